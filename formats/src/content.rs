@@ -1,0 +1,194 @@
+//! What a file holds: a small secret in memory, or a source that is opened and
+//! streamed when its turn comes.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use zeroize::Zeroize;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes that are wiped when dropped and never shown by `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Takes over `bytes`; the spare capacity is wiped with them.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes themselves.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no byte.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl From<&[u8]> for Secret {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({} bytes)", self.0.len())
+    }
+}
+
+/// Where image bytes go: forward only, never a seek.
+pub trait Sink: Write {
+    /// Copies `length_bytes` bytes, or fewer where the file ends before, from
+    /// the file's current offset; returns how many. An implementation may let
+    /// the kernel copy; this one goes through a buffer.
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
+        copy_buffered(file, self, length_bytes)
+    }
+}
+
+impl Sink for Vec<u8> {}
+
+/// Copies at most `length_bytes` bytes through a wiped buffer of at most 256 KiB.
+pub fn copy_buffered<R: Read, W: Write + ?Sized>(
+    mut from: R,
+    to: &mut W,
+    length_bytes: u64,
+) -> io::Result<u64> {
+    let capacity = usize::try_from(length_bytes.min(256 << 10)).unwrap_or(256 << 10);
+    let mut buffer = zeroize::Zeroizing::new(vec![0; capacity]);
+    let mut left = length_bytes;
+    while left > 0 {
+        let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let Some(window) = buffer.get_mut(..want) else { break };
+        let got = match from.read(window) {
+            Ok(0) => break,
+            Ok(got) => got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(window.get(..got).unwrap_or_default())?;
+        left -= got as u64;
+    }
+    Ok(length_bytes - left)
+}
+
+/// A source that is read when the image is written, in one pass.
+pub trait Source {
+    /// Streams the whole content into `sink`. `planned_bytes` is the length
+    /// announced by [`Content::len`]: an implementation must not deliver more
+    /// and reports any change since planning as [`ErrorKind::Changed`], any
+    /// failure to read as [`ErrorKind::Source`] and any failure of `sink` as
+    /// [`ErrorKind::Io`].
+    fn stream(&self, planned_bytes: u64, sink: &mut dyn Sink) -> Result<()>;
+}
+
+/// What a file holds.
+pub enum Content {
+    /// Small content, in memory.
+    Memory(Secret),
+    /// Content that is streamed later, with the length it had when planned.
+    Stream {
+        /// Length in bytes at planning time.
+        length_bytes: u64,
+        /// What delivers the bytes.
+        source: Box<dyn Source>,
+    },
+}
+
+impl Content {
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Memory(secret) => secret.len() as u64,
+            Self::Stream { length_bytes, .. } => *length_bytes,
+        }
+    }
+
+    /// Whether there is no byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Streams the content, held to exactly the planned length.
+    pub fn stream(&self, sink: &mut dyn Sink) -> Result<()> {
+        match self {
+            Self::Memory(secret) => Ok(sink.write_all(secret.expose())?),
+            Self::Stream { length_bytes, source } => {
+                let mut exact = Exact { sink, left: *length_bytes, overrun: false };
+                let outcome = source.stream(*length_bytes, &mut exact);
+                let (left, overrun) = (exact.left, exact.overrun);
+                if overrun {
+                    let message =
+                        format!("the source grew: expected {length_bytes} bytes, got more");
+                    return Err(Error::new(ErrorKind::Changed, message));
+                }
+                outcome?;
+                if left > 0 {
+                    let got = length_bytes - left;
+                    let message =
+                        format!("the source shrank: expected {length_bytes} bytes, got {got}");
+                    return Err(Error::new(ErrorKind::Changed, message));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Content({} bytes)", self.len())
+    }
+}
+
+/// Passes on at most the planned bytes and remembers an attempt at more.
+struct Exact<'a> {
+    sink: &'a mut dyn Sink,
+    left: u64,
+    overrun: bool,
+}
+
+impl Write for Exact<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() as u64 > self.left {
+            self.overrun = true;
+            return Err(io::Error::other("more bytes than planned"));
+        }
+        let written = self.sink.write(bytes)?;
+        self.left -= written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl Sink for Exact<'_> {
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
+        if length_bytes > self.left {
+            self.overrun = true;
+            return Err(io::Error::other("more bytes than planned"));
+        }
+        let copied = self.sink.copy_from_file(file, length_bytes)?;
+        self.left -= copied;
+        Ok(copied)
+    }
+}

@@ -1,0 +1,15 @@
+//! Userspace writers for read-only file system images.
+//!
+//! A [`tree::Tree`] is turned into a plan of one format; only a plan can be
+//! written, and writing fails only on I/O or on a source that changed.
+//!
+//! Invariant: this crate knows no clock, no random source, no environment and
+//! no host path. The same tree and options give the same bytes.
+
+pub mod content;
+pub mod error;
+pub mod tree;
+
+pub use content::{Content, Secret, Sink, Source};
+pub use error::{Error, ErrorKind, Result};
+pub use tree::{Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};

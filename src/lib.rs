@@ -1,0 +1,8 @@
+//! The library behind the `credimg` program: one manifest in, one read-only
+//! secrets disk and the virtual machine's arguments out. ARCHITECTURE.md says
+//! how the modules fit together.
+
+pub mod manifest;
+pub mod report;
+pub mod signals;
+pub mod vm;

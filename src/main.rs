@@ -1,0 +1,3 @@
+//! The `credimg` program: parse, run, exit code; nothing else.
+
+fn main() {}

@@ -1,0 +1,142 @@
+//! The resolved manifest: every default applied, every value checked, nothing
+//! read or run yet.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use credimg_formats::{Name, Secret, Timestamp, Xattrs};
+
+/// The image format to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// EROFS with a volume label.
+    Erofs,
+}
+
+/// Where in the manifest something stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// 1-based line.
+    pub line: u64,
+    /// 1-based column, in characters.
+    pub column: u64,
+    /// Key path such as `files[3].mode`.
+    pub key_path: String,
+}
+
+/// An absolute path in the image: checked components, none for the root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TreePath(pub Vec<Name>);
+
+impl fmt::Display for TreePath {
+    /// The path with a leading slash, odd bytes escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("/");
+        }
+        self.0.iter().try_for_each(|name| write!(f, "/{}", name.as_bytes().escape_ascii()))
+    }
+}
+
+/// A value given by the manifest, or the source's own kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep<T> {
+    /// The source's own.
+    Keep,
+    /// This value.
+    Set(T),
+}
+
+/// The attributes of what an entry makes.
+#[derive(Clone, Debug)]
+pub struct Attributes {
+    /// Mode of files; symbolic links are 0777 whatever it says.
+    pub mode: Keep<u16>,
+    /// Mode of directories that the entry makes.
+    pub dir_mode: Keep<u16>,
+    /// User and group id.
+    pub owner: Keep<(u32, u32)>,
+    /// Modification time; `Set(None)` is the build's own time.
+    pub mtime: Keep<Option<Timestamp>>,
+    /// Extended attributes of the entry itself, never of what is below it.
+    pub xattrs: Xattrs,
+}
+
+/// Where an entry's content comes from. Host paths are absolute or relative to
+/// the working directory: the manifest's own directory is joined on already.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A regular file of the host; a symbolic link to one is followed.
+    File(PathBuf),
+    /// A whole tree of the host; symbolic links in it are stored, never followed.
+    Dir(PathBuf),
+    /// A tar archive, plain or gzip.
+    Tar(PathBuf),
+    /// Content written in the manifest (`text:` or `base64:`).
+    Inline(Secret),
+    /// Output of a program, run in `directory` without a shell. A `shell:` entry is `/bin/sh -c`.
+    Command {
+        /// The program and its arguments; at least the program.
+        argv: Vec<OsString>,
+        /// The manifest's directory.
+        directory: PathBuf,
+        /// Whether it was written as `shell:`.
+        is_shell: bool,
+        /// Drop one trailing newline of the output.
+        trim: bool,
+    },
+    /// Value of an environment variable.
+    Env {
+        /// The variable's name.
+        name: OsString,
+        /// Drop one trailing newline of the value.
+        trim: bool,
+    },
+    /// A symbolic link with this target.
+    Symlink(Vec<u8>),
+}
+
+impl Source {
+    /// The manifest's key for this kind, for tables and messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Dir(_) => "dir",
+            Self::Tar(_) => "tar",
+            Self::Inline(_) => "inline",
+            Self::Command { is_shell: false, .. } => "command",
+            Self::Command { is_shell: true, .. } => "shell",
+            Self::Env { .. } => "env",
+            Self::Symlink(_) => "symlink",
+        }
+    }
+}
+
+/// One entry of `files:`.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its place in the image.
+    pub path: TreePath,
+    /// Where the content comes from.
+    pub source: Source,
+    /// What it gets besides content.
+    pub attributes: Attributes,
+    /// Where the entry stands in the manifest.
+    pub position: Position,
+}
+
+/// The whole resolved manifest.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The manifest's path, for messages.
+    pub manifest: PathBuf,
+    /// Volume label, where given.
+    pub label: Option<String>,
+    /// Image format, where given; else the output's extension decides.
+    pub format: Option<Format>,
+    /// Mode, owner and time of the root and of parents made on the way.
+    pub parents: Attributes,
+    /// The entries, in the manifest's order.
+    pub entries: Vec<Entry>,
+}

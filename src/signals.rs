@@ -1,0 +1,40 @@
+//! Ctrl-C and its kin end a build in order: the handler only notes the signal,
+//! and the places that wait or write ask [`check`].
+
+use std::io;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::report::{Exit, Failure};
+
+static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
+
+/// Starts noting SIGINT, SIGTERM and SIGHUP. Fails where the system refuses a handler.
+pub fn install() -> io::Result<()> {
+    let received = RECEIVED.get_or_init(|| Arc::new(AtomicUsize::new(0)));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let number = usize::try_from(signal).unwrap_or(usize::MAX);
+        signal_hook::flag::register_usize(signal, Arc::clone(received), number)?;
+    }
+    Ok(())
+}
+
+/// The signal that was received, if any.
+pub fn received() -> Option<i32> {
+    let number = RECEIVED.get()?.load(Ordering::Relaxed);
+    i32::try_from(number).ok().filter(|number| *number != 0)
+}
+
+/// An error once a signal was received; asked wherever a build waits or writes.
+pub fn check() -> Result<(), Failure> {
+    match received() {
+        None => Ok(()),
+        Some(signal) => {
+            let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
+            Err(Failure::new(Exit::Interrupted, format!("interrupted by {name}")))
+        }
+    }
+}
