@@ -7,6 +7,7 @@
 //! no host path. The same tree and options give the same bytes.
 
 pub mod content;
+pub mod erofs;
 pub mod error;
 pub mod tree;
 

@@ -91,6 +91,11 @@ impl InodeId {
     pub fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// A number from 1 on, for formats whose inodes carry one.
+    pub fn number(self) -> u32 {
+        self.0 + 1
+    }
 }
 
 /// What an inode is.
@@ -160,8 +165,10 @@ impl Tree {
             check_symlink(target)?;
         }
         let id = u32::try_from(self.inodes.len())
+            .ok()
+            .filter(|id| *id < u32::MAX)
             .map(InodeId)
-            .map_err(|_| Error::new(ErrorKind::Limit, "more than 2^32 inodes"))?;
+            .ok_or_else(|| Error::new(ErrorKind::Limit, "more than 2^32 inodes"))?;
         let is_directory = matches!(kind, Kind::Directory(_));
         self.add_entry(parent, name, id)?;
         if is_directory {
