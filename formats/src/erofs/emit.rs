@@ -2,11 +2,11 @@
 //! the same shapes, once into a target that only notes addresses and once into
 //! one that writes bytes, so that the two cannot drift apart.
 //!
-//! The image is written front to back. Block 0 holds the superblock and the
-//! root's inode. An inode, with its xattrs and its tail, is packed into one of
-//! a few open metadata blocks; such a block is written when it is full, right
-//! where the image then ends, between the data of two files. So a file's data
-//! streams by once, and only its tail waits in memory.
+//! The image is written front to back. Block 0 holds the superblock and, where
+//! it fits, the root's inode. An inode, with its xattrs and its tail, is packed
+//! into one of a few open metadata blocks; such a block is written when it is
+//! full, right where the image then ends, between the data of two files. So a
+//! file's data streams by once, and only its tail waits in memory.
 
 use super::format::{BLOCK_BYTES, SLOT_BYTES, SUPER_OFFSET_BYTES, SuperBlock};
 use super::inode::Shape;
@@ -17,8 +17,8 @@ use crate::tree::{Inode, InodeId, Kind, Tree};
 /// thousand files of mixed sizes waste well under a percent.
 const OPEN_BLOCKS_MAX: usize = 64;
 
-/// Where the root's inode is: right behind the superblock, as its nid has 16 bits only.
-const ROOT_OFFSET_BYTES: usize = SUPER_OFFSET_BYTES + size_of::<SuperBlock>();
+/// Where inodes start in block 0: right behind the superblock.
+const FIRST_OFFSET_BYTES: usize = SUPER_OFFSET_BYTES + size_of::<SuperBlock>();
 
 /// A metadata block, counted in the order of opening, before its address is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) trait Target {
 /// Walks the whole image front to back; returns its size in blocks.
 pub(super) fn emit(tree: &Tree, shapes: &[Shape], target: &mut impl Target) -> Result<u32> {
     let mut emitter = Emitter { target, next_block: 0, opened: 0, open: Vec::new() };
-    emitter.open_block(ROOT_OFFSET_BYTES);
+    emitter.open_block(FIRST_OFFSET_BYTES);
     let all = || tree.inodes().zip(shapes).map(|((id, inode), shape)| (id, inode, shape));
     // The root first; then whatever has no data blocks, as long as block 0 is open for it.
     let without_data = all().skip(1).filter(|(.., shape)| shape.data_blocks == 0);
@@ -73,7 +73,7 @@ struct Emitter<'t, T> {
 
 impl<T: Target> Emitter<'_, T> {
     /// A file's data comes before its inode, as its tail is known only then. A
-    /// directory's comes after, so that the root's inode is in block 0 for sure.
+    /// directory's comes after, so that the root's nid is small for sure.
     fn inode(&mut self, id: InodeId, inode: &Inode, shape: &Shape) -> Result<()> {
         if matches!(inode.kind(), Kind::Directory(_)) {
             self.header(id, shape)?;

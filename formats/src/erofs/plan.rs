@@ -62,6 +62,7 @@ pub struct Plan<'t> {
     pub(super) options: Options,
     pub(super) shapes: Vec<Shape>,
     pub(super) places: Vec<Place>,
+    pub(super) root_nid: u16,
     pub(super) blocks: u32,
 }
 
@@ -84,7 +85,10 @@ impl<'t> Plan<'t> {
         let mut measure = Measure::new(tree.len());
         let blocks = emit(tree, &shapes, &mut measure)?;
         let places = measure.places()?;
-        Ok(Self { tree, options, shapes, places, blocks })
+        // The root is emitted first, so 16 bits are plenty.
+        let root_nid = places.first().and_then(|root| u16::try_from(root.nid).ok());
+        let root_nid = root_nid.ok_or_else(inconsistent)?;
+        Ok(Self { tree, options, shapes, places, root_nid, blocks })
     }
 
     /// Size of the image in bytes, a multiple of 4096.

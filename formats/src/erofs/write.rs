@@ -108,15 +108,13 @@ impl<'p, 't, 's> Writer<'p, 't, 's> {
 
     fn super_block(&self) -> SuperBlock {
         let Plan { tree, options, blocks, .. } = self.plan;
-        let root_nid = self.plan.places.first().map_or(0, |root| root.nid);
         SuperBlock {
             magic: U32::new(MAGIC),
             checksum: U32::ZERO,
             feature_compat: U32::new(COMPAT_SB_CHKSUM | COMPAT_MTIME),
             block_bits: BLOCK_BITS,
             extension_slots: 0,
-            // The root is in block 0: its nid is below 128.
-            root_nid: U16::new(u16::try_from(root_nid).unwrap_or_default()),
+            root_nid: U16::new(self.plan.root_nid),
             inodes: U64::new(tree.len() as u64),
             build_time_seconds: U64::new(options.build_time.seconds.cast_unsigned()),
             build_time_nanoseconds: U32::new(options.build_time.nanoseconds),
@@ -185,12 +183,17 @@ impl Target for Writer<'_, '_, '_> {
 
     fn close(&mut self, meta: MetaBlock, block: u32) -> Result<()> {
         expect(block == self.written_blocks)?;
-        let mut bytes = self.open.remove(&meta.0).ok_or_else(inconsistent)?;
+        // Block 0 may hold no inode: a root with large xattrs goes behind it.
+        let mut bytes = self.open.remove(&meta.0).unwrap_or_else(zero_block);
         if meta == MetaBlock::FIRST {
             self.finish_first(&mut bytes)?;
         }
         self.write_padded(&bytes)
     }
+}
+
+fn zero_block() -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(vec![0; BLOCK_BYTES])
 }
 
 fn expect(is_as_planned: bool) -> Result<()> {
