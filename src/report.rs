@@ -64,6 +64,7 @@ impl std::error::Error for Failure {}
 /// A path for people: as it is, or quoted and escaped where it holds control
 /// characters or bytes that are not UTF-8, so that it can neither drive a
 /// terminal nor forge a line of output.
+#[expect(clippy::unnecessary_debug_formatting, reason = "the escapes are what is wanted")]
 pub fn shown(path: &Path) -> String {
     match path.to_str() {
         Some(text) if !text.chars().any(char::is_control) => text.to_owned(),
