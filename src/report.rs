@@ -51,6 +51,12 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The failure that was wrapped into this error, if one was: an error of
+    /// what is written has one, an error of what is read has none.
+    pub fn inside(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
 }
 
 impl fmt::Display for Failure {
@@ -60,6 +66,13 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// Lets a failure pass through `std::io`; [`Failure::inside`] finds it again.
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        Self::other(failure)
+    }
+}
 
 /// A path for people: as it is, or quoted and escaped where it holds control
 /// characters or bytes that are not UTF-8, so that it can neither drive a
