@@ -3,6 +3,7 @@
 //! how the modules fit together.
 
 pub mod manifest;
+pub mod output;
 pub mod report;
 pub mod signals;
 pub mod vm;

@@ -1,6 +1,8 @@
 //! What people are told: errors with their exit code and hint.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 /// Exit codes, as documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub enum Exit {
 ///
 /// Invariant: neither `message` nor `hint` ever holds a secret, a value of the
 /// manifest, or a command's arguments.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// Becomes the process's exit code.
     pub exit: Exit,
@@ -49,6 +51,12 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The failure that was wrapped into this error, if one was: an error of
+    /// what is written has one, an error of what is read has none.
+    pub fn inside(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
 }
 
 impl fmt::Display for Failure {
@@ -58,3 +66,59 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// Lets a failure pass through `std::io`; [`Failure::inside`] finds it again.
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        Self::other(failure)
+    }
+}
+
+/// A path for people: as it is, or quoted and escaped where it holds control
+/// characters or bytes that are not UTF-8, so that it can neither drive a
+/// terminal nor forge a line of output.
+#[expect(clippy::unnecessary_debug_formatting, reason = "the escapes are what is wanted")]
+pub fn shown(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => format!("{path:?}"),
+    }
+}
+
+/// The reason of an I/O error for people: lower case, without its number. The
+/// text of an error that does not come from the operating system is not used,
+/// because whoever made it may have quoted what was read.
+pub fn reason(error: &io::Error) -> String {
+    if error.raw_os_error().is_none() {
+        return error.kind().to_string();
+    }
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn shows_paths_without_letting_them_drive_a_terminal() {
+        for (path, expected) in [
+            (&b"a b/\xc3\xa9.erofs"[..], "a b/\u{e9}.erofs"),
+            (b"a\x1b[2Jb\n", r#""a\u{1b}[2Jb\n""#),
+            (b"\xff", r#""\xFF""#),
+        ] {
+            assert_eq!(shown(Path::new(OsStr::from_bytes(path))), expected);
+        }
+    }
+
+    #[test]
+    fn gives_the_reason_of_the_system_alone() {
+        assert_eq!(reason(&io::Error::from_raw_os_error(28)), "no space left on device");
+        assert_eq!(reason(&io::Error::new(io::ErrorKind::InvalidData, "hunter2")), "invalid data");
+    }
+}
