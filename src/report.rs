@@ -1,6 +1,8 @@
 //! What people are told: errors with their exit code and hint.
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Exit codes, as documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,3 +60,34 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// A host path for a message, on one line whatever it holds: control
+/// characters, bytes that are not UTF-8 and backslashes are escaped.
+pub fn show_path(path: &Path) -> String {
+    let mut shown = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\'' | '"' => shown.push(character),
+                _ => shown.extend(character.escape_debug()),
+            }
+        }
+        shown.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn paths_are_shown_on_one_line() {
+        let odd = OsStr::from_bytes(b"it's \"\xc3\xa4\"/a\nb\x1b[31m\\\xff\xe2\x80\xae");
+        let expected = "it's \"\u{e4}\"/a\\nb\\u{1b}[31m\\\\\\xff\\u{202e}";
+        assert_eq!(show_path(Path::new(odd)), expected);
+        assert_eq!(show_path(Path::new("keys/id 1.pem")), "keys/id 1.pem");
+    }
+}
