@@ -2,6 +2,7 @@
 //! secrets disk and the virtual machine's arguments out. ARCHITECTURE.md says
 //! how the modules fit together.
 
+pub mod commands;
 pub mod manifest;
 pub mod output;
 pub mod report;

@@ -65,7 +65,7 @@ pub struct Attributes {
 
 /// Where an entry's content comes from. Host paths are absolute or relative to
 /// the working directory: the manifest's own directory is joined on already.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Source {
     /// A regular file of the host; a symbolic link to one is followed.
     File(PathBuf),
@@ -110,6 +110,13 @@ impl Source {
             Self::Env { .. } => "env",
             Self::Symlink(_) => "symlink",
         }
+    }
+}
+
+impl fmt::Debug for Source {
+    /// The kind alone: arguments, link targets and host paths may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.kind()).finish()
     }
 }
 

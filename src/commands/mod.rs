@@ -1,0 +1,3 @@
+//! One file a subcommand: load, call, print.
+
+pub mod check;
