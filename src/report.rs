@@ -1,6 +1,8 @@
 //! What people are told: errors with their exit code and hint.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 /// Exit codes, as documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,3 +60,41 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// A host path for a message: in quotes, with control characters, directional
+/// marks and bytes that are not UTF-8 escaped, so that no file name can forge a message.
+#[expect(clippy::unnecessary_debug_formatting, reason = "the escaping is what is wanted")]
+pub fn quoted(path: &Path) -> String {
+    format!("{path:?}")
+}
+
+/// What the operating system says, such as "permission denied". An error that does
+/// not come from it shows its kind only: its text may quote what was read.
+pub fn reason(error: &io::Error) -> String {
+    let Some(number) = error.raw_os_error() else {
+        return error.kind().to_string();
+    };
+    let text = io::Error::from_raw_os_error(number).to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_cannot_forge_a_message() {
+        assert_eq!(quoted(Path::new("a b/é")), "\"a b/é\"");
+        assert_eq!(quoted(Path::new("a\n\x1b[2J\"\u{202e}")), r#""a\n\u{1b}[2J\"\u{202e}""#);
+    }
+
+    #[test]
+    fn a_reason_is_lower_case_and_quotes_nothing() {
+        assert_eq!(reason(&io::Error::from_raw_os_error(13)), "permission denied");
+        let quoting = io::Error::new(io::ErrorKind::InvalidData, "canary");
+        assert_eq!(reason(&quoting), "invalid data");
+    }
+}
