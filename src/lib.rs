@@ -2,7 +2,9 @@
 //! secrets disk and the virtual machine's arguments out. ARCHITECTURE.md says
 //! how the modules fit together.
 
+pub mod assemble;
 pub mod manifest;
 pub mod report;
 pub mod signals;
+pub mod source;
 pub mod vm;
