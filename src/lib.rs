@@ -2,9 +2,14 @@
 //! secrets disk and the virtual machine's arguments out. ARCHITECTURE.md says
 //! how the modules fit together.
 
+pub mod assemble;
+pub mod cli;
 pub mod commands;
+pub mod hardening;
 pub mod manifest;
 pub mod output;
+pub mod progress;
 pub mod report;
 pub mod signals;
+pub mod source;
 pub mod vm;

@@ -1,0 +1,54 @@
+//! From the plan to the tree: runs every source in the manifest's order and
+//! puts what it delivers into one [`Tree`].
+//!
+//! Where several entries make one directory it gets the attributes of the
+//! last; nothing else may be made twice.
+
+use anyhow::Result;
+use credimg_formats::{Timestamp, Tree};
+
+use crate::manifest::{Entry, Plan};
+use crate::report::{Exit, Failure};
+use crate::signals;
+use crate::source::builder::TreeBuilder;
+use crate::source::{self, command};
+
+pub use crate::source::builder::Step;
+
+/// What an assembly depends on besides the manifest.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The time of everything whose time is not given.
+    pub build_time: Timestamp,
+    /// What each command is granted.
+    pub commands: command::Limits,
+}
+
+/// Reads and runs the sources of `plan`. Large files, and small ones once 8 MiB
+/// are in memory, are only looked at: they are streamed when the image is
+/// written, and an error then if they changed. `progress` hears of every entry
+/// and of every 1,024 inodes.
+///
+/// Each error holds a [`Failure`] that begins with the entry's key path and its
+/// path in the image: exit code 3 for entries that collide, 4 for a source that
+/// cannot be read, 6 for a command, 130 for a signal. After an error no command
+/// is left running.
+pub fn assemble(plan: &Plan, settings: &Settings, progress: &mut dyn FnMut(Step)) -> Result<Tree> {
+    let mut builder = TreeBuilder::new(plan, settings.build_time, progress);
+    for (index, entry) in plan.entries.iter().enumerate() {
+        signals::check()?;
+        builder.begin(index, entry);
+        source::collect(entry, &settings.commands, &mut builder)
+            .map_err(|failure| in_entry(failure, entry))?;
+    }
+    Ok(builder.finish())
+}
+
+/// Says which entry failed. A signal is no entry's fault.
+fn in_entry(mut failure: Failure, entry: &Entry) -> Failure {
+    if failure.exit != Exit::Interrupted {
+        let (key_path, message) = (&entry.position.key_path, &failure.message);
+        failure.message = format!("{key_path} ({}): {message}", entry.path);
+    }
+    failure
+}

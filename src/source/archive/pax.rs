@@ -1,0 +1,235 @@
+//! Extended headers of POSIX.1-2001 (pax, "pax Extended Header"): records of
+//! `LENGTH KEYWORD=VALUE\n`. They are taken by their length, as a value may
+//! hold any byte, a newline too.
+
+use std::collections::BTreeMap;
+
+use credimg_formats::tree::NAME_MAX_BYTES;
+use credimg_formats::{Secret, Timestamp, Xattrs};
+
+use super::refused;
+use crate::report::Failure;
+
+/// Longest value of an extended attribute in bytes (`XATTR_SIZE_MAX` of Linux, rounded
+/// down to what 16 bits count).
+const XATTR_MAX_BYTES: usize = 65_535;
+
+/// How star, GNU tar and bsdtar write an extended attribute.
+const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
+
+/// Keywords that say nothing an image holds: names of users (only the numbers
+/// count, as names differ between host and guest), other times than that of
+/// modification, where the file lay on its old disk, and how text is encoded (we
+/// take bytes).
+const IGNORED: [&[u8]; 11] = [
+    b"atime",
+    b"ctime",
+    b"comment",
+    b"charset",
+    b"hdrcharset",
+    b"uname",
+    b"gname",
+    b"LIBARCHIVE.creationtime",
+    b"SCHILY.dev",
+    b"SCHILY.ino",
+    b"SCHILY.nlink",
+];
+
+/// What an extended header says. Where it says nothing the member's own header counts.
+#[derive(Clone, Default)]
+pub(super) struct Pax {
+    pub(super) path: Option<Vec<u8>>,
+    pub(super) link: Option<Vec<u8>>,
+    pub(super) size: Option<u64>,
+    pub(super) uid: Option<u64>,
+    pub(super) gid: Option<u64>,
+    pub(super) mtime: Option<Timestamp>,
+    pub(super) xattrs: Xattrs,
+}
+
+impl Pax {
+    /// Reads the records of one header. Of two records for one keyword the last counts.
+    pub(super) fn parse(mut bytes: &[u8]) -> Result<Self, Failure> {
+        let mut records = BTreeMap::new();
+        while !bytes.is_empty() {
+            let (keyword, value, rest) =
+                split_record(bytes).ok_or_else(|| refused("an extended header is malformed"))?;
+            records.insert(keyword, value);
+            bytes = rest;
+        }
+        let has_xattrs = records.keys().any(|keyword| keyword.starts_with(XATTR_PREFIX));
+        let mut pax = Self::default();
+        for (keyword, value) in records {
+            // bsdtar writes each extended attribute a second time, in a form of its own.
+            if !(has_xattrs && keyword.starts_with(b"LIBARCHIVE.xattr.")) {
+                pax.set(keyword, value)?;
+            }
+        }
+        Ok(pax)
+    }
+
+    /// Takes what a global header says for all members to come.
+    pub(super) fn merge_global(&mut self, global: Self) -> Result<(), Failure> {
+        let Self { path: None, link: None, size: None, uid, gid, mtime, xattrs } = global else {
+            return Err(refused("a global extended header gives all members one name or size"));
+        };
+        self.uid = uid.or(self.uid);
+        self.gid = gid.or(self.gid);
+        self.mtime = mtime.or(self.mtime);
+        self.xattrs.extend(xattrs);
+        Ok(())
+    }
+
+    /// What counts for one member: its own records, then the global ones.
+    pub(super) fn over(mut self, global: &Self) -> Self {
+        self.uid = self.uid.or(global.uid);
+        self.gid = self.gid.or(global.gid);
+        self.mtime = self.mtime.or(global.mtime);
+        for (name, value) in &global.xattrs {
+            self.xattrs.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        self
+    }
+
+    fn set(&mut self, keyword: &[u8], value: &[u8]) -> Result<(), Failure> {
+        if let Some(name) = keyword.strip_prefix(XATTR_PREFIX) {
+            return self.set_xattr(name, value);
+        }
+        if IGNORED.contains(&keyword) || value.is_empty() {
+            // An empty value takes a record back.
+            return Ok(());
+        }
+        match keyword {
+            b"path" => self.path = Some(value.to_vec()),
+            b"linkpath" => self.link = Some(value.to_vec()),
+            b"size" => self.size = Some(number(value)?),
+            b"uid" => self.uid = Some(number(value)?),
+            b"gid" => self.gid = Some(number(value)?),
+            b"mtime" => self.mtime = Some(time(value)?),
+            b"RHT.security.selinux" => self.set_xattr(b"security.selinux", value)?,
+            _ if keyword.starts_with(b"GNU.sparse.") => return Err(sparse()),
+            _ => return Err(unknown(keyword)),
+        }
+        Ok(())
+    }
+
+    fn set_xattr(&mut self, name: &[u8], value: &[u8]) -> Result<(), Failure> {
+        if name.is_empty() || name.len() > NAME_MAX_BYTES || name.contains(&0) {
+            return Err(refused("the name of an extended attribute is not valid"));
+        }
+        if value.len() > XATTR_MAX_BYTES {
+            let message = format!("an extended attribute is longer than {XATTR_MAX_BYTES} bytes");
+            return Err(refused(message));
+        }
+        self.xattrs.insert(name.into(), Secret::from(value));
+        Ok(())
+    }
+}
+
+/// The failure to take a sparse file, in any of the forms that tar knows.
+pub(super) fn sparse() -> Failure {
+    refused("sparse files are not supported").hint("pack it again without `--sparse`")
+}
+
+/// Splits off the first record: keyword, value, rest.
+fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let digits = bytes.iter().position(|byte| *byte == b' ')?;
+    let length: usize = str::from_utf8(bytes.get(..digits)?).ok()?.parse().ok()?;
+    let (record, rest) = bytes.split_at_checked(length)?;
+    let record = record.get(digits + 1..)?.strip_suffix(b"\n")?;
+    let equals = record.iter().position(|byte| *byte == b'=')?;
+    Some((record.get(..equals)?, record.get(equals + 1..)?, rest))
+}
+
+fn number(value: &[u8]) -> Result<u64, Failure> {
+    let digits = str::from_utf8(value).ok();
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| refused("an extended header holds a number that is none"))
+}
+
+/// Seconds since the epoch with a decimal fraction, such as `-1.5`; what is finer
+/// than a nanosecond is cut off.
+fn time(value: &[u8]) -> Result<Timestamp, Failure> {
+    let parse = || {
+        let text = str::from_utf8(value).ok()?;
+        let (is_negative, text) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
+            return None;
+        }
+        let nanoseconds: u32 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+        let seconds: i64 = whole.parse().ok()?;
+        Some(match (is_negative, nanoseconds) {
+            (false, _) => Timestamp { seconds, nanoseconds },
+            (true, 0) => Timestamp { seconds: -seconds, nanoseconds },
+            // Nanoseconds count forward, so the second before is the one they belong to.
+            (true, _) => {
+                Timestamp { seconds: -seconds - 1, nanoseconds: 1_000_000_000 - nanoseconds }
+            }
+        })
+    };
+    parse().ok_or_else(|| refused("an extended header holds a time that is none"))
+}
+
+/// Keywords are of few kinds; what does not look like one is not shown.
+fn unknown(keyword: &[u8]) -> Failure {
+    let is_odd = |byte: &u8| !byte.is_ascii_alphanumeric() && !b"._-".contains(byte);
+    if keyword.len() > 64 || keyword.iter().any(is_odd) {
+        return refused("an extended header holds an unknown keyword");
+    }
+    let keyword = keyword.escape_ascii();
+    refused(format!("an extended header holds {keyword}, which is not supported"))
+        .hint(format!("pack it again with `tar --pax-option=delete={keyword}` to drop it"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    #[test]
+    fn records_go_by_their_length() {
+        let pax = Pax::parse(b"27 SCHILY.xattr.user.a=\n1\n=\n12 uid=70000\n10 path=\n");
+        let pax = pax.unwrap();
+        assert_eq!(pax.xattrs.get(b"user.a".as_slice()).unwrap().expose(), b"\n1\n=");
+        assert_eq!(pax.uid, Some(70_000));
+        assert_eq!(pax.path, None);
+    }
+
+    #[test]
+    fn malformed_records_are_refused() {
+        let cases: [&[u8]; 9] = [
+            b"x",
+            b"6 a=b",
+            b"99 a=b\n",
+            b"2 a=b\n",
+            b"5 ab\n",
+            b"6 a=b\0",
+            b"-6 a=b\n",
+            b"12 uid=7000x\n",
+            b"99999999999999999999 a=b\n",
+        ];
+        for case in cases {
+            assert!(Pax::parse(case).is_err(), "{}", case.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn times_count_forward() {
+        let parse = |text: &str| time(text.as_bytes()).ok().map(|t| (t.seconds, t.nanoseconds));
+        assert_eq!(parse("1.5"), Some((1, 500_000_000)));
+        assert_eq!(parse("-1.5"), Some((-2, 500_000_000)));
+        assert_eq!(parse("-1"), Some((-1, 0)));
+        assert_eq!(parse("0.0000000019"), Some((0, 1)));
+        assert_eq!(parse("-9223372036854775807.9"), Some((i64::MIN, 100_000_000)));
+        for bad in ["", "-", ".5", "1.x", "+1", "9223372036854775808", "1e3", "--1"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The bytes of an archive, in one pass: a plain file, whose members can be
+//! skipped, or one that is unpacked on the way.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::rc::Rc;
+
+use flate2::bufread::MultiGzDecoder;
+use zeroize::Zeroizing;
+
+use super::{printable, refused};
+use crate::report::{Exit, Failure, reason, shown};
+
+/// Most bytes that a gzip archive may unpack to: all of them stay in memory.
+const UNPACKED_MAX_BYTES: u64 = 64 << 20;
+/// How much is read ahead. Enough for the header of a member and a small content.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// A reader of an archive that knows where it is.
+pub(super) struct Stream {
+    input: Input,
+    path: Rc<Path>,
+    position_bytes: u64,
+    /// The length of a plain archive, the most that a gzip one may have.
+    end_bytes: u64,
+}
+
+enum Input {
+    Plain(BufReader<File>),
+    Gzip(MultiGzDecoder<BufReader<File>>),
+}
+
+impl Stream {
+    /// An archive of `size_bytes` bytes, as it lies in `file`.
+    pub(super) fn open(file: File, size_bytes: u64, path: &Path) -> Result<Self, Failure> {
+        let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
+        let start = file.fill_buf().map_err(|error| unreadable(path, &error))?;
+        // RFC 1952, 2.3.1: ID1 and ID2.
+        let (input, end_bytes) = if start.starts_with(b"\x1f\x8b") {
+            (Input::Gzip(MultiGzDecoder::new(file)), UNPACKED_MAX_BYTES)
+        } else {
+            (Input::Plain(file), size_bytes)
+        };
+        Ok(Self { input, path: path.into(), position_bytes: 0, end_bytes })
+    }
+
+    /// Whether a position is one in the file itself.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.input, Input::Plain(_))
+    }
+
+    /// How many bytes were passed already.
+    pub(super) fn position(&self) -> u64 {
+        self.position_bytes
+    }
+
+    /// The next `length_bytes` bytes.
+    pub(super) fn read(&mut self, length_bytes: u64) -> Result<Vec<u8>, Failure> {
+        self.require(length_bytes)?;
+        // `require` bounds a plain archive's claim by its file, a packed one's
+        // by what may be unpacked; a claim alone does not get that much memory.
+        let capacity = usize::try_from(length_bytes.min(1 << 20)).unwrap_or(0);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+        let result = self.reader().take(length_bytes).read_to_end(&mut bytes);
+        result.map_err(|error| self.failure(&error))?;
+        if bytes.len() as u64 != length_bytes {
+            return Err(self.truncated());
+        }
+        self.position_bytes += length_bytes;
+        Ok(std::mem::take(&mut *bytes))
+    }
+
+    /// Fills `block` unless the archive ends here: then false.
+    pub(super) fn read_block(&mut self, block: &mut [u8; 512]) -> Result<bool, Failure> {
+        let mut filled = 0;
+        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.reader().read(rest) {
+                Ok(0) if filled == 0 => return Ok(false),
+                Ok(0) => return Err(self.truncated()),
+                Ok(got) => filled += got,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failure(&error)),
+            }
+        }
+        self.position_bytes += 512;
+        self.require(0)?;
+        Ok(true)
+    }
+
+    /// Passes over `length_bytes` bytes.
+    pub(super) fn skip(&mut self, length_bytes: u64) -> Result<(), Failure> {
+        self.require(length_bytes)?;
+        let Input::Plain(file) = &mut self.input else {
+            return self.read(length_bytes).map(drop);
+        };
+        // No file is longer than `i64` counts, and `require` has seen its length.
+        let result = file.seek_relative(i64::try_from(length_bytes).unwrap_or(i64::MAX));
+        result.map_err(|error| self.failure(&error))?;
+        self.position_bytes += length_bytes;
+        Ok(())
+    }
+
+    /// Says which member and archive a failure is about. A signal is no archive's fault.
+    pub(super) fn in_member(&self, member: &[u8], mut failure: Failure) -> Failure {
+        if failure.exit != Exit::Interrupted {
+            let (member, path) = (printable(member), shown(&self.path));
+            failure.message = format!("\"{member}\" in {path}: {}", failure.message);
+        }
+        failure
+    }
+
+    /// A failure that names the archive.
+    pub(super) fn damaged(&self, what: &str) -> Failure {
+        refused(format!("{} is not a valid archive: {what}", shown(&self.path)))
+    }
+
+    /// The archive ends too early.
+    pub(super) fn truncated(&self) -> Failure {
+        self.damaged("it is truncated")
+    }
+
+    /// An error unless `length_bytes` more bytes can be there.
+    fn require(&self, length_bytes: u64) -> Result<(), Failure> {
+        let end = self.position_bytes.checked_add(length_bytes);
+        if end.is_some_and(|end| end <= self.end_bytes) {
+            return Ok(());
+        }
+        if self.is_plain() {
+            return Err(self.truncated());
+        }
+        let max = UNPACKED_MAX_BYTES >> 20;
+        Err(refused(format!("{} unpacks to more than {max} MiB", shown(&self.path)))
+            .hint("unpack it with gunzip: a plain archive is streamed and may have any size"))
+    }
+
+    fn reader(&mut self) -> &mut dyn Read {
+        match &mut self.input {
+            Input::Plain(file) => file,
+            Input::Gzip(decoder) => decoder,
+        }
+    }
+
+    /// What went wrong, in our own words: a library's may quote content.
+    fn failure(&self, error: &io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.truncated(),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                self.damaged("its gzip data is damaged")
+            }
+            _ => unreadable(&self.path, error),
+        }
+    }
+}
+
+/// The failure to read the archive's file.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Source, format!("cannot read {}: {}", shown(path), reason(error)))
+}

@@ -1,0 +1,389 @@
+//! The tree as it grows: gives every file and directory the attributes that
+//! the manifest wants, makes missing parents, and finds entries that collide.
+
+use std::collections::BTreeMap;
+
+use credimg_formats::{
+    Content, Error, ErrorKind, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs,
+    tree::DEPTH_MAX,
+};
+use rustix::fs::Stat;
+
+use super::host;
+use crate::manifest::{Attributes, Entry, Keep, Plan};
+use crate::report::{Exit, Failure};
+use crate::signals;
+
+/// Small files are kept in memory while all of them together stay below this.
+const MEMORY_MAX_BYTES: u64 = 8 << 20;
+/// A file larger than this is always streamed.
+const FILE_IN_MEMORY_MAX_BYTES: u64 = 1 << 20;
+/// The mode of directories where neither the manifest nor the source gives one.
+const DIRECTORY_MODE: u16 = 0o500;
+/// The mode of files where neither the manifest nor the source gives one.
+const FILE_MODE: u16 = 0o400;
+/// How many inodes are made between two reports of progress.
+const STEP_INODES: usize = 1024;
+
+/// How far an assembly has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// 0-based index of the manifest's entry at hand.
+    pub entry: usize,
+    /// How many entries there are.
+    pub entries: usize,
+    /// How many files, directories and links the tree holds already.
+    pub inodes: usize,
+}
+
+/// What an inode has at its source; `keep` in the manifest asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own {
+    /// Permission bits: 0 to 0o7777.
+    pub(crate) mode: u16,
+    /// User and group id.
+    pub(crate) owner: (u32, u32),
+    /// Modification time.
+    pub(crate) mtime: Timestamp,
+}
+
+impl Own {
+    /// The attributes of a host file.
+    pub(crate) fn of(stat: &Stat) -> Self {
+        Self {
+            mode: u16::try_from(stat.st_mode & 0o7777).unwrap_or(0),
+            owner: (stat.st_uid, stat.st_gid),
+            mtime: host::modification_time(stat),
+        }
+    }
+}
+
+/// Who made an inode, and how deep it lies.
+struct Made {
+    /// Index of the manifest's entry; none for the root of a new tree.
+    entry: Option<usize>,
+    /// Components of its path.
+    depth: usize,
+}
+
+/// The tree as it grows, and the entry of the manifest that adds to it now.
+pub(crate) struct TreeBuilder<'a> {
+    plan: &'a Plan,
+    build_time: Timestamp,
+    progress: &'a mut dyn FnMut(Step),
+    tree: Tree,
+    /// One for each inode of `tree`.
+    made: Vec<Made>,
+    /// Index, path and attributes of the manifest's entry at hand.
+    current: usize,
+    path: &'a [Name],
+    attributes: &'a Attributes,
+    memory_left_bytes: u64,
+}
+
+impl<'a> TreeBuilder<'a> {
+    /// A tree with nothing but its root.
+    pub(crate) fn new(
+        plan: &'a Plan,
+        build_time: Timestamp,
+        progress: &'a mut dyn FnMut(Step),
+    ) -> Self {
+        let mut builder = Self {
+            plan,
+            build_time,
+            progress,
+            tree: Tree::new(Metadata::default()),
+            made: vec![Made { entry: None, depth: 0 }],
+            current: 0,
+            path: &[],
+            attributes: &plan.parents,
+            memory_left_bytes: MEMORY_MAX_BYTES,
+        };
+        builder.dress(Tree::ROOT, None, Xattrs::new());
+        builder
+    }
+
+    /// What follows belongs to `entry`, the manifest's entry `index`.
+    pub(crate) fn begin(&mut self, index: usize, entry: &'a Entry) {
+        self.current = index;
+        self.path = &entry.path.0;
+        self.attributes = &entry.attributes;
+        self.report();
+    }
+
+    /// The finished tree.
+    pub(crate) fn finish(self) -> Tree {
+        self.tree
+    }
+
+    /// Whether a file of this length is to be read into memory now; if so, it is counted.
+    pub(crate) fn fits_in_memory(&mut self, length_bytes: u64) -> bool {
+        if length_bytes > FILE_IN_MEMORY_MAX_BYTES {
+            return false;
+        }
+        let left = self.memory_left_bytes.checked_sub(length_bytes);
+        // The first file that does not fit ends it: from then on directories
+        // need not open a file to learn its length.
+        self.memory_left_bytes = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Whether nothing more than empty files fits in memory.
+    pub(crate) fn memory_is_full(&self) -> bool {
+        self.memory_left_bytes == 0
+    }
+
+    /// Counts content that has no other place than memory.
+    pub(crate) fn count_in_memory(&mut self, length_bytes: usize) {
+        self.memory_left_bytes = self.memory_left_bytes.saturating_sub(length_bytes as u64);
+    }
+
+    /// The regular file of the entry at hand.
+    pub(crate) fn top_file(&mut self, own: Option<Own>, content: Content) -> Result<(), Failure> {
+        let (parent, name) = self.top()?;
+        let xattrs = self.attributes.xattrs.clone();
+        self.file(parent, &name, own, xattrs, content).map(drop)
+    }
+
+    /// The symbolic link of the entry at hand.
+    pub(crate) fn top_symlink(&mut self, target: &[u8]) -> Result<(), Failure> {
+        let (parent, name) = self.top()?;
+        let xattrs = self.attributes.xattrs.clone();
+        self.symlink(parent, &name, None, xattrs, target).map(drop)
+    }
+
+    /// The directory of the entry at hand, which may exist already. The
+    /// manifest's extended attributes win over `xattrs`.
+    pub(crate) fn top_directory(
+        &mut self,
+        own: Option<Own>,
+        mut xattrs: Xattrs,
+    ) -> Result<InodeId, Failure> {
+        xattrs.extend(self.attributes.xattrs.clone());
+        if self.path.is_empty() {
+            self.dress(Tree::ROOT, own, xattrs);
+            return Ok(Tree::ROOT);
+        }
+        let (parent, name) = self.top()?;
+        self.directory(parent, &name, own, xattrs)
+    }
+
+    /// Adds a regular file.
+    pub(crate) fn file(
+        &mut self,
+        parent: InodeId,
+        name: &Name,
+        own: Option<Own>,
+        xattrs: Xattrs,
+        content: Content,
+    ) -> Result<InodeId, Failure> {
+        let mode = resolve(self.attributes.mode, own.map(|own| own.mode), || {
+            given(self.plan.parents.mode, FILE_MODE)
+        });
+        let metadata = self.metadata(self.attributes, mode, own, xattrs);
+        self.insert(parent, name, metadata, Kind::File(content))
+    }
+
+    /// Adds a symbolic link. Its mode is 0777, as on every Linux file system.
+    pub(crate) fn symlink(
+        &mut self,
+        parent: InodeId,
+        name: &Name,
+        own: Option<Own>,
+        xattrs: Xattrs,
+        target: &[u8],
+    ) -> Result<InodeId, Failure> {
+        let metadata = self.metadata(self.attributes, 0o777, own, xattrs);
+        self.insert(parent, name, metadata, Kind::Symlink(target.into()))
+    }
+
+    /// Adds a directory, or gives one that exists the attributes of this one.
+    pub(crate) fn directory(
+        &mut self,
+        parent: InodeId,
+        name: &Name,
+        own: Option<Own>,
+        xattrs: Xattrs,
+    ) -> Result<InodeId, Failure> {
+        let id = self.implied_directory(parent, name)?;
+        self.dress(id, own, xattrs);
+        Ok(id)
+    }
+
+    /// A directory that an archive's entry needs above it: the one that exists, else a new one.
+    pub(crate) fn implied_directory(
+        &mut self,
+        parent: InodeId,
+        name: &Name,
+    ) -> Result<InodeId, Failure> {
+        self.descend(parent, name, self.attributes)
+    }
+
+    /// Adds a further name for an inode that is no directory.
+    pub(crate) fn link(
+        &mut self,
+        parent: InodeId,
+        name: &Name,
+        target: InodeId,
+    ) -> Result<(), Failure> {
+        let result = self.tree.link(parent, name.clone(), target);
+        result.map_err(|error| self.refusal(&error, parent, name))
+    }
+
+    /// The entry `name` of directory `parent`.
+    pub(crate) fn child(&self, parent: InodeId, name: &Name) -> Option<InodeId> {
+        self.tree.child(parent, name.as_bytes())
+    }
+
+    /// Whether the inode comes from the entry at hand.
+    pub(crate) fn is_of_this_entry(&self, id: InodeId) -> bool {
+        self.made.get(id.index()).is_some_and(|made| made.entry == Some(self.current))
+    }
+
+    /// How many inodes the tree has.
+    pub(crate) fn len(&self) -> usize {
+        self.tree.len()
+    }
+
+    /// Where the entry at hand goes; missing parents are made with the manifest's defaults.
+    fn top(&mut self) -> Result<(InodeId, Name), Failure> {
+        let Some((name, parents)) = self.path.split_last() else {
+            let message = "only a `dir` or a `tar` can be the root directory";
+            return Err(Failure::new(Exit::Manifest, message));
+        };
+        let mut parent = Tree::ROOT;
+        for name in parents {
+            parent = self.descend(parent, name, &self.plan.parents)?;
+        }
+        Ok((parent, name.clone()))
+    }
+
+    fn descend(
+        &mut self,
+        parent: InodeId,
+        name: &Name,
+        attributes: &Attributes,
+    ) -> Result<InodeId, Failure> {
+        if let Some(id) = self.child(parent, name) {
+            return match self.tree.inode(id).kind() {
+                Kind::Directory(_) => Ok(id),
+                _ => Err(self.collision(parent, name)),
+            };
+        }
+        let metadata = self.directory_metadata(attributes, None);
+        self.insert(parent, name, metadata, Kind::Directory(BTreeMap::new()))
+    }
+
+    /// Gives a directory the attributes of the entry at hand; extended ones add up.
+    fn dress(&mut self, id: InodeId, own: Option<Own>, xattrs: Xattrs) {
+        let mut dressed = self.directory_metadata(self.attributes, own);
+        let metadata = &mut self.tree.inode_mut(id).metadata;
+        dressed.xattrs = std::mem::take(&mut metadata.xattrs);
+        dressed.xattrs.extend(xattrs);
+        *metadata = dressed;
+    }
+
+    fn directory_metadata(&self, attributes: &Attributes, own: Option<Own>) -> Metadata {
+        let mode = resolve(attributes.dir_mode, own.map(|own| own.mode), || {
+            given(self.plan.parents.dir_mode, DIRECTORY_MODE)
+        });
+        self.metadata(attributes, mode, own, Xattrs::new())
+    }
+
+    fn metadata(
+        &self,
+        attributes: &Attributes,
+        mode: u16,
+        own: Option<Own>,
+        xattrs: Xattrs,
+    ) -> Metadata {
+        let (uid, gid) = resolve(attributes.owner, own.map(|own| own.owner), || {
+            given(self.plan.parents.owner, (0, 0))
+        });
+        let mtime = resolve(attributes.mtime, own.map(|own| Some(own.mtime)), || {
+            given(self.plan.parents.mtime, None)
+        });
+        Metadata { mode, uid, gid, mtime: mtime.unwrap_or(self.build_time), xattrs }
+    }
+
+    fn insert(
+        &mut self,
+        parent: InodeId,
+        name: &Name,
+        metadata: Metadata,
+        kind: Kind,
+    ) -> Result<InodeId, Failure> {
+        let depth = self.made.get(parent.index()).map_or(0, |made| made.depth) + 1;
+        if depth > DEPTH_MAX {
+            let message = format!("nested more than {DEPTH_MAX} directories deep");
+            return Err(Failure::new(Exit::Source, message));
+        }
+        let result = self.tree.insert(parent, name.clone(), metadata, kind);
+        let id = result.map_err(|error| self.refusal(&error, parent, name))?;
+        self.made.push(Made { entry: Some(self.current), depth });
+        if self.made.len().is_multiple_of(STEP_INODES) {
+            self.report();
+        }
+        signals::check()?;
+        Ok(id)
+    }
+
+    fn report(&mut self) {
+        let entries = self.plan.entries.len();
+        (self.progress)(Step { entry: self.current, entries, inodes: self.tree.len() });
+    }
+
+    /// Why the tree did not take `name`.
+    fn refusal(&self, error: &Error, parent: InodeId, name: &Name) -> Failure {
+        if error.kind() == ErrorKind::Conflict && self.child(parent, name).is_some() {
+            return self.collision(parent, name);
+        }
+        let path = self.path(parent, name);
+        Failure::new(Exit::Source, format!("{path}: {error}"))
+    }
+
+    /// Two entries that want one path.
+    fn collision(&self, parent: InodeId, name: &Name) -> Failure {
+        let path = self.path(parent, name);
+        let child = self.child(parent, name);
+        let made = child.and_then(|id| self.made.get(id.index()));
+        let other = made.and_then(|made| made.entry).filter(|entry| *entry != self.current);
+        let Some(other) = other.and_then(|entry| self.plan.entries.get(entry)) else {
+            let message = format!("{path} is there twice, and not both times as a directory");
+            return Failure::new(Exit::Source, message);
+        };
+        let line = self.plan.entries.get(self.current).map_or(0, |entry| entry.position.line);
+        let message = format!(
+            "{path} (line {line}) is taken already by {} (line {})",
+            other.position.key_path, other.position.line
+        );
+        Failure::new(Exit::Manifest, message)
+            .hint("directories of several entries merge, everything else needs a path of its own")
+    }
+
+    /// The path of an entry for messages, odd bytes escaped.
+    fn path(&self, parent: InodeId, name: &Name) -> String {
+        let mut path = self.tree.path_of(parent);
+        if path.last() != Some(&b'/') {
+            path.push(b'/');
+        }
+        path.extend(name.as_bytes());
+        path.escape_ascii().to_string()
+    }
+}
+
+/// The manifest's value; where it says `keep`, the source's own, or else the default.
+fn resolve<T>(wanted: Keep<T>, own: Option<T>, default: impl FnOnce() -> T) -> T {
+    match wanted {
+        Keep::Set(value) => value,
+        Keep::Keep => own.unwrap_or_else(default),
+    }
+}
+
+/// The manifest's default, or `otherwise` where even that says `keep`.
+fn given<T>(default: Keep<T>, otherwise: T) -> T {
+    match default {
+        Keep::Set(value) => value,
+        Keep::Keep => otherwise,
+    }
+}

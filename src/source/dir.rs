@@ -1,0 +1,224 @@
+//! `dir:` sources: a whole tree of the host.
+//!
+//! Every name is opened relative to its open directory and never followed, so
+//! that no symbolic link, even one that is put there during the walk, leads out
+//! of the tree. Entries are taken in bytewise order, whatever order the file
+//! system lists them in. Hard links within the tree stay hard links; mount
+//! points are crossed. Extended attributes of the host are not taken: labels
+//! and capabilities of a secrets disk are the guest's business and stand in the
+//! manifest, or in an archive.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use credimg_formats::{InodeId, Name, Xattrs};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RawDir, Stat, fstat, openat, readlinkat, statat,
+};
+use rustix::io::Errno;
+
+use super::builder::{Own, TreeBuilder};
+use super::host::{self, Directory, FileId, Identity, Latest, Location, OPEN};
+use crate::report::{Exit, Failure, shown};
+
+/// How much of a directory the kernel lists at a time.
+const LISTING_BYTES: usize = 64 << 10;
+
+/// Collects the directory at `path`, which may be a symbolic link to one.
+///
+/// A FIFO, socket or device in the tree fails the walk before a file of its
+/// directory is read.
+pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> {
+    let descriptor = openat(CWD, path, OPEN | OFlags::DIRECTORY, Mode::empty())
+        .map_err(|errno| cannot_open_top(path, errno))?;
+    let latest = Latest::default();
+    let mut walk = Walk { to, latest, links: HashMap::new(), listing: Vec::new() };
+    let stat = fstat(&descriptor).map_err(|errno| host::cannot_read(path, errno))?;
+    let id = walk.to.top_directory(Some(Own::of(&stat)), Xattrs::new())?;
+    let mut levels = vec![walk.level(path.into(), descriptor, &stat, id)?];
+    // A list, not recursion: the depth of the tree is not ours to choose.
+    while let Some(level) = levels.last_mut() {
+        let Some(name) = level.subdirectories.pop() else {
+            levels.pop();
+            continue;
+        };
+        let path = level.path(&name);
+        let flags = OPEN | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let descriptor = openat(&level.descriptor, name.as_bytes(), flags, Mode::empty())
+            .map_err(|errno| host::cannot_read(&path, errno))?;
+        let parent = level.id;
+        if level.subdirectories.is_empty() {
+            // Its last subdirectory is open: a deep chain needs no descriptor a level.
+            levels.pop();
+        }
+        let stat = fstat(&descriptor).map_err(|errno| host::cannot_read(&path, errno))?;
+        let id = walk.to.directory(parent, &name, Some(Own::of(&stat)), Xattrs::new())?;
+        levels.push(walk.level(path, descriptor, &stat, id)?);
+    }
+    Ok(())
+}
+
+/// A directory whose files are collected and whose subdirectories wait.
+struct Level {
+    directory: Rc<Directory>,
+    descriptor: OwnedFd,
+    id: InodeId,
+    /// In descending order, so that the first is popped first.
+    subdirectories: Vec<Name>,
+}
+
+impl Level {
+    fn path(&self, name: &Name) -> PathBuf {
+        host::child_path(&self.directory.path, name)
+    }
+}
+
+struct Walk<'a, 'b> {
+    to: &'a mut TreeBuilder<'b>,
+    latest: Latest,
+    /// Files with several names, by where their first name was met.
+    links: HashMap<FileId, InodeId>,
+    /// The kernel's listing, kept for the next directory.
+    listing: Vec<u8>,
+}
+
+impl Walk<'_, '_> {
+    /// Collects everything in a directory but what lies in its subdirectories.
+    fn level(
+        &mut self,
+        path: PathBuf,
+        descriptor: OwnedFd,
+        stat: &Stat,
+        id: InodeId,
+    ) -> Result<Level, Failure> {
+        let directory =
+            Directory { path, id: host::file_id(stat), latest: Rc::clone(&self.latest) };
+        let directory = Rc::new(directory);
+        let mut level = Level { directory, descriptor, id, subdirectories: Vec::new() };
+        let entries = self.list(&level)?;
+        for (name, kind) in entries {
+            match kind {
+                FileType::Directory => level.subdirectories.push(name),
+                FileType::Symlink => self.symlink(&level, &name)?,
+                _ => self.file(&level, &name)?,
+            }
+        }
+        level.subdirectories.reverse();
+        let path = &level.directory.path;
+        let after = fstat(&level.descriptor).map_err(|errno| host::cannot_read(path, errno))?;
+        if Identity::of(&after) != Identity::of(stat) {
+            return Err(host::has_changed(path));
+        }
+        Ok(level)
+    }
+
+    /// The entries of a directory in bytewise order: regular files, directories and symbolic links.
+    fn list(&mut self, level: &Level) -> Result<Vec<(Name, FileType)>, Failure> {
+        let path = &level.directory.path;
+        self.listing.reserve(LISTING_BYTES);
+        let mut entries = Vec::new();
+        let mut listing = RawDir::new(&level.descriptor, self.listing.spare_capacity_mut());
+        while let Some(entry) = listing.next() {
+            let entry = entry.map_err(|errno| host::cannot_read(path, errno))?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let name = Name::new(name).map_err(|error| {
+                Failure::new(Exit::Source, format!("an entry of {}: {error}", shown(path)))
+            })?;
+            entries.push((name, entry.file_type()));
+        }
+        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (name, kind) in &mut entries {
+            if *kind == FileType::Unknown {
+                *kind = host::file_type(&status(level, name)?);
+            }
+            if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink) {
+                return Err(special(&level.path(name), *kind));
+            }
+        }
+        Ok(entries)
+    }
+
+    fn file(&mut self, level: &Level, name: &Name) -> Result<(), Failure> {
+        let location = || Location::Entry(Rc::clone(&level.directory), name.clone());
+        if self.to.memory_is_full() {
+            let stat = status(level, name)?;
+            // An empty file is read all the same: those of /proc only look empty.
+            if host::size_bytes(&stat) > 0 {
+                host::require_regular(&level.path(name), &stat)?;
+                return self.add(level, name, &stat, |_| Ok(host::later(&stat, location())));
+            }
+        }
+        let flags = OPEN | OFlags::NOFOLLOW;
+        let file = openat(&level.descriptor, name.as_bytes(), flags, Mode::empty())
+            .map_err(|errno| host::cannot_read(&level.path(name), errno))?;
+        let stat = fstat(&file).map_err(|errno| host::cannot_read(&level.path(name), errno))?;
+        if host::file_type(&stat) != FileType::RegularFile {
+            host::require_regular(&level.path(name), &stat)?;
+        }
+        self.add(level, name, &stat, |to| {
+            host::content(&file, &stat, to, || level.path(name), location)
+        })
+    }
+
+    /// Adds a file, or a hard link where it was met under another name.
+    fn add(
+        &mut self,
+        level: &Level,
+        name: &Name,
+        stat: &Stat,
+        content: impl FnOnce(&mut TreeBuilder) -> Result<credimg_formats::Content, Failure>,
+    ) -> Result<(), Failure> {
+        if let Some(first) = self.links.get(&host::file_id(stat)) {
+            return self.to.link(level.id, name, *first);
+        }
+        let content = content(self.to)?;
+        let own = Some(Own::of(stat));
+        let id = self.to.file(level.id, name, own, Xattrs::new(), content)?;
+        self.remember(stat, id);
+        Ok(())
+    }
+
+    fn symlink(&mut self, level: &Level, name: &Name) -> Result<(), Failure> {
+        let stat = status(level, name)?;
+        if let Some(first) = self.links.get(&host::file_id(&stat)) {
+            return self.to.link(level.id, name, *first);
+        }
+        let target = readlinkat(&level.descriptor, name.as_bytes(), Vec::new())
+            .map_err(|errno| host::cannot_read(&level.path(name), errno))?;
+        let own = Some(Own::of(&stat));
+        let id = self.to.symlink(level.id, name, own, Xattrs::new(), target.as_bytes())?;
+        self.remember(&stat, id);
+        Ok(())
+    }
+
+    fn remember(&mut self, stat: &Stat, id: InodeId) {
+        if stat.st_nlink > 1 {
+            self.links.insert(host::file_id(stat), id);
+        }
+    }
+}
+
+fn status(level: &Level, name: &Name) -> Result<Stat, Failure> {
+    statat(&level.descriptor, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|errno| host::cannot_read(&level.path(name), errno))
+}
+
+fn special(path: &Path, kind: FileType) -> Failure {
+    let message = format!(
+        "{} is {}: only regular files, directories and symbolic links can be stored",
+        shown(path),
+        host::kind_name(kind)
+    );
+    Failure::new(Exit::Source, message)
+        .hint("take it out of the directory, or name the wanted files one by one with `file:`")
+}
+
+fn cannot_open_top(path: &Path, errno: Errno) -> Failure {
+    let failure = host::cannot_read(path, errno);
+    if errno == Errno::NOTDIR { failure.hint("for a single file write `file:`") } else { failure }
+}

@@ -1,0 +1,17 @@
+//! `file:` sources: one regular file, or a symbolic link to one.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use super::builder::{Own, TreeBuilder};
+use super::host::{self, Location};
+use crate::report::Failure;
+
+/// Collects the file at `path`. It is opened at once even where its content
+/// is streamed later, so that a missing permission is found before anything is written.
+pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> {
+    let (file, stat) = host::open_file(path)?;
+    let content =
+        host::content(&file, &stat, to, || path.into(), || Location::Path(Rc::from(path)))?;
+    to.top_file(Some(Own::of(&stat)), content)
+}

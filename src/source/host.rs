@@ -1,0 +1,348 @@
+//! Files of the host, opened so that nothing blocks and no device notices, and
+//! proven not to have changed since they were planned.
+
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use credimg_formats::{Content, Error, ErrorKind, Name, Secret, Sink, Source, Timestamp};
+use rustix::buffer::spare_capacity;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::io::{Errno, read, retry_on_intr};
+
+use super::builder::TreeBuilder;
+use crate::report::{Exit, Failure, reason, shown};
+
+/// How every file is opened: a FIFO does not block, a terminal does not become
+/// ours, and no command that a source runs inherits the descriptor.
+pub(super) const OPEN: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+const CHANGED_HINT: &str = "build again when nothing writes to it; a file of /proc or /sys, whose \
+                            size says nothing, is read by `command: [cat, ...]`";
+
+/// Device and inode number: which file it is, whatever its name.
+pub(super) type FileId = (u64, u64);
+
+/// What stays the same while a file is not written to. The change time betrays
+/// even a rewrite in place whose size and modification time were put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    id: FileId,
+    size_bytes: u64,
+    modified: (i64, u64),
+    changed: (i64, u64),
+}
+
+impl Identity {
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self {
+            id: file_id(stat),
+            size_bytes: size_bytes(stat),
+            modified: (stat.st_mtime, wide(stat.st_mtime_nsec)),
+            changed: (stat.st_ctime, wide(stat.st_ctime_nsec)),
+        }
+    }
+}
+
+/// Which file it is.
+pub(super) fn file_id(stat: &Stat) -> FileId {
+    (wide(stat.st_dev), wide(stat.st_ino))
+}
+
+/// Size in bytes.
+pub(super) fn size_bytes(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+/// When the content last changed.
+pub(super) fn modification_time(stat: &Stat) -> Timestamp {
+    let nanoseconds = u32::try_from(wide(stat.st_mtime_nsec)).unwrap_or(0);
+    Timestamp { seconds: stat.st_mtime, nanoseconds }
+}
+
+/// What kind of file it is.
+pub(super) fn file_type(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+/// A host directory as it was planned. It holds no descriptor: there may be
+/// more directories than a process may open.
+#[derive(Debug)]
+pub(super) struct Directory {
+    /// Its path, for messages and to open it again.
+    pub(super) path: PathBuf,
+    /// Which directory it was.
+    pub(super) id: FileId,
+    /// The directory opened last by any of its kin, as files are streamed directory by directory.
+    pub(super) latest: Latest,
+}
+
+/// The one descriptor that the directories of a `dir:` share while files are streamed.
+pub(super) type Latest = Rc<RefCell<Option<(FileId, Rc<OwnedFd>)>>>;
+
+impl Directory {
+    /// Opens the directory again, or the one kept open.
+    fn open(&self) -> Result<Rc<OwnedFd>, Error> {
+        if let Some((id, descriptor)) = &*self.latest.borrow()
+            && *id == self.id
+        {
+            return Ok(Rc::clone(descriptor));
+        }
+        let unreadable = |errno| unreadable(&self.path, errno);
+        let descriptor =
+            openat(CWD, &self.path, OPEN | OFlags::DIRECTORY, Mode::empty()).map_err(unreadable)?;
+        if file_id(&fstat(&descriptor).map_err(unreadable)?) != self.id {
+            return Err(changed(&self.path));
+        }
+        let descriptor = Rc::new(descriptor);
+        self.latest.replace(Some((self.id, Rc::clone(&descriptor))));
+        Ok(descriptor)
+    }
+}
+
+/// Where a file is found again.
+#[derive(Debug)]
+pub(super) enum Location {
+    /// A path; symbolic links in it are followed, as when it was planned.
+    Path(Rc<Path>),
+    /// An entry of a directory, itself no symbolic link.
+    Entry(Rc<Directory>, Name),
+}
+
+impl Location {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Path(path) => path.to_path_buf(),
+            Self::Entry(directory, name) => child_path(&directory.path, name),
+        }
+    }
+
+    /// Opens the file if it is still the planned one.
+    fn open(&self, planned: &Identity) -> Result<File, Error> {
+        let unreadable = |errno| unreadable(&self.path(), errno);
+        let descriptor = match self {
+            Self::Path(path) => {
+                // Asked by name first: if the path leads to a device by now, opening it would do harm.
+                let stat = statat(CWD, &**path, AtFlags::empty()).map_err(unreadable)?;
+                if Identity::of(&stat) != *planned {
+                    return Err(changed(&self.path()));
+                }
+                openat(CWD, &**path, OPEN, Mode::empty())
+            }
+            Self::Entry(directory, name) => {
+                let flags = OPEN | OFlags::NOFOLLOW;
+                openat(&*directory.open()?, name.as_bytes(), flags, Mode::empty())
+            }
+        };
+        let file = File::from(descriptor.map_err(unreadable)?);
+        self.require_unchanged(&file, planned)?;
+        Ok(file)
+    }
+
+    fn require_unchanged(&self, file: &File, planned: &Identity) -> Result<(), Error> {
+        let stat = fstat(file).map_err(|errno| unreadable(&self.path(), errno))?;
+        if Identity::of(&stat) == *planned { Ok(()) } else { Err(changed(&self.path())) }
+    }
+}
+
+/// A file, or a range of one, that is opened and read when the image is written.
+#[derive(Debug)]
+pub(super) struct LaterFile {
+    /// Where it is found.
+    pub(super) location: Location,
+    /// What it was when planned.
+    pub(super) planned: Identity,
+    /// Where the range begins.
+    pub(super) offset_bytes: u64,
+}
+
+impl Source for LaterFile {
+    fn stream(&self, planned_bytes: u64, sink: &mut dyn Sink) -> Result<(), Error> {
+        let mut file = self.location.open(&self.planned)?;
+        if self.offset_bytes > 0 {
+            file.seek(SeekFrom::Start(self.offset_bytes))
+                .map_err(|error| unreadable_because(&self.location.path(), error))?;
+        }
+        let copied = sink
+            .copy_from_file(&file, planned_bytes)
+            .map_err(|error| blame(&file, &self.location.path(), error))?;
+        self.location.require_unchanged(&file, &self.planned)?;
+        if copied == planned_bytes { Ok(()) } else { Err(changed(&self.location.path())) }
+    }
+}
+
+/// Opens the regular file at `path`, a symbolic link followed. What else lies
+/// there is refused before it is opened, so that no device notices.
+pub(super) fn open_file(path: &Path) -> Result<(File, Stat), Failure> {
+    let failure = |errno| cannot_read(path, errno);
+    let stat = statat(CWD, path, AtFlags::empty()).map_err(failure)?;
+    require_regular(path, &stat)?;
+    let file = openat(CWD, path, OPEN, Mode::empty()).map_err(failure)?;
+    let stat = fstat(&file).map_err(failure)?;
+    require_regular(path, &stat)?;
+    Ok((file.into(), stat))
+}
+
+/// The content of the open `file`: read now while memory lasts, else streamed
+/// later from `location`.
+pub(super) fn content(
+    file: impl AsFd,
+    stat: &Stat,
+    to: &mut TreeBuilder,
+    path: impl Fn() -> PathBuf,
+    location: impl FnOnce() -> Location,
+) -> Result<Content, Failure> {
+    let length_bytes = size_bytes(stat);
+    if to.fits_in_memory(length_bytes) {
+        return read_unchanged(file, stat, &path).map(Content::Memory);
+    }
+    Ok(later(stat, location()))
+}
+
+/// Content that is streamed later, whole.
+pub(super) fn later(stat: &Stat, location: Location) -> Content {
+    let source = LaterFile { location, planned: Identity::of(stat), offset_bytes: 0 };
+    Content::Stream { length_bytes: size_bytes(stat), source: Box::new(source) }
+}
+
+/// An error unless `stat` is that of a regular file.
+pub(super) fn require_regular(path: &Path, stat: &Stat) -> Result<(), Failure> {
+    let kind = match file_type(stat) {
+        FileType::RegularFile => return Ok(()),
+        kind => kind_name(kind),
+    };
+    let failure =
+        Failure::new(Exit::Source, format!("{} is {kind}, expected a regular file", shown(path)));
+    Err(match file_type(stat) {
+        FileType::Directory => failure.hint("for a whole directory write `dir:`"),
+        FileType::Symlink => failure,
+        _ => failure.hint("for what a program delivers write `command:`"),
+    })
+}
+
+/// An error unless the open `file` is still what it was.
+pub(super) fn require_unchanged(
+    file: impl AsFd,
+    planned: &Identity,
+    path: &Path,
+) -> Result<(), Failure> {
+    let stat = fstat(file).map_err(|errno| cannot_read(path, errno))?;
+    if Identity::of(&stat) == *planned { Ok(()) } else { Err(has_changed(path)) }
+}
+
+/// How messages call a kind of file.
+pub(super) fn kind_name(kind: FileType) -> &'static str {
+    match kind {
+        FileType::RegularFile => "a regular file",
+        FileType::Directory => "a directory",
+        FileType::Symlink => "a symbolic link",
+        FileType::Fifo => "a FIFO",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice => "a character device",
+        FileType::BlockDevice => "a block device",
+        FileType::Unknown => "of an unknown kind",
+    }
+}
+
+/// The path of an entry of a directory.
+pub(super) fn child_path(directory: &Path, name: &Name) -> PathBuf {
+    directory.join(OsStr::from_bytes(name.as_bytes()))
+}
+
+/// The failure to read a host file, with what can be done about it.
+pub(super) fn cannot_read(path: &Path, errno: Errno) -> Failure {
+    let failure = Failure::new(Exit::Source, unreadable(path, errno).to_string());
+    match errno {
+        Errno::NOENT => failure.hint("relative paths begin at the manifest's directory"),
+        Errno::ACCESS | Errno::PERM => {
+            failure.hint("the user who runs credimg must be able to read it")
+        }
+        Errno::MFILE => failure.hint("raise the limit on open files: ulimit -n 65536"),
+        Errno::AGAIN => failure.hint("it is no plain file, or another program holds a lease on it"),
+        _ => failure,
+    }
+}
+
+/// The failure of a host file to stay the same.
+pub(super) fn has_changed(path: &Path) -> Failure {
+    Failure::new(Exit::Source, changed(path).to_string()).hint(CHANGED_HINT)
+}
+
+/// Reads a whole small file and proves that it did not change meanwhile: one
+/// `read` where the size is as announced, and no bigger buffer than needed.
+fn read_unchanged(
+    file: impl AsFd,
+    stat: &Stat,
+    path: &dyn Fn() -> PathBuf,
+) -> Result<Secret, Failure> {
+    let failure = |errno| cannot_read(&path(), errno);
+    let size = usize::try_from(size_bytes(stat)).unwrap_or(usize::MAX);
+    // One byte more than announced shows growth without another call.
+    let mut bytes = Vec::with_capacity(size.saturating_add(1));
+    loop {
+        let got = retry_on_intr(|| read(&file, spare_capacity(&mut bytes))).map_err(failure)?;
+        if got == 0 || bytes.len() >= size {
+            break;
+        }
+    }
+    let bytes = Secret::new(bytes);
+    if bytes.len() != size {
+        let got = if bytes.len() > size { "more".to_owned() } else { bytes.len().to_string() };
+        let message = format!("{}: expected {size} bytes, got {got}", changed(&path()));
+        return Err(Failure::new(Exit::Source, message).hint(CHANGED_HINT));
+    }
+    let after = fstat(&file).map_err(failure)?;
+    if Identity::of(&after) == Identity::of(stat) { Ok(bytes) } else { Err(has_changed(&path())) }
+}
+
+/// An error of copying is the source's where the source cannot be read, else the sink's.
+fn blame(file: &File, path: &Path, error: std::io::Error) -> Error {
+    let mut byte = [0];
+    match retry_on_intr(|| read(file, &mut byte)) {
+        Ok(_) => Error::from(error),
+        Err(_) => unreadable_because(path, error),
+    }
+}
+
+fn changed(path: &Path) -> Error {
+    Error::new(ErrorKind::Changed, format!("{} changed while it was read", shown(path)))
+}
+
+fn unreadable(path: &Path, errno: Errno) -> Error {
+    unreadable_because(path, errno.into())
+}
+
+fn unreadable_because(path: &Path, error: std::io::Error) -> Error {
+    let message = format!("cannot read {}: {}", shown(path), reason(&error));
+    Error::new(ErrorKind::Source, message).caused_by(error)
+}
+
+/// The fields of `Stat` have other widths on other machines.
+fn wide(value: impl Into<u64>) -> u64 {
+    value.into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_copying_is_blamed_on_the_side_that_failed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        std::fs::write(&path, "key").unwrap();
+        let full = || Errno::NOSPC.into();
+        let readable = File::open(&path).unwrap();
+        assert_eq!(blame(&readable, &path, full()).kind(), ErrorKind::Io);
+        let unreadable = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        assert_eq!(blame(&unreadable, &path, full()).kind(), ErrorKind::Source);
+    }
+}

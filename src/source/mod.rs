@@ -1,0 +1,48 @@
+//! Where content comes from: one file a kind of source. Each reads its entry
+//! of the manifest and hands files, directories and links to the [`builder`].
+//!
+//! Sources never run ahead of the manifest's order, never block on what they
+//! open, and say what is wrong as a [`crate::report::Failure`] without the
+//! entry's position: `assemble` adds that.
+
+mod archive;
+pub(crate) mod builder;
+pub mod command;
+mod dir;
+mod file;
+mod host;
+mod inline;
+
+use credimg_formats::Secret;
+
+use crate::manifest::{Entry, Source};
+use crate::report::Failure;
+
+use builder::TreeBuilder;
+
+/// Collects one entry of the manifest.
+pub(crate) fn collect(
+    entry: &Entry,
+    limits: &command::Limits,
+    to: &mut TreeBuilder,
+) -> Result<(), Failure> {
+    match &entry.source {
+        Source::File(path) => file::collect(path, to),
+        Source::Dir(path) => dir::collect(path, to),
+        Source::Tar(path) => archive::collect(path, to),
+        Source::Inline(secret) => inline::collect_bytes(secret.clone(), to),
+        Source::Env { name, trim } => inline::collect_variable(name, *trim, to),
+        Source::Symlink(target) => inline::collect_symlink(target, to),
+        Source::Command { argv, directory, is_shell, trim } => {
+            let program = command::Program { argv, directory, is_shell: *is_shell };
+            let mut output = command::run(&program, limits)?;
+            if *trim {
+                inline::trim(&mut output);
+            }
+            if output.is_empty() {
+                return Err(program.failure("printed nothing"));
+            }
+            inline::collect_bytes(Secret::new(std::mem::take(&mut *output)), to)
+        }
+    }
+}
