@@ -46,6 +46,12 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
+    /// Refuses what [`create`](Self::create) would refuse, so that nothing is
+    /// read or run in vain; tells whether there is an old image.
+    pub fn check(path: &Path) -> anyhow::Result<bool> {
+        Ok(Target::open(path)?.subject.hint.is_some())
+    }
+
     /// Opens a temporary file beside `path`, after removing those that killed
     /// builders of the same path left there.
     ///

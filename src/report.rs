@@ -1,8 +1,10 @@
 //! What people are told: errors with their exit code and hint.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+
+use anyhow::Error;
 
 /// Exit codes, as documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,13 +76,40 @@ impl From<Failure> for io::Error {
     }
 }
 
+/// Prints an error with its causes and its hint to standard error; returns the
+/// exit code.
+pub fn print_error(error: &Error) -> Exit {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    say("error", RED, &causes.join(": "));
+    let failure = error.downcast_ref::<Failure>();
+    if let Some(hint) = failure.and_then(|failure| failure.hint.as_deref()) {
+        say("hint", CYAN, hint);
+    }
+    // Every error should carry a Failure; one that does not is most likely the output's.
+    failure.map_or(Exit::Output, |failure| failure.exit)
+}
+
+/// Prints a warning to standard error.
+pub fn warn(message: &str) {
+    say("warning", YELLOW, message);
+}
+
+/// Prints a line of news to standard error.
+pub fn note(message: &str) {
+    // Nothing is left to tell it to where standard error is closed.
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
 /// A path for people: as it is, or quoted and escaped where it holds control
-/// characters or bytes that are not UTF-8, so that it can neither drive a
-/// terminal nor forge a line of output.
-#[expect(clippy::unnecessary_debug_formatting, reason = "the escapes are what is wanted")]
+/// characters, directional marks or bytes that are not UTF-8, so that no file
+/// name can drive a terminal or forge a line of output.
+#[expect(clippy::unnecessary_debug_formatting, reason = "the escaping is what is wanted")]
 pub fn shown(path: &Path) -> String {
+    let is_plain = |character: char| character == '"' || character.escape_debug().len() == 1;
     match path.to_str() {
-        Some(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        Some(text) if text.chars().all(|character| character == '\'' || is_plain(character)) => {
+            text.to_owned()
+        }
         _ => format!("{path:?}"),
     }
 }
@@ -89,13 +118,26 @@ pub fn shown(path: &Path) -> String {
 /// text of an error that does not come from the operating system is not used,
 /// because whoever made it may have quoted what was read.
 pub fn reason(error: &io::Error) -> String {
-    if error.raw_os_error().is_none() {
+    let Some(number) = error.raw_os_error() else {
         return error.kind().to_string();
-    }
-    let text = error.to_string();
+    };
+    let text = io::Error::from_raw_os_error(number).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+const RED: &str = "\x1b[1;31m";
+const YELLOW: &str = "\x1b[1;33m";
+const CYAN: &str = "\x1b[1;36m";
+
+/// One line on standard error, its kind coloured on a terminal unless `NO_COLOR` is set.
+fn say(kind: &str, colour: &str, text: &str) {
+    let mut stderr = io::stderr().lock();
+    let is_coloured = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let (on, off) = if is_coloured { (colour, "\x1b[0m") } else { ("", "") };
+    // Nothing is left to tell it to where standard error is closed.
+    let _ = writeln!(stderr, "credimg: {on}{kind}:{off} {text}");
 }
 
 #[cfg(test)]
@@ -108,8 +150,9 @@ mod tests {
     #[test]
     fn shows_paths_without_letting_them_drive_a_terminal() {
         for (path, expected) in [
-            (&b"a b/\xc3\xa9.erofs"[..], "a b/\u{e9}.erofs"),
+            (&b"a b/\xc3\xa9's.erofs"[..], "a b/\u{e9}'s.erofs"),
             (b"a\x1b[2Jb\n", r#""a\u{1b}[2Jb\n""#),
+            ("a\u{202e}b".as_bytes(), r#""a\u{202e}b""#),
             (b"\xff", r#""\xFF""#),
         ] {
             assert_eq!(shown(Path::new(OsStr::from_bytes(path))), expected);

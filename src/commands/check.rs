@@ -3,10 +3,16 @@
 
 use credimg_formats::Timestamp;
 
-use crate::manifest::{Attributes, Entry, Keep, Plan, Source, time};
+use super::print;
+use crate::cli::Check;
+use crate::manifest::{self, Attributes, Entry, Keep, Plan, Source, time};
 
 /// Mode of every symbolic link.
 const SYMLINK_MODE: u16 = 0o777;
+
+pub(super) fn run(options: &Check) -> anyhow::Result<()> {
+    print(table(&manifest::load(&options.manifest)?).as_bytes())
+}
 
 /// The plan as aligned columns, one line an entry in the manifest's order:
 /// path, kind of source, mode, owner and, where any entry sets one, time. The

@@ -66,6 +66,12 @@ pub(super) struct Fault {
 }
 
 impl Fault {
+    /// The same fault of an option's value.
+    pub(super) fn in_option(self, option: &str) -> Failure {
+        let message = format!("{option}: {}", self.message);
+        Failure { exit: Exit::Usage, message, hint: self.hint }
+    }
+
     /// Lower case, without a full stop, and never with the value itself.
     pub(super) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None }

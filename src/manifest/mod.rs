@@ -46,6 +46,16 @@ pub fn parse(text: &[u8], manifest: &Path) -> Result<Plan, ManifestError> {
     problems.finish(manifest, plan)
 }
 
+/// A volume label from the command line, by the manifest's rules.
+pub(crate) fn label_option(text: &str) -> Result<String, Failure> {
+    values::label(text).map_err(|fault| fault.in_option("--label"))
+}
+
+/// `UID:GID` from the command line, by the manifest's rules.
+pub(crate) fn owner_option(text: &str) -> Result<(u32, u32), Failure> {
+    values::owner(text).map_err(|fault| fault.in_option("--owner"))
+}
+
 /// The manifest's bytes, at most one more than are allowed.
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut text = Zeroizing::new(Vec::new());

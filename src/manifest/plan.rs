@@ -5,13 +5,23 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use credimg_formats::{Name, Secret, Timestamp, Xattrs};
 
 /// The image format to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// EROFS with a volume label.
+    /// EROFS with a volume label
     Erofs,
+}
+
+impl Format {
+    /// The name in manifests, options and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Erofs => "erofs",
+        }
+    }
 }
 
 /// Where in the manifest something stands.

@@ -179,7 +179,7 @@ impl Source for LaterFile {
 
 /// Opens the regular file at `path`, a symbolic link followed. What else lies
 /// there is refused before it is opened, so that no device notices.
-pub(super) fn open_file(path: &Path) -> Result<(File, Stat), Failure> {
+pub(crate) fn open_file(path: &Path) -> Result<(File, Stat), Failure> {
     let failure = |errno| cannot_read(path, errno);
     let stat = statat(CWD, path, AtFlags::empty()).map_err(failure)?;
     require_regular(path, &stat)?;
