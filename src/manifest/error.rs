@@ -8,6 +8,9 @@ use crate::report::{Exit, Failure, shown};
 
 /// How many problems are listed; the rest is counted.
 const LISTED_PROBLEMS: usize = 20;
+/// How many problems are kept, from which the listed ones are the first in the
+/// manifest. A manifest of a megabyte can hold half a million.
+const KEPT_PROBLEMS: usize = 1000;
 
 /// A manifest that cannot be used: one problem or more, in the manifest's order.
 ///
@@ -17,11 +20,12 @@ const LISTED_PROBLEMS: usize = 20;
 pub struct ManifestError {
     manifest: PathBuf,
     problems: Vec<Problem>,
+    count: usize,
 }
 
 impl ManifestError {
     pub(super) fn new(manifest: &Path, problem: Problem) -> Self {
-        Self { manifest: manifest.into(), problems: vec![problem] }
+        Self { manifest: manifest.into(), problems: vec![problem], count: 1 }
     }
 }
 
@@ -33,7 +37,7 @@ impl fmt::Display for ManifestError {
             let separator = if index == 0 { "" } else { "\n" };
             write!(f, "{separator}{file}:{problem}")?;
         }
-        match self.problems.len().saturating_sub(LISTED_PROBLEMS) {
+        match self.count.saturating_sub(LISTED_PROBLEMS) {
             0 => Ok(()),
             more => write!(f, "\n{file}: {more} more problems are not listed"),
         }
@@ -43,11 +47,17 @@ impl fmt::Display for ManifestError {
 impl std::error::Error for ManifestError {}
 
 impl From<ManifestError> for Failure {
-    /// Exit code 3. The message has one line a problem, the hint is the first one's.
+    /// Exit code 3. The message has one line a problem; the hint is the first
+    /// problem's that has one, with its line where there are several problems.
     fn from(error: ManifestError) -> Self {
         let failure = Self::new(Exit::Manifest, error.to_string());
-        match error.problems.into_iter().find_map(|problem| problem.hint) {
-            Some(hint) => failure.hint(hint),
+        let is_single = error.count == 1;
+        let mut problems = error.problems.into_iter();
+        match problems.find_map(|problem| Some((problem.hint?, problem.position))) {
+            Some((hint, Some(Position { line, .. }))) if !is_single => {
+                failure.hint(format!("line {line}: {hint}"))
+            }
+            Some((hint, _)) => failure.hint(hint),
             None => failure,
         }
     }
@@ -118,12 +128,18 @@ impl fmt::Display for Problem {
 
 /// Gathers the problems of a manifest, so that one run shows them all.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Problem>);
+pub(super) struct Problems {
+    kept: Vec<Problem>,
+    count: usize,
+}
 
 impl Problems {
     /// Notes `problem`.
     pub(super) fn note(&mut self, problem: Problem) {
-        self.0.push(problem);
+        self.count += 1;
+        if self.kept.len() < KEPT_PROBLEMS {
+            self.kept.push(problem);
+        }
     }
 
     /// The value, or none once its problem is noted.
@@ -132,18 +148,16 @@ impl Problems {
     }
 
     /// `value` if nothing was wrong; else every problem, in the manifest's order.
-    pub(super) fn finish<T>(
-        mut self,
-        manifest: &Path,
-        value: Option<T>,
-    ) -> Result<T, ManifestError> {
+    pub(super) fn finish<T>(self, manifest: &Path, value: Option<T>) -> Result<T, ManifestError> {
+        let Self { kept: mut problems, count } = self;
+        debug_assert!(value.is_some() || count > 0, "a manifest is refused without a reason");
         match value {
-            Some(value) if self.0.is_empty() => Ok(value),
+            Some(value) if count == 0 => Ok(value),
             _ => {
-                self.0.sort_by_key(|problem| {
+                problems.sort_by_key(|problem| {
                     problem.position.as_ref().map(|position| (position.line, position.column))
                 });
-                Err(ManifestError { manifest: manifest.into(), problems: self.0 })
+                Err(ManifestError { manifest: manifest.into(), problems, count })
             }
         }
     }

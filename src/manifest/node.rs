@@ -94,6 +94,10 @@ impl Scalar {
 }
 
 impl Node {
+    fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.kind() == ScalarKind::Null)
+    }
+
     /// What the node is, for messages.
     pub(super) fn describe(&self) -> &'static str {
         match &self.value {
@@ -134,14 +138,15 @@ struct Reader<'input> {
 
 impl<'input> Reader<'input> {
     fn document(&mut self) -> Result<Node, Problem> {
-        let empty = || Problem::whole(Fault::new("the manifest is empty"));
-        let mut root = None;
+        let mut root: Option<Node> = None;
         loop {
             match self.next()? {
-                None | Some((Event::StreamEnd, _)) => return root.ok_or_else(empty),
+                None | Some((Event::StreamEnd, _)) => {
+                    let empty = || Problem::whole(Fault::new("the manifest is empty"));
+                    return root.filter(|root| !root.is_null()).ok_or_else(empty);
+                }
                 Some((Event::DocumentStart(..), place)) if root.is_some() => {
-                    return Err(Fault::new("more than one YAML document")
-                        .at(&place.position(String::new())));
+                    return Err(Fault::new("more than one YAML document").at(&place.position("")));
                 }
                 Some((event, place)) => {
                     if let Some(node) = self.node(event, place, 1)? {
@@ -160,7 +165,7 @@ impl<'input> Reader<'input> {
         place: Place,
         depth: usize,
     ) -> Result<Option<Node>, Problem> {
-        let refuse = |fault: Fault| Err(fault.at(&place.position(String::new())));
+        let refuse = |fault: Fault| Err(fault.at(&place.position("")));
         if event.tag().is_some() {
             return refuse(syntax::tags());
         }
@@ -204,10 +209,8 @@ impl<'input> Reader<'input> {
 
     fn next(&mut self) -> Result<Option<(Event<'input>, Place)>, Problem> {
         let event = self.parser.next_event().transpose().map_err(|error| scan_problem(&error))?;
-        Ok(event.map(|(event, span)| {
-            let place = Place::from(&span.start);
-            (event, place)
-        }))
+        // A node starts behind its tag, but then the tag is what is refused.
+        Ok(event.map(|(event, span)| (event, Place::from(&span.tag_start().unwrap_or(span.start)))))
     }
 }
 
@@ -216,7 +219,7 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Scalar {
 }
 
 fn scan_problem(error: &ScanError) -> Problem {
-    syntax::fault(error.kind()).at(&Place::from(error.marker()).position(String::new()))
+    syntax::fault(error.kind()).at(&Place::from(error.marker()).position(""))
 }
 
 /// `text` as UTF-8 of printable characters (YAML 1.2.2, 5.1). The parser takes
@@ -226,7 +229,7 @@ fn checked_text(text: &[u8]) -> Result<&str, Problem> {
     let text = std::str::from_utf8(text).map_err(|error| {
         let before = text.get(..error.valid_up_to()).unwrap_or_default();
         let before = std::str::from_utf8(before).unwrap_or_default();
-        Fault::new("not UTF-8").at(&Place::after(before).position(String::new()))
+        Fault::new("not UTF-8").at(&Place::after(before).position(""))
     })?;
     let odd = |character: char| match character {
         '\t' | '\n' | '\r' | '\u{85}' => false,
@@ -237,7 +240,7 @@ fn checked_text(text: &[u8]) -> Result<&str, Problem> {
     let fault = Fault::new("a control character, which YAML forbids")
         .hint("write it as an escape in double quotes, or use `base64:`");
     let before = text.get(..offset).unwrap_or_default();
-    Err(fault.at(&Place::after(before).position(String::new())))
+    Err(fault.at(&Place::after(before).position("")))
 }
 
 /// Whether the core schema reads plain `text` as an integer or a float.
@@ -266,9 +269,12 @@ mod tests {
     use super::*;
 
     fn kind(text: &str) -> ScalarKind {
-        match parse(text.as_bytes()).unwrap().value {
-            Value::Scalar(scalar) => scalar.kind(),
-            _ => panic!("expected a scalar"),
+        match parse(format!("- {text}").as_bytes()).unwrap().value {
+            Value::List(items) => match &items.first().unwrap().value {
+                Value::Scalar(scalar) => scalar.kind(),
+                _ => panic!("expected a scalar"),
+            },
+            _ => panic!("expected a list"),
         }
     }
 
@@ -286,11 +292,26 @@ mod tests {
         for text in ["yes", "no", "on", "y", "tRue", "\"true\"", "'1'", "\"\"", "|\n  1"] {
             assert!(kind(text) == ScalarKind::Text, "{text}");
         }
-        for text in ["~", "null", "NULL", "--- \n"] {
+        for text in ["~", "null", "NULL", "", "# comment"] {
             assert!(kind(text) == ScalarKind::Null, "{text}");
         }
         assert!(kind("TRUE") == ScalarKind::Bool(true));
         assert!(kind("false") == ScalarKind::Bool(false));
+    }
+
+    #[test]
+    fn nesting_ends_at_32_levels() {
+        let flow = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        let maps = |depth: usize| "{a: ".repeat(depth) + &"}".repeat(depth);
+        let block = |depth: usize| "- ".repeat(depth) + "x";
+        let mixed = |depth: usize| {
+            "- ".repeat(depth / 2) + &"[".repeat(depth - depth / 2) + &"]".repeat(depth - depth / 2)
+        };
+        for nested in [flow, maps, block, mixed] {
+            assert!(parse(nested(DEPTH_MAX).as_bytes()).is_ok());
+            let problem = parse(nested(DEPTH_MAX + 1).as_bytes()).err().unwrap().to_string();
+            assert!(problem.ends_with(": nested deeper than 32 levels"), "{problem}");
+        }
     }
 
     /// Every node as `line:column text`, in the manifest's order.

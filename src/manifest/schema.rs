@@ -147,20 +147,22 @@ fn xattrs(node: Node, at: &Position, problems: &mut Problems) -> Vec<(At<Text>, 
         let name_at = name.place.position(&at.key_path);
         let name = problems.keep(text(name, &name_at));
         let value_at = value.place.position(&at.key_path);
-        let value = xattr_value(value, &value_at, problems);
+        let value = xattr_value(value, value_at, problems);
         if let (Some(name), Some(value)) = (name, value) {
-            xattrs.push((At { value: name, at: name_at }, At { value, at: value_at }));
+            xattrs.push((At { value: name, at: name_at }, value));
         }
     }
     xattrs
 }
 
-fn xattr_value(node: Node, at: &Position, problems: &mut Problems) -> Option<XattrValue> {
-    if !matches!(node.value, Value::Mapping(_)) {
-        return problems.keep(text(node, at)).map(XattrValue::Text);
+fn xattr_value(node: Node, at: Position, problems: &mut Problems) -> Option<At<XattrValue>> {
+    if matches!(node.value, Value::Mapping(_)) {
+        let mut keys = Keys::open(node, at.key_path, &["base64"], problems)?;
+        let At { value, at } = keys.require("base64", text, problems)?;
+        return Some(At { value: XattrValue::Base64(value), at });
     }
-    let mut keys = Keys::open(node, at.key_path.clone(), &["base64"], problems)?;
-    keys.require("base64", text, problems).map(|text| XattrValue::Base64(text.value))
+    let value = XattrValue::Text(problems.keep(text(node, &at))?);
+    Some(At { value, at })
 }
 
 /// Text; what YAML reads as something else has to be quoted, because other

@@ -48,9 +48,8 @@ pub(super) fn fault(kind: &ErrorKind) -> Fault {
         | E::UnexpectedEofFlowSequence
         | E::UnexpectedEofFlowMapping
         | E::UnexpectedEofImplicitFlowMapping => ("a bracket is not closed", ""),
-        E::MisplacedFlowCollectionEnd | E::MismatchedFlowCollectionEnd { .. } => {
-            ("a closing bracket without its opening one", "")
-        }
+        E::MismatchedFlowCollectionEnd { .. } => ("brackets do not match", ""),
+        E::MisplacedFlowCollectionEnd => ("a closing bracket without its opening one", ""),
         E::ExpectedFlowMappingSeparator | E::ExpectedFlowSequenceSeparator => {
             ("expected a comma or a closing bracket", "")
         }
