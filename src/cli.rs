@@ -61,7 +61,7 @@ pub struct Build {
     #[arg(long, value_name = "UUID")]
     pub uuid: Option<String>,
     /// Time of the image and of every entry without one, in seconds since 1970
-    /// [default: SOURCE_DATE_EPOCH, else now]
+    /// [default: `SOURCE_DATE_EPOCH`, else now]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub mtime: Option<i64>,
     /// How the image is attached.

@@ -80,7 +80,10 @@ impl From<Failure> for io::Error {
 /// exit code.
 pub fn print_error(error: &Error) -> Exit {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    say("error", RED, &causes.join(": "));
+    // A manifest may have several problems, one a line.
+    for line in causes.join(": ").lines() {
+        say("error", RED, line);
+    }
     let failure = error.downcast_ref::<Failure>();
     if let Some(hint) = failure.and_then(|failure| failure.hint.as_deref()) {
         say("hint", CYAN, hint);

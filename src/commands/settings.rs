@@ -55,15 +55,14 @@ pub(super) fn build_time(options: &Build) -> Result<Timestamp, Failure> {
     if let Some(seconds) = options.mtime {
         return Ok(Timestamp { seconds, nanoseconds: 0 });
     }
-    let seconds = match std::env::var_os("SOURCE_DATE_EPOCH") {
-        Some(text) => text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+    let seconds = if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") {
+        text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
             let message = "SOURCE_DATE_EPOCH is not a number of seconds since 1970";
             Failure::new(Exit::Usage, message)
-        })?,
-        None => {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
-        }
+        })?
+    } else {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
     };
     Ok(Timestamp { seconds, nanoseconds: 0 })
 }
@@ -93,12 +92,14 @@ pub(super) fn is_streamed(output: &Path) -> bool {
 
 /// The text form of a UUID.
 pub(super) fn show_uuid(uuid: [u8; 16]) -> String {
-    let digits = uuid.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let (a, rest) = digits.split_at(8);
-    let (b, rest) = rest.split_at(4);
-    let (c, rest) = rest.split_at(4);
-    let (d, e) = rest.split_at(4);
-    format!("{a}-{b}-{c}-{d}-{e}")
+    let mut text = String::with_capacity(36);
+    for (index, byte) in uuid.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
 }
 
 fn parse_uuid(text: &str) -> Option<[u8; 16]> {

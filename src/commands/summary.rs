@@ -38,10 +38,10 @@ impl Summary {
         size_bytes: u64,
     ) -> Self {
         let (files, directories, symlinks) = count(tree);
-        let is_streamed = settings::is_streamed(&options.output);
-        let image = match is_streamed {
-            true => "standard output".to_owned(),
-            false => report::shown(&options.output),
+        let image = if settings::is_streamed(&options.output) {
+            "standard output".to_owned()
+        } else {
+            report::shown(&options.output)
         };
         Self {
             image,
