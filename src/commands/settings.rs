@@ -1,6 +1,7 @@
 //! What a build takes from the command line, the manifest and the environment,
 //! checked: format, label, UUID, time, and the image file's owner and mode.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use credimg_formats::Timestamp;
@@ -97,7 +98,7 @@ pub(super) fn show_uuid(uuid: [u8; 16]) -> String {
         if matches!(index, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02x}"));
+        let _ = write!(text, "{byte:02x}"); // A String takes everything.
     }
     text
 }
