@@ -61,7 +61,7 @@ fn every_kind_of_failure_has_its_exit_code_and_leaves_the_old_image() {
         (entry("env: CREDIMG_UNSET"), vec![], 4, "files[0] (/a)"),
         (entry("command: ['false']"), vec![], 6, "files[0] (/a): false exited with status 1"),
         (entry("command: ['true']"), vec![], 6, "printed nothing"),
-        (entry("command: [sleep, '60']"), vec!["--command-timeout", "1"], 6, "timed out"),
+        (entry("command: [sleep, '60']"), vec!["--command-timeout", "1"], 6, "sleep did not finish within 1s"),
     ];
     for (manifest, options, code, message) in cases {
         let host = Host::new(&manifest);
@@ -94,7 +94,7 @@ fn nothing_shows_a_secret() {
          - {{path: /x, text: y, xattrs: {{user.k: {CANARY}}}}}\n- {{path: /s, symlink: {CANARY}}}\n"
     );
     let failing = [
-        format!("- {{path: /bad, command: [cat, /nonexistent, '{CANARY}']}}\n"),
+        format!("- {{path: /bad, command: [sh, -c, exit 3, '{CANARY}']}}\n"),
         format!("- {{path: /bad, shell: 'echo {CANARY} >&2; echo {CANARY}; exit 3'}}\n"),
         format!("- {{path: /bad, text: {CANARY}, mode: {CANARY}}}\n"),
         format!("- {{path: /t, text: {CANARY}}}\n"),
