@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use credimg::output::{Options, OutputFile, StreamOutput};
@@ -231,10 +231,9 @@ fn of_racing_builders_one_wins_whole() {
             }
             looks
         });
-        for builder in builders {
-            builder.join().unwrap();
-        }
+        let outcomes: Vec<_> = builders.into_iter().map(ScopedJoinHandle::join).collect();
         is_over.store(true, Ordering::Relaxed);
+        assert!(outcomes.iter().all(Result::is_ok));
         assert!(watcher.join().unwrap() > 0);
     });
     assert_eq!(names(directory.path()), ["image"]);

@@ -107,8 +107,7 @@ impl Target {
     }
 
     fn remove_unlocked(&self, name: &OsStr, other_owner: Option<u32>) -> Result<(), Errno> {
-        let look = || rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW);
-        let seen = look()?;
+        let seen = rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let is_ours =
             seen.st_uid == rustix::process::geteuid().as_raw() || Some(seen.st_uid) == other_owner;
         let is_regular = FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile;
@@ -118,13 +117,9 @@ impl Target {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.directory, name, flags, Mode::empty())?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        // Its builder may have finished meanwhile: only what still bears the
-        // name, and is what was looked at, is a leftover.
-        let (opened, named) = (rustix::fs::fstat(&file)?, look()?);
-        let identity = |stat: &rustix::fs::Stat| (stat.st_dev, stat.st_ino);
-        if identity(&opened) == identity(&named) && identity(&opened) == identity(&seen) {
-            self.unlink(name);
-        }
+        // A builder that finished meanwhile has taken the name away with the
+        // file, and no other builder draws the same one.
+        self.unlink(name);
         Ok(())
     }
 
