@@ -61,7 +61,12 @@ fn every_kind_of_failure_has_its_exit_code_and_leaves_the_old_image() {
         (entry("env: CREDIMG_UNSET"), vec![], 4, "files[0] (/a)"),
         (entry("command: ['false']"), vec![], 6, "files[0] (/a): false exited with status 1"),
         (entry("command: ['true']"), vec![], 6, "printed nothing"),
-        (entry("command: [sleep, '60']"), vec!["--command-timeout", "1"], 6, "sleep did not finish within 1s"),
+        (
+            entry("command: [sleep, '60']"),
+            vec!["--command-timeout", "1"],
+            6,
+            "sleep did not finish within 1s",
+        ),
     ];
     for (manifest, options, code, message) in cases {
         let host = Host::new(&manifest);

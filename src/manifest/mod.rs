@@ -9,7 +9,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::report::{Exit, Failure};
+use crate::report::{self, Exit, Failure};
 
 mod conflicts;
 mod error;
@@ -31,7 +31,8 @@ pub use plan::{Attributes, Entry, Format, Keep, Plan, Position, Source, TreePath
 pub fn load(path: &Path) -> anyhow::Result<Plan> {
     let text = read(path).map_err(|error| {
         let file = error::manifest_name(path);
-        Failure::new(Exit::Manifest, format!("{file}: cannot read the manifest: {error}"))
+        let reason = report::reason(&error);
+        Failure::new(Exit::Manifest, format!("{file}: cannot read the manifest: {reason}"))
     })?;
     Ok(parse(&text, path).map_err(Failure::from)?)
 }
