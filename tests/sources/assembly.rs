@@ -1,11 +1,10 @@
 //! How entries come together: parents, merges, collisions, attributes, progress.
 
-use std::fs;
-
 use credimg::manifest::{Keep, Source};
 use credimg::report::Exit;
 use credimg_formats::Secret;
 
+use super::archives::Archive;
 use super::*;
 
 fn text(text: &str) -> Source {
@@ -211,11 +210,35 @@ fn progress_is_told_for_each_entry_and_within_large_ones() {
 }
 
 #[test]
+fn a_directory_or_archive_that_changes_while_it_is_planned_is_refused() {
+    let host = Host::new();
+    let mut archive = Archive::default();
+    for number in 0..2500 {
+        host.write(format!("tree/{number}"), "");
+        archive = archive.file(&number.to_string(), b"");
+    }
+    let archive = host.write("a.tar", archive.end());
+    let changes: [(Source, &dyn Fn()); 2] = [
+        (Source::Dir(host.path("tree")), &|| drop(host.write("tree/new", ""))),
+        (Source::Tar(archive.clone()), &|| drop(host.write("a.tar", "shorter"))),
+    ];
+    for (source, change) in changes {
+        let plan = plan(vec![entry("/", source)]);
+        let mut progress = |step: Step| {
+            if step.inodes == 1024 {
+                change();
+            }
+        };
+        let error = assemble(&plan, &settings(), &mut progress).unwrap_err();
+        assert_contains(&error.to_string(), "\" changed while it was read");
+    }
+}
+
+#[test]
 fn debug_shows_no_content() {
     let host = Host::new();
     let large = host.write("large", CANARY.repeat(200_000));
     let tree = build(vec![entry("/a", text(CANARY)), entry("/b", Source::File(large))]).unwrap();
     let shown = format!("{tree:?}");
     assert!(!shown.contains(CANARY) && shown.contains("Content("), "{shown}");
-    fs::metadata(host.path("large")).unwrap();
 }

@@ -44,7 +44,6 @@ fn everything() -> Host {
     fs::hard_link(host.path("tree/bytes"), host.path("tree/bytes-too")).unwrap();
     fs::set_permissions(host.path("tree/small"), fs::Permissions::from_mode(0o6755)).unwrap();
     fs::set_permissions(host.path("tree/nothing"), fs::Permissions::from_mode(0o1777)).unwrap();
-    std::os::unix::fs::lchown(host.path("tree/empty"), None, None).unwrap();
     set_time(&host.path("tree/round"), 12, 34);
     set_time(&host.path("tree/z/big"), -56, 78);
     set_time(&host.path("tree/nothing"), 1 << 33, 999_999_999);

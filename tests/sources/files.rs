@@ -145,7 +145,7 @@ fn a_file_that_grows_while_it_is_planned_is_refused() {
             }
         });
         let mut refused = 0;
-        while refused < 10 && Instant::now() < deadline {
+        while refused < 3 && Instant::now() < deadline {
             match build(vec![entry("/log", Source::File(path.clone()))]) {
                 Ok(tree) => assert_eq!(read(&tree, "/log").len() % 5, 0),
                 Err(error) => {
@@ -155,18 +155,12 @@ fn a_file_that_grows_while_it_is_planned_is_refused() {
             }
         }
         done.store(true, Ordering::Relaxed);
-        assert_eq!(refused, 10, "growth was not noticed");
+        assert_eq!(refused, 3, "growth was not noticed");
     });
 }
 
 #[test]
 fn changes_between_planning_and_streaming_are_found() {
-    let append = |path: &Path| {
-        OpenOptions::new().append(true).open(path).unwrap().write_all(b"x").unwrap();
-    };
-    let shrink = |path: &Path| {
-        OpenOptions::new().write(true).open(path).unwrap().set_len(10).unwrap();
-    };
     let replace = |path: &Path| {
         let copy = path.with_extension("copy");
         fs::copy(path, &copy).unwrap();
@@ -197,22 +191,14 @@ fn a_fifo_or_device_in_the_place_of_a_planned_file_is_not_opened() {
 
 #[test]
 fn changes_while_streaming_are_found() {
-    let changes: [(&str, fn(&Path)); 3] = [
-        ("grow", |path| {
-            OpenOptions::new().append(true).open(path).unwrap().write_all(b"x").unwrap()
-        }),
-        ("shrink", |path| {
-            OpenOptions::new().write(true).open(path).unwrap().set_len(LARGE as u64 - 1).unwrap()
-        }),
-        ("rewrite", rewrite),
-    ];
-    for (name, change) in changes {
+    let changes: [fn(&Path); 3] = [append, shrink, rewrite];
+    for change in changes {
         let host = Host::new();
         let path = large_file(&host);
         let tree = build(vec![entry("/large", Source::File(path.clone()))]).unwrap();
         let mut sink = Meddler { bytes: Vec::new(), meddle: || change(&path) };
         let error = content_of(&tree, "/large").stream(&mut sink).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Changed, "{name}");
+        assert_eq!(error.kind(), ErrorKind::Changed);
     }
 }
 
@@ -254,6 +240,14 @@ fn small_files_leave_memory_once_it_is_full() {
     for number in 0..20 {
         assert_eq!(read(&tree, &format!("/{number}")), vec![number; 1 << 20]);
     }
+}
+
+fn append(path: &Path) {
+    OpenOptions::new().append(true).open(path).unwrap().write_all(b"x").unwrap();
+}
+
+fn shrink(path: &Path) {
+    OpenOptions::new().write(true).open(path).unwrap().set_len(LARGE as u64 - 1).unwrap();
 }
 
 /// Writes other bytes of the same length, puts the time back, and does so until

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use credimg::assemble::{Settings, assemble};
+use credimg::assemble::{Settings, Step, assemble};
 use credimg::manifest::{Attributes, Entry, Keep, Plan, Position, Source, TreePath};
 use credimg::report::{Exit, Failure};
 use credimg::source::command::Limits;

@@ -102,7 +102,10 @@ impl Members {
                 }
                 EntryType::XGlobalHeader => {
                     let global = self.pax(&header, size)?;
-                    self.global.merge_global(global)?;
+                    let path = header.path_bytes();
+                    self.global
+                        .merge_global(global)
+                        .map_err(|failure| self.stream.in_member(&path, failure))?;
                     continue;
                 }
                 _ => return self.member(&header, size, extension).map(Some),
@@ -253,9 +256,9 @@ fn owner_id(number: u64) -> Result<u32, Failure> {
 
 /// The sum of a header's bytes with its checksum field taken as spaces (POSIX.1-2001, ustar).
 fn checksum(block: &[u8; 512]) -> u32 {
-    let field = 148..156;
-    let value = |(index, byte)| if field.contains(&index) { b' ' } else { byte };
-    block.iter().copied().enumerate().map(value).map(u32::from).sum()
+    let sum = |bytes: &[u8]| bytes.iter().copied().map(u32::from).sum::<u32>();
+    let field = block.get(148..156).unwrap_or_default();
+    sum(block) - sum(field) + 8 * u32::from(b' ')
 }
 
 /// GNU long names end with a NUL that is not part of them.

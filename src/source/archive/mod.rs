@@ -24,7 +24,7 @@ use crate::report::{Exit, Failure};
 
 /// Most members that one archive may have, and most inodes that it may make:
 /// all of them stay in memory.
-const MEMBERS_MAX: usize = 1 << 18;
+const MEMBERS_MAX: usize = 1 << 17;
 /// Longest path of a member or of a hard link's target in bytes (`PATH_MAX` of Linux).
 const PATH_MAX_BYTES: usize = 4096;
 
@@ -41,13 +41,11 @@ pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> 
         members: 0,
         to,
     };
-    let mut members = Members::new(Stream::open(file, host::size_bytes(&stat), path)?);
-    while let Some(member) = members.next()? {
-        let stream = members.stream();
-        archive.add(&member, stream).map_err(|failure| stream.in_member(&member.path, failure))?;
-    }
-    members.finish()?;
-    host::require_unchanged(&descriptor, &planned, path)
+    let members = Members::new(Stream::open(file, host::size_bytes(&stat), path)?);
+    let outcome = archive.add_all(members);
+    // A change of the file explains whatever seemed wrong with it.
+    host::require_unchanged(&descriptor, &planned, path)?;
+    outcome
 }
 
 struct Archive<'a, 'b> {
@@ -61,6 +59,14 @@ struct Archive<'a, 'b> {
 }
 
 impl Archive<'_, '_> {
+    fn add_all(&mut self, mut members: Members) -> Result<(), Failure> {
+        while let Some(member) = members.next()? {
+            let stream = members.stream();
+            self.add(&member, stream).map_err(|failure| stream.in_member(&member.path, failure))?;
+        }
+        members.finish()
+    }
+
     fn add(&mut self, member: &Member, stream: &mut Stream) -> Result<(), Failure> {
         self.members += 1;
         if self.members.max(self.to.len() - self.inodes_before) > MEMBERS_MAX {
