@@ -343,7 +343,7 @@ fn wait_for<T>(ask: impl Fn() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(start.elapsed() < Duration::from_mins(1), "no answer within a minute");
+        assert!(start.elapsed() < Duration::from_secs(60), "no answer within a minute");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -187,7 +187,7 @@ impl Bench {
             .arg(self.directory.path().join("in/secrets.yaml"))
             .arg("-o")
             .arg(self.path())
-            .args(["--uuid", "00000000-0000-4000-8000-000000000001"])
+            .args(["--uuid", "00000000-0000-4000-8000-000000000001", "--args", "none", "--quiet"])
     }
 
     fn strace(&self, options: &[&str]) -> ExitStatus {
