@@ -190,6 +190,11 @@ impl Target for Writer<'_, '_, '_> {
         }
         self.write_padded(&bytes)
     }
+
+    fn padding(&mut self, block: u32) -> Result<()> {
+        expect(block == self.written_blocks)?;
+        self.write_padded(&ZEROS)
+    }
 }
 
 fn zero_block() -> Zeroizing<Vec<u8>> {
