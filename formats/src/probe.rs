@@ -25,10 +25,12 @@ pub enum Probe {
 pub fn probe(image: &mut dyn Read) -> Result<Probe> {
     let mut start = Vec::new();
     let wanted = SUPER_OFFSET_BYTES + size_of::<SuperBlock>();
-    image.take(wanted as u64).read_to_end(&mut start).map_err(|error| {
-        Error::new(ErrorKind::Source, "cannot read the image").caused_by(error)
-    })?;
-    let unknown = || Error::new(ErrorKind::Corrupt, "not an EROFS image: no superblock at byte 1024");
+    image
+        .take(wanted as u64)
+        .read_to_end(&mut start)
+        .map_err(|error| Error::new(ErrorKind::Source, "cannot read the image").caused_by(error))?;
+    let unknown =
+        || Error::new(ErrorKind::Corrupt, "not an EROFS image: no superblock at byte 1024");
     let record = start.get(SUPER_OFFSET_BYTES..).ok_or_else(unknown)?;
     let record = SuperBlock::read_from_bytes(record).map_err(|_| unknown())?;
     if record.magic.get() != MAGIC {
