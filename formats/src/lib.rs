@@ -14,4 +14,4 @@ pub mod tree;
 
 pub use content::{Content, Secret, Sink, Source};
 pub use error::{Error, ErrorKind, Result};
-pub use tree::{Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};
+pub use tree::{Device, Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};

@@ -39,11 +39,14 @@ pub(super) trait Target {
     fn large_inode(&mut self, id: InodeId, start: u32) -> Result<()>;
     /// Open block `meta` is complete and goes to address `block`.
     fn close(&mut self, meta: MetaBlock, block: u32) -> Result<()>;
+    /// A block of zeros goes to address `block`.
+    fn padding(&mut self, block: u32) -> Result<()>;
 }
 
 /// Walks the whole image front to back; returns its size in blocks.
 pub(super) fn emit(tree: &Tree, shapes: &[Shape], target: &mut impl Target) -> Result<u32> {
-    let mut emitter = Emitter { target, next_block: 0, opened: 0, open: Vec::new() };
+    let mut emitter =
+        Emitter { target, next_block: 0, opened: 0, open: Vec::new(), ends_full: false };
     emitter.open_block(FIRST_OFFSET_BYTES);
     let all = || tree.inodes().zip(shapes).map(|((id, inode), shape)| (id, inode, shape));
     // The root first; then whatever has no data blocks, as long as block 0 is open for it.
@@ -54,6 +57,12 @@ pub(super) fn emit(tree: &Tree, shapes: &[Shape], target: &mut impl Target) -> R
     }
     while let Some(meta) = emitter.open.first().map(|open| open.meta) {
         emitter.close(meta)?;
+    }
+    if emitter.ends_full {
+        // fsck.erofs 1.5 reads an xattr header behind every inode, also behind one that has none
+        // and is the last thing in the image.
+        let block = emitter.advance(1)?;
+        emitter.target.padding(block)?;
     }
     Ok(emitter.next_block)
 }
@@ -69,6 +78,8 @@ struct Emitter<'t, T> {
     opened: usize,
     /// In the order of opening.
     open: Vec<Open>,
+    /// The image, as far as it goes, ends with a metadata block without a free byte.
+    ends_full: bool,
 }
 
 impl<T: Target> Emitter<'_, T> {
@@ -131,8 +142,11 @@ impl<T: Target> Emitter<'_, T> {
         if meta != MetaBlock::FIRST {
             self.close_first()?;
         }
+        let is_full = |open: &Open| open.meta == meta && open.used_bytes == BLOCK_BYTES;
+        let ends_full = self.open.iter().any(is_full);
         self.open.retain(|open| open.meta != meta);
         let block = self.advance(1)?;
+        self.ends_full = ends_full;
         self.target.close(meta, block)
     }
 
@@ -150,6 +164,7 @@ impl<T: Target> Emitter<'_, T> {
     fn advance(&mut self, blocks: u32) -> Result<u32> {
         let start = self.next_block;
         self.next_block = start.checked_add(blocks).ok_or_else(too_large)?;
+        self.ends_full = false;
         Ok(start)
     }
 }

@@ -105,8 +105,8 @@ pub(super) struct CompactInode {
     /// Zero.
     pub(super) reserved: U32,
 
-    /// First data block; 0 where there is none.
-    pub(super) start_block: U32,
+    /// First data block, 0 where there is none; of a device its number.
+    pub(super) start_block_or_device: U32,
     /// Inode number for 32-bit `stat` only.
     pub(super) number: U32,
     /// Owner.
@@ -132,8 +132,8 @@ pub(super) struct ExtendedInode {
     /// Length in bytes.
     pub(super) size: U64,
 
-    /// First data block; 0 where there is none.
-    pub(super) start_block: U32,
+    /// First data block, 0 where there is none; of a device its number.
+    pub(super) start_block_or_device: U32,
     /// Inode number for 32-bit `stat` only.
     pub(super) number: U32,
     /// Owner.
@@ -205,6 +205,10 @@ pub(super) struct DirectoryEntry {
 pub(super) enum FileType {
     Regular = 1,
     Directory = 2,
+    CharDevice = 3,
+    BlockDevice = 4,
+    Fifo = 5,
+    Socket = 6,
     Symlink = 7,
 }
 

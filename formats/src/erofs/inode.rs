@@ -12,6 +12,10 @@ use crate::tree::{Inode, InodeId, Kind, Timestamp};
 const S_IFREG: u16 = 0o100_000;
 const S_IFDIR: u16 = 0o040_000;
 const S_IFLNK: u16 = 0o120_000;
+const S_IFCHR: u16 = 0o020_000;
+const S_IFBLK: u16 = 0o060_000;
+const S_IFIFO: u16 = 0o010_000;
+const S_IFSOCK: u16 = 0o140_000;
 /// Linux has no other mode for symbolic links.
 const SYMLINK_MODE: u16 = 0o777;
 
@@ -62,6 +66,7 @@ impl Shape {
             Kind::File(content) => content.len(),
             Kind::Symlink(target) => target.len() as u64,
             Kind::Directory(entries) => Entries::new(entries, id, inode.parent()).content_bytes(),
+            Kind::CharDevice(_) | Kind::BlockDevice(_) | Kind::Fifo | Kind::Socket => 0,
         };
         let form = Form::of(inode, size_bytes, build_time);
         let record_bytes = match form {
@@ -108,12 +113,11 @@ impl Shape {
         let is_extended = matches!(self.form, Form::Extended);
         let format = U16::new(layout << 1 | u16::from(is_extended));
         let xattr_units = U16::new(self.xattr_units);
-        let mode = U16::new(match inode.kind() {
-            Kind::File(_) => S_IFREG | metadata.mode,
-            Kind::Directory(_) => S_IFDIR | metadata.mode,
-            Kind::Symlink(_) => S_IFLNK | SYMLINK_MODE,
+        let mode = U16::new(st_mode(inode));
+        let start_block_or_device = U32::new(match inode.kind() {
+            Kind::CharDevice(device) | Kind::BlockDevice(device) => device.encode(),
+            _ => start_block,
         });
-        let start_block = U32::new(start_block);
         let number = U32::new(id.number());
         match self.form {
             Form::Compact { size, links, uid, gid } => {
@@ -124,7 +128,7 @@ impl Shape {
                     links: U16::new(links),
                     size: U32::new(size),
                     reserved: U32::ZERO,
-                    start_block,
+                    start_block_or_device,
                     number,
                     uid: U16::new(uid),
                     gid: U16::new(gid),
@@ -139,7 +143,7 @@ impl Shape {
                     mode,
                     reserved: U16::ZERO,
                     size: U64::new(self.size_bytes),
-                    start_block,
+                    start_block_or_device,
                     number,
                     uid: U32::new(metadata.uid),
                     gid: U32::new(metadata.gid),
@@ -155,12 +159,29 @@ impl Shape {
     }
 }
 
+fn st_mode(inode: &Inode) -> u16 {
+    let mode = inode.metadata.mode;
+    match inode.kind() {
+        Kind::File(_) => S_IFREG | mode,
+        Kind::Directory(_) => S_IFDIR | mode,
+        Kind::Symlink(_) => S_IFLNK | SYMLINK_MODE,
+        Kind::CharDevice(_) => S_IFCHR | mode,
+        Kind::BlockDevice(_) => S_IFBLK | mode,
+        Kind::Fifo => S_IFIFO | mode,
+        Kind::Socket => S_IFSOCK | mode,
+    }
+}
+
 /// The type that directory entries show.
 pub(super) fn file_type(inode: &Inode) -> FileType {
     match inode.kind() {
         Kind::File(_) => FileType::Regular,
         Kind::Directory(_) => FileType::Directory,
         Kind::Symlink(_) => FileType::Symlink,
+        Kind::CharDevice(_) => FileType::CharDevice,
+        Kind::BlockDevice(_) => FileType::BlockDevice,
+        Kind::Fifo => FileType::Fifo,
+        Kind::Socket => FileType::Socket,
     }
 }
 

@@ -174,6 +174,10 @@ impl Target for Measure {
         }
         Ok(())
     }
+
+    fn padding(&mut self, _block: u32) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The two runs of `emit` disagree: a bug in this crate, never the input's fault.

@@ -101,7 +101,7 @@ impl<'p, 't, 's> Writer<'p, 't, 's> {
                     last.append(&mut self.tail, |id| resolve(plan, id));
                 }
             }
-            Kind::Symlink(_) | Kind::Directory(_) => self.tail.clear(),
+            _ => self.tail.clear(),
         }
         expect(self.tail.len() == shape.tail_bytes)
     }
@@ -153,10 +153,13 @@ impl Target for Writer<'_, '_, '_> {
         expect(shape.data_blocks == 0 || start == self.written_blocks)?;
         match inode.kind() {
             Kind::File(content) => self.file_data(content, shape),
-            Kind::Directory(_) | Kind::Symlink(_) if shape.data_blocks == 0 => Ok(()),
+            _ if shape.data_blocks == 0 => Ok(()),
             Kind::Symlink(target) => self.write_padded(target),
             Kind::Directory(children) => {
                 self.directory_data(&Entries::new(children, id, inode.parent()), shape)
+            }
+            Kind::CharDevice(_) | Kind::BlockDevice(_) | Kind::Fifo | Kind::Socket => {
+                Err(inconsistent())
             }
         }
     }
@@ -189,6 +192,11 @@ impl Target for Writer<'_, '_, '_> {
             self.finish_first(&mut bytes)?;
         }
         self.write_padded(&bytes)
+    }
+
+    fn padding(&mut self, block: u32) -> Result<()> {
+        expect(block == self.written_blocks)?;
+        self.write_padded(&ZEROS)
     }
 }
 

@@ -8,7 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use credimg_formats::{Content, InodeId, Kind, Metadata, Name, Secret, Timestamp, Tree, Xattrs};
+use credimg_formats::{
+    Content, Device, InodeId, Kind, Metadata, Name, Secret, Timestamp, Tree, Xattrs,
+};
 
 /// One entry as `lstat`, `read`, `readlink` and `lgetxattr` show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,11 @@ pub(crate) enum ExpectedKind {
         same_as: Vec<u8>,
     },
     Symlink(Vec<u8>),
+    /// A device, FIFO or socket: `S_IFMT` bits of the mode, major and minor number.
+    Special {
+        file_type: u32,
+        device: (u32, u32),
+    },
 }
 
 /// Paths without leading slash; the root is empty.
@@ -75,6 +82,8 @@ pub(crate) struct Shape {
     /// The block size whose multiples are the edges.
     pub(crate) block: usize,
     pub(crate) xattrs: bool,
+    /// Times without nanoseconds, from 1970 to 2106 only.
+    pub(crate) unsigned_seconds: bool,
 }
 
 /// Makes the tree of `seed` and what a reader must see of it.
@@ -91,7 +100,7 @@ pub(crate) fn generate(seed: u64, shape: Shape) -> (Tree, Listing) {
     for _ in 0..=maker.random.below(40) {
         let (parent, parent_path) =
             directories[maker.random.below(directories.len() as u64) as usize].clone();
-        match maker.random.below(10) {
+        match maker.random.below(11) {
             0 | 1 => {
                 let made = maker.directory(&mut tree, parent, &parent_path);
                 directories.extend(made);
@@ -103,6 +112,7 @@ pub(crate) fn generate(seed: u64, shape: Shape) -> (Tree, Listing) {
                 maker.hard_link(&mut tree, parent, &parent_path, &target);
             }
             4 => maker.full_directory(&mut tree, parent, &parent_path),
+            5 => maker.special(&mut tree, parent, &parent_path),
             _ => files.extend(maker.file(&mut tree, parent, &parent_path)),
         }
     }
@@ -139,15 +149,13 @@ impl Maker<'_> {
 
     fn metadata(&mut self, is_directory: bool) -> (Metadata, Expected) {
         let common = self.shape.common_time;
-        let times = [
-            common,
-            common,
-            common,
-            Timestamp { seconds: 0, nanoseconds: 0 },
-            Timestamp { seconds: 1, nanoseconds: 999_999_999 },
-            Timestamp { seconds: 0x7fff_ffff, nanoseconds: 1 },
-            Timestamp { seconds: 0x1_0000_0000, nanoseconds: 0 },
-        ];
+        let odd = if self.shape.unsigned_seconds {
+            [(0, 0), (1, 0), (0x8000_0000, 0), (0xffff_ffff, 0)]
+        } else {
+            [(0, 0), (1, 999_999_999), (0x7fff_ffff, 1), (0x1_0000_0000, 0)]
+        };
+        let odd = odd.map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds });
+        let times = [[common; 4], odd].concat();
         let ids = [0, 0, 0, 1, 990, 65534, 65535, 65536, 0x7fff_ffff, 0xffff_fffe];
         let modes: &[u16] = if is_directory {
             &[0o500, 0o755, 0o700, 0o1777, 0o2755, 0o000, 0o7777]
@@ -228,10 +236,14 @@ impl Maker<'_> {
                 same_as: path.clone(),
             },
             Kind::File(Content::Stream { .. }) => unreachable!("the generator streams nothing"),
+            Kind::CharDevice(device) => special(S_IFCHR, (device.major(), device.minor())),
+            Kind::BlockDevice(device) => special(S_IFBLK, (device.major(), device.minor())),
+            Kind::Fifo => special(S_IFIFO, (0, 0)),
+            Kind::Socket => special(S_IFSOCK, (0, 0)),
         };
         let mut metadata = metadata;
-        if matches!(kind, Kind::Symlink(_)) {
-            // Linux lets symbolic links have no user.* attributes.
+        if !matches!(kind, Kind::File(_) | Kind::Directory(_)) {
+            // Linux lets only files and directories have user.* attributes.
             metadata.xattrs.retain(|name, _| !name.starts_with(b"user."));
             expected.xattrs.retain(|name, _| !name.starts_with(b"user."));
         }
@@ -258,9 +270,45 @@ impl Maker<'_> {
         parent_path: &[u8],
     ) -> Option<(InodeId, Vec<u8>)> {
         let (name, size) = (self.name(), self.size());
-        let content = self.random.bytes(size);
+        let content = self.content(size);
         let kind = Kind::File(Content::Memory(Secret::new(content)));
         self.add(tree, parent, parent_path, &name, kind)
+    }
+
+    /// Random, repetitive or zero bytes, in runs that do not care for blocks.
+    fn content(&mut self, size: usize) -> Vec<u8> {
+        let mut content = Vec::with_capacity(size);
+        while content.len() < size {
+            let room = size - content.len();
+            let run = if self.random.below(2) == 0 {
+                room
+            } else {
+                1 + self.random.below(room as u64) as usize
+            };
+            match self.random.below(4) {
+                0 => content.resize(content.len() + run, 0),
+                1 => {
+                    let word = self.random.bytes(7);
+                    content.extend(word.iter().cycle().take(run));
+                }
+                _ => content.extend(self.random.bytes(run)),
+            }
+        }
+        content
+    }
+
+    fn special(&mut self, tree: &mut Tree, parent: InodeId, parent_path: &[u8]) {
+        let name = self.name();
+        let numbers = [(0, 0), (1, 3), (8, 255), (8, 256), (259, 65_535), (0xfff, 0xf_ffff)];
+        let (major, minor) = self.random.pick(&numbers);
+        let device = Device::new(major, minor).unwrap();
+        let kind = match self.random.below(4) {
+            0 => Kind::CharDevice(device),
+            1 => Kind::BlockDevice(device),
+            2 => Kind::Fifo,
+            _ => Kind::Socket,
+        };
+        self.add(tree, parent, parent_path, &name, kind);
     }
 
     fn symlink(&mut self, tree: &mut Tree, parent: InodeId, parent_path: &[u8]) {
@@ -339,7 +387,7 @@ fn settle_links(listing: &mut Listing) {
                 *links = all.len() as u64;
                 same_as.clone_from(&all[0]);
             }
-            ExpectedKind::Symlink(_) => {}
+            ExpectedKind::Symlink(_) | ExpectedKind::Special { .. } => {}
         }
     }
 }
@@ -367,6 +415,9 @@ pub(crate) fn walk(root: &Path, xattrs: bool) -> Listing {
             ExpectedKind::Directory { links: stat.nlink() }
         } else if stat.is_symlink() {
             ExpectedKind::Symlink(host.read_link().unwrap().as_os_str().as_bytes().to_vec())
+        } else if !stat.is_file() {
+            let (major, minor) = (rustix::fs::major(stat.rdev()), rustix::fs::minor(stat.rdev()));
+            special(stat.mode() & S_IFMT, (major, minor))
         } else {
             first_path
                 .entry(stat.ino())
@@ -409,6 +460,16 @@ fn read_xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     xattrs
 }
 
+const S_IFMT: u32 = 0o170_000;
+const S_IFIFO: u32 = 0o010_000;
+const S_IFCHR: u32 = 0o020_000;
+const S_IFBLK: u32 = 0o060_000;
+const S_IFSOCK: u32 = 0o140_000;
+
+fn special(file_type: u32, device: (u32, u32)) -> ExpectedKind {
+    ExpectedKind::Special { file_type, device }
+}
+
 /// Compares entry by entry and names the first that differs, without dumping content.
 pub(crate) fn assert_same(seed: u64, judge: &str, expected: &Listing, got: &Listing) {
     for (path, want) in expected {
@@ -426,6 +487,7 @@ fn brief(entry: &Expected) -> String {
     let kind = match &entry.kind {
         ExpectedKind::Directory { links } => format!("directory, {links} links"),
         ExpectedKind::Symlink(target) => format!("symlink of {} bytes", target.len()),
+        ExpectedKind::Special { file_type, device } => format!("type {file_type:o} {device:?}"),
         ExpectedKind::File { content, links, same_as } => {
             let sum = content
                 .iter()
