@@ -37,7 +37,9 @@ impl Summary {
         tree: &Tree,
         size_bytes: u64,
     ) -> Self {
-        let (files, directories, symlinks) = count(tree);
+        // Hard links count once.
+        let count =
+            |is: fn(&Kind) -> bool| tree.inodes().filter(|(_, inode)| is(inode.kind())).count();
         let image = if settings::is_streamed(&options.output) {
             "standard output".to_owned()
         } else {
@@ -51,9 +53,9 @@ impl Summary {
             serial: drive.serial.as_str().to_owned(),
             drive_id: drive.id.as_str().to_owned(),
             size_bytes,
-            files,
-            directories,
-            symlinks,
+            files: count(|kind| matches!(kind, Kind::File(_))),
+            directories: count(|kind| matches!(kind, Kind::Directory(_))),
+            symlinks: count(|kind| matches!(kind, Kind::Symlink(_))),
         }
     }
 
@@ -84,15 +86,6 @@ impl Summary {
             Failure::new(Exit::Output, message).hint("the image itself is written").into()
         })
     }
-}
-
-/// How many files, directories and symbolic links a tree has, hard links counted once.
-fn count(tree: &Tree) -> (usize, usize, usize) {
-    tree.inodes().fold((0, 0, 0), |(files, directories, symlinks), (_, inode)| match inode.kind() {
-        Kind::File(_) => (files + 1, directories, symlinks),
-        Kind::Directory(_) => (files, directories + 1, symlinks),
-        Kind::Symlink(_) => (files, directories, symlinks + 1),
-    })
 }
 
 fn human_size(bytes: u64) -> String {
