@@ -222,7 +222,12 @@ pub(crate) fn alone(name: &str, variable: &str, value: &str) -> bool {
     }
     let program = std::env::current_exe().unwrap();
     let mut command = std::process::Command::new(program);
-    let output = command.args(["--exact", name]).env(variable, value).output().unwrap();
+    let output = command
+        .args(["--exact", name])
+        .env(variable, value)
+        .stdin(std::process::Stdio::piped())
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{name}: {text}");
     false
