@@ -137,6 +137,28 @@ fn directories_merge_and_the_last_one_dresses_them() {
 }
 
 #[test]
+fn extended_attributes_of_a_merged_directory_add_up() {
+    let host = Host::new();
+    host.write("tree/file", "x");
+    let labelled = |names: &[&str], value: &str| {
+        let mut attributes = defaults();
+        for name in names {
+            attributes.xattrs.insert(name.as_bytes().into(), value.as_bytes().into());
+        }
+        attributes
+    };
+    host.write("other/more", "x");
+    let tree = build(vec![
+        entry_with("/t", Source::Dir(host.path("tree")), labelled(&["user.a", "user.b"], "1")),
+        entry_with("/t", Source::Dir(host.path("other")), labelled(&["user.b", "user.c"], "2")),
+    ]);
+    let tree = tree.unwrap();
+    let xattrs = &inode(&tree, "/t").metadata.xattrs;
+    let shown = xattrs.iter().map(|(name, value)| [name, value.expose()].concat());
+    assert_eq!(shown.collect::<Vec<_>>(), [b"user.a1", b"user.b2", b"user.c2"]);
+}
+
+#[test]
 fn collisions_name_both_entries() {
     let host = Host::new();
     host.write("tree/a/file", "x");

@@ -75,7 +75,6 @@ fn output_is_the_file() {
         entry("/cwd", command(&host, &["cat", "key"])),
         entry("/shell", shell(&host, "cat key | tr a-z A-Z")),
         entry("/trimmed", trimmed(shell(&host, "printf 'x\\n\\n'"))),
-        entry("/stdin", shell(&host, "cat; echo end")),
         entry("/binary", shell(&host, "head -c 3000000 /dev/zero")),
     ];
     let tree = build(entries).unwrap();
@@ -83,8 +82,17 @@ fn output_is_the_file() {
     assert_eq!(read(&tree, "/cwd"), b"from the manifest's directory\n");
     assert_eq!(read(&tree, "/shell"), b"FROM THE MANIFEST'S DIRECTORY\n");
     assert_eq!(read(&tree, "/trimmed"), b"x\n");
-    assert_eq!(read(&tree, "/stdin"), b"end\n");
     assert_eq!(read(&tree, "/binary"), vec![0; 3_000_000]);
+}
+
+#[test]
+fn a_command_has_no_input() {
+    if !alone("commands::a_command_has_no_input", "CREDIMG_TEST_ALONE", "1") {
+        return;
+    }
+    let host = Host::new();
+    let source = command(&host, &["readlink", "/proc/self/fd/0"]);
+    assert_eq!(read(&build(vec![entry("/a", source)]).unwrap(), "/a"), b"/dev/null\n");
 }
 
 #[test]

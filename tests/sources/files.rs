@@ -29,8 +29,10 @@ fn kind_after(change: impl FnOnce(&Path)) -> ErrorKind {
     let path = large_file(&host);
     let tree = build(vec![entry("/large", Source::File(path.clone()))]).unwrap();
     change(&path);
-    let error = read_content(content_of(&tree, "/large")).unwrap_err();
+    let mut bytes = Vec::new();
+    let error = content_of(&tree, "/large").stream(&mut bytes).unwrap_err();
     assert_contains(&error.to_string(), "large");
+    assert!(bytes.is_empty(), "{} bytes of another file got through", bytes.len());
     error.kind()
 }
 
@@ -128,6 +130,15 @@ fn files_that_lie_about_their_size_are_refused_at_once() {
     assert_contains(&message, "expected 4096 bytes, got ");
 }
 
+/// Ends the thread that waits for it, whether the test passes or fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_file_that_grows_while_it_is_planned_is_refused() {
     let host = Host::new();
@@ -144,6 +155,7 @@ fn a_file_that_grows_while_it_is_planned_is_refused() {
                 }
             }
         });
+        let _stop = Stop(&done);
         let mut refused = 0;
         while refused < 3 && Instant::now() < deadline {
             match build(vec![entry("/log", Source::File(path.clone()))]) {
@@ -154,7 +166,6 @@ fn a_file_that_grows_while_it_is_planned_is_refused() {
                 }
             }
         }
-        done.store(true, Ordering::Relaxed);
         assert_eq!(refused, 3, "growth was not noticed");
     });
 }

@@ -297,6 +297,16 @@ fn claims_of_size_get_no_memory() {
 }
 
 #[test]
+fn one_extended_header_has_its_own_limit() {
+    let of = |length: usize| {
+        let value = vec![b'c'; length - "1048576 comment=\n".len()];
+        Archive::default().pax(&[("comment", &value)]).file("x", b"").end()
+    };
+    assert!(unpack(&of(1 << 20)).is_ok());
+    assert_contains(&refusal(&of((1 << 20) + 1)), "extended headers are too large");
+}
+
+#[test]
 fn a_bomb_is_refused_soon() {
     let bomb = Archive::default().file("zeros", &vec![0; 70 << 20]).end();
     assert_contains(&refusal(&gzip(&bomb)), "unpacks to more than 64 MiB");

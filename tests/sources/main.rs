@@ -160,6 +160,7 @@ pub(crate) fn dump(tree: &Tree) -> Vec<String> {
             Kind::Directory(entries) => format!("directory {:?}", entries.keys()),
             Kind::File(content) => format!("file of {} bytes", content.len()),
             Kind::Symlink(target) => format!("link to {}", target.escape_ascii()),
+            special => format!("{special:?}"),
         };
         let path = tree.path_of(id);
         let metadata = attributes(&inode.metadata);
@@ -222,7 +223,12 @@ pub(crate) fn alone(name: &str, variable: &str, value: &str) -> bool {
     }
     let program = std::env::current_exe().unwrap();
     let mut command = std::process::Command::new(program);
-    let output = command.args(["--exact", name]).env(variable, value).output().unwrap();
+    let output = command
+        .args(["--exact", name])
+        .env(variable, value)
+        .stdin(std::process::Stdio::piped())
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{name}: {text}");
     false
