@@ -11,6 +11,7 @@ use crate::manifest::{Entry, Plan};
 use crate::report::{Exit, Failure};
 use crate::signals;
 use crate::source::builder::TreeBuilder;
+use crate::source::pseudo::{self, Policy};
 use crate::source::{self, command};
 
 pub use crate::source::builder::Step;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub build_time: Timestamp,
     /// What each command is granted.
     pub commands: command::Limits,
+    /// What is allowed at all.
+    pub policy: Policy,
 }
 
 /// Reads and runs the sources of `plan`. Large files, and small ones once 8 MiB
@@ -29,18 +32,25 @@ pub struct Settings {
 /// written, and an error then if they changed. `progress` hears of every entry
 /// and of every 1,024 inodes.
 ///
+/// The pseudo definitions of `plan` follow its entries. They and `policy` are
+/// checked before any source is read.
+///
 /// Each error holds a [`Failure`] that begins with the entry's key path and its
-/// path in the image: exit code 3 for entries that collide, 4 for a source that
-/// cannot be read, 6 for a command, 130 for a signal. After an error no command
-/// is left running.
+/// path in the image: exit code 3 for entries that collide and for wrong pseudo
+/// definitions, 4 for a source that cannot be read, 5 for what the policy
+/// forbids, 6 for a command, 130 for a signal. After an error no command is left
+/// running.
 pub fn assemble(plan: &Plan, settings: &Settings, progress: &mut dyn FnMut(Step)) -> Result<Tree> {
-    let mut builder = TreeBuilder::new(plan, settings.build_time, progress);
+    let definitions = pseudo::load(plan)?;
+    pseudo::require_allowed(settings.policy, plan, &definitions)?;
+    let mut builder = TreeBuilder::new(plan, &definitions, settings.build_time, progress);
     for (index, entry) in plan.entries.iter().enumerate() {
         signals::check()?;
         builder.begin(index, entry);
         source::collect(entry, &settings.commands, &mut builder)
             .map_err(|failure| in_entry(failure, entry))?;
     }
+    source::collect_pseudo(&definitions, &settings.commands, &mut builder)?;
     Ok(builder.finish())
 }
 

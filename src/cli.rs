@@ -27,7 +27,8 @@ pub struct Cli {
 pub enum Command {
     /// Build an image from a manifest and print the arguments that attach it
     Build(Build),
-    /// Check a manifest and show its plan, without reading or running anything it names
+    /// Check a manifest and its pseudo files and show the plan, without running anything or
+    /// reading a source
     Check(Check),
     /// Print the arguments that attach an image that exists
     Args(AttachImage),
@@ -64,6 +65,9 @@ pub struct Build {
     /// [default: `SOURCE_DATE_EPOCH`, else now]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub mtime: Option<i64>,
+    /// What the image is made of.
+    #[command(flatten)]
+    pub sources: Sources,
     /// How the image is attached.
     #[command(flatten)]
     pub attach: Attach,
@@ -94,6 +98,23 @@ pub struct Check {
     /// The manifest, or - for standard input
     #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
     pub manifest: PathBuf,
+    /// What the image is made of.
+    #[command(flatten)]
+    pub sources: Sources,
+}
+
+/// What an image is made of besides the manifest, and what it must not be made of.
+#[derive(Args, Debug)]
+pub struct Sources {
+    /// Add the pseudo definitions of FILE, in mksquashfs's language (repeatable)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub pseudo_file: Vec<PathBuf>,
+    /// Allow pseudo definitions of device nodes
+    #[arg(long)]
+    pub allow_devices: bool,
+    /// Refuse manifests and pseudo definitions that run a command
+    #[arg(long)]
+    pub no_commands: bool,
 }
 
 /// `credimg args`

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use credimg::commands::check::table;
 use credimg::manifest::{Entry, Format, Keep, Plan, Source, load, parse};
 use credimg::report::{Exit, Failure};
+use credimg::source::pseudo::{self, Definitions};
 use serde_yaml::granit_parser::{Event, Parser};
 
 /// The manifests of a directory under testdata, sorted.
@@ -76,7 +77,7 @@ fn good_manifests_give_exactly_the_expected_tables() {
     for (path, text) in good {
         let plan = parse(&text, &path).map_err(|error| error.to_string()).unwrap();
         let expected = fs::read_to_string(path.with_extension("table")).unwrap();
-        assert_eq!(table(&plan), expected, "{}", path.display());
+        assert_eq!(table(&plan, &pseudo::load(&plan).unwrap()), expected, "{}", path.display());
     }
 }
 
@@ -354,7 +355,7 @@ fn visible(text: &[u8]) -> String {
     let path = Path::new("secrets.yaml");
     match parse(text, path) {
         Ok(plan) => {
-            let mut seen = table(&plan);
+            let mut seen = table(&plan, &Definitions::default());
             for entry in &plan.entries {
                 seen = seen.replacen(&entry.path.to_string(), "", 1);
                 write!(seen, "{:?} {:?}", entry.source, entry.attributes).unwrap();

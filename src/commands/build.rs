@@ -52,7 +52,8 @@ struct Request {
 
 impl Request {
     fn new(options: &Build) -> anyhow::Result<Self> {
-        let plan = manifest::load(&options.manifest)?;
+        let mut plan = manifest::load(&options.manifest)?;
+        plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
         let format = settings::format(options, &plan)?;
         let label = settings::label(options, &plan)?;
         let drive = attach::drive(&options.attach, label.as_deref(), &options.output)?;
@@ -101,6 +102,7 @@ impl Request {
                 output_max_bytes: COMMAND_OUTPUT_MAX_BYTES,
                 show_stderr: options.command_stderr,
             },
+            policy: settings::policy(&options.sources),
         };
         assemble(&self.plan, &settings, &mut |step| {
             progress.show(|| {

@@ -3,26 +3,35 @@
 
 use credimg_formats::Timestamp;
 
-use super::print;
+use super::{print, settings};
 use crate::cli::Check;
 use crate::manifest::{self, Attributes, Entry, Keep, Plan, Source, time};
+use crate::source::pseudo::{self, Action, Definition, Definitions, New};
 
 /// Mode of every symbolic link.
 const SYMLINK_MODE: u16 = 0o777;
+/// The time of the build itself.
+const BUILD: &str = "build";
+/// What a definition says nothing about.
+const NONE: &str = "-";
 
 pub(super) fn run(options: &Check) -> anyhow::Result<()> {
-    print(table(&manifest::load(&options.manifest)?).as_bytes())
+    let mut plan = manifest::load(&options.manifest)?;
+    plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
+    let definitions = pseudo::load(&plan)?;
+    pseudo::require_allowed(settings::policy(&options.sources), &plan, &definitions)?;
+    print(table(&plan, &definitions).as_bytes())
 }
 
-/// The plan as aligned columns, one line an entry in the manifest's order:
-/// path, kind of source, mode, owner and, where any entry sets one, time. The
+/// The plan as aligned columns, one line an entry in the manifest's order, then
+/// one line a pseudo definition: path, kind of source, mode, owner and, where any entry sets one, time. The
 /// mode of `dir` and `tar` entries is that of files, a slash, that of
 /// directories. Never content, host paths, arguments or link targets.
-pub fn table(plan: &Plan) -> String {
+pub fn table(plan: &Plan, definitions: &Definitions) -> String {
     let mut rows = vec![["PATH", "SOURCE", "MODE", "OWNER", "MTIME"].map(str::to_owned)];
     rows.extend(plan.entries.iter().map(row));
-    let has_mtime =
-        plan.entries.iter().any(|entry| !matches!(entry.attributes.mtime, Keep::Set(None)));
+    rows.extend(definitions.iter().map(pseudo_row));
+    let has_mtime = rows.iter().skip(1).any(|[.., mtime]| mtime != BUILD && mtime != NONE);
     let columns = if has_mtime { 5 } else { 4 };
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -51,10 +60,27 @@ fn row(entry: &Entry) -> [String; 5] {
     };
     let mtime = match mtime {
         Keep::Keep => "keep".to_owned(),
-        Keep::Set(None) => "build".to_owned(),
+        Keep::Set(None) => BUILD.to_owned(),
         Keep::Set(Some(Timestamp { seconds, .. })) => time::show(*seconds),
     };
     [entry.path.to_string(), entry.source.kind().to_owned(), mode, owner, mtime]
+}
+
+fn pseudo_row(definition: &Definition) -> [String; 5] {
+    let Definition { path, action, .. } = definition;
+    let source = format!("pseudo {}", action.letter());
+    let [mode, owner, mtime] = match (action, action.attributes()) {
+        (_, Some(pseudo::Attributes { mode, owner: (uid, gid), mtime })) => {
+            let is_symlink = matches!(action, Action::Make(_, New::Symlink(_)));
+            let mode = if is_symlink { SYMLINK_MODE } else { *mode };
+            let without = if matches!(action, Action::Modify(_)) { NONE } else { BUILD };
+            let mtime = mtime.map_or(without.to_owned(), |mtime| time::show(mtime.seconds));
+            [octal(Keep::Set(mode)), format!("{uid}:{gid}"), mtime]
+        }
+        (Action::HostFile(_), None) => ["keep"; 3].map(str::to_owned),
+        _ => [NONE; 3].map(str::to_owned),
+    };
+    [path.to_string(), source, mode, owner, mtime]
 }
 
 fn octal(mode: Keep<u16>) -> String {

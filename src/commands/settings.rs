@@ -6,9 +6,10 @@ use std::path::Path;
 
 use credimg_formats::Timestamp;
 
-use crate::cli::Build;
-use crate::manifest::{self, Format, Plan};
+use crate::cli::{Build, Sources};
+use crate::manifest::{self, Format, Plan, PseudoFile};
 use crate::report::{self, Exit, Failure};
+use crate::source::pseudo::Policy;
 
 /// The image format: `--format`, else the manifest's, else the output's extension.
 pub(super) fn format(options: &Build, plan: &Plan) -> Result<Format, Failure> {
@@ -84,6 +85,17 @@ pub(super) fn mode(options: &Build) -> Result<u16, Failure> {
         }
         Some(mode) => Ok(mode),
     }
+}
+
+/// What `--no-commands` and `--allow-devices` leave allowed.
+pub(super) fn policy(sources: &Sources) -> Policy {
+    Policy { allow_commands: !sources.no_commands, allow_devices: sources.allow_devices }
+}
+
+/// `--pseudo-file`, relative to the working directory.
+pub(super) fn pseudo_files(sources: &Sources) -> impl Iterator<Item = PseudoFile> {
+    let files = sources.pseudo_file.iter().cloned();
+    files.map(|path| PseudoFile { path, position: None })
 }
 
 /// Whether the image goes to standard output.

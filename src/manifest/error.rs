@@ -64,7 +64,7 @@ impl From<ManifestError> for Failure {
 }
 
 /// How messages call the manifest at `path`.
-pub(super) fn manifest_name(path: &Path) -> String {
+pub(crate) fn manifest_name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { shown(path) }
 }
 
@@ -91,6 +91,11 @@ impl Fault {
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// What is wrong, without the way to mend it.
+    pub(super) fn into_message(self) -> String {
+        self.message
     }
 
     /// Adds the place.

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use credimg_formats::Secret;
 use zeroize::Zeroizing;
 
 use crate::report::{self, Exit, Failure};
@@ -23,14 +24,18 @@ pub(crate) mod time;
 mod values;
 
 pub use error::ManifestError;
-pub use plan::{Attributes, Entry, Format, Keep, Plan, Position, Source, TreePath};
+pub(crate) use error::manifest_name;
+pub use plan::{
+    Attributes, Entry, Format, Keep, Plan, Position, Pseudo, PseudoFile, PseudoText, Source,
+    TreePath,
+};
 
 /// Reads the manifest at `path`, `-` being standard input, and resolves it.
 /// Host paths in it are relative to its directory, those of standard input to
 /// the working directory. Every error is a [`Failure`] of exit code 3.
 pub fn load(path: &Path) -> anyhow::Result<Plan> {
     let text = read(path).map_err(|error| {
-        let file = error::manifest_name(path);
+        let file = manifest_name(path);
         let reason = report::reason(&error);
         Failure::new(Exit::Manifest, format!("{file}: cannot read the manifest: {reason}"))
     })?;
@@ -55,6 +60,17 @@ pub(crate) fn label_option(text: &str) -> Result<String, Failure> {
 /// `UID:GID` from the command line, by the manifest's rules.
 pub(crate) fn owner_option(text: &str) -> Result<(u32, u32), Failure> {
     values::owner(text).map_err(|fault| fault.in_option("--owner"))
+}
+
+/// An extended attribute's name of a pseudo definition, by the manifest's rules;
+/// the error never holds it.
+pub(crate) fn xattr_name(text: &str) -> Result<Box<[u8]>, String> {
+    values::xattr_name(text).map_err(error::Fault::into_message)
+}
+
+/// The same for its value.
+pub(crate) fn xattr_value(value: Secret) -> Result<Secret, String> {
+    values::xattr_value(value).map_err(error::Fault::into_message)
 }
 
 /// The manifest's bytes, at most one more than are allowed.

@@ -143,6 +143,34 @@ pub struct Entry {
     pub position: Position,
 }
 
+/// Pseudo definitions, in the order in which they take effect: the manifest's
+/// own, then file by file. [`crate::source::pseudo`] understands them.
+#[derive(Clone, Debug, Default)]
+pub struct Pseudo {
+    /// The items of `pseudo`.
+    pub definitions: Vec<PseudoText>,
+    /// The items of `pseudo_files`, then those of `--pseudo-file`.
+    pub files: Vec<PseudoFile>,
+}
+
+/// One item of `pseudo`.
+#[derive(Clone, Debug)]
+pub struct PseudoText {
+    /// The definition as written.
+    pub text: Secret,
+    /// Where it stands in the manifest.
+    pub position: Position,
+}
+
+/// A file of pseudo definitions.
+#[derive(Clone, Debug)]
+pub struct PseudoFile {
+    /// Absolute, or relative to the working directory.
+    pub path: PathBuf,
+    /// Where the manifest names it; none where the command line does.
+    pub position: Option<Position>,
+}
+
 /// The whole resolved manifest.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -156,4 +184,6 @@ pub struct Plan {
     pub parents: Attributes,
     /// The entries, in the manifest's order.
     pub entries: Vec<Entry>,
+    /// Pseudo definitions, which come after the entries.
+    pub pseudo: Pseudo,
 }

@@ -8,7 +8,7 @@ use credimg_formats::{Secret, Timestamp, Xattrs};
 use super::error::{Fault, Problem, Problems};
 use super::keys::At;
 use super::node::Text;
-use super::plan::{Attributes, Entry, Keep, Plan, Source};
+use super::plan::{Attributes, Entry, Keep, Plan, Pseudo, PseudoFile, PseudoText, Source};
 use super::schema::{self, Source as Typed, XattrValue};
 use super::{conflicts, time, values};
 
@@ -42,7 +42,29 @@ pub(super) fn resolve(
         .filter_map(|typed| entry(typed, directory, defaults, problems))
         .collect();
     conflicts::note(&entries, problems);
-    Some(Plan { manifest: path.into(), label, format, parents: parents?, entries })
+    let pseudo = pseudo(&manifest.pseudo, &manifest.pseudo_files, directory, problems);
+    Some(Plan { manifest: path.into(), label, format, parents: parents?, entries, pseudo })
+}
+
+/// The pseudo definitions as they stand, and where those in files are found.
+fn pseudo(
+    texts: &[At<Text>],
+    files: &[At<Text>],
+    directory: &Path,
+    problems: &mut Problems,
+) -> Pseudo {
+    let definition = |typed: &At<Text>| PseudoText {
+        text: Secret::from(typed.value.as_bytes()),
+        position: typed.at.clone(),
+    };
+    let mut file = |typed: &At<Text>| {
+        let path = checked(typed, |text| values::host_path(text, directory));
+        Some(PseudoFile { path: problems.keep(path)?, position: Some(typed.at.clone()) })
+    };
+    Pseudo {
+        definitions: texts.iter().map(definition).collect(),
+        files: files.iter().filter_map(&mut file).collect(),
+    }
 }
 
 fn entry(

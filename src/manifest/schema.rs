@@ -6,7 +6,7 @@ use super::keys::{At, Keys};
 use super::node::{Node, ScalarKind, Text, Value};
 use super::plan::Position;
 
-const MANIFEST_KEYS: &[&str] = &["label", "format", "defaults", "files"];
+const MANIFEST_KEYS: &[&str] = &["label", "format", "defaults", "files", "pseudo", "pseudo_files"];
 const DEFAULTS_KEYS: &[&str] = &["owner", "mode", "dir_mode", "mtime"];
 const ENTRY_KEYS: &[&str] = &[
     "path", "file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink", "owner",
@@ -22,6 +22,8 @@ pub(super) struct Manifest {
     pub(super) defaults: Attributes,
     /// The entries that have a path and a source.
     pub(super) files: Vec<Entry>,
+    pub(super) pseudo: Vec<At<Text>>,
+    pub(super) pseudo_files: Vec<At<Text>>,
 }
 
 /// `owner`, `mode`, `dir_mode` and `mtime`, of an entry or of `defaults`.
@@ -72,12 +74,24 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
         let mut keys = Keys::open(node, at.key_path, DEFAULTS_KEYS, problems)?;
         Some(attributes(&mut keys, problems))
     });
-    let files = keys.require("files", list, problems)?;
-    let entries = (0..).zip(files.value).filter_map(|(index, node): (usize, _)| {
-        entry(node, format!("{}[{index}]", files.at.key_path), problems)
+    let has_pseudo = !keys.given(&["pseudo", "pseudo_files"]).is_empty();
+    let pseudo = keys.read("pseudo", texts, problems);
+    let pseudo_files = keys.read("pseudo_files", texts, problems);
+    let files = if has_pseudo {
+        keys.read("files", list, problems)
+    } else {
+        Some(keys.require("files", list, problems)?)
+    };
+    let files = files.map_or_else(Vec::new, |files| {
+        let entries = (0..).zip(files.value).filter_map(|(index, node): (usize, _)| {
+            entry(node, format!("{}[{index}]", files.at.key_path), problems)
+        });
+        entries.collect()
     });
-    let files = entries.collect();
-    Some(Manifest { label, format, defaults: defaults.unwrap_or_default(), files })
+    let defaults = defaults.unwrap_or_default();
+    let values = |texts: Option<At<Vec<At<Text>>>>| texts.map_or_else(Vec::new, |at| at.value);
+    let (pseudo, pseudo_files) = (values(pseudo), values(pseudo_files));
+    Some(Manifest { label, format, defaults, files, pseudo, pseudo_files })
 }
 
 fn entry(node: Node, key_path: String, problems: &mut Problems) -> Option<Entry> {
@@ -117,7 +131,7 @@ fn source(keys: &mut Keys, problems: &mut Problems) -> Option<At<Source>> {
     }
     if key == "command" {
         return keys
-            .read(key, command, problems)
+            .read(key, texts, problems)
             .map(|words| At { value: Source::Command(words.value), at: words.at });
     }
     let At { value, at } = keys.read(key, text, problems)?;
@@ -207,8 +221,8 @@ fn list(node: Node, at: &Position) -> Result<Vec<Node>, Problem> {
     }
 }
 
-/// The words of a command; the first is the program.
-fn command(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {
+/// A list of texts.
+fn texts(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {
     let words = (0..).zip(list(node, at)?).map(|(index, word): (usize, Node)| {
         let at = word.place.position(format!("{}[{index}]", at.key_path));
         Ok(At { value: text(word, &at)?, at })

@@ -42,7 +42,14 @@ pub(crate) fn show(seconds: i64) -> String {
 fn from_utc(text: &str) -> Option<i64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let [year, month, day] = fields(date, '-', [4, 2, 2])?;
-    let [hour, minute, second] = fields(time, ':', [2, 2, 2])?;
+    from_fields([year, month, day], fields(time, ':', [2, 2, 2])?)
+}
+
+/// Seconds since the epoch of year, month and day, and hour, minute and second, of UTC.
+pub(crate) fn from_fields(
+    [year, month, day]: [i64; 3],
+    [hour, minute, second]: [i64; 3],
+) -> Option<i64> {
     let is_date = year >= 1 && (1..=12).contains(&month) && day >= 1;
     if !is_date || day > days_of_month(year, month) || hour > 23 || minute > 59 || second > 59 {
         return None;

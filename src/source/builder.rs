@@ -10,6 +10,7 @@ use credimg_formats::{
 use rustix::fs::Stat;
 
 use super::host;
+use super::pseudo::Definitions;
 use crate::manifest::{Attributes, Entry, Keep, Plan};
 use crate::report::{Exit, Failure};
 use crate::signals;
@@ -28,9 +29,9 @@ const STEP_INODES: usize = 1024;
 /// How far an assembly has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// 0-based index of the manifest's entry at hand.
+    /// 0-based index of the manifest's entry at hand; pseudo definitions follow the entries.
     pub entry: usize,
-    /// How many entries there are.
+    /// How many entries and definitions there are.
     pub entries: usize,
     /// How many files, directories and links the tree holds already.
     pub inodes: usize,
@@ -60,21 +61,27 @@ impl Own {
 
 /// Who made an inode, and how deep it lies.
 struct Made {
-    /// Index of the manifest's entry; none for the root of a new tree.
+    /// Index of the manifest's entry, or behind those of the pseudo definition;
+    /// none for the root of a new tree.
     entry: Option<usize>,
+    /// A directory that was only needed on the way to something else.
+    is_implied: bool,
     /// Components of its path.
     depth: usize,
 }
 
-/// The tree as it grows, and the entry of the manifest that adds to it now.
+/// The tree as it grows, and the entry of the manifest or the pseudo definition
+/// that adds to it now.
 pub(crate) struct TreeBuilder<'a> {
     plan: &'a Plan,
+    definitions: &'a Definitions,
     build_time: Timestamp,
     progress: &'a mut dyn FnMut(Step),
     tree: Tree,
     /// One for each inode of `tree`.
     made: Vec<Made>,
-    /// Index, path and attributes of the manifest's entry at hand.
+    /// Index, path and attributes of the manifest's entry at hand. A pseudo
+    /// definition has an index only.
     current: usize,
     path: &'a [Name],
     attributes: &'a Attributes,
@@ -85,21 +92,24 @@ impl<'a> TreeBuilder<'a> {
     /// A tree with nothing but its root.
     pub(crate) fn new(
         plan: &'a Plan,
+        definitions: &'a Definitions,
         build_time: Timestamp,
         progress: &'a mut dyn FnMut(Step),
     ) -> Self {
         let mut builder = Self {
             plan,
+            definitions,
             build_time,
             progress,
             tree: Tree::new(Metadata::default()),
-            made: vec![Made { entry: None, depth: 0 }],
+            made: vec![Made { entry: None, is_implied: true, depth: 0 }],
             current: 0,
             path: &[],
             attributes: &plan.parents,
             memory_left_bytes: MEMORY_MAX_BYTES,
         };
         builder.dress(Tree::ROOT, None, Xattrs::new());
+        builder.mark(Tree::ROOT, true);
         builder
     }
 
@@ -108,6 +118,12 @@ impl<'a> TreeBuilder<'a> {
         self.current = index;
         self.path = &entry.path.0;
         self.attributes = &entry.attributes;
+        self.report();
+    }
+
+    /// What follows belongs to the pseudo definition `index`.
+    pub(crate) fn begin_definition(&mut self, index: usize) {
+        self.current = self.plan.entries.len() + index;
         self.report();
     }
 
@@ -251,11 +267,54 @@ impl<'a> TreeBuilder<'a> {
             let message = "only a `dir` or a `tar` can be the root directory";
             return Err(Failure::new(Exit::Manifest, message));
         };
+        Ok((self.parent(parents)?, name.clone()))
+    }
+
+    /// The directory of this path. Where it is missing it is made, and what is
+    /// above it, with the manifest's defaults.
+    pub(crate) fn parent(&mut self, path: &[Name]) -> Result<InodeId, Failure> {
         let mut parent = Tree::ROOT;
-        for name in parents {
+        for name in path {
+            let before = self.len();
             parent = self.descend(parent, name, &self.plan.parents)?;
+            if self.len() > before {
+                self.mark(parent, true);
+            }
         }
-        Ok((parent, name.clone()))
+        Ok(parent)
+    }
+
+    /// Gives a directory that was only implied to the entry at hand; false for any other inode.
+    pub(crate) fn claim(&mut self, id: InodeId) -> bool {
+        let current = self.current;
+        match self.made.get_mut(id.index()) {
+            Some(made) if made.is_implied => {
+                (made.is_implied, made.entry) = (false, Some(current));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What an inode is.
+    pub(crate) fn kind(&self, id: InodeId) -> &Kind {
+        self.tree.inode(id).kind()
+    }
+
+    /// The attributes of an inode, to be changed.
+    pub(crate) fn metadata_mut(&mut self, id: InodeId) -> &mut Metadata {
+        &mut self.tree.inode_mut(id).metadata
+    }
+
+    /// The time of what has none of its own.
+    pub(crate) fn default_mtime(&self) -> Timestamp {
+        given(self.plan.parents.mtime, None).unwrap_or(self.build_time)
+    }
+
+    fn mark(&mut self, id: InodeId, is_implied: bool) {
+        if let Some(made) = self.made.get_mut(id.index()) {
+            made.is_implied = is_implied;
+        }
     }
 
     fn descend(
@@ -281,6 +340,7 @@ impl<'a> TreeBuilder<'a> {
         dressed.xattrs = std::mem::take(&mut metadata.xattrs);
         dressed.xattrs.extend(xattrs);
         *metadata = dressed;
+        self.mark(id, false);
     }
 
     fn directory_metadata(&self, attributes: &Attributes, own: Option<Own>) -> Metadata {
@@ -306,7 +366,8 @@ impl<'a> TreeBuilder<'a> {
         Metadata { mode, uid, gid, mtime: mtime.unwrap_or(self.build_time), xattrs }
     }
 
-    fn insert(
+    /// Adds an inode.
+    pub(crate) fn insert(
         &mut self,
         parent: InodeId,
         name: &Name,
@@ -320,7 +381,7 @@ impl<'a> TreeBuilder<'a> {
         }
         let result = self.tree.insert(parent, name.clone(), metadata, kind);
         let id = result.map_err(|error| self.refusal(&error, parent, name))?;
-        self.made.push(Made { entry: Some(self.current), depth });
+        self.made.push(Made { entry: Some(self.current), is_implied: false, depth });
         if self.made.len().is_multiple_of(STEP_INODES) {
             self.report();
         }
@@ -329,7 +390,7 @@ impl<'a> TreeBuilder<'a> {
     }
 
     fn report(&mut self) {
-        let entries = self.plan.entries.len();
+        let entries = self.plan.entries.len() + self.definitions.len();
         (self.progress)(Step { entry: self.current, entries, inodes: self.tree.len() });
     }
 
@@ -343,22 +404,35 @@ impl<'a> TreeBuilder<'a> {
     }
 
     /// Two entries that want one path.
-    fn collision(&self, parent: InodeId, name: &Name) -> Failure {
+    pub(crate) fn collision(&self, parent: InodeId, name: &Name) -> Failure {
         let path = self.path(parent, name);
         let child = self.child(parent, name);
         let made = child.and_then(|id| self.made.get(id.index()));
         let other = made.and_then(|made| made.entry).filter(|entry| *entry != self.current);
-        let Some(other) = other.and_then(|entry| self.plan.entries.get(entry)) else {
+        let Some(other) = other else {
             let message = format!("{path} is there twice, and not both times as a directory");
             return Failure::new(Exit::Source, message);
         };
-        let line = self.plan.entries.get(self.current).map_or(0, |entry| entry.position.line);
-        let message = format!(
-            "{path} (line {line}) is taken already by {} (line {})",
-            other.position.key_path, other.position.line
-        );
+        let (_, line) = self.origin(self.current);
+        let (other, _) = self.origin(other);
+        let message = format!("{path} ({line}) is taken already by {other}");
         Failure::new(Exit::Manifest, message)
             .hint("directories of several entries merge, everything else needs a path of its own")
+    }
+
+    /// An entry of the manifest or a pseudo definition for messages, and where it stands.
+    fn origin(&self, index: usize) -> (String, String) {
+        match index.checked_sub(self.plan.entries.len()) {
+            None => self.plan.entries.get(index).map_or_else(Default::default, |entry| {
+                let line = format!("line {}", entry.position.line);
+                (format!("{} ({line})", entry.position.key_path), line)
+            }),
+            Some(index) => {
+                self.definitions.get(index).map_or_else(Default::default, |definition| {
+                    (definition.place.name_and_line(), definition.place.line())
+                })
+            }
+        }
     }
 
     /// The path of an entry for messages, odd bytes escaped.

@@ -12,6 +12,7 @@ mod dir;
 mod file;
 mod host;
 mod inline;
+pub mod pseudo;
 
 use credimg_formats::Secret;
 
@@ -36,14 +37,32 @@ pub(crate) fn collect(
         Source::Symlink(target) => inline::collect_symlink(target, to),
         Source::Command { argv, directory, is_shell, trim } => {
             let program = command::Program { argv, directory, is_shell: *is_shell };
-            let mut output = command::run(&program, limits)?;
-            if *trim {
-                inline::trim(&mut output);
-            }
-            if output.is_empty() {
-                return Err(program.failure("printed nothing"));
-            }
-            inline::collect_bytes(Secret::new(std::mem::take(&mut *output)), to)
+            inline::collect_bytes(output(&program, *trim, limits)?, to)
         }
     }
+}
+
+/// Collects the pseudo definitions, after every entry of the manifest.
+pub(crate) fn collect_pseudo(
+    definitions: &pseudo::Definitions,
+    limits: &command::Limits,
+    to: &mut TreeBuilder,
+) -> Result<(), Failure> {
+    pseudo::collect(definitions, limits, to)
+}
+
+/// What a program prints, which is never nothing; `trim` drops one trailing newline.
+fn output(
+    program: &command::Program,
+    trim: bool,
+    limits: &command::Limits,
+) -> Result<Secret, Failure> {
+    let mut output = command::run(program, limits)?;
+    if trim {
+        inline::trim(&mut output);
+    }
+    if output.is_empty() {
+        return Err(program.failure("printed nothing"));
+    }
+    Ok(Secret::new(std::mem::take(&mut *output)))
 }

@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use credimg::assemble::{Settings, Step, assemble};
-use credimg::manifest::{Attributes, Entry, Keep, Plan, Position, Source, TreePath};
+use credimg::manifest::{Attributes, Entry, Keep, Plan, Position, Pseudo, Source, TreePath};
 use credimg::report::{Exit, Failure};
 use credimg::source::command::Limits;
+use credimg::source::pseudo::Policy;
 use credimg_formats::{
     Content, Error, Inode, InodeId, Kind, Metadata, Name, Sink, Timestamp, Tree, Xattrs,
 };
@@ -48,7 +49,7 @@ pub(crate) fn keep() -> Attributes {
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings { build_time: BUILD_TIME, commands: Limits::default() }
+    Settings { build_time: BUILD_TIME, commands: Limits::default(), policy: Policy::default() }
 }
 
 pub(crate) fn with_timeout(timeout: Duration) -> Settings {
@@ -75,7 +76,8 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Plan {
         entry.position = Position { line, column: 5, key_path: format!("files[{index}]") };
     }
     let manifest = "secrets.yaml".into();
-    Plan { manifest, label: None, format: None, parents: defaults(), entries }
+    let pseudo = Pseudo::default();
+    Plan { manifest, label: None, format: None, parents: defaults(), entries, pseudo }
 }
 
 pub(crate) fn build(entries: Vec<Entry>) -> anyhow::Result<Tree> {

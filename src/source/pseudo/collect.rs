@@ -1,0 +1,272 @@
+//! Definitions to inodes: makes what is missing, changes what is there, and
+//! refuses what is neither.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::rc::Rc;
+
+use credimg_formats::{Content, InodeId, Kind, Metadata, Name, Secret, Tree, Xattrs};
+use rustix::fs::{AtFlags, CWD, FileType, readlinkat, statat};
+
+use super::Definitions;
+use super::definition::{Action, Attributes, DataSection, Definition, HostFile, ImagePath, New};
+use crate::report::{Exit, Failure};
+use crate::signals;
+use crate::source::builder::{Own, TreeBuilder};
+use crate::source::command::{self, Program};
+use crate::source::host::{self, FileId, LaterFile, Location};
+use crate::source::output;
+
+/// Adds every definition to the tree that the manifest's entries made. Extended
+/// attributes come last, so that they may stand before what they are for.
+pub(in crate::source) fn collect(
+    definitions: &Definitions,
+    limits: &command::Limits,
+    to: &mut TreeBuilder,
+) -> Result<(), Failure> {
+    let mut collector =
+        Collector { directory: &definitions.directory, limits, to, links: HashMap::new() };
+    for is_late in [false, true] {
+        for (index, definition) in definitions.iter().enumerate() {
+            if is_late != matches!(definition.action, Action::Xattr { .. }) {
+                continue;
+            }
+            signals::check()?;
+            collector.to.begin_definition(index);
+            collector.add(definition).map_err(|failure| in_definition(failure, definition))?;
+        }
+    }
+    Ok(())
+}
+
+/// Says which definition failed. A signal is no definition's fault.
+fn in_definition(mut failure: Failure, definition: &Definition) -> Failure {
+    if failure.exit != Exit::Interrupted {
+        let Definition { path, place, .. } = definition;
+        failure.message = format!("{} ({path}): {}", place.name(), failure.message);
+    }
+    failure
+}
+
+struct Collector<'a, 'b> {
+    directory: &'a Path,
+    limits: &'a command::Limits,
+    to: &'a mut TreeBuilder<'b>,
+    /// Files of the host that a definition named already: a second name is a hard link.
+    links: HashMap<FileId, InodeId>,
+}
+
+impl Collector<'_, '_> {
+    fn add(&mut self, definition: &Definition) -> Result<(), Failure> {
+        match &definition.action {
+            Action::Make(attributes, new) => self.make(&definition.path, attributes, new),
+            Action::Modify(attributes) => self.modify(&definition.path, attributes),
+            Action::Xattr { name, value } => self.xattr(&definition.path, name, value),
+            Action::HostFile(file) => self.host_file(&definition.path, file),
+            Action::Link(target) => {
+                let target = self.find(target)?;
+                self.link(&definition.path, target)
+            }
+        }
+    }
+
+    fn make(
+        &mut self,
+        path: &ImagePath,
+        attributes: &Attributes,
+        new: &New,
+    ) -> Result<(), Failure> {
+        if let New::Directory = new {
+            return self.directory(path, attributes);
+        }
+        // Asked before a command runs for nothing.
+        let (parent, name) = self.free_place(path)?;
+        let kind = match new {
+            New::Directory => Kind::Directory(BTreeMap::new()),
+            New::Command(script) => {
+                let argv: [OsString; 3] = ["/bin/sh".into(), "-c".into(), script.clone()];
+                let program = Program { argv: &argv, directory: self.directory, is_shell: true };
+                let output = output(&program, false, self.limits)?;
+                self.to.count_in_memory(output.len());
+                Kind::File(Content::Memory(output))
+            }
+            New::Symlink(target) => Kind::Symlink(target.clone()),
+            New::BlockDevice(device) => Kind::BlockDevice(*device),
+            New::CharDevice(device) => Kind::CharDevice(*device),
+            New::Fifo => Kind::Fifo,
+            New::Socket => Kind::Socket,
+            New::Data(section) => Kind::File(self.data(section)?),
+        };
+        let mut metadata = self.metadata(attributes);
+        if let Kind::Symlink(_) = kind {
+            metadata.mode = 0o777;
+        }
+        self.to.insert(parent, &name, metadata, kind).map(drop)
+    }
+
+    /// A new directory, or one that was made on the way to something else.
+    fn directory(&mut self, path: &ImagePath, attributes: &Attributes) -> Result<(), Failure> {
+        let metadata = self.metadata(attributes);
+        let Some((parent, name)) = self.place(path)? else {
+            return self.claim(Tree::ROOT, metadata, || {
+                let message = "the root directory has its attributes already from a `dir` or `tar`";
+                Failure::new(Exit::Manifest, message)
+            });
+        };
+        match self.to.child(parent, &name) {
+            None => {
+                let kind = Kind::Directory(BTreeMap::new());
+                self.to.insert(parent, &name, metadata, kind).map(drop)
+            }
+            Some(id) => {
+                let collision = self.to.collision(parent, &name);
+                self.claim(id, metadata, || collision)
+            }
+        }
+    }
+
+    fn claim(
+        &mut self,
+        id: InodeId,
+        metadata: Metadata,
+        refusal: impl FnOnce() -> Failure,
+    ) -> Result<(), Failure> {
+        if !self.to.claim(id) {
+            let hint = "to change what a source of the manifest made write m or M";
+            return Err(refusal().hint(hint));
+        }
+        *self.to.metadata_mut(id) = metadata;
+        Ok(())
+    }
+
+    fn modify(&mut self, path: &ImagePath, attributes: &Attributes) -> Result<(), Failure> {
+        let id = self.find(path)?;
+        let metadata = self.to.metadata_mut(id);
+        metadata.mode = attributes.mode;
+        (metadata.uid, metadata.gid) = attributes.owner;
+        metadata.mtime = attributes.mtime.unwrap_or(metadata.mtime);
+        Ok(())
+    }
+
+    fn xattr(&mut self, path: &ImagePath, name: &[u8], value: &Secret) -> Result<(), Failure> {
+        let id = self.find(path)?;
+        // The kernel gives `user.` attributes to files and directories only
+        // (xattr(7)), access lists to no link, default ones to directories.
+        let fault = match self.to.kind(id) {
+            Kind::Directory(_) => None,
+            Kind::File(_) => (name == b"system.posix_acl_default")
+                .then_some("only directories can have a default access control list"),
+            kind if name.starts_with(b"user.") => Some(match kind {
+                Kind::Symlink(_) => "a symbolic link cannot have `user.` attributes",
+                _ => "only files and directories can have `user.` attributes",
+            }),
+            Kind::Symlink(_) => name
+                .starts_with(b"system.")
+                .then_some("a symbolic link cannot have an access control list"),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            return Err(Failure::new(Exit::Manifest, fault));
+        }
+        self.to.metadata_mut(id).xattrs.insert(name.into(), value.clone());
+        Ok(())
+    }
+
+    /// A file of the host with its own attributes: a regular file, or for `l` a symbolic link.
+    fn host_file(&mut self, path: &ImagePath, file: &HostFile) -> Result<(), Failure> {
+        // The manifest's directory is `.` where the manifest is named without
+        // one; no message needs to show that.
+        let host_path = match self.directory {
+            here if here == Path::new(".") => file.path.clone(),
+            directory => directory.join(&file.path),
+        };
+        let (parent, name) = self.free_place(path)?;
+        let flags = if file.is_followed { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+        let stat =
+            statat(CWD, &host_path, flags).map_err(|errno| host::cannot_read(&host_path, errno))?;
+        if let Some(first) = self.links.get(&host::file_id(&stat)) {
+            return self.to.link(parent, &name, *first);
+        }
+        let kind = if host::file_type(&stat) == FileType::Symlink {
+            let target = readlinkat(CWD, &host_path, Vec::new())
+                .map_err(|errno| host::cannot_read(&host_path, errno))?;
+            Kind::Symlink(target.as_bytes().into())
+        } else {
+            let (opened, opened_stat) = host::open_file(&host_path)?;
+            if host::file_id(&opened_stat) != host::file_id(&stat) {
+                return Err(host::has_changed(&host_path));
+            }
+            let location = || Location::Path(Rc::from(host_path.as_path()));
+            let content =
+                host::content(opened, &opened_stat, self.to, || host_path.clone(), location)?;
+            Kind::File(content)
+        };
+        let Own { mode, owner: (uid, gid), mtime } = Own::of(&stat);
+        let metadata = Metadata { mode, uid, gid, mtime, xattrs: Xattrs::new() };
+        let id = self.to.insert(parent, &name, metadata, kind)?;
+        self.links.insert(host::file_id(&stat), id);
+        Ok(())
+    }
+
+    fn link(&mut self, path: &ImagePath, target: InodeId) -> Result<(), Failure> {
+        let (parent, name) = self.free_place(path)?;
+        self.to.link(parent, &name, target)
+    }
+
+    /// The content of a range of a data section, read now while memory lasts.
+    fn data(&mut self, section: &DataSection) -> Result<Content, Failure> {
+        let DataSection { file, length_bytes, offset_bytes } = section;
+        let offset_bytes = file.start_bytes + offset_bytes;
+        if !self.to.fits_in_memory(*length_bytes) {
+            let location = Location::Path(Rc::clone(&file.path));
+            let source = LaterFile { location, planned: file.planned, offset_bytes };
+            return Ok(Content::Stream { length_bytes: *length_bytes, source: Box::new(source) });
+        }
+        let mut bytes = vec![0; usize::try_from(*length_bytes).unwrap_or(0)];
+        let outcome = file.file.read_exact_at(&mut bytes, offset_bytes);
+        // A change of the file explains whatever seemed wrong with it.
+        host::require_unchanged(&file.file, &file.planned, &file.path)?;
+        outcome.map_err(|_| host::has_changed(&file.path))?;
+        Ok(Content::Memory(Secret::new(bytes)))
+    }
+
+    fn metadata(&self, attributes: &Attributes) -> Metadata {
+        let Attributes { mode, owner: (uid, gid), mtime } = *attributes;
+        let mtime = mtime.unwrap_or_else(|| self.to.default_mtime());
+        Metadata { mode, uid, gid, mtime, xattrs: Xattrs::new() }
+    }
+
+    /// Where `path` goes, its parents made; none for the root.
+    fn place(&mut self, path: &ImagePath) -> Result<Option<(InodeId, Name)>, Failure> {
+        let names = names(path)?;
+        let Some((name, parents)) = names.split_last() else { return Ok(None) };
+        Ok(Some((self.to.parent(parents)?, name.clone())))
+    }
+
+    /// The same for what can neither be the root nor be there already.
+    fn free_place(&mut self, path: &ImagePath) -> Result<(InodeId, Name), Failure> {
+        let Some((parent, name)) = self.place(path)? else {
+            return Err(Failure::new(Exit::Manifest, "only a directory can be the root directory"));
+        };
+        match self.to.child(parent, &name) {
+            None => Ok((parent, name)),
+            Some(_) => Err(self.to.collision(parent, &name)),
+        }
+    }
+
+    /// What stands at `path`.
+    fn find(&self, path: &ImagePath) -> Result<InodeId, Failure> {
+        let mut id = Some(Tree::ROOT);
+        for name in names(path)? {
+            id = id.and_then(|id| self.to.child(id, &name));
+        }
+        id.ok_or_else(|| Failure::new(Exit::Manifest, "there is nothing of this path to change"))
+    }
+}
+
+fn names(path: &ImagePath) -> Result<Vec<Name>, Failure> {
+    let names: Result<_, _> = path.names().collect();
+    names.map_err(|error| Failure::new(Exit::Manifest, error.to_string()))
+}

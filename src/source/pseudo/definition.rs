@@ -1,0 +1,157 @@
+//! What one definition says, every value checked.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use credimg_formats::{Device, Name, Secret, Timestamp};
+
+use super::lines::DataFile;
+use super::place::Place;
+
+/// Longest path in the image and on the host: `PATH_MAX` of Linux less its NUL.
+pub(super) const PATH_MAX_BYTES: usize = 4095;
+
+/// A path in the image: names that are checked, separated by NUL instead of a
+/// slash, so that the order of bytes is the order of components and what is
+/// below a directory follows it at once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImagePath(pub(super) Box<[u8]>);
+
+impl ImagePath {
+    /// Whether it is the root directory.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it lies below `upper`, at any depth.
+    pub(super) fn is_below(&self, upper: &Self) -> bool {
+        let rest = self.0.strip_prefix(&*upper.0);
+        rest.is_some_and(|rest| !rest.is_empty() && (upper.is_root() || rest.first() == Some(&0)))
+    }
+
+    /// The names from the root on.
+    pub(super) fn names(&self) -> impl Iterator<Item = Result<Name, credimg_formats::Error>> {
+        let components = self.0.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        components.map(Name::new)
+    }
+}
+
+impl fmt::Display for ImagePath {
+    /// The path with slashes, odd bytes escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.split(|byte| *byte == 0).try_for_each(|name| write!(f, "/{}", name.escape_ascii()))
+    }
+}
+
+/// One definition.
+pub struct Definition {
+    /// What it makes or changes.
+    pub path: ImagePath,
+    /// How.
+    pub action: Action,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a definition does.
+pub enum Action {
+    /// Makes something that is described here.
+    Make(Attributes, New),
+    /// `m`, `M`: changes the attributes of what another source made.
+    Modify(Attributes),
+    /// `x`: adds an extended attribute, or gives it another value.
+    Xattr {
+        /// Full name.
+        name: Box<[u8]>,
+        /// Value: 1 to 65535 bytes.
+        value: Secret,
+    },
+    /// `l`, `h`: a file of the host with its own attributes.
+    HostFile(HostFile),
+    /// `L`: a further name of what an earlier definition made.
+    Link(ImagePath),
+}
+
+/// `MODE UID GID` of a definition, and the time of an upper-case one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// Permission bits: 0 to 0o7777.
+    pub mode: u16,
+    /// User and group id.
+    pub owner: (u32, u32),
+    /// Modification time, where given.
+    pub mtime: Option<Timestamp>,
+}
+
+/// What is made.
+pub enum New {
+    /// `d`, `D`.
+    Directory,
+    /// `f`, `F`: a file with what `/bin/sh -c` prints for this.
+    Command(OsString),
+    /// `s`, `S`: 1 to 4095 bytes without NUL.
+    Symlink(Box<[u8]>),
+    /// `b`, `B`.
+    BlockDevice(Device),
+    /// `c`, `C`.
+    CharDevice(Device),
+    /// `i`, `I` with `f`.
+    Fifo,
+    /// `i`, `I` with `s`.
+    Socket,
+    /// `R`: bytes of the data section of the definition's own file.
+    Data(DataSection),
+}
+
+/// A file of the host that `l` or `h` names.
+pub struct HostFile {
+    /// As written: absolute, or relative to the manifest's directory.
+    pub path: PathBuf,
+    /// `h`: a symbolic link is followed.
+    pub is_followed: bool,
+}
+
+/// A range of a data section; it lies within the file.
+pub struct DataSection {
+    pub(super) file: Rc<DataFile>,
+    pub(super) length_bytes: u64,
+    /// From the beginning of the data section.
+    pub(super) offset_bytes: u64,
+}
+
+impl Action {
+    /// The type's letter, the lower-case one where the time alone differs.
+    pub fn letter(&self) -> char {
+        match self {
+            Self::Make(_, New::Directory) => 'd',
+            Self::Make(_, New::Command(_)) => 'f',
+            Self::Make(_, New::Symlink(_)) => 's',
+            Self::Make(_, New::BlockDevice(_)) => 'b',
+            Self::Make(_, New::CharDevice(_)) => 'c',
+            Self::Make(_, New::Fifo | New::Socket) => 'i',
+            Self::Make(_, New::Data(_)) => 'R',
+            Self::Modify(_) => 'm',
+            Self::Xattr { .. } => 'x',
+            Self::HostFile(HostFile { is_followed: false, .. }) => 'l',
+            Self::HostFile(HostFile { is_followed: true, .. }) => 'h',
+            Self::Link(_) => 'L',
+        }
+    }
+
+    /// Mode, owner and time, of those that give them.
+    pub fn attributes(&self) -> Option<&Attributes> {
+        match self {
+            Self::Make(attributes, _) | Self::Modify(attributes) => Some(attributes),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Action {
+    /// The letter alone: commands, link targets and host paths may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Action").field(&self.letter()).finish()
+    }
+}

@@ -1,0 +1,111 @@
+//! Pseudo definitions, the language of `mksquashfs -p` and `-pf` (version 4.7):
+//! one line makes one directory, file, link or node, or changes one.
+//!
+//! `lines` finds the definitions of a file and its data section, `parse`
+//! understands one definition, `check` finds those that contradict each other
+//! or a policy, and `collect` puts them into the tree. Nothing is run or added
+//! before every definition is understood and checked.
+//!
+//! Where credimg differs from mksquashfs, it is to fail rather than to guess:
+//! duplicates, trailing characters, names that do not exist and commands that
+//! fail are errors. Directories on the way to a path are made with the
+//! manifest's defaults, as `mksquashfs -pd` does. Relative host paths begin at
+//! the manifest's directory, and commands run there, wherever the definition stands.
+
+mod check;
+mod collect;
+mod date;
+mod definition;
+mod lines;
+mod parse;
+mod place;
+mod value;
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+pub use self::check::{Policy, require_allowed};
+pub(super) use self::collect::collect;
+pub use self::definition::{Action, Attributes, DataSection, Definition, HostFile, New};
+pub use self::place::Place;
+
+use self::place::{Problem, Problems};
+use crate::manifest::Plan;
+use crate::report::Failure;
+
+/// Most definitions that a build may have: all of them stay in memory.
+pub const DEFINITIONS_MAX: usize = 1 << 17;
+
+/// Every definition of a build in the order in which they take effect.
+#[derive(Default)]
+pub struct Definitions {
+    list: Vec<Definition>,
+    /// The base of relative host paths; never empty.
+    directory: PathBuf,
+}
+
+impl Definitions {
+    /// The definitions in order: the manifest's own, then file by file.
+    pub fn iter(&self) -> std::slice::Iter<'_, Definition> {
+        self.list.iter()
+    }
+
+    /// How many there are: at most [`DEFINITIONS_MAX`].
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Definition> {
+        self.list.get(index)
+    }
+}
+
+impl<'a> IntoIterator for &'a Definitions {
+    type Item = &'a Definition;
+    type IntoIter = std::slice::Iter<'a, Definition>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Reads the definitions of `plan`: those in the manifest, then those of its
+/// pseudo files up to their data sections. Nothing else is opened or run.
+///
+/// Errors: exit code 4 where a file cannot be read, 3 where a definition is
+/// wrong, with file, line and column of each and nothing else that stands there.
+pub fn load(plan: &Plan) -> Result<Definitions, Failure> {
+    let directory = match plan.manifest.parent() {
+        Some(directory) if directory != Path::new("") => directory,
+        _ => Path::new("."),
+    };
+    let mut definitions = Definitions { list: Vec::new(), directory: directory.into() };
+    let mut problems = Problems::default();
+    for entry in &plan.pseudo.definitions {
+        let place = |column| Place::Entry {
+            manifest: Rc::from(plan.manifest.as_path()),
+            position: entry.position.clone(),
+            column,
+        };
+        match parse::definition(entry.text.expose(), None) {
+            Ok((path, action)) => {
+                definitions.list.push(Definition { path, action, place: place(1) });
+            }
+            Err(fault) => {
+                let column = place::column(entry.text.expose(), fault.offset);
+                problems.note(Problem::new(place(column), fault.message, fault.hint));
+            }
+        }
+    }
+    for file in &plan.pseudo.files {
+        lines::read(file, &mut definitions.list, &mut problems)?;
+    }
+    problems.finish()?;
+    check::conflicts(&definitions.list)?;
+    Ok(definitions)
+}
