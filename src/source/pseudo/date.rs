@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_date_1() {
-        // Each from `TZ=UTC date -d TEXT +%s`; tests/pseudo.rs asks date(1) itself.
+        // Each from `TZ=UTC date -d TEXT +%s`.
         for (text, expected) in [
             ("@0", 0),
             ("@4294967295", u32::MAX),

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
 
+use rustix::fs::Stat;
 use zeroize::Zeroizing;
 
 use super::definition::Definition;
@@ -47,50 +48,25 @@ pub(super) fn read(
     };
     let path: Rc<Path> = Rc::from(source.path.as_path());
     let (file, stat) = host::open_file(&path).map_err(named)?;
-    let planned = Identity::of(&stat);
-    let mut reader = Reader {
-        path: Rc::clone(&path),
-        bytes: BufReader::new(file),
-        consumed_bytes: 0,
-        number: 0,
-    };
-    let unreadable = |error: &io::Error| {
-        let message = format!("cannot read {}: {}", shown(&path), reason(error));
+    let bytes = BufReader::new(file);
+    let reader = Reader { path: Rc::clone(&path), bytes, consumed_bytes: 0, number: 0 };
+    let read = reader.sections(&stat, DEFINITIONS_MAX - list.len()).map_err(|error| {
+        let message = format!("cannot read {}: {}", shown(&path), reason(&error));
         named(Failure::new(Exit::Source, message))
-    };
-    let mut lines = Vec::new();
-    let mut has_data = false;
-    while let Some(outcome) = reader.next().map_err(|error| unreadable(&error))? {
-        let line = match outcome {
-            Ok(line) => line,
-            // What follows cannot be told apart any more.
-            Err(problem) => {
-                problems.note(problem);
-                return Ok(());
-            }
-        };
-        match line.text.trim_ascii_start() {
-            [] => {}
-            DATA_MARKER => {
-                has_data = true;
-                break;
-            }
-            [b'#', ..] => {}
-            _ if list.len() + lines.len() == DEFINITIONS_MAX => {
-                let message = format!("more than {DEFINITIONS_MAX} definitions");
-                problems.note(Problem::new(line.place(&path, 0), message, None));
-                return Ok(());
-            }
-            _ => lines.push(line),
+    })?;
+    let (lines, data) = match read {
+        Ok((lines, data)) => (lines, data.map(Rc::new)),
+        // What is there cannot be told apart.
+        Err(problem) => {
+            problems.note(problem);
+            return Ok(());
         }
-    }
-    let data = if has_data { reader.data(&stat, planned, problems) } else { Ok(None) };
-    let data = data.map_err(|error| unreadable(&error))?.map(Rc::new);
+    };
     for line in lines {
         let in_file = parse::InFile { data: data.as_ref() };
         match parse::definition(&line.text, Some(in_file)) {
             Ok((path_in_image, action)) => {
-                let begin = line.text.len() - line.text.trim_ascii_start().len();
+                let begin = line.text.len() - parse::trim_start(&line.text).len();
                 let place = line.place(&path, begin);
                 list.push(Definition { path: path_in_image, action, place });
             }
@@ -133,29 +109,57 @@ struct Reader {
     number: u64,
 }
 
+/// The lines that hold a definition, and the data section behind them.
+type Sections = (Vec<Line>, Option<DataFile>);
+
 impl Reader {
+    /// The whole file but the data itself, with at most so many definitions.
+    fn sections(
+        mut self,
+        stat: &Stat,
+        definitions_max: usize,
+    ) -> io::Result<Result<Sections, Problem>> {
+        let mut lines = Vec::new();
+        while let Some(line) = self.next()? {
+            let line = match line {
+                Ok(line) => line,
+                Err(problem) => return Ok(Err(problem)),
+            };
+            match parse::trim_start(&line.text) {
+                [] => {}
+                DATA_MARKER => return Ok(self.data(stat)?.map(|data| (lines, Some(data)))),
+                [b'#', ..] => {}
+                _ if lines.len() == definitions_max => {
+                    let message = format!("more than {DEFINITIONS_MAX} definitions");
+                    return Ok(Err(Problem::new(line.place(&self.path, 0), message, None)));
+                }
+                _ => lines.push(line),
+            }
+        }
+        Ok(Ok((lines, None)))
+    }
+
     /// The next logical line, or what is wrong with it; none at the end.
     fn next(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
         let mut line =
             Line { text: Zeroizing::new(Vec::new()), number: self.number + 1, breaks: Vec::new() };
         loop {
             let begin = line.text.len();
-            if begin > 0 {
-                line.breaks.push(begin);
-            }
             let limit_bytes = LINE_MAX_BYTES as u64;
             let got = self.bytes.by_ref().take(limit_bytes).read_until(b'\n', &mut line.text)?;
             if got == 0 {
                 // A backslash at the file's end continues to nothing.
                 return Ok((!line.text.is_empty()).then_some(Ok(line)));
             }
+            if self.number >= line.number {
+                line.breaks.push(begin);
+            }
             self.number += 1;
             self.consumed_bytes += got as u64;
-            if let Some(message) = self.fault(line.text.get(begin..).unwrap_or_default()) {
-                let place =
-                    Place::File { file: Rc::clone(&self.path), line: self.number, column: 1 };
-                let hint =
-                    message.contains("carriage").then_some("convert the file to Unix line ends");
+            let physical = line.text.get(begin..).unwrap_or_default();
+            if let Err(Fault { offset, message, hint }) = self.check(physical) {
+                let (file, column) = (Rc::clone(&self.path), column(physical, offset));
+                let place = Place::File { file, line: self.number, column };
                 return Ok(Some(Err(Problem::new(place, message, hint))));
             }
             if line.text.last() == Some(&b'\n') {
@@ -169,41 +173,46 @@ impl Reader {
         }
     }
 
-    /// What is wrong with a physical line, its newline included.
-    fn fault(&self, line: &[u8]) -> Option<String> {
+    /// Refuses a physical line, its newline included, that cannot be one of definitions.
+    fn check(&self, line: &[u8]) -> Result<(), Fault> {
         if line.len() == LINE_MAX_BYTES && !line.ends_with(b"\n") {
-            return Some(format!("a line longer than {} bytes", LINE_MAX_BYTES - 1));
+            let message = format!("a line longer than {} bytes", LINE_MAX_BYTES - 1);
+            return Err(Fault::new(0, message));
         }
-        if line.contains(&0) {
-            return Some("a NUL byte".to_owned());
+        if let Some(offset) = line.iter().position(|byte| *byte == 0) {
+            return Err(Fault::new(offset, "a NUL byte"));
+        }
+        if self.number == 1 && line.starts_with(b"\xef\xbb\xbf") {
+            let hint = "save the file without one";
+            return Err(
+                Fault::new(0, "a byte order mark, which would become part of a name").hint(hint)
+            );
         }
         if line.ends_with(b"\r\n") {
-            return Some("a carriage return at the end of the line".to_owned());
+            let message = "a carriage return at the end of the line";
+            let hint = "convert the file to Unix line ends";
+            return Err(Fault::new(line.len() - 2, message).hint(hint));
         }
-        (self.consumed_bytes > TEXT_MAX_BYTES)
-            .then(|| format!("more than {TEXT_MAX_BYTES} bytes of definitions"))
+        if self.consumed_bytes > TEXT_MAX_BYTES {
+            return Err(Fault::new(0, format!("more than {TEXT_MAX_BYTES} bytes of definitions")));
+        }
+        Ok(())
     }
 
     /// The data section behind the marker that was read last.
-    fn data(
-        mut self,
-        stat: &rustix::fs::Stat,
-        planned: Identity,
-        problems: &mut Problems,
-    ) -> io::Result<Option<DataFile>> {
+    fn data(mut self, stat: &Stat) -> io::Result<Result<DataFile, Problem>> {
         let mut end = Vec::new();
         self.bytes.by_ref().take(DATA_MARKER_END.len() as u64).read_to_end(&mut end)?;
         if end != DATA_MARKER_END {
             let place = Place::File { file: self.path, line: self.number + 1, column: 1 };
             let message = "expected a line that holds `#` alone before the data";
-            problems.note(Problem::new(place, message, None));
-            return Ok(None);
+            return Ok(Err(Problem::new(place, message, None)));
         }
         let start_bytes = self.consumed_bytes + end.len() as u64;
-        Ok(Some(DataFile {
+        Ok(Ok(DataFile {
             path: self.path,
             file: self.bytes.into_inner(),
-            planned,
+            planned: Identity::of(stat),
             start_bytes,
             length_bytes: host::size_bytes(stat).saturating_sub(start_bytes),
         }))

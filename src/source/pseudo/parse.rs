@@ -71,6 +71,12 @@ pub(super) fn definition(text: &[u8], file: Option<InFile>) -> Result<(ImagePath
     Ok((path, action))
 }
 
+/// `text` without the white space that it begins with.
+pub(super) fn trim_start(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|byte| !is_space(*byte)).unwrap_or(text.len());
+    text.get(end..).unwrap_or_default()
+}
+
 /// What is left of a definition.
 struct Fields<'a> {
     text: &'a [u8],
@@ -83,8 +89,7 @@ impl<'a> Fields<'a> {
     }
 
     fn skip_space(&mut self) {
-        let space = self.left().iter().take_while(|byte| is_space(**byte)).count();
-        self.at += space;
+        self.at = self.text.len() - trim_start(self.left()).len();
     }
 
     /// The next word and where it begins; empty at the end.
@@ -181,9 +186,11 @@ fn attributes(fields: &mut Fields, mtime: Option<Timestamp>) -> Result<Attribute
     let is_octal = word.iter().all(|byte| matches!(byte, b'0'..=b'7'));
     let mode = std::str::from_utf8(word).ok().filter(|_| is_octal);
     let mode = mode.and_then(|digits| u16::from_str_radix(digits, 8).ok());
-    let mode = mode
-        .filter(|mode| *mode <= 0o7777)
-        .ok_or_else(|| Fault::new(at, "expected a mode: octal digits, at most 7777"))?;
+    let mode = mode.filter(|mode| *mode <= 0o7777).ok_or_else(|| {
+        let fault = Fault::new(at, "expected a mode: octal digits, at most 7777");
+        // A date without quotes goes wrong here.
+        if mtime.is_some() { fault.hint(QUOTING_HINT) } else { fault }
+    })?;
     let uid = id(fields, "expected a user id: a number of at most 4294967294")?;
     let gid = id(fields, "expected a group id: a number of at most 4294967294")?;
     Ok(Attributes { mode, owner: (uid, gid), mtime })

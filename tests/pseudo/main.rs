@@ -1,0 +1,112 @@
+//! Pseudo definitions from outside: bad ones and their exact errors, hostile
+//! ones and their cost, what good ones do, and what mksquashfs makes of the same.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+mod bad;
+mod effect;
+mod hostile;
+mod listing;
+mod reference;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use credimg::assemble::{Settings, assemble};
+use credimg::manifest::{Plan, PseudoFile, parse};
+use credimg::report::Failure;
+use credimg::source::command::Limits;
+use credimg::source::pseudo::Policy;
+use credimg_formats::{InodeId, Kind, Timestamp, Tree};
+
+/// What must never show up in an error.
+pub(crate) const CANARY: &str = "zK7canaryQ2";
+/// The time of everything that has none of its own. mksquashfs sets every later
+/// time back to it.
+pub(crate) const BUILD_TIME: i64 = 1_740_000_000;
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        build_time: Timestamp { seconds: BUILD_TIME, nanoseconds: 0 },
+        commands: Limits::default(),
+        policy: Policy { allow_devices: true, allow_commands: true },
+    }
+}
+
+/// A host directory that goes away with the test. Manifests lie in it.
+pub(crate) struct Host(tempfile::TempDir);
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// The plan of this manifest.
+    pub(crate) fn plan(&self, manifest: &str) -> Plan {
+        let parsed = parse(manifest.as_bytes(), &self.path("secrets.yaml"));
+        parsed.map_err(|error| error.to_string()).unwrap()
+    }
+
+    /// The plan of this manifest and, as if from `--pseudo-file`, of these definitions.
+    pub(crate) fn plan_with(&self, manifest: &str, definitions: impl AsRef<[u8]>) -> Plan {
+        let mut plan = self.plan(manifest);
+        let path = self.write("extra.pf", definitions);
+        plan.pseudo.files.push(PseudoFile { path, position: None });
+        plan
+    }
+
+    /// The tree of these definitions alone.
+    pub(crate) fn tree(&self, definitions: impl AsRef<[u8]>) -> Tree {
+        build(&self.plan_with("files: []", definitions))
+    }
+
+    /// The failure of these definitions, with the name of their file alone.
+    pub(crate) fn failure(&self, definitions: impl AsRef<[u8]>) -> Failure {
+        self.fail(&self.plan_with("files: []", definitions), &settings())
+    }
+
+    /// The failure of a plan that must fail, without the directory's name.
+    pub(crate) fn fail(&self, plan: &Plan, settings: &Settings) -> Failure {
+        let error = assemble(plan, settings, &mut |_| {}).map(drop).unwrap_err();
+        for text in [format!("{error:?}"), format!("{error:#}")] {
+            assert!(!text.contains(CANARY), "leaks: {text}");
+        }
+        let mut failure = error.downcast::<Failure>().unwrap();
+        let hint = failure.hint.clone().unwrap_or_default();
+        assert!(!hint.contains(CANARY), "leaks: {hint}");
+        assert!(!failure.message.ends_with('.'), "{}", failure.message);
+        failure.message = failure.message.replace(&format!("{}/", self.0.path().display()), "");
+        failure
+    }
+}
+
+pub(crate) fn build(plan: &Plan) -> Tree {
+    match assemble(plan, &settings(), &mut |_| {}) {
+        Ok(tree) => tree,
+        Err(error) => panic!("{error:#}"),
+    }
+}
+
+pub(crate) fn find(tree: &Tree, path: &str) -> Option<InodeId> {
+    let mut names = path.split('/').filter(|name| !name.is_empty());
+    names.try_fold(Tree::ROOT, |id, name| tree.child(id, name.as_bytes()))
+}
+
+#[track_caller]
+pub(crate) fn read(tree: &Tree, path: &str) -> Vec<u8> {
+    let Some(id) = find(tree, path) else { panic!("there is no {path}") };
+    let Kind::File(content) = tree.inode(id).kind() else { panic!("{path} is no file") };
+    let mut bytes = Vec::new();
+    content.stream(&mut bytes).unwrap();
+    bytes
+}
