@@ -247,8 +247,8 @@ impl<'a> TreeBuilder<'a> {
     }
 
     /// The entry `name` of directory `parent`.
-    pub(crate) fn child(&self, parent: InodeId, name: &Name) -> Option<InodeId> {
-        self.tree.child(parent, name.as_bytes())
+    pub(crate) fn child(&self, parent: InodeId, name: &[u8]) -> Option<InodeId> {
+        self.tree.child(parent, name)
     }
 
     /// Whether the inode comes from the entry at hand.
@@ -267,13 +267,13 @@ impl<'a> TreeBuilder<'a> {
             let message = "only a `dir` or a `tar` can be the root directory";
             return Err(Failure::new(Exit::Manifest, message));
         };
-        Ok((self.parent(parents)?, name.clone()))
+        Ok((self.parent(Tree::ROOT, parents)?, name.clone()))
     }
 
-    /// The directory of this path. Where it is missing it is made, and what is
-    /// above it, with the manifest's defaults.
-    pub(crate) fn parent(&mut self, path: &[Name]) -> Result<InodeId, Failure> {
-        let mut parent = Tree::ROOT;
+    /// The directory of this path below `top`. Where it is missing it is made,
+    /// and what is above it, with the manifest's defaults.
+    pub(crate) fn parent(&mut self, top: InodeId, path: &[Name]) -> Result<InodeId, Failure> {
+        let mut parent = top;
         for name in path {
             let before = self.len();
             parent = self.descend(parent, name, &self.plan.parents)?;
@@ -323,7 +323,7 @@ impl<'a> TreeBuilder<'a> {
         name: &Name,
         attributes: &Attributes,
     ) -> Result<InodeId, Failure> {
-        if let Some(id) = self.child(parent, name) {
+        if let Some(id) = self.child(parent, name.as_bytes()) {
             return match self.tree.inode(id).kind() {
                 Kind::Directory(_) => Ok(id),
                 _ => Err(self.collision(parent, name)),
@@ -396,7 +396,7 @@ impl<'a> TreeBuilder<'a> {
 
     /// Why the tree did not take `name`.
     fn refusal(&self, error: &Error, parent: InodeId, name: &Name) -> Failure {
-        if error.kind() == ErrorKind::Conflict && self.child(parent, name).is_some() {
+        if error.kind() == ErrorKind::Conflict && self.child(parent, name.as_bytes()).is_some() {
             return self.collision(parent, name);
         }
         let path = self.path(parent, name);
@@ -406,7 +406,7 @@ impl<'a> TreeBuilder<'a> {
     /// Two entries that want one path.
     pub(crate) fn collision(&self, parent: InodeId, name: &Name) -> Failure {
         let path = self.path(parent, name);
-        let child = self.child(parent, name);
+        let child = self.child(parent, name.as_bytes());
         let made = child.and_then(|id| self.made.get(id.index()));
         let other = made.and_then(|made| made.entry).filter(|entry| *entry != self.current);
         let Some(other) = other else {

@@ -122,7 +122,7 @@ impl Archive<'_, '_> {
     fn find(&self, path: &[u8]) -> Result<InodeId, Failure> {
         let mut id = Some(self.top);
         for name in components(path)? {
-            id = id.and_then(|id| self.to.child(id, &name));
+            id = id.and_then(|id| self.to.child(id, name.as_bytes()));
         }
         id.filter(|id| self.to.is_of_this_entry(*id)).ok_or_else(|| {
             refused("a hard link to a file that does not stand before it in the archive")

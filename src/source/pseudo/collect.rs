@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use std::iter;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
@@ -19,6 +20,10 @@ use crate::source::command::{self, Program};
 use crate::source::host::{self, FileId, LaterFile, Location};
 use crate::source::output;
 
+/// Most inodes that the definitions may make, those on the way to others
+/// counted: all of them stay in memory.
+const INODES_MAX: usize = 1 << 18;
+
 /// Adds every definition to the tree that the manifest's entries made. Extended
 /// attributes come last, so that they may stand before what they are for.
 pub(in crate::source) fn collect(
@@ -26,6 +31,7 @@ pub(in crate::source) fn collect(
     limits: &command::Limits,
     to: &mut TreeBuilder,
 ) -> Result<(), Failure> {
+    let inodes_before = to.len();
     let mut collector =
         Collector { directory: &definitions.directory, limits, to, links: HashMap::new() };
     for is_late in [false, true] {
@@ -35,6 +41,11 @@ pub(in crate::source) fn collect(
             }
             signals::check()?;
             collector.to.begin_definition(index);
+            if collector.to.len() - inodes_before > INODES_MAX {
+                let message =
+                    format!("the definitions make more than {INODES_MAX} files and directories");
+                return Err(in_definition(Failure::new(Exit::Manifest, message), definition));
+            }
             collector.add(definition).map_err(|failure| in_definition(failure, definition))?;
         }
     }
@@ -115,7 +126,7 @@ impl Collector<'_, '_> {
                 Failure::new(Exit::Manifest, message)
             });
         };
-        match self.to.child(parent, &name) {
+        match self.to.child(parent, name.as_bytes()) {
             None => {
                 let kind = Kind::Directory(BTreeMap::new());
                 self.to.insert(parent, &name, metadata, kind).map(drop)
@@ -240,9 +251,24 @@ impl Collector<'_, '_> {
 
     /// Where `path` goes, its parents made; none for the root.
     fn place(&mut self, path: &ImagePath) -> Result<Option<(InodeId, Name)>, Failure> {
-        let names = names(path)?;
-        let Some((name, parents)) = names.split_last() else { return Ok(None) };
-        Ok(Some((self.to.parent(parents)?, name.clone())))
+        // What exists is passed by without a copy of its name: a file may name
+        // the same deep directory very often.
+        let mut parent = Tree::ROOT;
+        let mut components = path.components().peekable();
+        let mut missing = Vec::new();
+        while let Some(component) = components.next() {
+            let existing = self.to.child(parent, component).filter(|id| {
+                components.peek().is_some() && matches!(self.to.kind(*id), Kind::Directory(_))
+            });
+            let Some(id) = existing else {
+                let rest = iter::once(component).chain(components);
+                missing = rest.map(name).collect::<Result<_, _>>()?;
+                break;
+            };
+            parent = id;
+        }
+        let Some(name) = missing.pop() else { return Ok(None) };
+        Ok(Some((self.to.parent(parent, &missing)?, name)))
     }
 
     /// The same for what can neither be the root nor be there already.
@@ -250,7 +276,7 @@ impl Collector<'_, '_> {
         let Some((parent, name)) = self.place(path)? else {
             return Err(Failure::new(Exit::Manifest, "only a directory can be the root directory"));
         };
-        match self.to.child(parent, &name) {
+        match self.to.child(parent, name.as_bytes()) {
             None => Ok((parent, name)),
             Some(_) => Err(self.to.collision(parent, &name)),
         }
@@ -258,15 +284,11 @@ impl Collector<'_, '_> {
 
     /// What stands at `path`.
     fn find(&self, path: &ImagePath) -> Result<InodeId, Failure> {
-        let mut id = Some(Tree::ROOT);
-        for name in names(path)? {
-            id = id.and_then(|id| self.to.child(id, &name));
-        }
+        let id = path.components().try_fold(Tree::ROOT, |id, name| self.to.child(id, name));
         id.ok_or_else(|| Failure::new(Exit::Manifest, "there is nothing of this path to change"))
     }
 }
 
-fn names(path: &ImagePath) -> Result<Vec<Name>, Failure> {
-    let names: Result<_, _> = path.names().collect();
-    names.map_err(|error| Failure::new(Exit::Manifest, error.to_string()))
+fn name(component: &[u8]) -> Result<Name, Failure> {
+    Name::new(component).map_err(|error| Failure::new(Exit::Manifest, error.to_string()))
 }

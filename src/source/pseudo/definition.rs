@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use credimg_formats::{Device, Name, Secret, Timestamp};
+use credimg_formats::{Device, Secret, Timestamp};
 
 use super::lines::DataFile;
 use super::place::Place;
@@ -32,9 +32,8 @@ impl ImagePath {
     }
 
     /// The names from the root on.
-    pub(super) fn names(&self) -> impl Iterator<Item = Result<Name, credimg_formats::Error>> {
-        let components = self.0.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-        components.map(Name::new)
+    pub(super) fn components(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|byte| *byte == 0).filter(|name| !name.is_empty())
     }
 }
 
