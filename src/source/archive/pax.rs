@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn records_go_by_their_length() {
-        let pax = Pax::parse(b"27 SCHILY.xattr.user.a=\n1\n=\n12 uid=70000\n10 path=\n");
+        let pax = Pax::parse(b"28 SCHILY.xattr.user.a=\n1\n=\n13 uid=70000\n8 path=\n");
         let pax = pax.unwrap();
         assert_eq!(pax.xattrs.get(b"user.a".as_slice()).unwrap().expose(), b"\n1\n=");
         assert_eq!(pax.uid, Some(70_000));
@@ -212,7 +212,7 @@ mod tests {
             b"5 ab\n",
             b"6 a=b\0",
             b"-6 a=b\n",
-            b"12 uid=7000x\n",
+            b"13 uid=7000x\n",
             b"99999999999999999999 a=b\n",
         ];
         for case in cases {
