@@ -3,7 +3,12 @@
 //! how the modules fit together.
 
 pub mod assemble;
+pub mod cli;
+pub mod commands;
+pub mod hardening;
 pub mod manifest;
+pub mod output;
+pub mod progress;
 pub mod report;
 pub mod signals;
 pub mod source;

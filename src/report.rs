@@ -1,8 +1,10 @@
 //! What people are told: errors with their exit code and hint.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+
+use anyhow::Error;
 
 /// Exit codes, as documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub enum Exit {
 ///
 /// Invariant: neither `message` nor `hint` ever holds a secret, a value of the
 /// manifest, or a command's arguments.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// Becomes the process's exit code.
     pub exit: Exit,
@@ -51,6 +53,12 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The failure that was wrapped into this error, if one was: an error of
+    /// what is written has one, an error of what is read has none.
+    pub fn inside(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
 }
 
 impl fmt::Display for Failure {
@@ -61,15 +69,57 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A host path for a message: in quotes, with control characters, directional
-/// marks and bytes that are not UTF-8 escaped, so that no file name can forge a message.
-#[expect(clippy::unnecessary_debug_formatting, reason = "the escaping is what is wanted")]
-pub fn quoted(path: &Path) -> String {
-    format!("{path:?}")
+/// Lets a failure pass through `std::io`; [`Failure::inside`] finds it again.
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        Self::other(failure)
+    }
 }
 
-/// What the operating system says, such as "permission denied". An error that does
-/// not come from it shows its kind only: its text may quote what was read.
+/// Prints an error with its causes and its hint to standard error; returns the
+/// exit code.
+pub fn print_error(error: &Error) -> Exit {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    // A manifest may have several problems, one a line.
+    for line in causes.join(": ").lines() {
+        say("error", RED, line);
+    }
+    let failure = error.downcast_ref::<Failure>();
+    if let Some(hint) = failure.and_then(|failure| failure.hint.as_deref()) {
+        say("hint", CYAN, hint);
+    }
+    // Every error should carry a Failure; one that does not is most likely the output's.
+    failure.map_or(Exit::Output, |failure| failure.exit)
+}
+
+/// Prints a warning to standard error.
+pub fn warn(message: &str) {
+    say("warning", YELLOW, message);
+}
+
+/// Prints a line of news to standard error.
+pub fn note(message: &str) {
+    // Nothing is left to tell it to where standard error is closed.
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
+/// A path for people: as it is, or quoted and escaped where it holds control
+/// characters, directional marks or bytes that are not UTF-8, so that no file
+/// name can drive a terminal or forge a line of output.
+#[expect(clippy::unnecessary_debug_formatting, reason = "the escaping is what is wanted")]
+pub fn shown(path: &Path) -> String {
+    let is_plain = |character: char| character == '"' || character.escape_debug().len() == 1;
+    match path.to_str() {
+        Some(text) if text.chars().all(|character| character == '\'' || is_plain(character)) => {
+            text.to_owned()
+        }
+        _ => format!("{path:?}"),
+    }
+}
+
+/// The reason of an I/O error for people: lower case, without its number. The
+/// text of an error that does not come from the operating system is not used,
+/// because whoever made it may have quoted what was read.
 pub fn reason(error: &io::Error) -> String {
     let Some(number) = error.raw_os_error() else {
         return error.kind().to_string();
@@ -77,24 +127,44 @@ pub fn reason(error: &io::Error) -> String {
     let text = io::Error::from_raw_os_error(number).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
-    first.into_iter().chain(letters).collect()
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+const RED: &str = "\x1b[1;31m";
+const YELLOW: &str = "\x1b[1;33m";
+const CYAN: &str = "\x1b[1;36m";
+
+/// One line on standard error, its kind coloured on a terminal unless `NO_COLOR` is set.
+fn say(kind: &str, colour: &str, text: &str) {
+    let mut stderr = io::stderr().lock();
+    let is_coloured = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let (on, off) = if is_coloured { (colour, "\x1b[0m") } else { ("", "") };
+    // Nothing is left to tell it to where standard error is closed.
+    let _ = writeln!(stderr, "credimg: {on}{kind}:{off} {text}");
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[test]
-    fn a_path_cannot_forge_a_message() {
-        assert_eq!(quoted(Path::new("a b/é")), "\"a b/é\"");
-        assert_eq!(quoted(Path::new("a\n\x1b[2J\"\u{202e}")), r#""a\n\u{1b}[2J\"\u{202e}""#);
+    fn shows_paths_without_letting_them_drive_a_terminal() {
+        for (path, expected) in [
+            (&b"a b/\xc3\xa9's.erofs"[..], "a b/\u{e9}'s.erofs"),
+            (b"a\x1b[2Jb\n", r#""a\u{1b}[2Jb\n""#),
+            ("a\u{202e}b".as_bytes(), r#""a\u{202e}b""#),
+            (b"\xff", r#""\xFF""#),
+        ] {
+            assert_eq!(shown(Path::new(OsStr::from_bytes(path))), expected);
+        }
     }
 
     #[test]
-    fn a_reason_is_lower_case_and_quotes_nothing() {
-        assert_eq!(reason(&io::Error::from_raw_os_error(13)), "permission denied");
-        let quoting = io::Error::new(io::ErrorKind::InvalidData, "canary");
-        assert_eq!(reason(&quoting), "invalid data");
+    fn gives_the_reason_of_the_system_alone() {
+        assert_eq!(reason(&io::Error::from_raw_os_error(28)), "no space left on device");
+        assert_eq!(reason(&io::Error::new(io::ErrorKind::InvalidData, "hunter2")), "invalid data");
     }
 }

@@ -1,10 +1,11 @@
 //! Ctrl-C and its kin end a build in order: the handler only notes the signal,
-//! and the places that wait or write ask [`check`].
+//! and the places that wait or write ask [`check`]. A second signal ends the
+//! process at once, for when the place that should ask is stuck.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -15,8 +16,11 @@ static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 /// Starts noting SIGINT, SIGTERM and SIGHUP. Fails where the system refuses a handler.
 pub fn install() -> io::Result<()> {
     let received = RECEIVED.get_or_init(|| Arc::new(AtomicUsize::new(0)));
+    let is_second = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         let number = usize::try_from(signal).unwrap_or(usize::MAX);
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&is_second))?;
+        signal_hook::flag::register(signal, Arc::clone(&is_second))?;
         signal_hook::flag::register_usize(signal, Arc::clone(received), number)?;
     }
     Ok(())
@@ -26,6 +30,15 @@ pub fn install() -> io::Result<()> {
 pub fn received() -> Option<i32> {
     let number = RECEIVED.get()?.load(Ordering::Relaxed);
     i32::try_from(number).ok().filter(|number| *number != 0)
+}
+
+/// Dies by the signal that was received, so that the caller's shell sees it.
+pub fn die() -> std::process::ExitCode {
+    if let Some(signal) = received() {
+        // Returns only where the default action does not end the process.
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    }
+    std::process::ExitCode::from(Exit::Interrupted as u8)
 }
 
 /// An error once a signal was received; asked wherever a build waits or writes.

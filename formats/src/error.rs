@@ -4,6 +4,8 @@
 use std::fmt;
 use std::io;
 
+use crate::tree::{InodeId, Tree};
+
 /// Whose fault an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -49,6 +51,16 @@ impl Error {
     pub fn at(mut self, path: impl Into<Vec<u8>>) -> Self {
         self.path.get_or_insert(path.into());
         self
+    }
+
+    /// Adds the path of an inode of `tree`, unless the image's own output failed:
+    /// no inode is to blame for that.
+    #[must_use]
+    pub(crate) fn at_inode(self, tree: &Tree, id: InodeId) -> Self {
+        match self.kind {
+            ErrorKind::Io => self,
+            _ => self.at(tree.path_of(id)),
+        }
     }
 
     /// Adds the operating system's error.

@@ -7,9 +7,11 @@
 //! no host path. The same tree and options give the same bytes.
 
 pub mod content;
+pub mod erofs;
 pub mod error;
+pub mod probe;
 pub mod tree;
 
 pub use content::{Content, Secret, Sink, Source};
 pub use error::{Error, ErrorKind, Result};
-pub use tree::{Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};
+pub use tree::{Device, Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};

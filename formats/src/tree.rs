@@ -91,6 +91,54 @@ impl InodeId {
     pub fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// A number from 1 on, for formats whose inodes carry one.
+    pub fn number(self) -> u32 {
+        self.0 + 1
+    }
+}
+
+/// A device number as Linux packs it into 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    major: u32,
+    minor: u32,
+}
+
+impl Device {
+    /// Largest major number: 12 bits.
+    pub const MAJOR_MAX: u32 = 0xfff;
+    /// Largest minor number: 20 bits.
+    pub const MINOR_MAX: u32 = 0xf_ffff;
+
+    /// Checks the two numbers; [`ErrorKind::Unrepresentable`] says which is too large.
+    pub fn new(major: u32, minor: u32) -> Result<Self> {
+        let fault = if major > Self::MAJOR_MAX {
+            format!("major number {major} is out of range: at most {}", Self::MAJOR_MAX)
+        } else if minor > Self::MINOR_MAX {
+            format!("minor number {minor} is out of range: at most {}", Self::MINOR_MAX)
+        } else {
+            return Ok(Self { major, minor });
+        };
+        Err(Error::new(ErrorKind::Unrepresentable, fault))
+    }
+
+    /// Major number: 0 to 4095.
+    pub fn major(self) -> u32 {
+        self.major
+    }
+
+    /// Minor number: 0 to 1,048,575.
+    pub fn minor(self) -> u32 {
+        self.minor
+    }
+
+    /// The number as file systems store it (`new_encode_dev` of Linux): the
+    /// major number stands between the low 8 and the high 12 bits of the minor one.
+    pub(crate) fn encode(self) -> u32 {
+        let low = self.minor & 0xff;
+        (self.minor - low) << 12 | self.major << 8 | low
+    }
 }
 
 /// What an inode is.
@@ -102,6 +150,14 @@ pub enum Kind {
     File(Content),
     /// A symbolic link: 1 to 4095 bytes without NUL.
     Symlink(Box<[u8]>),
+    /// A character device.
+    CharDevice(Device),
+    /// A block device.
+    BlockDevice(Device),
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
 }
 
 /// One inode of a tree.
@@ -160,8 +216,10 @@ impl Tree {
             check_symlink(target)?;
         }
         let id = u32::try_from(self.inodes.len())
+            .ok()
+            .filter(|id| *id < u32::MAX)
             .map(InodeId)
-            .map_err(|_| Error::new(ErrorKind::Limit, "more than 2^32 inodes"))?;
+            .ok_or_else(|| Error::new(ErrorKind::Limit, "more than 2^32 inodes"))?;
         let is_directory = matches!(kind, Kind::Directory(_));
         self.add_entry(parent, name, id)?;
         if is_directory {

@@ -1,5 +1,70 @@
 //! The manifest: what the YAML says (`schema`) and what it means (`resolve`).
+//!
+//! Invariant: nothing here opens a source, runs a command or reads a variable,
+//! and no error shows anything of the manifest but places and known keys.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::report::{self, Exit, Failure};
+
+mod conflicts;
+mod error;
+mod keys;
+mod node;
 mod plan;
+mod resolve;
+mod schema;
+mod syntax;
+pub(crate) mod time;
+mod values;
 
+pub use error::ManifestError;
 pub use plan::{Attributes, Entry, Format, Keep, Plan, Position, Source, TreePath};
+
+/// Reads the manifest at `path`, `-` being standard input, and resolves it.
+/// Host paths in it are relative to its directory, those of standard input to
+/// the working directory. Every error is a [`Failure`] of exit code 3.
+pub fn load(path: &Path) -> anyhow::Result<Plan> {
+    let text = read(path).map_err(|error| {
+        let file = error::manifest_name(path);
+        let reason = report::reason(&error);
+        Failure::new(Exit::Manifest, format!("{file}: cannot read the manifest: {reason}"))
+    })?;
+    Ok(parse(&text, path).map_err(Failure::from)?)
+}
+
+/// Resolves a manifest that was read already; `manifest` is its path, for
+/// messages and as the base of host paths.
+pub fn parse(text: &[u8], manifest: &Path) -> Result<Plan, ManifestError> {
+    let root = node::parse(text).map_err(|problem| ManifestError::new(manifest, problem))?;
+    let mut problems = error::Problems::default();
+    let typed = schema::read(root, &mut problems);
+    let plan = typed.and_then(|typed| resolve::resolve(typed, manifest, &mut problems));
+    problems.finish(manifest, plan)
+}
+
+/// A volume label from the command line, by the manifest's rules.
+pub(crate) fn label_option(text: &str) -> Result<String, Failure> {
+    values::label(text).map_err(|fault| fault.in_option("--label"))
+}
+
+/// `UID:GID` from the command line, by the manifest's rules.
+pub(crate) fn owner_option(text: &str) -> Result<(u32, u32), Failure> {
+    values::owner(text).map_err(|fault| fault.in_option("--owner"))
+}
+
+/// The manifest's bytes, at most one more than are allowed.
+fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(Vec::new());
+    let limit_bytes = node::MANIFEST_MAX_BYTES as u64 + 1;
+    if path == Path::new("-") {
+        io::stdin().lock().take(limit_bytes).read_to_end(&mut text)?;
+    } else {
+        File::open(path)?.take(limit_bytes).read_to_end(&mut text)?;
+    }
+    Ok(text)
+}

@@ -5,13 +5,23 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use credimg_formats::{Name, Secret, Timestamp, Xattrs};
 
 /// The image format to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// EROFS with a volume label.
+    /// EROFS with a volume label
     Erofs,
+}
+
+impl Format {
+    /// The name in manifests, options and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Erofs => "erofs",
+        }
+    }
 }
 
 /// Where in the manifest something stands.
@@ -65,7 +75,7 @@ pub struct Attributes {
 
 /// Where an entry's content comes from. Host paths are absolute or relative to
 /// the working directory: the manifest's own directory is joined on already.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Source {
     /// A regular file of the host; a symbolic link to one is followed.
     File(PathBuf),
@@ -110,6 +120,13 @@ impl Source {
             Self::Env { .. } => "env",
             Self::Symlink(_) => "symlink",
         }
+    }
+}
+
+impl fmt::Debug for Source {
+    /// The kind alone: arguments, link targets and host paths may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.kind()).finish()
     }
 }
 

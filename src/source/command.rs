@@ -21,7 +21,7 @@ use rustix::process::{
 };
 use zeroize::Zeroizing;
 
-use crate::report::{Exit, Failure, quoted, reason};
+use crate::report::{Exit, Failure, reason, shown};
 use crate::signals;
 
 /// A wait looks after signals and the program's state at least this often.
@@ -67,7 +67,7 @@ impl Program<'_> {
         let is_word = |name: &OsString| !name.as_bytes().iter().any(u8::is_ascii_whitespace);
         let name = match self.argv.first().filter(|name| is_word(name)) {
             _ if self.is_shell => "the shell command".to_owned(),
-            Some(program) => quoted(Path::new(program)),
+            Some(program) => shown(Path::new(program)),
             None => "the command".to_owned(),
         };
         Failure::new(Exit::Command, format!("{name} {what}"))

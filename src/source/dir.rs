@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 use super::builder::{Own, TreeBuilder};
 use super::host::{self, Directory, FileId, Identity, Latest, Location, OPEN};
-use crate::report::{Exit, Failure, quoted};
+use crate::report::{Exit, Failure, shown};
 
 /// How much of a directory the kernel lists at a time.
 const LISTING_BYTES: usize = 64 << 10;
@@ -127,7 +127,7 @@ impl Walk<'_, '_> {
                 continue;
             }
             let name = Name::new(name).map_err(|error| {
-                Failure::new(Exit::Source, format!("an entry of {}: {error}", quoted(path)))
+                Failure::new(Exit::Source, format!("an entry of {}: {error}", shown(path)))
             })?;
             entries.push((name, entry.file_type()));
         }
@@ -211,7 +211,7 @@ fn status(level: &Level, name: &Name) -> Result<Stat, Failure> {
 fn special(path: &Path, kind: FileType) -> Failure {
     let message = format!(
         "{} is {}: only regular files, directories and symbolic links can be stored",
-        quoted(path),
+        shown(path),
         host::kind_name(kind)
     );
     Failure::new(Exit::Source, message)

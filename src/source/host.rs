@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, stat
 use rustix::io::{Errno, read, retry_on_intr};
 
 use super::builder::TreeBuilder;
-use crate::report::{Exit, Failure, quoted, reason};
+use crate::report::{Exit, Failure, reason, shown};
 
 /// How every file is opened: a FIFO does not block, a terminal does not become
 /// ours, and no command that a source runs inherits the descriptor.
@@ -179,7 +179,7 @@ impl Source for LaterFile {
 
 /// Opens the regular file at `path`, a symbolic link followed. What else lies
 /// there is refused before it is opened, so that no device notices.
-pub(super) fn open_file(path: &Path) -> Result<(File, Stat), Failure> {
+pub(crate) fn open_file(path: &Path) -> Result<(File, Stat), Failure> {
     let failure = |errno| cannot_read(path, errno);
     let stat = statat(CWD, path, AtFlags::empty()).map_err(failure)?;
     require_regular(path, &stat)?;
@@ -218,7 +218,7 @@ pub(super) fn require_regular(path: &Path, stat: &Stat) -> Result<(), Failure> {
         kind => kind_name(kind),
     };
     let failure =
-        Failure::new(Exit::Source, format!("{} is {kind}, expected a regular file", quoted(path)));
+        Failure::new(Exit::Source, format!("{} is {kind}, expected a regular file", shown(path)));
     Err(match file_type(stat) {
         FileType::Directory => failure.hint("for a whole directory write `dir:`"),
         FileType::Symlink => failure,
@@ -311,7 +311,7 @@ fn blame(file: &File, path: &Path, error: std::io::Error) -> Error {
 }
 
 fn changed(path: &Path) -> Error {
-    Error::new(ErrorKind::Changed, format!("{} changed while it was read", quoted(path)))
+    Error::new(ErrorKind::Changed, format!("{} changed while it was read", shown(path)))
 }
 
 fn unreadable(path: &Path, errno: Errno) -> Error {
@@ -319,7 +319,7 @@ fn unreadable(path: &Path, errno: Errno) -> Error {
 }
 
 fn unreadable_because(path: &Path, error: std::io::Error) -> Error {
-    let message = format!("cannot read {}: {}", quoted(path), reason(&error));
+    let message = format!("cannot read {}: {}", shown(path), reason(&error));
     Error::new(ErrorKind::Source, message).caused_by(error)
 }
 

@@ -19,6 +19,7 @@ use crate::manifest::{Entry, Source};
 use crate::report::Failure;
 
 use builder::TreeBuilder;
+pub(crate) use host::open_file;
 
 /// Collects one entry of the manifest.
 pub(crate) fn collect(

@@ -252,7 +252,7 @@ fn a_directory_or_archive_that_changes_while_it_is_planned_is_refused() {
             }
         };
         let error = assemble(&plan, &settings(), &mut progress).unwrap_err();
-        assert_contains(&error.to_string(), "\" changed while it was read");
+        assert_contains(&error.to_string(), " changed while it was read");
     }
 }
 

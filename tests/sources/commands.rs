@@ -120,17 +120,17 @@ fn a_command_that_fails_is_named_without_its_arguments() {
     let script = host.write("not-executable", "");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o644)).unwrap();
     let cases = [
-        (command(&host, &["false", CANARY]), "\"false\" exited with status 1"),
-        (command(&host, &["sh", "-c", &canary]), "\"sh\" exited with status 3"),
+        (command(&host, &["false", CANARY]), "false exited with status 1"),
+        (command(&host, &["sh", "-c", &canary]), "sh exited with status 3"),
         (shell(&host, &canary), "the shell command exited with status 3"),
         (shell(&host, "kill -KILL $$"), "the shell command was killed by SIGKILL"),
         (
             command(&host, &["no-such-program", CANARY]),
-            "\"no-such-program\" cannot be started: no such file or directory",
+            "no-such-program cannot be started: no such file or directory",
         ),
         (
             command(&host, &["./not-executable", CANARY]),
-            "\"./not-executable\" cannot be started: permission denied",
+            "./not-executable cannot be started: permission denied",
         ),
         (
             command(&host, &[&format!("echo {CANARY}")]),
@@ -138,7 +138,7 @@ fn a_command_that_fails_is_named_without_its_arguments() {
         ),
         (
             command(&host, &["echo", &format!("{CANARY}\0")]),
-            "\"echo\" cannot be started: invalid input parameter",
+            "echo cannot be started: invalid input parameter",
         ),
     ];
     for (source, expected) in cases {
@@ -149,7 +149,7 @@ fn a_command_that_fails_is_named_without_its_arguments() {
 #[test]
 fn no_output_is_a_failure() {
     let host = Host::new();
-    assert_eq!(fails(command(&host, &["true"]), &settings()), "\"true\" printed nothing");
+    assert_eq!(fails(command(&host, &["true"]), &settings()), "true printed nothing");
     let newline = trimmed(shell(&host, "echo"));
     assert_eq!(fails(newline, &settings()), "the shell command printed nothing");
     let failure = failure(vec![entry("/a", shell(&host, "echo no >&2"))], &settings());
@@ -198,7 +198,7 @@ fn the_cap_itself_is_allowed() {
     let exact = plan(vec![entry("/a", command(&host, &["head", "-c", "1000", "/dev/zero"]))]);
     assert_eq!(read(&assemble(&exact, &settings, &mut |_| {}).unwrap(), "/a").len(), 1000);
     let message = fails(command(&host, &["head", "-c", "1001", "/dev/zero"]), &settings);
-    assert_eq!(message, "\"head\" printed more than 1000 bytes");
+    assert_eq!(message, "head printed more than 1000 bytes");
 }
 
 #[test]

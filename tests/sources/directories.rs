@@ -76,6 +76,7 @@ fn a_tree_comes_through_as_another_walk_sees_it() {
                 let bytes = read_content(content).unwrap();
                 assert!(bytes == fs::read(found.path()).unwrap(), "{below:?}");
             }
+            other => panic!("{below:?} became {other:?}"),
         }
         let mode = if theirs.is_symlink() { 0o777 } else { theirs.mode() & 0o7777 };
         let nanoseconds = u32::try_from(theirs.mtime_nsec()).unwrap();
@@ -142,7 +143,7 @@ fn special_files_are_refused_at_once_and_named() {
         let started = Instant::now();
         let entries = vec![entry("/a", Source::Dir(host.path("")))];
         let failure = failure(entries, &settings());
-        assert_contains(&failure.message, &format!("sub/odd\" is {name}: only regular files"));
+        assert_contains(&failure.message, &format!("sub/odd is {name}: only regular files"));
         assert_contains(&failure.hint.unwrap(), "take it out of the directory");
         assert_eq!(failure.exit, Exit::Source);
         assert!(started.elapsed() < Duration::from_secs(1));
@@ -153,7 +154,7 @@ fn special_files_are_refused_at_once_and_named() {
 fn files_of_proc_are_refused_at_once() {
     let started = Instant::now();
     let (exit, message) = failure_of(Source::Dir("/proc/self/net".into()));
-    assert_contains(&message, "\"/proc/self/net/");
+    assert_contains(&message, "/proc/self/net/");
     assert_eq!(exit, Exit::Source);
     assert!(started.elapsed() < Duration::from_secs(1));
 }
@@ -164,11 +165,11 @@ fn what_cannot_be_walked_is_named() {
     let file = host.write("file", "x");
     symlink("loop", host.path("loop")).unwrap();
     let (_, message) = failure_of(Source::Dir(host.path("missing")));
-    assert_contains(&message, "missing\": no such file or directory");
+    assert_contains(&message, "missing: no such file or directory");
     let (_, message) = failure_of(Source::Dir(host.path("loop")));
-    assert_contains(&message, "loop\": too many levels of symbolic links");
+    assert_contains(&message, "loop: too many levels of symbolic links");
     let failure = failure(vec![entry("/a", Source::Dir(file))], &settings());
-    assert_contains(&failure.message, "file\": not a directory");
+    assert_contains(&failure.message, "file: not a directory");
     assert_contains(&failure.hint.unwrap(), "write `file:`");
 }
 
@@ -210,7 +211,7 @@ fn a_directory_that_was_swapped_is_not_read() {
     symlink("../other", host.path("tree/sub")).unwrap();
     let error = read_content(content_of(&tree, "/sub/big")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Changed);
-    assert_contains(&error.to_string(), "sub\" changed while it was read");
+    assert_contains(&error.to_string(), "sub changed while it was read");
 }
 
 #[test]
@@ -223,7 +224,7 @@ fn a_file_of_a_directory_that_changed_is_named() {
     let error = content_of(&tree, "/sub/big").stream(&mut bytes).unwrap_err();
     assert!(bytes.is_empty(), "{} bytes of another file got through", bytes.len());
     assert_eq!(error.kind(), ErrorKind::Changed);
-    assert_contains(&error.to_string(), "tree/sub/big\" changed while it was read");
+    assert_contains(&error.to_string(), "tree/sub/big changed while it was read");
     fs::remove_file(&path).unwrap();
     symlink("elsewhere", &path).unwrap();
     let error = read_content(content_of(&tree, "/sub/big")).unwrap_err();

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use credimg::manifest::Source;
-use credimg::report::{Exit, quoted};
+use credimg::report::{Exit, shown};
 use credimg_formats::tree::DEPTH_MAX;
 use tar::EntryType;
 
@@ -32,7 +32,7 @@ fn refusal_within(limit: Duration, bytes: &[u8]) -> String {
     assert!(started.elapsed() < limit, "{} took too long", failure.message);
     let message = failure.message.strip_prefix("files[0] (/a): ").unwrap();
     assert_contains(message, path.to_str().unwrap());
-    message.replace(&quoted(&path), "A")
+    message.replace(&shown(&path), "A")
 }
 
 fn with(kind: u8) -> Vec<u8> {

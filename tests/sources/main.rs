@@ -160,6 +160,7 @@ pub(crate) fn dump(tree: &Tree) -> Vec<String> {
             Kind::Directory(entries) => format!("directory {:?}", entries.keys()),
             Kind::File(content) => format!("file of {} bytes", content.len()),
             Kind::Symlink(target) => format!("link to {}", target.escape_ascii()),
+            special => format!("{special:?}"),
         };
         let path = tree.path_of(id);
         let metadata = attributes(&inode.metadata);

@@ -10,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use zeroize::Zeroizing;
 
 use super::{printable, refused};
-use crate::report::{Exit, Failure, quoted, reason};
+use crate::report::{Exit, Failure, reason, shown};
 
 /// Most bytes that a gzip archive may unpack to: all of them stay in memory.
 const UNPACKED_MAX_BYTES: u64 = 64 << 20;
@@ -104,7 +104,7 @@ impl Stream {
     /// Says which member and archive a failure is about. A signal is no archive's fault.
     pub(super) fn in_member(&self, member: &[u8], mut failure: Failure) -> Failure {
         if failure.exit != Exit::Interrupted {
-            let (member, path) = (printable(member), quoted(&self.path));
+            let (member, path) = (printable(member), shown(&self.path));
             failure.message = format!("\"{member}\" in {path}: {}", failure.message);
         }
         failure
@@ -112,7 +112,7 @@ impl Stream {
 
     /// A failure that names the archive.
     pub(super) fn damaged(&self, what: &str) -> Failure {
-        refused(format!("{} is not a valid archive: {what}", quoted(&self.path)))
+        refused(format!("{} is not a valid archive: {what}", shown(&self.path)))
     }
 
     /// The archive ends too early.
@@ -130,7 +130,7 @@ impl Stream {
             return Err(self.truncated());
         }
         let max = UNPACKED_MAX_BYTES >> 20;
-        Err(refused(format!("{} unpacks to more than {max} MiB", quoted(&self.path)))
+        Err(refused(format!("{} unpacks to more than {max} MiB", shown(&self.path)))
             .hint("unpack it with gunzip: a plain archive is streamed and may have any size"))
     }
 
@@ -155,5 +155,5 @@ impl Stream {
 
 /// The failure to read the archive's file.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Source, format!("cannot read {}: {}", quoted(path), reason(error)))
+    Failure::new(Exit::Source, format!("cannot read {}: {}", shown(path), reason(error)))
 }

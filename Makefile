@@ -1,0 +1,60 @@
+# What people and CI run. `make` alone lists the targets.
+
+PREFIX ?= /usr/local
+target := $(or $(CARGO_TARGET_DIR),target)
+binary := $(target)/release/credimg
+share := $(DESTDIR)$(PREFIX)/share
+
+.PHONY: help demo build setup test check bench install clean cargo
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+demo: build ## Build a sample disk and print the QEMU arguments that attach it
+	@mkdir -p $(target)/demo
+	$(binary) build testdata/demo/secrets.yaml -o $(target)/demo/chimera.erofs
+
+build: cargo ## Build the program: target/release/credimg
+	cargo build --release --locked
+
+setup: ## Install the tools that the tests need (Debian; as root or through sudo)
+	scripts/setup-tools
+
+# Documentation tests come first: the closing lines are those of real tests.
+test: cargo setup ## Run all tests, with reference tools and a real guest
+	cargo test --workspace --locked --doc
+	cargo test --workspace --locked --lib --bins --tests
+
+check: cargo ## Check the format, the lints, the documentation and the scripts
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: run `make setup`' >&2; exit 1; }
+	shellcheck $$(grep -rlE '^#(!/.*sh| shellcheck shell)' .ci scripts tests)
+
+bench: build ## Compare speed, memory and size with mkfs.erofs and with a floor
+	scripts/setup-tools bench
+	scripts/bench/run $(binary)
+
+# Builds only what is not there, so that `make build && sudo make install` needs no cargo for root.
+install: $(binary) ## Install the program, its manual and completions (PREFIX, DESTDIR)
+	install -D -m 755 $(binary) $(DESTDIR)$(PREFIX)/bin/credimg
+	install -d $(share)/man/man1 $(share)/bash-completion/completions \
+		$(share)/zsh/site-functions $(share)/fish/vendor_completions.d
+	$(binary) man $(share)/man/man1
+	$(binary) completions bash >$(share)/bash-completion/completions/credimg
+	$(binary) completions zsh >$(share)/zsh/site-functions/_credimg
+	$(binary) completions fish >$(share)/fish/vendor_completions.d/credimg.fish
+
+clean: cargo ## Remove what was built; .cache, with the tests' guest kernel, stays
+	cargo clean
+
+$(binary):
+	$(MAKE) build
+
+cargo:
+	@command -v cargo >/dev/null || { \
+		echo 'cargo is missing: https://www.rust-lang.org/tools/install tells how to get it' >&2; \
+		exit 1; \
+	}

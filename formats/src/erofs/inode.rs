@@ -1,0 +1,198 @@
+//! What an inode looks like on disk: its form, its size, where its data goes.
+
+use zerocopy::IntoBytes;
+use zerocopy::little_endian::{U16, U32, U64};
+
+use super::directory::Entries;
+use super::format::{BLOCK_BYTES, CompactInode, ExtendedInode, FLAT_INLINE, FLAT_PLAIN, FileType};
+use super::xattr;
+use crate::error::{Error, ErrorKind, Result};
+use crate::tree::{Inode, InodeId, Kind, Timestamp};
+
+const S_IFREG: u16 = 0o100_000;
+const S_IFDIR: u16 = 0o040_000;
+const S_IFLNK: u16 = 0o120_000;
+const S_IFCHR: u16 = 0o020_000;
+const S_IFBLK: u16 = 0o060_000;
+const S_IFIFO: u16 = 0o010_000;
+const S_IFSOCK: u16 = 0o140_000;
+/// Linux has no other mode for symbolic links.
+const SYMLINK_MODE: u16 = 0o777;
+
+/// Everything about an inode that its place does not change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// Length of the content.
+    pub(super) size_bytes: u64,
+    /// Whole blocks of content outside the inode.
+    pub(super) data_blocks: u32,
+    /// Inode record and xattrs.
+    pub(super) header_bytes: usize,
+    /// Content that sits right behind the header: 0 for none, less than a block.
+    pub(super) tail_bytes: usize,
+    xattr_units: u16,
+    form: Form,
+}
+
+/// Which record holds the inode. The compact one has its narrow fields checked here, once.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Compact { size: u32, links: u16, uid: u16, gid: u16 },
+    Extended,
+}
+
+impl Form {
+    fn of(inode: &Inode, size_bytes: u64, build_time: Timestamp) -> Self {
+        let compact = || {
+            Some(Self::Compact {
+                size: size_bytes.try_into().ok()?,
+                links: inode.links().try_into().ok()?,
+                uid: inode.metadata.uid.try_into().ok()?,
+                gid: inode.metadata.gid.try_into().ok()?,
+            })
+        };
+        // A compact inode has no time of its own: readers show the image's.
+        let has_build_time = inode.metadata.mtime == build_time;
+        has_build_time.then(compact).flatten().unwrap_or(Self::Extended)
+    }
+}
+
+impl Shape {
+    /// Finds the smallest form that holds the inode.
+    pub(super) fn of(id: InodeId, inode: &Inode, build_time: Timestamp) -> Result<Self> {
+        let metadata = &inode.metadata;
+        check_metadata(metadata.mode, metadata.mtime)?;
+        let size_bytes = match inode.kind() {
+            Kind::File(content) => content.len(),
+            Kind::Symlink(target) => target.len() as u64,
+            Kind::Directory(entries) => Entries::new(entries, id, inode.parent()).content_bytes(),
+            Kind::CharDevice(_) | Kind::BlockDevice(_) | Kind::Fifo | Kind::Socket => 0,
+        };
+        let form = Form::of(inode, size_bytes, build_time);
+        let record_bytes = match form {
+            Form::Compact { .. } => size_of::<CompactInode>(),
+            Form::Extended => size_of::<ExtendedInode>(),
+        };
+        let (xattr_bytes, xattr_units) = xattr::measure(&metadata.xattrs)?;
+        let header_bytes = record_bytes + xattr_bytes;
+
+        // A tail is kept with its header in one block. The kernel asks that
+        // much of symbolic links only (of others, that the tail itself does not
+        // cross a boundary), but one rule for all is simpler.
+        let too_large = |_| Error::new(ErrorKind::Limit, "a file is larger than 16 TiB");
+        let full_blocks = u32::try_from(size_bytes / BLOCK_BYTES as u64).map_err(too_large)?;
+        let remainder = usize::try_from(size_bytes % BLOCK_BYTES as u64).map_err(too_large)?;
+        let is_inline = header_bytes + remainder <= BLOCK_BYTES;
+        let tail_bytes = if is_inline { remainder } else { 0 };
+        let own_last_block = u32::from(remainder > tail_bytes);
+        Ok(Self {
+            size_bytes,
+            data_blocks: full_blocks.saturating_add(own_last_block),
+            header_bytes,
+            tail_bytes,
+            xattr_units,
+            form,
+        })
+    }
+
+    /// Bytes of content in data blocks; the rest of the last block is zero.
+    pub(super) fn data_bytes(&self) -> u64 {
+        self.size_bytes - self.tail_bytes as u64
+    }
+
+    /// Appends record and xattrs, `header_bytes` in all, to `out`.
+    pub(super) fn append_header(
+        &self,
+        id: InodeId,
+        inode: &Inode,
+        start_block: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let metadata = &inode.metadata;
+        let layout = if self.tail_bytes > 0 { FLAT_INLINE } else { FLAT_PLAIN };
+        let is_extended = matches!(self.form, Form::Extended);
+        let format = U16::new(layout << 1 | u16::from(is_extended));
+        let xattr_units = U16::new(self.xattr_units);
+        let mode = U16::new(st_mode(inode));
+        let start_block_or_device = U32::new(match inode.kind() {
+            Kind::CharDevice(device) | Kind::BlockDevice(device) => device.encode(),
+            _ => start_block,
+        });
+        let number = U32::new(id.number());
+        match self.form {
+            Form::Compact { size, links, uid, gid } => {
+                let record = CompactInode {
+                    format,
+                    xattr_units,
+                    mode,
+                    links: U16::new(links),
+                    size: U32::new(size),
+                    reserved: U32::ZERO,
+                    start_block_or_device,
+                    number,
+                    uid: U16::new(uid),
+                    gid: U16::new(gid),
+                    reserved2: U32::ZERO,
+                };
+                out.extend_from_slice(record.as_bytes());
+            }
+            Form::Extended => {
+                let record = ExtendedInode {
+                    format,
+                    xattr_units,
+                    mode,
+                    reserved: U16::ZERO,
+                    size: U64::new(self.size_bytes),
+                    start_block_or_device,
+                    number,
+                    uid: U32::new(metadata.uid),
+                    gid: U32::new(metadata.gid),
+                    mtime_seconds: U64::new(metadata.mtime.seconds.cast_unsigned()),
+                    mtime_nanoseconds: U32::new(metadata.mtime.nanoseconds),
+                    links: U32::new(inode.links()),
+                    reserved2: [0; 16],
+                };
+                out.extend_from_slice(record.as_bytes());
+            }
+        }
+        xattr::append(&metadata.xattrs, out)
+    }
+}
+
+fn st_mode(inode: &Inode) -> u16 {
+    let mode = inode.metadata.mode;
+    match inode.kind() {
+        Kind::File(_) => S_IFREG | mode,
+        Kind::Directory(_) => S_IFDIR | mode,
+        Kind::Symlink(_) => S_IFLNK | SYMLINK_MODE,
+        Kind::CharDevice(_) => S_IFCHR | mode,
+        Kind::BlockDevice(_) => S_IFBLK | mode,
+        Kind::Fifo => S_IFIFO | mode,
+        Kind::Socket => S_IFSOCK | mode,
+    }
+}
+
+/// The type that directory entries show.
+pub(super) fn file_type(inode: &Inode) -> FileType {
+    match inode.kind() {
+        Kind::File(_) => FileType::Regular,
+        Kind::Directory(_) => FileType::Directory,
+        Kind::Symlink(_) => FileType::Symlink,
+        Kind::CharDevice(_) => FileType::CharDevice,
+        Kind::BlockDevice(_) => FileType::BlockDevice,
+        Kind::Fifo => FileType::Fifo,
+        Kind::Socket => FileType::Socket,
+    }
+}
+
+fn check_metadata(mode: u16, mtime: Timestamp) -> Result<()> {
+    if mode > 0o7777 {
+        let message = format!("mode {mode:o} is out of range: at most 7777");
+        return Err(Error::new(ErrorKind::Unrepresentable, message));
+    }
+    if mtime.nanoseconds >= 1_000_000_000 {
+        let message = "the modification time has a second or more of nanoseconds";
+        return Err(Error::new(ErrorKind::Unrepresentable, message));
+    }
+    Ok(())
+}

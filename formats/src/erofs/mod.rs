@@ -1,0 +1,14 @@
+//! EROFS: the Enhanced Read-Only File System, uncompressed, with a volume label.
+//!
+//! Data layouts flat plain and flat inline, compact and extended inodes, inline
+//! xattrs, superblock checksum. No incompatible feature: Linux 5.4 mounts it.
+
+mod directory;
+mod emit;
+pub mod format;
+mod inode;
+mod plan;
+mod write;
+mod xattr;
+
+pub use plan::{Label, Options, Plan};

@@ -1,0 +1,186 @@
+//! The layout of one image: every inode's form and place, known before a byte is written.
+
+use super::emit::{MetaBlock, Target, emit};
+use super::format::{BLOCK_BYTES, SLOT_BYTES};
+use super::inode::Shape;
+use super::write::Writer;
+use crate::content::Sink;
+use crate::error::{Error, ErrorKind, Result};
+use crate::tree::{InodeId, Timestamp, Tree};
+
+/// A volume label: at most 15 bytes without NUL. The field has 16, of which the
+/// reference tools use 15 so that a NUL always ends it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Label(Vec<u8>);
+
+impl Label {
+    /// Longest label in bytes.
+    pub const MAX_BYTES: usize = 15;
+
+    /// Checks `label`; [`ErrorKind::Unrepresentable`] says what is wrong.
+    pub fn new(label: &[u8]) -> Result<Self> {
+        if label.len() > Self::MAX_BYTES {
+            let message = format!(
+                "the label is {} bytes long, EROFS holds at most {}",
+                label.len(),
+                Self::MAX_BYTES
+            );
+            return Err(Error::new(ErrorKind::Unrepresentable, message));
+        }
+        if label.contains(&0) {
+            return Err(Error::new(ErrorKind::Unrepresentable, "the label holds a NUL byte"));
+        }
+        Ok(Self(label.to_vec()))
+    }
+
+    /// The field of the superblock.
+    pub(super) fn field(&self) -> [u8; 16] {
+        let mut field = [0; 16];
+        for (to, from) in field.iter_mut().zip(&self.0) {
+            *to = *from;
+        }
+        field
+    }
+}
+
+/// What an image says of itself besides its tree.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Volume label; may be empty.
+    pub label: Label,
+    /// Volume UUID, bytes in the order of its text form.
+    pub uuid: [u8; 16],
+    /// The image's own time. Inodes with this very time take the smaller form.
+    pub build_time: Timestamp,
+}
+
+/// An image that is laid out and can be written; writing fails only on I/O or
+/// on a source that changed.
+#[derive(Debug)]
+pub struct Plan<'t> {
+    pub(super) tree: &'t Tree,
+    pub(super) options: Options,
+    pub(super) shapes: Vec<Shape>,
+    pub(super) places: Vec<Place>,
+    pub(super) root_nid: u16,
+    pub(super) blocks: u32,
+}
+
+/// Where an inode is and where its data starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Counts 32-byte slots from the start of the image.
+    pub(super) nid: u64,
+    /// 0 where there are no data blocks.
+    pub(super) start_block: u32,
+}
+
+impl<'t> Plan<'t> {
+    /// Lays out `tree`. What EROFS cannot hold is [`ErrorKind::Unrepresentable`] or [`ErrorKind::Limit`].
+    pub fn new(tree: &'t Tree, options: Options) -> Result<Self> {
+        let shape = |(id, inode)| {
+            Shape::of(id, inode, options.build_time).map_err(|error| error.at_inode(tree, id))
+        };
+        let shapes = tree.inodes().map(shape).collect::<Result<Vec<_>>>()?;
+        let mut measure = Measure::new(tree.len());
+        let blocks = emit(tree, &shapes, &mut measure)?;
+        let places = measure.places()?;
+        // The root is emitted first, so 16 bits are plenty.
+        let root_nid = places.first().and_then(|root| u16::try_from(root.nid).ok());
+        let root_nid = root_nid.ok_or_else(inconsistent)?;
+        Ok(Self { tree, options, shapes, places, root_nid, blocks })
+    }
+
+    /// Size of the image in bytes, a multiple of 4096.
+    pub fn size_bytes(&self) -> u64 {
+        u64::from(self.blocks) * BLOCK_BYTES as u64
+    }
+
+    /// Writes the image front to back.
+    pub fn write(&self, sink: &mut dyn Sink) -> Result<()> {
+        let blocks = emit(self.tree, &self.shapes, &mut Writer::new(self, sink))?;
+        if blocks != self.blocks {
+            return Err(inconsistent());
+        }
+        Ok(())
+    }
+}
+
+/// The target that notes addresses; none is known before it is emitted.
+struct Measure {
+    inodes: Vec<Noted>,
+    meta_blocks: Vec<Option<u32>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Noted {
+    start_block: u32,
+    header: Option<Header>,
+}
+
+#[derive(Clone, Copy)]
+enum Header {
+    Packed(MetaBlock, usize),
+    Large(u32),
+}
+
+impl Measure {
+    fn new(inodes: usize) -> Self {
+        Self { inodes: vec![Noted::default(); inodes], meta_blocks: Vec::new() }
+    }
+
+    fn noted(&mut self, id: InodeId) -> Result<&mut Noted> {
+        self.inodes.get_mut(id.index()).ok_or_else(inconsistent)
+    }
+
+    fn places(self) -> Result<Vec<Place>> {
+        let slots_per_block = (BLOCK_BYTES / SLOT_BYTES) as u64;
+        let place = |noted: &Noted| {
+            let (block, offset_bytes) = match noted.header? {
+                Header::Packed(meta, offset_bytes) => {
+                    (self.meta_blocks.get(meta.0).copied()??, offset_bytes)
+                }
+                Header::Large(block) => (block, 0),
+            };
+            let nid = u64::from(block) * slots_per_block + (offset_bytes / SLOT_BYTES) as u64;
+            Some(Place { nid, start_block: noted.start_block })
+        };
+        self.inodes.iter().map(|noted| place(noted).ok_or_else(inconsistent)).collect()
+    }
+}
+
+impl Target for Measure {
+    fn data(&mut self, id: InodeId, start: u32) -> Result<()> {
+        self.noted(id)?.start_block = start;
+        Ok(())
+    }
+
+    fn inode(&mut self, id: InodeId, meta: MetaBlock, offset_bytes: usize) -> Result<()> {
+        self.noted(id)?.header = Some(Header::Packed(meta, offset_bytes));
+        Ok(())
+    }
+
+    fn large_inode(&mut self, id: InodeId, start: u32) -> Result<()> {
+        self.noted(id)?.header = Some(Header::Large(start));
+        Ok(())
+    }
+
+    fn close(&mut self, meta: MetaBlock, block: u32) -> Result<()> {
+        if self.meta_blocks.len() <= meta.0 {
+            self.meta_blocks.resize(meta.0 + 1, None);
+        }
+        if let Some(address) = self.meta_blocks.get_mut(meta.0) {
+            *address = Some(block);
+        }
+        Ok(())
+    }
+
+    fn padding(&mut self, _block: u32) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The two runs of `emit` disagree: a bug in this crate, never the input's fault.
+pub(super) fn inconsistent() -> Error {
+    Error::new(ErrorKind::Corrupt, "internal error: the image's layout is inconsistent")
+}

@@ -1,0 +1,262 @@
+//! The target that writes bytes, and checks each address against the plan.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+
+use zerocopy::IntoBytes;
+use zerocopy::little_endian::{U16, U32, U64};
+use zeroize::Zeroizing;
+
+use super::directory::Entries;
+use super::emit::{MetaBlock, Target};
+use super::format::{
+    BLOCK_BITS, BLOCK_BYTES, COMPAT_MTIME, COMPAT_SB_CHKSUM, MAGIC, SLOT_BYTES, SUPER_OFFSET_BYTES,
+    SuperBlock, checksum,
+};
+use super::inode::{Shape, file_type};
+use super::plan::{Place, Plan, inconsistent};
+use crate::content::{Content, Sink, copy_buffered};
+use crate::error::Result;
+use crate::tree::{Inode, InodeId, Kind};
+
+static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
+
+pub(super) struct Writer<'p, 't, 's> {
+    plan: &'p Plan<'t>,
+    sink: &'s mut dyn Sink,
+    written_blocks: u32,
+    open: BTreeMap<usize, Zeroizing<Vec<u8>>>,
+    /// Tail of the file whose data was written last.
+    tail: Zeroizing<Vec<u8>>,
+}
+
+impl<'p, 't, 's> Writer<'p, 't, 's> {
+    pub(super) fn new(plan: &'p Plan<'t>, sink: &'s mut dyn Sink) -> Self {
+        let tail = Zeroizing::new(Vec::with_capacity(BLOCK_BYTES));
+        Self { plan, sink, written_blocks: 0, open: BTreeMap::new(), tail }
+    }
+
+    fn lookup(&self, id: InodeId) -> Result<(&'t Inode, &'p Shape, Place)> {
+        let shape = self.plan.shapes.get(id.index()).ok_or_else(inconsistent)?;
+        let place = self.plan.places.get(id.index()).ok_or_else(inconsistent)?;
+        Ok((self.plan.tree.inode(id), shape, *place))
+    }
+
+    fn write_padded(&mut self, bytes: &[u8]) -> Result<()> {
+        self.sink.write_all(bytes)?;
+        self.pad(bytes.len() as u64)?;
+        self.advance(bytes.len().div_ceil(BLOCK_BYTES))
+    }
+
+    /// Fills the block in which `length_bytes` bytes end with zeros.
+    fn pad(&mut self, length_bytes: u64) -> Result<()> {
+        let in_last = usize::try_from(length_bytes % BLOCK_BYTES as u64).unwrap_or_default();
+        match ZEROS.get(in_last..) {
+            Some(zeros) if in_last > 0 => Ok(self.sink.write_all(zeros)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn advance(&mut self, blocks: usize) -> Result<()> {
+        let blocks = u32::try_from(blocks).map_err(|_| inconsistent())?;
+        self.written_blocks = self.written_blocks.checked_add(blocks).ok_or_else(inconsistent)?;
+        Ok(())
+    }
+
+    fn file_data(&mut self, content: &Content, shape: &Shape) -> Result<()> {
+        self.tail.clear();
+        let data_left = shape.data_bytes();
+        let mut split = Split { sink: &mut *self.sink, data_left, tail: &mut self.tail };
+        content.stream(&mut split)?;
+        self.pad(shape.data_bytes())?;
+        self.advance(usize::try_from(shape.data_blocks).map_err(|_| inconsistent())?)
+    }
+
+    fn directory_data(&mut self, entries: &Entries<'_>, shape: &Shape) -> Result<()> {
+        let mut bytes = Vec::with_capacity(BLOCK_BYTES);
+        let blocks = usize::try_from(shape.data_blocks).map_err(|_| inconsistent())?;
+        for block in entries.blocks().take(blocks) {
+            bytes.clear();
+            let plan = self.plan;
+            block.append(&mut bytes, |id| resolve(plan, id));
+            self.write_padded(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the inline tail of `id` into `self.tail`; a file's is there already.
+    fn load_tail(&mut self, id: InodeId, inode: &Inode, shape: &Shape) -> Result<()> {
+        match inode.kind() {
+            Kind::File(_) => {}
+            Kind::Symlink(target) if shape.tail_bytes > 0 => {
+                self.tail.clear();
+                self.tail.extend_from_slice(target);
+            }
+            Kind::Directory(children) if shape.tail_bytes > 0 => {
+                self.tail.clear();
+                let entries = Entries::new(children, id, inode.parent());
+                if let Some(last) = entries.blocks().last() {
+                    let plan = self.plan;
+                    last.append(&mut self.tail, |id| resolve(plan, id));
+                }
+            }
+            _ => self.tail.clear(),
+        }
+        expect(self.tail.len() == shape.tail_bytes)
+    }
+
+    fn super_block(&self) -> SuperBlock {
+        let Plan { tree, options, blocks, .. } = self.plan;
+        SuperBlock {
+            magic: U32::new(MAGIC),
+            checksum: U32::ZERO,
+            feature_compat: U32::new(COMPAT_SB_CHKSUM | COMPAT_MTIME),
+            block_bits: BLOCK_BITS,
+            extension_slots: 0,
+            root_nid: U16::new(self.plan.root_nid),
+            inodes: U64::new(tree.len() as u64),
+            build_time_seconds: U64::new(options.build_time.seconds.cast_unsigned()),
+            build_time_nanoseconds: U32::new(options.build_time.nanoseconds),
+            blocks: U32::new(*blocks),
+            meta_block: U32::ZERO,
+            xattr_block: U32::ZERO,
+            uuid: options.uuid,
+            volume_name: options.label.field(),
+            feature_incompat: U32::ZERO,
+            compression: U16::ZERO,
+            extra_devices: U16::ZERO,
+            device_table_slot: U16::ZERO,
+            directory_block_bits: 0,
+            xattr_prefix_count: 0,
+            xattr_prefix_start: U32::ZERO,
+            packed_nid: U64::ZERO,
+            xattr_filter: 0,
+            reserved: [0; 23],
+        }
+    }
+
+    /// Writes the superblock into block 0 and its checksum over the rest of it.
+    fn finish_first(&self, block: &mut [u8]) -> Result<()> {
+        let mut record = self.super_block();
+        let covered = block.get_mut(SUPER_OFFSET_BYTES..).ok_or_else(inconsistent)?;
+        write_at(covered, 0, record.as_bytes())?;
+        record.checksum = U32::new(checksum(covered));
+        write_at(covered, 0, record.as_bytes())
+    }
+}
+
+impl Target for Writer<'_, '_, '_> {
+    fn data(&mut self, id: InodeId, start: u32) -> Result<()> {
+        let (inode, shape, place) = self.lookup(id)?;
+        expect(start == place.start_block)?;
+        expect(shape.data_blocks == 0 || start == self.written_blocks)?;
+        match inode.kind() {
+            Kind::File(content) => self.file_data(content, shape),
+            _ if shape.data_blocks == 0 => Ok(()),
+            Kind::Symlink(target) => self.write_padded(target),
+            Kind::Directory(children) => {
+                self.directory_data(&Entries::new(children, id, inode.parent()), shape)
+            }
+            Kind::CharDevice(_) | Kind::BlockDevice(_) | Kind::Fifo | Kind::Socket => {
+                Err(inconsistent())
+            }
+        }
+    }
+
+    fn inode(&mut self, id: InodeId, meta: MetaBlock, offset_bytes: usize) -> Result<()> {
+        let (inode, shape, place) = self.lookup(id)?;
+        let slot = (offset_bytes / SLOT_BYTES) as u64;
+        expect(place.nid % (BLOCK_BYTES / SLOT_BYTES) as u64 == slot)?;
+        self.load_tail(id, inode, shape)?;
+        let mut header = Zeroizing::new(Vec::with_capacity(shape.header_bytes));
+        shape.append_header(id, inode, place.start_block, &mut header)?;
+        let block = self.open.entry(meta.0).or_insert_with(|| Zeroizing::new(vec![0; BLOCK_BYTES]));
+        write_at(block, offset_bytes, &header)?;
+        write_at(block, offset_bytes + header.len(), &self.tail)
+    }
+
+    fn large_inode(&mut self, id: InodeId, start: u32) -> Result<()> {
+        let (inode, shape, place) = self.lookup(id)?;
+        expect(start == self.written_blocks)?;
+        let mut header = Zeroizing::new(Vec::with_capacity(shape.header_bytes));
+        shape.append_header(id, inode, place.start_block, &mut header)?;
+        self.write_padded(&header)
+    }
+
+    fn close(&mut self, meta: MetaBlock, block: u32) -> Result<()> {
+        expect(block == self.written_blocks)?;
+        // Block 0 may hold no inode: a root with large xattrs goes behind it.
+        let mut bytes = self.open.remove(&meta.0).unwrap_or_else(zero_block);
+        if meta == MetaBlock::FIRST {
+            self.finish_first(&mut bytes)?;
+        }
+        self.write_padded(&bytes)
+    }
+
+    fn padding(&mut self, block: u32) -> Result<()> {
+        expect(block == self.written_blocks)?;
+        self.write_padded(&ZEROS)
+    }
+}
+
+fn zero_block() -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(vec![0; BLOCK_BYTES])
+}
+
+fn expect(is_as_planned: bool) -> Result<()> {
+    if is_as_planned { Ok(()) } else { Err(inconsistent()) }
+}
+
+fn resolve(plan: &Plan<'_>, id: InodeId) -> (u64, super::format::FileType) {
+    let nid = plan.places.get(id.index()).map_or(0, |place| place.nid);
+    (nid, file_type(plan.tree.inode(id)))
+}
+
+fn write_at(block: &mut [u8], offset_bytes: usize, bytes: &[u8]) -> Result<()> {
+    let window = block
+        .get_mut(offset_bytes..)
+        .and_then(|rest| rest.get_mut(..bytes.len()))
+        .ok_or_else(inconsistent)?;
+    window.copy_from_slice(bytes);
+    Ok(())
+}
+
+/// Passes a file's whole blocks on and keeps its tail.
+struct Split<'a> {
+    sink: &'a mut dyn Sink,
+    data_left: u64,
+    tail: &'a mut Vec<u8>,
+}
+
+impl Write for Split<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let data = usize::try_from(self.data_left).unwrap_or(usize::MAX).min(bytes.len());
+        if data == 0 {
+            self.tail.extend_from_slice(bytes);
+            return Ok(bytes.len());
+        }
+        let written = self.sink.write(bytes.get(..data).unwrap_or_default())?;
+        self.data_left -= written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl Sink for Split<'_> {
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
+        let data = self.data_left.min(length_bytes);
+        let mut copied = 0;
+        if data > 0 {
+            copied = self.sink.copy_from_file(file, data)?;
+            self.data_left -= copied;
+        }
+        if copied == data && length_bytes > data {
+            copied += copy_buffered(file, self.tail, length_bytes - data)?;
+        }
+        Ok(copied)
+    }
+}

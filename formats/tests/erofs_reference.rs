@@ -1,0 +1,289 @@
+//! EROFS images judged by others: the Linux kernel, fsck.erofs, dump.erofs and blkid.
+//! A missing tool fails the test; `make setup` installs them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a panic is how a test fails, and its numbers are small"
+)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use credimg_formats::erofs::{Label, Options, Plan};
+use credimg_formats::{Content, Kind, Metadata, Name, Secret, Timestamp, Tree};
+
+use support::{Expected, ExpectedKind, Listing, Shape, assert_same, generate, walk};
+
+const BUILD_TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+const UUID: [u8; 16] = *b"\x12\x34\x56\x78\x9a\xbc\x4d\xef\x80\x12\x34\x56\x78\x9a\xbc\xde";
+const UUID_TEXT: &str = "12345678-9abc-4def-8012-3456789abcde";
+
+#[test]
+fn the_kernel_and_the_reference_tools_agree_on_300_trees() {
+    let scratch = Scratch::new("erofs-trees");
+    for seed in 0..300 {
+        let shape = Shape {
+            common_time: BUILD_TIME,
+            block: 4096,
+            xattrs: seed % 3 != 0,
+            unsigned_seconds: false,
+        };
+        let (tree, listing) = generate(seed, shape);
+        let image = scratch.write_image("tree.erofs", &tree);
+        judge(&scratch, seed, &image, &listing, tree.len());
+    }
+}
+
+#[test]
+fn a_directory_of_100_000_entries_is_whole() {
+    let scratch = Scratch::new("erofs-wide");
+    let mut tree = Tree::new(plain(0o755));
+    let directory = tree.insert_directory(Tree::ROOT, name("wide"), plain(0o755)).unwrap();
+    for index in 0..100_000_u32 {
+        let content = Content::Memory(Secret::new(index.to_le_bytes().to_vec()));
+        let entry = name(&format!("entry-{index}"));
+        tree.insert(directory, entry, plain(0o444), Kind::File(content)).unwrap();
+    }
+    let image = scratch.write_image("wide.erofs", &tree);
+    run(Command::new("fsck.erofs").arg(&image));
+    scratch.mounted(&image, |root| {
+        assert_eq!(root.join("wide").read_dir().unwrap().count(), 100_000);
+        for index in [0_u32, 1, 9, 77_777, 99_999] {
+            let content = std::fs::read(root.join(format!("wide/entry-{index}"))).unwrap();
+            assert_eq!(content, index.to_le_bytes());
+        }
+    });
+}
+
+#[test]
+fn a_file_over_4_gib_is_whole() {
+    let scratch = Scratch::new("erofs-large");
+    let length_bytes = (4 << 30) + 4097;
+    let source = scratch.0.join("source");
+    std::fs::write(&source, b"start").unwrap();
+    let file = std::fs::File::options().write(true).open(&source).unwrap();
+    std::os::unix::fs::FileExt::write_at(&file, b"end", length_bytes - 3).unwrap();
+
+    let mut tree = Tree::new(plain(0o755));
+    let content = Content::Stream { length_bytes, source: Box::new(Whole(source)) };
+    tree.insert(Tree::ROOT, name("large"), plain(0o400), Kind::File(content)).unwrap();
+    let image = scratch.write_image("large.erofs", &tree);
+    scratch.mounted(&image, |root| {
+        let file = std::fs::File::open(root.join("large")).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), length_bytes);
+        let mut start = [0; 8];
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut start, 0).unwrap();
+        assert_eq!(&start, b"start\0\0\0");
+        let mut end = [0; 8];
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut end, length_bytes - 8).unwrap();
+        assert_eq!(&end, b"\0\0\0\0\0end");
+    });
+}
+
+#[test]
+fn more_xattrs_than_an_inode_holds_are_refused() {
+    let mut root = plain(0o755);
+    for index in 0..5 {
+        let key = format!("user.{index}").into_bytes();
+        root.xattrs.insert(key.into(), Secret::new(vec![1; 65535]));
+    }
+    let error = Plan::new(&Tree::new(root), Options::default()).unwrap_err();
+    assert_eq!(error.kind(), credimg_formats::ErrorKind::Unrepresentable);
+    assert!(error.to_string().contains("at most 262148"), "{error}");
+}
+
+#[test]
+fn every_byte_of_no_record_is_zero() {
+    // All content is 0xaa: whatever else is not zero must be a record's. Two images that differ
+    // in content only must differ in no other byte than content and the superblock's checksum.
+    let image_of = |byte: u8| {
+        let mut tree = Tree::new(plain(0o755));
+        for (index, size) in [1, 31, 33, 4000, 4095, 4096, 4097, 9000].into_iter().enumerate() {
+            let content = Content::Memory(Secret::new(vec![byte; size]));
+            let file = name(&format!("f{index}"));
+            tree.insert(Tree::ROOT, file, plain(0o400), Kind::File(content)).unwrap();
+        }
+        let mut image = Vec::new();
+        Plan::new(&tree, options()).unwrap().write(&mut image).unwrap();
+        image
+    };
+    let (ones, twos) = (image_of(0xaa), image_of(0x55));
+    let content_bytes = ones.iter().zip(&twos).filter(|pair| *pair == (&0xaa, &0x55)).count();
+    assert_eq!(content_bytes, 1 + 31 + 33 + 4000 + 4095 + 4096 + 4097 + 9000);
+    let stale = ones.iter().zip(&twos).enumerate().filter(|(offset, (one, two))| {
+        one != two && (**one, **two) != (0xaa, 0x55) && !(1028..1032).contains(offset)
+    });
+    assert_eq!(stale.count(), 0);
+    assert!(ones[..1024].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn a_label_is_limited_to_15_bytes() {
+    assert!(Label::new(b"123456789012345").is_ok());
+    let error = Label::new(b"1234567890123456").unwrap_err();
+    assert_eq!(error.to_string(), "the label is 16 bytes long, EROFS holds at most 15");
+}
+
+fn judge(scratch: &Scratch, seed: u64, image: &Path, listing: &Listing, inodes: usize) {
+    let fsck = run(Command::new("fsck.erofs").arg(image));
+    let said = String::from_utf8_lossy(&[fsck.stdout, fsck.stderr].concat()).into_owned();
+    assert_eq!(said, "", "seed {seed}: fsck.erofs complains");
+
+    let extracted = scratch.0.join("extracted");
+    // A child process may leave directories without write permission; root removes them all the same.
+    let _ = std::fs::remove_dir_all(&extracted);
+    run(Command::new("fsck.erofs")
+        .arg(format!("--extract={}", extracted.display()))
+        .args(["--preserve", "--overwrite"])
+        .arg(image));
+    let got = walk(&extracted, false);
+    assert_same(seed, "fsck.erofs --extract", &as_extracted(listing), &as_extracted(&got));
+
+    let dump = run(Command::new("dump.erofs").arg("-s").arg(image));
+    let dump = String::from_utf8_lossy(&dump.stdout).into_owned();
+    for line in [
+        "Filesystem magic number:                      0xE0F5E1E2".to_owned(),
+        format!("Filesystem inode count:                       {inodes}"),
+        format!("Filesystem UUID:                              {UUID_TEXT}"),
+        "Filesystem features:                          sb_csum mtime".to_owned(),
+    ] {
+        assert!(dump.contains(&line), "seed {seed}: no line {line:?} in:\n{dump}");
+    }
+
+    let blkid = run(Command::new("blkid").args(["-p", "-o", "export"]).arg(image));
+    let blkid = String::from_utf8_lossy(&blkid.stdout).into_owned();
+    for line in ["LABEL=CHIMERA", &format!("UUID={UUID_TEXT}"), "TYPE=erofs"] {
+        assert!(blkid.lines().any(|have| have == line), "seed {seed}: no {line} in:\n{blkid}");
+    }
+
+    scratch.mounted(image, |root| assert_same(seed, "the kernel", listing, &walk(root, true)));
+}
+
+/// What fsck.erofs 1.5 restores: neither hard links, link counts, xattrs nor times, and its
+/// chown after its chmod loses the set-id bits.
+fn as_extracted(listing: &Listing) -> Listing {
+    let reduce = |entry: &Expected| Expected {
+        kind: match &entry.kind {
+            ExpectedKind::Directory { .. } => ExpectedKind::Directory { links: 0 },
+            ExpectedKind::File { content, .. } => {
+                ExpectedKind::File { content: content.clone(), links: 0, same_as: Vec::new() }
+            }
+            kind @ (ExpectedKind::Symlink(_) | ExpectedKind::Special { .. }) => kind.clone(),
+        },
+        mode: entry.mode & 0o1777,
+        mtime: (0, 0),
+        xattrs: std::collections::BTreeMap::new(),
+        ..entry.clone()
+    };
+    listing.iter().map(|(path, entry)| (path.clone(), reduce(entry))).collect()
+}
+
+fn options() -> Options {
+    Options { label: Label::new(b"CHIMERA").unwrap(), uuid: UUID, build_time: BUILD_TIME }
+}
+
+fn plain(mode: u16) -> Metadata {
+    Metadata { mode, mtime: BUILD_TIME, ..Metadata::default() }
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text.as_bytes()).unwrap()
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{command:?} cannot start ({error}); `make setup` installs the reference tools")
+    });
+    assert!(
+        output.status.success(),
+        "{command:?} failed: {}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// A whole host file as a source.
+struct Whole(PathBuf);
+
+impl credimg_formats::Source for Whole {
+    fn stream(
+        &self,
+        planned_bytes: u64,
+        sink: &mut dyn credimg_formats::Sink,
+    ) -> credimg_formats::Result<()> {
+        let file = std::fs::File::open(&self.0)?;
+        sink.copy_from_file(&file, planned_bytes)?;
+        Ok(())
+    }
+}
+
+/// A directory of the test's own, removed at its end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(purpose: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(purpose);
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(path.join("mnt")).unwrap();
+        Self(path)
+    }
+
+    fn write_image(&self, file_name: &str, tree: &Tree) -> PathBuf {
+        let plan = Plan::new(tree, options()).unwrap();
+        let path = self.0.join(file_name);
+        let file = std::fs::File::create(&path).unwrap();
+        let mut sink = SparseSink { file, position: 0 };
+        plan.write(&mut sink).unwrap();
+        assert_eq!(sink.position, plan.size_bytes());
+        sink.file.set_len(sink.position).unwrap();
+        path
+    }
+
+    fn mounted(&self, image: &Path, look: impl FnOnce(&Path)) {
+        let root = self.0.join("mnt");
+        run(Command::new("mount").args(["-t", "erofs", "-o", "loop,ro"]).arg(image).arg(&root));
+        // Unmount whatever the look says.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(&root)));
+        run(Command::new("umount").arg(&root));
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// Leaves holes where the image holds zeros, so that huge images are quick to write.
+struct SparseSink {
+    file: std::fs::File,
+    position: u64,
+}
+
+impl std::io::Write for SparseSink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if bytes.iter().any(|byte| *byte != 0) {
+            std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, self.position)?;
+        }
+        self.position += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl credimg_formats::Sink for SparseSink {}

@@ -1,0 +1,503 @@
+//! A seeded generator of trees that hit the edges of a format, the same tree as
+//! a plain list to compare with, and a walker that reads such a list off a
+//! mounted or extracted directory.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use credimg_formats::{
+    Content, Device, InodeId, Kind, Metadata, Name, Secret, Timestamp, Tree, Xattrs,
+};
+
+/// One entry as `lstat`, `read`, `readlink` and `lgetxattr` show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub(crate) kind: ExpectedKind,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) mtime: (i64, i64),
+    pub(crate) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ExpectedKind {
+    Directory {
+        links: u64,
+    },
+    /// `same_as` is the first path (in sorted order) of the same inode.
+    File {
+        content: Vec<u8>,
+        links: u64,
+        same_as: Vec<u8>,
+    },
+    Symlink(Vec<u8>),
+    /// A device, FIFO or socket: `S_IFMT` bits of the mode, major and minor number.
+    Special {
+        file_type: u32,
+        device: (u32, u32),
+    },
+}
+
+/// Paths without leading slash; the root is empty.
+pub(crate) type Listing = BTreeMap<Vec<u8>, Expected>;
+
+/// The generator: splitmix64, so that a seed means the same tree for ever.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+
+    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| self.next() as u8).collect()
+    }
+}
+
+/// How a generated tree is shaped.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    /// The time that most entries have; the others have odd ones.
+    pub(crate) common_time: Timestamp,
+    /// The block size whose multiples are the edges.
+    pub(crate) block: usize,
+    pub(crate) xattrs: bool,
+    /// Times without nanoseconds, from 1970 to 2106 only.
+    pub(crate) unsigned_seconds: bool,
+}
+
+/// Makes the tree of `seed` and what a reader must see of it.
+pub(crate) fn generate(seed: u64, shape: Shape) -> (Tree, Listing) {
+    let mut random = Random::new(seed);
+    let mut maker = Maker { random: &mut random, shape, listing: Listing::new() };
+    let (root, expected) = maker.metadata(true);
+    let mut tree = Tree::new(root);
+    maker
+        .listing
+        .insert(Vec::new(), Expected { kind: ExpectedKind::Directory { links: 2 }, ..expected });
+    let mut directories = vec![(Tree::ROOT, Vec::new())];
+    let mut files: Vec<(InodeId, Vec<u8>)> = Vec::new();
+    for _ in 0..=maker.random.below(40) {
+        let (parent, parent_path) =
+            directories[maker.random.below(directories.len() as u64) as usize].clone();
+        match maker.random.below(11) {
+            0 | 1 => {
+                let made = maker.directory(&mut tree, parent, &parent_path);
+                directories.extend(made);
+            }
+            2 => maker.symlink(&mut tree, parent, &parent_path),
+            3 if !files.is_empty() => {
+                let target: (_, Vec<u8>) =
+                    files[maker.random.below(files.len() as u64) as usize].clone();
+                maker.hard_link(&mut tree, parent, &parent_path, &target);
+            }
+            4 => maker.full_directory(&mut tree, parent, &parent_path),
+            5 => maker.special(&mut tree, parent, &parent_path),
+            _ => files.extend(maker.file(&mut tree, parent, &parent_path)),
+        }
+    }
+    let mut listing = maker.listing;
+    settle_links(&mut listing);
+    (tree, listing)
+}
+
+struct Maker<'r> {
+    random: &'r mut Random,
+    shape: Shape,
+    listing: Listing,
+}
+
+impl Maker<'_> {
+    fn name(&mut self) -> Vec<u8> {
+        let length = self.random.pick(&[1, 1, 2, 3, 8, 12, 40, 251, 252, 253, 254, 255]);
+        self.name_of(length)
+    }
+
+    fn name_of(&mut self, length: usize) -> Vec<u8> {
+        loop {
+            // Names around the dot sort on both sides of `.` and `..`.
+            let first = self.random.pick(b"!#-+,./0AZaz~\x01\x7f\xc3\xff");
+            let mut name = vec![first];
+            while name.len() < length {
+                name.push(self.random.pick(b"abcdefghij0123456789._- '\"$\\\n\xc3\xa4\xff\x01"));
+            }
+            if Name::new(&name).is_ok() {
+                return name;
+            }
+        }
+    }
+
+    fn metadata(&mut self, is_directory: bool) -> (Metadata, Expected) {
+        let common = self.shape.common_time;
+        let odd = if self.shape.unsigned_seconds {
+            [(0, 0), (1, 0), (0x8000_0000, 0), (0xffff_ffff, 0)]
+        } else {
+            [(0, 0), (1, 999_999_999), (0x7fff_ffff, 1), (0x1_0000_0000, 0)]
+        };
+        let odd = odd.map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds });
+        let times = [[common; 4], odd].concat();
+        let ids = [0, 0, 0, 1, 990, 65534, 65535, 65536, 0x7fff_ffff, 0xffff_fffe];
+        let modes: &[u16] = if is_directory {
+            &[0o500, 0o755, 0o700, 0o1777, 0o2755, 0o000, 0o7777]
+        } else {
+            &[0o400, 0o400, 0o644, 0o4755, 0o000, 0o7777, 0o2640]
+        };
+        let metadata = Metadata {
+            mode: self.random.pick(modes),
+            uid: self.random.pick(&ids),
+            gid: self.random.pick(&ids),
+            mtime: self.random.pick(&times),
+            xattrs: self.xattrs(),
+        };
+        let expected = Expected {
+            kind: ExpectedKind::Directory { links: 2 },
+            mode: u32::from(metadata.mode),
+            uid: metadata.uid,
+            gid: metadata.gid,
+            mtime: (metadata.mtime.seconds, i64::from(metadata.mtime.nanoseconds)),
+            xattrs: metadata
+                .xattrs
+                .iter()
+                .map(|(n, v)| (n.to_vec(), v.expose().to_vec()))
+                .collect(),
+        };
+        (metadata, expected)
+    }
+
+    fn xattrs(&mut self) -> Xattrs {
+        let mut xattrs = Xattrs::new();
+        if !self.shape.xattrs || self.random.below(3) != 0 {
+            return xattrs;
+        }
+        for _ in 0..=self.random.below(4) {
+            let prefix = self.random.pick(&["user.", "trusted.", "security."]);
+            let room = 255 - prefix.len() as u64;
+            let length = self.random.pick(&[1, 2, 3, 4, 5, 17, room - 1, room]);
+            let mut name = prefix.as_bytes().to_vec();
+            // Lower case, so that it is never `security.capability`, which the kernel interprets.
+            name.extend((0..length).map(|_| b'a' + self.random.below(3) as u8));
+            let size = self.random.pick(&[0, 1, 2, 3, 4, 5, 100, 1000, 3900, 4096, 9000, 65535]);
+            xattrs.insert(name.into(), Secret::new(self.random.bytes(size)));
+        }
+        xattrs
+    }
+
+    fn size(&mut self) -> usize {
+        let block = self.shape.block as i64;
+        let base =
+            self.random.pick(&[0, 0, 0, block / 4, block / 2, block, block, 2 * block, 5 * block]);
+        let delta =
+            self.random.pick(&[-97, -96, -65, -64, -63, -33, -32, -31, -1, 0, 1, 31, 32, 33, 64]);
+        if self.random.below(4) == 0 {
+            return self.random.below(4 * self.shape.block as u64) as usize;
+        }
+        (base + delta).max(0) as usize
+    }
+
+    fn add(
+        &mut self,
+        tree: &mut Tree,
+        parent: InodeId,
+        parent_path: &[u8],
+        name: &[u8],
+        kind: Kind,
+    ) -> Option<(InodeId, Vec<u8>)> {
+        let (metadata, mut expected) = self.metadata(matches!(kind, Kind::Directory(_)));
+        let path = join(parent_path, name);
+        expected.kind = match &kind {
+            Kind::Directory(_) => ExpectedKind::Directory { links: 2 },
+            Kind::Symlink(target) => {
+                expected.mode = 0o777;
+                ExpectedKind::Symlink(target.to_vec())
+            }
+            Kind::File(Content::Memory(secret)) => ExpectedKind::File {
+                content: secret.expose().to_vec(),
+                links: 1,
+                same_as: path.clone(),
+            },
+            Kind::File(Content::Stream { .. }) => unreachable!("the generator streams nothing"),
+            Kind::CharDevice(device) => special(S_IFCHR, (device.major(), device.minor())),
+            Kind::BlockDevice(device) => special(S_IFBLK, (device.major(), device.minor())),
+            Kind::Fifo => special(S_IFIFO, (0, 0)),
+            Kind::Socket => special(S_IFSOCK, (0, 0)),
+        };
+        let mut metadata = metadata;
+        if !matches!(kind, Kind::File(_) | Kind::Directory(_)) {
+            // Linux lets only files and directories have user.* attributes.
+            metadata.xattrs.retain(|name, _| !name.starts_with(b"user."));
+            expected.xattrs.retain(|name, _| !name.starts_with(b"user."));
+        }
+        let id = tree.insert(parent, Name::new(name).unwrap(), metadata, kind).ok()?;
+        self.listing.insert(path.clone(), expected);
+        Some((id, path))
+    }
+
+    fn directory(
+        &mut self,
+        tree: &mut Tree,
+        parent: InodeId,
+        parent_path: &[u8],
+    ) -> Option<(InodeId, Vec<u8>)> {
+        // Linux cannot reach paths over 4095 bytes.
+        let name = if parent_path.len() > 2500 { self.name_of(2) } else { self.name() };
+        self.add(tree, parent, parent_path, &name, Kind::Directory(BTreeMap::new()))
+    }
+
+    fn file(
+        &mut self,
+        tree: &mut Tree,
+        parent: InodeId,
+        parent_path: &[u8],
+    ) -> Option<(InodeId, Vec<u8>)> {
+        let (name, size) = (self.name(), self.size());
+        let content = self.content(size);
+        let kind = Kind::File(Content::Memory(Secret::new(content)));
+        self.add(tree, parent, parent_path, &name, kind)
+    }
+
+    /// Random, repetitive or zero bytes, in runs that do not care for blocks.
+    fn content(&mut self, size: usize) -> Vec<u8> {
+        let mut content = Vec::with_capacity(size);
+        while content.len() < size {
+            let room = size - content.len();
+            let run = if self.random.below(2) == 0 {
+                room
+            } else {
+                1 + self.random.below(room as u64) as usize
+            };
+            match self.random.below(4) {
+                0 => content.resize(content.len() + run, 0),
+                1 => {
+                    let word = self.random.bytes(7);
+                    content.extend(word.iter().cycle().take(run));
+                }
+                _ => content.extend(self.random.bytes(run)),
+            }
+        }
+        content
+    }
+
+    fn special(&mut self, tree: &mut Tree, parent: InodeId, parent_path: &[u8]) {
+        let name = self.name();
+        let numbers = [(0, 0), (1, 3), (8, 255), (8, 256), (259, 65_535), (0xfff, 0xf_ffff)];
+        let (major, minor) = self.random.pick(&numbers);
+        let device = Device::new(major, minor).unwrap();
+        let kind = match self.random.below(4) {
+            0 => Kind::CharDevice(device),
+            1 => Kind::BlockDevice(device),
+            2 => Kind::Fifo,
+            _ => Kind::Socket,
+        };
+        self.add(tree, parent, parent_path, &name, kind);
+    }
+
+    fn symlink(&mut self, tree: &mut Tree, parent: InodeId, parent_path: &[u8]) {
+        let name = self.name();
+        let length =
+            self.random.pick(&[1, 2, 31, 32, 33, 60, 255, 256, 1000, 4032, 4064, 4065, 4094, 4095]);
+        let target = (0..length).map(|_| self.random.pick(b"abc/.\xff\n ")).collect::<Vec<u8>>();
+        self.add(tree, parent, parent_path, &name, Kind::Symlink(target.into()));
+    }
+
+    fn hard_link(
+        &mut self,
+        tree: &mut Tree,
+        parent: InodeId,
+        parent_path: &[u8],
+        (target, target_path): &(InodeId, Vec<u8>),
+    ) {
+        let name = self.name();
+        if tree.link(parent, Name::new(&name).unwrap(), *target).is_ok() {
+            let expected = self.listing[target_path].clone();
+            self.listing.insert(join(parent_path, &name), expected);
+        }
+    }
+
+    /// A directory whose entries, with `.` and `..`, fill one or two blocks exactly, or miss by a byte.
+    fn full_directory(&mut self, tree: &mut Tree, parent: InodeId, parent_path: &[u8]) {
+        let Some((id, path)) = self.directory(tree, parent, parent_path) else { return };
+        if path.len() > 3500 {
+            return;
+        }
+        let miss = self.random.pick(&[-1, 0, 0, 1]);
+        let mut room = self.shape.block as i64 - (12 + 1) - (12 + 2) + miss;
+        let mut index = 0;
+        while room > 13 {
+            // Leave a rest that one more name can fill.
+            let length = if room <= 12 + 255 { room - 12 } else { 40 + index % 100 };
+            let name = format!("{index:0>width$}", width = length as usize);
+            self.add(
+                tree,
+                id,
+                &path,
+                name.as_bytes(),
+                Kind::File(Content::Memory(Secret::default())),
+            );
+            room -= 12 + length;
+            index += 1;
+        }
+        if self.random.below(2) == 0 {
+            self.file(tree, id, &path);
+        }
+    }
+}
+
+/// Fills in link counts and names the first path of each inode.
+fn settle_links(listing: &mut Listing) {
+    let mut subdirectories: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    let mut names: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
+    for (path, expected) in listing.iter() {
+        match &expected.kind {
+            ExpectedKind::Directory { .. } if !path.is_empty() => {
+                *subdirectories.entry(parent(path).to_vec()).or_default() += 1;
+            }
+            ExpectedKind::File { same_as, .. } => {
+                names.entry(same_as.clone()).or_default().push(path.clone());
+            }
+            _ => {}
+        }
+    }
+    for (path, expected) in listing.iter_mut() {
+        match &mut expected.kind {
+            ExpectedKind::Directory { links } => {
+                *links = 2 + subdirectories.get(path).copied().unwrap_or(0);
+            }
+            ExpectedKind::File { links, same_as, .. } => {
+                let all = &names[same_as];
+                *links = all.len() as u64;
+                same_as.clone_from(&all[0]);
+            }
+            ExpectedKind::Symlink(_) | ExpectedKind::Special { .. } => {}
+        }
+    }
+}
+
+fn parent(path: &[u8]) -> &[u8] {
+    path.iter().rposition(|byte| *byte == b'/').map_or(b"", |slash| &path[..slash])
+}
+
+fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
+    if parent.is_empty() { name.to_vec() } else { [parent, b"/", name].concat() }
+}
+
+/// Reads the listing off a directory. Without `xattrs` none are read.
+pub(crate) fn walk(root: &Path, xattrs: bool) -> Listing {
+    let mut listing = Listing::new();
+    let mut first_path: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+    let mut pending = vec![Vec::new()];
+    while let Some(path) = pending.pop() {
+        let host = root.join(OsStr::from_bytes(&path));
+        let stat = host.symlink_metadata().unwrap();
+        let kind = if stat.is_dir() {
+            for entry in std::fs::read_dir(&host).unwrap() {
+                pending.push(join(&path, entry.unwrap().file_name().as_bytes()));
+            }
+            ExpectedKind::Directory { links: stat.nlink() }
+        } else if stat.is_symlink() {
+            ExpectedKind::Symlink(host.read_link().unwrap().as_os_str().as_bytes().to_vec())
+        } else if !stat.is_file() {
+            let (major, minor) = (rustix::fs::major(stat.rdev()), rustix::fs::minor(stat.rdev()));
+            special(stat.mode() & S_IFMT, (major, minor))
+        } else {
+            first_path
+                .entry(stat.ino())
+                .and_modify(|first| *first = first.clone().min(path.clone()))
+                .or_insert_with(|| path.clone());
+            let content = std::fs::read(&host).unwrap();
+            // The inode's number stands in until its first path is known.
+            let same_as = stat.ino().to_be_bytes().to_vec();
+            ExpectedKind::File { content, links: stat.nlink(), same_as }
+        };
+        let expected = Expected {
+            kind,
+            mode: stat.mode() & 0o7777,
+            uid: stat.uid(),
+            gid: stat.gid(),
+            mtime: (stat.mtime(), stat.mtime_nsec()),
+            xattrs: if xattrs { read_xattrs(&host) } else { BTreeMap::new() },
+        };
+        listing.insert(path, expected);
+    }
+    for expected in listing.values_mut() {
+        if let ExpectedKind::File { same_as, .. } = &mut expected.kind {
+            let ino = u64::from_be_bytes(same_as.as_slice().try_into().unwrap());
+            same_as.clone_from(&first_path[&ino]);
+        }
+    }
+    listing
+}
+
+fn read_xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut names = vec![0; 65536];
+    let length = rustix::fs::llistxattr(path, &mut names).unwrap();
+    let mut xattrs = BTreeMap::new();
+    for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let mut value = vec![0; 65536];
+        let size = rustix::fs::lgetxattr(path, OsStr::from_bytes(name), &mut value).unwrap();
+        value.truncate(size);
+        xattrs.insert(name.to_vec(), value);
+    }
+    xattrs
+}
+
+const S_IFMT: u32 = 0o170_000;
+const S_IFIFO: u32 = 0o010_000;
+const S_IFCHR: u32 = 0o020_000;
+const S_IFBLK: u32 = 0o060_000;
+const S_IFSOCK: u32 = 0o140_000;
+
+fn special(file_type: u32, device: (u32, u32)) -> ExpectedKind {
+    ExpectedKind::Special { file_type, device }
+}
+
+/// Compares entry by entry and names the first that differs, without dumping content.
+pub(crate) fn assert_same(seed: u64, judge: &str, expected: &Listing, got: &Listing) {
+    for (path, want) in expected {
+        let shown = path.escape_ascii();
+        let Some(have) = got.get(path) else {
+            panic!("seed {seed}: {judge}: /{shown} is missing");
+        };
+        let (want_text, have_text) = (brief(want), brief(have));
+        assert!(want == have, "seed {seed}: {judge}: /{shown}: want {want_text}, got {have_text}");
+    }
+    assert_eq!(expected.len(), got.len(), "seed {seed}: {judge}: entries that were not put in");
+}
+
+fn brief(entry: &Expected) -> String {
+    let kind = match &entry.kind {
+        ExpectedKind::Directory { links } => format!("directory, {links} links"),
+        ExpectedKind::Symlink(target) => format!("symlink of {} bytes", target.len()),
+        ExpectedKind::Special { file_type, device } => format!("type {file_type:o} {device:?}"),
+        ExpectedKind::File { content, links, same_as } => {
+            let sum = content
+                .iter()
+                .fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+            let (length, same_as) = (content.len(), same_as.escape_ascii());
+            format!("file of {length} bytes (sum {sum:x}), {links} links, first {same_as}")
+        }
+    };
+    let xattrs: Vec<_> =
+        entry.xattrs.iter().map(|(n, v)| (n.escape_ascii().to_string(), v.len())).collect();
+    let Expected { mode, uid, gid, mtime, .. } = entry;
+    format!("{kind}, mode {mode:o}, owner {uid}:{gid}, mtime {mtime:?}, xattrs {xattrs:?}")
+}

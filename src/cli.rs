@@ -1,0 +1,143 @@
+//! The command line's types; nothing is done here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+use crate::manifest::Format;
+use crate::vm::{Bus, Style};
+
+/// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
+#[derive(Debug, Parser)]
+#[command(name = "credimg", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "\
+Example:
+  eval \"qemu-system-x86_64 -m 1G $(credimg build secrets.yaml -o chimera.erofs)\"
+
+Exit codes: 0 done, 2 usage, 3 manifest, 4 source, 5 policy or permission,
+6 a command failed, 7 output, 8 image invalid.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build an image from a manifest and print the arguments that attach it
+    Build(Build),
+    /// Check a manifest and show its plan, without reading or running anything it names
+    Check(Check),
+    /// Print the arguments that attach an image that exists
+    Args(AttachImage),
+    /// Print a shell's completion script
+    Completions(Completions),
+    /// Write the manual pages into a directory
+    Man(Man),
+}
+
+/// `credimg build`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  credimg build secrets.yaml -o chimera.erofs
+  SOURCE_DATE_EPOCH=0 credimg build --uuid 6f1c… secrets.yaml -o chimera.erofs  # reproducible
+  credimg build secrets.yaml --format erofs -o - | ssh host 'cat > chimera.erofs'")]
+pub struct Build {
+    /// The manifest, or - for standard input
+    #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifest: PathBuf,
+    /// The image to write, or - for standard output (then no arguments are printed)
+    #[arg(short, long, value_name = "IMAGE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Image format, whatever the manifest or the output's extension says
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Volume label, whatever the manifest says
+    #[arg(long, value_name = "LABEL")]
+    pub label: Option<String>,
+    /// Volume UUID [default: a random one]
+    #[arg(long, value_name = "UUID")]
+    pub uuid: Option<String>,
+    /// Time of the image and of every entry without one, in seconds since 1970
+    /// [default: `SOURCE_DATE_EPOCH`, else now]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub mtime: Option<i64>,
+    /// How the image is attached.
+    #[command(flatten)]
+    pub attach: Attach,
+    /// Owner of the image file [default: the caller]
+    #[arg(long, value_name = "UID:GID")]
+    pub owner: Option<String>,
+    /// Mode of the image file, in octal
+    #[arg(long, value_name = "MODE", default_value = "0600")]
+    pub mode: String,
+    /// Seconds that a command of the manifest may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub command_timeout: u32,
+    /// Show what the manifest's commands print on standard error
+    #[arg(long)]
+    pub command_stderr: bool,
+    /// Print no summary and no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Write a JSON report to FILE instead of the summary [default FILE: standard error]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_hint = ValueHint::FilePath)]
+    pub json: Option<Option<PathBuf>>,
+}
+
+/// `credimg check`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  credimg check secrets.yaml")]
+pub struct Check {
+    /// The manifest, or - for standard input
+    #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifest: PathBuf,
+}
+
+/// `credimg args`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  credimg args chimera.erofs --bus scsi --args lines")]
+pub struct AttachImage {
+    /// The image
+    #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// How the image is attached.
+    #[command(flatten)]
+    pub attach: Attach,
+}
+
+/// How the image is attached to the machine.
+#[derive(Args, Debug)]
+pub struct Attach {
+    /// Style of the printed arguments
+    #[arg(long = "args", value_name = "STYLE", value_enum, default_value_t = Style::Shell)]
+    pub style: Style,
+    /// Bus that the drive is attached to
+    #[arg(long, value_enum, default_value_t = Bus::Virtio)]
+    pub bus: Bus,
+    /// Drive serial, at most 20 bytes [default: the label in lower case]
+    #[arg(long)]
+    pub serial: Option<String>,
+    /// QEMU id of the drive [default: credimg- and the serial]
+    #[arg(long)]
+    pub id: Option<String>,
+}
+
+/// `credimg completions`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  credimg completions bash > /etc/bash_completion.d/credimg")]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `credimg man`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  credimg man /usr/local/share/man/man1")]
+pub struct Man {
+    /// The directory to write credimg.1 and one page a command into
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
+}

@@ -1,0 +1,38 @@
+//! `credimg args`: the arguments of an image that exists.
+
+use credimg_formats::probe::{Probe, probe};
+
+use super::{attach, print};
+use crate::cli::AttachImage;
+use crate::report::{self, Exit, Failure, reason};
+use crate::source;
+use crate::vm::qemu;
+
+pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
+    let label = label_of(options)?;
+    let drive = attach::drive(&options.attach, label.as_deref(), &options.image)?;
+    if let Some(warning) = options.attach.bus.warning() {
+        report::warn(warning);
+    }
+    print(&qemu::render(&drive, options.attach.style)?)
+}
+
+/// The image's volume label, none where it has none.
+fn label_of(options: &AttachImage) -> anyhow::Result<Option<String>> {
+    let shown = report::shown(&options.image);
+    let (mut file, _) = source::open_file(&options.image)
+        .map_err(|failure| Failure { exit: Exit::Image, ..failure })?;
+    let found = probe(&mut file).map_err(|error| {
+        let cause = error.io_error().map_or(String::new(), |cause| format!(": {}", reason(cause)));
+        Failure::new(Exit::Image, format!("{shown}: {error}{cause}"))
+    })?;
+    match found {
+        Probe::Erofs { label, .. } if label.is_empty() => Ok(None),
+        Probe::Erofs { label, .. } => String::from_utf8(label).map(Some).map_err(|_| {
+            Failure::new(Exit::Image, format!("{shown}: the volume label is not UTF-8"))
+                .hint("give a serial with --serial")
+                .into()
+        }),
+        _ => Ok(None),
+    }
+}

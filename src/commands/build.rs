@@ -1,0 +1,164 @@
+//! `credimg build`: manifest in, image and arguments out.
+
+use std::time::Duration;
+
+use credimg_formats::erofs::{Label, Options, Plan as ImagePlan};
+use credimg_formats::{ErrorKind, Sink, Timestamp, Tree};
+
+use super::summary::Summary;
+use super::{attach, print, settings};
+use crate::assemble::{self, assemble};
+use crate::cli::Build;
+use crate::manifest::{self, Format, Plan};
+use crate::output::{self, OutputFile, StreamOutput};
+use crate::progress::{Counted, Progress};
+use crate::report::{self, Exit, Failure};
+use crate::source::command::Limits;
+use crate::vm::{Drive, qemu};
+
+/// What a command of the manifest may print.
+const COMMAND_OUTPUT_MAX_BYTES: usize = 16 << 20;
+
+pub(super) fn run(options: &Build) -> anyhow::Result<()> {
+    let request = Request::new(options)?;
+    let summary = if settings::is_streamed(&options.output) {
+        request.build_stream(options)?
+    } else {
+        request.build_file(options)?
+    };
+    match &options.json {
+        Some(file) => summary.write_json(file.as_deref())?,
+        None if options.quiet => {}
+        None => report::note(&summary.line()),
+    }
+    match &request.arguments {
+        Some(arguments) => print(arguments),
+        None => Ok(()),
+    }
+}
+
+/// Everything that is checked before a source is read.
+struct Request {
+    plan: Plan,
+    format: Format,
+    label: Option<String>,
+    uuid: [u8; 16],
+    build_time: Timestamp,
+    drive: Drive,
+    file: output::Options,
+    /// None where the image is streamed: there is no path to attach.
+    arguments: Option<Vec<u8>>,
+}
+
+impl Request {
+    fn new(options: &Build) -> anyhow::Result<Self> {
+        let plan = manifest::load(&options.manifest)?;
+        let format = settings::format(options, &plan)?;
+        let label = settings::label(options, &plan)?;
+        let drive = attach::drive(&options.attach, label.as_deref(), &options.output)?;
+        let render = || qemu::render(&drive, options.attach.style);
+        let arguments = (!settings::is_streamed(&options.output)).then(render).transpose()?;
+        let owner = settings::owner(options)?;
+        let file = output::Options { owner, mode: Some(settings::mode(options)?) };
+        let uuid = settings::uuid(options)?;
+        let build_time = settings::build_time(options)?;
+        if let Some(warning) = options.attach.bus.warning() {
+            report::warn(warning);
+        }
+        Ok(Self { plan, format, label, uuid, build_time, drive, file, arguments })
+    }
+
+    fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
+        let mut stream = StreamOutput::stdout()?;
+        let mut progress = Progress::new(!options.quiet);
+        let tree = self.collect(options, &mut progress)?;
+        let summary = self.write(&tree, &mut stream, &mut progress, options)?;
+        stream.finish()?;
+        Ok(summary)
+    }
+
+    fn build_file(&self, options: &Build) -> anyhow::Result<Summary> {
+        // Looked at before any command runs; the temporary is made after all of
+        // them, so that no `dir:` finds it.
+        let has_old = OutputFile::check(&options.output)?;
+        let mut progress = Progress::new(!options.quiet);
+        let made = self.collect(options, &mut progress).and_then(|tree| {
+            let mut file = OutputFile::create(&options.output, self.file)?;
+            let summary = self.write(&tree, &mut file, &mut progress, options)?;
+            Ok((file, summary))
+        });
+        let (file, summary) =
+            made.map_err(|error| if has_old { unchanged(error) } else { error })?;
+        file.commit()?;
+        Ok(summary)
+    }
+
+    fn collect(&self, options: &Build, progress: &mut Progress) -> anyhow::Result<Tree> {
+        let settings = assemble::Settings {
+            build_time: self.build_time,
+            commands: Limits {
+                timeout: Duration::from_secs(u64::from(options.command_timeout)),
+                output_max_bytes: COMMAND_OUTPUT_MAX_BYTES,
+                show_stderr: options.command_stderr,
+            },
+        };
+        assemble(&self.plan, &settings, &mut |step| {
+            progress.show(|| {
+                let assemble::Step { entry, entries, inodes } = step;
+                format!("reading: entry {} of {entries}, {inodes} files so far", entry + 1)
+            });
+        })
+    }
+
+    fn write<S: Sink>(
+        &self,
+        tree: &Tree,
+        sink: &mut S,
+        progress: &mut Progress,
+        options: &Build,
+    ) -> anyhow::Result<Summary> {
+        let Format::Erofs = self.format;
+        let label = self.label.as_deref().unwrap_or_default();
+        let plan = Label::new(label.as_bytes())
+            .map(|label| Options { label, uuid: self.uuid, build_time: self.build_time })
+            .and_then(|image| ImagePlan::new(tree, image))
+            .map_err(|error| explain(&error))?;
+        let total_bytes = plan.size_bytes();
+        let mut counted = Counted { sink, progress, total_bytes, done_bytes: 0 };
+        plan.write(&mut counted).map_err(|error| explain(&error))?;
+        let what = (self.format, self.label.clone());
+        Ok(Summary::new(options, what, self.uuid, &self.drive, tree, total_bytes))
+    }
+}
+
+/// Adds to an error's hint that the old image is as it was.
+fn unchanged(mut error: anyhow::Error) -> anyhow::Error {
+    const NEWS: &str = "the old image is unchanged";
+    if let Some(failure) = error.downcast_mut::<Failure>() {
+        failure.hint = match failure.hint.take() {
+            Some(hint) if hint.contains(NEWS) => Some(hint),
+            Some(hint) => Some(format!("{hint}; {NEWS}")),
+            None => Some(NEWS.to_owned()),
+        };
+    }
+    error
+}
+
+/// Says whose fault an error of the image writer is.
+fn explain(error: &credimg_formats::Error) -> Failure {
+    let cause = error.io_error();
+    if let Some(failure) = cause.and_then(Failure::inside) {
+        return failure.clone();
+    }
+    match (error.kind(), cause) {
+        (ErrorKind::Io, Some(cause)) => {
+            Failure::new(Exit::Output, format!("cannot write the image: {}", report::reason(cause)))
+        }
+        (ErrorKind::Source | ErrorKind::Changed, _) => {
+            Failure::new(Exit::Source, error.to_string())
+                .hint("build again when nothing writes to the sources")
+        }
+        _ => Failure::new(Exit::Source, error.to_string())
+            .hint("change the manifest or the source so that an EROFS image can hold it"),
+    }
+}

@@ -1,0 +1,65 @@
+//! `credimg check`: what a build would make, without running a command or
+//! opening a source.
+
+use credimg_formats::Timestamp;
+
+use super::print;
+use crate::cli::Check;
+use crate::manifest::{self, Attributes, Entry, Keep, Plan, Source, time};
+
+/// Mode of every symbolic link.
+const SYMLINK_MODE: u16 = 0o777;
+
+pub(super) fn run(options: &Check) -> anyhow::Result<()> {
+    print(table(&manifest::load(&options.manifest)?).as_bytes())
+}
+
+/// The plan as aligned columns, one line an entry in the manifest's order:
+/// path, kind of source, mode, owner and, where any entry sets one, time. The
+/// mode of `dir` and `tar` entries is that of files, a slash, that of
+/// directories. Never content, host paths, arguments or link targets.
+pub fn table(plan: &Plan) -> String {
+    let mut rows = vec![["PATH", "SOURCE", "MODE", "OWNER", "MTIME"].map(str::to_owned)];
+    rows.extend(plan.entries.iter().map(row));
+    let has_mtime =
+        plan.entries.iter().any(|entry| !matches!(entry.attributes.mtime, Keep::Set(None)));
+    let columns = if has_mtime { 5 } else { 4 };
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut table = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        table.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        table.push('\n');
+    }
+    table
+}
+
+fn row(entry: &Entry) -> [String; 5] {
+    let Attributes { mode, dir_mode, owner, mtime, .. } = &entry.attributes;
+    let mode = match entry.source {
+        Source::Dir(_) | Source::Tar(_) => format!("{}/{}", octal(*mode), octal(*dir_mode)),
+        Source::Symlink(_) => octal(Keep::Set(SYMLINK_MODE)),
+        _ => octal(*mode),
+    };
+    let owner = match owner {
+        Keep::Keep => "keep".to_owned(),
+        Keep::Set((uid, gid)) => format!("{uid}:{gid}"),
+    };
+    let mtime = match mtime {
+        Keep::Keep => "keep".to_owned(),
+        Keep::Set(None) => "build".to_owned(),
+        Keep::Set(Some(Timestamp { seconds, .. })) => time::show(*seconds),
+    };
+    [entry.path.to_string(), entry.source.kind().to_owned(), mode, owner, mtime]
+}
+
+fn octal(mode: Keep<u16>) -> String {
+    match mode {
+        Keep::Keep => "keep".to_owned(),
+        Keep::Set(mode) => format!("{mode:04o}"),
+    }
+}

@@ -1,0 +1,32 @@
+//! One file a command: load, call, print.
+
+mod args;
+mod attach;
+mod build;
+pub mod check;
+mod pages;
+mod settings;
+mod summary;
+
+use crate::cli::{Cli, Command};
+
+/// Runs the command that the command line names.
+pub fn run(cli: &Cli) -> anyhow::Result<()> {
+    match &cli.command {
+        Command::Build(options) => build::run(options),
+        Command::Check(options) => check::run(options),
+        Command::Args(options) => args::run(options),
+        Command::Completions(options) => pages::completions(options),
+        Command::Man(options) => pages::man(options),
+    }
+}
+
+/// Writes data to standard output; the one place that does.
+fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {
+        let message = format!("cannot write to standard output: {}", crate::report::reason(&error));
+        crate::report::Failure::new(crate::report::Exit::Output, message).into()
+    })
+}

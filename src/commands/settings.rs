@@ -1,0 +1,156 @@
+//! What a build takes from the command line, the manifest and the environment,
+//! checked: format, label, UUID, time, and the image file's owner and mode.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use credimg_formats::Timestamp;
+
+use crate::cli::Build;
+use crate::manifest::{self, Format, Plan};
+use crate::report::{self, Exit, Failure};
+
+/// The image format: `--format`, else the manifest's, else the output's extension.
+pub(super) fn format(options: &Build, plan: &Plan) -> Result<Format, Failure> {
+    if let Some(format) = options.format.or(plan.format) {
+        return Ok(format);
+    }
+    let extension = options.output.extension().and_then(|extension| extension.to_str());
+    match extension {
+        Some("erofs") => Ok(Format::Erofs),
+        Some("squashfs" | "sqfs" | "iso") => {
+            let message = format!(
+                "{}: the format of this extension is not supported by this version",
+                report::shown(&options.output)
+            );
+            Err(Failure::new(Exit::Usage, message).hint("name the output IMAGE.erofs"))
+        }
+        _ => {
+            let message = format!("cannot tell the format of {}", report::shown(&options.output));
+            let hint = "name the output IMAGE.erofs, or give --format erofs";
+            Err(Failure::new(Exit::Usage, message).hint(hint))
+        }
+    }
+}
+
+/// The volume label: `--label`, else the manifest's.
+pub(super) fn label(options: &Build, plan: &Plan) -> Result<Option<String>, Failure> {
+    match &options.label {
+        None => Ok(plan.label.clone()),
+        Some(label) => manifest::label_option(label).map(Some),
+    }
+}
+
+/// `--uuid`, else a random one of version 4 (RFC 9562 5.4).
+pub(super) fn uuid(options: &Build) -> Result<[u8; 16], Failure> {
+    match &options.uuid {
+        Some(text) => parse_uuid(text).ok_or_else(|| {
+            Failure::new(Exit::Usage, "--uuid: expected 32 hexadecimal digits as 8-4-4-4-12")
+        }),
+        None => random_uuid(),
+    }
+}
+
+/// `--mtime`, else `SOURCE_DATE_EPOCH`, else now, in whole seconds.
+pub(super) fn build_time(options: &Build) -> Result<Timestamp, Failure> {
+    if let Some(seconds) = options.mtime {
+        return Ok(Timestamp { seconds, nanoseconds: 0 });
+    }
+    let seconds = if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") {
+        text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+            let message = "SOURCE_DATE_EPOCH is not a number of seconds since 1970";
+            Failure::new(Exit::Usage, message)
+        })?
+    } else {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
+    };
+    Ok(Timestamp { seconds, nanoseconds: 0 })
+}
+
+/// `--owner UID:GID`.
+pub(super) fn owner(options: &Build) -> Result<Option<(u32, u32)>, Failure> {
+    options.owner.as_deref().map(manifest::owner_option).transpose()
+}
+
+/// `--mode`. The world never reads an image of secrets.
+pub(super) fn mode(options: &Build) -> Result<u16, Failure> {
+    let mode = u16::from_str_radix(&options.mode, 8).ok().filter(|mode| *mode <= 0o777);
+    match mode {
+        None => Err(Failure::new(Exit::Usage, "--mode: expected octal digits, at most 0770")),
+        Some(mode) if mode & 0o007 != 0 => {
+            let message = "--mode: an image of secrets is not for every user of the host";
+            Err(Failure::new(Exit::Policy, message).hint("give --owner and a mode such as 0440"))
+        }
+        Some(mode) => Ok(mode),
+    }
+}
+
+/// Whether the image goes to standard output.
+pub(super) fn is_streamed(output: &Path) -> bool {
+    output.as_os_str() == "-"
+}
+
+/// The text form of a UUID.
+pub(super) fn show_uuid(uuid: [u8; 16]) -> String {
+    let mut text = String::with_capacity(36);
+    for (index, byte) in uuid.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        let _ = write!(text, "{byte:02x}"); // A String takes everything.
+    }
+    text
+}
+
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let groups: Vec<&str> = text.split('-').collect();
+    if !groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) {
+        return None;
+    }
+    let digits = groups.concat();
+    let mut uuid = [0; 16];
+    for (byte, pair) in uuid.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).ok()?;
+        // `from_str_radix` alone would take a sign.
+        *byte = u8::from_str_radix(pair, 16).ok().filter(|_| !pair.starts_with('+'))?;
+    }
+    Some(uuid)
+}
+
+fn random_uuid() -> Result<[u8; 16], Failure> {
+    let mut uuid = [0; 16];
+    let filled = rustix::rand::getrandom(&mut uuid, rustix::rand::GetRandomFlags::empty());
+    if filled != Ok(uuid.len()) {
+        return Err(Failure::new(Exit::Policy, "the system gives no random bytes for the UUID")
+            .hint("give one with --uuid"));
+    }
+    let [_, _, _, _, _, _, version, _, variant, ..] = &mut uuid;
+    *version = *version & 0x0f | 0x40;
+    *variant = *variant & 0x3f | 0x80;
+    Ok(uuid)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    #[test]
+    fn uuids_are_read_and_shown() {
+        let text = "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81";
+        assert_eq!(show_uuid(parse_uuid(text).unwrap()), text);
+        for bad in ["", "6f1c2ad00b5e4c779a341d2f00fe9b81", "+f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81"]
+        {
+            assert_eq!(parse_uuid(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn random_uuids_have_version_4() {
+        let shown = show_uuid(random_uuid().unwrap());
+        assert_eq!(shown.as_bytes().get(14), Some(&b'4'), "{shown}");
+        assert!(matches!(shown.as_bytes().get(19), Some(b'8' | b'9' | b'a' | b'b')), "{shown}");
+    }
+}

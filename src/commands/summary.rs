@@ -1,0 +1,111 @@
+//! What a build tells at its end: a line for people or a JSON object for programs.
+
+use std::io::Write;
+use std::path::Path;
+
+use credimg_formats::{Kind, Tree};
+use serde::Serialize;
+
+use super::settings;
+use crate::cli::Build;
+use crate::manifest::Format;
+use crate::report::{self, Exit, Failure};
+use crate::vm::Drive;
+
+/// What was built. The field names are stable: programs read them.
+#[derive(Serialize)]
+pub(super) struct Summary {
+    /// The image's path as messages show it.
+    pub(super) image: String,
+    pub(super) format: &'static str,
+    pub(super) label: Option<String>,
+    pub(super) uuid: String,
+    pub(super) serial: String,
+    pub(super) drive_id: String,
+    pub(super) size_bytes: u64,
+    pub(super) files: usize,
+    pub(super) directories: usize,
+    pub(super) symlinks: usize,
+}
+
+impl Summary {
+    pub(super) fn new(
+        options: &Build,
+        (format, label): (Format, Option<String>),
+        uuid: [u8; 16],
+        drive: &Drive,
+        tree: &Tree,
+        size_bytes: u64,
+    ) -> Self {
+        // Hard links count once.
+        let count =
+            |is: fn(&Kind) -> bool| tree.inodes().filter(|(_, inode)| is(inode.kind())).count();
+        let image = if settings::is_streamed(&options.output) {
+            "standard output".to_owned()
+        } else {
+            report::shown(&options.output)
+        };
+        Self {
+            image,
+            format: format.name(),
+            label,
+            uuid: settings::show_uuid(uuid),
+            serial: drive.serial.as_str().to_owned(),
+            drive_id: drive.id.as_str().to_owned(),
+            size_bytes,
+            files: count(|kind| matches!(kind, Kind::File(_))),
+            directories: count(|kind| matches!(kind, Kind::Directory(_))),
+            symlinks: count(|kind| matches!(kind, Kind::Symlink(_))),
+        }
+    }
+
+    /// The line for people.
+    pub(super) fn line(&self) -> String {
+        let label = self.label.as_ref().map_or(String::new(), |label| format!(" label {label},"));
+        let plural = if self.files == 1 { "" } else { "s" };
+        format!(
+            "wrote {}: {},{label} {} file{plural}, {}",
+            self.image,
+            self.format,
+            self.files,
+            human_size(self.size_bytes)
+        )
+    }
+
+    /// Writes the JSON object and a newline to `file`, or to standard error.
+    pub(super) fn write_json(&self, file: Option<&Path>) -> anyhow::Result<()> {
+        let mut text = serde_json::to_vec(self)?;
+        text.push(b'\n');
+        let written = match file {
+            None => std::io::stderr().write_all(&text),
+            Some(path) => std::fs::write(path, &text),
+        };
+        written.map_err(|error| {
+            let place = file.map_or_else(|| "standard error".to_owned(), report::shown);
+            let message = format!("cannot write the report to {place}: {}", report::reason(&error));
+            Failure::new(Exit::Output, message).hint("the image itself is written").into()
+        })
+    }
+}
+
+fn human_size(bytes: u64) -> String {
+    const UNITS: [(&str, u32); 3] = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match UNITS.iter().find(|(_, shift)| bytes >> shift >= 10) {
+        Some((unit, shift)) => format!("{} {unit}", bytes >> shift),
+        None => format!("{} KiB", bytes >> 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        let cases =
+            [(8192, "8 KiB"), (24 << 10, "24 KiB"), (5 << 20, "5120 KiB"), (90 << 20, "90 MiB")];
+        for (bytes, expected) in cases {
+            assert_eq!(human_size(bytes), expected);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What the process does about itself before it touches a secret.
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+use crate::report::{self, Exit, Failure};
+use crate::signals;
+
+/// Turns core dumps off, also those of the commands that are run, keeps other
+/// processes of the user from attaching, and starts listening to signals.
+pub fn harden() -> anyhow::Result<()> {
+    let forbidden = |error: rustix::io::Errno| {
+        let message = format!("cannot turn core dumps off: {}", report::reason(&error.into()));
+        Failure::new(Exit::Policy, message)
+    };
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(forbidden)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(forbidden)?;
+    signals::install().map_err(|error| {
+        let message = format!("cannot listen to signals: {}", report::reason(&error));
+        Failure::new(Exit::Policy, message).into()
+    })
+}

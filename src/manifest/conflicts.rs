@@ -1,0 +1,48 @@
+//! Entries that cannot stand in one tree: two for one path, or one below what
+//! is no directory. What `dir` and `tar` sources hold is not known here.
+
+use super::error::{Fault, Problem, Problems};
+use super::plan::{Entry, Source};
+
+/// Notes every conflict, at the entry that stands later in the manifest.
+pub(super) fn note(entries: &[Entry], problems: &mut Problems) {
+    let mut sorted: Vec<&Entry> = entries.iter().collect();
+    // Stable, so that of two entries for one path the earlier one comes first.
+    // Components are compared one by one: what is below a path follows it at once.
+    sorted.sort_by(|left, right| left.path.cmp(&right.path));
+    let mut above: Vec<&Entry> = Vec::new();
+    for entry in sorted {
+        while above.last().is_some_and(|last| !entry.path.0.starts_with(&last.path.0)) {
+            above.pop();
+        }
+        match above.last().and_then(|last| conflict(last, entry)) {
+            Some(problem) => problems.note(problem),
+            None => above.push(entry),
+        }
+    }
+}
+
+/// The conflict of `entry` with one that stands at its own path or above it.
+fn conflict(upper: &Entry, entry: &Entry) -> Option<Problem> {
+    let is_same = upper.path == entry.path;
+    if is_directory(upper) && (!is_same || is_directory(entry)) {
+        return None;
+    }
+    let stands_at = |entry: &Entry| (entry.position.line, entry.position.column);
+    let is_upper_later = stands_at(upper) > stands_at(entry);
+    let (earlier, later) = if is_upper_later { (entry, upper) } else { (upper, entry) };
+    let other = format!("{} at line {}", earlier.position.key_path, earlier.position.line);
+    let fault = if is_same {
+        Fault::new(format!("the path is taken by {other}"))
+            .hint("only `dir` and `tar` entries can share a path")
+    } else if is_upper_later {
+        Fault::new(format!("{other} is below this path, which is no directory"))
+    } else {
+        Fault::new(format!("the path is below {other}, which is no directory"))
+    };
+    Some(fault.at(&later.position))
+}
+
+fn is_directory(entry: &Entry) -> bool {
+    matches!(entry.source, Source::Dir(_) | Source::Tar(_))
+}

@@ -1,0 +1,229 @@
+//! What the manifest means: defaults applied, values checked, conflicts found.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use credimg_formats::{Secret, Timestamp, Xattrs};
+
+use super::error::{Fault, Problem, Problems};
+use super::keys::At;
+use super::node::Text;
+use super::plan::{Attributes, Entry, Keep, Plan, Source};
+use super::schema::{self, Source as Typed, XattrValue};
+use super::{conflicts, time, values};
+
+const DEFAULT_OWNER: (u32, u32) = (0, 0);
+const DEFAULT_MODE: u16 = 0o400;
+const DEFAULT_DIR_MODE: u16 = 0o500;
+
+/// The plan of `manifest`; none where a problem, always noted, stands in its way.
+pub(super) fn resolve(
+    manifest: schema::Manifest,
+    path: &Path,
+    problems: &mut Problems,
+) -> Option<Plan> {
+    let label = optional(manifest.label.as_ref(), values::label, problems);
+    let format = optional(manifest.format.as_ref(), values::format, problems);
+    let built_in = Attributes {
+        mode: Keep::Set(DEFAULT_MODE),
+        dir_mode: Keep::Set(DEFAULT_DIR_MODE),
+        owner: Keep::Set(DEFAULT_OWNER),
+        mtime: Keep::Set(None),
+        xattrs: Xattrs::new(),
+    };
+    let refusal = "`keep` is for entries only: parent directories have nothing to keep";
+    let parents = attributes(&manifest.defaults, &built_in, Some(refusal), problems);
+    let directory = path.parent().unwrap_or(Path::new(""));
+    // With faulty defaults the entries are still checked, against the built-in ones.
+    let defaults = parents.as_ref().unwrap_or(&built_in);
+    let entries: Vec<_> = manifest
+        .files
+        .into_iter()
+        .filter_map(|typed| entry(typed, directory, defaults, problems))
+        .collect();
+    conflicts::note(&entries, problems);
+    Some(Plan { manifest: path.into(), label, format, parents: parents?, entries })
+}
+
+fn entry(
+    mut typed: schema::Entry,
+    directory: &Path,
+    defaults: &Attributes,
+    problems: &mut Problems,
+) -> Option<Entry> {
+    let kind = Kind::of(&typed.source.value);
+    drop_misplaced(&mut typed, kind, problems);
+    let path = problems.keep(checked(&typed.path, |text| match values::tree_path(text)? {
+        path if path.0.is_empty() && kind != Kind::Tree => {
+            Err(Fault::new("`/` is the root directory: only `dir` and `tar` can fill it"))
+        }
+        path => Ok(path),
+    }));
+    let refusal = "`keep` needs a source of the host: `file`, `dir` or `tar`";
+    let refusal = matches!(kind, Kind::Symlink | Kind::Content).then_some(refusal);
+    let attributes = attributes(&typed.attributes, defaults, refusal, problems);
+    let xattrs = xattrs(&typed.xattrs, kind, problems);
+    let trim = typed.trim.is_some_and(|trim| trim.value);
+    let source = problems.keep(source(&typed.source, directory, trim));
+    let attributes = Attributes { xattrs, ..attributes? };
+    Some(Entry { path: path?, source: source?, attributes, position: typed.at })
+}
+
+/// What a source makes, as far as attributes are concerned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A tree with files and directories of its own.
+    Tree,
+    /// A file of the host, which has attributes to keep.
+    File,
+    /// A symbolic link.
+    Symlink,
+    /// A file made of nothing but content.
+    Content,
+}
+
+impl Kind {
+    fn of(source: &Typed) -> Self {
+        match source {
+            Typed::Dir(_) | Typed::Tar(_) => Self::Tree,
+            Typed::File(_) => Self::File,
+            Typed::Symlink(_) => Self::Symlink,
+            _ => Self::Content,
+        }
+    }
+}
+
+/// Notes and takes away what makes no sense beside the entry's source.
+fn drop_misplaced(typed: &mut schema::Entry, kind: Kind, problems: &mut Problems) {
+    let attributes = &mut typed.attributes;
+    if let Some(dir_mode) = attributes.dir_mode.take_if(|_| kind != Kind::Tree) {
+        problems.note(Fault::new("only for `dir` and `tar` sources").at(&dir_mode.at));
+    }
+    if let Some(mode) = attributes.mode.take_if(|_| kind == Kind::Symlink) {
+        problems.note(Fault::new("a symbolic link has no mode of its own").at(&mode.at));
+    }
+    let has_output =
+        matches!(typed.source.value, Typed::Command(_) | Typed::Shell(_) | Typed::Env(_));
+    if let Some(trim) = typed.trim.take_if(|_| !has_output) {
+        let fault = Fault::new("only for `command`, `shell` and `env` sources");
+        problems.note(fault.at(&trim.at));
+    }
+}
+
+/// The attributes given, over `defaults`; `refusal` says why `keep` is none of them.
+fn attributes(
+    typed: &schema::Attributes,
+    defaults: &Attributes,
+    refusal: Option<&'static str>,
+    problems: &mut Problems,
+) -> Option<Attributes> {
+    let at_second = |seconds| Some(Timestamp { seconds, nanoseconds: 0 });
+    let mtime = |text: &str| time::seconds(text).map(at_second);
+    let owner = keepable(typed.owner.as_ref(), defaults.owner, refusal, values::owner);
+    let mode = keepable(typed.mode.as_ref(), defaults.mode, refusal, values::mode);
+    let dir_mode = keepable(typed.dir_mode.as_ref(), defaults.dir_mode, refusal, values::mode);
+    let mtime = keepable(typed.mtime.as_ref(), defaults.mtime, refusal, mtime);
+    let (owner, mode) = (problems.keep(owner), problems.keep(mode));
+    let (dir_mode, mtime) = (problems.keep(dir_mode), problems.keep(mtime));
+    let (owner, mode, dir_mode, mtime) = (owner?, mode?, dir_mode?, mtime?);
+    Some(Attributes { mode, dir_mode, owner, mtime, xattrs: Xattrs::new() })
+}
+
+fn keepable<T>(
+    typed: Option<&At<Text>>,
+    default: Keep<T>,
+    refusal: Option<&'static str>,
+    parse: impl Fn(&str) -> Result<T, Fault>,
+) -> Result<Keep<T>, Problem> {
+    let Some(typed) = typed else { return Ok(default) };
+    match (typed.value.as_str(), refusal) {
+        ("keep", None) => Ok(Keep::Keep),
+        ("keep", Some(refusal)) => Err(Fault::new(refusal).at(&typed.at)),
+        _ => checked(typed, parse).map(Keep::Set),
+    }
+}
+
+fn source(typed: &At<Typed>, directory: &Path, trim: bool) -> Result<Source, Problem> {
+    let at = |fault: Fault| fault.at(&typed.at);
+    let host = |text: &str| values::host_path(text, directory).map_err(at);
+    let command = |argv: Vec<OsString>, is_shell: bool| {
+        // A process cannot be started in the empty path.
+        let here = directory.as_os_str().is_empty();
+        let directory = if here { Path::new(".") } else { directory };
+        Source::Command { argv, directory: directory.into(), is_shell, trim }
+    };
+    Ok(match &typed.value {
+        Typed::File(text) => Source::File(host(text)?),
+        Typed::Dir(text) => Source::Dir(host(text)?),
+        Typed::Tar(text) => Source::Tar(host(text)?),
+        Typed::Text(text) => Source::Inline(Secret::from(text.as_bytes())),
+        Typed::Base64(text) => Source::Inline(values::base64(text).map_err(at)?),
+        Typed::Command(words) => {
+            let argv: Result<Vec<_>, _> = words.iter().map(|w| checked(w, values::word)).collect();
+            let argv = argv?;
+            if argv.first().is_none_or(|program| program.is_empty()) {
+                return Err(at(Fault::new("expected a program and its arguments")));
+            }
+            command(argv, false)
+        }
+        Typed::Shell(text) => {
+            let script = values::word(text).map_err(at)?;
+            if script.is_empty() {
+                return Err(at(Fault::new("expected a command line")));
+            }
+            command(vec!["/bin/sh".into(), "-c".into(), script], true)
+        }
+        Typed::Env(text) => Source::Env { name: values::variable(text).map_err(at)?, trim },
+        Typed::Symlink(text) => Source::Symlink(values::target(text).map_err(at)?),
+    })
+}
+
+fn xattrs(typed: &[(At<Text>, At<XattrValue>)], kind: Kind, problems: &mut Problems) -> Xattrs {
+    let mut xattrs = Xattrs::new();
+    for (name, value) in typed {
+        let outcome = checked(name, |text| {
+            let name = values::xattr_name(text)?;
+            match (kind, &*name) {
+                // The kernel gives `user.` attributes to files and directories
+                // only (xattr(7)), access lists to no link, default ones to directories.
+                (Kind::Symlink, name) if name.starts_with(b"user.") => {
+                    Err(Fault::new("a symbolic link cannot have `user.` attributes"))
+                }
+                (Kind::Symlink, name) if name.starts_with(b"system.") => {
+                    Err(Fault::new("a symbolic link cannot have an access control list"))
+                }
+                (Kind::File | Kind::Content, b"system.posix_acl_default") => {
+                    Err(Fault::new("only directories can have a default access control list"))
+                }
+                _ if xattrs.contains_key(&name) => Err(Fault::new("an attribute is given twice")),
+                _ => Ok(name),
+            }
+        });
+        let fault_at = |fault: Fault| fault.at(&value.at);
+        let bytes = match &value.value {
+            XattrValue::Text(text) => Ok(Secret::from(text.as_bytes())),
+            XattrValue::Base64(text) => values::base64(text),
+        };
+        let bytes = bytes.and_then(values::xattr_value).map_err(fault_at);
+        if let (Some(name), Some(bytes)) = (problems.keep(outcome), problems.keep(bytes)) {
+            xattrs.insert(name, bytes);
+        }
+    }
+    xattrs
+}
+
+fn optional<T>(
+    typed: Option<&At<Text>>,
+    parse: impl Fn(&str) -> Result<T, Fault>,
+    problems: &mut Problems,
+) -> Option<T> {
+    problems.keep(checked(typed?, parse))
+}
+
+/// What `parse` makes of a text, its fault with the text's place.
+fn checked<T>(
+    typed: &At<Text>,
+    parse: impl FnOnce(&str) -> Result<T, Fault>,
+) -> Result<T, Problem> {
+    parse(&typed.value).map_err(|fault| fault.at(&typed.at))
+}

@@ -1,0 +1,221 @@
+//! What the YAML says: which keys stand where, and of which shape their values
+//! are. What the texts mean is `resolve`'s matter.
+
+use super::error::{Fault, Problem, Problems};
+use super::keys::{At, Keys};
+use super::node::{Node, ScalarKind, Text, Value};
+use super::plan::Position;
+
+const MANIFEST_KEYS: &[&str] = &["label", "format", "defaults", "files"];
+const DEFAULTS_KEYS: &[&str] = &["owner", "mode", "dir_mode", "mtime"];
+const ENTRY_KEYS: &[&str] = &[
+    "path", "file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink", "owner",
+    "mode", "dir_mode", "mtime", "trim", "xattrs",
+];
+const SOURCE_KEYS: &[&str] =
+    &["file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink"];
+
+/// The manifest as typed.
+pub(super) struct Manifest {
+    pub(super) label: Option<At<Text>>,
+    pub(super) format: Option<At<Text>>,
+    pub(super) defaults: Attributes,
+    /// The entries that have a path and a source.
+    pub(super) files: Vec<Entry>,
+}
+
+/// `owner`, `mode`, `dir_mode` and `mtime`, of an entry or of `defaults`.
+#[derive(Default)]
+pub(super) struct Attributes {
+    pub(super) owner: Option<At<Text>>,
+    pub(super) mode: Option<At<Text>>,
+    pub(super) dir_mode: Option<At<Text>>,
+    pub(super) mtime: Option<At<Text>>,
+}
+
+/// One entry of `files`.
+pub(super) struct Entry {
+    pub(super) at: Position,
+    pub(super) path: At<Text>,
+    pub(super) source: At<Source>,
+    pub(super) attributes: Attributes,
+    pub(super) trim: Option<At<bool>>,
+    pub(super) xattrs: Vec<(At<Text>, At<XattrValue>)>,
+}
+
+/// An entry's source as typed.
+pub(super) enum Source {
+    File(Text),
+    Dir(Text),
+    Tar(Text),
+    Text(Text),
+    Base64(Text),
+    Command(Vec<At<Text>>),
+    Shell(Text),
+    Env(Text),
+    Symlink(Text),
+}
+
+/// The value of an extended attribute as typed.
+pub(super) enum XattrValue {
+    Text(Text),
+    Base64(Text),
+}
+
+/// Reads the manifest's root; every problem is noted. None where the manifest
+/// as a whole has not the right shape.
+pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
+    let mut keys = Keys::open(root, String::new(), MANIFEST_KEYS, problems)?;
+    let label = keys.read("label", text, problems);
+    let format = keys.read("format", text, problems);
+    let defaults = keys.take("defaults").and_then(|(node, at)| {
+        let mut keys = Keys::open(node, at.key_path, DEFAULTS_KEYS, problems)?;
+        Some(attributes(&mut keys, problems))
+    });
+    let files = keys.require("files", list, problems)?;
+    let entries = (0..).zip(files.value).filter_map(|(index, node): (usize, _)| {
+        entry(node, format!("{}[{index}]", files.at.key_path), problems)
+    });
+    let files = entries.collect();
+    Some(Manifest { label, format, defaults: defaults.unwrap_or_default(), files })
+}
+
+fn entry(node: Node, key_path: String, problems: &mut Problems) -> Option<Entry> {
+    let mut keys = Keys::open(node, key_path, ENTRY_KEYS, problems)?;
+    let path = keys.require("path", text, problems);
+    let source = source(&mut keys, problems);
+    let attributes = attributes(&mut keys, problems);
+    let trim = keys.read("trim", boolean, problems);
+    let xattrs = keys.take("xattrs").map(|(node, at)| xattrs(node, &at, problems));
+    let xattrs = xattrs.unwrap_or_default();
+    Some(Entry { at: keys.at, path: path?, source: source?, attributes, trim, xattrs })
+}
+
+fn attributes(keys: &mut Keys, problems: &mut Problems) -> Attributes {
+    Attributes {
+        owner: keys.read("owner", scalar, problems),
+        mode: keys.read("mode", scalar, problems),
+        dir_mode: keys.read("dir_mode", scalar, problems),
+        mtime: keys.read("mtime", scalar, problems),
+    }
+}
+
+/// The one source of an entry.
+fn source(keys: &mut Keys, problems: &mut Problems) -> Option<At<Source>> {
+    let mut given = keys.given(SOURCE_KEYS).into_iter();
+    let Some((key, first)) = given.next() else {
+        if !keys.is_flawed {
+            let fault =
+                Fault::new("no source").hint(format!("give one of {}", SOURCE_KEYS.join(", ")));
+            problems.note(fault.at(&keys.at));
+        }
+        return None;
+    };
+    for (_, second) in given {
+        let message = format!("a second source: `{key}` is given at line {}", first.line);
+        problems.note(Fault::new(message).at(&second));
+    }
+    if key == "command" {
+        return keys
+            .read(key, command, problems)
+            .map(|words| At { value: Source::Command(words.value), at: words.at });
+    }
+    let At { value, at } = keys.read(key, text, problems)?;
+    let value = match key {
+        "file" => Source::File(value),
+        "dir" => Source::Dir(value),
+        "tar" => Source::Tar(value),
+        "text" => Source::Text(value),
+        "base64" => Source::Base64(value),
+        "shell" => Source::Shell(value),
+        "env" => Source::Env(value),
+        _ => Source::Symlink(value),
+    };
+    Some(At { value, at })
+}
+
+/// The extended attributes that are well formed. Their names are the user's
+/// own and never shown: every problem has the key path of the whole mapping.
+fn xattrs(node: Node, at: &Position, problems: &mut Problems) -> Vec<(At<Text>, At<XattrValue>)> {
+    let found = node.describe();
+    let Value::Mapping(pairs) = node.value else {
+        problems.note(expected("a mapping", found).at(at));
+        return Vec::new();
+    };
+    let mut xattrs = Vec::new();
+    for (name, value) in pairs {
+        let name_at = name.place.position(&at.key_path);
+        let name = problems.keep(text(name, &name_at));
+        let value_at = value.place.position(&at.key_path);
+        let value = xattr_value(value, value_at, problems);
+        if let (Some(name), Some(value)) = (name, value) {
+            xattrs.push((At { value: name, at: name_at }, value));
+        }
+    }
+    xattrs
+}
+
+fn xattr_value(node: Node, at: Position, problems: &mut Problems) -> Option<At<XattrValue>> {
+    if matches!(node.value, Value::Mapping(_)) {
+        let mut keys = Keys::open(node, at.key_path, &["base64"], problems)?;
+        let At { value, at } = keys.require("base64", text, problems)?;
+        return Some(At { value: XattrValue::Base64(value), at });
+    }
+    let value = XattrValue::Text(problems.keep(text(node, &at))?);
+    Some(At { value, at })
+}
+
+/// Text; what YAML reads as something else has to be quoted, because other
+/// programs that handle the file may rewrite it (`010`, `1e3`, `yes`).
+fn text(node: Node, at: &Position) -> Result<Text, Problem> {
+    let found = node.describe();
+    let fault = match node.value {
+        Value::Scalar(scalar) => match scalar.kind() {
+            ScalarKind::Text => return Ok(scalar.text),
+            _ => expected("text", found).hint("quote the value if it is meant as text"),
+        },
+        _ => expected("text", found),
+    };
+    Err(fault.at(at))
+}
+
+/// The text of any scalar but nothing, as written: `mode: 0400` has four digits.
+fn scalar(node: Node, at: &Position) -> Result<Text, Problem> {
+    let found = node.describe();
+    match node.value {
+        Value::Scalar(scalar) if scalar.kind() != ScalarKind::Null => Ok(scalar.text),
+        _ => Err(expected("a value", found).at(at)),
+    }
+}
+
+fn boolean(node: Node, at: &Position) -> Result<bool, Problem> {
+    let found = node.describe();
+    match node.value {
+        Value::Scalar(scalar) => match scalar.kind() {
+            ScalarKind::Bool(value) => Ok(value),
+            _ => Err(expected("true or false", found).at(at)),
+        },
+        _ => Err(expected("true or false", found).at(at)),
+    }
+}
+
+fn list(node: Node, at: &Position) -> Result<Vec<Node>, Problem> {
+    let found = node.describe();
+    match node.value {
+        Value::List(items) => Ok(items),
+        _ => Err(expected("a list", found).at(at)),
+    }
+}
+
+/// The words of a command; the first is the program.
+fn command(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {
+    let words = (0..).zip(list(node, at)?).map(|(index, word): (usize, Node)| {
+        let at = word.place.position(format!("{}[{index}]", at.key_path));
+        Ok(At { value: text(word, &at)?, at })
+    });
+    words.collect()
+}
+
+fn expected(expected: &str, found: &str) -> Fault {
+    Fault::new(format!("expected {expected}, got {found}"))
+}

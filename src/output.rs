@@ -1,0 +1,167 @@
+//! Where the image goes: a private temporary file beside the target that takes
+//! the target's name when it is complete, or a stream.
+//!
+//! Invariant: at every instant the output path holds the complete old image or
+//! the complete new one. The temporary is 0600 under any umask, is locked while
+//! its builder lives, and every step is relative to one descriptor of the
+//! target's directory, so that a renamed directory cannot lead astray.
+
+mod buffered;
+mod stream;
+mod target;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use credimg_formats::Sink;
+use rustix::fs::{AtFlags, Gid, Mode, Uid};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::report::{self, Exit, Failure};
+use crate::signals;
+use buffered::Buffered;
+pub use stream::StreamOutput;
+use target::Target;
+
+/// What the image gets besides its bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// User and group id; the caller's own without it.
+    pub owner: Option<(u32, u32)>,
+    /// Permission bits, 0 to 0o7777; 0600 without it, whatever the old image has.
+    pub mode: Option<u16>,
+}
+
+/// An image in the making. Dropped without [`commit`](Self::commit), it leaves
+/// no trace and the old image as it was.
+pub struct OutputFile {
+    target: Target,
+    temporary: OsString,
+    options: Options,
+    sink: Buffered,
+    is_in_place: bool,
+}
+
+impl OutputFile {
+    /// Refuses what [`create`](Self::create) would refuse, so that nothing is
+    /// read or run in vain; tells whether there is an old image.
+    pub fn check(path: &Path) -> anyhow::Result<bool> {
+        Ok(Target::open(path)?.subject.hint.is_some())
+    }
+
+    /// Opens a temporary file beside `path`, after removing those that killed
+    /// builders of the same path left there.
+    ///
+    /// A directory, FIFO, socket or device at `path` is refused; a symbolic
+    /// link will be replaced, never followed. All errors are of [`Exit::Output`].
+    pub fn create(path: &Path, options: Options) -> anyhow::Result<Self> {
+        let target = Target::open(path)?;
+        target.remove_stale(options.owner.map(|(uid, _)| uid));
+        let (file, temporary) = target.create_temporary()?;
+        let sink = Buffered::new(file, target.subject.clone());
+        Ok(Self { target, temporary, options, sink, is_in_place: false })
+    }
+
+    /// Puts the image in place. When this returns `Ok`, the image and its name
+    /// are on the disk.
+    ///
+    /// Errors are of [`Exit::Output`], or of [`Exit::Interrupted`] where a
+    /// signal came before the image was in place.
+    pub fn commit(mut self) -> anyhow::Result<()> {
+        let subject = &self.target.subject;
+        self.sink.spill()?;
+        widen(self.sink.file(), self.options)
+            .map_err(|error| subject.failure("set the owner and mode of", error))?;
+        retry_on_intr(|| rustix::fs::fsync(self.sink.file()))
+            .map_err(|error| subject.failure("write", error))?;
+        signals::check()?;
+
+        let Target { directory, name, .. } = &self.target;
+        rustix::fs::renameat(directory, &self.temporary, directory, name)
+            .map_err(|error| subject.failure("replace", error))?;
+        self.is_in_place = true;
+        sync_directory(directory).map_err(|error| {
+            let message = format!(
+                "cannot write the directory of {} to the disk: {}",
+                subject.shown,
+                report::reason(&error.into())
+            );
+            Failure::new(Exit::Output, message)
+                .hint("the new image is in place, but a crash of the machine may undo that")
+        })?;
+        Ok(())
+    }
+}
+
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        if !self.is_in_place {
+            // Nothing is left to report it to; the next run removes what stays.
+            let _ = rustix::fs::unlinkat(&self.target.directory, &self.temporary, AtFlags::empty());
+        }
+    }
+}
+
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl Sink for OutputFile {
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
+        self.sink.copy_from_file(file, length_bytes)
+    }
+}
+
+/// What messages say of the thing that is written.
+#[derive(Clone)]
+struct Subject {
+    shown: String,
+    hint: Option<&'static str>,
+}
+
+impl Subject {
+    fn failure(&self, operation: &str, error: impl Into<io::Error>) -> Failure {
+        self.refusal(operation, &report::reason(&error.into()))
+    }
+
+    fn refusal(&self, operation: &str, reason: &str) -> Failure {
+        let message = format!("cannot {operation} {}: {reason}", self.shown);
+        Failure { exit: Exit::Output, message, hint: self.hint.map(str::to_owned) }
+    }
+}
+
+/// Makes a rename durable. Some network file systems cannot sync a directory
+/// alone: there the whole file system is.
+fn sync_directory(directory: &OwnedFd) -> rustix::io::Result<()> {
+    match retry_on_intr(|| rustix::fs::fsync(directory)) {
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => rustix::fs::syncfs(directory),
+        outcome => outcome,
+    }
+}
+
+/// Gives the finished image the owner and mode that were asked for: the owner
+/// first, because a change of owner clears bits of the mode.
+fn widen(file: &File, options: Options) -> rustix::io::Result<()> {
+    if let Some((uid, gid)) = options.owner {
+        rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    if let Some(mode) = options.mode {
+        // The directory's default ACL may have named other readers. While the
+        // mode is 0600 they are masked; a wider mode would let them in.
+        match rustix::fs::fremovexattr(file, "system.posix_acl_access") {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(error) => return Err(error),
+        }
+        rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))?;
+    }
+    Ok(())
+}

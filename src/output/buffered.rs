@@ -1,0 +1,156 @@
+//! Bytes on their way into a descriptor: small pieces are gathered, large ones
+//! pass by, and files are copied by the kernel where it can.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+
+use credimg_formats::Sink;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::Subject;
+use crate::report::Failure;
+use crate::signals;
+
+/// Most images fit into this and are written at once.
+const SMALL_BUFFER_BYTES: usize = 32 << 10;
+/// The buffer of an image that did not.
+const LARGE_BUFFER_BYTES: usize = 256 << 10;
+/// From this length on the kernel copies a file faster than two system calls do (measured).
+const KERNEL_COPY_MIN_BYTES: u64 = 64 << 10;
+/// What the kernel copies at once: signals are noticed in between.
+const KERNEL_COPY_MAX_BYTES: usize = 16 << 20;
+
+/// A descriptor behind a buffer, which is wiped when dropped. Errors of the
+/// descriptor hold a [`Failure`]; those of a file that is read do not.
+pub(super) struct Buffered {
+    to: Descriptor,
+    buffer: Zeroizing<Vec<u8>>,
+    filled: usize,
+}
+
+impl Buffered {
+    pub(super) fn new(file: File, subject: Subject) -> Self {
+        let buffer = Zeroizing::new(vec![0; SMALL_BUFFER_BYTES]);
+        Self { to: Descriptor { file, subject }, buffer, filled: 0 }
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.to.file
+    }
+
+    /// Writes out what the buffer holds.
+    pub(super) fn spill(&mut self) -> Result<(), Failure> {
+        self.to.write(self.buffer.get(..self.filled).unwrap_or_default())?;
+        self.filled = 0;
+        Ok(())
+    }
+
+    /// The free end of the buffer, never empty: a full buffer is written out,
+    /// and the first time a larger one takes its place.
+    fn room(&mut self) -> Result<&mut [u8], Failure> {
+        if self.filled == self.buffer.len() {
+            self.spill()?;
+            if self.buffer.len() < LARGE_BUFFER_BYTES {
+                self.buffer = Zeroizing::new(vec![0; LARGE_BUFFER_BYTES]);
+            }
+        }
+        Ok(self.buffer.get_mut(self.filled..).unwrap_or_default())
+    }
+}
+
+impl Write for Buffered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() >= LARGE_BUFFER_BYTES {
+            self.spill()?;
+            self.to.write(bytes)?;
+            return Ok(bytes.len());
+        }
+        let room = self.room()?;
+        let taken = bytes.len().min(room.len());
+        let (piece, _) = bytes.split_at(taken);
+        let (free, _) = room.split_at_mut(taken);
+        free.copy_from_slice(piece);
+        self.filled += taken;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(self.spill()?)
+    }
+}
+
+impl Sink for Buffered {
+    fn copy_from_file(&mut self, mut file: &File, length_bytes: u64) -> io::Result<u64> {
+        let mut left = length_bytes;
+        if left >= KERNEL_COPY_MIN_BYTES {
+            self.spill()?;
+            left -= self.to.copy_in_kernel(file, left)?;
+        }
+        while left > 0 {
+            let room = self.room()?;
+            let want = usize::try_from(left).unwrap_or(usize::MAX).min(room.len());
+            let (window, _) = room.split_at_mut(want);
+            match file.read(window) {
+                Ok(0) => break,
+                Ok(got) => {
+                    self.filled += got;
+                    left -= got as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(length_bytes - left)
+    }
+}
+
+struct Descriptor {
+    file: File,
+    subject: Subject,
+}
+
+impl Descriptor {
+    fn write(&self, mut bytes: &[u8]) -> Result<(), Failure> {
+        while !bytes.is_empty() {
+            signals::check()?;
+            match (&self.file).write(bytes) {
+                Ok(0) => return Err(self.subject.failure("write", ErrorKind::WriteZero)),
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Standard output may be a pipe that its other owner made non-blocking.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait()?,
+                Err(error) => return Err(self.subject.failure("write", error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the descriptor takes bytes again, for a tenth of a second at most.
+    fn wait(&self) -> Result<(), Failure> {
+        let mut descriptors = [PollFd::new(&self.file, PollFlags::OUT)];
+        let timeout = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        match rustix::event::poll(&mut descriptors, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(self.subject.failure("write", error)),
+        }
+    }
+
+    /// Copies as much as the kernel will; the caller copies the rest. An error
+    /// ends the copy without being one: it comes back when the bytes pass
+    /// through the buffer, and then tells which of the two files failed.
+    fn copy_in_kernel(&self, file: &File, length_bytes: u64) -> Result<u64, Failure> {
+        let mut left = length_bytes;
+        while left > 0 {
+            signals::check()?;
+            let want = usize::try_from(left).unwrap_or(usize::MAX).min(KERNEL_COPY_MAX_BYTES);
+            match rustix::fs::copy_file_range(file, None, &self.file, None, want) {
+                Ok(copied) if copied > 0 => left -= copied as u64,
+                Err(Errno::INTR) => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        Ok(length_bytes - left)
+    }
+}

@@ -1,0 +1,100 @@
+//! One line on a terminal for builds that take longer than a second.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use credimg_formats::Sink;
+
+/// A build shorter than this shows no progress.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often the line is drawn again.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Draws the line; draws nothing where standard error is no terminal.
+pub struct Progress {
+    next_draw: Option<Instant>,
+    is_drawn: bool,
+}
+
+impl Progress {
+    /// Starts the clock. `is_wanted` is false with `--quiet`.
+    pub fn new(is_wanted: bool) -> Self {
+        let next_draw =
+            (is_wanted && io::stderr().is_terminal()).then(|| Instant::now() + PATIENCE);
+        Self { next_draw, is_drawn: false }
+    }
+
+    /// Shows `text`, now and then.
+    pub fn show(&mut self, text: impl FnOnce() -> String) {
+        let now = Instant::now();
+        if self.next_draw.is_some_and(|next| now >= next) {
+            self.next_draw = Some(now + INTERVAL);
+            self.is_drawn = true;
+            // A terminal that is gone is no reason to fail.
+            let _ = write!(io::stderr(), "\r\x1b[K{}", text());
+        }
+    }
+}
+
+impl Drop for Progress {
+    /// Wipes the line.
+    fn drop(&mut self) {
+        if self.is_drawn {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Counts what goes through to the image and shows it.
+pub struct Counted<'a, S> {
+    /// Where the bytes go.
+    pub sink: &'a mut S,
+    /// Who shows the count.
+    pub progress: &'a mut Progress,
+    /// Size of the whole image in bytes.
+    pub total_bytes: u64,
+    /// How much of it is written.
+    pub done_bytes: u64,
+}
+
+impl<S> Counted<'_, S> {
+    fn count(&mut self, bytes: u64) {
+        self.done_bytes += bytes;
+        let (done, total) = (self.done_bytes, self.total_bytes.max(1));
+        self.progress.show(|| {
+            let percent = u128::from(done) * 100 / u128::from(total);
+            format!("writing: {percent} % of {} MiB", total >> 20)
+        });
+    }
+}
+
+impl<S: Write> Write for Counted<'_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.sink.write(bytes)?;
+        self.count(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl<S: Sink> Sink for Counted<'_, S> {
+    /// In pieces, so that one large file shows progress and hears of a signal.
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
+        const PIECE_BYTES: u64 = 64 << 20;
+        let mut copied = 0;
+        while copied < length_bytes {
+            let piece = PIECE_BYTES.min(length_bytes - copied);
+            let got = self.sink.copy_from_file(file, piece)?;
+            copied += got;
+            self.count(got);
+            if got < piece {
+                break;
+            }
+        }
+        Ok(copied)
+    }
+}

@@ -1,0 +1,176 @@
+//! QEMU's arguments. Each rule about its syntax here was measured with QEMU 7.2.
+
+use std::borrow::Cow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{Bus, Drive, Style, shell};
+use crate::report::{Exit, Failure};
+
+/// Longest line of a `-readconfig` file in bytes, without its newline: QEMU
+/// reads lines into 1024 bytes and takes the rest for a line of its own.
+const CONFIG_LINE_MAX_BYTES: usize = 1023;
+
+/// The arguments that attach `drive`, ending in a newline unless there is
+/// nothing to say. Paths need not be UTF-8, so the result is bytes.
+///
+/// A path that `style` cannot carry is an error of [`Exit::Usage`].
+pub fn render(drive: &Drive, style: Style) -> Result<Vec<u8>, Failure> {
+    let path = file_name(&drive.path)?;
+    match style {
+        Style::Shell => Ok(shell::line(&drive_arguments(drive, &path))),
+        Style::Lines => lines(&drive_arguments(drive, &path)),
+        Style::Json => json_array(&drive_arguments(drive, &path)),
+        Style::Blockdev => Ok(shell::line(&blockdev_arguments(drive, &path)?)),
+        Style::Readconfig => config_file(drive, &path),
+        Style::None => Ok(Vec::new()),
+    }
+}
+
+/// One `-device` of the drive.
+struct Device {
+    driver: &'static str,
+    /// Only controllers have one: it names their bus.
+    id: Option<String>,
+    properties: Vec<(&'static str, String)>,
+}
+
+/// The controller that the bus needs, then the disk. The controller belongs to
+/// this drive alone and takes its id, so that the devices of several drives
+/// never clash.
+fn devices(drive: &Drive) -> Vec<Device> {
+    let (controller, disk) = match drive.bus {
+        Bus::Virtio => (None, "virtio-blk"),
+        Bus::Scsi => (Some(("virtio-scsi", "scsi")), "scsi-hd"),
+        Bus::Usb => (Some(("qemu-xhci", "usb")), "usb-storage"),
+        Bus::Nvme => (None, "nvme"),
+        Bus::Cdrom => (Some(("virtio-scsi", "scsi")), "scsi-cd"),
+    };
+    let mut devices = Vec::new();
+    let mut properties = Vec::new();
+    if let Some((driver, suffix)) = controller {
+        let id = format!("{}-{suffix}", drive.id.as_str());
+        properties.push(("bus", format!("{id}.0")));
+        devices.push(Device { driver, id: Some(id), properties: Vec::new() });
+    }
+    properties.push(("drive", drive.id.as_str().to_owned()));
+    properties.push(("serial", drive.serial.as_str().to_owned()));
+    devices.push(Device { driver: disk, id: None, properties });
+    devices
+}
+
+/// The path in a form that QEMU takes for nothing but a file's name: a colon
+/// before the first slash would end a protocol (`nbd:`, `json:`), and
+/// `/dev/fdset/` stands for descriptors that were passed in.
+fn file_name(path: &Path) -> Result<Cow<'_, [u8]>, Failure> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() || bytes.contains(&0) {
+        let message = "the image's path is empty or holds a NUL byte";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let is_protocol = bytes.iter().find(|byte| b":/".contains(byte)) == Some(&b':');
+    Ok(if is_protocol {
+        Cow::Owned([b"./", bytes].concat())
+    } else if bytes.starts_with(b"/dev/fdset/") {
+        Cow::Owned([b"/.", bytes].concat())
+    } else {
+        Cow::Borrowed(bytes)
+    })
+}
+
+fn drive_arguments(drive: &Drive, path: &[u8]) -> Vec<Vec<u8>> {
+    // In option lists a comma of a value is doubled; nothing else has a meaning.
+    let path = path.split(|byte| *byte == b',').collect::<Vec<_>>().join(&b",,"[..]);
+    let head = format!("if=none,id={},file=", drive.id.as_str()).into_bytes();
+    let value = [&head[..], &path, b",format=raw,read-only=on"].concat();
+    let mut arguments = vec![b"-drive".to_vec(), value];
+    arguments.extend(device_arguments(drive));
+    arguments
+}
+
+fn blockdev_arguments(drive: &Drive, path: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
+    let path = std::str::from_utf8(path)
+        .ok()
+        .filter(|path| !path.contains(is_noncharacter))
+        .ok_or_else(|| refusal("blockdev", "holds something that QEMU's JSON cannot"))?;
+    let node = json!({
+        "driver": "raw",
+        "node-name": drive.id.as_str(),
+        "read-only": true,
+        "auto-read-only": false,
+        "file": { "driver": "file", "filename": path },
+    });
+    let mut arguments = vec![b"-blockdev".to_vec(), node.to_string().into_bytes()];
+    arguments.extend(device_arguments(drive));
+    Ok(arguments)
+}
+
+/// The 66 code points that Unicode keeps free of characters: QEMU's JSON parser
+/// refuses them, also where they are escaped.
+fn is_noncharacter(letter: char) -> bool {
+    let code = u32::from(letter);
+    matches!(code, 0xfdd0..=0xfdef) || code & 0xfffe == 0xfffe
+}
+
+fn device_arguments(drive: &Drive) -> Vec<Vec<u8>> {
+    let mut arguments = Vec::new();
+    for Device { driver, id, properties } in devices(drive) {
+        let id = id.map(|id| ("id", id));
+        let options =
+            id.into_iter().chain(properties).map(|(key, value)| format!(",{key}={value}"));
+        arguments.push(b"-device".to_vec());
+        arguments.push(format!("{driver}{}", options.collect::<String>()).into_bytes());
+    }
+    arguments
+}
+
+fn lines(arguments: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
+    if arguments.iter().any(|argument| argument.contains(&b'\n')) {
+        return Err(refusal("lines", "holds a newline"));
+    }
+    let mut lines = arguments.join(&b'\n');
+    lines.push(b'\n');
+    Ok(lines)
+}
+
+fn json_array(arguments: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
+    let arguments = arguments
+        .iter()
+        .map(|argument| std::str::from_utf8(argument))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| refusal("json", "is not UTF-8"))?;
+    Ok(format!("{}\n", json!(arguments)).into_bytes())
+}
+
+/// Values of a configuration file stand between double quotes, as they are:
+/// there is no way to escape anything.
+fn config_file(drive: &Drive, path: &[u8]) -> Result<Vec<u8>, Failure> {
+    if path.iter().any(|byte| b"\"\n".contains(byte)) {
+        return Err(refusal("readconfig", "holds a double quote or a newline"));
+    }
+    let file = [b"  file = \"", path, b"\""].concat();
+    if file.len() > CONFIG_LINE_MAX_BYTES {
+        return Err(refusal("readconfig", "is too long"));
+    }
+    let mut text = format!("[drive \"{}\"]\n  if = \"none\"\n", drive.id.as_str()).into_bytes();
+    text.extend(file);
+    text.extend(b"\n  format = \"raw\"\n  read-only = \"on\"\n");
+    for Device { driver, id, properties } in devices(drive) {
+        let id = id.map_or_else(String::new, |id| format!(" \"{id}\""));
+        text.extend(format!("\n[device{id}]\n  driver = \"{driver}\"\n").bytes());
+        for (key, value) in properties {
+            text.extend(format!("  {key} = \"{value}\"\n").bytes());
+        }
+    }
+    Ok(text)
+}
+
+fn refusal(style: &str, fault: &str) -> Failure {
+    Failure::new(
+        Exit::Usage,
+        format!("the style {style} cannot carry the image's path: it {fault}"),
+    )
+    .hint("use --args shell, or another path")
+}

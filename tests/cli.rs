@@ -1,0 +1,349 @@
+//! The program from outside: what it prints, what it leaves, how it ends.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const CANARY: &str = "c4n4ry-7f1e-do-not-show";
+const UUID: &str = "12345678-9abc-4def-8012-3456789abcde";
+
+#[test]
+fn a_build_prints_its_arguments_and_a_summary() {
+    let host =
+        Host::new("label: CHIMERA\nfiles:\n- {path: /a/b, text: hello}\n- {path: /c, text: x}\n");
+    let output = host.build(&[]);
+    assert_eq!(
+        stdout(&output),
+        "-drive if=none,id=credimg-chimera,file=out.erofs,format=raw,read-only=on \
+         -device virtio-blk,drive=credimg-chimera,serial=chimera\n"
+    );
+    assert_eq!(stderr(&output), "wrote out.erofs: erofs, label CHIMERA, 2 files, 4 KiB\n");
+    assert_eq!(output.status.code(), Some(0));
+
+    let quiet = host.build(&["--quiet", "--args", "none"]);
+    assert_eq!((stdout(&quiet), stderr(&quiet)), (String::new(), String::new()));
+}
+
+#[test]
+fn the_json_report_is_for_programs() {
+    let host =
+        Host::new("label: CHIMERA\nfiles: [{path: /a/b, text: hello}, {path: /l, symlink: a}]\n");
+    let output = host.build(&["--json", "--uuid", UUID, "--args", "none"]);
+    let report: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+    let expected = serde_json::json!({
+        "image": "out.erofs", "format": "erofs", "label": "CHIMERA", "uuid": UUID,
+        "serial": "chimera", "drive_id": "credimg-chimera", "size_bytes": 4096,
+        "files": 1, "directories": 2, "symlinks": 1,
+    });
+    assert_eq!(report, expected);
+
+    let output = host.build(&["--json=report.json", "--uuid", UUID]);
+    assert_eq!(stderr(&output), "");
+    let report = fs::read(host.path("report.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&report).unwrap(), expected);
+}
+
+#[test]
+fn every_kind_of_failure_has_its_exit_code_and_leaves_the_old_image() {
+    let entry = |entry: &str| format!("label: CHIMERA\nfiles:\n- {{path: /a, {entry}}}\n");
+    let cases = [
+        (entry("text: x"), vec!["--serial", "123456789012345678901"], 2, "at most 20"),
+        (entry("text: x"), vec!["--mode", "0644"], 5, "not for every user"),
+        (entry("txt: x"), vec![], 3, "secrets.yaml:3:14: files[0]: unknown key"),
+        (entry("file: missing"), vec![], 4, "files[0] (/a): cannot read missing: no such file"),
+        (entry("env: CREDIMG_UNSET"), vec![], 4, "files[0] (/a)"),
+        (entry("command: ['false']"), vec![], 6, "files[0] (/a): false exited with status 1"),
+        (entry("command: ['true']"), vec![], 6, "printed nothing"),
+        (
+            entry("command: [sleep, '60']"),
+            vec!["--command-timeout", "1"],
+            6,
+            "sleep did not finish within 1s",
+        ),
+    ];
+    for (manifest, options, code, message) in cases {
+        let host = Host::new(&manifest);
+        fs::write(host.path("out.erofs"), "old image").unwrap();
+        let output = host.build(&options);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{manifest}{said}");
+        assert!(said.starts_with("credimg: error: ") && said.contains(message), "{manifest}{said}");
+        assert_eq!(stdout(&output), "", "{manifest}");
+        assert_eq!(fs::read(host.path("out.erofs")).unwrap(), b"old image", "{manifest}");
+        assert!(said.contains("the old image is unchanged") || code < 4 || code == 5, "{said}");
+        assert_eq!(host.leftovers(), 0, "{manifest}");
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_refused_before_a_command_runs() {
+    let host = Host::new("files: [{path: /a, shell: 'touch ran; echo x'}]\n");
+    fs::create_dir(host.path("out.erofs")).unwrap();
+    let output = host.build(&[]);
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    assert!(!host.path("ran").exists());
+}
+
+#[test]
+fn nothing_shows_a_secret() {
+    let manifest = format!(
+        "label: CHIMERA\nfiles:\n- {{path: /t, text: {CANARY}}}\n- {{path: /e, env: SECRET}}\n\
+         - {{path: /f, file: key}}\n- {{path: /d, dir: tree}}\n- {{path: /c, command: [cat, key]}}\n\
+         - {{path: /x, text: y, xattrs: {{user.k: {CANARY}}}}}\n- {{path: /s, symlink: {CANARY}}}\n"
+    );
+    let failing = [
+        format!("- {{path: /bad, command: [sh, -c, exit 3, '{CANARY}']}}\n"),
+        format!("- {{path: /bad, shell: 'echo {CANARY} >&2; echo {CANARY}; exit 3'}}\n"),
+        format!("- {{path: /bad, text: {CANARY}, mode: {CANARY}}}\n"),
+        format!("- {{path: /t, text: {CANARY}}}\n"),
+        format!("- {{path: /bad, base64: {CANARY}}}\n"),
+        format!("- {{path: /bad, text: \"{CANARY}\n"),
+    ];
+    for end in std::iter::once(String::new()).chain(failing) {
+        let host = Host::new(&format!("{manifest}{end}"));
+        fs::write(host.path("key"), CANARY).unwrap();
+        fs::create_dir(host.path("tree")).unwrap();
+        fs::write(host.path("tree/key"), CANARY).unwrap();
+        let trace = host.path("trace");
+        let output = Command::new("strace")
+            .args([
+                "-f",
+                "-s",
+                "65536",
+                "-e",
+                "trace=execve,openat,rename,renameat,renameat2",
+                "-o",
+            ])
+            .arg(&trace)
+            .arg(env!("CARGO_BIN_EXE_credimg"))
+            .args(["build", "secrets.yaml", "-o", "out.erofs", "--json"])
+            .env("SECRET", CANARY)
+            .current_dir(host.path(""))
+            .output()
+            .expect("strace starts; `make setup` installs it");
+        assert_eq!(output.status.success(), end.is_empty(), "{}", stderr(&output));
+        assert!(!stdout(&output).contains(CANARY), "{}", stdout(&output));
+        assert!(!stderr(&output).contains(CANARY), "{}", stderr(&output));
+        // What the manifest itself puts into a command's arguments is the user's own doing.
+        let trace = fs::read_to_string(trace).unwrap();
+        let leaks = trace.lines().filter(|line| line.contains(CANARY) && !line.contains("execve("));
+        assert_eq!(leaks.count(), 0, "{trace}");
+        let commands =
+            trace.lines().filter(|line| line.contains("execve(") && line.contains(CANARY));
+        let own = usize::from(end.contains("command") || end.contains("shell"));
+        assert!(commands.count() <= own * 10, "{trace}");
+    }
+}
+
+#[test]
+fn the_image_and_its_temporary_are_private_under_every_umask() {
+    for umask in ["000", "022", "077", "777"] {
+        let host = Host::new("files: [{path: /a, text: x}]\n");
+        let trace = host.path("trace");
+        let script = format!(
+            "umask {umask}; exec strace -f -o {} -e trace=openat,fchmod,chmod,fchmodat,renameat {} \
+             build secrets.yaml -o out.erofs",
+            trace.display(),
+            env!("CARGO_BIN_EXE_credimg")
+        );
+        let output = Command::new("sh").args(["-c", &script]).current_dir(host.path("")).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let mode = host.path("out.erofs").metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600, "umask {umask}");
+        // Created 0600 in the first place, and never anything else until it has its name.
+        let trace = fs::read_to_string(&trace).unwrap();
+        let created = trace.lines().filter(|line| line.contains("O_CREAT")).collect::<Vec<_>>();
+        assert!(!created.is_empty() && created.iter().all(|line| line.contains("0600")), "{trace}");
+        let changed = trace.lines().filter(|line| line.contains("chmod")).collect::<Vec<_>>();
+        assert!(
+            !changed.is_empty() && changed.iter().all(|line| line.contains("0600)")),
+            "{trace}"
+        );
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let names: Vec<String> =
+        (0..200).map(|index| format!("file-{}", index * 7919 % 1000)).collect();
+    let manifest =
+        "label: CHIMERA\nfiles:\n- {path: /t, dir: tree}\n- {path: /c, shell: 'echo x'}\n";
+    let mut images = Vec::new();
+    for (turn, (umask, locale, zone)) in [
+        ("022", "C", "UTC"),
+        ("077", "C.UTF-8", "Asia/Kathmandu"),
+        ("000", "POSIX", "America/Caracas"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let host = Host::new(manifest);
+        fs::create_dir(host.path("tree")).unwrap();
+        let mut order = names.clone();
+        order.rotate_left(turn * 67);
+        if turn == 1 {
+            order.reverse();
+        }
+        for name in &order {
+            fs::write(host.path("tree").join(name), name.repeat(50)).unwrap();
+        }
+        let script = format!(
+            "umask {umask}; exec {} build secrets.yaml -o out.erofs --uuid {UUID}",
+            env!("CARGO_BIN_EXE_credimg")
+        );
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .envs([("LC_ALL", locale), ("TZ", zone), ("SOURCE_DATE_EPOCH", "1700000000")])
+            .current_dir(host.path(""))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        images.push(fs::read(host.path("out.erofs")).unwrap());
+    }
+    assert!(images.windows(2).all(|pair| pair.first() == pair.last()), "the images differ");
+}
+
+#[test]
+fn a_stream_is_the_same_image_and_nothing_else() {
+    let host = Host::new("label: CHIMERA\nfiles: [{path: /a, text: hello}]\n");
+    let fixed = ["--uuid", UUID, "--mtime", "5"];
+    host.build(&fixed);
+    let output = host
+        .credimg()
+        .args(["build", "secrets.yaml", "-o", "-", "--format", "erofs"])
+        .args(fixed)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(output.stdout, fs::read(host.path("out.erofs")).unwrap());
+}
+
+#[test]
+fn check_runs_and_reads_nothing() {
+    let host = Host::new(
+        "files:\n- {path: /a, shell: 'touch ran; echo x'}\n- {path: /b, dir: missing}\n- {path: /c, env: UNSET}\n",
+    );
+    let output = host.credimg().args(["check", "secrets.yaml"]).output().unwrap();
+    assert_eq!(
+        stdout(&output),
+        "PATH  SOURCE  MODE       OWNER\n/a    shell   0400       0:0\n\
+         /b    dir     0400/0500  0:0\n/c    env     0400       0:0\n"
+    );
+    assert!(!host.path("ran").exists());
+}
+
+#[test]
+fn args_tells_the_arguments_of_an_image_that_exists() {
+    let host = Host::new("label: CHIMERA\nfiles: [{path: /a, text: hello}]\n");
+    let built = host.build(&["--bus", "nvme"]);
+    let args = host.credimg().args(["args", "out.erofs", "--bus", "nvme"]).output().unwrap();
+    assert_eq!(stdout(&args), stdout(&built));
+
+    let args = host.credimg().args(["args", "secrets.yaml"]).output().unwrap();
+    assert_eq!(args.status.code(), Some(8));
+    let expected = "credimg: error: secrets.yaml: not an EROFS image: no superblock at byte 1024\n";
+    assert_eq!(stderr(&args), expected);
+}
+
+#[test]
+fn an_interrupt_leaves_neither_temporary_nor_command() {
+    let host = Host::new("files: [{path: /a, shell: 'echo $$ > pid; sleep 100 & sleep 100'}]\n");
+    fs::write(host.path("out.erofs"), "old image").unwrap();
+    let mut child = host
+        .credimg()
+        .args(["build", "secrets.yaml", "-o", "out.erofs", "--command-timeout", "90"])
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let group = wait_for(|| fs::read_to_string(host.path("pid")).ok()?.trim().parse::<i32>().ok());
+    let group = rustix::process::Pid::from_raw(group).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(2), "{status:?}");
+    wait_for(|| rustix::process::test_kill_process_group(group).is_err().then_some(()));
+    assert_eq!(fs::read(host.path("out.erofs")).unwrap(), b"old image");
+    assert_eq!(host.leftovers(), 0);
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    let host = Host::new("");
+    for shell in ["bash", "zsh", "fish"] {
+        let output = host.credimg().args(["completions", shell]).output().unwrap();
+        assert!(stdout(&output).contains("credimg"), "{shell}");
+    }
+    fs::create_dir(host.path("man")).unwrap();
+    assert!(host.credimg().args(["man", "man"]).status().unwrap().success());
+    for page in ["credimg.1", "credimg-build.1", "credimg-check.1", "credimg-args.1"] {
+        assert!(fs::read_to_string(host.path("man").join(page)).unwrap().contains(".TH"), "{page}");
+    }
+    for command in [&[][..], &["build"], &["check"], &["args"], &["completions"], &["man"]] {
+        let output = host.credimg().args(command).arg("--help").output().unwrap();
+        assert!(stdout(&output).contains("Example"), "{command:?}");
+    }
+}
+
+/// A directory with a manifest, in which the program runs.
+struct Host(TempDir);
+
+impl Host {
+    fn new(manifest: &str) -> Self {
+        let host = Self(tempfile::tempdir().unwrap());
+        fs::write(host.path("secrets.yaml"), manifest).unwrap();
+        host
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn credimg(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+        command.current_dir(self.0.path()).env_remove("SOURCE_DATE_EPOCH");
+        command
+    }
+
+    fn build(&self, options: &[&str]) -> Output {
+        let arguments = ["build", "secrets.yaml", "-o", "out.erofs"];
+        self.credimg().args(arguments).args(options).output().unwrap()
+    }
+
+    /// How many temporaries there are.
+    fn leftovers(&self) -> usize {
+        let is_ours = |path: &Path| path.to_string_lossy().contains(".credimg-");
+        fs::read_dir(self.0.path())
+            .unwrap()
+            .filter(|e| is_ours(&e.as_ref().unwrap().path()))
+            .count()
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Asks until there is an answer; a minute is more than any answer takes.
+fn wait_for<T>(ask: impl Fn() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "no answer within a minute");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

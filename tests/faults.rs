@@ -1,0 +1,265 @@
+//! Faults at every system call of the output: strace makes each one fail, be
+//! interrupted or be the last one before SIGKILL. The output path always holds
+//! the complete old or the complete new image, and the next run cleans up.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+const OLD: &[u8] = b"the old image";
+/// What the output is made with. (The search for leftovers may fail without harm.)
+const CALLS: &str =
+    "openat,flock,fstat,fchmod,write,pwrite64,copy_file_range,fsync,fdatasync,renameat";
+
+/// One system call of the output: the n-th of its name in the main thread.
+#[derive(Debug)]
+struct Point {
+    call: String,
+    occurrence: usize,
+    is_after_rename: bool,
+}
+
+#[test]
+fn every_error_leaves_the_old_image_or_the_whole_new_one() {
+    let bench = Bench::new();
+    for error in ["ENOSPC", "EIO", "EINTR"] {
+        for point in bench.points() {
+            let status = bench.build_with(&[&point.fault(&format!("error={error}"))]);
+            let context = format!("{error} at {point:?}: {status}");
+            // What the kernel does not copy is copied otherwise, what was
+            // interrupted is done again.
+            let expected = match (error, &*point.call) {
+                (_, "copy_file_range") | ("EINTR", "openat" | "flock" | "write" | "fsync") => 0,
+                _ => 7,
+            };
+            assert_eq!(status.code(), Some(expected), "{context}");
+            let is_new = expected == 0 || point.is_after_rename;
+            assert!(bench.image() == if is_new { &bench.new[..] } else { OLD }, "{context}");
+            assert!(bench.temporaries().is_empty(), "{context}");
+        }
+    }
+}
+
+#[test]
+fn a_kill_leaves_at_most_one_private_temporary_for_the_next_run() {
+    let bench = Bench::new();
+    let mut leftovers = 0;
+    for point in bench.points() {
+        let status = bench.build_with(&[&point.fault("signal=SIGKILL")]);
+        let context = format!("{point:?}: {status}");
+        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{context}");
+        let expected = if point.is_after_rename { &bench.new[..] } else { OLD };
+        assert!(bench.image() == expected, "{context}");
+        leftovers += bench.assert_one_private_temporary_at_most(&context);
+        bench.assert_next_run_is_clean(&context);
+    }
+    assert!(leftovers > 0, "no kill left a temporary: nothing was tested");
+}
+
+/// A call that does nothing and says so: the kernel's copy goes on through the
+/// buffer, a write is an error.
+#[test]
+fn calls_that_do_nothing_are_noticed() {
+    let bench = Bench::new();
+    for point in bench.points() {
+        if ["write", "copy_file_range"].contains(&&*point.call) {
+            let status = bench.build_with(&[&point.fault("retval=0")]);
+            let expected = if point.call == "write" { 7 } else { 0 };
+            assert_eq!(status.code(), Some(expected), "{point:?}");
+            let image = if point.call == "write" { OLD } else { &bench.new };
+            assert!(bench.image() == image, "{point:?}");
+            assert!(bench.temporaries().is_empty(), "{point:?}");
+        }
+    }
+}
+
+#[test]
+fn a_temporary_that_cannot_be_removed_goes_with_the_next_run() {
+    let bench = Bench::new();
+    let status = bench.build_with(&["inject=fsync:error=EIO", "inject=unlinkat:error=EIO"]);
+    assert_eq!(status.code(), Some(7));
+    assert!(bench.image() == OLD);
+    assert_eq!(bench.assert_one_private_temporary_at_most("EIO"), 1);
+    bench.assert_next_run_is_clean("EIO");
+}
+
+/// Some network file systems know no fsync of a directory.
+#[test]
+fn a_directory_that_cannot_be_synced_alone_is_synced_otherwise() {
+    let bench = Bench::new();
+    let points = bench.points();
+    let status = bench.build_with(&[&points.last().unwrap().fault("error=EINVAL")]);
+    assert!(status.success(), "{status}");
+    let log = fs::read_to_string(bench.directory.path().join("log")).unwrap();
+    assert!(log.contains("syncfs("), "{log}");
+    assert!(bench.image() == bench.new);
+}
+
+/// The kernel writes what the limit allows and refuses the rest.
+#[test]
+fn a_short_write_and_a_full_limit_leave_the_old_image() {
+    let bench = Bench::new();
+    bench.reset();
+    let script = "trap '' XFSZ; ulimit -f 100; exec \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(env!("CARGO_BIN_EXE_credimg"));
+    let output = bench.arguments(&mut command).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let image = bench.path().display().to_string();
+    assert!(errors.contains(&format!("error: cannot write {image}: file too large")), "{errors}");
+    assert!(errors.contains("hint: the old image is unchanged"), "{errors}");
+    assert!(bench.image() == OLD);
+    assert!(bench.temporaries().is_empty());
+}
+
+#[test]
+fn a_signal_ends_the_build_in_order() {
+    let bench = Bench::new();
+    for point in bench.points() {
+        if !point.is_after_rename && point.call != "renameat" {
+            let status = bench.build_with(&[&point.fault("signal=SIGTERM")]);
+            assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{point:?}: {status}");
+            assert!(bench.image() == OLD, "{point:?}");
+            assert!(bench.temporaries().is_empty(), "{point:?}");
+        }
+    }
+}
+
+impl Point {
+    fn fault(&self, fault: &str) -> String {
+        format!("inject={}:{fault}:when={}", self.call, self.occurrence)
+    }
+}
+
+/// A manifest with enough content for several writes and a copy by the kernel,
+/// and what it builds when nothing fails.
+struct Bench {
+    directory: TempDir,
+    new: Vec<u8>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("in")).unwrap();
+        fs::create_dir(at("out")).unwrap();
+        let manifest = "files:\n  - path: /token\n    text: demo\n  - path: /large\n    file: large\n  \
+                        - path: /small\n    file: small\n";
+        fs::write(at("in/secrets.yaml"), manifest).unwrap();
+        fs::write(at("in/large"), vec![b'l'; 3_000_000]).unwrap();
+        fs::write(at("in/small"), vec![b's'; 50_000]).unwrap();
+        let mut bench = Self { directory, new: Vec::new() };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+        assert!(bench.arguments(&mut command).output().unwrap().status.success());
+        bench.new = bench.image();
+        assert!(bench.new.len() > 3_050_000);
+        bench
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().canonicalize().unwrap().join("out/image.erofs")
+    }
+
+    fn image(&self) -> Vec<u8> {
+        fs::read(self.path()).unwrap()
+    }
+
+    fn reset(&self) {
+        assert!(self.temporaries().is_empty());
+        fs::write(self.path(), OLD).unwrap();
+    }
+
+    /// Adds a reproducible build of the manifest to a command.
+    fn arguments<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("SOURCE_DATE_EPOCH", "1700000000")
+            .arg("build")
+            .arg(self.directory.path().join("in/secrets.yaml"))
+            .arg("-o")
+            .arg(self.path())
+            .args(["--uuid", "00000000-0000-4000-8000-000000000001", "--args", "none", "--quiet"])
+    }
+
+    fn strace(&self, options: &[&str]) -> ExitStatus {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o"]).arg(self.directory.path().join("log"));
+        command.args(options).arg(env!("CARGO_BIN_EXE_credimg"));
+        self.arguments(&mut command).output().expect("strace must be installed").status
+    }
+
+    /// Builds over the old image with these faults.
+    fn build_with(&self, faults: &[&str]) -> ExitStatus {
+        self.reset();
+        let options: Vec<_> = faults.iter().flat_map(|fault| ["-e", fault]).collect();
+        self.strace(&options)
+    }
+
+    /// The system calls of the output: those that have its directory, or a file
+    /// in it, among their arguments (`-y` shows the paths of descriptors).
+    fn points(&self) -> Vec<Point> {
+        self.reset();
+        assert!(self.strace(&["-y", "-e", &format!("trace={CALLS}")]).success());
+        let log = fs::read_to_string(self.directory.path().join("log")).unwrap();
+        let main_thread = log.split(' ').next().unwrap();
+        let directory = self.path().parent().unwrap().display().to_string();
+        let mut points = Vec::new();
+        let mut counts = HashMap::new();
+        let mut is_after_rename = false;
+        for line in log.lines().filter_map(|line| line.strip_prefix(main_thread)) {
+            let Some((call, arguments)) = line.trim_start().split_once('(') else { continue };
+            let occurrence = counts.entry(call.to_owned()).or_insert(0);
+            *occurrence += 1;
+            if arguments.contains(&directory) {
+                points.push(Point {
+                    call: call.to_owned(),
+                    occurrence: *occurrence,
+                    is_after_rename,
+                });
+                is_after_rename |= call == "renameat";
+            }
+        }
+        let calls: Vec<_> = points.iter().map(|point| &*point.call).collect();
+        assert!(calls.ends_with(&["fsync", "renameat", "fsync"]), "not durable: {calls:?}");
+        for call in ["openat", "write", "copy_file_range"] {
+            assert!(calls.contains(&call), "no {call}: {calls:?}");
+        }
+        points
+    }
+
+    fn temporaries(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.directory.path().join("out"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| *path != self.path())
+            .collect()
+    }
+
+    /// Returns how many temporaries there are.
+    fn assert_one_private_temporary_at_most(&self, context: &str) -> usize {
+        let temporaries = self.temporaries();
+        assert!(temporaries.len() <= 1, "{context}: {temporaries:?}");
+        for path in &temporaries {
+            let mode = fs::symlink_metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o600, "{context}");
+        }
+        temporaries.len()
+    }
+
+    fn assert_next_run_is_clean(&self, context: &str) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+        let status = self.arguments(&mut command).output().unwrap().status;
+        assert!(status.success(), "{context}");
+        assert!(self.image() == self.new, "{context}");
+        assert!(self.temporaries().is_empty(), "{context}");
+    }
+}

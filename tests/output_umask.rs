@@ -1,0 +1,38 @@
+//! The image and its temporary are 0600 under any umask. The umask belongs to
+//! the whole process, so this test has one of its own.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use credimg::output::{Options, OutputFile};
+use rustix::fs::Mode;
+use rustix::process::umask;
+use tempfile::TempDir;
+
+#[test]
+fn the_image_is_private_under_any_umask() {
+    for mask in [0o000, 0o022, 0o077, 0o177, 0o777] {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("image");
+        let before = umask(Mode::from_raw_mode(mask));
+        let mut output = OutputFile::create(&path, Options::default()).unwrap();
+        assert_eq!(modes(directory.path()), [0o600], "umask {mask:03o}");
+        output.write_all(&vec![1; 1 << 20]).unwrap();
+        assert_eq!(modes(directory.path()), [0o600], "umask {mask:03o}");
+        output.commit().unwrap();
+        assert_eq!(modes(directory.path()), [0o600], "umask {mask:03o}");
+        umask(before);
+    }
+}
+
+/// The modes of all files in `directory`.
+fn modes(directory: &Path) -> Vec<u32> {
+    fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o7777)
+        .collect()
+}

@@ -1,0 +1,442 @@
+//! QEMU itself judges the arguments: whatever the image's path looks like, the
+//! monitor reports exactly the intended file, read-only, on the intended device.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use clap::ValueEnum;
+use credimg::report::{Exit, Failure};
+use credimg::vm::{Bus, Drive, DriveId, Serial, Style, qemu};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How many odd paths each style is tried with.
+const PATHS: usize = 320;
+/// Drives of one QEMU: a PC has 32 slots, some of them taken.
+const BATCH: usize = 24;
+/// A machine that is built whole but never runs.
+const MACHINE: &str =
+    "-machine pc -accel tcg -m 16 -nodefaults -S -display none -monitor none -qmp stdio";
+
+#[test]
+fn shell_style_opens_exactly_the_intended_file_from_sh() {
+    let carried = open_every_path(|args| shell_command("sh", args), Style::Shell);
+    assert_eq!(carried, PATHS);
+}
+
+#[test]
+fn shell_style_opens_exactly_the_intended_file_from_bash() {
+    let carried = open_every_path(|args| shell_command("bash", args), Style::Shell);
+    assert_eq!(carried, PATHS);
+}
+
+#[test]
+fn blockdev_style_opens_exactly_the_intended_file() {
+    let carried = open_every_path(|args| shell_command("sh", args), Style::Blockdev);
+    assert!(carried > PATHS / 2, "only {carried}");
+}
+
+#[test]
+fn lines_style_opens_exactly_the_intended_file() {
+    let carried = open_every_path(
+        |args| {
+            let mut command = qemu_command();
+            for file in args {
+                let text = fs::read(file).unwrap();
+                let text = text.strip_suffix(b"\n").unwrap();
+                command.args(text.split(|byte| *byte == b'\n').map(OsStr::from_bytes));
+            }
+            command
+        },
+        Style::Lines,
+    );
+    assert!(carried > PATHS / 2, "only {carried}");
+}
+
+#[test]
+fn json_style_opens_exactly_the_intended_file() {
+    let carried = open_every_path(
+        |args| {
+            let mut command = qemu_command();
+            for file in args {
+                let text = fs::read(file).unwrap();
+                command.args(serde_json::from_slice::<Vec<String>>(&text).unwrap());
+            }
+            command
+        },
+        Style::Json,
+    );
+    assert!(carried > PATHS / 2, "only {carried}");
+}
+
+#[test]
+fn readconfig_style_opens_exactly_the_intended_file() {
+    let carried = open_every_path(config_command, Style::Readconfig);
+    assert!(carried > PATHS / 2, "only {carried}");
+}
+
+/// Two drives a bus in one machine: each style realises both devices, the
+/// serials arrive, and neither the drives nor their controllers clash.
+#[test]
+fn every_bus_carries_two_drives_with_their_serials() {
+    let directory = TempDir::new().unwrap();
+    let serials = ["0123456789abcdefg-._", "B"];
+    for bus in Bus::value_variants() {
+        for style in [Style::Shell, Style::Blockdev, Style::Readconfig] {
+            let args = serials.map(|serial| {
+                let path = directory.path().join(format!("{serial}.erofs"));
+                File::create(&path).unwrap().set_len(4096).unwrap();
+                let drive = Drive { bus: *bus, ..drive(path, serial) };
+                let file = directory.path().join(format!("{serial}.args"));
+                fs::write(&file, qemu::render(&drive, style).unwrap()).unwrap();
+                file
+            });
+            let mut command = match style {
+                Style::Readconfig => config_command(&args),
+                _ => shell_command("sh", &args),
+            };
+            let mut qemu = Qemu::start(command.current_dir(directory.path()));
+            let blocks = qemu.execute(&json!({"execute": "query-block"}));
+            let mut seen = BTreeSet::new();
+            for block in blocks.as_array().unwrap() {
+                assert_eq!(block["inserted"]["ro"], true, "{bus:?} {style:?}");
+                assert_eq!(block["removable"], *bus == Bus::Cdrom, "{bus:?} {style:?}");
+                seen.insert(qemu.serial_of(block));
+            }
+            assert_eq!(seen, serials.map(str::to_owned).into(), "{bus:?} {style:?}");
+        }
+    }
+}
+
+#[test]
+fn styles_look_as_documented() {
+    let mut drive = drive("/vm/a,b c.erofs".into(), "chimera");
+    let text =
+        |drive: &Drive, style| String::from_utf8(qemu::render(drive, style).unwrap()).unwrap();
+    assert_eq!(
+        text(&drive, Style::Shell),
+        "-drive 'if=none,id=credimg-chimera,file=/vm/a,,b c.erofs,format=raw,read-only=on' \
+         -device virtio-blk,drive=credimg-chimera,serial=chimera\n"
+    );
+    assert_eq!(
+        text(&drive, Style::Lines),
+        "-drive\nif=none,id=credimg-chimera,file=/vm/a,,b c.erofs,format=raw,read-only=on\n\
+         -device\nvirtio-blk,drive=credimg-chimera,serial=chimera\n"
+    );
+    assert_eq!(
+        text(&drive, Style::Json),
+        "[\"-drive\",\"if=none,id=credimg-chimera,file=/vm/a,,b c.erofs,format=raw,read-only=on\",\
+         \"-device\",\"virtio-blk,drive=credimg-chimera,serial=chimera\"]\n"
+    );
+    assert_eq!(text(&drive, Style::None), "");
+    drive.bus = Bus::Scsi;
+    assert_eq!(
+        text(&drive, Style::Readconfig),
+        "[drive \"credimg-chimera\"]\n  if = \"none\"\n  file = \"/vm/a,b c.erofs\"\n  \
+         format = \"raw\"\n  read-only = \"on\"\n\n\
+         [device \"credimg-chimera-scsi\"]\n  driver = \"virtio-scsi\"\n\n\
+         [device]\n  driver = \"scsi-hd\"\n  bus = \"credimg-chimera-scsi.0\"\n  \
+         drive = \"credimg-chimera\"\n  serial = \"chimera\"\n"
+    );
+    drive.path = "x'".into();
+    assert_eq!(
+        text(&drive, Style::Blockdev),
+        r#"-blockdev '{"auto-read-only":false,"driver":"raw","file":{"driver":"file","#.to_owned()
+            + r#""filename":"x'\''"},"node-name":"credimg-chimera","read-only":true}' "#
+            + "-device virtio-scsi,id=credimg-chimera-scsi "
+            + "-device scsi-hd,bus=credimg-chimera-scsi.0,drive=credimg-chimera,serial=chimera\n"
+    );
+    drive.path = long_path(1012).into();
+    assert_eq!(text(&drive, Style::Readconfig).lines().nth(2).map(str::len), Some(1023));
+    drive.path = "/dev/fdset/3".into();
+    assert!(text(&drive, Style::Lines).contains(",file=/./dev/fdset/3,"));
+}
+
+#[test]
+fn a_style_that_cannot_carry_a_path_says_so() {
+    let refused = |path: &[u8], style| -> Failure {
+        let path = PathBuf::from(OsStr::from_bytes(path));
+        qemu::render(&drive(path, "s"), style).unwrap_err()
+    };
+    for (path, style, expected) in [
+        (&b"a\nb"[..], Style::Lines, "lines cannot carry the image's path: it holds a newline"),
+        (b"\xff", Style::Json, "json cannot carry the image's path: it is not UTF-8"),
+        (
+            b"\xff",
+            Style::Blockdev,
+            "blockdev cannot carry the image's path: it holds something that QEMU's JSON cannot",
+        ),
+        (
+            b"a\"b",
+            Style::Readconfig,
+            "readconfig cannot carry the image's path: it holds a double quote or a newline",
+        ),
+        (
+            &[b'x'; 1013],
+            Style::Readconfig,
+            "readconfig cannot carry the image's path: it is too long",
+        ),
+    ] {
+        let failure = refused(path, style);
+        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(failure.message, format!("the style {expected}"));
+        assert_eq!(failure.hint.unwrap(), "use --args shell, or another path");
+    }
+    for path in [&b""[..], b"a\0b"] {
+        assert_eq!(refused(path, Style::Shell).exit, Exit::Usage);
+    }
+}
+
+/// Renders all odd paths, starts QEMU on those that `style` carries and
+/// compares; returns how many they were.
+fn open_every_path(command: impl Fn(&[PathBuf]) -> Command, style: Style) -> usize {
+    let directory = TempDir::new().unwrap();
+    let args_directory = TempDir::new().unwrap();
+    let paths = make_odd_files(directory.path());
+    let mut carried = Vec::new();
+    for (index, path) in paths.iter().enumerate() {
+        match qemu::render(&drive(path.clone(), &format!("d{index}")), style) {
+            Ok(text) => {
+                let file = args_directory.path().join(index.to_string());
+                fs::write(&file, text).unwrap();
+                carried.push((index, directory.path().join(path), file));
+            }
+            Err(failure) => assert_eq!(failure.exit, Exit::Usage, "{failure:?}"),
+        }
+    }
+    for batch in carried.chunks(BATCH) {
+        let args: Vec<_> = batch.iter().map(|(.., file)| file.clone()).collect();
+        let mut qemu = Qemu::start(command(&args).current_dir(directory.path()));
+        let mut sizes = BTreeSet::new();
+        let mut inodes = BTreeSet::new();
+        for (index, path, _) in batch {
+            let metadata = fs::metadata(path).unwrap();
+            assert_eq!(metadata.len(), size_bytes(*index));
+            sizes.insert((format!("d{index}"), metadata.len()));
+            inodes.insert(metadata.ino());
+        }
+        assert_eq!(qemu.drives(), sizes, "{style:?}");
+        assert_eq!(qemu.inodes_below(directory.path()), inodes, "{style:?}");
+    }
+    carried.len()
+}
+
+/// Each odd file has a length of its own: the monitor's answer tells which one is open.
+fn size_bytes(index: usize) -> u64 {
+    512 * (1 + u64::try_from(index).unwrap())
+}
+
+fn drive(path: PathBuf, serial: &str) -> Drive {
+    let serial = Serial::new(serial).unwrap();
+    Drive { id: DriveId::from_serial(&serial), serial, path, bus: Bus::Virtio }
+}
+
+fn qemu_command() -> Command {
+    let mut command = Command::new("qemu-system-x86_64");
+    command.args(MACHINE.split(' '));
+    command
+}
+
+/// The documented way: the shell's own `eval` of what the program prints.
+fn shell_command(shell: &str, args: &[PathBuf]) -> Command {
+    let sets: Vec<_> = args.iter().map(|file| format!("$(cat '{}')", file.display())).collect();
+    let script = format!("eval \"exec qemu-system-x86_64 {MACHINE} {}\"", sets.join(" "));
+    let mut command = Command::new(shell);
+    command.args(["-c", &script]);
+    command
+}
+
+fn config_command(args: &[PathBuf]) -> Command {
+    let mut command = qemu_command();
+    for file in args {
+        command.arg("-readconfig").arg(file);
+    }
+    command
+}
+
+/// A QEMU that is stopped before its first instruction.
+struct Qemu {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Qemu {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("qemu-system-x86_64 and the shell must be installed");
+        let stdin = child.stdin.take().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut qemu = Self { child, stdin, stdout };
+        qemu.execute(&json!({"execute": "qmp_capabilities"}));
+        qemu
+    }
+
+    /// Runs a monitor command and returns what it returns.
+    fn execute(&mut self, command: &Value) -> Value {
+        // A QEMU that did not start has closed its end; its own message is on stderr.
+        let _ = writeln!(self.stdin, "{command}");
+        loop {
+            let mut line = String::new();
+            self.stdout.read_line(&mut line).unwrap();
+            assert!(!line.is_empty(), "QEMU ended before it answered {command}");
+            let answer: Value = serde_json::from_str(&line).unwrap();
+            assert!(answer.get("error").is_none(), "{command}: {answer}");
+            if let Some(value) = answer.get("return") {
+                return value.clone();
+            }
+        }
+    }
+
+    /// The serial of the device that `block`, an element of query-block's answer, belongs to.
+    fn serial_of(&mut self, block: &Value) -> String {
+        let arguments = json!({"path": block["qdev"], "property": "serial"});
+        let serial = self.execute(&json!({"execute": "qom-get", "arguments": arguments}));
+        serial.as_str().unwrap().to_owned()
+    }
+
+    /// Serial and length in bytes of each drive; all are raw and read-only, down to the file.
+    fn drives(&mut self) -> BTreeSet<(String, u64)> {
+        let nodes = self.execute(&json!({"execute": "query-named-block-nodes"}));
+        for node in nodes.as_array().unwrap() {
+            assert_eq!(node["ro"], true, "{node}");
+        }
+        let blocks = self.execute(&json!({"execute": "query-block"}));
+        let mut drives = BTreeSet::new();
+        for block in blocks.as_array().unwrap() {
+            let inserted = &block["inserted"];
+            assert_eq!((&inserted["drv"], &inserted["ro"]), (&json!("raw"), &json!(true)));
+            let size_bytes = inserted["image"]["virtual-size"].as_u64().unwrap();
+            drives.insert((self.serial_of(block), size_bytes));
+        }
+        drives
+    }
+
+    /// Inodes of the files below `directory` that QEMU has open; all are open for reading only.
+    fn inodes_below(&self, directory: &Path) -> BTreeSet<u64> {
+        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let mut inodes = BTreeSet::new();
+        for entry in fs::read_dir(process.join("fd")).unwrap() {
+            let entry = entry.unwrap();
+            if !fs::read_link(entry.path()).unwrap().starts_with(directory) {
+                continue;
+            }
+            inodes.insert(fs::metadata(entry.path()).unwrap().ino());
+            let info = fs::read_to_string(process.join("fdinfo").join(entry.file_name())).unwrap();
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+            let access = u32::from_str_radix(flags.trim(), 8).unwrap() & 3;
+            assert_eq!(access, 0, "open for writing: {info}");
+        }
+        inodes
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes [`PATHS`] files with odd paths, relative to `directory` or absolute
+/// below it: the hand-written list first, then seeded mixtures.
+fn make_odd_files(directory: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    let mut random = Random(0x5eed);
+    let mut written: Vec<_> = HAND_WRITTEN.iter().map(|path| path.to_vec()).collect();
+    written.extend([1012, 3000].map(|length_bytes| long_path(length_bytes).into_bytes()));
+    let mut written = written.into_iter();
+    while paths.len() < PATHS {
+        let by_hand = written.next();
+        let is_absolute = by_hand.as_ref().map_or(random.below(3) == 0, |path| path[0] == b'/');
+        let bytes = by_hand.unwrap_or_else(|| odd_path(&mut random));
+        let path = PathBuf::from(OsString::from_vec(bytes));
+        let target = directory.join(path.strip_prefix("/").unwrap_or(&path));
+        let parent = target.parent().unwrap();
+        // A mixture may name what is a file or a directory already: it is left out.
+        if fs::create_dir_all(parent).is_err() || target.exists() {
+            continue;
+        }
+        File::create(&target).unwrap().set_len(size_bytes(paths.len())).unwrap();
+        paths.push(if is_absolute { target } else { path });
+    }
+    paths
+}
+
+/// A relative path of this length: 1012 bytes is what a configuration file just carries.
+fn long_path(length_bytes: usize) -> String {
+    let name = format!("{}/", "n".repeat(199));
+    let directories = name.repeat((length_bytes - 1) / 200);
+    let rest = length_bytes - directories.len();
+    directories + &"m".repeat(rest)
+}
+
+/// One to three components, each of one to six pieces.
+fn odd_path(random: &mut Random) -> Vec<u8> {
+    let components: Vec<_> = (0..=random.below(3))
+        .map(|_| {
+            let pieces: Vec<_> =
+                (0..=random.below(6)).map(|_| PIECES[random.below(PIECES.len())]).collect();
+            pieces.concat()
+        })
+        .collect();
+    components.join(&b'/')
+}
+
+/// Marsaglia's xorshift: the same paths in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(limit).unwrap()).unwrap()
+    }
+}
+
+#[rustfmt::skip]
+const HAND_WRITTEN: &[&[u8]] = &[
+    b"plain.erofs", b"./dot.erofs", b"sub/../up.erofs", b"/absolute", b"//two/slashes",
+    // What looks like an option or a request for help.
+    b"-", b"-x", b"--help", b"help", b"?",
+    // What looks like a protocol.
+    b"a:b", b":", b"a:", b"sub/a:b", b"/a:b", b"file:x", b"json:{}",
+    b"json:{\"driver\":\"null-co\"}", b"nbd:localhost:1", b"nbd://localhost/x", b"fat:rw:sub",
+    b"pseudo:x", b"http://localhost/x", b"fd:3", b"dev/fdset/1",
+    // What ends a value of an option list, or adds another.
+    b",", b",,", b"a,b", b"a,format=qcow2,read-only=off", b",if=virtio", b"a,,b,,,c", b"trailing,",
+    b"a=b", b"=", b"file=x",
+    // What a shell or a configuration file reads.
+    b" ", b" leading", b"trailing ", b"two  spaces", b"tab\there", b"new\nline", b"\n",
+    b"trailing newline\n", b"carriage\rreturn", b"\x01\x02\x1b[2J\x7f", b"it's", b"'", b"''",
+    b"\"", b"say \"hi\"", b"\\", b"a\\", b"a\\nb", b"\\,", b"100%", b"%s%n%d", b"~", b"~root",
+    b"~/x", b"*", b"?.erofs", b"[a-z]", b"{a,b}", b"!", b"!!", b"$HOME", b"$(touch hit)",
+    b"`touch hit`", b"${IFS}", b"#comment", b"[drive]", b"a;b", b"a&b|c", b"<in >out", b"(sub)",
+    // UTF-8 with and without a meaning, and bytes that are none.
+    "\u{e9}t\u{e9}.erofs".as_bytes(), "日本.erofs".as_bytes(), "😀".as_bytes(),
+    "\u{202e}sfore".as_bytes(), "\u{fffd}".as_bytes(), "\u{ffff}".as_bytes(),
+    "\u{fdd0}\u{1fffe}".as_bytes(), b"\xff", b"\xc3", b"latin1-\xe9",
+    b"\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a", b"surrogate-\xed\xa0\x80",
+];
+
+#[rustfmt::skip]
+const PIECES: &[&[u8]] = &[
+    b"a", b"b", b"Z9", b",", b",,", b":", b"=", b" ", b"  ", b"'", b"\"", b"\\", b"\\\\", b"\n",
+    b"\t", b"\r", b"%", b"%s", b"~", b"*", b"?", b"[a]", b"{a,b}", b"!", b"$HOME", b"$(id)", b"`",
+    b"#", b"&", b"|", b";", b"<", b">", b"(", b")", b"^", b"-", b"--", b"+", b"@", b"file:",
+    b"json:", b"nbd:", b"fat:", b"file=", b",id=x", b",format=qcow2", b",read-only=off",
+    b"\xc3\xa9", b"\xe6\x97\xa5", b"\xf0\x9f\x98\x80", b"\x01", b"\x7f", b"\x1b", b"\xff",
+    b"\xfe\x80", b"\x81", b"\x88",
+];
