@@ -212,7 +212,7 @@ mod tests {
             b"5 ab\n",
             b"6 a=b\0",
             b"-6 a=b\n",
-            b"12 uid=7000x\n",
+            b"13 uid=7000x\n",
             b"99999999999999999999 a=b\n",
         ];
         for case in cases {
