@@ -1,5 +1,5 @@
 //! Where content comes from: one file a kind of source. Each reads its entry
-//! of the manifest and hands files, directories and links to the [`builder`].
+//! of the manifest and hands files, directories and links to the `builder`.
 //!
 //! Sources never run ahead of the manifest's order, never block on what they
 //! open, and say what is wrong as a [`crate::report::Failure`] without the
