@@ -251,6 +251,15 @@ fn args_tells_the_arguments_of_an_image_that_exists() {
     assert_eq!(args.status.code(), Some(8));
     let expected = "credimg: error: secrets.yaml: not an EROFS image: no superblock at byte 1024\n";
     assert_eq!(stderr(&args), expected);
+
+    // There is no manifest that a hint could speak of.
+    let missing = host.credimg().args(["args", "missing.erofs"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(8));
+    let expected = "credimg: error: cannot read missing.erofs: no such file or directory\n";
+    assert_eq!(stderr(&missing), expected);
+    let directory = host.credimg().args(["args", "."]).output().unwrap();
+    let expected = "credimg: error: . is a directory, expected a regular file\n";
+    assert_eq!(stderr(&directory), expected);
 }
 
 #[test]
