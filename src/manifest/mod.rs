@@ -52,9 +52,14 @@ pub(crate) fn label_option(text: &str) -> Result<String, Failure> {
     values::label(text).map_err(|fault| fault.in_option("--label"))
 }
 
-/// `UID:GID` from the command line, by the manifest's rules.
+/// `UID:GID` from the command line, by the manifest's rules for numbers. An
+/// owner there is one of the host, and there is nothing to keep.
 pub(crate) fn owner_option(text: &str) -> Result<(u32, u32), Failure> {
-    values::owner(text).map_err(|fault| fault.in_option("--owner"))
+    values::owner(text).map_err(|_| {
+        error::Fault::new("expected UID:GID as two numbers of at most 4294967294")
+            .hint("`id -u NAME` and `id -g NAME` tell them")
+            .in_option("--owner")
+    })
 }
 
 /// The manifest's bytes, at most one more than are allowed.
