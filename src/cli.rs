@@ -12,7 +12,8 @@ use crate::vm::{Bus, Style};
 #[command(name = "credimg", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "\
 Example:
-  eval \"qemu-system-x86_64 -m 1G $(credimg build secrets.yaml -o chimera.erofs)\"
+  disk=$(credimg build secrets.yaml -o chimera.erofs) &&
+  eval \"qemu-system-x86_64 -m 1G $disk\"
 
 Exit codes: 0 done, 2 usage, 3 manifest, 4 source, 5 policy or permission,
 6 a command failed, 7 output, 8 image invalid.")]

@@ -316,6 +316,22 @@ fn completions_and_manual_pages_are_made() {
     }
 }
 
+#[test]
+fn the_helps_example_starts_no_machine_after_a_failed_build() {
+    let host = Host::new("files: [{path: /a, file: missing}]\n");
+    let help = stdout(&host.credimg().arg("--help").output().unwrap());
+    let example = help.split("Example:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    fs::write(host.path("qemu-system-x86_64"), "#!/bin/sh\necho started\n").unwrap();
+    fs::set_permissions(host.path("qemu-system-x86_64"), PermissionsExt::from_mode(0o755)).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_credimg")).parent().unwrap();
+    let rest = std::env::var("PATH").unwrap();
+    let path = format!("{}:{}:{rest}", host.path("").display(), program.display());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", example]).current_dir(host.path("")).env("PATH", path);
+    let output = shell.output().unwrap();
+    assert_eq!((stdout(&output), output.status.code()), (String::new(), Some(4)));
+}
+
 /// A directory with a manifest, in which the program runs.
 struct Host(TempDir);
 
