@@ -48,6 +48,13 @@ fn the_json_report_is_for_programs() {
     assert_eq!(stderr(&output), "");
     let report = fs::read(host.path("report.json")).unwrap();
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&report).unwrap(), expected);
+
+    for path in ["cafe\u{301}.erofs", "a\nb.erofs", "हिन्दी.erofs", "-"] {
+        let arguments = ["build", "secrets.yaml", "--format=erofs", "--json", "-o", path];
+        let output = host.credimg().args(arguments).output().unwrap();
+        let report: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+        assert_eq!(report.get("image"), Some(&path.into()));
+    }
 }
 
 #[test]

@@ -15,7 +15,11 @@ use crate::vm::Drive;
 /// What was built. The field names are stable: programs read them.
 #[derive(Serialize)]
 pub(super) struct Summary {
-    /// The image's path as messages show it.
+    /// The image as messages show it.
+    #[serde(skip)]
+    pub(super) shown: String,
+    /// The image's path as it was given, `-` for standard output; escaped as in
+    /// messages where it is not UTF-8.
     pub(super) image: String,
     pub(super) format: &'static str,
     pub(super) label: Option<String>,
@@ -40,13 +44,12 @@ impl Summary {
         // Hard links count once.
         let count =
             |is: fn(&Kind) -> bool| tree.inodes().filter(|(_, inode)| is(inode.kind())).count();
-        let image = if settings::is_streamed(&options.output) {
-            "standard output".to_owned()
-        } else {
-            report::shown(&options.output)
-        };
+        let path = &options.output;
+        let is_streamed = settings::is_streamed(path);
+        let shown = if is_streamed { "standard output".to_owned() } else { report::shown(path) };
         Self {
-            image,
+            image: path.to_str().map_or_else(|| report::shown(path), str::to_owned),
+            shown,
             format: format.name(),
             label,
             uuid: settings::show_uuid(uuid),
@@ -65,7 +68,7 @@ impl Summary {
         let plural = if self.files == 1 { "" } else { "s" };
         format!(
             "wrote {}: {},{label} {} file{plural}, {}",
-            self.image,
+            self.shown,
             self.format,
             self.files,
             human_size(self.size_bytes)
