@@ -27,7 +27,7 @@ pub struct Settings {
 /// Reads and runs the sources of `plan`. Large files, and small ones once 8 MiB
 /// are in memory, are only looked at: they are streamed when the image is
 /// written, and an error then if they changed. `progress` hears of every entry
-/// and of every 1,024 inodes.
+/// and of every 1,024 inodes, and now and then while a command runs.
 ///
 /// Each error holds a [`Failure`] that begins with the entry's key path and its
 /// path in the image: exit code 3 for entries that collide, 4 for a source that

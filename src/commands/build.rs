@@ -105,7 +105,8 @@ impl Request {
         assemble(&self.plan, &settings, &mut |step| {
             progress.show(|| {
                 let assemble::Step { entry, entries, inodes } = step;
-                format!("reading: entry {} of {entries}, {inodes} files so far", entry + 1)
+                let made = inodes - 1; // The root is always there.
+                format!("reading: entry {} of {entries}, {made} made so far", entry + 1)
             });
         })
     }

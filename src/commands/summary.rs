@@ -71,7 +71,7 @@ impl Summary {
             self.shown,
             self.format,
             self.files,
-            human_size(self.size_bytes)
+            report::human_size(self.size_bytes)
         )
     }
 
@@ -88,27 +88,5 @@ impl Summary {
             let message = format!("cannot write the report to {place}: {}", report::reason(&error));
             Failure::new(Exit::Output, message).hint("the image itself is written").into()
         })
-    }
-}
-
-fn human_size(bytes: u64) -> String {
-    const UNITS: [(&str, u32); 3] = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    match UNITS.iter().find(|(_, shift)| bytes >> shift >= 10) {
-        Some((unit, shift)) => format!("{} {unit}", bytes >> shift),
-        None => format!("{} KiB", bytes >> 10),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_short() {
-        let cases =
-            [(8192, "8 KiB"), (24 << 10, "24 KiB"), (5 << 20, "5120 KiB"), (90 << 20, "90 MiB")];
-        for (bytes, expected) in cases {
-            assert_eq!(human_size(bytes), expected);
-        }
     }
 }

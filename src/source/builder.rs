@@ -328,7 +328,8 @@ impl<'a> TreeBuilder<'a> {
         Ok(id)
     }
 
-    fn report(&mut self) {
+    /// Says how far the assembly has come.
+    pub(crate) fn report(&mut self) {
         let entries = self.plan.entries.len();
         (self.progress)(Step { entry: self.current, entries, inodes: self.tree.len() });
     }

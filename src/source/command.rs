@@ -76,10 +76,15 @@ impl Program<'_> {
 }
 
 /// Runs the program and returns what it printed. It must end with status 0
-/// within the time limit, and its output with it.
-pub(super) fn run(program: &Program, limits: &Limits) -> Result<Zeroizing<Vec<u8>>, Failure> {
+/// within the time limit, and its output with it. `waiting` is called now and
+/// then meanwhile.
+pub(super) fn run(
+    program: &Program,
+    limits: &Limits,
+    waiting: &mut dyn FnMut(),
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let group = Group::start(program, limits)?;
-    let outcome = group.watch(program, limits);
+    let outcome = group.watch(program, limits, waiting);
     // Every way out comes by here, so that no process is left.
     let status = group.end();
     let output = outcome?;
@@ -128,10 +133,16 @@ impl Group {
 
     /// Collects the output until it ends and the leader has exited. Returns
     /// early, without an error, where the leader's status will be one.
-    fn watch(&self, program: &Program, limits: &Limits) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    fn watch(
+        &self,
+        program: &Program,
+        limits: &Limits,
+        waiting: &mut dyn FnMut(),
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let started = Instant::now();
-        let left = || {
+        let mut left = || {
             signals::check()?;
+            waiting();
             let left = limits.timeout.checked_sub(started.elapsed());
             left.ok_or_else(|| self.timed_out(program, limits.timeout))
         };
