@@ -208,7 +208,7 @@ fn odd_paths_are_escaped_in_messages() {
         entry("/", Source::Dir(host.path("tree"))),
     ];
     let failure = failure(again, &settings());
-    assert_contains(&failure.message, "/\\x1b[2J (line 20)");
+    assert_contains(&failure.message, r#""/\u{1b}[2J" (line 20)"#);
 }
 
 #[test]
