@@ -23,6 +23,7 @@ pub(crate) mod time;
 mod values;
 
 pub use error::ManifestError;
+pub(crate) use error::manifest_name;
 pub use plan::{Attributes, Entry, Format, Keep, Plan, Position, Source, TreePath};
 
 /// Reads the manifest at `path`, `-` being standard input, and resolves it.
@@ -30,7 +31,7 @@ pub use plan::{Attributes, Entry, Format, Keep, Plan, Position, Source, TreePath
 /// the working directory. Every error is a [`Failure`] of exit code 3.
 pub fn load(path: &Path) -> anyhow::Result<Plan> {
     let text = read(path).map_err(|error| {
-        let file = error::manifest_name(path);
+        let file = manifest_name(path);
         let reason = report::reason(&error);
         Failure::new(Exit::Manifest, format!("{file}: cannot read the manifest: {reason}"))
     })?;
