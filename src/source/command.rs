@@ -44,9 +44,17 @@ pub struct Limits {
     pub show_stderr: bool,
 }
 
+impl Limits {
+    /// How long a command may run unless told otherwise, in seconds.
+    pub const TIMEOUT_SECONDS: u32 = 30;
+    /// How much any command may print, in bytes.
+    pub const OUTPUT_MAX_BYTES: usize = 16 << 20;
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(30), output_max_bytes: 16 << 20, show_stderr: false }
+        let timeout = Duration::from_secs(Self::TIMEOUT_SECONDS.into());
+        Self { timeout, output_max_bytes: Self::OUTPUT_MAX_BYTES, show_stderr: false }
     }
 }
 
