@@ -179,6 +179,24 @@ fn nothing_shows_a_secret() {
 }
 
 #[test]
+fn neither_the_program_nor_its_commands_dump_core() {
+    let host =
+        Host::new("files: [{path: /a, shell: 'cat /proc/$PPID/limits /proc/self/limits'}]\n");
+    let output = host
+        .credimg()
+        .args(["build", "secrets.yaml", "--format=erofs", "-o", "-", "--mtime=0"])
+        .output()
+        .unwrap();
+    let image = String::from_utf8_lossy(&output.stdout);
+    let limits: Vec<&str> = image.lines().filter(|line| line.contains("Max core file")).collect();
+    assert_eq!(limits.len(), 2, "{}", stderr(&output));
+    for limit in limits {
+        let words: Vec<&str> = limit.split_whitespace().collect();
+        assert_eq!(words.get(4..6), Some(&["0", "0"][..]), "{limit}");
+    }
+}
+
+#[test]
 fn the_image_and_its_temporary_are_private_under_every_umask() {
     for umask in ["000", "022", "077", "777"] {
         let host = Host::new("files: [{path: /a, text: x}]\n");
