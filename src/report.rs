@@ -29,8 +29,8 @@ pub enum Exit {
 
 /// An error with its exit code and, where there is one, the way to mend it.
 ///
-/// Invariant: neither `message` nor `hint` ever holds a secret, a value of the
-/// manifest, or a command's arguments.
+/// Invariant: neither `message` nor `hint` ever holds content or a command's
+/// arguments. Of the manifest's values they hold paths and a program's name only.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// Becomes the process's exit code.
