@@ -7,7 +7,7 @@
 use anyhow::Result;
 use credimg_formats::{Timestamp, Tree};
 
-use crate::manifest::{Entry, Plan};
+use crate::manifest::{Entry, Plan, Position, manifest_name};
 use crate::report::{Exit, Failure};
 use crate::signals;
 use crate::source::builder::TreeBuilder;
@@ -27,10 +27,10 @@ pub struct Settings {
 /// Reads and runs the sources of `plan`. Large files, and small ones once 8 MiB
 /// are in memory, are only looked at: they are streamed when the image is
 /// written, and an error then if they changed. `progress` hears of every entry
-/// and of every 1,024 inodes.
+/// and of every 1,024 inodes, and now and then while a command runs.
 ///
 /// Each error holds a [`Failure`] that begins with the entry's key path and its
-/// path in the image: exit code 3 for entries that collide, 4 for a source that
+/// path in the image, those of the manifest itself with file, line and column: exit code 3 for entries that collide, 4 for a source that
 /// cannot be read, 6 for a command, 130 for a signal. After an error no command
 /// is left running.
 pub fn assemble(plan: &Plan, settings: &Settings, progress: &mut dyn FnMut(Step)) -> Result<Tree> {
@@ -39,16 +39,20 @@ pub fn assemble(plan: &Plan, settings: &Settings, progress: &mut dyn FnMut(Step)
         signals::check()?;
         builder.begin(index, entry);
         source::collect(entry, &settings.commands, &mut builder)
-            .map_err(|failure| in_entry(failure, entry))?;
+            .map_err(|failure| in_entry(failure, plan, entry))?;
     }
     Ok(builder.finish())
 }
 
-/// Says which entry failed. A signal is no entry's fault.
-fn in_entry(mut failure: Failure, entry: &Entry) -> Failure {
-    if failure.exit != Exit::Interrupted {
-        let (key_path, message) = (&entry.position.key_path, &failure.message);
-        failure.message = format!("{key_path} ({}): {message}", entry.path);
-    }
+/// Says which entry failed, and where the manifest is to be mended if that is
+/// wrong. A signal is no entry's fault.
+fn in_entry(mut failure: Failure, plan: &Plan, entry: &Entry) -> Failure {
+    let Position { line, column, key_path } = &entry.position;
+    let place = match failure.exit {
+        Exit::Interrupted => return failure,
+        Exit::Manifest => format!("{}:{line}:{column}: ", manifest_name(&plan.manifest)),
+        _ => String::new(),
+    };
+    failure.message = format!("{place}{key_path} ({}): {}", entry.path, failure.message);
     failure
 }

@@ -64,7 +64,7 @@ impl From<ManifestError> for Failure {
 }
 
 /// How messages call the manifest at `path`.
-pub(super) fn manifest_name(path: &Path) -> String {
+pub(crate) fn manifest_name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { shown(path) }
 }
 

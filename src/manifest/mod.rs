@@ -23,6 +23,7 @@ pub(crate) mod time;
 mod values;
 
 pub use error::ManifestError;
+pub(crate) use error::manifest_name;
 pub use plan::{Attributes, Entry, Format, Keep, Plan, Position, Source, TreePath};
 
 /// Reads the manifest at `path`, `-` being standard input, and resolves it.
@@ -30,7 +31,7 @@ pub use plan::{Attributes, Entry, Format, Keep, Plan, Position, Source, TreePath
 /// the working directory. Every error is a [`Failure`] of exit code 3.
 pub fn load(path: &Path) -> anyhow::Result<Plan> {
     let text = read(path).map_err(|error| {
-        let file = error::manifest_name(path);
+        let file = manifest_name(path);
         let reason = report::reason(&error);
         Failure::new(Exit::Manifest, format!("{file}: cannot read the manifest: {reason}"))
     })?;
@@ -52,9 +53,14 @@ pub(crate) fn label_option(text: &str) -> Result<String, Failure> {
     values::label(text).map_err(|fault| fault.in_option("--label"))
 }
 
-/// `UID:GID` from the command line, by the manifest's rules.
+/// `UID:GID` from the command line, by the manifest's rules for numbers. An
+/// owner there is one of the host, and there is nothing to keep.
 pub(crate) fn owner_option(text: &str) -> Result<(u32, u32), Failure> {
-    values::owner(text).map_err(|fault| fault.in_option("--owner"))
+    values::owner(text).map_err(|_| {
+        error::Fault::new("expected UID:GID as two numbers of at most 4294967294")
+            .hint("`id -u NAME` and `id -g NAME` tell them")
+            .in_option("--owner")
+    })
 }
 
 /// The manifest's bytes, at most one more than are allowed.

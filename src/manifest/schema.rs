@@ -209,6 +209,12 @@ fn list(node: Node, at: &Position) -> Result<Vec<Node>, Problem> {
 
 /// The words of a command; the first is the program.
 fn command(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {
+    if matches!(node.value, Value::Scalar(_)) {
+        let fault = expected("a list", node.describe());
+        return Err(fault
+            .hint("write `[program, argument]`, or `shell:` for a command line")
+            .at(at));
+    }
     let words = (0..).zip(list(node, at)?).map(|(index, word): (usize, Node)| {
         let at = word.place.position(format!("{}[{index}]", at.key_path));
         Ok(At { value: text(word, &at)?, at })

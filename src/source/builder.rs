@@ -2,6 +2,9 @@
 //! the manifest wants, makes missing parents, and finds entries that collide.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use credimg_formats::{
     Content, Error, ErrorKind, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs,
@@ -11,7 +14,7 @@ use rustix::fs::Stat;
 
 use super::host;
 use crate::manifest::{Attributes, Entry, Keep, Plan};
-use crate::report::{Exit, Failure};
+use crate::report::{Exit, Failure, shown};
 use crate::signals;
 
 /// Small files are kept in memory while all of them together stay below this.
@@ -328,7 +331,8 @@ impl<'a> TreeBuilder<'a> {
         Ok(id)
     }
 
-    fn report(&mut self) {
+    /// Says how far the assembly has come.
+    pub(crate) fn report(&mut self) {
         let entries = self.plan.entries.len();
         (self.progress)(Step { entry: self.current, entries, inodes: self.tree.len() });
     }
@@ -368,7 +372,7 @@ impl<'a> TreeBuilder<'a> {
             path.push(b'/');
         }
         path.extend(name.as_bytes());
-        path.escape_ascii().to_string()
+        shown(Path::new(OsStr::from_bytes(&path)))
     }
 }
 

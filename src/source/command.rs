@@ -44,9 +44,17 @@ pub struct Limits {
     pub show_stderr: bool,
 }
 
+impl Limits {
+    /// How long a command may run unless told otherwise, in seconds.
+    pub const TIMEOUT_SECONDS: u32 = 30;
+    /// How much any command may print, in bytes.
+    pub const OUTPUT_MAX_BYTES: usize = 16 << 20;
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(30), output_max_bytes: 16 << 20, show_stderr: false }
+        let timeout = Duration::from_secs(Self::TIMEOUT_SECONDS.into());
+        Self { timeout, output_max_bytes: Self::OUTPUT_MAX_BYTES, show_stderr: false }
     }
 }
 
@@ -76,10 +84,15 @@ impl Program<'_> {
 }
 
 /// Runs the program and returns what it printed. It must end with status 0
-/// within the time limit, and its output with it.
-pub(super) fn run(program: &Program, limits: &Limits) -> Result<Zeroizing<Vec<u8>>, Failure> {
+/// within the time limit, and its output with it. `waiting` is called now and
+/// then meanwhile.
+pub(super) fn run(
+    program: &Program,
+    limits: &Limits,
+    waiting: &mut dyn FnMut(),
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let group = Group::start(program, limits)?;
-    let outcome = group.watch(program, limits);
+    let outcome = group.watch(program, limits, waiting);
     // Every way out comes by here, so that no process is left.
     let status = group.end();
     let output = outcome?;
@@ -128,10 +141,16 @@ impl Group {
 
     /// Collects the output until it ends and the leader has exited. Returns
     /// early, without an error, where the leader's status will be one.
-    fn watch(&self, program: &Program, limits: &Limits) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    fn watch(
+        &self,
+        program: &Program,
+        limits: &Limits,
+        waiting: &mut dyn FnMut(),
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let started = Instant::now();
-        let left = || {
+        let mut left = || {
             signals::check()?;
+            waiting();
             let left = limits.timeout.checked_sub(started.elapsed());
             left.ok_or_else(|| self.timed_out(program, limits.timeout))
         };

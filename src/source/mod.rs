@@ -36,7 +36,13 @@ pub(crate) fn collect(
         Source::Symlink(target) => inline::collect_symlink(target, to),
         Source::Command { argv, directory, is_shell, trim } => {
             let program = command::Program { argv, directory, is_shell: *is_shell };
-            let mut output = command::run(&program, limits)?;
+            // What the command says itself is not to be mixed with progress.
+            let mut waiting = || {
+                if !limits.show_stderr {
+                    to.report();
+                }
+            };
+            let mut output = command::run(&program, limits, &mut waiting)?;
             if *trim {
                 inline::trim(&mut output);
             }

@@ -91,7 +91,8 @@ pub(crate) fn failure(entries: Vec<Entry>, settings: &Settings) -> Failure {
     let failure = error.downcast::<Failure>().unwrap();
     let text = format!("{failure:?}");
     assert!(!text.contains(CANARY), "leaks: {text}");
-    assert!(failure.message.starts_with("files["), "no entry in: {}", failure.message);
+    let place = if failure.exit == Exit::Manifest { "secrets.yaml:" } else { "files[" };
+    assert!(failure.message.starts_with(place), "no entry in: {}", failure.message);
     assert!(!failure.message.ends_with('.') && !failure.message.contains('\n'), "{text}");
     failure
 }
