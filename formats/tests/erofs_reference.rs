@@ -87,6 +87,35 @@ fn a_file_over_4_gib_is_whole() {
 }
 
 #[test]
+fn a_root_of_any_size_precedes_data_that_takes_more_than_2_mib() {
+    // The superblock has 16 bits for the root's nid. A root whose inode does not fit behind the
+    // superblock has a block of its own, into which none of these files' tails fits.
+    let scratch = Scratch::new("erofs-root");
+    for (entries, xattr_bytes) in
+        [(70, 0), (80, 0), (94, 0), (105, 0), (300, 0), (9, 2900), (9, 9000)]
+    {
+        let mut root = plain(0o755);
+        if xattr_bytes > 0 {
+            root.xattrs.insert(b"user.a".as_slice().into(), Secret::new(vec![1; xattr_bytes]));
+        }
+        let mut tree = Tree::new(root);
+        let sizes = (0..).map(|index| if index == 3 { (4 << 20) + 2000 } else { 1500 });
+        for (index, size) in (0..entries).zip(sizes) {
+            let content = Content::Memory(Secret::new(vec![index as u8; size]));
+            let file = name(&format!("certificate-bundle-{index:05}.pem"));
+            tree.insert(Tree::ROOT, file, plain(0o400), Kind::File(content)).unwrap();
+        }
+        let image = scratch.write_image("root.erofs", &tree);
+        run(Command::new("fsck.erofs").arg(&image));
+        scratch.mounted(&image, |root| {
+            assert_eq!(root.read_dir().unwrap().count(), entries);
+            let content = std::fs::read(root.join("certificate-bundle-00003.pem")).unwrap();
+            assert!(content == vec![3; (4 << 20) + 2000], "{entries} entries");
+        });
+    }
+}
+
+#[test]
 fn more_xattrs_than_an_inode_holds_are_refused() {
     let mut root = plain(0o755);
     for index in 0..5 {
