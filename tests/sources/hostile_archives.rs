@@ -153,6 +153,11 @@ fn extended_headers_that_mean_more_than_we_know_are_refused() {
     let global = pax_records(&[("path", b"same")]);
     let global = Archive::default().add(EntryType::XGlobalHeader, "g", &global, |_| {});
     assert_contains(&refusal(&global.end()), "gives all members one name or size");
+    // Each of 131,072 members would hold a copy.
+    let global = pax_records(&[("SCHILY.xattr.user.a", b"v")]);
+    let global = Archive::default().add(EntryType::XGlobalHeader, "g", &global, |_| {});
+    let refused = refusal(&global.file("x", b"").end());
+    assert_contains(&refused, "a global extended header holds extended attributes");
 }
 
 #[test]

@@ -69,15 +69,18 @@ impl Pax {
         Ok(pax)
     }
 
-    /// Takes what a global header says for all members to come.
+    /// Takes what a global header says for all members to come. Extended attributes are
+    /// none of it: no archiver writes them there, and every member would hold a copy.
     pub(super) fn merge_global(&mut self, global: Self) -> Result<(), Failure> {
         let Self { path: None, link: None, size: None, uid, gid, mtime, xattrs } = global else {
             return Err(refused("a global extended header gives all members one name or size"));
         };
+        if !xattrs.is_empty() {
+            return Err(refused("a global extended header holds extended attributes"));
+        }
         self.uid = uid.or(self.uid);
         self.gid = gid.or(self.gid);
         self.mtime = mtime.or(self.mtime);
-        self.xattrs.extend(xattrs);
         Ok(())
     }
 
@@ -86,9 +89,6 @@ impl Pax {
         self.uid = self.uid.or(global.uid);
         self.gid = self.gid.or(global.gid);
         self.mtime = self.mtime.or(global.mtime);
-        for (name, value) in &global.xattrs {
-            self.xattrs.entry(name.clone()).or_insert_with(|| value.clone());
-        }
         self
     }
 
