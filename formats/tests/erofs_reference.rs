@@ -128,6 +128,46 @@ fn more_xattrs_than_an_inode_holds_are_refused() {
 }
 
 #[test]
+fn xattrs_that_linux_would_hide_are_refused() {
+    let refusal = |kind: Kind, xattrs: &[(&str, &[u8])]| {
+        let mut metadata = plain(0o444);
+        for (key, value) in xattrs {
+            metadata.xattrs.insert(key.as_bytes().into(), Secret::from(*value));
+        }
+        let mut tree = Tree::new(plain(0o755));
+        tree.insert(Tree::ROOT, name("x"), metadata, kind).unwrap();
+        Plan::new(&tree, options()).map(drop).map_err(|error| error.to_string())
+    };
+    let file = || Kind::File(Content::Memory(Secret::from(b"x".as_slice())));
+    let link = || Kind::Symlink(b"x".as_slice().into());
+    let (access, default) = ("system.posix_acl_access", "system.posix_acl_default");
+    let list = b"\x02\0\0\0\x01\0\x04\0\xff\xff\xff\xff";
+    assert_eq!(refusal(file(), &[("user.a", b""), (access, list)]), Ok(()));
+    assert_eq!(refusal(link(), &[("trusted.a", b"")]), Ok(()));
+    let cases: [(Kind, &str, &[u8], &str); 7] = [
+        (link(), "user.a", b"", "only files and directories have `user.` attributes"),
+        (Kind::Fifo, "user.a", b"", "only files and directories have `user.` attributes"),
+        (link(), access, list, "a symbolic link has no access control list"),
+        (file(), default, list, "only directories have a default access control list"),
+        (file(), access, b"", "an access control list is malformed"),
+        (file(), access, &list[..11], "an access control list is malformed"),
+        (
+            file(),
+            access,
+            &[2, 0, 0, 0, 3, 0, 4, 0, 0, 0, 0, 0],
+            "an access control list is malformed",
+        ),
+    ];
+    for (kind, key, value, expected) in cases {
+        assert_eq!(refusal(kind, &[(key, value)]), Err(format!("/x: {expected}")));
+    }
+    let names: Vec<_> = (0..300).map(|index| format!("user.{index:0>250}")).collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), b"".as_slice())).collect();
+    assert!(refusal(file(), &many[..256]).is_ok());
+    assert!(refusal(file(), &many[..257]).unwrap_err().contains("Linux lists at most 65536"));
+}
+
+#[test]
 fn every_byte_of_no_record_is_zero() {
     // All content is 0xaa: whatever else is not zero must be a record's. Two images that differ
     // in content only must differ in no other byte than content and the superblock's checksum.
