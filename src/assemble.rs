@@ -22,9 +22,6 @@ pub struct Settings {
     pub build_time: Timestamp,
     /// What each command is granted.
     pub commands: command::Limits,
-    /// Device and inode number of the directory that the image goes to. No `dir:` may hold it:
-    /// the next build would put this image, with secrets that are replaced by then, into its own.
-    pub output_directory: Option<(u64, u64)>,
 }
 
 /// Reads and runs the sources of `plan`. Large files, and small ones once 8 MiB
@@ -41,7 +38,7 @@ pub fn assemble(plan: &Plan, settings: &Settings, progress: &mut dyn FnMut(Step)
     for (index, entry) in plan.entries.iter().enumerate() {
         signals::check()?;
         builder.begin(index, entry);
-        source::collect(entry, settings, &mut builder)
+        source::collect(entry, &settings.commands, &mut builder)
             .map_err(|failure| in_entry(failure, plan, entry))?;
     }
     Ok(builder.finish())

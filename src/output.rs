@@ -17,7 +17,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use credimg_formats::Sink;
-use rustix::fs::{AtFlags, Gid, Mode, Stat, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::report::{self, Exit, Failure};
@@ -35,14 +35,6 @@ pub struct Options {
     pub mode: Option<u16>,
 }
 
-/// What is known of an output path before anything is written.
-pub struct Place {
-    /// Whether there is an old image.
-    pub has_old: bool,
-    /// Its directory.
-    pub directory: Stat,
-}
-
 /// An image in the making. Dropped without [`commit`](Self::commit), it leaves
 /// no trace and the old image as it was.
 pub struct OutputFile {
@@ -55,12 +47,9 @@ pub struct OutputFile {
 
 impl OutputFile {
     /// Refuses what [`create`](Self::create) would refuse, so that nothing is
-    /// read or run in vain.
-    pub fn check(path: &Path) -> anyhow::Result<Place> {
-        let target = Target::open(path)?;
-        let directory = rustix::fs::fstat(&target.directory)
-            .map_err(|error| target.subject.failure("write", error))?;
-        Ok(Place { has_old: target.subject.hint.is_some(), directory })
+    /// read or run in vain; tells whether there is an old image.
+    pub fn check(path: &Path) -> anyhow::Result<bool> {
+        Ok(Target::open(path)?.subject.hint.is_some())
     }
 
     /// Opens a temporary file beside `path`, after removing those that killed

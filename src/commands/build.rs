@@ -13,7 +13,7 @@ use crate::manifest::{self, Format, Plan};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure};
-use crate::source::{self, command::Limits};
+use crate::source::command::Limits;
 use crate::vm::{Drive, qemu};
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
@@ -68,35 +68,29 @@ impl Request {
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
         let mut stream = StreamOutput::stdout()?;
         let mut progress = Progress::new(!options.quiet);
-        let tree = self.collect(options, None, &mut progress)?;
+        let tree = self.collect(options, &mut progress)?;
         let summary = self.write(&tree, &mut stream, &mut progress, options)?;
         stream.finish()?;
         Ok(summary)
     }
 
     fn build_file(&self, options: &Build) -> anyhow::Result<Summary> {
-        // Looked at before any command runs.
-        let place = OutputFile::check(&options.output)?;
+        // Looked at before any command runs; the temporary is made after all of
+        // them, so that no `dir:` finds it.
+        let has_old = OutputFile::check(&options.output)?;
         let mut progress = Progress::new(!options.quiet);
-        let collected =
-            self.collect(options, Some(source::file_id(&place.directory)), &mut progress);
-        let made = collected.and_then(|tree| {
+        let made = self.collect(options, &mut progress).and_then(|tree| {
             let mut file = OutputFile::create(&options.output, self.file)?;
             let summary = self.write(&tree, &mut file, &mut progress, options)?;
             Ok((file, summary))
         });
         let (file, summary) =
-            made.map_err(|error| if place.has_old { unchanged(error) } else { error })?;
+            made.map_err(|error| if has_old { unchanged(error) } else { error })?;
         file.commit()?;
         Ok(summary)
     }
 
-    fn collect(
-        &self,
-        options: &Build,
-        output_directory: Option<(u64, u64)>,
-        progress: &mut Progress,
-    ) -> anyhow::Result<Tree> {
+    fn collect(&self, options: &Build, progress: &mut Progress) -> anyhow::Result<Tree> {
         let settings = assemble::Settings {
             build_time: self.build_time,
             commands: Limits {
@@ -104,7 +98,6 @@ impl Request {
                 output_max_bytes: Limits::OUTPUT_MAX_BYTES,
                 show_stderr: options.command_stderr,
             },
-            output_directory,
         };
         assemble(&self.plan, &settings, &mut |step| {
             progress.show(|| {

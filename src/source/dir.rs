@@ -30,16 +30,11 @@ const LISTING_BYTES: usize = 64 << 10;
 ///
 /// A FIFO, socket or device in the tree fails the walk before a file of its
 /// directory is read.
-/// So does `output`, the directory that the image goes to.
-pub(super) fn collect(
-    path: &Path,
-    output: Option<FileId>,
-    to: &mut TreeBuilder,
-) -> Result<(), Failure> {
+pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> {
     let descriptor = openat(CWD, path, OPEN | OFlags::DIRECTORY, Mode::empty())
         .map_err(|errno| cannot_open_top(path, errno))?;
     let latest = Latest::default();
-    let mut walk = Walk { to, output, latest, links: HashMap::new(), listing: Vec::new() };
+    let mut walk = Walk { to, latest, links: HashMap::new(), listing: Vec::new() };
     let stat = fstat(&descriptor).map_err(|errno| host::cannot_read(path, errno))?;
     let id = walk.to.top_directory(Some(Own::of(&stat)), Xattrs::new())?;
     let mut levels = vec![walk.level(path.into(), descriptor, &stat, id)?];
@@ -82,7 +77,6 @@ impl Level {
 
 struct Walk<'a, 'b> {
     to: &'a mut TreeBuilder<'b>,
-    output: Option<FileId>,
     latest: Latest,
     /// Files with several names, by where their first name was met.
     links: HashMap<FileId, InodeId>,
@@ -99,9 +93,6 @@ impl Walk<'_, '_> {
         stat: &Stat,
         id: InodeId,
     ) -> Result<Level, Failure> {
-        if self.output == Some(host::file_id(stat)) {
-            return Err(holds_output(&path));
-        }
         let directory =
             Directory { path, id: host::file_id(stat), latest: Rc::clone(&self.latest) };
         let directory = Rc::new(directory);
@@ -225,14 +216,6 @@ fn special(path: &Path, kind: FileType) -> Failure {
     );
     Failure::new(Exit::Source, message)
         .hint("take it out of the directory, or name the wanted files one by one with `file:`")
-}
-
-fn holds_output(path: &Path) -> Failure {
-    let message = format!(
-        "{} is where the image goes: the next image would hold this one with its secrets",
-        shown(path)
-    );
-    Failure::new(Exit::Source, message).hint("write the image into another directory")
 }
 
 fn cannot_open_top(path: &Path, errno: Errno) -> Failure {

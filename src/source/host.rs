@@ -32,7 +32,7 @@ const CHANGED_HINT: &str = "build again when nothing writes to it; a file of /pr
                             size says nothing, is read by `command: [cat, ...]`";
 
 /// Device and inode number: which file it is, whatever its name.
-pub(crate) type FileId = (u64, u64);
+pub(super) type FileId = (u64, u64);
 
 /// What stays the same while a file is not written to. The change time betrays
 /// even a rewrite in place whose size and modification time were put back.
@@ -56,7 +56,7 @@ impl Identity {
 }
 
 /// Which file it is.
-pub(crate) fn file_id(stat: &Stat) -> FileId {
+pub(super) fn file_id(stat: &Stat) -> FileId {
     (wide(stat.st_dev), wide(stat.st_ino))
 }
 

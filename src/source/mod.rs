@@ -15,29 +15,27 @@ mod inline;
 
 use credimg_formats::Secret;
 
-use crate::assemble::Settings;
 use crate::manifest::{Entry, Source};
 use crate::report::Failure;
 
 use builder::TreeBuilder;
-pub(crate) use host::{file_id, open_file};
+pub(crate) use host::open_file;
 
 /// Collects one entry of the manifest.
 pub(crate) fn collect(
     entry: &Entry,
-    settings: &Settings,
+    limits: &command::Limits,
     to: &mut TreeBuilder,
 ) -> Result<(), Failure> {
     match &entry.source {
         Source::File(path) => file::collect(path, to),
-        Source::Dir(path) => dir::collect(path, settings.output_directory, to),
+        Source::Dir(path) => dir::collect(path, to),
         Source::Tar(path) => archive::collect(path, to),
         Source::Inline(secret) => inline::collect_bytes(secret.clone(), to),
         Source::Env { name, trim } => inline::collect_variable(name, *trim, to),
         Source::Symlink(target) => inline::collect_symlink(target, to),
         Source::Command { argv, directory, is_shell, trim } => {
             let program = command::Program { argv, directory, is_shell: *is_shell };
-            let limits = &settings.commands;
             // What the command says itself is not to be mixed with progress.
             let mut waiting = || {
                 if !limits.show_stderr {

@@ -264,22 +264,3 @@ fn a_tree_that_is_too_deep_is_refused() {
     assert_eq!(exit, Exit::Source);
     assert_contains(&message, "nested more than 2048 directories deep");
 }
-
-#[test]
-fn a_directory_that_the_image_goes_to_is_refused() {
-    let host = Host::new();
-    host.write("tree/below/image.erofs", "an old image");
-    let place = fs::metadata(host.path("tree/below")).unwrap();
-    let settings = Settings { output_directory: Some((place.dev(), place.ino())), ..settings() };
-    for directory in ["tree/below", "tree"] {
-        let failure = failure(vec![entry("/a", Source::Dir(host.path(directory)))], &settings);
-        assert_eq!(failure.exit, Exit::Source);
-        assert_contains(&failure.message, "is where the image goes");
-    }
-    assemble(
-        &plan(vec![entry("/a", Source::Dir(host.path("tree")))]),
-        &super::settings(),
-        &mut |_| {},
-    )
-    .unwrap();
-}

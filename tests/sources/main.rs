@@ -48,7 +48,7 @@ pub(crate) fn keep() -> Attributes {
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings { build_time: BUILD_TIME, commands: Limits::default(), output_directory: None }
+    Settings { build_time: BUILD_TIME, commands: Limits::default() }
 }
 
 pub(crate) fn with_timeout(timeout: Duration) -> Settings {
