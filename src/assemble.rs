@@ -13,7 +13,7 @@ use crate::signals;
 use crate::source::builder::TreeBuilder;
 use crate::source::{self, command};
 
-pub use crate::source::builder::Step;
+pub use crate::source::builder::{Place, Step};
 
 /// What an assembly depends on besides the manifest.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,8 @@ pub struct Settings {
     pub build_time: Timestamp,
     /// What each command is granted.
     pub commands: command::Limits,
+    /// Where the image will lie: no source of its own.
+    pub output: Place,
 }
 
 /// Reads and runs the sources of `plan`. Large files, and small ones once 8 MiB
@@ -34,7 +36,7 @@ pub struct Settings {
 /// cannot be read, 6 for a command, 130 for a signal. After an error no command
 /// is left running.
 pub fn assemble(plan: &Plan, settings: &Settings, progress: &mut dyn FnMut(Step)) -> Result<Tree> {
-    let mut builder = TreeBuilder::new(plan, settings.build_time, progress);
+    let mut builder = TreeBuilder::new(plan, settings, progress);
     for (index, entry) in plan.entries.iter().enumerate() {
         signals::check()?;
         builder.begin(index, entry);

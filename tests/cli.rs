@@ -128,6 +128,38 @@ fn an_output_that_cannot_be_written_is_refused_before_a_command_runs() {
 }
 
 #[test]
+fn an_image_takes_in_or_destroys_nothing_of_its_own() {
+    let cases: [(&str, &[&str], i32, &str); 5] = [
+        ("dir: .", &[], 4, "the image would lie in"),
+        ("file: out.erofs", &[], 4, "would replace its own source"),
+        ("text: x", &["--json=out.erofs"], 2, "the report would replace the image"),
+        ("text: x", &["--json=./secrets.yaml"], 2, "the report would replace the manifest"),
+        ("tar: out.erofs", &[], 4, "would replace its own source"),
+    ];
+    for (source, options, code, message) in cases {
+        let host = Host::new(&format!("files: [{{path: /a, {source}}}]\n"));
+        fs::write(host.path("out.erofs"), "old").unwrap();
+        let output = host.build(options);
+        assert_eq!(output.status.code(), Some(code), "{source}: {}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{source}: {}", stderr(&output));
+        assert_eq!(fs::read(host.path("out.erofs")).unwrap(), b"old");
+    }
+}
+
+#[test]
+fn limits_and_signals_of_the_parent_do_no_harm() {
+    let host = Host::new("files: [{path: /a, command: [head, -c, '900000', /dev/zero]}]\n");
+    let credimg = env!("CARGO_BIN_EXE_credimg");
+    for (prefix, code) in [("ulimit -f 8;", 7), ("exec env --ignore-signal=CHLD", 0)] {
+        let script = format!("{prefix} {credimg} build secrets.yaml -o out.erofs");
+        let output = Command::new("bash").args(["-c", &script]).current_dir(host.path("")).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(code), "{prefix}: {}", stderr(&output));
+        assert_eq!(host.leftovers(), 0, "{prefix}");
+    }
+}
+
+#[test]
 fn nothing_shows_a_secret() {
     let manifest = format!(
         "label: CHIMERA\nfiles:\n- {{path: /t, text: {CANARY}}}\n- {{path: /e, env: SECRET}}\n\

@@ -49,6 +49,7 @@ struct Request {
 
 impl Request {
     fn new(options: &Build) -> anyhow::Result<Self> {
+        settings::require_apart(options)?;
         let plan = manifest::load(&options.manifest)?;
         let format = settings::format(options, &plan)?;
         let label = settings::label(options, &plan)?;
@@ -98,6 +99,7 @@ impl Request {
                 output_max_bytes: Limits::OUTPUT_MAX_BYTES,
                 show_stderr: options.command_stderr,
             },
+            output: settings::place(&options.output),
         };
         assemble(&self.plan, &settings, &mut |step| {
             progress.show(|| {

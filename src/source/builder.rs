@@ -13,6 +13,7 @@ use credimg_formats::{
 use rustix::fs::Stat;
 
 use super::host;
+use crate::assemble::Settings;
 use crate::manifest::{Attributes, Entry, Keep, Plan};
 use crate::report::{Exit, Failure, shown};
 use crate::signals;
@@ -37,6 +38,15 @@ pub struct Step {
     pub entries: usize,
     /// How many files, directories and links the tree holds already.
     pub inodes: usize,
+}
+
+/// Where the image will lie, as device and inode numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Its directory; none where the image is streamed.
+    pub directory: Option<(u64, u64)>,
+    /// The file that it replaces, if there is one.
+    pub file: Option<(u64, u64)>,
 }
 
 /// What an inode has at its source; `keep` in the manifest asks for it.
@@ -73,6 +83,7 @@ struct Made {
 pub(crate) struct TreeBuilder<'a> {
     plan: &'a Plan,
     build_time: Timestamp,
+    output: Place,
     progress: &'a mut dyn FnMut(Step),
     tree: Tree,
     /// One for each inode of `tree`.
@@ -88,12 +99,13 @@ impl<'a> TreeBuilder<'a> {
     /// A tree with nothing but its root.
     pub(crate) fn new(
         plan: &'a Plan,
-        build_time: Timestamp,
+        settings: &Settings,
         progress: &'a mut dyn FnMut(Step),
     ) -> Self {
         let mut builder = Self {
             plan,
-            build_time,
+            build_time: settings.build_time,
+            output: settings.output,
             progress,
             tree: Tree::new(Metadata::default()),
             made: vec![Made { entry: None, depth: 0 }],
@@ -112,6 +124,19 @@ impl<'a> TreeBuilder<'a> {
         self.path = &entry.path.0;
         self.attributes = &entry.attributes;
         self.report();
+    }
+
+    /// An error where the image would take itself in, or destroy its source.
+    pub(crate) fn require_no_output(&self, path: &Path, stat: &Stat) -> Result<(), Failure> {
+        let id = Some(host::file_id(stat));
+        let message = if id == self.output.directory {
+            format!("the image would lie in {}, and the next one hold it", shown(path))
+        } else if id == self.output.file {
+            format!("the image would replace its own source {}", shown(path))
+        } else {
+            return Ok(());
+        };
+        Err(Failure::new(Exit::Source, message).hint("write the image to another directory"))
     }
 
     /// The finished tree.

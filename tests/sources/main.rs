@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use credimg::assemble::{Settings, Step, assemble};
+use credimg::assemble::{Place, Settings, Step, assemble};
 use credimg::manifest::{Attributes, Entry, Keep, Plan, Position, Source, TreePath};
 use credimg::report::{Exit, Failure};
 use credimg::source::command::Limits;
@@ -48,7 +48,8 @@ pub(crate) fn keep() -> Attributes {
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings { build_time: BUILD_TIME, commands: Limits::default() }
+    let output = Place::default();
+    Settings { build_time: BUILD_TIME, commands: Limits::default(), output }
 }
 
 pub(crate) fn with_timeout(timeout: Duration) -> Settings {
