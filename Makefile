@@ -38,14 +38,15 @@ bench: build ## Compare speed, memory and size with mkfs.erofs and with a floor
 	scripts/bench/run $(binary)
 
 # Builds only what is not there, so that `make build && sudo make install` needs no cargo for root.
+# Whatever root's umask is, everybody reads the manual.
 install: $(binary) ## Install the program, its manual and completions (PREFIX, DESTDIR)
 	install -D -m 755 $(binary) $(DESTDIR)$(PREFIX)/bin/credimg
 	install -d $(share)/man/man1 $(share)/bash-completion/completions \
 		$(share)/zsh/site-functions $(share)/fish/vendor_completions.d
-	$(binary) man $(share)/man/man1
-	$(binary) completions bash >$(share)/bash-completion/completions/credimg
-	$(binary) completions zsh >$(share)/zsh/site-functions/_credimg
-	$(binary) completions fish >$(share)/fish/vendor_completions.d/credimg.fish
+	umask 022 && $(binary) man $(share)/man/man1
+	umask 022 && $(binary) completions bash >$(share)/bash-completion/completions/credimg
+	umask 022 && $(binary) completions zsh >$(share)/zsh/site-functions/_credimg
+	umask 022 && $(binary) completions fish >$(share)/fish/vendor_completions.d/credimg.fish
 
 clean: cargo ## Remove what was built; .cache, with the tests' guest kernel, stays
 	cargo clean

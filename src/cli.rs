@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::manifest::Format;
+use crate::source::command::Limits;
 use crate::vm::{Bus, Style};
 
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
@@ -12,7 +13,8 @@ use crate::vm::{Bus, Style};
 #[command(name = "credimg", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "\
 Example:
-  eval \"qemu-system-x86_64 -m 1G $(credimg build secrets.yaml -o chimera.erofs)\"
+  disk=$(credimg build secrets.yaml -o chimera.erofs) &&
+  eval \"qemu-system-x86_64 -m 1G $disk\"
 
 Exit codes: 0 done, 2 usage, 3 manifest, 4 source, 5 policy or permission,
 6 a command failed, 7 output, 8 image invalid.")]
@@ -78,7 +80,7 @@ pub struct Build {
     #[arg(long, value_name = "MODE", default_value = "0600")]
     pub mode: String,
     /// Seconds that a command of the manifest may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub command_timeout: u32,
     /// Show what the manifest's commands print on standard error
     #[arg(long)]

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use credimg_formats::Sink;
 
+use crate::report::human_size;
+
 /// A build shorter than this shows no progress.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often the line is drawn again.
@@ -14,7 +16,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Draws the line; draws nothing where standard error is no terminal.
 pub struct Progress {
     next_draw: Option<Instant>,
-    is_drawn: bool,
+    /// The line that stands on the terminal; empty where there is none.
+    drawn: String,
 }
 
 impl Progress {
@@ -22,17 +25,21 @@ impl Progress {
     pub fn new(is_wanted: bool) -> Self {
         let next_draw =
             (is_wanted && io::stderr().is_terminal()).then(|| Instant::now() + PATIENCE);
-        Self { next_draw, is_drawn: false }
+        Self { next_draw, drawn: String::new() }
     }
 
-    /// Shows `text`, now and then.
+    /// Shows `text`, now and then. A line that stands already is left alone:
+    /// a command that is waited for may use the terminal.
     pub fn show(&mut self, text: impl FnOnce() -> String) {
         let now = Instant::now();
         if self.next_draw.is_some_and(|next| now >= next) {
             self.next_draw = Some(now + INTERVAL);
-            self.is_drawn = true;
-            // A terminal that is gone is no reason to fail.
-            let _ = write!(io::stderr(), "\r\x1b[K{}", text());
+            let text = text();
+            if text != self.drawn {
+                // A terminal that is gone is no reason to fail.
+                let _ = write!(io::stderr(), "\r\x1b[K{text}");
+                self.drawn = text;
+            }
         }
     }
 }
@@ -40,7 +47,7 @@ impl Progress {
 impl Drop for Progress {
     /// Wipes the line.
     fn drop(&mut self) {
-        if self.is_drawn {
+        if !self.drawn.is_empty() {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }
@@ -64,7 +71,7 @@ impl<S> Counted<'_, S> {
         let (done, total) = (self.done_bytes, self.total_bytes.max(1));
         self.progress.show(|| {
             let percent = u128::from(done) * 100 / u128::from(total);
-            format!("writing: {percent} % of {} MiB", total >> 20)
+            format!("writing: {percent} % of {}", human_size(total))
         });
     }
 }

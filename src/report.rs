@@ -29,8 +29,8 @@ pub enum Exit {
 
 /// An error with its exit code and, where there is one, the way to mend it.
 ///
-/// Invariant: neither `message` nor `hint` ever holds a secret, a value of the
-/// manifest, or a command's arguments.
+/// Invariant: neither `message` nor `hint` ever holds content or a command's
+/// arguments. Of the manifest's values they hold paths and a program's name only.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// Becomes the process's exit code.
@@ -130,6 +130,15 @@ pub fn reason(error: &io::Error) -> String {
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
+/// A size for people: two digits or more, rounded down.
+pub fn human_size(bytes: u64) -> String {
+    const UNITS: [(&str, u32); 3] = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match UNITS.iter().find(|(_, shift)| bytes >> shift >= 10) {
+        Some((unit, shift)) => format!("{} {unit}", bytes >> shift),
+        None => format!("{} KiB", bytes >> 10),
+    }
+}
+
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const CYAN: &str = "\x1b[1;36m";
@@ -166,5 +175,14 @@ mod tests {
     fn gives_the_reason_of_the_system_alone() {
         assert_eq!(reason(&io::Error::from_raw_os_error(28)), "no space left on device");
         assert_eq!(reason(&io::Error::new(io::ErrorKind::InvalidData, "hunter2")), "invalid data");
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        let cases =
+            [(8192, "8 KiB"), (24 << 10, "24 KiB"), (5 << 20, "5120 KiB"), (90 << 20, "90 MiB")];
+        for (bytes, expected) in cases {
+            assert_eq!(human_size(bytes), expected);
+        }
     }
 }

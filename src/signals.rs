@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 use crate::report::{Exit, Failure};
 
@@ -22,6 +22,11 @@ pub fn install() -> io::Result<()> {
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&is_second))?;
         signal_hook::flag::register(signal, Arc::clone(&is_second))?;
         signal_hook::flag::register_usize(signal, Arc::clone(received), number)?;
+    }
+    // The parent may have left SIGCHLD ignored: then the kernel throws away how
+    // a command ended. SIGXFSZ would kill instead of failing the write.
+    for signal in [SIGCHLD, SIGXFSZ] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
     Ok(())
 }

@@ -32,6 +32,21 @@ fn a_build_prints_its_arguments_and_a_summary() {
 }
 
 #[test]
+fn a_terminal_sees_progress_while_a_command_runs() {
+    let host = Host::new("files: [{path: /a, shell: 'sleep 1.5; echo x'}]\n");
+    let build = format!("{} build secrets.yaml -o out.erofs 2>&1", env!("CARGO_BIN_EXE_credimg"));
+    for (command, is_seen) in [(build.clone(), true), (format!("{build} | cat"), false)] {
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).current_dir(host.path(""));
+        let seen = stdout(&script.stdin(Stdio::null()).output().unwrap());
+        assert_eq!(seen.contains("reading: entry 1 of 1, 0 made so far"), is_seen, "{seen:?}");
+        assert!(!seen.contains("of 0 MiB"), "{seen:?}");
+        // The summary stands alone on its line, and so does each later one.
+        assert_eq!(seen.contains("\u{1b}[Kwrote out.erofs: "), is_seen, "{seen:?}");
+    }
+}
+
+#[test]
 fn the_json_report_is_for_programs() {
     let host =
         Host::new("label: CHIMERA\nfiles: [{path: /a/b, text: hello}, {path: /l, symlink: a}]\n");
@@ -48,6 +63,13 @@ fn the_json_report_is_for_programs() {
     assert_eq!(stderr(&output), "");
     let report = fs::read(host.path("report.json")).unwrap();
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&report).unwrap(), expected);
+
+    for path in ["cafe\u{301}.erofs", "a\nb.erofs", "हिन्दी.erofs", "-"] {
+        let arguments = ["build", "secrets.yaml", "--format=erofs", "--json", "-o", path];
+        let output = host.credimg().args(arguments).output().unwrap();
+        let report: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+        assert_eq!(report.get("image"), Some(&path.into()));
+    }
 }
 
 #[test]
@@ -83,12 +105,58 @@ fn every_kind_of_failure_has_its_exit_code_and_leaves_the_old_image() {
 }
 
 #[test]
+fn the_owner_option_offers_nothing_that_it_refuses() {
+    let host = Host::new("files: []\n");
+    for owner in ["root:root", "keep", "0"] {
+        let output = host.build(&["--owner", owner]);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(
+            stderr(&output),
+            "credimg: error: --owner: expected UID:GID as two numbers of at most 4294967294\n\
+             credimg: hint: `id -u NAME` and `id -g NAME` tell them\n"
+        );
+    }
+}
+
+#[test]
 fn an_output_that_cannot_be_written_is_refused_before_a_command_runs() {
     let host = Host::new("files: [{path: /a, shell: 'touch ran; echo x'}]\n");
     fs::create_dir(host.path("out.erofs")).unwrap();
     let output = host.build(&[]);
     assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
     assert!(!host.path("ran").exists());
+}
+
+#[test]
+fn an_image_takes_in_or_destroys_nothing_of_its_own() {
+    let cases: [(&str, &[&str], i32, &str); 5] = [
+        ("dir: .", &[], 4, "the image would lie in"),
+        ("file: out.erofs", &[], 4, "would replace its own source"),
+        ("text: x", &["--json=out.erofs"], 2, "the report would replace the image"),
+        ("text: x", &["--json=./secrets.yaml"], 2, "the report would replace the manifest"),
+        ("tar: out.erofs", &[], 4, "would replace its own source"),
+    ];
+    for (source, options, code, message) in cases {
+        let host = Host::new(&format!("files: [{{path: /a, {source}}}]\n"));
+        fs::write(host.path("out.erofs"), "old").unwrap();
+        let output = host.build(options);
+        assert_eq!(output.status.code(), Some(code), "{source}: {}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{source}: {}", stderr(&output));
+        assert_eq!(fs::read(host.path("out.erofs")).unwrap(), b"old");
+    }
+}
+
+#[test]
+fn limits_and_signals_of_the_parent_do_no_harm() {
+    let host = Host::new("files: [{path: /a, command: [head, -c, '900000', /dev/zero]}]\n");
+    let credimg = env!("CARGO_BIN_EXE_credimg");
+    for (prefix, code) in [("ulimit -f 8;", 7), ("exec env --ignore-signal=CHLD", 0)] {
+        let script = format!("{prefix} {credimg} build secrets.yaml -o out.erofs");
+        let output = Command::new("bash").args(["-c", &script]).current_dir(host.path("")).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(code), "{prefix}: {}", stderr(&output));
+        assert_eq!(host.leftovers(), 0, "{prefix}");
+    }
 }
 
 #[test]
@@ -139,6 +207,24 @@ fn nothing_shows_a_secret() {
             trace.lines().filter(|line| line.contains("execve(") && line.contains(CANARY));
         let own = usize::from(end.contains("command") || end.contains("shell"));
         assert!(commands.count() <= own * 10, "{trace}");
+    }
+}
+
+#[test]
+fn neither_the_program_nor_its_commands_dump_core() {
+    let host =
+        Host::new("files: [{path: /a, shell: 'cat /proc/$PPID/limits /proc/self/limits'}]\n");
+    let output = host
+        .credimg()
+        .args(["build", "secrets.yaml", "--format=erofs", "-o", "-", "--mtime=0"])
+        .output()
+        .unwrap();
+    let image = String::from_utf8_lossy(&output.stdout);
+    let limits: Vec<&str> = image.lines().filter(|line| line.contains("Max core file")).collect();
+    assert_eq!(limits.len(), 2, "{}", stderr(&output));
+    for limit in limits {
+        let words: Vec<&str> = limit.split_whitespace().collect();
+        assert_eq!(words.get(4..6), Some(&["0", "0"][..]), "{limit}");
     }
 }
 
@@ -251,6 +337,15 @@ fn args_tells_the_arguments_of_an_image_that_exists() {
     assert_eq!(args.status.code(), Some(8));
     let expected = "credimg: error: secrets.yaml: not an EROFS image: no superblock at byte 1024\n";
     assert_eq!(stderr(&args), expected);
+
+    // There is no manifest that a hint could speak of.
+    let missing = host.credimg().args(["args", "missing.erofs"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(8));
+    let expected = "credimg: error: cannot read missing.erofs: no such file or directory\n";
+    assert_eq!(stderr(&missing), expected);
+    let directory = host.credimg().args(["args", "."]).output().unwrap();
+    let expected = "credimg: error: . is a directory, expected a regular file\n";
+    assert_eq!(stderr(&directory), expected);
 }
 
 #[test]
@@ -291,6 +386,22 @@ fn completions_and_manual_pages_are_made() {
         let output = host.credimg().args(command).arg("--help").output().unwrap();
         assert!(stdout(&output).contains("Example"), "{command:?}");
     }
+}
+
+#[test]
+fn the_helps_example_starts_no_machine_after_a_failed_build() {
+    let host = Host::new("files: [{path: /a, file: missing}]\n");
+    let help = stdout(&host.credimg().arg("--help").output().unwrap());
+    let example = help.split("Example:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    fs::write(host.path("qemu-system-x86_64"), "#!/bin/sh\necho started\n").unwrap();
+    fs::set_permissions(host.path("qemu-system-x86_64"), PermissionsExt::from_mode(0o755)).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_credimg")).parent().unwrap();
+    let rest = std::env::var("PATH").unwrap();
+    let path = format!("{}:{}:{rest}", host.path("").display(), program.display());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", example]).current_dir(host.path("")).env("PATH", path);
+    let output = shell.output().unwrap();
+    assert_eq!((stdout(&output), output.status.code()), (String::new(), Some(4)));
 }
 
 /// A directory with a manifest, in which the program runs.

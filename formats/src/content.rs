@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
+use zerocopy::FromBytes;
 use zeroize::Zeroize;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -37,7 +38,25 @@ impl Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        self.0.zeroize();
+        // Only ever as long as it was made: there is no spare capacity with older bytes
+        // but what the maker left, and that is wiped too.
+        self.0.resize(self.0.capacity(), 0);
+        wipe(&mut self.0);
+    }
+}
+
+/// Overwrites with zeros that the compiler cannot leave out, eight bytes at a
+/// time: `zeroize` takes a slice element by element, and a byte by byte wipe of
+/// an image's content takes longer than writing it.
+fn wipe(bytes: &mut [u8]) {
+    let words = bytes.len() / size_of::<u64>();
+    match <[u64]>::mut_from_prefix_with_elems(bytes, words) {
+        Ok((words, rest)) => {
+            words.zeroize();
+            rest.zeroize();
+        }
+        // Not aligned to eight bytes.
+        Err(_) => bytes.zeroize(),
     }
 }
 
@@ -76,17 +95,29 @@ pub fn copy_buffered<R: Read, W: Write + ?Sized>(
     let mut left = length_bytes;
     while left > 0 {
         let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let Some(window) = buffer.get_mut(..want) else { break };
-        let got = match from.read(window) {
-            Ok(0) => break,
-            Ok(got) => got,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
+        let window = buffer.get_mut(..want).unwrap_or_default();
+        let got = read_full(&mut from, window)?;
         to.write_all(window.get(..got).unwrap_or_default())?;
         left -= got as u64;
+        if got < want {
+            break;
+        }
     }
     Ok(length_bytes - left)
+}
+
+/// Fills `window` as far as the reader delivers; returns how far.
+pub fn read_full<R: Read>(mut from: R, window: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(free) = window.get_mut(filled..).filter(|free| !free.is_empty()) {
+        match from.read(free) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// A source that is read when the image is written, in one pass.

@@ -87,6 +87,35 @@ fn a_file_over_4_gib_is_whole() {
 }
 
 #[test]
+fn a_root_of_any_size_precedes_data_that_takes_more_than_2_mib() {
+    // The superblock has 16 bits for the root's nid. A root whose inode does not fit behind the
+    // superblock has a block of its own, into which none of these files' tails fits.
+    let scratch = Scratch::new("erofs-root");
+    for (entries, xattr_bytes) in
+        [(70, 0), (80, 0), (94, 0), (105, 0), (300, 0), (9, 2900), (9, 9000)]
+    {
+        let mut root = plain(0o755);
+        if xattr_bytes > 0 {
+            root.xattrs.insert(b"user.a".as_slice().into(), Secret::new(vec![1; xattr_bytes]));
+        }
+        let mut tree = Tree::new(root);
+        let sizes = (0..).map(|index| if index == 3 { (4 << 20) + 2000 } else { 1500 });
+        for (index, size) in (0..entries).zip(sizes) {
+            let content = Content::Memory(Secret::new(vec![index as u8; size]));
+            let file = name(&format!("certificate-bundle-{index:05}.pem"));
+            tree.insert(Tree::ROOT, file, plain(0o400), Kind::File(content)).unwrap();
+        }
+        let image = scratch.write_image("root.erofs", &tree);
+        run(Command::new("fsck.erofs").arg(&image));
+        scratch.mounted(&image, |root| {
+            assert_eq!(root.read_dir().unwrap().count(), entries);
+            let content = std::fs::read(root.join("certificate-bundle-00003.pem")).unwrap();
+            assert!(content == vec![3; (4 << 20) + 2000], "{entries} entries");
+        });
+    }
+}
+
+#[test]
 fn more_xattrs_than_an_inode_holds_are_refused() {
     let mut root = plain(0o755);
     for index in 0..5 {
@@ -96,6 +125,46 @@ fn more_xattrs_than_an_inode_holds_are_refused() {
     let error = Plan::new(&Tree::new(root), Options::default()).unwrap_err();
     assert_eq!(error.kind(), credimg_formats::ErrorKind::Unrepresentable);
     assert!(error.to_string().contains("at most 262148"), "{error}");
+}
+
+#[test]
+fn xattrs_that_linux_would_hide_are_refused() {
+    let refusal = |kind: Kind, xattrs: &[(&str, &[u8])]| {
+        let mut metadata = plain(0o444);
+        for (key, value) in xattrs {
+            metadata.xattrs.insert(key.as_bytes().into(), Secret::from(*value));
+        }
+        let mut tree = Tree::new(plain(0o755));
+        tree.insert(Tree::ROOT, name("x"), metadata, kind).unwrap();
+        Plan::new(&tree, options()).map(drop).map_err(|error| error.to_string())
+    };
+    let file = || Kind::File(Content::Memory(Secret::from(b"x".as_slice())));
+    let link = || Kind::Symlink(b"x".as_slice().into());
+    let (access, default) = ("system.posix_acl_access", "system.posix_acl_default");
+    let list = b"\x02\0\0\0\x01\0\x04\0\xff\xff\xff\xff";
+    assert_eq!(refusal(file(), &[("user.a", b""), (access, list)]), Ok(()));
+    assert_eq!(refusal(link(), &[("trusted.a", b"")]), Ok(()));
+    let cases: [(Kind, &str, &[u8], &str); 7] = [
+        (link(), "user.a", b"", "only files and directories have `user.` attributes"),
+        (Kind::Fifo, "user.a", b"", "only files and directories have `user.` attributes"),
+        (link(), access, list, "a symbolic link has no access control list"),
+        (file(), default, list, "only directories have a default access control list"),
+        (file(), access, b"", "an access control list is malformed"),
+        (file(), access, &list[..11], "an access control list is malformed"),
+        (
+            file(),
+            access,
+            &[2, 0, 0, 0, 3, 0, 4, 0, 0, 0, 0, 0],
+            "an access control list is malformed",
+        ),
+    ];
+    for (kind, key, value, expected) in cases {
+        assert_eq!(refusal(kind, &[(key, value)]), Err(format!("/x: {expected}")));
+    }
+    let names: Vec<_> = (0..300).map(|index| format!("user.{index:0>250}")).collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), b"".as_slice())).collect();
+    assert!(refusal(file(), &many[..256]).is_ok());
+    assert!(refusal(file(), &many[..257]).unwrap_err().contains("Linux lists at most 65536"));
 }
 
 #[test]

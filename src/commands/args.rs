@@ -21,7 +21,8 @@ pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
 fn label_of(options: &AttachImage) -> anyhow::Result<Option<String>> {
     let shown = report::shown(&options.image);
     let (mut file, _) = source::open_file(&options.image)
-        .map_err(|failure| Failure { exit: Exit::Image, ..failure })?;
+        // Its hints speak of manifests.
+        .map_err(|failure| Failure::new(Exit::Image, failure.message))?;
     let found = probe(&mut file).map_err(|error| {
         let cause = error.io_error().map_or(String::new(), |cause| format!(": {}", reason(cause)));
         Failure::new(Exit::Image, format!("{shown}: {error}{cause}"))

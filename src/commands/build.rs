@@ -16,9 +16,6 @@ use crate::report::{self, Exit, Failure};
 use crate::source::command::Limits;
 use crate::vm::{Drive, qemu};
 
-/// What a command of the manifest may print.
-const COMMAND_OUTPUT_MAX_BYTES: usize = 16 << 20;
-
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     let request = Request::new(options)?;
     let summary = if settings::is_streamed(&options.output) {
@@ -52,6 +49,7 @@ struct Request {
 
 impl Request {
     fn new(options: &Build) -> anyhow::Result<Self> {
+        settings::require_apart(options)?;
         let mut plan = manifest::load(&options.manifest)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
         let format = settings::format(options, &plan)?;
@@ -99,15 +97,17 @@ impl Request {
             build_time: self.build_time,
             commands: Limits {
                 timeout: Duration::from_secs(u64::from(options.command_timeout)),
-                output_max_bytes: COMMAND_OUTPUT_MAX_BYTES,
+                output_max_bytes: Limits::OUTPUT_MAX_BYTES,
                 show_stderr: options.command_stderr,
             },
             policy: settings::policy(&options.sources),
+            output: settings::place(&options.output),
         };
         assemble(&self.plan, &settings, &mut |step| {
             progress.show(|| {
                 let assemble::Step { entry, entries, inodes } = step;
-                format!("reading: entry {} of {entries}, {inodes} files so far", entry + 1)
+                let made = inodes - 1; // The root is always there.
+                format!("reading: entry {} of {entries}, {made} made so far", entry + 1)
             });
         })
     }

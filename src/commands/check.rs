@@ -2,6 +2,7 @@
 //! opening a source.
 
 use credimg_formats::Timestamp;
+use unicode_width::UnicodeWidthStr;
 
 use super::{print, settings};
 use crate::cli::Check;
@@ -35,12 +36,15 @@ pub fn table(plan: &Plan, definitions: &Definitions) -> String {
     let columns = if has_mtime { 5 } else { 4 };
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        cells.map(|cell| cell.width()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut table = String::new();
     for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row.iter().zip(&widths).map(|(cell, width)| {
+            // The formatter would count characters, of which some are two columns wide.
+            format!("{cell}{}", " ".repeat(width.saturating_sub(cell.width())))
+        });
         table.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         table.push('\n');
     }

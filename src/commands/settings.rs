@@ -2,10 +2,12 @@
 //! checked: format, label, UUID, time, and the image file's owner and mode.
 
 use std::fmt::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use credimg_formats::Timestamp;
 
+use crate::assemble::Place;
 use crate::cli::{Build, Sources};
 use crate::manifest::{self, Format, Plan, PseudoFile};
 use crate::report::{self, Exit, Failure};
@@ -101,6 +103,45 @@ pub(super) fn pseudo_files(sources: &Sources) -> impl Iterator<Item = PseudoFile
 /// Whether the image goes to standard output.
 pub(super) fn is_streamed(output: &Path) -> bool {
     output.as_os_str() == "-"
+}
+
+/// An error where the image, the manifest and the report are not three files:
+/// one would destroy the other.
+pub(super) fn require_apart(options: &Build) -> Result<(), Failure> {
+    let (manifest, image) = (options.manifest.as_path(), options.output.as_path());
+    let report = options.json.as_ref().and_then(Option::as_deref);
+    let clash = if is_same(image, manifest) {
+        "the image would replace the manifest"
+    } else if report.is_some_and(|report| is_same(report, image)) {
+        "the report would replace the image"
+    } else if report.is_some_and(|report| is_same(report, manifest)) {
+        "the report would replace the manifest"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(Exit::Usage, clash).hint("give each a name of its own"))
+}
+
+/// Whether two paths lead to one file, or would once both are written.
+fn is_same(left: &Path, right: &Path) -> bool {
+    let id = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let of = |path| (place(path).directory, path.file_name());
+    (id(left).is_some() && id(left) == id(right)) || (of(left).0.is_some() && of(left) == of(right))
+}
+
+/// Where a file lies, or will lie.
+pub(super) fn place(path: &Path) -> Place {
+    if is_streamed(path) {
+        return Place::default();
+    }
+    let id = |found: std::io::Result<std::fs::Metadata>| {
+        found.ok().map(|found| (found.dev(), found.ino()))
+    };
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    Place {
+        directory: id(std::fs::metadata(parent.unwrap_or(Path::new(".")))),
+        file: id(std::fs::symlink_metadata(path)),
+    }
 }
 
 /// The text form of a UUID.

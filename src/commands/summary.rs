@@ -15,7 +15,11 @@ use crate::vm::Drive;
 /// What was built. The field names are stable: programs read them.
 #[derive(Serialize)]
 pub(super) struct Summary {
-    /// The image's path as messages show it.
+    /// The image as messages show it.
+    #[serde(skip)]
+    pub(super) shown: String,
+    /// The image's path as it was given, `-` for standard output; escaped as in
+    /// messages where it is not UTF-8.
     pub(super) image: String,
     pub(super) format: &'static str,
     pub(super) label: Option<String>,
@@ -40,13 +44,12 @@ impl Summary {
         // Hard links count once.
         let count =
             |is: fn(&Kind) -> bool| tree.inodes().filter(|(_, inode)| is(inode.kind())).count();
-        let image = if settings::is_streamed(&options.output) {
-            "standard output".to_owned()
-        } else {
-            report::shown(&options.output)
-        };
+        let path = &options.output;
+        let is_streamed = settings::is_streamed(path);
+        let shown = if is_streamed { "standard output".to_owned() } else { report::shown(path) };
         Self {
-            image,
+            image: path.to_str().map_or_else(|| report::shown(path), str::to_owned),
+            shown,
             format: format.name(),
             label,
             uuid: settings::show_uuid(uuid),
@@ -65,10 +68,10 @@ impl Summary {
         let plural = if self.files == 1 { "" } else { "s" };
         format!(
             "wrote {}: {},{label} {} file{plural}, {}",
-            self.image,
+            self.shown,
             self.format,
             self.files,
-            human_size(self.size_bytes)
+            report::human_size(self.size_bytes)
         )
     }
 
@@ -85,27 +88,5 @@ impl Summary {
             let message = format!("cannot write the report to {place}: {}", report::reason(&error));
             Failure::new(Exit::Output, message).hint("the image itself is written").into()
         })
-    }
-}
-
-fn human_size(bytes: u64) -> String {
-    const UNITS: [(&str, u32); 3] = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    match UNITS.iter().find(|(_, shift)| bytes >> shift >= 10) {
-        Some((unit, shift)) => format!("{} {unit}", bytes >> shift),
-        None => format!("{} KiB", bytes >> 10),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_short() {
-        let cases =
-            [(8192, "8 KiB"), (24 << 10, "24 KiB"), (5 << 20, "5120 KiB"), (90 << 20, "90 MiB")];
-        for (bytes, expected) in cases {
-            assert_eq!(human_size(bytes), expected);
-        }
     }
 }

@@ -4,13 +4,18 @@
 //! and no error shows anything of the manifest but places and known keys.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use credimg_formats::Secret;
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, read as read_some, retry_on_intr};
 use zeroize::Zeroizing;
 
 use crate::report::{self, Exit, Failure};
+use crate::signals;
 
 mod conflicts;
 mod error;
@@ -35,6 +40,9 @@ pub use plan::{
 /// the working directory. Every error is a [`Failure`] of exit code 3.
 pub fn load(path: &Path) -> anyhow::Result<Plan> {
     let text = read(path).map_err(|error| {
+        if let Some(interrupted) = Failure::inside(&error) {
+            return interrupted.clone();
+        }
         let file = manifest_name(path);
         let reason = report::reason(&error);
         Failure::new(Exit::Manifest, format!("{file}: cannot read the manifest: {reason}"))
@@ -57,9 +65,14 @@ pub(crate) fn label_option(text: &str) -> Result<String, Failure> {
     values::label(text).map_err(|fault| fault.in_option("--label"))
 }
 
-/// `UID:GID` from the command line, by the manifest's rules.
+/// `UID:GID` from the command line, by the manifest's rules for numbers. An
+/// owner there is one of the host, and there is nothing to keep.
 pub(crate) fn owner_option(text: &str) -> Result<(u32, u32), Failure> {
-    values::owner(text).map_err(|fault| fault.in_option("--owner"))
+    values::owner(text).map_err(|_| {
+        error::Fault::new("expected UID:GID as two numbers of at most 4294967294")
+            .hint("`id -u NAME` and `id -g NAME` tell them")
+            .in_option("--owner")
+    })
 }
 
 /// An extended attribute's name of a pseudo definition, by the manifest's rules;
@@ -73,14 +86,39 @@ pub(crate) fn xattr_value(value: Secret) -> Result<Secret, String> {
     values::xattr_value(value).map_err(error::Fault::into_message)
 }
 
-/// The manifest's bytes, at most one more than are allowed.
+/// How much of a manifest is read at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// The manifest's bytes, somewhat more than are allowed where it is too large.
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut text = Zeroizing::new(Vec::new());
-    let limit_bytes = node::MANIFEST_MAX_BYTES as u64 + 1;
-    if path == Path::new("-") {
-        io::stdin().lock().take(limit_bytes).read_to_end(&mut text)?;
+    // Not through `io::stdin()`: its buffer would keep the manifest to the end.
+    let file = if path == Path::new("-") {
+        File::from(io::stdin().as_fd().try_clone_to_owned()?)
     } else {
-        File::open(path)?.take(limit_bytes).read_to_end(&mut text)?;
+        File::open(path)?
+    };
+    while text.len() <= node::MANIFEST_MAX_BYTES {
+        wait_for(&file)?;
+        let room = node::MANIFEST_MAX_BYTES + 1 - text.len();
+        text.reserve(room.min(READ_BYTES));
+        if retry_on_intr(|| read_some(&file, spare_capacity(&mut text)))? == 0 {
+            break;
+        }
     }
     Ok(text)
+}
+
+/// Waits until `file`, which may be a pipe or a terminal, has something to
+/// read; a signal ends the wait.
+fn wait_for(file: &File) -> io::Result<()> {
+    let tenth = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    loop {
+        signals::check()?;
+        match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&tenth)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
 }

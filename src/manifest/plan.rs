@@ -1,12 +1,15 @@
 //! The resolved manifest: every default applied, every value checked, nothing
 //! read or run yet.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use credimg_formats::{Name, Secret, Timestamp, Xattrs};
+
+use crate::report::shown;
 
 /// The image format to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,12 +43,14 @@ pub struct Position {
 pub struct TreePath(pub Vec<Name>);
 
 impl fmt::Display for TreePath {
-    /// The path with a leading slash, odd bytes escaped.
+    /// The path with a leading slash, shown as host paths are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("/");
+        let mut path: Vec<u8> =
+            self.0.iter().flat_map(|name| [b"/", name.as_bytes()].concat()).collect();
+        if path.is_empty() {
+            path.push(b'/');
         }
-        self.0.iter().try_for_each(|name| write!(f, "/{}", name.as_bytes().escape_ascii()))
+        f.write_str(&shown(Path::new(OsStr::from_bytes(&path))))
     }
 }
 
@@ -108,7 +113,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// The manifest's key for this kind, for tables and messages.
+    /// The manifest's key for this kind, for tables and messages; `inline` for
+    /// `text` and `base64`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::File(_) => "file",

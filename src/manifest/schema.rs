@@ -131,7 +131,7 @@ fn source(keys: &mut Keys, problems: &mut Problems) -> Option<At<Source>> {
     }
     if key == "command" {
         return keys
-            .read(key, texts, problems)
+            .read(key, command, problems)
             .map(|words| At { value: Source::Command(words.value), at: words.at });
     }
     let At { value, at } = keys.read(key, text, problems)?;
@@ -221,13 +221,23 @@ fn list(node: Node, at: &Position) -> Result<Vec<Node>, Problem> {
     }
 }
 
-/// A list of texts.
+/// The words of a command; the first is the program.
+fn command(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {
+    if matches!(node.value, Value::Scalar(_)) {
+        let fault = expected("a list", node.describe());
+        return Err(fault
+            .hint("write `[program, argument]`, or `shell:` for a command line")
+            .at(at));
+    }
+    texts(node, at)
+}
+
 fn texts(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {
-    let words = (0..).zip(list(node, at)?).map(|(index, word): (usize, Node)| {
-        let at = word.place.position(format!("{}[{index}]", at.key_path));
-        Ok(At { value: text(word, &at)?, at })
+    let items = (0..).zip(list(node, at)?).map(|(index, item): (usize, Node)| {
+        let at = item.place.position(format!("{}[{index}]", at.key_path));
+        Ok(At { value: text(item, &at)?, at })
     });
-    words.collect()
+    items.collect()
 }
 
 fn expected(expected: &str, found: &str) -> Fault {

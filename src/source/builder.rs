@@ -2,6 +2,9 @@
 //! the manifest wants, makes missing parents, and finds entries that collide.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use credimg_formats::{
     Content, Error, ErrorKind, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs,
@@ -11,8 +14,9 @@ use rustix::fs::Stat;
 
 use super::host;
 use super::pseudo::Definitions;
+use crate::assemble::Settings;
 use crate::manifest::{Attributes, Entry, Keep, Plan};
-use crate::report::{Exit, Failure};
+use crate::report::{Exit, Failure, shown};
 use crate::signals;
 
 /// Small files are kept in memory while all of them together stay below this.
@@ -35,6 +39,15 @@ pub struct Step {
     pub entries: usize,
     /// How many files, directories and links the tree holds already.
     pub inodes: usize,
+}
+
+/// Where the image will lie, as device and inode numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Its directory; none where the image is streamed.
+    pub directory: Option<(u64, u64)>,
+    /// The file that it replaces, if there is one.
+    pub file: Option<(u64, u64)>,
 }
 
 /// What an inode has at its source; `keep` in the manifest asks for it.
@@ -76,6 +89,7 @@ pub(crate) struct TreeBuilder<'a> {
     plan: &'a Plan,
     definitions: &'a Definitions,
     build_time: Timestamp,
+    output: Place,
     progress: &'a mut dyn FnMut(Step),
     tree: Tree,
     /// One for each inode of `tree`.
@@ -93,13 +107,14 @@ impl<'a> TreeBuilder<'a> {
     pub(crate) fn new(
         plan: &'a Plan,
         definitions: &'a Definitions,
-        build_time: Timestamp,
+        settings: &Settings,
         progress: &'a mut dyn FnMut(Step),
     ) -> Self {
         let mut builder = Self {
             plan,
             definitions,
-            build_time,
+            build_time: settings.build_time,
+            output: settings.output,
             progress,
             tree: Tree::new(Metadata::default()),
             made: vec![Made { entry: None, is_implied: true, depth: 0 }],
@@ -125,6 +140,19 @@ impl<'a> TreeBuilder<'a> {
     pub(crate) fn begin_definition(&mut self, index: usize) {
         self.current = self.plan.entries.len() + index;
         self.report();
+    }
+
+    /// An error where the image would take itself in, or destroy its source.
+    pub(crate) fn require_no_output(&self, path: &Path, stat: &Stat) -> Result<(), Failure> {
+        let id = Some(host::file_id(stat));
+        let message = if id == self.output.directory {
+            format!("the image would lie in {}, and the next one hold it", shown(path))
+        } else if id == self.output.file {
+            format!("the image would replace its own source {}", shown(path))
+        } else {
+            return Ok(());
+        };
+        Err(Failure::new(Exit::Source, message).hint("write the image to another directory"))
     }
 
     /// The finished tree.
@@ -389,7 +417,8 @@ impl<'a> TreeBuilder<'a> {
         Ok(id)
     }
 
-    fn report(&mut self) {
+    /// Says how far the assembly has come.
+    pub(crate) fn report(&mut self) {
         let entries = self.plan.entries.len() + self.definitions.len();
         (self.progress)(Step { entry: self.current, entries, inodes: self.tree.len() });
     }
@@ -442,7 +471,7 @@ impl<'a> TreeBuilder<'a> {
             path.push(b'/');
         }
         path.extend(name.as_bytes());
-        path.escape_ascii().to_string()
+        shown(Path::new(OsStr::from_bytes(&path)))
     }
 }
 

@@ -3,11 +3,11 @@
 //! The program runs in the manifest's directory with credimg's environment, no
 //! input and a process group of its own. When it is done, or has failed, every
 //! process left in that group is killed: nothing that handles secrets outlives
-//! the build. A program that leaves the group (a daemon of its own session, as
-//! gpg-agent is) is not followed.
+//! the build. Only a daemon that leaves the group is not followed.
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, read};
+use rustix::io::{Errno, read, retry_on_intr};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid,
 };
@@ -44,9 +44,17 @@ pub struct Limits {
     pub show_stderr: bool,
 }
 
+impl Limits {
+    /// How long a command may run unless told otherwise, in seconds.
+    pub const TIMEOUT_SECONDS: u32 = 30;
+    /// How much any command may print, in bytes.
+    pub const OUTPUT_MAX_BYTES: usize = 16 << 20;
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(30), output_max_bytes: 16 << 20, show_stderr: false }
+        let timeout = Duration::from_secs(Self::TIMEOUT_SECONDS.into());
+        Self { timeout, output_max_bytes: Self::OUTPUT_MAX_BYTES, show_stderr: false }
     }
 }
 
@@ -61,11 +69,14 @@ pub(super) struct Program<'a> {
 }
 
 impl Program<'_> {
-    /// A failure that names the program and never its arguments.
+    /// A failure that names the program and never its arguments, not even
+    /// where they stand in one word with it by mistake.
     pub(super) fn failure(&self, what: &str) -> Failure {
-        let name = match self.argv.first() {
-            Some(program) if !self.is_shell => shown(Path::new(program)),
-            _ => "the shell command".to_owned(),
+        let is_word = |name: &OsString| !name.as_bytes().iter().any(u8::is_ascii_whitespace);
+        let name = match self.argv.first().filter(|name| is_word(name)) {
+            _ if self.is_shell => "the shell command".to_owned(),
+            Some(program) => shown(Path::new(program)),
+            None => "the command".to_owned(),
         };
         Failure::new(Exit::Command, format!("{name} {what}"))
             .hint("`--command-stderr` shows what it says on standard error")
@@ -73,10 +84,15 @@ impl Program<'_> {
 }
 
 /// Runs the program and returns what it printed. It must end with status 0
-/// within the time limit, and its output with it.
-pub(super) fn run(program: &Program, limits: &Limits) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let mut group = Group::start(program, limits)?;
-    let outcome = group.watch(program, limits);
+/// within the time limit, and its output with it. `waiting` is called now and
+/// then meanwhile.
+pub(super) fn run(
+    program: &Program,
+    limits: &Limits,
+    waiting: &mut dyn FnMut(),
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let group = Group::start(program, limits)?;
+    let outcome = group.watch(program, limits, waiting);
     // Every way out comes by here, so that no process is left.
     let status = group.end();
     let output = outcome?;
@@ -112,7 +128,8 @@ impl Group {
             .spawn();
         let cannot_start = |error: &io::Error| {
             program.failure(&format!("cannot be started: {}", reason(error))).hint(
-                "a plain name is looked up in PATH, a path begins at the manifest's directory",
+                "each argument is an item of its own; a program is looked up in PATH, or from the \
+                 manifest's directory where it holds a slash",
             )
         };
         let mut child = spawned.map_err(|error| cannot_start(&error))?;
@@ -124,14 +141,18 @@ impl Group {
 
     /// Collects the output until it ends and the leader has exited. Returns
     /// early, without an error, where the leader's status will be one.
-    fn watch(&mut self, program: &Program, limits: &Limits) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    fn watch(
+        &self,
+        program: &Program,
+        limits: &Limits,
+        waiting: &mut dyn FnMut(),
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let started = Instant::now();
-        let left = || {
+        let mut left = || {
             signals::check()?;
+            waiting();
             let left = limits.timeout.checked_sub(started.elapsed());
-            left.ok_or_else(|| {
-                program.failure(&format!("did not finish within {:?}", limits.timeout))
-            })
+            left.ok_or_else(|| self.timed_out(program, limits.timeout))
         };
         let unreadable = |errno: Errno| {
             program.failure(&format!("has unreadable output: {}", reason(&errno.into())))
@@ -146,7 +167,8 @@ impl Group {
                 }
             }
             output.reserve(READ_BYTES);
-            let got = read(&self.stdout, spare_capacity(&mut output)).map_err(unreadable)?;
+            let got = retry_on_intr(|| read(&self.stdout, spare_capacity(&mut output)))
+                .map_err(unreadable)?;
             if got == 0 {
                 break;
             }
@@ -178,6 +200,16 @@ impl Group {
             return Err(failure.hint("a command has no terminal: unlock what it needs beforehand"));
         }
         Ok(state)
+    }
+
+    fn timed_out(&self, program: &Program, timeout: Duration) -> Failure {
+        match self.exited(program) {
+            Err(failure) => failure,
+            Ok(None) => program.failure(&format!("did not finish within {timeout:?}")),
+            Ok(Some(_)) => program.failure(&format!(
+                "ended, but a process that it started held its output open for {timeout:?}"
+            )),
+        }
     }
 
     /// Kills what is left of the group and reaps the leader. None where the

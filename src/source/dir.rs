@@ -93,6 +93,7 @@ impl Walk<'_, '_> {
         stat: &Stat,
         id: InodeId,
     ) -> Result<Level, Failure> {
+        self.to.require_no_output(&path, stat)?;
         let directory =
             Directory { path, id: host::file_id(stat), latest: Rc::clone(&self.latest) };
         let directory = Rc::new(directory);

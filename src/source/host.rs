@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::{Duration, SystemTime};
 
 use credimg_formats::{Content, Error, ErrorKind, Name, Secret, Sink, Source, Timestamp};
 use rustix::buffer::spare_capacity;
@@ -22,6 +23,10 @@ use crate::report::{Exit, Failure, reason, shown};
 /// ours, and no command that a source runs inherits the descriptor.
 pub(super) const OPEN: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// A file that was not written to for so long is at rest: many ticks of the
+/// clock, and longer than one `write` takes.
+const SETTLED: Duration = Duration::from_millis(50);
 
 const CHANGED_HINT: &str = "build again when nothing writes to it; a file of /proc or /sys, whose \
                             size says nothing, is read by `command: [cat, ...]`";
@@ -198,6 +203,7 @@ pub(super) fn content(
     path: impl Fn() -> PathBuf,
     location: impl FnOnce() -> Location,
 ) -> Result<Content, Failure> {
+    settle(stat);
     let length_bytes = size_bytes(stat);
     if to.fits_in_memory(length_bytes) {
         return read_unchanged(file, stat, &path).map(Content::Memory);
@@ -207,8 +213,24 @@ pub(super) fn content(
 
 /// Content that is streamed later, whole.
 pub(super) fn later(stat: &Stat, location: Location) -> Content {
+    settle(stat);
     let source = LaterFile { location, planned: Identity::of(stat), offset_bytes: 0 };
     Content::Stream { length_bytes: size_bytes(stat), source: Box::new(source) }
+}
+
+/// Waits until a file that was changed just now is at rest. A write sets the
+/// times before it copies its bytes, and what follows within one tick of the
+/// clock may leave them as they are: only the times of a file that is older
+/// than both tell later whether it was written to.
+pub(super) fn settle(stat: &Stat) {
+    let changed = Duration::new(
+        u64::try_from(stat.st_ctime).unwrap_or(0),
+        u32::try_from(wide(stat.st_ctime_nsec)).unwrap_or(0),
+    );
+    let age = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + changed);
+    if let Some(rest) = age.ok().and_then(|age| SETTLED.checked_sub(age)) {
+        std::thread::sleep(rest);
+    }
 }
 
 /// An error unless `stat` is that of a regular file.

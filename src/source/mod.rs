@@ -1,5 +1,5 @@
 //! Where content comes from: one file a kind of source. Each reads its entry
-//! of the manifest and hands files, directories and links to the [`builder`].
+//! of the manifest and hands files, directories and links to the `builder`.
 //!
 //! Sources never run ahead of the manifest's order, never block on what they
 //! open, and say what is wrong as a [`crate::report::Failure`] without the
@@ -37,7 +37,7 @@ pub(crate) fn collect(
         Source::Symlink(target) => inline::collect_symlink(target, to),
         Source::Command { argv, directory, is_shell, trim } => {
             let program = command::Program { argv, directory, is_shell: *is_shell };
-            inline::collect_bytes(output(&program, *trim, limits)?, to)
+            inline::collect_bytes(output(&program, *trim, limits, to)?, to)
         }
     }
 }
@@ -56,8 +56,15 @@ fn output(
     program: &command::Program,
     trim: bool,
     limits: &command::Limits,
+    to: &mut TreeBuilder,
 ) -> Result<Secret, Failure> {
-    let mut output = command::run(program, limits)?;
+    // What the command says itself is not to be mixed with progress.
+    let mut waiting = || {
+        if !limits.show_stderr {
+            to.report();
+        }
+    };
+    let mut output = command::run(program, limits, &mut waiting)?;
     if trim {
         inline::trim(&mut output);
     }

@@ -55,7 +55,7 @@ impl Bus {
 /// How the arguments are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Style {
-    /// One line of -drive and -device, quoted for `eval "qemu-system-x86_64 … $(credimg …)"`
+    /// One line of -drive and -device, quoted for the shell's `eval`
     #[default]
     Shell,
     /// The same arguments, one a line, unquoted

@@ -128,23 +128,23 @@ fn a_directory_on_the_way_to_something_can_be_defined_once() {
     for (definitions, message) in [
         (
             "ssh d 700 0 0",
-            "extra.pf:1 (/ssh): /ssh (extra.pf:1) is taken already by files[0] (line 1)",
+            "extra.pf:1:1 (/ssh): /ssh (extra.pf:1) is taken already by files[0] (line 1)",
         ),
         (
             "key d 700 0 0",
-            "extra.pf:1 (/key): /key (extra.pf:1) is taken already by files[1] (line 1)",
+            "extra.pf:1:1 (/key): /key (extra.pf:1) is taken already by files[1] (line 1)",
         ),
         (
             "\nkey i 600 0 0 s",
-            "extra.pf:2 (/key): /key (extra.pf:2) is taken already by files[1] (line 1)",
+            "extra.pf:2:1 (/key): /key (extra.pf:2) is taken already by files[1] (line 1)",
         ),
         (
             "ssh/key f 600 0 0 touch ran",
-            "extra.pf:1 (/ssh/key): /ssh/key (extra.pf:1) is taken already by files[0] (line 1)",
+            "extra.pf:1:1 (/ssh/key): /ssh/key (extra.pf:1) is taken already by files[0] (line 1)",
         ),
         (
             "key/below d 700 0 0",
-            "extra.pf:1 (/key/below): /key (extra.pf:1) is taken already by files[1] (line 1)",
+            "extra.pf:1:1 (/key/below): /key (extra.pf:1) is taken already by files[1] (line 1)",
         ),
     ] {
         let failure = host.fail(&host.plan_with(files, definitions), &settings());
@@ -159,7 +159,7 @@ fn the_root_of_a_tree_has_its_attributes_already() {
     host.write("tree/key", "x");
     let plan = host.plan_with("files: [{path: /, dir: tree}]", "/ d 755 0 0");
     let message =
-        "extra.pf:1 (/): the root directory has its attributes already from a `dir` or `tar`";
+        "extra.pf:1:1 (/): the root directory has its attributes already from a `dir` or `tar`";
     assert_failure(&host.fail(&plan, &settings()), Exit::Manifest, message);
 }
 

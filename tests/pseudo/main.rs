@@ -11,7 +11,7 @@ mod reference;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use credimg::assemble::{Settings, assemble};
+use credimg::assemble::{Place, Settings, assemble};
 use credimg::manifest::{Plan, PseudoFile, parse};
 use credimg::report::Failure;
 use credimg::source::command::Limits;
@@ -28,6 +28,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         build_time: Timestamp { seconds: BUILD_TIME, nanoseconds: 0 },
         commands: Limits::default(),
+        output: Place::default(),
         policy: Policy { allow_devices: true, allow_commands: true },
     }
 }

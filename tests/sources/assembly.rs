@@ -165,23 +165,23 @@ fn collisions_name_both_entries() {
     let dir = || Source::Dir(host.path("tree"));
     let cases: [(&str, Vec<Entry>); 5] = [
         (
-            "files[1] (/): /a/file (line 20) is taken already by files[0] (line 10)",
+            "secrets.yaml:20:5: files[1] (/): /a/file (line 20) is taken already by files[0] (line 10)",
             vec![entry("/a/file", text("x")), entry("/", dir())],
         ),
         (
-            "files[1] (/a/file): /a/file (line 20) is taken already by files[0] (line 10)",
+            "secrets.yaml:20:5: files[1] (/a/file): /a/file (line 20) is taken already by files[0] (line 10)",
             vec![entry("/", dir()), entry("/a/file", text("x"))],
         ),
         (
-            "files[1] (/): /a (line 20) is taken already by files[0] (line 10)",
+            "secrets.yaml:20:5: files[1] (/): /a (line 20) is taken already by files[0] (line 10)",
             vec![entry("/a", text("x")), entry("/", dir())],
         ),
         (
-            "files[1] (/a/file/below): /a/file (line 20) is taken already by files[0] (line 10)",
+            "secrets.yaml:20:5: files[1] (/a/file/below): /a/file (line 20) is taken already by files[0] (line 10)",
             vec![entry("/", dir()), entry("/a/file/below", text("x"))],
         ),
         (
-            "files[1] (/a): /a (line 20) is taken already by files[0] (line 10)",
+            "secrets.yaml:20:5: files[1] (/a): /a (line 20) is taken already by files[0] (line 10)",
             vec![entry("/", dir()), entry("/a", text("x"))],
         ),
     ];
@@ -195,7 +195,10 @@ fn collisions_name_both_entries() {
 #[test]
 fn only_a_directory_can_be_the_root() {
     let failure = failure(vec![entry("/", text("x"))], &settings());
-    assert_eq!(failure.message, "files[0] (/): only a `dir` or a `tar` can be the root directory");
+    assert_eq!(
+        failure.message,
+        "secrets.yaml:10:5: files[0] (/): only a `dir` or a `tar` can be the root directory"
+    );
     assert_eq!(failure.exit, Exit::Manifest);
 }
 
@@ -208,7 +211,7 @@ fn odd_paths_are_escaped_in_messages() {
         entry("/", Source::Dir(host.path("tree"))),
     ];
     let failure = failure(again, &settings());
-    assert_contains(&failure.message, "/\\x1b[2J (line 20)");
+    assert_contains(&failure.message, r#""/\u{1b}[2J" (line 20)"#);
 }
 
 #[test]

@@ -133,6 +133,10 @@ fn a_command_that_fails_is_named_without_its_arguments() {
             "./not-executable cannot be started: permission denied",
         ),
         (
+            command(&host, &[&format!("echo {CANARY}")]),
+            "the command cannot be started: no such file or directory",
+        ),
+        (
             command(&host, &["echo", &format!("{CANARY}\0")]),
             "echo cannot be started: invalid input parameter",
         ),
@@ -212,7 +216,7 @@ fn a_grandchild_that_holds_the_output_cannot_hang_the_build() {
     let source = leading(&host, "echo done; sleep 1000 & exit 0");
     let started = Instant::now();
     let message = fails(source, &with_timeout(Duration::from_millis(300)));
-    assert_contains(&message, "did not finish within 300ms");
+    assert_contains(&message, "a process that it started held its output open for 300ms");
     assert!(started.elapsed() < Duration::from_secs(5));
     assert_gone(&host);
 }

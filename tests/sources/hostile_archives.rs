@@ -153,6 +153,11 @@ fn extended_headers_that_mean_more_than_we_know_are_refused() {
     let global = pax_records(&[("path", b"same")]);
     let global = Archive::default().add(EntryType::XGlobalHeader, "g", &global, |_| {});
     assert_contains(&refusal(&global.end()), "gives all members one name or size");
+    // Each of 131,072 members would hold a copy.
+    let global = pax_records(&[("SCHILY.xattr.user.a", b"v")]);
+    let global = Archive::default().add(EntryType::XGlobalHeader, "g", &global, |_| {});
+    let refused = refusal(&global.file("x", b"").end());
+    assert_contains(&refused, "a global extended header holds extended attributes");
 }
 
 #[test]
@@ -311,7 +316,7 @@ fn a_bomb_is_refused_soon() {
     let bomb = Archive::default().file("zeros", &vec![0; 70 << 20]).end();
     assert_contains(&refusal(&gzip(&bomb)), "unpacks to more than 64 MiB");
     let endless = vec![0; 70 << 20];
-    assert_contains(&refusal(&gzip(&endless)), "there is data behind its end");
+    assert_contains(&refusal(&gzip(&endless)), "more than 16 MiB of zeros follow its end");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use credimg::assemble::{Settings, Step, assemble};
+use credimg::assemble::{Place, Settings, Step, assemble};
 use credimg::manifest::{Attributes, Entry, Keep, Plan, Position, Pseudo, Source, TreePath};
 use credimg::report::{Exit, Failure};
 use credimg::source::command::Limits;
@@ -49,7 +49,8 @@ pub(crate) fn keep() -> Attributes {
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings { build_time: BUILD_TIME, commands: Limits::default(), policy: Policy::default() }
+    let (output, policy) = (Place::default(), Policy::default());
+    Settings { build_time: BUILD_TIME, commands: Limits::default(), output, policy }
 }
 
 pub(crate) fn with_timeout(timeout: Duration) -> Settings {
@@ -93,7 +94,8 @@ pub(crate) fn failure(entries: Vec<Entry>, settings: &Settings) -> Failure {
     let failure = error.downcast::<Failure>().unwrap();
     let text = format!("{failure:?}");
     assert!(!text.contains(CANARY), "leaks: {text}");
-    assert!(failure.message.starts_with("files["), "no entry in: {}", failure.message);
+    let place = if failure.exit == Exit::Manifest { "secrets.yaml:" } else { "files[" };
+    assert!(failure.message.starts_with(place), "no entry in: {}", failure.message);
     assert!(!failure.message.ends_with('.') && !failure.message.contains('\n'), "{text}");
     failure
 }

@@ -45,8 +45,14 @@ pub(super) trait Target {
 
 /// Walks the whole image front to back; returns its size in blocks.
 pub(super) fn emit(tree: &Tree, shapes: &[Shape], target: &mut impl Target) -> Result<u32> {
-    let mut emitter =
-        Emitter { target, next_block: 0, opened: 0, open: Vec::new(), ends_full: false };
+    let mut emitter = Emitter {
+        target,
+        next_block: 0,
+        opened: 0,
+        open: Vec::new(),
+        root_block: MetaBlock::FIRST,
+        ends_full: false,
+    };
     emitter.open_block(FIRST_OFFSET_BYTES);
     let all = || tree.inodes().zip(shapes).map(|((id, inode), shape)| (id, inode, shape));
     // The root first; then whatever has no data blocks, as long as block 0 is open for it.
@@ -78,6 +84,8 @@ struct Emitter<'t, T> {
     opened: usize,
     /// In the order of opening.
     open: Vec<Open>,
+    /// Where the root's inode is, unless it is larger than a block.
+    root_block: MetaBlock,
     /// The image, as far as it goes, ends with a metadata block without a free byte.
     ends_full: bool,
 }
@@ -113,6 +121,9 @@ impl<T: Target> Emitter<'_, T> {
         let (meta, offset_bytes) = (open.meta, open.used_bytes);
         open.used_bytes = (offset_bytes + need_bytes).next_multiple_of(SLOT_BYTES);
         let is_full = open.used_bytes == BLOCK_BYTES;
+        if id == Tree::ROOT {
+            self.root_block = meta;
+        }
         self.target.inode(id, meta, offset_bytes)?;
         if is_full { self.close(meta) } else { Ok(()) }
     }
@@ -139,20 +150,30 @@ impl<T: Target> Emitter<'_, T> {
     }
 
     fn close(&mut self, meta: MetaBlock) -> Result<()> {
-        if meta != MetaBlock::FIRST {
-            self.close_first()?;
+        self.close_first()?;
+        self.close_open(meta)
+    }
+
+    /// Nothing can be written before block 0 is. Where the root's inode is too
+    /// large for that, its block follows at once: the superblock has 16 bits
+    /// for the root's nid, which end 2 MiB into the image.
+    fn close_first(&mut self) -> Result<()> {
+        if self.next_block > 0 {
+            return Ok(());
         }
-        let is_full = |open: &Open| open.meta == meta && open.used_bytes == BLOCK_BYTES;
-        let ends_full = self.open.iter().any(is_full);
-        self.open.retain(|open| open.meta != meta);
+        self.close_open(MetaBlock::FIRST)?;
+        self.close_open(self.root_block)
+    }
+
+    /// Writes a block unless that was done already.
+    fn close_open(&mut self, meta: MetaBlock) -> Result<()> {
+        let Some(index) = self.open.iter().position(|open| open.meta == meta) else {
+            return Ok(());
+        };
+        let ends_full = self.open.remove(index).used_bytes == BLOCK_BYTES;
         let block = self.advance(1)?;
         self.ends_full = ends_full;
         self.target.close(meta, block)
-    }
-
-    /// Nothing can be written before block 0 is.
-    fn close_first(&mut self) -> Result<()> {
-        if self.next_block == 0 { self.close(MetaBlock::FIRST) } else { Ok(()) }
     }
 
     /// Takes the next `blocks` of the image.

@@ -85,7 +85,7 @@ impl<'t> Plan<'t> {
         let mut measure = Measure::new(tree.len());
         let blocks = emit(tree, &shapes, &mut measure)?;
         let places = measure.places()?;
-        // The root is emitted first, so 16 bits are plenty.
+        // `emit` puts the root into one of the first two blocks, so 16 bits are plenty.
         let root_nid = places.first().and_then(|root| u16::try_from(root.nid).ok());
         let root_nid = root_nid.ok_or_else(inconsistent)?;
         Ok(Self { tree, options, shapes, places, root_nid, blocks })

@@ -11,14 +11,17 @@ use zeroize::Zeroizing;
 use super::directory::Entries;
 use super::emit::{MetaBlock, Target};
 use super::format::{
-    BLOCK_BITS, BLOCK_BYTES, COMPAT_MTIME, COMPAT_SB_CHKSUM, MAGIC, SLOT_BYTES, SUPER_OFFSET_BYTES,
-    SuperBlock, checksum,
+    BLOCK_BITS, BLOCK_BYTES, COMPAT_MTIME, COMPAT_SB_CHKSUM, ExtendedInode, MAGIC, SLOT_BYTES,
+    SUPER_OFFSET_BYTES, SuperBlock, checksum,
 };
 use super::inode::{Shape, file_type};
 use super::plan::{Place, Plan, inconsistent};
-use crate::content::{Content, Sink, copy_buffered};
+use crate::content::{Content, Sink, read_full};
 use crate::error::Result;
 use crate::tree::{Inode, InodeId, Kind};
+
+/// Files up to this length are read at once.
+const SCRATCH_BYTES: usize = 64 << 10;
 
 static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
@@ -27,14 +30,29 @@ pub(super) struct Writer<'p, 't, 's> {
     sink: &'s mut dyn Sink,
     written_blocks: u32,
     open: BTreeMap<usize, Zeroizing<Vec<u8>>>,
+    /// Blocks of zeros that were open and will be again.
+    spare: Vec<Zeroizing<Vec<u8>>>,
     /// Tail of the file whose data was written last.
     tail: Zeroizing<Vec<u8>>,
+    /// Where headers are put together.
+    header: Zeroizing<Vec<u8>>,
+    /// Where small files are read to.
+    scratch: Zeroizing<Vec<u8>>,
 }
 
 impl<'p, 't, 's> Writer<'p, 't, 's> {
     pub(super) fn new(plan: &'p Plan<'t>, sink: &'s mut dyn Sink) -> Self {
-        let tail = Zeroizing::new(Vec::with_capacity(BLOCK_BYTES));
-        Self { plan, sink, written_blocks: 0, open: BTreeMap::new(), tail }
+        let buffer = |capacity| Zeroizing::new(Vec::with_capacity(capacity));
+        Self {
+            plan,
+            sink,
+            written_blocks: 0,
+            open: BTreeMap::new(),
+            spare: Vec::new(),
+            tail: buffer(BLOCK_BYTES),
+            header: buffer(size_of::<ExtendedInode>()),
+            scratch: buffer(0),
+        }
     }
 
     fn lookup(&self, id: InodeId) -> Result<(&'t Inode, &'p Shape, Place)> {
@@ -67,7 +85,8 @@ impl<'p, 't, 's> Writer<'p, 't, 's> {
     fn file_data(&mut self, content: &Content, shape: &Shape) -> Result<()> {
         self.tail.clear();
         let data_left = shape.data_bytes();
-        let mut split = Split { sink: &mut *self.sink, data_left, tail: &mut self.tail };
+        let (tail, scratch) = (&mut self.tail, &mut self.scratch);
+        let mut split = Split { sink: &mut *self.sink, data_left, tail, scratch };
         content.stream(&mut split)?;
         self.pad(shape.data_bytes())?;
         self.advance(usize::try_from(shape.data_blocks).map_err(|_| inconsistent())?)
@@ -169,11 +188,12 @@ impl Target for Writer<'_, '_, '_> {
         let slot = (offset_bytes / SLOT_BYTES) as u64;
         expect(place.nid % (BLOCK_BYTES / SLOT_BYTES) as u64 == slot)?;
         self.load_tail(id, inode, shape)?;
-        let mut header = Zeroizing::new(Vec::with_capacity(shape.header_bytes));
-        shape.append_header(id, inode, place.start_block, &mut header)?;
-        let block = self.open.entry(meta.0).or_insert_with(|| Zeroizing::new(vec![0; BLOCK_BYTES]));
-        write_at(block, offset_bytes, &header)?;
-        write_at(block, offset_bytes + header.len(), &self.tail)
+        self.header.clear();
+        shape.append_header(id, inode, place.start_block, &mut self.header)?;
+        let spare = || self.spare.pop().unwrap_or_else(zero_block);
+        let block = self.open.entry(meta.0).or_insert_with(spare);
+        write_at(block, offset_bytes, &self.header)?;
+        write_at(block, offset_bytes + self.header.len(), &self.tail)
     }
 
     fn large_inode(&mut self, id: InodeId, start: u32) -> Result<()> {
@@ -191,7 +211,10 @@ impl Target for Writer<'_, '_, '_> {
         if meta == MetaBlock::FIRST {
             self.finish_first(&mut bytes)?;
         }
-        self.write_padded(&bytes)
+        self.write_padded(&bytes)?;
+        bytes.fill(0);
+        self.spare.push(bytes);
+        Ok(())
     }
 
     fn padding(&mut self, block: u32) -> Result<()> {
@@ -227,6 +250,22 @@ struct Split<'a> {
     sink: &'a mut dyn Sink,
     data_left: u64,
     tail: &'a mut Vec<u8>,
+    scratch: &'a mut Vec<u8>,
+}
+
+impl Split<'_> {
+    /// Reads a small file at once: data and tail apart would take two system calls.
+    fn copy_small(&mut self, file: &File, length_bytes: usize) -> io::Result<u64> {
+        let mut scratch = std::mem::take(self.scratch);
+        scratch.resize(SCRATCH_BYTES, 0);
+        let window = scratch.get_mut(..length_bytes).unwrap_or_default();
+        let outcome = read_full(file, window).and_then(|got| {
+            self.write_all(window.get(..got).unwrap_or_default())?;
+            Ok(got as u64)
+        });
+        *self.scratch = scratch;
+        outcome
+    }
 }
 
 impl Write for Split<'_> {
@@ -249,14 +288,19 @@ impl Write for Split<'_> {
 impl Sink for Split<'_> {
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         let data = self.data_left.min(length_bytes);
-        let mut copied = 0;
-        if data > 0 {
-            copied = self.sink.copy_from_file(file, data)?;
-            self.data_left -= copied;
+        if data < length_bytes
+            && let Some(length_bytes) =
+                usize::try_from(length_bytes).ok().filter(|length| *length <= SCRATCH_BYTES)
+        {
+            return self.copy_small(file, length_bytes);
         }
-        if copied == data && length_bytes > data {
-            copied += copy_buffered(file, self.tail, length_bytes - data)?;
+        let copied = self.sink.copy_from_file(file, data)?;
+        self.data_left -= copied;
+        if copied < data {
+            return Ok(copied);
         }
-        Ok(copied)
+        // What is left is the tail, less than a block.
+        let tail_bytes = usize::try_from(length_bytes - data).unwrap_or_default();
+        Ok(copied + self.copy_small(file, tail_bytes)?)
     }
 }

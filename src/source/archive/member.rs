@@ -17,7 +17,7 @@ const EXTENSION_MAX_BYTES: u64 = 1 << 20;
 /// Most bytes of extension headers in one archive: names and attributes stay in memory.
 const EXTENSIONS_MAX_BYTES: u64 = 64 << 20;
 /// Most bytes of zeros behind the end of an archive: tar fills its last record with them.
-const PADDING_MAX_BYTES: u64 = 1 << 20;
+const PADDING_MAX_BYTES: u64 = 16 << 20;
 
 /// Compressors other than gzip, by the first bytes of what they write.
 const COMPRESSORS: [(&[u8], &str); 5] = [
@@ -123,8 +123,11 @@ impl Members {
         let mut block = [0; 512];
         let end = self.stream.position() + PADDING_MAX_BYTES;
         while self.stream.read_block(&mut block)? {
-            if block != [0; 512] || self.stream.position() > end {
+            if block != [0; 512] {
                 return Err(self.stream.damaged("there is data behind its end"));
+            }
+            if self.stream.position() > end {
+                return Err(self.stream.damaged("more than 16 MiB of zeros follow its end"));
             }
         }
         Ok(())

@@ -14,7 +14,8 @@ use crate::report::Failure;
 /// down to what 16 bits count).
 const XATTR_MAX_BYTES: usize = 65_535;
 
-/// How star, GNU tar and bsdtar write an extended attribute.
+/// How star, GNU tar and bsdtar write an extended attribute. The latter two escape
+/// bytes of its name as `%XX`: GNU tar `%` and `=`, bsdtar all that are no printable ASCII too.
 const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 
 /// Keywords that say nothing an image holds: names of users (only the numbers
@@ -68,15 +69,18 @@ impl Pax {
         Ok(pax)
     }
 
-    /// Takes what a global header says for all members to come.
+    /// Takes what a global header says for all members to come. Extended attributes are
+    /// none of it: no archiver writes them there, and every member would hold a copy.
     pub(super) fn merge_global(&mut self, global: Self) -> Result<(), Failure> {
         let Self { path: None, link: None, size: None, uid, gid, mtime, xattrs } = global else {
             return Err(refused("a global extended header gives all members one name or size"));
         };
+        if !xattrs.is_empty() {
+            return Err(refused("a global extended header holds extended attributes"));
+        }
         self.uid = uid.or(self.uid);
         self.gid = gid.or(self.gid);
         self.mtime = mtime.or(self.mtime);
-        self.xattrs.extend(xattrs);
         Ok(())
     }
 
@@ -85,9 +89,6 @@ impl Pax {
         self.uid = self.uid.or(global.uid);
         self.gid = self.gid.or(global.gid);
         self.mtime = self.mtime.or(global.mtime);
-        for (name, value) in &global.xattrs {
-            self.xattrs.entry(name.clone()).or_insert_with(|| value.clone());
-        }
         self
     }
 
@@ -114,8 +115,10 @@ impl Pax {
     }
 
     fn set_xattr(&mut self, name: &[u8], value: &[u8]) -> Result<(), Failure> {
+        let invalid = || refused("the name of an extended attribute is not valid");
+        let name = unescape(name).ok_or_else(invalid)?;
         if name.is_empty() || name.len() > NAME_MAX_BYTES || name.contains(&0) {
-            return Err(refused("the name of an extended attribute is not valid"));
+            return Err(invalid());
         }
         if value.len() > XATTR_MAX_BYTES {
             let message = format!("an extended attribute is longer than {XATTR_MAX_BYTES} bytes");
@@ -124,6 +127,25 @@ impl Pax {
         self.xattrs.insert(name.into(), Secret::from(value));
         Ok(())
     }
+}
+
+/// A name without its `%XX` escapes; none where a `%` begins no escape.
+fn unescape(mut name: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = Vec::with_capacity(name.len());
+    while let Some((byte, rest)) = name.split_first() {
+        name = rest;
+        if *byte != b'%' {
+            plain.push(*byte);
+            continue;
+        }
+        let (digits, rest) = name.split_at_checked(2)?;
+        let digits = str::from_utf8(digits).ok()?;
+        // `from_str_radix` alone would take a sign.
+        let is_hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        plain.push(u8::from_str_radix(digits, 16).ok().filter(|_| is_hexadecimal)?);
+        name = rest;
+    }
+    Some(plain)
 }
 
 /// The failure to take a sparse file, in any of the forms that tar knows.
@@ -203,6 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn names_of_extended_attributes_are_unescaped() {
+        // As GNU tar 1.34 and bsdtar 3.6.2 write `user.a=b` and `user.100%`.
+        let pax = Pax::parse(b"29 SCHILY.xattr.user.a%3Db=x\n30 SCHILY.xattr.user.100%25=y\n");
+        let names: Vec<_> = pax.unwrap().xattrs.into_keys().collect();
+        assert_eq!(names, [b"user.100%".as_slice().into(), b"user.a=b".as_slice().into()]);
+        for case in [b"26 SCHILY.xattr.user.a%=x\n", b"26 SCHILY.xattr.user.%4=x\n"] {
+            assert!(Pax::parse(case).is_err(), "{}", case.escape_ascii());
+        }
+        assert!(Pax::parse(b"27 SCHILY.xattr.user.%+1=x\n").is_err());
+    }
+
+    #[test]
     fn malformed_records_are_refused() {
         let cases: [&[u8]; 9] = [
             b"x",
@@ -212,7 +246,7 @@ mod tests {
             b"5 ab\n",
             b"6 a=b\0",
             b"-6 a=b\n",
-            b"12 uid=7000x\n",
+            b"13 uid=7000x\n",
             b"99999999999999999999 a=b\n",
         ];
         for case in cases {

@@ -31,6 +31,9 @@ pub(in crate::source) fn collect(
     limits: &command::Limits,
     to: &mut TreeBuilder,
 ) -> Result<(), Failure> {
+    for (path, stat) in &definitions.files {
+        to.require_no_output(path, stat)?;
+    }
     let inodes_before = to.len();
     let mut collector =
         Collector { directory: &definitions.directory, limits, to, links: HashMap::new() };
@@ -52,12 +55,16 @@ pub(in crate::source) fn collect(
     Ok(())
 }
 
-/// Says which definition failed. A signal is no definition's fault.
+/// Says which definition failed, and where it is to be mended if that is wrong.
+/// A signal is no definition's fault.
 fn in_definition(mut failure: Failure, definition: &Definition) -> Failure {
-    if failure.exit != Exit::Interrupted {
-        let Definition { path, place, .. } = definition;
-        failure.message = format!("{} ({path}): {}", place.name(), failure.message);
-    }
+    let Definition { path, place, .. } = definition;
+    let name = match failure.exit {
+        Exit::Interrupted => return failure,
+        Exit::Manifest => place.full_name(),
+        _ => place.name(),
+    };
+    failure.message = format!("{name} ({path}): {}", failure.message);
     failure
 }
 
@@ -99,7 +106,7 @@ impl Collector<'_, '_> {
             New::Command(script) => {
                 let argv: [OsString; 3] = ["/bin/sh".into(), "-c".into(), script.clone()];
                 let program = Program { argv: &argv, directory: self.directory, is_shell: true };
-                let output = output(&program, false, self.limits)?;
+                let output = output(&program, false, self.limits, self.to)?;
                 self.to.count_in_memory(output.len());
                 Kind::File(Content::Memory(output))
             }
@@ -206,6 +213,7 @@ impl Collector<'_, '_> {
             Kind::Symlink(target.as_bytes().into())
         } else {
             let (opened, opened_stat) = host::open_file(&host_path)?;
+            self.to.require_no_output(&host_path, &opened_stat)?;
             if host::file_id(&opened_stat) != host::file_id(&stat) {
                 return Err(host::has_changed(&host_path));
             }

@@ -1,14 +1,16 @@
 //! What one definition says, every value checked.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use credimg_formats::{Device, Secret, Timestamp};
 
 use super::lines::DataFile;
 use super::place::Place;
+use crate::report::shown;
 
 /// Longest path in the image and on the host: `PATH_MAX` of Linux less its NUL.
 pub(super) const PATH_MAX_BYTES: usize = 4095;
@@ -38,9 +40,11 @@ impl ImagePath {
 }
 
 impl fmt::Display for ImagePath {
-    /// The path with slashes, odd bytes escaped.
+    /// The path with a leading slash, shown as host paths are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.split(|byte| *byte == 0).try_for_each(|name| write!(f, "/{}", name.escape_ascii()))
+        let mut path = Vec::from(b"/");
+        path.extend(self.0.iter().map(|byte| if *byte == 0 { b'/' } else { *byte }));
+        f.write_str(&shown(Path::new(OsStr::from_bytes(&path))))
     }
 }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::definition::Definition;
 use super::place::{Fault, Place, Problem, Problems, column};
-use super::{DEFINITIONS_MAX, parse};
+use super::{DEFINITIONS_MAX, Definitions, parse};
 use crate::manifest::PseudoFile;
 use crate::report::{Exit, Failure, reason, shown};
 use crate::source::host::{self, Identity};
@@ -35,11 +35,11 @@ pub(super) struct DataFile {
     pub(super) length_bytes: u64,
 }
 
-/// Adds the definitions of `source` to `list`. Wrong ones are noted; a failure
+/// Adds the definitions of `source` to `definitions`. Wrong ones are noted; a failure
 /// is one of reading the file.
 pub(super) fn read(
     source: &PseudoFile,
-    list: &mut Vec<Definition>,
+    definitions: &mut Definitions,
     problems: &mut Problems,
 ) -> Result<(), Failure> {
     let named = |failure: Failure| {
@@ -48,6 +48,9 @@ pub(super) fn read(
     };
     let path: Rc<Path> = Rc::from(source.path.as_path());
     let (file, stat) = host::open_file(&path).map_err(named)?;
+    host::settle(&stat);
+    definitions.files.push((Rc::clone(&path), stat));
+    let list = &mut definitions.list;
     let bytes = BufReader::new(file);
     let reader = Reader { path: Rc::clone(&path), bytes, consumed_bytes: 0, number: 0 };
     let read = reader.sections(&stat, DEFINITIONS_MAX - list.len()).map_err(|error| {

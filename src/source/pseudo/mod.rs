@@ -30,6 +30,8 @@ pub use self::definition::{Action, Attributes, DataSection, Definition, HostFile
 pub use self::place::Place;
 
 use self::place::{Problem, Problems};
+use rustix::fs::Stat;
+
 use crate::manifest::Plan;
 use crate::report::Failure;
 
@@ -40,6 +42,8 @@ pub const DEFINITIONS_MAX: usize = 1 << 17;
 #[derive(Default)]
 pub struct Definitions {
     list: Vec<Definition>,
+    /// The files that were read.
+    files: Vec<(Rc<Path>, Stat)>,
     /// The base of relative host paths; never empty.
     directory: PathBuf,
 }
@@ -84,7 +88,7 @@ pub fn load(plan: &Plan) -> Result<Definitions, Failure> {
         Some(directory) if directory != Path::new("") => directory,
         _ => Path::new("."),
     };
-    let mut definitions = Definitions { list: Vec::new(), directory: directory.into() };
+    let mut definitions = Definitions { directory: directory.into(), ..Definitions::default() };
     let mut problems = Problems::default();
     for entry in &plan.pseudo.definitions {
         let place = |column| Place::Entry {
@@ -103,7 +107,7 @@ pub fn load(plan: &Plan) -> Result<Definitions, Failure> {
         }
     }
     for file in &plan.pseudo.files {
-        lines::read(file, &mut definitions.list, &mut problems)?;
+        lines::read(file, &mut definitions, &mut problems)?;
     }
     problems.finish()?;
     check::conflicts(&definitions.list)?;

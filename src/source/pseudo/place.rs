@@ -43,6 +43,16 @@ impl Place {
         }
     }
 
+    /// The name with file, line and column.
+    pub(super) fn full_name(&self) -> String {
+        match self {
+            Self::Entry { manifest, position: Position { line, column, key_path }, .. } => {
+                format!("{}:{line}:{column}: {key_path}", manifest_name(manifest))
+            }
+            Self::File { .. } => self.to_string(),
+        }
+    }
+
     /// The name with the line where it is not part of it already.
     pub(crate) fn name_and_line(&self) -> String {
         match self {
