@@ -313,6 +313,44 @@ fn a_stream_is_the_same_image_and_nothing_else() {
 }
 
 #[test]
+fn pseudo_definitions_of_the_command_line_are_built_and_checked() {
+    let host = Host::new("label: CHIMERA\npseudo: [/a f 400 0 0 echo hello]\n");
+    fs::write(host.path("nodes.pf"), "/null c 666 0 0 1 3\n/fifo i 600 0 0 f\n").unwrap();
+    fs::write(host.path("more.pf"), "/again L fifo\n").unwrap();
+    let files = ["--pseudo-file", "nodes.pf", "--pseudo-file", "more.pf"];
+    let allowed = [&files[..], &["--allow-devices"]].concat();
+    let output = host.build(&allowed);
+    assert_eq!(stderr(&output), "wrote out.erofs: erofs, label CHIMERA, 1 file, 4 KiB\n");
+
+    let check = |options: &[&str]| {
+        host.credimg().args(["check", "secrets.yaml"]).args(options).output().unwrap()
+    };
+    let expected = "PATH    SOURCE    MODE  OWNER\n/a      pseudo f  0400  0:0\n\
+                    /null   pseudo c  0666  0:0\n/fifo   pseudo i  0600  0:0\n\
+                    /again  pseudo L  -     -\n";
+    assert_eq!(stdout(&check(&allowed)), expected);
+
+    let forbidden = [&allowed[..], &["--no-commands"]].concat();
+    for (options, message) in [
+        (&files[..], "nodes.pf:1 (/null): device nodes are made on request only"),
+        (&forbidden[..], "pseudo[0] (/a): runs a command, which --no-commands forbids"),
+    ] {
+        for output in [host.build(options), check(options)] {
+            assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+            assert!(stderr(&output).contains(message), "{}", stderr(&output));
+        }
+    }
+
+    // An image is no pseudo file, not even one that is given in its place.
+    fs::rename(host.path("more.pf"), host.path("out.erofs")).unwrap();
+    let output =
+        host.build(&["--pseudo-file", "nodes.pf", "--pseudo-file", "out.erofs", "--allow-devices"]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the image would replace its own source"));
+    assert_eq!(fs::read(host.path("out.erofs")).unwrap(), b"/again L fifo\n");
+}
+
+#[test]
 fn check_runs_and_reads_nothing() {
     let host = Host::new(
         "files:\n- {path: /a, shell: 'touch ran; echo x'}\n- {path: /b, dir: missing}\n- {path: /c, env: UNSET}\n",

@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use credimg::commands::check::table;
-use credimg::manifest::{Entry, Format, Keep, Plan, Source, load, parse};
+use credimg::manifest::{Entry, Format, Keep, Plan, Pseudo, Source, load, parse};
 use credimg::report::{Exit, Failure};
-use credimg::source::pseudo::{self, Definitions};
+use credimg::source::pseudo::{self, Definition};
 use serde_yaml::granit_parser::{Event, Parser};
 
 /// The manifests of a directory under testdata, sorted.
@@ -355,7 +355,19 @@ fn visible(text: &[u8]) -> String {
     let path = Path::new("secrets.yaml");
     match parse(text, path) {
         Ok(plan) => {
-            let mut seen = table(&plan, &Definitions::default());
+            // The paths of pseudo files are shown, like all paths of the host.
+            let plan = Plan { pseudo: Pseudo { files: Vec::new(), ..plan.pseudo }, ..plan };
+            let definitions = match pseudo::load(&plan) {
+                Ok(definitions) => definitions,
+                Err(failure) => return format!("{failure} {failure:?} {:?}", failure.hint),
+            };
+            let mut seen = table(&plan, &definitions);
+            for Definition { path, action, .. } in &definitions {
+                if !path.is_root() {
+                    seen = seen.replacen(&path.to_string(), "", 1);
+                }
+                write!(seen, "{action:?}").unwrap();
+            }
             for entry in &plan.entries {
                 seen = seen.replacen(&entry.path.to_string(), "", 1);
                 write!(seen, "{:?} {:?}", entry.source, entry.attributes).unwrap();
