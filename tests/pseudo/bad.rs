@@ -7,8 +7,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use credimg::manifest::PseudoFile;
+use credimg::manifest::{Position, PseudoFile, PseudoText};
 use credimg::report::Exit;
+use credimg::source::pseudo;
+use credimg_formats::Secret;
 
 use super::*;
 
@@ -18,6 +20,56 @@ fn header(text: &[u8], key: &str) -> Vec<String> {
     let header = lines.take_while(|line| line.starts_with("# "));
     let prefix = format!("# {key}: ");
     header.filter_map(|line| line.strip_prefix(&prefix).map(str::to_owned)).collect()
+}
+
+/// One definition of each form, whole and valid.
+const FORMS: &[&str] = &[
+    "p d 755 0 0",
+    "p D 0 755 0 0",
+    "p D \"1 jan 1980\" 755 0 0",
+    "p m 600 1 2",
+    "p b 600 0 0 8 1",
+    "p C 0 600 0 0 1 3",
+    "p f 400 0 0 echo x",
+    "p F 0 400 0 0 echo x",
+    "p s 0 0 0 target",
+    "p S 0 0 0 0 target",
+    "p i 600 0 0 f",
+    "p I 0 600 0 0 s",
+    "p x user.a=b",
+    "p x user.a=0sAAECAw==",
+    "p l key",
+    "p h \"key\" x",
+    "p L p",
+    "p R 0 400 0 0 1 0 0",
+];
+
+/// The rule: nothing of a definition is ever shown but paths.
+#[test]
+fn no_word_of_a_definition_is_shown() {
+    let mut plan = Host::new().plan("files: []");
+    let position = Position { line: 1, column: 1, key_path: "pseudo[0]".to_owned() };
+    let mut refused = 0;
+    for form in FORMS {
+        let words: Vec<&str> = form.split(' ').collect();
+        for index in 1..words.len() {
+            for disguise in
+                ["@", "\"@", "\"@\"", "@\\", "0@", "@ @", "7@", "user.@=@", "user.a=0s@", "-1@"]
+            {
+                let mut words = words.clone();
+                let canary = disguise.replace('@', CANARY);
+                words[index] = &canary;
+                // Not through a file: one that is new has to come to rest first.
+                let text = Secret::from(words.join(" ").as_bytes());
+                plan.pseudo.definitions = vec![PseudoText { text, position: position.clone() }];
+                let Err(failure) = pseudo::load(&plan) else { continue };
+                let seen = format!("{failure} {failure:?}");
+                assert!(!seen.contains(CANARY), "{words:?} is shown: {seen}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 500, "only {refused} refused");
 }
 
 #[test]
