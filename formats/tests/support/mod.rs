@@ -2,6 +2,8 @@
 //! a plain list to compare with, and a walker that reads such a list off a
 //! mounted or extracted directory.
 
+pub(crate) mod host;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -449,7 +451,11 @@ pub(crate) fn walk(root: &Path, xattrs: bool) -> Listing {
 
 fn read_xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut names = vec![0; 65536];
-    let length = rustix::fs::llistxattr(path, &mut names).unwrap();
+    let length = match rustix::fs::llistxattr(path, &mut names) {
+        // SquashFS says so of an image without any.
+        Err(rustix::io::Errno::OPNOTSUPP) => 0,
+        length => length.unwrap(),
+    };
     let mut xattrs = BTreeMap::new();
     for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let mut value = vec![0; 65536];
