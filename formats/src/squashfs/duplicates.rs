@@ -156,3 +156,114 @@ impl Write for Whole {
 }
 
 impl Sink for Whole {}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::super::Options;
+    use super::*;
+    use crate::{Metadata, Name, Secret, Source, Tree};
+
+    /// Counts how many bytes are taken from it.
+    struct Counted {
+        bytes: Vec<u8>,
+        taken_bytes: Rc<Cell<usize>>,
+    }
+
+    impl Source for Counted {
+        fn stream(&self, _planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
+            for piece in self.bytes.chunks(1000) {
+                sink.write_all(piece)?;
+                self.taken_bytes.set(self.taken_bytes.get() + piece.len());
+            }
+            Ok(())
+        }
+    }
+
+    /// The image of these files as streams, and how many bytes were read for it.
+    fn image_of(files: &[Vec<u8>]) -> (Vec<u8>, usize) {
+        let taken_bytes = Rc::new(Cell::new(0));
+        let mut tree = Tree::new(Metadata::default());
+        for (index, bytes) in files.iter().enumerate() {
+            let source = Counted { bytes: bytes.clone(), taken_bytes: Rc::clone(&taken_bytes) };
+            let content =
+                Content::Stream { length_bytes: bytes.len() as u64, source: Box::new(source) };
+            let name = Name::new(format!("{index:04}").as_bytes()).unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::File(content)).unwrap();
+        }
+        let mut image = Vec::new();
+        Plan::new(&tree, Options::default()).unwrap().write(&mut image).unwrap();
+        (image, taken_bytes.get())
+    }
+
+    fn noise(length: usize, seed: u8) -> Vec<u8> {
+        let mut state = u32::from(seed) + 1;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [first, ..] = state.to_be_bytes();
+            first
+        };
+        std::iter::repeat_with(next).take(length).collect()
+    }
+
+    #[test]
+    fn equal_files_are_stored_once() {
+        for length in [10, 4096, 4097, 131_071, 131_072, 300_000] {
+            let (one, _) = image_of(&[noise(length, 1)]);
+            let (five, _) = image_of(&vec![noise(length, 1); 5]);
+            // Four more inodes and directory entries at most.
+            assert!(five.len() <= one.len() + 4096, "{length}: {} and {}", one.len(), five.len());
+        }
+    }
+
+    #[test]
+    fn files_that_begin_alike_are_told_apart_and_read_twice_at_most() {
+        let length = 200_000;
+        let mut files = vec![noise(length, 1); 20];
+        for (index, file) in files.iter_mut().enumerate() {
+            *file.last_mut().unwrap() = u8::try_from(index).unwrap();
+        }
+        let (image, taken_bytes) = image_of(&files);
+        assert!(image.len() >= 20 * length);
+        let twice = 2 * 20 * length;
+        let heads = 20 * (HEAD_BYTES + 1000);
+        assert!(taken_bytes <= twice + heads, "{taken_bytes} bytes were read");
+    }
+
+    #[test]
+    fn files_of_other_lengths_or_starts_are_read_once() {
+        let files: Vec<_> = (0..20).map(|index| noise(200_000, index)).collect();
+        let (_, taken_bytes) = image_of(&files);
+        assert!(taken_bytes <= 20 * (200_000 + HEAD_BYTES + 1000), "{taken_bytes} bytes were read");
+        let files: Vec<_> = (0..20).map(|index| noise(100_000 + index, 1)).collect();
+        let (_, taken_bytes) = image_of(&files);
+        assert_eq!(taken_bytes, files.iter().map(Vec::len).sum());
+    }
+
+    #[test]
+    fn a_source_that_shrinks_between_two_reads_is_an_error() {
+        struct Shrinking(Cell<usize>);
+        impl Source for Shrinking {
+            fn stream(&self, _planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
+                let length = self.0.replace(self.0.get() - 1);
+                Ok(sink.write_all(&vec![1; length])?)
+            }
+        }
+        let mut tree = Tree::new(Metadata::default());
+        let other = Content::Memory(Secret::new(vec![2; 5000]));
+        let source = Box::new(Shrinking(Cell::new(5000)));
+        let shrinking = Content::Stream { length_bytes: 5000, source };
+        for (name, content) in [(b"a", other), (b"b", shrinking)] {
+            let name = Name::new(name).unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::File(content)).unwrap();
+        }
+        let plan = Plan::new(&tree, Options::default()).unwrap();
+        let error = plan.write(&mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Changed);
+        assert_eq!(error.path(), Some(&b"/b"[..]));
+    }
+}

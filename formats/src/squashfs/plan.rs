@@ -264,3 +264,112 @@ fn keep_repeated(values: &mut [u64]) -> Vec<u64> {
     let groups = values.chunk_by(|one, other| one == other);
     groups.filter(|group| group.len() > 1).filter_map(|group| group.first().copied()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use crate::{Content, Metadata, Name, Secret};
+
+    fn refusal(tree: &Tree, options: Options) -> (ErrorKind, String) {
+        let error = Plan::new(tree, options).unwrap_err();
+        (error.kind(), error.to_string())
+    }
+
+    fn root_at(seconds: i64, nanoseconds: u32) -> Tree {
+        let mtime = Timestamp { seconds, nanoseconds };
+        Tree::new(Metadata { mtime, ..Metadata::default() })
+    }
+
+    #[test]
+    fn block_sizes_are_powers_of_two_within_the_format() {
+        for bytes in [4096, 8192, 131_072, 1 << 20] {
+            assert_eq!(BlockSize::new(bytes).unwrap().bytes(), bytes);
+            assert_eq!(1 << BlockSize::new(bytes).unwrap().bits(), bytes);
+        }
+        for bytes in [0, 1, 2048, 4095, 4097, 12_288, 1 << 21, u32::MAX] {
+            let error = BlockSize::new(bytes).unwrap_err();
+            assert_eq!(error.to_string(), "the block size is a power of two from 4096 to 1048576");
+        }
+    }
+
+    #[test]
+    fn times_that_the_format_cannot_hold_are_refused() {
+        for seconds in [0, 1, i64::from(u32::MAX)] {
+            assert!(Plan::new(&root_at(seconds, 0), Options::default()).is_ok());
+        }
+        for seconds in [-1, i64::from(u32::MAX) + 1] {
+            let message = "/: the time is out of range: SquashFS holds those from 1970 to 2106";
+            let expected = (ErrorKind::Unrepresentable, message.to_owned());
+            assert_eq!(refusal(&root_at(seconds, 0), Options::default()), expected);
+        }
+        let message = "/: the time has a fraction of a second, SquashFS holds whole seconds";
+        let expected = (ErrorKind::Unrepresentable, message.to_owned());
+        assert_eq!(refusal(&root_at(1, 1), Options::default()), expected);
+        let cutting = Options { cut_fractions: true, ..Options::default() };
+        let tree = root_at(1, 999_999_999);
+        let plan = Plan::new(&tree, cutting).unwrap();
+        assert_eq!(plan.seconds(tree.inode(Tree::ROOT).metadata.mtime).unwrap(), 1);
+    }
+
+    #[test]
+    fn xattrs_that_the_format_cannot_hold_are_refused() {
+        let refused = |name: &[u8], value_bytes: usize| {
+            let mut root = Metadata::default();
+            root.xattrs.insert(name.into(), Secret::new(vec![1; value_bytes]));
+            refusal(&Tree::new(root), Options::default())
+        };
+        let prefixes =
+            "/: SquashFS holds extended attributes named user.*, trusted.* and security.* only";
+        for name in [&b"system.posix_acl_access"[..], b"user.", b"user", b"other.x", b""] {
+            assert_eq!(refused(name, 1), (ErrorKind::Unrepresentable, prefixes.to_owned()));
+        }
+        let long = [b"user.".as_slice(), &[b'x'; 251]].concat();
+        let message = "/: an extended attribute's name is longer than 255 bytes";
+        assert_eq!(refused(&long, 1), (ErrorKind::Unrepresentable, message.to_owned()));
+        let message =
+            "/: an extended attribute's value is 65537 bytes long, Linux reads at most 65536";
+        assert_eq!(refused(b"user.x", 65_537), (ErrorKind::Unrepresentable, message.to_owned()));
+    }
+
+    #[test]
+    fn tables_of_4_gib_are_refused() {
+        struct Nothing;
+        impl crate::Source for Nothing {
+            fn stream(&self, _planned_bytes: u64, _sink: &mut dyn Sink) -> Result<()> {
+                Ok(())
+            }
+        }
+        // Each block of 4 KiB takes four bytes of its inode.
+        let tree_of = |length_bytes| {
+            let mut tree = Tree::new(Metadata::default());
+            let content = Content::Stream { length_bytes, source: Box::new(Nothing) };
+            let name = Name::new(b"large").unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::File(content)).unwrap();
+            tree
+        };
+        let small_blocks = || Options { block_size: BlockSize(4096), ..Options::default() };
+        assert!(Plan::new(&tree_of(4 << 40), small_blocks()).is_err());
+        assert!(Plan::new(&tree_of(3 << 40), small_blocks()).is_ok());
+        assert!(Plan::new(&tree_of(4 << 40), Options::default()).is_ok());
+        let (kind, message) = refusal(&tree_of(u64::MAX), Options::default());
+        assert_eq!(kind, ErrorKind::Limit);
+        assert!(message.ends_with("SquashFS holds less than 4 GiB"), "{message}");
+    }
+
+    #[test]
+    fn a_directory_is_numbered_behind_what_it_holds() {
+        let mut tree = Tree::new(Metadata::default());
+        let name = |text: &str| Name::new(text.as_bytes()).unwrap();
+        let outer = tree.insert_directory(Tree::ROOT, name("b"), Metadata::default()).unwrap();
+        let inner = tree.insert_directory(outer, name("a"), Metadata::default()).unwrap();
+        let file = tree.insert(inner, name("f"), Metadata::default(), Kind::Fifo).unwrap();
+        let other = tree.insert(Tree::ROOT, name("a"), Metadata::default(), Kind::Fifo).unwrap();
+        tree.link(Tree::ROOT, name("c"), file).unwrap();
+        let plan = Plan::new(&tree, Options::default()).unwrap();
+        assert_eq!(plan.order, [file, inner, outer, other, Tree::ROOT]);
+        let numbers = plan.order.iter().map(|id| plan.number(*id)).collect::<Vec<_>>();
+        assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    }
+}

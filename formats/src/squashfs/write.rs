@@ -198,3 +198,188 @@ fn cannot_rewrite(error: io::Error) -> Error {
     }
     error.into()
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a panic is how a test fails"
+    )]
+
+    use std::io::Write;
+
+    use zerocopy::FromBytes;
+
+    use super::super::{BlockSize, Options};
+    use super::*;
+    use crate::{Content, Metadata, Name, Secret};
+
+    const COMPRESSIONS: [&str; 5] = ["none", "gzip", "lz4", "xz:0", "zstd:3"];
+
+    fn insert(tree: &mut Tree, name: &str, content: Vec<u8>) {
+        let name = Name::new(name.as_bytes()).unwrap();
+        let mut metadata = Metadata { mode: 0o400, ..Metadata::default() };
+        metadata.xattrs.insert(b"security.label".as_slice().into(), Secret::new(vec![b'l'; 20]));
+        let kind = Kind::File(Content::Memory(Secret::new(content)));
+        tree.insert(Tree::ROOT, name, metadata, kind).unwrap();
+    }
+
+    /// Megabytes that compress by half, so that threads have something to do.
+    fn large_tree(names: impl IntoIterator<Item = usize>) -> Tree {
+        let mut tree = Tree::new(Metadata::default());
+        for index in names {
+            let mut state = index as u64;
+            let bytes = std::iter::repeat_with(|| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                b'a' + (state >> 60).to_le_bytes()[0]
+            });
+            let content = bytes.take(100_000 + index * 7919).collect();
+            insert(&mut tree, &format!("f{index:02}"), content);
+        }
+        tree
+    }
+
+    fn image_of(tree: &Tree, options: Options) -> Vec<u8> {
+        let mut image = Vec::new();
+        let size = Plan::new(tree, options).unwrap().write(&mut image).unwrap();
+        assert_eq!(image.len() as u64, size);
+        image
+    }
+
+    #[test]
+    fn the_bytes_depend_on_neither_threads_nor_insertion_order() {
+        let tree = large_tree(0..25);
+        let reversed = large_tree((0..25).rev());
+        for name in COMPRESSIONS {
+            let options = |threads| {
+                let compression = name.parse().unwrap();
+                Options { compression, threads, ..Options::default() }
+            };
+            let one = image_of(&tree, options(1));
+            for threads in [0, 2, 5] {
+                assert!(image_of(&tree, options(threads)) == one, "{name}: {threads} threads");
+            }
+            assert!(image_of(&reversed, options(2)) == one, "{name}: insertion order");
+        }
+    }
+
+    #[test]
+    fn the_superblock_says_what_is_stored_how() {
+        let mut tree = Tree::new(Metadata::default());
+        insert(&mut tree, "f", vec![1; 5000]);
+        let raw = 0x0001 | 0x0002 | 0x0008 | 0x0100 | 0x0800;
+        for (name, compressor, flags) in [
+            ("none", 1, 0x00c0 | raw),
+            ("gzip", 1, 0x00c0),
+            ("gzip:5", 1, 0x04c0),
+            ("xz", 4, 0x00c0),
+            ("lz4", 5, 0x04c0),
+            ("zstd", 6, 0x00c0),
+            ("zstd:22", 6, 0x04c0),
+        ] {
+            let compression = name.parse().unwrap();
+            let image = image_of(&tree, Options { compression, ..Options::default() });
+            let (record, _) = SuperBlock::read_from_prefix(&image).unwrap();
+            assert_eq!(record.magic.get(), 0x7371_7368, "{name}");
+            assert_eq!(record.compressor.get(), compressor, "{name}");
+            assert_eq!(record.flags.get(), flags, "{name}");
+            let used = usize::try_from(record.used_bytes.get()).unwrap();
+            assert_eq!(used.next_multiple_of(4096), image.len(), "{name}");
+            assert!(image[used..].iter().all(|byte| *byte == 0), "{name}");
+            // The list of the xattr table's one block ends the image, as Linux asks.
+            assert_eq!(record.xattr_table.get() + 16 + 8, record.used_bytes.get(), "{name}");
+        }
+        let empty = image_of(&Tree::new(Metadata::default()), Options::default());
+        let (record, _) = SuperBlock::read_from_prefix(&empty).unwrap();
+        assert_eq!(record.flags.get(), 0x02d0 | raw);
+        assert_eq!((record.fragment_table.get(), record.xattr_table.get()), (NO_TABLE, NO_TABLE));
+    }
+
+    #[test]
+    fn images_that_differ_in_content_differ_nowhere_else() {
+        let image_of_byte = |byte: u8| {
+            let mut tree = Tree::new(Metadata::default());
+            for (index, size) in [1, 4095, 4096, 4097, 9000].into_iter().enumerate() {
+                insert(&mut tree, &format!("f{index}"), vec![byte; size]);
+            }
+            let block_size = BlockSize::new(4096).unwrap();
+            image_of(&tree, Options { block_size, ..Options::default() })
+        };
+        let (ones, twos) = (image_of_byte(0xaa), image_of_byte(0x55));
+        assert_eq!(ones.len(), twos.len());
+        let differing = ones.iter().zip(&twos).filter(|(one, two)| one != two);
+        let differing: Vec<_> = differing.map(|(one, two)| (*one, *two)).collect();
+        assert_eq!(differing, vec![(0xaa, 0x55); 1 + 4095 + 4096 + 4097 + 9000]);
+    }
+
+    #[test]
+    fn zeros_are_not_stored() {
+        for name in COMPRESSIONS {
+            let mut tree = Tree::new(Metadata::default());
+            insert(&mut tree, "small", vec![0; 5000]);
+            insert(&mut tree, "large", vec![0; 10 << 20]);
+            let compression = name.parse().unwrap();
+            let image = image_of(&tree, Options { compression, ..Options::default() });
+            assert_eq!(image.len(), 4096, "{name}");
+        }
+    }
+
+    /// A pipe, or a disk that fills up.
+    struct Limited {
+        can_rewrite: bool,
+        left_bytes: usize,
+        written_bytes: usize,
+    }
+
+    impl Write for Limited {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.left_bytes == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let length = bytes.len().min(self.left_bytes);
+            self.left_bytes -= length;
+            self.written_bytes += length;
+            Ok(length)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Limited {
+        fn rewrite_start(&mut self, _bytes: &[u8]) -> io::Result<()> {
+            if self.can_rewrite { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_refused_before_the_first_byte() {
+        let tree = Tree::new(Metadata::default());
+        let mut pipe = Limited { can_rewrite: false, left_bytes: usize::MAX, written_bytes: 0 };
+        let plan = Plan::new(&tree, Options::default()).unwrap();
+        let error = plan.write(&mut pipe).unwrap_err();
+        let message = "SquashFS needs an output whose start can be written last: a file, no pipe";
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Io, message));
+        assert_eq!(pipe.written_bytes, 0);
+    }
+
+    #[test]
+    fn a_full_disk_ends_the_threads_and_the_image_wherever_it_comes() {
+        let tree = large_tree(0..12);
+        let compression = "zstd:1".parse().unwrap();
+        let plan = Plan::new(&tree, Options { compression, ..Options::default() }).unwrap();
+        let mut image = Vec::new();
+        plan.write(&mut image).unwrap();
+        let whole = image.len();
+        for left_bytes in [0, 95, 96, 5000, whole / 2, whole - 4096, whole - 1] {
+            let mut disk = Limited { can_rewrite: true, left_bytes, written_bytes: 0 };
+            let error = plan.write(&mut disk).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Io, "{left_bytes}");
+            assert_eq!(error.path(), None, "{left_bytes}");
+            let cause = error.io_error().map(io::Error::kind);
+            assert_eq!(cause, Some(io::ErrorKind::StorageFull), "{left_bytes}");
+        }
+    }
+}

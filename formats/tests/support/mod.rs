@@ -91,7 +91,8 @@ pub(crate) struct Shape {
 /// Makes the tree of `seed` and what a reader must see of it.
 pub(crate) fn generate(seed: u64, shape: Shape) -> (Tree, Listing) {
     let mut random = Random::new(seed);
-    let mut maker = Maker { random: &mut random, shape, listing: Listing::new() };
+    let mut maker =
+        Maker { random: &mut random, shape, listing: Listing::new(), contents: Vec::new() };
     let (root, expected) = maker.metadata(true);
     let mut tree = Tree::new(root);
     maker
@@ -127,6 +128,8 @@ struct Maker<'r> {
     random: &'r mut Random,
     shape: Shape,
     listing: Listing,
+    /// Of the files so far.
+    contents: Vec<Vec<u8>>,
 }
 
 impl Maker<'_> {
@@ -271,14 +274,32 @@ impl Maker<'_> {
         parent: InodeId,
         parent_path: &[u8],
     ) -> Option<(InodeId, Vec<u8>)> {
-        let (name, size) = (self.name(), self.size());
-        let content = self.content(size);
+        let name = self.name();
+        let content = self.content();
         let kind = Kind::File(Content::Memory(Secret::new(content)));
         self.add(tree, parent, parent_path, &name, kind)
     }
 
+    /// Mostly new content; else an earlier file's, or one that differs in its last byte.
+    fn content(&mut self) -> Vec<u8> {
+        if self.contents.is_empty() || self.random.below(6) != 0 {
+            let size = self.size();
+            let content = self.new_content(size);
+            self.contents.push(content.clone());
+            return content;
+        }
+        let mut content =
+            self.contents[self.random.below(self.contents.len() as u64) as usize].clone();
+        if let Some(last) = content.last_mut()
+            && self.random.below(2) == 0
+        {
+            *last ^= 1;
+        }
+        content
+    }
+
     /// Random, repetitive or zero bytes, in runs that do not care for blocks.
-    fn content(&mut self, size: usize) -> Vec<u8> {
+    fn new_content(&mut self, size: usize) -> Vec<u8> {
         let mut content = Vec::with_capacity(size);
         while content.len() < size {
             let room = size - content.len();
