@@ -19,7 +19,7 @@ use credimg_formats::squashfs::{BlockSize, Compression, Options, Plan};
 use credimg_formats::{Content, ErrorKind, Kind, Metadata, Name, Secret, Timestamp, Tree};
 
 use support::host::{Scratch, SparseSink, Whole, run};
-use support::{Expected, ExpectedKind, Listing, Shape, assert_same, generate, walk};
+use support::{Expected, ExpectedKind, Listing, Random, Shape, assert_same, generate, walk};
 
 const BUILD_TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
 const COMPRESSIONS: [&str; 8] = ["none", "gzip", "zstd", "lz4", "xz", "gzip:1", "zstd:3", "xz:0"];
@@ -30,10 +30,14 @@ fn the_kernel_and_the_reference_tools_agree_on_320_trees() {
     let extracted = Memory::new(scratch.path("extracted"));
     for seed in 0..320 {
         let compression = COMPRESSIONS[seed as usize % COMPRESSIONS.len()];
-        let block = [4096, 4096, 8192, 4096, 32_768, 4096, 131_072, 4096, 16_384, 1 << 20]
-            [seed as usize / COMPRESSIONS.len() % 10];
-        // Files of megabytes would make the test slow and show nothing more.
-        let edge = block.min(131_072);
+        // Most blocks are small, as every edge comes with them, too, and the trees are quick to make.
+        let (block, edge) = match seed as usize / COMPRESSIONS.len() % 10 {
+            0 => (8192, 8192),
+            1 => (32_768, 32_768),
+            2 if seed < 160 => (131_072, 131_072),
+            3 => (1 << 20, 16_384),
+            _ => (4096, 4096),
+        };
         let shape = Shape {
             common_time: BUILD_TIME,
             block: edge,
@@ -42,7 +46,7 @@ fn the_kernel_and_the_reference_tools_agree_on_320_trees() {
         };
         let (tree, listing) = generate(seed, shape);
         let image = scratch.path("tree.squashfs");
-        write_image(&image, &tree, options(compression, block as u32));
+        write_image(&image, &tree, options(compression, block));
         judge(&scratch, &extracted.0, seed, &image, &listing);
     }
 }
@@ -86,12 +90,19 @@ fn a_file_over_4_gib_is_whole_and_its_holes_take_no_room() {
         let mut tree = Tree::new(plain(0o755));
         let content = Content::Stream { length_bytes, source: Box::new(Whole(source.clone())) };
         tree.insert(Tree::ROOT, name("large"), plain(0o400), Kind::File(content)).unwrap();
+        tree.insert(Tree::ROOT, name("hole"), plain(0o400), file(&vec![0; 200_001])).unwrap();
         let image = scratch.path("large.squashfs");
         let size = write_image(&image, &tree, options(compression, 131_072));
         assert!(size < 512 << 10, "{compression}: {size} bytes");
         scratch.mounted("squashfs", &image, |root| {
             let file = std::fs::File::open(root.join("large")).unwrap();
-            assert_eq!(file.metadata().unwrap().len(), length_bytes);
+            let metadata = file.metadata().unwrap();
+            assert_eq!(metadata.len(), length_bytes);
+            // Two blocks of data: the holes take none.
+            let blocks = std::os::unix::fs::MetadataExt::blocks(&metadata);
+            assert_eq!(blocks, (131_072_u64 + 4097).div_ceil(512), "{compression}");
+            let hole = root.join("hole").metadata().unwrap();
+            assert_eq!(std::os::unix::fs::MetadataExt::blocks(&hole), 0, "{compression}");
             let mut start = [0; 8];
             std::os::unix::fs::FileExt::read_exact_at(&file, &mut start, 0).unwrap();
             assert_eq!(&start, b"start\0\0\0");
@@ -99,6 +110,45 @@ fn a_file_over_4_gib_is_whole_and_its_holes_take_no_room() {
             std::os::unix::fs::FileExt::read_exact_at(&file, &mut end, length_bytes - 8).unwrap();
             assert_eq!(&end, b"\0\0\0\0\0end");
         });
+    }
+}
+
+#[test]
+fn an_image_of_files_is_that_of_their_content_in_memory() {
+    let scratch = Scratch::new("squashfs-streams");
+    let mut random = Random::new(1);
+    // Blocks that are zero, start with zeros, or neither.
+    let mut contents = Vec::new();
+    for tail in [0, 1, 4095] {
+        let mut content = Vec::new();
+        for _ in 0..200 {
+            match random.below(3) {
+                0 => content.resize(content.len() + 4096, 0),
+                1 => content.extend([vec![0; 4000], random.bytes(96)].concat()),
+                _ => content.extend(random.bytes(4096)),
+            }
+        }
+        content.extend(random.bytes(tail));
+        contents.push(content);
+    }
+    for compression in ["none", "lz4"] {
+        let mut in_memory = Tree::new(plain(0o755));
+        let mut in_files = Tree::new(plain(0o755));
+        for (index, content) in contents.iter().enumerate() {
+            let entry = name(&format!("f{index}"));
+            in_memory.insert(Tree::ROOT, entry.clone(), plain(0o400), file(content)).unwrap();
+            let source = scratch.path(&format!("f{index}"));
+            std::fs::write(&source, content).unwrap();
+            let length_bytes = content.len() as u64;
+            let content = Content::Stream { length_bytes, source: Box::new(Whole(source)) };
+            in_files.insert(Tree::ROOT, entry, plain(0o400), Kind::File(content)).unwrap();
+        }
+        let images = [in_memory, in_files].map(|tree| {
+            let mut image = Vec::new();
+            Plan::new(&tree, options(compression, 4096)).unwrap().write(&mut image).unwrap();
+            image
+        });
+        assert!(images[0] == images[1], "{compression}");
     }
 }
 

@@ -170,6 +170,11 @@ impl Packer {
         Self { compressor: compression.compressor(block_bytes), output: Zeroizing::default() }
     }
 
+    /// Whether it passes every block as it is.
+    pub(super) fn is_idle(&self) -> bool {
+        self.compressor.is_none()
+    }
+
     pub(super) fn pack<'p>(&'p mut self, block: &'p [u8]) -> Packed<'p> {
         if let Some(compressor) = &mut self.compressor {
             self.output.clear();

@@ -5,7 +5,8 @@
 //! neighbours. A block that is all zero is a hole and not stored at all.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 
 use zerocopy::little_endian::{U32, U64};
 use zeroize::Zeroizing;
@@ -227,6 +228,27 @@ impl Cutter<'_, '_, '_> {
     }
 }
 
+impl Cutter<'_, '_, '_> {
+    /// How many of the next blocks of `file` can be copied by the kernel, as they
+    /// are stored as they are and do not start with zeros. One that does may
+    /// be a hole, which only reading it shows.
+    fn count_copyable(&self, mut file: &File, length_bytes: u64) -> u64 {
+        const BLOCKS_MAX: u64 = 64;
+        let block_bytes = self.block.len() as u64;
+        if self.filled_bytes > 0 || !self.queue.stores_raw() {
+            return 0;
+        }
+        let Ok(start) = file.stream_position() else { return 0 };
+        let is_hole_or_end = |index: &u64| {
+            let mut first = [0; 64];
+            let read = file.read_at(&mut first, start + index * block_bytes);
+            read.is_err() || first == [0; 64]
+        };
+        let most = (length_bytes / block_bytes).min(BLOCKS_MAX);
+        (0..most).find(is_hole_or_end).unwrap_or(most)
+    }
+}
+
 impl Write for Cutter<'_, '_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A whole block need not be copied first.
@@ -254,6 +276,16 @@ impl Sink for Cutter<'_, '_, '_> {
     fn copy_from_file(&mut self, mut file: &File, length_bytes: u64) -> io::Result<u64> {
         let mut left = length_bytes;
         while left > 0 {
+            let count = self.count_copyable(file, left);
+            if count > 0 {
+                let block_bytes = u32::try_from(self.block.len()).unwrap_or_default();
+                let copied = self.queue.copy_from_file(self.owner, file, block_bytes, count)?;
+                left -= copied;
+                if copied < count * u64::from(block_bytes) {
+                    break;
+                }
+                continue;
+            }
             let room = self.room();
             let want = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             match file.read(room.get_mut(..want).unwrap_or_default()) {

@@ -2,6 +2,7 @@
 //! where there are some, never more than a few blocks on the way.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
@@ -35,6 +36,13 @@ impl<'s> Output<'s> {
         self.sink.write_all(bytes)?;
         self.position += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Returns how many bytes there were.
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
+        let copied_bytes = self.sink.copy_from_file(file, length_bytes)?;
+        self.position += copied_bytes;
+        Ok(copied_bytes)
     }
 }
 
@@ -100,6 +108,30 @@ impl<'s, 'o, L: Ledger> Queue<'s, 'o, L> {
                 self.submit(owner, is_hole, block)
             }
         }
+    }
+
+    /// Whether blocks are stored as they are, and so may be [copied](Self::copy_from_file).
+    pub(super) fn stores_raw(&self) -> bool {
+        matches!(&self.engine, Engine::Here(packer) if packer.is_idle())
+    }
+
+    /// Takes `count` blocks of `block_bytes` from the file's offset on without
+    /// looking at them: none may be all zero, and blocks must be stored as they
+    /// are. Returns how many bytes there were.
+    pub(super) fn copy_from_file(
+        &mut self,
+        owner: Owner,
+        file: &File,
+        block_bytes: u32,
+        count: u64,
+    ) -> io::Result<u64> {
+        let start = self.output.position();
+        let step_bytes = u64::from(block_bytes);
+        let copied_bytes = self.output.copy_from_file(file, count * step_bytes)?;
+        for index in 0..copied_bytes / step_bytes {
+            self.ledger.enter(owner, start + index * step_bytes, block_bytes | BLOCK_RAW);
+        }
+        Ok(copied_bytes)
     }
 
     /// Waits for all blocks to arrive and returns the ledger.

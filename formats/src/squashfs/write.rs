@@ -325,6 +325,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_export_table_leads_to_every_inode() {
+        let mut tree = large_tree(0..3);
+        // More than a metadata block of inodes and of references.
+        for index in 0..2000 {
+            let name = Name::new(format!("e{index}").as_bytes()).unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::Fifo).unwrap();
+        }
+        let image = image_of(&tree, Options::default());
+        let (record, _) = SuperBlock::read_from_prefix(&image).unwrap();
+        let number = |bytes: &[u8], at: usize, length: usize| {
+            let field = &bytes[at..at + length];
+            field.iter().rev().fold(0_usize, |number, byte| number << 8 | usize::from(*byte))
+        };
+        // Uncompressed blocks but for the last are all of the same length.
+        let unpack = |start: usize, at: usize| {
+            let block = start + at / METADATA_BYTES * (METADATA_BYTES + 2);
+            block + 2 + at % METADATA_BYTES
+        };
+        let list = usize::try_from(record.export_table.get()).unwrap();
+        let references = number(&image, list, 8);
+        let inodes = usize::try_from(record.inode_table.get()).unwrap();
+        for wanted in 1..=tree.len() {
+            let reference = number(&image, unpack(references, (wanted - 1) * 8), 8);
+            let (block, offset) = (reference >> 16, reference & 0xffff);
+            // The number is in the last four of an inode header's 16 bytes.
+            let at = block / (METADATA_BYTES + 2) * METADATA_BYTES + offset + 12;
+            let bytes: Vec<u8> = (at..at + 4).map(|at| image[unpack(inodes, at)]).collect();
+            assert_eq!(number(&bytes, 0, 4), wanted);
+        }
+    }
+
     /// A pipe, or a disk that fills up.
     struct Limited {
         can_rewrite: bool,

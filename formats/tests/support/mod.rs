@@ -194,6 +194,15 @@ impl Maker<'_> {
         if !self.shape.xattrs || self.random.below(3) != 0 {
             return xattrs;
         }
+        if self.random.below(4) == 0 {
+            // What many inodes have alike, as a whole set and as a value.
+            let label = b"system_u:object_r:etc_t:s0\0".as_slice();
+            xattrs.insert(b"security.label".as_slice().into(), Secret::from(label));
+            if self.random.below(2) == 0 {
+                return xattrs;
+            }
+            xattrs.insert(b"trusted.same".as_slice().into(), Secret::from(label));
+        }
         for _ in 0..=self.random.below(4) {
             let prefix = self.random.pick(&["user.", "trusted.", "security."]);
             let room = 255 - prefix.len() as u64;
