@@ -1,6 +1,8 @@
 //! Ctrl-C and its kin end a build in order: the handler only notes the signal,
-//! and the places that wait or write ask [`check`]. A second signal ends the
-//! process at once, for when the place that should ask is stuck.
+//! and the places that wait or write ask [`check`]. A second one is no reason
+//! for haste: `timeout`, service managers and closed sessions send two within a
+//! millisecond, and dying at once would leave a command running. SIGQUIT
+//! (Ctrl-\) is left alone, for when the place that should ask is stuck.
 
 use std::io;
 use std::sync::Arc;
@@ -16,11 +18,8 @@ static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 /// Starts noting SIGINT, SIGTERM and SIGHUP. Fails where the system refuses a handler.
 pub fn install() -> io::Result<()> {
     let received = RECEIVED.get_or_init(|| Arc::new(AtomicUsize::new(0)));
-    let is_second = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         let number = usize::try_from(signal).unwrap_or(usize::MAX);
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(&is_second))?;
-        signal_hook::flag::register(signal, Arc::clone(&is_second))?;
         signal_hook::flag::register_usize(signal, Arc::clone(received), number)?;
     }
     // The parent may have left SIGCHLD ignored: then the kernel throws away how

@@ -400,6 +400,8 @@ fn an_interrupt_leaves_neither_temporary_nor_command() {
     let group = wait_for(|| fs::read_to_string(host.path("pid")).ok()?.trim().parse::<i32>().ok());
     let group = rustix::process::Pid::from_raw(group).unwrap();
     let pid = rustix::process::Pid::from_child(&child);
+    // Two at once, as `timeout` sends them.
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.signal(), Some(2), "{status:?}");

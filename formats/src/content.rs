@@ -72,7 +72,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where image bytes go: forward only, never a seek.
+/// Where image bytes go: forward only, but for the image's start.
 pub trait Sink: Write {
     /// Copies `length_bytes` bytes, or fewer where the file ends before, from
     /// the file's current offset; returns how many. An implementation may let
@@ -80,9 +80,25 @@ pub trait Sink: Write {
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         copy_buffered(file, self, length_bytes)
     }
+
+    /// Overwrites the first bytes, all of them written before, with `bytes`;
+    /// what follows them and the place of the next write stay. SquashFS needs
+    /// it once, at the end. A sink that cannot do it, such as a pipe, is
+    /// [`io::ErrorKind::Unsupported`] from the first call on, which comes with
+    /// no bytes before anything is written.
+    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let _ = bytes;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
-impl Sink for Vec<u8> {}
+impl Sink for Vec<u8> {
+    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let start = self.get_mut(..bytes.len()).ok_or(io::ErrorKind::InvalidInput)?;
+        start.copy_from_slice(bytes);
+        Ok(())
+    }
+}
 
 /// Copies at most `length_bytes` bytes through a wiped buffer of at most 256 KiB.
 pub fn copy_buffered<R: Read, W: Write + ?Sized>(
@@ -120,10 +136,11 @@ pub fn read_full<R: Read>(mut from: R, window: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// A source that is read when the image is written, in one pass.
+/// A source that is read when the image is written.
 pub trait Source {
-    /// Streams the whole content into `sink`. `planned_bytes` is the length
-    /// announced by [`Content::len`]: an implementation must not deliver more
+    /// Streams the whole content into `sink`, from its start on every call: a
+    /// format that stores equal files once may read a file twice.
+    /// `planned_bytes` is the length announced by [`Content::len`]: an implementation must not deliver more
     /// and reports any change since planning as [`ErrorKind::Changed`], any
     /// failure to read as [`ErrorKind::Source`] and any failure of `sink` as
     /// [`ErrorKind::Io`].

@@ -10,6 +10,7 @@ pub mod content;
 pub mod erofs;
 pub mod error;
 pub mod probe;
+pub mod squashfs;
 pub mod tree;
 
 pub use content::{Content, Secret, Sink, Source};

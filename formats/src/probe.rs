@@ -6,6 +6,7 @@ use zerocopy::FromBytes;
 
 use crate::erofs::format::{MAGIC, SUPER_OFFSET_BYTES, SuperBlock};
 use crate::error::{Error, ErrorKind, Result};
+use crate::squashfs::format as squashfs;
 
 /// What an image says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Probe {
         /// Volume UUID, bytes in the order of its text form.
         uuid: [u8; 16],
     },
+    /// A SquashFS image, which has neither label nor UUID.
+    Squashfs {},
 }
 
 /// Reads the start of `image`. What is no image that this crate knows is
@@ -29,8 +32,11 @@ pub fn probe(image: &mut dyn Read) -> Result<Probe> {
         .take(wanted as u64)
         .read_to_end(&mut start)
         .map_err(|error| Error::new(ErrorKind::Source, "cannot read the image").caused_by(error))?;
+    if is_squashfs(&start) {
+        return Ok(Probe::Squashfs {});
+    }
     let unknown =
-        || Error::new(ErrorKind::Corrupt, "not an EROFS image: no superblock at byte 1024");
+        || Error::new(ErrorKind::Corrupt, "not an image: no superblock of EROFS or SquashFS");
     let record = start.get(SUPER_OFFSET_BYTES..).ok_or_else(unknown)?;
     let record = SuperBlock::read_from_bytes(record).map_err(|_| unknown())?;
     if record.magic.get() != MAGIC {
@@ -38,6 +44,13 @@ pub fn probe(image: &mut dyn Read) -> Result<Probe> {
     }
     let label = record.volume_name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
     Ok(Probe::Erofs { label, uuid: record.uuid })
+}
+
+fn is_squashfs(start: &[u8]) -> bool {
+    squashfs::SuperBlock::read_from_prefix(start).is_ok_and(|(record, _)| {
+        let version = (record.version_major.get(), record.version_minor.get());
+        record.magic.get() == squashfs::MAGIC && version == squashfs::VERSION
+    })
 }
 
 #[cfg(test)]
@@ -57,6 +70,18 @@ mod tests {
         Plan::new(&tree, options).unwrap().write(&mut image).unwrap();
         let expected = Probe::Erofs { label: b"CHIMERA".to_vec(), uuid: [7; 16] };
         assert_eq!(probe(&mut image.as_slice()).unwrap(), expected);
+    }
+
+    #[test]
+    fn finds_squashfs_of_its_version_only() {
+        let tree = Tree::new(Metadata::default());
+        let plan = crate::squashfs::Plan::new(&tree, crate::squashfs::Options::default()).unwrap();
+        let mut image = Vec::new();
+        plan.write(&mut image).unwrap();
+        assert_eq!(probe(&mut image.as_slice()).unwrap(), Probe::Squashfs {});
+        // The major version.
+        *image.get_mut(28).unwrap() = 3;
+        assert_eq!(probe(&mut image.as_slice()).unwrap_err().kind(), ErrorKind::Corrupt);
     }
 
     #[test]

@@ -13,11 +13,12 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use credimg_formats::erofs::{Label, Options, Plan};
 use credimg_formats::{Content, Kind, Metadata, Name, Secret, Timestamp, Tree};
 
+use support::host::{Scratch, SparseSink, Whole, run};
 use support::{Expected, ExpectedKind, Listing, Shape, assert_same, generate, walk};
 
 const BUILD_TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
@@ -35,7 +36,7 @@ fn the_kernel_and_the_reference_tools_agree_on_300_trees() {
             unsigned_seconds: false,
         };
         let (tree, listing) = generate(seed, shape);
-        let image = scratch.write_image("tree.erofs", &tree);
+        let image = write_image(&scratch, "tree.erofs", &tree);
         judge(&scratch, seed, &image, &listing, tree.len());
     }
 }
@@ -50,9 +51,9 @@ fn a_directory_of_100_000_entries_is_whole() {
         let entry = name(&format!("entry-{index}"));
         tree.insert(directory, entry, plain(0o444), Kind::File(content)).unwrap();
     }
-    let image = scratch.write_image("wide.erofs", &tree);
+    let image = write_image(&scratch, "wide.erofs", &tree);
     run(Command::new("fsck.erofs").arg(&image));
-    scratch.mounted(&image, |root| {
+    scratch.mounted("erofs", &image, |root| {
         assert_eq!(root.join("wide").read_dir().unwrap().count(), 100_000);
         for index in [0_u32, 1, 9, 77_777, 99_999] {
             let content = std::fs::read(root.join(format!("wide/entry-{index}"))).unwrap();
@@ -65,7 +66,7 @@ fn a_directory_of_100_000_entries_is_whole() {
 fn a_file_over_4_gib_is_whole() {
     let scratch = Scratch::new("erofs-large");
     let length_bytes = (4 << 30) + 4097;
-    let source = scratch.0.join("source");
+    let source = scratch.path("source");
     std::fs::write(&source, b"start").unwrap();
     let file = std::fs::File::options().write(true).open(&source).unwrap();
     std::os::unix::fs::FileExt::write_at(&file, b"end", length_bytes - 3).unwrap();
@@ -73,8 +74,8 @@ fn a_file_over_4_gib_is_whole() {
     let mut tree = Tree::new(plain(0o755));
     let content = Content::Stream { length_bytes, source: Box::new(Whole(source)) };
     tree.insert(Tree::ROOT, name("large"), plain(0o400), Kind::File(content)).unwrap();
-    let image = scratch.write_image("large.erofs", &tree);
-    scratch.mounted(&image, |root| {
+    let image = write_image(&scratch, "large.erofs", &tree);
+    scratch.mounted("erofs", &image, |root| {
         let file = std::fs::File::open(root.join("large")).unwrap();
         assert_eq!(file.metadata().unwrap().len(), length_bytes);
         let mut start = [0; 8];
@@ -105,9 +106,9 @@ fn a_root_of_any_size_precedes_data_that_takes_more_than_2_mib() {
             let file = name(&format!("certificate-bundle-{index:05}.pem"));
             tree.insert(Tree::ROOT, file, plain(0o400), Kind::File(content)).unwrap();
         }
-        let image = scratch.write_image("root.erofs", &tree);
+        let image = write_image(&scratch, "root.erofs", &tree);
         run(Command::new("fsck.erofs").arg(&image));
-        scratch.mounted(&image, |root| {
+        scratch.mounted("erofs", &image, |root| {
             assert_eq!(root.read_dir().unwrap().count(), entries);
             let content = std::fs::read(root.join("certificate-bundle-00003.pem")).unwrap();
             assert!(content == vec![3; (4 << 20) + 2000], "{entries} entries");
@@ -204,7 +205,7 @@ fn judge(scratch: &Scratch, seed: u64, image: &Path, listing: &Listing, inodes: 
     let said = String::from_utf8_lossy(&[fsck.stdout, fsck.stderr].concat()).into_owned();
     assert_eq!(said, "", "seed {seed}: fsck.erofs complains");
 
-    let extracted = scratch.0.join("extracted");
+    let extracted = scratch.path("extracted");
     // A child process may leave directories without write permission; root removes them all the same.
     let _ = std::fs::remove_dir_all(&extracted);
     run(Command::new("fsck.erofs")
@@ -231,7 +232,9 @@ fn judge(scratch: &Scratch, seed: u64, image: &Path, listing: &Listing, inodes: 
         assert!(blkid.lines().any(|have| have == line), "seed {seed}: no {line} in:\n{blkid}");
     }
 
-    scratch.mounted(image, |root| assert_same(seed, "the kernel", listing, &walk(root, true)));
+    scratch.mounted("erofs", image, |root| {
+        assert_same(seed, "the kernel", listing, &walk(root, true));
+    });
 }
 
 /// What fsck.erofs 1.5 restores: neither hard links, link counts, xattrs nor times, and its
@@ -265,94 +268,11 @@ fn name(text: &str) -> Name {
     Name::new(text.as_bytes()).unwrap()
 }
 
-fn run(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("{command:?} cannot start ({error}); `make setup` installs the reference tools")
-    });
-    assert!(
-        output.status.success(),
-        "{command:?} failed: {}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
+fn write_image(scratch: &Scratch, file_name: &str, tree: &Tree) -> PathBuf {
+    let plan = Plan::new(tree, options()).unwrap();
+    let path = scratch.path(file_name);
+    let mut sink = SparseSink::create(&path);
+    plan.write(&mut sink).unwrap();
+    assert_eq!(sink.finish(), plan.size_bytes());
+    path
 }
-
-/// A whole host file as a source.
-struct Whole(PathBuf);
-
-impl credimg_formats::Source for Whole {
-    fn stream(
-        &self,
-        planned_bytes: u64,
-        sink: &mut dyn credimg_formats::Sink,
-    ) -> credimg_formats::Result<()> {
-        let file = std::fs::File::open(&self.0)?;
-        sink.copy_from_file(&file, planned_bytes)?;
-        Ok(())
-    }
-}
-
-/// A directory of the test's own, removed at its end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(purpose: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(purpose);
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(path.join("mnt")).unwrap();
-        Self(path)
-    }
-
-    fn write_image(&self, file_name: &str, tree: &Tree) -> PathBuf {
-        let plan = Plan::new(tree, options()).unwrap();
-        let path = self.0.join(file_name);
-        let file = std::fs::File::create(&path).unwrap();
-        let mut sink = SparseSink { file, position: 0 };
-        plan.write(&mut sink).unwrap();
-        assert_eq!(sink.position, plan.size_bytes());
-        sink.file.set_len(sink.position).unwrap();
-        path
-    }
-
-    fn mounted(&self, image: &Path, look: impl FnOnce(&Path)) {
-        let root = self.0.join("mnt");
-        run(Command::new("mount").args(["-t", "erofs", "-o", "loop,ro"]).arg(image).arg(&root));
-        // Unmount whatever the look says.
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(&root)));
-        run(Command::new("umount").arg(&root));
-        if let Err(panic) = outcome {
-            std::panic::resume_unwind(panic);
-        }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-}
-
-/// Leaves holes where the image holds zeros, so that huge images are quick to write.
-struct SparseSink {
-    file: std::fs::File,
-    position: u64,
-}
-
-impl std::io::Write for SparseSink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if bytes.iter().any(|byte| *byte != 0) {
-            std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, self.position)?;
-        }
-        self.position += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl credimg_formats::Sink for SparseSink {}

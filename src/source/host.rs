@@ -24,9 +24,9 @@ use crate::report::{Exit, Failure, reason, shown};
 pub(super) const OPEN: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// A file that was not written to for so long is at rest: many ticks of the
-/// clock, and longer than one `write` takes.
-const SETTLED: Duration = Duration::from_millis(50);
+/// A file that was not written to for so long is at rest: two ticks of the slowest
+/// clock in use, and longer than one `write` takes.
+const SETTLED: Duration = Duration::from_millis(20);
 
 const CHANGED_HINT: &str = "build again when nothing writes to it; a file of /proc or /sys, whose \
                             size says nothing, is read by `command: [cat, ...]`";

@@ -2,6 +2,8 @@
 //! a plain list to compare with, and a walker that reads such a list off a
 //! mounted or extracted directory.
 
+pub(crate) mod host;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -89,7 +91,8 @@ pub(crate) struct Shape {
 /// Makes the tree of `seed` and what a reader must see of it.
 pub(crate) fn generate(seed: u64, shape: Shape) -> (Tree, Listing) {
     let mut random = Random::new(seed);
-    let mut maker = Maker { random: &mut random, shape, listing: Listing::new() };
+    let mut maker =
+        Maker { random: &mut random, shape, listing: Listing::new(), contents: Vec::new() };
     let (root, expected) = maker.metadata(true);
     let mut tree = Tree::new(root);
     maker
@@ -125,6 +128,8 @@ struct Maker<'r> {
     random: &'r mut Random,
     shape: Shape,
     listing: Listing,
+    /// Of the files so far.
+    contents: Vec<Vec<u8>>,
 }
 
 impl Maker<'_> {
@@ -188,6 +193,15 @@ impl Maker<'_> {
         let mut xattrs = Xattrs::new();
         if !self.shape.xattrs || self.random.below(3) != 0 {
             return xattrs;
+        }
+        if self.random.below(4) == 0 {
+            // What many inodes have alike, as a whole set and as a value.
+            let label = b"system_u:object_r:etc_t:s0\0".as_slice();
+            xattrs.insert(b"security.label".as_slice().into(), Secret::from(label));
+            if self.random.below(2) == 0 {
+                return xattrs;
+            }
+            xattrs.insert(b"trusted.same".as_slice().into(), Secret::from(label));
         }
         for _ in 0..=self.random.below(4) {
             let prefix = self.random.pick(&["user.", "trusted.", "security."]);
@@ -269,14 +283,32 @@ impl Maker<'_> {
         parent: InodeId,
         parent_path: &[u8],
     ) -> Option<(InodeId, Vec<u8>)> {
-        let (name, size) = (self.name(), self.size());
-        let content = self.content(size);
+        let name = self.name();
+        let content = self.content();
         let kind = Kind::File(Content::Memory(Secret::new(content)));
         self.add(tree, parent, parent_path, &name, kind)
     }
 
+    /// Mostly new content; else an earlier file's, or one that differs in its last byte.
+    fn content(&mut self) -> Vec<u8> {
+        if self.contents.is_empty() || self.random.below(6) != 0 {
+            let size = self.size();
+            let content = self.new_content(size);
+            self.contents.push(content.clone());
+            return content;
+        }
+        let mut content =
+            self.contents[self.random.below(self.contents.len() as u64) as usize].clone();
+        if let Some(last) = content.last_mut()
+            && self.random.below(2) == 0
+        {
+            *last ^= 1;
+        }
+        content
+    }
+
     /// Random, repetitive or zero bytes, in runs that do not care for blocks.
-    fn content(&mut self, size: usize) -> Vec<u8> {
+    fn new_content(&mut self, size: usize) -> Vec<u8> {
         let mut content = Vec::with_capacity(size);
         while content.len() < size {
             let room = size - content.len();
@@ -449,7 +481,11 @@ pub(crate) fn walk(root: &Path, xattrs: bool) -> Listing {
 
 fn read_xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut names = vec![0; 65536];
-    let length = rustix::fs::llistxattr(path, &mut names).unwrap();
+    let length = match rustix::fs::llistxattr(path, &mut names) {
+        // SquashFS says so of an image without any.
+        Err(rustix::io::Errno::OPNOTSUPP) => 0,
+        length => length.unwrap(),
+    };
     let mut xattrs = BTreeMap::new();
     for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let mut value = vec![0; 65536];

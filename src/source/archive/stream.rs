@@ -28,7 +28,7 @@ pub(super) struct Stream {
 
 enum Input {
     Plain(BufReader<File>),
-    Gzip(MultiGzDecoder<BufReader<File>>),
+    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
 }
 
 impl Stream {
@@ -38,7 +38,7 @@ impl Stream {
         let start = file.fill_buf().map_err(|error| unreadable(path, &error))?;
         // RFC 1952, 2.3.1: ID1 and ID2.
         let (input, end_bytes) = if start.starts_with(b"\x1f\x8b") {
-            (Input::Gzip(MultiGzDecoder::new(file)), UNPACKED_MAX_BYTES)
+            (Input::Gzip(Box::new(MultiGzDecoder::new(file))), UNPACKED_MAX_BYTES)
         } else {
             (Input::Plain(file), size_bytes)
         };
@@ -137,7 +137,7 @@ impl Stream {
     fn reader(&mut self) -> &mut dyn Read {
         match &mut self.input {
             Input::Plain(file) => file,
-            Input::Gzip(decoder) => decoder,
+            Input::Gzip(decoder) => decoder.as_mut(),
         }
     }
 

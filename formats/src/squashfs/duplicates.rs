@@ -1,0 +1,269 @@
+//! Finds files of equal content, so that it is stored once.
+//!
+//! Only files of equal length are looked at. Of each the first few bytes are
+//! digested; only where these are equal, too, the whole. So every file is read
+//! at most twice, however many resemble each other, and most are read once.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::plan::Plan;
+use crate::content::{Content, Sink};
+use crate::error::Result;
+use crate::tree::{InodeId, Kind};
+
+/// How much of a file is digested at first. A file up to this length is known by that.
+const HEAD_BYTES: usize = 4096;
+
+/// Content is told apart by its digest alone, so an attacker must not be able to
+/// make two files of one digest.
+type Digest = [u8; 32];
+
+pub(super) struct Duplicates<'p, 't> {
+    plan: &'p Plan<'t>,
+    /// For each head of a longer file, the first one that had it, until its
+    /// whole content has been digested.
+    heads: BTreeMap<Digest, Option<(InodeId, usize)>>,
+    /// Index of the file that holds this content.
+    wholes: BTreeMap<Digest, usize>,
+}
+
+impl<'p, 't> Duplicates<'p, 't> {
+    pub(super) fn new(plan: &'p Plan<'t>) -> Self {
+        Self { plan, heads: BTreeMap::new(), wholes: BTreeMap::new() }
+    }
+
+    /// The index of an earlier file of the same content. Where there is none,
+    /// the file is remembered by `index`.
+    pub(super) fn find(
+        &mut self,
+        id: InodeId,
+        content: &Content,
+        index: usize,
+    ) -> Result<Option<usize>> {
+        if self.plan.repeated_lengths.binary_search(&content.len()).is_err() {
+            return Ok(None);
+        }
+        let head = head_digest(content)?;
+        if content.len() <= HEAD_BYTES as u64 {
+            return Ok(self.enter(head, index));
+        }
+        match self.heads.insert(head, None) {
+            None => {
+                self.heads.insert(head, Some((id, index)));
+                Ok(None)
+            }
+            Some(first) => {
+                if let Some((first, first_index)) = first
+                    && let Kind::File(content) = self.plan.tree.inode(first).kind()
+                {
+                    let tree = self.plan.tree;
+                    let digest =
+                        whole_digest(content).map_err(|error| error.at_inode(tree, first))?;
+                    self.enter(digest, first_index);
+                }
+                Ok(self.enter(whole_digest(content)?, index))
+            }
+        }
+    }
+
+    /// The file that has the digest already; else `index` has it from now on.
+    fn enter(&mut self, digest: Digest, index: usize) -> Option<usize> {
+        let holder = *self.wholes.entry(digest).or_insert(index);
+        (holder != index).then_some(holder)
+    }
+}
+
+fn head_digest(content: &Content) -> Result<Digest> {
+    let length = usize::try_from(content.len()).unwrap_or(usize::MAX).min(HEAD_BYTES);
+    let mut digest = start_digest(content);
+    match content {
+        Content::Memory(secret) => digest.update(secret.expose().get(..length).unwrap_or_default()),
+        Content::Stream { .. } => {
+            let bytes = Zeroizing::new(Vec::with_capacity(length));
+            let mut head = Head { bytes, length };
+            let outcome = content.stream(&mut head);
+            // The head stops a longer stream by an error.
+            if head.bytes.len() < length || content.len() <= length as u64 {
+                outcome?;
+            }
+            digest.update(head.bytes.as_slice());
+        }
+    }
+    Ok(digest.finalize().into())
+}
+
+fn whole_digest(content: &Content) -> Result<Digest> {
+    let mut whole = Whole(start_digest(content));
+    content.stream(&mut whole)?;
+    Ok(whole.0.finalize().into())
+}
+
+fn start_digest(content: &Content) -> Sha256 {
+    Sha256::new().chain_update(content.len().to_le_bytes())
+}
+
+/// Takes the first bytes and fails on any more.
+struct Head {
+    bytes: Zeroizing<Vec<u8>>,
+    length: usize,
+}
+
+impl Write for Head {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.length - self.bytes.len();
+        if room == 0 && !bytes.is_empty() {
+            return Err(io::Error::other("the head is complete"));
+        }
+        let taken = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        self.bytes.extend_from_slice(taken);
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Head {
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
+        let room = (self.length - self.bytes.len()) as u64;
+        let wanted = length_bytes.min(room);
+        let copied = file.take(wanted).read_to_end(&mut self.bytes)? as u64;
+        if copied == wanted && length_bytes > wanted {
+            return Err(io::Error::other("the head is complete"));
+        }
+        Ok(copied)
+    }
+}
+
+/// Digests all that streams by.
+struct Whole(Sha256);
+
+impl Write for Whole {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Whole {}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::super::Options;
+    use super::*;
+    use crate::{Metadata, Name, Secret, Source, Tree};
+
+    /// Counts how many bytes are taken from it.
+    struct Counted {
+        bytes: Vec<u8>,
+        taken_bytes: Rc<Cell<usize>>,
+    }
+
+    impl Source for Counted {
+        fn stream(&self, _planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
+            for piece in self.bytes.chunks(1000) {
+                sink.write_all(piece)?;
+                self.taken_bytes.set(self.taken_bytes.get() + piece.len());
+            }
+            Ok(())
+        }
+    }
+
+    /// The image of these files as streams, and how many bytes were read for it.
+    fn image_of(files: &[Vec<u8>]) -> (Vec<u8>, usize) {
+        let taken_bytes = Rc::new(Cell::new(0));
+        let mut tree = Tree::new(Metadata::default());
+        for (index, bytes) in files.iter().enumerate() {
+            let source = Counted { bytes: bytes.clone(), taken_bytes: Rc::clone(&taken_bytes) };
+            let content =
+                Content::Stream { length_bytes: bytes.len() as u64, source: Box::new(source) };
+            let name = Name::new(format!("{index:04}").as_bytes()).unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::File(content)).unwrap();
+        }
+        let mut image = Vec::new();
+        Plan::new(&tree, Options::default()).unwrap().write(&mut image).unwrap();
+        (image, taken_bytes.get())
+    }
+
+    fn noise(length: usize, seed: u8) -> Vec<u8> {
+        let mut state = u32::from(seed) + 1;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [first, ..] = state.to_be_bytes();
+            first
+        };
+        std::iter::repeat_with(next).take(length).collect()
+    }
+
+    #[test]
+    fn equal_files_are_stored_once() {
+        for length in [10, 4096, 4097, 131_071, 131_072, 300_000] {
+            let (one, _) = image_of(&[noise(length, 1)]);
+            let (five, _) = image_of(&vec![noise(length, 1); 5]);
+            // Four more inodes and directory entries at most.
+            assert!(five.len() <= one.len() + 4096, "{length}: {} and {}", one.len(), five.len());
+        }
+    }
+
+    #[test]
+    fn files_that_begin_alike_are_told_apart_and_read_twice_at_most() {
+        let length = 200_000;
+        let mut files = vec![noise(length, 1); 20];
+        for (index, file) in files.iter_mut().enumerate() {
+            *file.last_mut().unwrap() = u8::try_from(index).unwrap();
+        }
+        let (image, taken_bytes) = image_of(&files);
+        assert!(image.len() >= 20 * length);
+        let twice = 2 * 20 * length;
+        let heads = 20 * (HEAD_BYTES + 1000);
+        assert!(taken_bytes <= twice + heads, "{taken_bytes} bytes were read");
+    }
+
+    #[test]
+    fn files_of_other_lengths_or_starts_are_read_once() {
+        let files: Vec<_> = (0..20).map(|index| noise(200_000, index)).collect();
+        let (_, taken_bytes) = image_of(&files);
+        assert!(taken_bytes <= 20 * (200_000 + HEAD_BYTES + 1000), "{taken_bytes} bytes were read");
+        let files: Vec<_> = (0..20).map(|index| noise(100_000 + index, 1)).collect();
+        let (_, taken_bytes) = image_of(&files);
+        assert_eq!(taken_bytes, files.iter().map(Vec::len).sum());
+    }
+
+    #[test]
+    fn a_source_that_shrinks_between_two_reads_is_an_error() {
+        struct Shrinking(Cell<usize>);
+        impl Source for Shrinking {
+            fn stream(&self, _planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
+                let length = self.0.replace(self.0.get() - 1);
+                Ok(sink.write_all(&vec![1; length])?)
+            }
+        }
+        let mut tree = Tree::new(Metadata::default());
+        let other = Content::Memory(Secret::new(vec![2; 5000]));
+        let source = Box::new(Shrinking(Cell::new(5000)));
+        let shrinking = Content::Stream { length_bytes: 5000, source };
+        for (name, content) in [(b"a", other), (b"b", shrinking)] {
+            let name = Name::new(name).unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::File(content)).unwrap();
+        }
+        let plan = Plan::new(&tree, Options::default()).unwrap();
+        let error = plan.write(&mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Changed);
+        assert_eq!(error.path(), Some(&b"/b"[..]));
+    }
+}

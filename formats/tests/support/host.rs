@@ -1,0 +1,110 @@
+//! What the tests need of the host: tools, a directory, loop mounts.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use credimg_formats::{Result, Sink, Source};
+
+/// Runs a tool that must succeed.
+pub(crate) fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{command:?} cannot start ({error}); `make setup` installs the reference tools")
+    });
+    assert!(
+        output.status.success(),
+        "{command:?} failed: {}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// A whole host file as a source.
+pub(crate) struct Whole(pub(crate) PathBuf);
+
+impl Source for Whole {
+    fn stream(&self, planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
+        let file = File::open(&self.0)?;
+        sink.copy_from_file(&file, planned_bytes)?;
+        Ok(())
+    }
+}
+
+/// A directory of the test's own, removed at its end.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(purpose: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(purpose);
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(path.join("mnt")).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Mounts `image` by the kernel and looks at it.
+    pub(crate) fn mounted(&self, file_system: &str, image: &Path, look: impl FnOnce(&Path)) {
+        let root = self.path("mnt");
+        let options = ["-t", file_system, "-o", "loop,ro"];
+        run(Command::new("mount").args(options).arg(image).arg(&root));
+        // Unmount whatever the look says.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(&root)));
+        run(Command::new("umount").arg(&root));
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// Leaves holes where the image holds zeros, so that huge images are quick to write.
+pub(crate) struct SparseSink {
+    file: File,
+    position: u64,
+}
+
+impl SparseSink {
+    pub(crate) fn create(path: &Path) -> Self {
+        Self { file: File::create(path).unwrap(), position: 0 }
+    }
+
+    /// Gives the file its whole length, which it returns.
+    pub(crate) fn finish(self) -> u64 {
+        self.file.set_len(self.position).unwrap();
+        self.position
+    }
+}
+
+impl io::Write for SparseSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.iter().any(|byte| *byte != 0) {
+            self.file.write_all_at(bytes, self.position)?;
+        }
+        self.position += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for SparseSink {
+    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        assert!(bytes.len() as u64 <= self.position, "only what is written can be rewritten");
+        self.file.write_all_at(bytes, 0)
+    }
+}
