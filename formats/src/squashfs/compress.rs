@@ -198,8 +198,13 @@ struct Gzip(flate2::Compress);
 
 impl Gzip {
     fn new(level: u8) -> Self {
-        // Level 1 of zlib-rs is far weaker than that of zlib; its level 2 is about as strong.
-        let level = flate2::Compression::new(u32::from(level.max(2)));
+        // Of zlib-rs, 1 and 6 compress text less than the same levels of zlib, by 22 % and 1 %;
+        // the level above is then as strong, and still faster than zlib's.
+        let level = match level {
+            1 | 6 => level + 1,
+            _ => level,
+        };
+        let level = flate2::Compression::new(u32::from(level));
         let has_zlib_header = true;
         Self(flate2::Compress::new(level, has_zlib_header))
     }

@@ -72,14 +72,14 @@ pub struct SuperBlock {
     /// 0.
     pub version_minor: U16,
 
-    /// [`Reference`](super::metadata::Position) of the root's inode.
+    /// The root's inode: its metadata block's place in the inode table << 16 | offset in the block.
     pub root: U64,
     /// Length of the image without its padding. Linux reads nothing behind it.
     pub used_bytes: U64,
 
     /// Id table: the list of its metadata blocks.
     pub id_table: U64,
-    /// Xattr table: its [`XattrTable`]; all ones for none.
+    /// Xattr table: its head; all ones for none.
     pub xattr_table: U64,
 
     /// Start of the inodes.
