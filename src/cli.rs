@@ -57,6 +57,10 @@ pub struct Build {
     /// Image format, whatever the manifest or the output's extension says
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
+    /// Compression of a SquashFS image, whatever the manifest says: none, gzip, lz4, xz or zstd,
+    /// with a level as in zstd:3 [default: none]
+    #[arg(long, value_name = "NAME[:LEVEL]")]
+    pub compression: Option<String>,
     /// Volume label, whatever the manifest says
     #[arg(long, value_name = "LABEL")]
     pub label: Option<String>,

@@ -116,6 +116,10 @@ impl Write for OutputFile {
 }
 
 impl Sink for OutputFile {
+    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sink.rewrite_start(bytes)
+    }
+
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         self.sink.copy_from_file(file, length_bytes)
     }

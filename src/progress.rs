@@ -89,6 +89,10 @@ impl<S: Write> Write for Counted<'_, S> {
 }
 
 impl<S: Sink> Sink for Counted<'_, S> {
+    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sink.rewrite_start(bytes)
+    }
+
     /// In pieces, so that one large file shows progress and hears of a signal.
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         const PIECE_BYTES: u64 = 64 << 20;

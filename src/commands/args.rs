@@ -34,6 +34,7 @@ fn label_of(options: &AttachImage) -> anyhow::Result<Option<String>> {
                 .hint("give a serial with --serial")
                 .into()
         }),
+        // SquashFS has no label.
         _ => Ok(None),
     }
 }

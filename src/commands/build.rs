@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use credimg_formats::erofs::{Label, Options, Plan as ImagePlan};
-use credimg_formats::{ErrorKind, Sink, Timestamp, Tree};
+use credimg_formats::{Sink, Tree};
 
+use super::image::Image;
 use super::summary::Summary;
 use super::{attach, print, settings};
 use crate::assemble::{self, assemble};
 use crate::cli::Build;
 use crate::manifest::{self, Format, Plan};
 use crate::output::{self, OutputFile, StreamOutput};
-use crate::progress::{Counted, Progress};
+use crate::progress::Progress;
 use crate::report::{self, Exit, Failure};
 use crate::source::command::Limits;
 use crate::vm::{Drive, qemu};
@@ -37,10 +37,7 @@ pub(super) fn run(options: &Build) -> anyhow::Result<()> {
 /// Everything that is checked before a source is read.
 struct Request {
     plan: Plan,
-    format: Format,
-    label: Option<String>,
-    uuid: [u8; 16],
-    build_time: Timestamp,
+    image: Image,
     drive: Drive,
     file: output::Options,
     /// None where the image is streamed: there is no path to attach.
@@ -59,15 +56,30 @@ impl Request {
         let arguments = (!settings::is_streamed(&options.output)).then(render).transpose()?;
         let owner = settings::owner(options)?;
         let file = output::Options { owner, mode: Some(settings::mode(options)?) };
-        let uuid = settings::uuid(options)?;
-        let build_time = settings::build_time(options)?;
+        let image = Image {
+            format,
+            label,
+            uuid: settings::uuid(options)?,
+            build_time: settings::build_time(options)?,
+            compression: settings::compression(options, &plan, format)?,
+        };
         if let Some(warning) = options.attach.bus.warning() {
             report::warn(warning);
         }
-        Ok(Self { plan, format, label, uuid, build_time, drive, file, arguments })
+        if format == Format::Squashfs && options.uuid.is_some() {
+            report::warn("a SquashFS image has no UUID: --uuid has no effect");
+        }
+        if format == Format::Squashfs && image.label.is_some() && !options.quiet {
+            report::note("a SquashFS image has no label: the drive's serial stands for it");
+        }
+        Ok(Self { plan, image, drive, file, arguments })
     }
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
+        if self.image.format == Format::Squashfs {
+            let message = "a SquashFS image cannot be streamed: its start is written last";
+            return Err(Failure::new(Exit::Usage, message).hint("give a file to -o").into());
+        }
         let mut stream = StreamOutput::stdout()?;
         let mut progress = Progress::new(!options.quiet);
         let tree = self.collect(options, &mut progress)?;
@@ -94,7 +106,7 @@ impl Request {
 
     fn collect(&self, options: &Build, progress: &mut Progress) -> anyhow::Result<Tree> {
         let settings = assemble::Settings {
-            build_time: self.build_time,
+            build_time: self.image.build_time,
             commands: Limits {
                 timeout: Duration::from_secs(u64::from(options.command_timeout)),
                 output_max_bytes: Limits::OUTPUT_MAX_BYTES,
@@ -119,17 +131,8 @@ impl Request {
         progress: &mut Progress,
         options: &Build,
     ) -> anyhow::Result<Summary> {
-        let Format::Erofs = self.format;
-        let label = self.label.as_deref().unwrap_or_default();
-        let plan = Label::new(label.as_bytes())
-            .map(|label| Options { label, uuid: self.uuid, build_time: self.build_time })
-            .and_then(|image| ImagePlan::new(tree, image))
-            .map_err(|error| explain(&error))?;
-        let total_bytes = plan.size_bytes();
-        let mut counted = Counted { sink, progress, total_bytes, done_bytes: 0 };
-        plan.write(&mut counted).map_err(|error| explain(&error))?;
-        let what = (self.format, self.label.clone());
-        Ok(Summary::new(options, what, self.uuid, &self.drive, tree, total_bytes))
+        let size_bytes = self.image.write(tree, sink, progress)?;
+        Ok(Summary::new(options, &self.image, &self.drive, tree, size_bytes))
     }
 }
 
@@ -144,23 +147,4 @@ fn unchanged(mut error: anyhow::Error) -> anyhow::Error {
         };
     }
     error
-}
-
-/// Says whose fault an error of the image writer is.
-fn explain(error: &credimg_formats::Error) -> Failure {
-    let cause = error.io_error();
-    if let Some(failure) = cause.and_then(Failure::inside) {
-        return failure.clone();
-    }
-    match (error.kind(), cause) {
-        (ErrorKind::Io, Some(cause)) => {
-            Failure::new(Exit::Output, format!("cannot write the image: {}", report::reason(cause)))
-        }
-        (ErrorKind::Source | ErrorKind::Changed, _) => {
-            Failure::new(Exit::Source, error.to_string())
-                .hint("build again when nothing writes to the sources")
-        }
-        _ => Failure::new(Exit::Source, error.to_string())
-            .hint("change the manifest or the source so that an EROFS image can hold it"),
-    }
 }

@@ -4,6 +4,7 @@ mod args;
 mod attach;
 mod build;
 pub mod check;
+mod image;
 mod pages;
 mod settings;
 mod summary;

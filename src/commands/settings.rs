@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use credimg_formats::Timestamp;
+use credimg_formats::squashfs::Compression;
 
 use crate::assemble::Place;
 use crate::cli::{Build, Sources};
@@ -21,19 +22,36 @@ pub(super) fn format(options: &Build, plan: &Plan) -> Result<Format, Failure> {
     let extension = options.output.extension().and_then(|extension| extension.to_str());
     match extension {
         Some("erofs") => Ok(Format::Erofs),
-        Some("squashfs" | "sqfs" | "iso") => {
+        Some("squashfs" | "sqfs") => Ok(Format::Squashfs),
+        Some("iso") => {
             let message = format!(
                 "{}: the format of this extension is not supported by this version",
                 report::shown(&options.output)
             );
-            Err(Failure::new(Exit::Usage, message).hint("name the output IMAGE.erofs"))
+            Err(Failure::new(Exit::Usage, message)
+                .hint("name the output IMAGE.erofs or IMAGE.squashfs"))
         }
         _ => {
             let message = format!("cannot tell the format of {}", report::shown(&options.output));
-            let hint = "name the output IMAGE.erofs, or give --format erofs";
+            let hint = "name the output IMAGE.erofs or IMAGE.squashfs, or give --format";
             Err(Failure::new(Exit::Usage, message).hint(hint))
         }
     }
+}
+
+/// The compression of a SquashFS image: `--compression`, else the manifest's.
+pub(super) fn compression(
+    options: &Build,
+    plan: &Plan,
+    format: Format,
+) -> Result<Compression, Failure> {
+    let wish = options.compression.as_deref().map(manifest::compression_option).transpose()?;
+    let compression = wish.or(plan.compression).unwrap_or(Compression::NONE);
+    if format == Format::Squashfs || compression.is_none() {
+        return Ok(compression);
+    }
+    let message = format!("a compressed {} image is not supported", format.name());
+    Err(Failure::new(Exit::Usage, message).hint("only `format: squashfs` is compressed"))
 }
 
 /// The volume label: `--label`, else the manifest's.

@@ -6,11 +6,12 @@ use std::path::Path;
 use credimg_formats::{Kind, Tree};
 use serde::Serialize;
 
+use super::image::Image;
 use super::settings;
 use crate::cli::Build;
 use crate::manifest::Format;
 use crate::report::{self, Exit, Failure};
-use crate::vm::Drive;
+use crate::vm::{Bus, Drive};
 
 /// What was built. The field names are stable: programs read them.
 #[derive(Serialize)]
@@ -18,12 +19,14 @@ pub(super) struct Summary {
     /// The image as messages show it.
     #[serde(skip)]
     pub(super) shown: String,
+    #[serde(skip)]
+    bus: Bus,
     /// The image's path as it was given, `-` for standard output; escaped as in
     /// messages where it is not UTF-8.
     pub(super) image: String,
     pub(super) format: &'static str,
     pub(super) label: Option<String>,
-    pub(super) uuid: String,
+    pub(super) uuid: Option<String>,
     pub(super) serial: String,
     pub(super) drive_id: String,
     pub(super) size_bytes: u64,
@@ -35,8 +38,7 @@ pub(super) struct Summary {
 impl Summary {
     pub(super) fn new(
         options: &Build,
-        (format, label): (Format, Option<String>),
-        uuid: [u8; 16],
+        made: &Image,
         drive: &Drive,
         tree: &Tree,
         size_bytes: u64,
@@ -47,12 +49,15 @@ impl Summary {
         let path = &options.output;
         let is_streamed = settings::is_streamed(path);
         let shown = if is_streamed { "standard output".to_owned() } else { report::shown(path) };
+        // What a SquashFS image lacks is not reported as if it were there.
+        let has_label = made.format == Format::Erofs;
         Self {
             image: path.to_str().map_or_else(|| report::shown(path), str::to_owned),
             shown,
-            format: format.name(),
-            label,
-            uuid: settings::show_uuid(uuid),
+            bus: drive.bus,
+            format: made.format.name(),
+            label: made.label.clone().filter(|_| has_label),
+            uuid: has_label.then(|| settings::show_uuid(made.uuid)),
             serial: drive.serial.as_str().to_owned(),
             drive_id: drive.id.as_str().to_owned(),
             size_bytes,
@@ -64,7 +69,12 @@ impl Summary {
 
     /// The line for people.
     pub(super) fn line(&self) -> String {
-        let label = self.label.as_ref().map_or(String::new(), |label| format!(" label {label},"));
+        let label = match &self.label {
+            Some(label) => format!(" label {label},"),
+            None if self.format == Format::Erofs.name() => String::new(),
+            None if self.bus == Bus::Virtio => format!(" /dev/disk/by-id/virtio-{},", self.serial),
+            None => format!(" serial {},", self.serial),
+        };
         let plural = if self.files == 1 { "" } else { "s" };
         format!(
             "wrote {}: {},{label} {} file{plural}, {}",

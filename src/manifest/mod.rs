@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use credimg_formats::Secret;
+use credimg_formats::squashfs::Compression;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read as read_some, retry_on_intr};
@@ -63,6 +64,11 @@ pub fn parse(text: &[u8], manifest: &Path) -> Result<Plan, ManifestError> {
 /// A volume label from the command line, by the manifest's rules.
 pub(crate) fn label_option(text: &str) -> Result<String, Failure> {
     values::label(text).map_err(|fault| fault.in_option("--label"))
+}
+
+/// A compression from the command line.
+pub(crate) fn compression_option(text: &str) -> Result<Compression, Failure> {
+    values::compression(text).map_err(|fault| fault.in_option("--compression"))
 }
 
 /// `UID:GID` from the command line, by the manifest's rules for numbers. An

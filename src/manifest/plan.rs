@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use credimg_formats::squashfs::Compression;
 use credimg_formats::{Name, Secret, Timestamp, Xattrs};
 
 use crate::report::shown;
@@ -16,6 +17,8 @@ use crate::report::shown;
 pub enum Format {
     /// EROFS with a volume label
     Erofs,
+    /// SquashFS, found by the drive's serial
+    Squashfs,
 }
 
 impl Format {
@@ -23,6 +26,7 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Self::Erofs => "erofs",
+            Self::Squashfs => "squashfs",
         }
     }
 }
@@ -186,6 +190,8 @@ pub struct Plan {
     pub label: Option<String>,
     /// Image format, where given; else the output's extension decides.
     pub format: Option<Format>,
+    /// How a SquashFS image is compressed, where given.
+    pub compression: Option<Compression>,
     /// Mode, owner and time of the root and of parents made on the way.
     pub parents: Attributes,
     /// The entries, in the manifest's order.

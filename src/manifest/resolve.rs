@@ -24,6 +24,7 @@ pub(super) fn resolve(
 ) -> Option<Plan> {
     let label = optional(manifest.label.as_ref(), values::label, problems);
     let format = optional(manifest.format.as_ref(), values::format, problems);
+    let compression = optional(manifest.compression.as_ref(), values::compression, problems);
     let built_in = Attributes {
         mode: Keep::Set(DEFAULT_MODE),
         dir_mode: Keep::Set(DEFAULT_DIR_MODE),
@@ -43,7 +44,8 @@ pub(super) fn resolve(
         .collect();
     conflicts::note(&entries, problems);
     let pseudo = pseudo(&manifest.pseudo, &manifest.pseudo_files, directory, problems);
-    Some(Plan { manifest: path.into(), label, format, parents: parents?, entries, pseudo })
+    let manifest = path.into();
+    Some(Plan { manifest, label, format, compression, parents: parents?, entries, pseudo })
 }
 
 /// The pseudo definitions as they stand, and where those in files are found.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
+use credimg_formats::squashfs::Compression;
 use credimg_formats::tree::SYMLINK_MAX_BYTES;
 use credimg_formats::{Name, Secret};
 use zeroize::Zeroizing;
@@ -43,11 +44,16 @@ pub(super) fn label(text: &str) -> Result<String, Fault> {
 pub(super) fn format(text: &str) -> Result<Format, Fault> {
     match text {
         "erofs" => Ok(Format::Erofs),
-        "squashfs" | "iso9660" => {
-            Err(Fault::new("this format is not supported by this version").hint("use `erofs`"))
-        }
-        _ => Err(Fault::new("expected `erofs`")),
+        "squashfs" => Ok(Format::Squashfs),
+        "iso9660" => Err(Fault::new("this format is not supported by this version")
+            .hint("use `erofs` or `squashfs`")),
+        _ => Err(Fault::new("expected `erofs` or `squashfs`")),
     }
+}
+
+/// A compression of SquashFS with its level.
+pub(super) fn compression(text: &str) -> Result<Compression, Fault> {
+    text.parse().map_err(|error: credimg_formats::Error| Fault::new(error.to_string()))
 }
 
 /// `UID:GID`, each 0 to 4294967294; 4294967295 is the kernel's invalid id.

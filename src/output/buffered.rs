@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::FileExt;
 
 use credimg_formats::Sink;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -82,6 +83,12 @@ impl Write for Buffered {
 }
 
 impl Sink for Buffered {
+    /// For files only: a pipe's write at an offset fails.
+    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.spill()?;
+        Ok(self.to.write_start(bytes)?)
+    }
+
     fn copy_from_file(&mut self, mut file: &File, length_bytes: u64) -> io::Result<u64> {
         let mut left = length_bytes;
         if left >= KERNEL_COPY_MIN_BYTES {
@@ -125,6 +132,11 @@ impl Descriptor {
             }
         }
         Ok(())
+    }
+
+    fn write_start(&self, bytes: &[u8]) -> Result<(), Failure> {
+        // Short writes and interrupts are gone on with.
+        self.file.write_all_at(bytes, 0).map_err(|error| self.subject.failure("write", error))
     }
 
     /// Waits until the descriptor takes bytes again, for a tenth of a second at most.
