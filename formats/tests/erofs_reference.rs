@@ -18,8 +18,9 @@ use std::process::Command;
 use credimg_formats::erofs::{Label, Options, Plan};
 use credimg_formats::{Content, Kind, Metadata, Name, Secret, Timestamp, Tree};
 
+use support::generator::{Shape, generate};
 use support::host::{Scratch, SparseSink, Whole, run};
-use support::{Expected, ExpectedKind, Listing, Shape, assert_same, generate, walk};
+use support::{Expected, ExpectedKind, Listing, assert_same, walk};
 
 const BUILD_TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
 const UUID: [u8; 16] = *b"\x12\x34\x56\x78\x9a\xbc\x4d\xef\x80\x12\x34\x56\x78\x9a\xbc\xde";

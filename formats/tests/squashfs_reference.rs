@@ -18,8 +18,9 @@ use std::process::Command;
 use credimg_formats::squashfs::{BlockSize, Compression, Options, Plan};
 use credimg_formats::{Content, ErrorKind, Kind, Metadata, Name, Secret, Timestamp, Tree};
 
+use support::generator::{Random, Shape, generate};
 use support::host::{Scratch, SparseSink, Whole, run};
-use support::{Expected, ExpectedKind, Listing, Random, Shape, assert_same, generate, walk};
+use support::{Expected, ExpectedKind, Listing, assert_same, walk};
 
 const BUILD_TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
 const COMPRESSIONS: [&str; 8] = ["none", "gzip", "zstd", "lz4", "xz", "gzip:1", "zstd:3", "xz:0"];
