@@ -28,7 +28,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build an image from a manifest and print the arguments that attach it
-    Build(Build),
+    Build(Box<Build>),
     /// Check a manifest and its pseudo files and show the plan, without running anything or
     /// reading a source
     Check(Check),

@@ -1,4 +1,4 @@
-//! One boot of a real Linux guest with five disks, attached on each bus by the
+//! One boot of a real Linux guest with six disks, attached on each bus by the
 //! arguments exactly as the program printed them. `make setup` installs what
 //! this needs; without it the test fails.
 
@@ -18,13 +18,14 @@ use sha2::{Digest, Sha256};
 /// The guest's side of the test: functions that the generated lines call.
 const CHECKS: &str = include_str!("guest/checks.sh");
 
-/// Bus and label of each disk.
-const DISKS: [(&str, &str); 5] = [
-    ("virtio", "CHIMERA"),
-    ("scsi", "CHIMERA-SCSI"),
-    ("usb", "CHIMERA-USB"),
-    ("nvme", "CHIMERA-NVME"),
-    ("cdrom", "CHIMERA-CDROM"),
+/// Name, bus, format and label of each disk.
+const DISKS: [(&str, &str, &str, &str); 6] = [
+    ("virtio", "virtio", "erofs", "CHIMERA"),
+    ("scsi", "scsi", "erofs", "CHIMERA-SCSI"),
+    ("usb", "usb", "erofs", "CHIMERA-USB"),
+    ("nvme", "nvme", "erofs", "CHIMERA-NVME"),
+    ("cdrom", "cdrom", "erofs", "CHIMERA-CDROM"),
+    ("squashfs", "virtio", "squashfs", "CHIMERA-SQUASH"),
 ];
 
 /// The checks that `disk` makes besides those of the entries.
@@ -132,21 +133,22 @@ impl Entry {
 }
 
 /// Runs the program for one disk; returns the image and the arguments it printed.
-fn build(sources: &Path, images: &Path, (bus, label): &(&str, &str)) -> (PathBuf, String) {
-    let image = images.join(format!("{bus}.erofs"));
+fn build(sources: &Path, images: &Path, disk: &(&str, &str, &str, &str)) -> (PathBuf, String) {
+    let (name, bus, format, label) = disk;
+    let image = images.join(format!("{name}.{format}"));
     let output = Command::new(env!("CARGO_BIN_EXE_credimg"))
         .arg("build")
         .arg(sources.join("secrets.yaml"))
         .arg("-o")
         .arg(&image)
         .args(["--bus", bus, "--label", label])
-        .args(["--serial", &format!("serial-{bus}"), "--id", &format!("disk-{bus}")])
+        .args(["--serial", &format!("serial-{name}"), "--id", &format!("disk-{name}")])
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{bus}: {}: {stderr}", output.status);
+    assert!(output.status.success(), "{name}: {}: {stderr}", output.status);
     let arguments = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(arguments.lines().count(), 1, "{bus}: expected one line, got {arguments:?}");
+    assert_eq!(arguments.lines().count(), 1, "{name}: expected one line, got {arguments:?}");
     (image, arguments.trim_end().to_owned())
 }
 
@@ -235,8 +237,12 @@ fn payload_text(entries: &[Entry]) -> Vec<u8> {
     text.extend(b"contents() {\n");
     text.extend(entries.iter().flat_map(Entry::line));
     text.extend(format!("total {}\n}}\n", entries.len()).as_bytes());
-    for (_, label) in DISKS {
-        text.extend(format!("disk {label}\n").as_bytes());
+    for (name, _, format, label) in DISKS {
+        let line = match format {
+            "erofs" => format!("disk {label}\n"),
+            _ => format!("disk_without_label serial-{name} {format}\n"),
+        };
+        text.extend(line.as_bytes());
     }
     // The link that the serial gives the disk on the default bus.
     text.extend(b"label=serial\ncheck link [ -b /dev/disk/by-id/virtio-serial-virtio ]\nfinish\n");

@@ -111,6 +111,20 @@ disk() {
     writes
 }
 
+# disk_without_label SERIAL TYPE: a virtio disk that only its serial tells.
+disk_without_label() {
+    label=$1
+    link=/dev/disk/by-id/virtio-$1
+    await "$link" || exit 1
+    device=$(readlink -f "$link")
+    check "the serial leads to it" [ -b "$device" ]
+    check "the type is known" same "$2" "$(blkid -p -s TYPE -o value "$device")"
+    check "it mounts by serial" mount "$link" /mnt
+    contents
+    users
+    writes
+}
+
 finish() {
     echo "$checks checks, $failures failures"
     [ "$failures" -eq 0 ]

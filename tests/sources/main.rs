@@ -78,7 +78,15 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Plan {
     }
     let manifest = "secrets.yaml".into();
     let pseudo = Pseudo::default();
-    Plan { manifest, label: None, format: None, parents: defaults(), entries, pseudo }
+    Plan {
+        manifest,
+        label: None,
+        format: None,
+        compression: None,
+        parents: defaults(),
+        entries,
+        pseudo,
+    }
 }
 
 pub(crate) fn build(entries: Vec<Entry>) -> anyhow::Result<Tree> {
