@@ -351,6 +351,41 @@ fn pseudo_definitions_of_the_command_line_are_built_and_checked() {
 }
 
 #[test]
+fn a_squashfs_image_is_found_by_its_serial() {
+    let host = Host::new(
+        "label: CHIMERA\nformat: squashfs\ncompression: zstd:3\n\
+         files: [{path: /a, text: hello, owner: '7:8'}]\n",
+    );
+    let build = |options: &[&str]| {
+        host.credimg().args(["build", "secrets.yaml", "-o"]).args(options).output().unwrap()
+    };
+    let output = build(&["out.img", "--mtime", "5"]);
+    assert_eq!(
+        stderr(&output),
+        "a SquashFS image has no label: the drive's serial stands for it\n\
+         wrote out.img: squashfs, /dev/disk/by-id/virtio-chimera, 1 file, 4 KiB\n"
+    );
+    assert!(stdout(&output).ends_with("serial=chimera\n"), "{}", stdout(&output));
+    let listing = Command::new("unsquashfs")
+        .args(["-lln", "-UTC"])
+        .arg(host.path("out.img"))
+        .output()
+        .expect("unsquashfs starts; `make setup` installs it");
+    let listing = stdout(&listing);
+    assert!(
+        listing.contains("-r-------- 7/8                       5 1970-01-01 00:00 squashfs-root/a"),
+        "{listing}"
+    );
+
+    let warned = build(&["out.img", "--uuid", UUID, "--compression", "none"]);
+    assert!(stderr(&warned).contains("--uuid has no effect"), "{}", stderr(&warned));
+    let streamed = build(&["-"]);
+    assert_eq!((streamed.status.code(), streamed.stdout), (Some(2), Vec::new()));
+    let compressed = build(&["out.img", "--format", "erofs"]);
+    assert_eq!(compressed.status.code(), Some(2), "{}", stderr(&compressed));
+}
+
+#[test]
 fn check_runs_and_reads_nothing() {
     let host = Host::new(
         "files:\n- {path: /a, shell: 'touch ran; echo x'}\n- {path: /b, dir: missing}\n- {path: /c, env: UNSET}\n",
