@@ -168,14 +168,14 @@ fn m_and_x_change_what_the_manifest_made() {
     let host = Host::new();
     let manifest = "files:\n- {path: /ssh/key, text: x, xattrs: {user.a: old, user.b: kept}}\n\
                     - {path: /link, symlink: target}";
-    let definitions =
-        "ssh m 700 1 2\nssh/key x user.a=new\nssh/key M 3 600 4 5\nlink x trusted.t=1";
+    let definitions = "ssh m 700 1 2\nssh/key x user.a=new\nssh/key M 3 600 4 5\nlink x trusted.t=1\n\
+                       link M 7 600 8 9";
     let tree = build(&host.plan_with(manifest, definitions));
     let time = BUILD_TIME;
     assert_eq!(
         shown(&tree)[1..],
         [
-            format!("link S {time} 777 0 0 target"),
+            "link S 7 777 8 9 target".to_owned(),
             "link x trusted.t=1".to_owned(),
             format!("ssh D {time} 700 1 2"),
             "ssh/key R 3 600 4 5 1 0 0".to_owned(),

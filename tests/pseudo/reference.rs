@@ -1,5 +1,5 @@
-//! The same definitions given to mksquashfs 4.7 and to credimg: `unsquashfs -pf`
-//! lists the image of the one exactly as the tree of the other, data included.
+//! The same definitions given to mksquashfs 4.7 and to credimg: unsquashfs lists
+//! both images identically, as a table and as definitions with their data.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+
+use credimg_formats::Tree;
+use credimg_formats::squashfs::{Options, Plan as ImagePlan};
 
 use crate::listing::listing;
 use crate::{BUILD_TIME, Host, build};
@@ -138,7 +141,7 @@ const CHANGES: &[&str] = &[
     "file M 1234567890 600 1 2",
     "sub M \"1 jan 1980\" 700 1 2",
     "sub m 1777 1 2\nsub/new f 400 0 0 echo x",
-    "link m 600 3 4",
+    "link m 777 3 4",
     "a\\ file m 777 0 0\n\"a file\" x user.k=v",
     "sub/inner x user.k=v\nsub x user.k=w",
     "sub/deep/file f 444 0 0 echo x",
@@ -165,18 +168,32 @@ fn run(command: &mut Command) -> Output {
     output
 }
 
-/// What mksquashfs makes of `extra.pf` and perhaps of a directory, as `unsquashfs -pf` lists it.
-fn expected(host: &Host, source: &str) -> Vec<u8> {
-    let image = host.path("image.squashfs");
+/// The image that mksquashfs makes of `extra.pf` and perhaps of a directory.
+fn reference(host: &Host, source: &str) -> PathBuf {
+    let image = host.path("reference.squashfs");
     let _ = fs::remove_file(&image); // It may not be there.
     let mut mksquashfs = tool("mksquashfs");
-    mksquashfs.args([source, "image.squashfs", "-pf", "extra.pf", "-pd", "d 0711 5 6"]);
+    mksquashfs.args([source, "reference.squashfs", "-pf", "extra.pf", "-pd", "d 0711 5 6"]);
     run(mksquashfs.args(["-no-progress", "-quiet", "-exit-on-error"]).current_dir(host.path("")));
-    unsquashfs(&image)
+    image
 }
 
-fn unsquashfs(image: &Path) -> Vec<u8> {
+/// An image of the tree.
+fn ours(host: &Host, tree: &Tree) -> PathBuf {
+    let mut image = Vec::new();
+    let options = Options { cut_fractions: true, ..Options::default() };
+    ImagePlan::new(tree, options).unwrap().write(&mut image).unwrap();
+    host.write("ours.squashfs", image)
+}
+
+/// Definitions and data of an image.
+fn definitions(image: &Path) -> Vec<u8> {
     run(tool("unsquashfs").args([OsStr::new("-pf"), OsStr::new("-"), image.as_os_str()])).stdout
+}
+
+/// A table of an image with modes, owners, sizes and times.
+fn table(image: &Path) -> Vec<u8> {
+    run(tool("unsquashfs").args([OsStr::new("-lln"), image.as_os_str()])).stdout
 }
 
 /// Files for `l` and `h`, and a directory to change.
@@ -214,16 +231,23 @@ fn host() -> Host {
     host
 }
 
-/// Compares both listings; unsquashfs marks files with holes, which a tree does not know.
+/// Asserts that a tree is listed as the image of mksquashfs, in every way.
 #[track_caller]
-fn assert_same(case: &str, expected: &[u8], actual: &[u8]) {
-    let show = |listing: &[u8]| listing.escape_ascii().to_string().replace("\\n", "\n");
-    assert!(
-        expected == actual,
-        "{case}\n\nmksquashfs:\n{}\n\ncredimg:\n{}",
-        show(expected),
-        show(actual)
-    );
+fn assert_same(case: &str, host: &Host, reference: &Path, tree: &Tree) {
+    let ours = ours(host, tree);
+    for (left, right) in [
+        (definitions(reference), listing(tree)),
+        (definitions(reference), definitions(&ours)),
+        (table(reference), table(&ours)),
+    ] {
+        let show = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+        assert!(
+            left == right,
+            "{case}\n\nmksquashfs:\n{}\n\ncredimg:\n{}",
+            show(&left),
+            show(&right)
+        );
+    }
 }
 
 #[test]
@@ -237,7 +261,7 @@ fn mksquashfs_makes_the_same_of_every_definition() {
     let host = host();
     for case in CASES {
         let plan = host.plan_with(manifest, case);
-        assert_same(case, &expected(&host, "-"), &listing(&build(&plan)));
+        assert_same(case, &host, &reference(&host, "-"), &build(&plan));
     }
 }
 
@@ -248,7 +272,7 @@ fn mksquashfs_changes_a_directory_in_the_same_way() {
     let host = host();
     for case in CHANGES {
         let plan = host.plan_with(manifest, case);
-        assert_same(case, &expected(&host, "src"), &listing(&build(&plan)));
+        assert_same(case, &host, &reference(&host, "src"), &build(&plan));
     }
 }
 
@@ -266,9 +290,10 @@ fn a_listing_with_data_builds_the_same_tree_again() {
         "c c 600 0 0 1 3\nb b 600 0 0 8 1\ni i 600 1 1 f\nj i 600 1 1 s\nsub x user.a=0x00ff\n\
          \"q\\\"\\\\ \u{20ac}\" D 5 755 0 0\ns s 0 0 0 a b\\\\\nsmall x user.a=b c ",
     );
-    let image = expected(&host, "src");
-    let tree = host.tree(&image);
-    assert_same("a directory", &image, &listing(&tree));
-    // credimg's own listing of a tree is one more.
-    assert_same("a tree", &image, &listing(&host.tree(listing(&tree))));
+    let reference = reference(&host, "src");
+    let tree = host.tree(definitions(&reference));
+    assert_same("mksquashfs", &host, &reference, &tree);
+    // So does the listing of credimg's own image.
+    let again = host.tree(definitions(&ours(&host, &tree)));
+    assert_same("credimg", &host, &reference, &again);
 }

@@ -24,6 +24,8 @@ use crate::source::output;
 /// counted: all of them stay in memory.
 const INODES_MAX: usize = 1 << 18;
 
+const SYMLINK_MODE: u16 = 0o777;
+
 /// Adds every definition to the tree that the manifest's entries made. Extended
 /// attributes come last, so that they may stand before what they are for.
 pub(in crate::source) fn collect(
@@ -119,7 +121,7 @@ impl Collector<'_, '_> {
         };
         let mut metadata = self.metadata(attributes);
         if let Kind::Symlink(_) = kind {
-            metadata.mode = 0o777;
+            metadata.mode = SYMLINK_MODE;
         }
         self.to.insert(parent, &name, metadata, kind).map(drop)
     }
@@ -161,8 +163,10 @@ impl Collector<'_, '_> {
 
     fn modify(&mut self, path: &ImagePath, attributes: &Attributes) -> Result<(), Failure> {
         let id = self.find(path)?;
+        // A link has no mode of its own; Linux and the formats know 0777 only.
+        let is_symlink = matches!(self.to.kind(id), Kind::Symlink(_));
         let metadata = self.to.metadata_mut(id);
-        metadata.mode = attributes.mode;
+        metadata.mode = if is_symlink { SYMLINK_MODE } else { attributes.mode };
         (metadata.uid, metadata.gid) = attributes.owner;
         metadata.mtime = attributes.mtime.unwrap_or(metadata.mtime);
         Ok(())
