@@ -55,7 +55,7 @@ const MEANING: &[Hostile] = &[
     ("one path", || "a d 755 0 0\n".repeat(MOST), "the path is taken"),
     ("directories", || numbered(MOST, |n| format!("d{n} d 755 0 0\n")), ""),
     ("deep paths", || numbered(4000, |n| format!("{}{n} d 755 0 0\n", deep())), ""),
-    ("deep and wide", || numbered(4000, |n| format!("{n}/{} d 755 0 0\n", deep())), "262144 files"),
+    ("deep and wide", || numbered(4000, |n| format!("{n}/{} d 755 0 0\n", deep())), "196608 files"),
     ("deep and twice", || fill("", &format!("{}x d 755 0 0\n", deep()), SIZE), "the path is taken"),
     (
         "deep links",

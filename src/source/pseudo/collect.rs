@@ -22,7 +22,7 @@ use crate::source::output;
 
 /// Most inodes that the definitions may make, those on the way to others
 /// counted: all of them stay in memory.
-const INODES_MAX: usize = 1 << 18;
+const INODES_MAX: usize = 3 << 16;
 
 const SYMLINK_MODE: u16 = 0o777;
 
