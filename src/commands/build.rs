@@ -12,7 +12,7 @@ use crate::cli::Build;
 use crate::manifest::{self, Format, Plan};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::Progress;
-use crate::report::{self, Exit, Failure};
+use crate::report::{self, Failure};
 use crate::source::command::Limits;
 use crate::vm::{Drive, qemu};
 
@@ -76,11 +76,10 @@ impl Request {
     }
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
-        if self.image.format == Format::Squashfs {
-            let message = "a SquashFS image cannot be streamed: its start is written last";
-            return Err(Failure::new(Exit::Usage, message).hint("give a file to -o").into());
-        }
         let mut stream = StreamOutput::stdout()?;
+        if self.image.format == Format::Squashfs {
+            stream = stream.staged()?;
+        }
         let mut progress = Progress::new(!options.quiet);
         let tree = self.collect(options, &mut progress)?;
         let summary = self.write(&tree, &mut stream, &mut progress, options)?;

@@ -1,17 +1,23 @@
 //! `-o -`: the image as a stream.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use credimg_formats::Sink;
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::Subject;
 use super::buffered::Buffered;
 use crate::report::{Exit, Failure};
 
 /// An image that goes to standard output. Nothing is promised of where it ends.
-pub struct StreamOutput(Buffered);
+pub struct StreamOutput {
+    stream: Buffered,
+    /// Where an image whose start is written last waits until it is whole:
+    /// anonymous memory, so that no plaintext touches a disk.
+    staged: Option<Buffered>,
+}
 
 impl StreamOutput {
     /// Streams to standard output; a terminal is refused with [`Exit::Usage`].
@@ -27,12 +33,39 @@ impl StreamOutput {
             let failure = Failure::new(Exit::Usage, "an image is not written to a terminal");
             return Err(failure.hint("redirect standard output, or name a file with -o").into());
         }
-        Ok(Self(Buffered::new(File::from(descriptor), Self::subject())))
+        let stream = Buffered::new(File::from(descriptor), Self::subject());
+        Ok(Self { stream, staged: None })
     }
 
-    /// Writes what is left in the buffer. Errors are of [`Exit::Output`] or [`Exit::Interrupted`].
+    /// Keeps the image in memory until it is whole, so that its start can be
+    /// written last. Errors are of [`Exit::Output`].
+    pub fn staged(mut self) -> anyhow::Result<Self> {
+        let subject = Subject { shown: "the image in memory".to_owned(), hint: None };
+        let memory = memfd_create("credimg", MemfdFlags::CLOEXEC)
+            .map_err(|error| subject.failure("create", error))?;
+        self.staged = Some(Buffered::new(File::from(memory), subject));
+        Ok(self)
+    }
+
+    /// Writes what is left. Errors are of [`Exit::Output`] or [`Exit::Interrupted`].
     pub fn finish(mut self) -> anyhow::Result<()> {
-        Ok(self.0.spill()?)
+        if let Some(mut staged) = self.staged.take() {
+            staged.spill()?;
+            let mut memory = staged.file();
+            let whole = memory.stream_position().and_then(|length_bytes| {
+                memory.rewind()?;
+                self.stream.copy_from_file(memory, length_bytes)
+            });
+            whole.map_err(|error| {
+                let failure = Failure::inside(&error).cloned();
+                failure.unwrap_or_else(|| Self::subject().failure("write", error))
+            })?;
+        }
+        Ok(self.stream.spill()?)
+    }
+
+    fn sink(&mut self) -> &mut Buffered {
+        self.staged.as_mut().unwrap_or(&mut self.stream)
     }
 
     fn subject() -> Subject {
@@ -42,16 +75,23 @@ impl StreamOutput {
 
 impl Write for StreamOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        self.sink().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.sink().flush()
     }
 }
 
 impl Sink for StreamOutput {
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
-        self.0.copy_from_file(file, length_bytes)
+        self.sink().copy_from_file(file, length_bytes)
+    }
+
+    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.staged {
+            Some(staged) => staged.rewrite_start(bytes),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 }

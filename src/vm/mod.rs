@@ -82,16 +82,11 @@ impl Serial {
 
     /// Checks a serial that was asked for.
     pub fn new(text: &str) -> Result<Self, Failure> {
-        let fault = if text.is_empty() {
-            "it is empty".to_owned()
-        } else if text.len() > Self::MAX_BYTES {
-            format!("it is {} bytes long, at most {} are possible", text.len(), Self::MAX_BYTES)
-        } else if !text.bytes().all(is_word) {
-            "only letters, digits, `.`, `_` and `-` are possible".to_owned()
-        } else {
-            return Ok(Self(text.to_owned()));
-        };
-        Err(Failure::new(Exit::Usage, format!("the drive's serial is not usable: {fault}")))
+        let start = if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(()) };
+        start.and_then(|()| check_word(text, Self::MAX_BYTES)).map_err(|fault| {
+            Failure::new(Exit::Usage, format!("the drive's serial is not usable: {fault}"))
+        })?;
+        Ok(Self(text.to_owned()))
     }
 
     /// The serial of a disk with this volume label: the label in lower case,
@@ -119,16 +114,13 @@ impl DriveId {
 
     /// Checks an id that was asked for.
     pub fn new(text: &str) -> Result<Self, Failure> {
-        let fault = if !text.starts_with(|first: char| first.is_ascii_alphabetic()) {
-            "it must begin with a letter".to_owned()
-        } else if text.len() > Self::MAX_BYTES {
-            format!("it is {} bytes long, at most {} are possible", text.len(), Self::MAX_BYTES)
-        } else if !text.bytes().all(is_word) {
-            "only letters, digits, `.`, `_` and `-` are possible".to_owned()
-        } else {
-            return Ok(Self(text.to_owned()));
-        };
-        Err(Failure::new(Exit::Usage, format!("the drive's id is not usable: {fault}")))
+        let begins_well = text.starts_with(|first: char| first.is_ascii_alphabetic());
+        let start =
+            if begins_well { Ok(()) } else { Err("it must begin with a letter".to_owned()) };
+        start.and_then(|()| check_word(text, Self::MAX_BYTES)).map_err(|fault| {
+            Failure::new(Exit::Usage, format!("the drive's id is not usable: {fault}"))
+        })?;
+        Ok(Self(text.to_owned()))
     }
 
     /// The id of a drive that has this serial: `credimg-SERIAL`.
@@ -142,8 +134,15 @@ impl DriveId {
     }
 }
 
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+fn check_word(text: &str, max_bytes: usize) -> Result<(), String> {
+    if text.len() > max_bytes {
+        return Err(format!("it is {} bytes long, at most {max_bytes} are possible", text.len()));
+    }
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if text.bytes().all(is_word) {
+        return Ok(());
+    }
+    Err("only letters, digits, `.`, `_` and `-` are possible".to_owned())
 }
 
 #[cfg(test)]

@@ -1,0 +1,245 @@
+//! What each command prints and writes.
+
+use super::*;
+
+#[test]
+fn a_build_prints_its_arguments_and_a_summary() {
+    let host =
+        Host::new("label: CHIMERA\nfiles:\n- {path: /a/b, text: hello}\n- {path: /c, text: x}\n");
+    let output = host.build(&[]);
+    assert_eq!(
+        stdout(&output),
+        "-drive if=none,id=credimg-chimera,file=out.erofs,format=raw,read-only=on \
+         -device virtio-blk,drive=credimg-chimera,serial=chimera\n"
+    );
+    assert_eq!(stderr(&output), "wrote out.erofs: erofs, label CHIMERA, 2 files, 4 KiB\n");
+    assert_eq!(output.status.code(), Some(0));
+
+    let quiet = host.build(&["--quiet", "--args", "none"]);
+    assert_eq!((stdout(&quiet), stderr(&quiet)), (String::new(), String::new()));
+}
+
+#[test]
+fn a_terminal_sees_progress_while_a_command_runs() {
+    let host = Host::new("files: [{path: /a, shell: 'sleep 1.5; echo x'}]\n");
+    let build = format!("{} build secrets.yaml -o out.erofs 2>&1", env!("CARGO_BIN_EXE_credimg"));
+    for (command, is_seen) in [(build.clone(), true), (format!("{build} | cat"), false)] {
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).current_dir(host.path(""));
+        let seen = stdout(&script.stdin(Stdio::null()).output().unwrap());
+        assert_eq!(seen.contains("reading: entry 1 of 1, 0 made so far"), is_seen, "{seen:?}");
+        assert!(!seen.contains("of 0 MiB"), "{seen:?}");
+        // The summary stands alone on its line, and so does each later one.
+        assert_eq!(seen.contains("\u{1b}[Kwrote out.erofs: "), is_seen, "{seen:?}");
+    }
+}
+
+#[test]
+fn the_json_report_is_for_programs() {
+    let host =
+        Host::new("label: CHIMERA\nfiles: [{path: /a/b, text: hello}, {path: /l, symlink: a}]\n");
+    let output = host.build(&["--json", "--uuid", UUID, "--args", "none"]);
+    let report: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+    let expected = serde_json::json!({
+        "image": "out.erofs", "format": "erofs", "label": "CHIMERA", "uuid": UUID,
+        "serial": "chimera", "drive_id": "credimg-chimera", "size_bytes": 4096,
+        "files": 1, "directories": 2, "symlinks": 1,
+    });
+    assert_eq!(report, expected);
+
+    let output = host.build(&["--json=report.json", "--uuid", UUID]);
+    assert_eq!(stderr(&output), "");
+    let report = fs::read(host.path("report.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&report).unwrap(), expected);
+
+    for path in ["cafe\u{301}.erofs", "a\nb.erofs", "हिन्दी.erofs", "-"] {
+        let arguments = ["build", "secrets.yaml", "--format=erofs", "--json", "-o", path];
+        let output = host.credimg().args(arguments).output().unwrap();
+        let report: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+        assert_eq!(report.get("image"), Some(&path.into()));
+    }
+}
+
+#[test]
+fn the_owner_option_offers_nothing_that_it_refuses() {
+    let host = Host::new("files: []\n");
+    for owner in ["root:root", "keep", "0"] {
+        let output = host.build(&["--owner", owner]);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(
+            stderr(&output),
+            "credimg: error: --owner: expected UID:GID as two numbers of at most 4294967294\n\
+             credimg: hint: `id -u NAME` and `id -g NAME` tell them\n"
+        );
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_refused_before_a_command_runs() {
+    let host = Host::new("files: [{path: /a, shell: 'touch ran; echo x'}]\n");
+    fs::create_dir(host.path("out.erofs")).unwrap();
+    let output = host.build(&[]);
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    assert!(!host.path("ran").exists());
+}
+
+#[test]
+fn a_stream_is_the_same_image_and_nothing_else() {
+    let host = Host::new("label: CHIMERA\nfiles: [{path: /a, text: hello}]\n");
+    let fixed = ["--uuid", UUID, "--mtime", "5"];
+    host.build(&fixed);
+    let output = host
+        .credimg()
+        .args(["build", "secrets.yaml", "-o", "-", "--format", "erofs"])
+        .args(fixed)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(output.stdout, fs::read(host.path("out.erofs")).unwrap());
+}
+
+#[test]
+fn pseudo_definitions_of_the_command_line_are_built_and_checked() {
+    let host = Host::new("label: CHIMERA\npseudo: [/a f 400 0 0 echo hello]\n");
+    fs::write(host.path("nodes.pf"), "/null c 666 0 0 1 3\n/fifo i 600 0 0 f\n").unwrap();
+    fs::write(host.path("more.pf"), "/again L fifo\n").unwrap();
+    let files = ["--pseudo-file", "nodes.pf", "--pseudo-file", "more.pf"];
+    let allowed = [&files[..], &["--allow-devices"]].concat();
+    let output = host.build(&allowed);
+    assert_eq!(stderr(&output), "wrote out.erofs: erofs, label CHIMERA, 1 file, 4 KiB\n");
+
+    let check = |options: &[&str]| {
+        host.credimg().args(["check", "secrets.yaml"]).args(options).output().unwrap()
+    };
+    let expected = "PATH    SOURCE    MODE  OWNER\n/a      pseudo f  0400  0:0\n\
+                    /null   pseudo c  0666  0:0\n/fifo   pseudo i  0600  0:0\n\
+                    /again  pseudo L  -     -\n";
+    assert_eq!(stdout(&check(&allowed)), expected);
+
+    let forbidden = [&allowed[..], &["--no-commands"]].concat();
+    for (options, message) in [
+        (&files[..], "nodes.pf:1 (/null): device nodes are made on request only"),
+        (&forbidden[..], "pseudo[0] (/a): runs a command, which --no-commands forbids"),
+    ] {
+        for output in [host.build(options), check(options)] {
+            assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+            assert!(stderr(&output).contains(message), "{}", stderr(&output));
+        }
+    }
+
+    // An image is no pseudo file, not even one that is given in its place.
+    fs::rename(host.path("more.pf"), host.path("out.erofs")).unwrap();
+    let output =
+        host.build(&["--pseudo-file", "nodes.pf", "--pseudo-file", "out.erofs", "--allow-devices"]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the image would replace its own source"));
+    assert_eq!(fs::read(host.path("out.erofs")).unwrap(), b"/again L fifo\n");
+}
+
+#[test]
+fn a_squashfs_image_is_found_by_its_serial() {
+    let host = Host::new(
+        "label: CHIMERA\nformat: squashfs\ncompression: zstd:3\n\
+         files: [{path: /a, text: hello, owner: '7:8'}]\n",
+    );
+    let build = |options: &[&str]| {
+        host.credimg().args(["build", "secrets.yaml", "-o"]).args(options).output().unwrap()
+    };
+    let output = build(&["out.img", "--mtime", "5"]);
+    assert_eq!(
+        stderr(&output),
+        "a SquashFS image has no label: the drive's serial stands for it\n\
+         wrote out.img: squashfs, /dev/disk/by-id/virtio-chimera, 1 file, 4 KiB\n"
+    );
+    assert!(stdout(&output).ends_with("serial=chimera\n"), "{}", stdout(&output));
+    let listing = Command::new("unsquashfs")
+        .args(["-lln", "-UTC"])
+        .arg(host.path("out.img"))
+        .output()
+        .expect("unsquashfs starts; `make setup` installs it");
+    let listing = stdout(&listing);
+    assert!(
+        listing.contains("-r-------- 7/8                       5 1970-01-01 00:00 squashfs-root/a"),
+        "{listing}"
+    );
+
+    let warned = build(&["out.img", "--uuid", UUID, "--compression", "none"]);
+    assert!(stderr(&warned).contains("--uuid has no effect"), "{}", stderr(&warned));
+    build(&["out.img", "--mtime", "5"]);
+    let streamed = build(&["-", "--mtime", "5", "--quiet"]);
+    assert_eq!(stderr(&streamed), "");
+    assert!(streamed.stdout == fs::read(host.path("out.img")).unwrap(), "another image");
+    let compressed = build(&["out.img", "--format", "erofs"]);
+    assert_eq!(compressed.status.code(), Some(2), "{}", stderr(&compressed));
+}
+
+#[test]
+fn check_runs_and_reads_nothing() {
+    let host = Host::new(
+        "files:\n- {path: /a, shell: 'touch ran; echo x'}\n- {path: /b, dir: missing}\n- {path: /c, env: UNSET}\n",
+    );
+    let output = host.credimg().args(["check", "secrets.yaml"]).output().unwrap();
+    assert_eq!(
+        stdout(&output),
+        "PATH  SOURCE  MODE       OWNER\n/a    shell   0400       0:0\n\
+         /b    dir     0400/0500  0:0\n/c    env     0400       0:0\n"
+    );
+    assert!(!host.path("ran").exists());
+}
+
+#[test]
+fn args_tells_the_arguments_of_an_image_that_exists() {
+    let host = Host::new("label: CHIMERA\nfiles: [{path: /a, text: hello}]\n");
+    let built = host.build(&["--bus", "nvme"]);
+    let args = host.credimg().args(["args", "out.erofs", "--bus", "nvme"]).output().unwrap();
+    assert_eq!(stdout(&args), stdout(&built));
+
+    let args = host.credimg().args(["args", "secrets.yaml"]).output().unwrap();
+    assert_eq!(args.status.code(), Some(8));
+    let expected =
+        "credimg: error: secrets.yaml: not an image: no superblock of EROFS or SquashFS\n";
+    assert_eq!(stderr(&args), expected);
+
+    // There is no manifest that a hint could speak of.
+    let missing = host.credimg().args(["args", "missing.erofs"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(8));
+    let expected = "credimg: error: cannot read missing.erofs: no such file or directory\n";
+    assert_eq!(stderr(&missing), expected);
+    let directory = host.credimg().args(["args", "."]).output().unwrap();
+    let expected = "credimg: error: . is a directory, expected a regular file\n";
+    assert_eq!(stderr(&directory), expected);
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    let host = Host::new("");
+    for shell in ["bash", "zsh", "fish"] {
+        let output = host.credimg().args(["completions", shell]).output().unwrap();
+        assert!(stdout(&output).contains("credimg"), "{shell}");
+    }
+    fs::create_dir(host.path("man")).unwrap();
+    assert!(host.credimg().args(["man", "man"]).status().unwrap().success());
+    for page in ["credimg.1", "credimg-build.1", "credimg-check.1", "credimg-args.1"] {
+        assert!(fs::read_to_string(host.path("man").join(page)).unwrap().contains(".TH"), "{page}");
+    }
+    for command in [&[][..], &["build"], &["check"], &["args"], &["completions"], &["man"]] {
+        let output = host.credimg().args(command).arg("--help").output().unwrap();
+        assert!(stdout(&output).contains("Example"), "{command:?}");
+    }
+}
+
+#[test]
+fn the_helps_example_starts_no_machine_after_a_failed_build() {
+    let host = Host::new("files: [{path: /a, file: missing}]\n");
+    let help = stdout(&host.credimg().arg("--help").output().unwrap());
+    let example = help.split("Example:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    fs::write(host.path("qemu-system-x86_64"), "#!/bin/sh\necho started\n").unwrap();
+    fs::set_permissions(host.path("qemu-system-x86_64"), PermissionsExt::from_mode(0o755)).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_credimg")).parent().unwrap();
+    let rest = std::env::var("PATH").unwrap();
+    let path = format!("{}:{}:{rest}", host.path("").display(), program.display());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", example]).current_dir(host.path("")).env("PATH", path);
+    let output = shell.output().unwrap();
+    assert_eq!((stdout(&output), output.status.code()), (String::new(), Some(4)));
+}
