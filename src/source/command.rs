@@ -205,7 +205,9 @@ impl Group {
     fn timed_out(&self, program: &Program, timeout: Duration) -> Failure {
         match self.exited(program) {
             Err(failure) => failure,
-            Ok(None) => program.failure(&format!("did not finish within {timeout:?}")),
+            Ok(None) => program
+                .failure(&format!("did not finish within {timeout:?}"))
+                .hint("`--command-timeout` gives it more, `--command-stderr` shows what it says"),
             Ok(Some(_)) => program.failure(&format!(
                 "ended, but a process that it started held its output open for {timeout:?}"
             )),
