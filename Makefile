@@ -21,10 +21,13 @@ build: cargo ## Build the program: target/release/credimg
 setup: ## Install the tools that the tests need (Debian; as root or through sudo)
 	scripts/setup-tools
 
+# Mounts, owners and devices need root: who is not runs the tests through sudo.
+as_root := $(if $(filter-out 0,$(shell id -u)),--config 'target."cfg(unix)".runner="sudo -E"')
+
 # Documentation tests come first: the closing lines are those of real tests.
 test: cargo setup ## Run all tests, with reference tools and a real guest
 	cargo test --workspace --locked --doc
-	cargo test --workspace --locked --lib --bins --tests
+	cargo test --workspace --locked $(as_root) --lib --bins --tests
 
 check: cargo ## Check the format, the lints, the documentation and the scripts
 	cargo fmt --all --check

@@ -1,6 +1,6 @@
 //! Ctrl-C and its kin end a build in order: the handler only notes the signal,
 //! and the places that wait or write ask [`check`]. A second one is no reason
-//! for haste: `timeout`, service managers and closed sessions send two within a
+//! for haste: `timeout`, service managers and closed terminals send two within a
 //! millisecond, and dying at once would leave a command running. SIGQUIT
 //! (Ctrl-\) is left alone, for when the place that should ask is stuck.
 
