@@ -1,7 +1,7 @@
 //! The tree of files that every format writes: names as bytes, sorted and
 //! checked once, here, so that no writer has to check them again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::fmt;
 
 use crate::content::{Content, Secret};
@@ -310,10 +310,10 @@ impl Tree {
     fn add_entry(&mut self, parent: InodeId, name: Name, id: InodeId) -> Result<()> {
         match &mut self.inode_mut(parent).kind {
             Kind::Directory(entries) => {
-                if entries.contains_key(&name) {
+                let Entry::Vacant(free) = entries.entry(name) else {
                     return Err(Error::new(ErrorKind::Conflict, "the path is taken already"));
-                }
-                entries.insert(name, id);
+                };
+                free.insert(id);
                 Ok(())
             }
             _ => Err(Error::new(ErrorKind::Conflict, "the parent is not a directory")),

@@ -143,8 +143,13 @@ pub(super) fn require_apart(options: &Build) -> Result<(), Failure> {
 /// Whether two paths lead to one file, or would once both are written.
 fn is_same(left: &Path, right: &Path) -> bool {
     let id = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-    let of = |path| (place(path).directory, path.file_name());
-    (id(left).is_some() && id(left) == id(right)) || (of(left).0.is_some() && of(left) == of(right))
+    // Names differ as a rule, and then nothing has to be asked of the directories.
+    let would_be = || {
+        let directory = place(left).directory;
+        directory.is_some() && directory == place(right).directory
+    };
+    (left.file_name() == right.file_name() && would_be())
+        || id(left).is_some_and(|left| id(right) == Some(left))
 }
 
 /// Where a file lies, or will lie.
