@@ -9,6 +9,7 @@
 pub mod content;
 pub mod erofs;
 pub mod error;
+pub mod iso9660;
 pub mod probe;
 pub mod squashfs;
 pub mod tree;
