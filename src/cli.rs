@@ -46,6 +46,7 @@ pub enum Command {
 Examples:
   credimg build secrets.yaml -o chimera.erofs
   SOURCE_DATE_EPOCH=0 credimg build --uuid 6f1c… secrets.yaml -o chimera.erofs  # reproducible
+  credimg build seed.yaml -o seed.iso  # a cloud-init seed, where the label is cidata
   credimg build secrets.yaml --format erofs -o - | ssh host 'cat > chimera.erofs'")]
 pub struct Build {
     /// The manifest, or - for standard input
@@ -54,17 +55,14 @@ pub struct Build {
     /// The image to write, or - for standard output (then no arguments are printed)
     #[arg(short, long, value_name = "IMAGE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// Image format, whatever the manifest or the output's extension says
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<Format>,
-    /// Compression of a SquashFS image, whatever the manifest says: none, gzip, lz4, xz or zstd,
-    /// with a level as in zstd:3 [default: none]
-    #[arg(long, value_name = "NAME[:LEVEL]")]
-    pub compression: Option<String>,
-    /// Volume label, whatever the manifest says
+    /// The image's format.
+    #[command(flatten)]
+    pub format: FormatChoice,
+    /// Volume label, whatever the manifest says: at most 15 bytes for EROFS, 32 for ISO 9660,
+    /// 16 with Joliet
     #[arg(long, value_name = "LABEL")]
     pub label: Option<String>,
-    /// Volume UUID [default: a random one]
+    /// Volume UUID of an EROFS image [default: a random one]
     #[arg(long, value_name = "UUID")]
     pub uuid: Option<String>,
     /// Time of the image and of every entry without one, in seconds since 1970
@@ -95,6 +93,26 @@ pub struct Build {
     /// Write a JSON report to FILE instead of the summary [default FILE: standard error]
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_hint = ValueHint::FilePath)]
     pub json: Option<Option<PathBuf>>,
+}
+
+/// An image format and what is particular to it.
+#[derive(Args, Debug)]
+pub struct FormatChoice {
+    /// Image format, whatever the manifest or the output's extension says
+    #[arg(id = "format", long, value_name = "FORMAT")]
+    pub name: Option<Format>,
+    /// Compression of a SquashFS image, whatever the manifest says: none, gzip, lz4, xz or zstd,
+    /// with a level as in zstd:3 [default: none]
+    #[arg(long, value_name = "NAME[:LEVEL]")]
+    pub compression: Option<String>,
+    /// Add a Joliet tree to an ISO 9660 image, for guests that do not know Rock Ridge; it has no
+    /// owners, modes and links
+    #[arg(long)]
+    pub joliet: bool,
+    /// Leave out what ISO 9660 cannot hold, such as extended attributes, with a warning for each,
+    /// instead of refusing; the other formats leave nothing out
+    #[arg(long)]
+    pub lossy: bool,
 }
 
 /// `credimg check`

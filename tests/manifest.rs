@@ -96,7 +96,7 @@ fn inline(entry: &Entry) -> &[u8] {
 #[test]
 fn every_key_means_what_it_says() {
     let plan = good("every-key.yaml");
-    assert_eq!(plan.label.as_deref(), Some("CHIMERA"));
+    assert_eq!(plan.label.as_ref().map(|label| label.text.as_str()), Some("CHIMERA"));
     assert_eq!(plan.format, Some(Format::Erofs));
     assert_eq!(plan.manifest, Path::new("conf/secrets.yaml"));
     assert_eq!((plan.parents.mode, plan.parents.dir_mode), (Keep::Set(0o440), Keep::Set(0o550)));
@@ -135,6 +135,17 @@ fn every_key_means_what_it_says() {
     assert_eq!(xattrs.len(), 2);
     assert_eq!(xattrs[&b"security.selinux"[..]].expose(), b"system_u:object_r:etc_t:s0");
     assert_eq!(xattrs[&b"user.binary"[..]].expose(), [0, 255]);
+}
+
+#[test]
+fn an_iso_9660_manifest_has_a_longer_label_and_may_ask_for_joliet() {
+    let plan = good("iso9660.yaml");
+    let label = plan.label.unwrap();
+    assert_eq!(label.text, "thirty-two-bytes-and-not-more.32");
+    assert_eq!((label.position.line, label.position.column), (2, 8));
+    assert_eq!((plan.format, plan.joliet), (Some(Format::Iso9660), false));
+    let plan = parse(b"joliet: true\nfiles: []\n", Path::new("m")).unwrap();
+    assert!(plan.joliet);
 }
 
 #[test]

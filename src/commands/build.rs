@@ -6,7 +6,7 @@ use credimg_formats::{Sink, Tree};
 
 use super::image::Image;
 use super::summary::Summary;
-use super::{attach, print, settings};
+use super::{attach, print, seed, settings};
 use crate::assemble::{self, assemble};
 use crate::cli::Build;
 use crate::manifest::{self, Format, Plan};
@@ -50,7 +50,8 @@ impl Request {
         let mut plan = manifest::load(&options.manifest)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
         let format = settings::format(options, &plan)?;
-        let label = settings::label(options, &plan)?;
+        let joliet = settings::joliet(options, &plan, format)?;
+        let label = settings::label(options, &plan, format, joliet)?;
         let drive = attach::drive(&options.attach, label.as_deref(), &options.output)?;
         let render = || qemu::render(&drive, options.attach.style);
         let arguments = (!settings::is_streamed(&options.output)).then(render).transpose()?;
@@ -62,16 +63,10 @@ impl Request {
             uuid: settings::uuid(options)?,
             build_time: settings::build_time(options)?,
             compression: settings::compression(options, &plan, format)?,
+            joliet,
+            lossy: options.format.lossy,
         };
-        if let Some(warning) = options.attach.bus.warning() {
-            report::warn(warning);
-        }
-        if format == Format::Squashfs && options.uuid.is_some() {
-            report::warn("a SquashFS image has no UUID: --uuid has no effect");
-        }
-        if format == Format::Squashfs && image.label.is_some() && !options.quiet {
-            report::note("a SquashFS image has no label: the drive's serial stands for it");
-        }
+        advise(options, &image);
         Ok(Self { plan, image, drive, file, arguments })
     }
 
@@ -114,13 +109,15 @@ impl Request {
             policy: settings::policy(&options.sources),
             output: settings::place(&options.output),
         };
-        assemble(&self.plan, &settings, &mut |step| {
+        let tree = assemble(&self.plan, &settings, &mut |step| {
             progress.show(|| {
                 let assemble::Step { entry, entries, inodes } = step;
                 let made = inodes - 1; // The root is always there.
                 format!("reading: entry {} of {entries}, {made} made so far", entry + 1)
             });
-        })
+        })?;
+        seed::check(&self.image, &tree)?;
+        Ok(tree)
     }
 
     fn write<S: Sink>(
@@ -132,6 +129,31 @@ impl Request {
     ) -> anyhow::Result<Summary> {
         let size_bytes = self.image.write(tree, sink, progress)?;
         Ok(Summary::new(options, &self.image, &self.drive, tree, size_bytes))
+    }
+}
+
+/// Says what people should know of the image that they ask for.
+fn advise(options: &Build, image: &Image) {
+    if let Some(warning) = options.attach.bus.warning() {
+        report::warn(warning);
+    }
+    if image.joliet {
+        report::warn(
+            "a Joliet tree has no owners and modes: where it is mounted, every user may read \
+             every file",
+        );
+    }
+    match image.format {
+        Format::Squashfs if options.uuid.is_some() => {
+            report::warn("a SquashFS image has no UUID: --uuid has no effect");
+        }
+        Format::Iso9660 if options.uuid.is_some() => {
+            report::warn("the UUID of an ISO 9660 image is its time: --uuid has no effect");
+        }
+        _ => {}
+    }
+    if image.format == Format::Squashfs && image.label.is_some() && !options.quiet {
+        report::note("a SquashFS image has no label: the drive's serial stands for it");
     }
 }
 

@@ -19,6 +19,9 @@ const NONE: &str = "-";
 pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let mut plan = manifest::load(&options.manifest)?;
     plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
+    if let Some(format) = plan.format {
+        settings::require_label_fits(&plan, format, plan.joliet)?;
+    }
     let definitions = pseudo::load(&plan)?;
     pseudo::require_allowed(settings::policy(&options.sources), &plan, &definitions)?;
     print(table(&plan, &definitions).as_bytes())

@@ -1,7 +1,12 @@
 //! The image in its format: the one place that knows all writers.
 
-use credimg_formats::squashfs::Compression;
-use credimg_formats::{ErrorKind, Kind, Sink, Timestamp, Tree, erofs, squashfs};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use credimg_formats::iso9660::{self, Loss, Lost};
+use credimg_formats::squashfs::{self, Compression};
+use credimg_formats::{ErrorKind, Kind, Sink, Timestamp, Tree, erofs};
 
 use crate::manifest::Format;
 use crate::progress::{Counted, Progress};
@@ -14,6 +19,10 @@ pub(super) struct Image {
     pub(super) uuid: [u8; 16],
     pub(super) build_time: Timestamp,
     pub(super) compression: Compression,
+    /// Adds a Joliet tree; of ISO 9660 only.
+    pub(super) joliet: bool,
+    /// Leaves out, with warnings, what the format cannot hold.
+    pub(super) lossy: bool,
 }
 
 impl Image {
@@ -25,10 +34,14 @@ impl Image {
         progress: &mut Progress,
     ) -> Result<u64, Failure> {
         match self.format {
-            Format::Erofs => self.write_erofs(tree, sink, progress),
-            Format::Squashfs => self.write_squashfs(tree, sink, progress),
+            Format::Erofs => {
+                self.write_erofs(tree, sink, progress).map_err(|error| self.explain(&error))
+            }
+            Format::Squashfs => {
+                self.write_squashfs(tree, sink, progress).map_err(|error| self.explain(&error))
+            }
+            Format::Iso9660 => self.write_iso9660(tree, sink, progress),
         }
-        .map_err(|error| self.explain(&error))
     }
 
     fn write_erofs<S: Sink>(
@@ -37,7 +50,7 @@ impl Image {
         sink: &mut S,
         progress: &mut Progress,
     ) -> credimg_formats::Result<u64> {
-        let label = erofs::Label::new(self.label.as_deref().unwrap_or_default().as_bytes())?;
+        let label = erofs::Label::new(self.label_bytes())?;
         let options = erofs::Options { label, uuid: self.uuid, build_time: self.build_time };
         let plan = erofs::Plan::new(tree, options)?;
         let total_bytes = plan.size_bytes();
@@ -57,10 +70,7 @@ impl Image {
             cut_fractions: true,
             ..squashfs::Options::default()
         };
-        let has_fraction = |metadata: &credimg_formats::Metadata| metadata.mtime.nanoseconds > 0;
-        if tree.inodes().any(|(_, inode)| has_fraction(&inode.metadata)) {
-            report::warn("SquashFS holds whole seconds: the fractions of some times are cut off");
-        }
+        warn_of_fractions(tree, "SquashFS");
         let plan = squashfs::Plan::new(tree, options)?;
         // How large the image gets is known at its end; its content is close enough.
         let content_bytes = |kind: &Kind| match kind {
@@ -69,6 +79,38 @@ impl Image {
         };
         let total_bytes = tree.inodes().map(|(_, inode)| content_bytes(inode.kind())).sum();
         plan.write(&mut Counted { sink, progress, total_bytes, done_bytes: 0 })
+    }
+
+    fn write_iso9660<S: Sink>(
+        &self,
+        tree: &Tree,
+        sink: &mut S,
+        progress: &mut Progress,
+    ) -> Result<u64, Failure> {
+        let volume_id = iso9660::VolumeId::new(self.label_bytes());
+        let options = iso9660::Options {
+            volume_id: volume_id.map_err(|error| self.explain(&error))?,
+            build_time: self.build_time,
+            joliet: self.joliet,
+            lossy: self.lossy,
+        };
+        warn_of_fractions(tree, "ISO 9660");
+        let plan = iso9660::Plan::new(tree, options.clone()).map_err(|error| {
+            let failure = self.explain(&error);
+            let lossy = iso9660::Options { lossy: true, ..options };
+            let would_do = !self.lossy && iso9660::Plan::new(tree, lossy).is_ok();
+            let hint = "use another format, or leave out with --lossy what iso9660 cannot hold";
+            if would_do { failure.hint(hint) } else { failure }
+        })?;
+        warn_of_losses(tree, plan.losses());
+        let total_bytes = plan.size_bytes();
+        plan.write(&mut Counted { sink, progress, total_bytes, done_bytes: 0 })
+            .map_err(|error| self.explain(&error))?;
+        Ok(total_bytes)
+    }
+
+    fn label_bytes(&self) -> &[u8] {
+        self.label.as_deref().unwrap_or_default().as_bytes()
     }
 
     /// Says whose fault an error of the image writer is.
@@ -93,5 +135,32 @@ impl Image {
                 Failure::new(Exit::Source, error.to_string()).hint(hint)
             }
         }
+    }
+}
+
+fn warn_of_fractions(tree: &Tree, format: &str) {
+    let has_fraction = |metadata: &credimg_formats::Metadata| metadata.mtime.nanoseconds > 0;
+    if tree.inodes().any(|(_, inode)| has_fraction(&inode.metadata)) {
+        report::warn(&format!(
+            "{format} holds whole seconds: the fractions of some times are cut off"
+        ));
+    }
+}
+
+/// Names what `--lossy` leaves out; of very much only the first.
+fn warn_of_losses(tree: &Tree, losses: &[Loss]) {
+    const NAMED: usize = 20;
+    for Loss { id, lost } in losses.iter().take(NAMED) {
+        let path = tree.path_of(*id);
+        let path = report::shown(Path::new(OsStr::from_bytes(&path)));
+        let what = match lost {
+            Lost::Xattrs => "extended attributes are",
+            _ => "something is",
+        };
+        report::warn(&format!("{path}: {what} left out"));
+    }
+    match losses.len().saturating_sub(NAMED) {
+        0 => {}
+        more => report::warn(&format!("{more} more losses are not listed")),
     }
 }

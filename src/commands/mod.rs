@@ -6,6 +6,7 @@ mod build;
 pub mod check;
 mod image;
 mod pages;
+mod seed;
 mod settings;
 mod summary;
 

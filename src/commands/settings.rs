@@ -10,30 +10,23 @@ use credimg_formats::squashfs::Compression;
 
 use crate::assemble::Place;
 use crate::cli::{Build, Sources};
-use crate::manifest::{self, Format, Plan, PseudoFile};
+use crate::manifest::{self, Format, Plan, Position, PseudoFile, manifest_name};
 use crate::report::{self, Exit, Failure};
 use crate::source::pseudo::Policy;
 
 /// The image format: `--format`, else the manifest's, else the output's extension.
 pub(super) fn format(options: &Build, plan: &Plan) -> Result<Format, Failure> {
-    if let Some(format) = options.format.or(plan.format) {
+    if let Some(format) = options.format.name.or(plan.format) {
         return Ok(format);
     }
     let extension = options.output.extension().and_then(|extension| extension.to_str());
     match extension {
         Some("erofs") => Ok(Format::Erofs),
         Some("squashfs" | "sqfs") => Ok(Format::Squashfs),
-        Some("iso") => {
-            let message = format!(
-                "{}: the format of this extension is not supported by this version",
-                report::shown(&options.output)
-            );
-            Err(Failure::new(Exit::Usage, message)
-                .hint("name the output IMAGE.erofs or IMAGE.squashfs"))
-        }
+        Some("iso") => Ok(Format::Iso9660),
         _ => {
             let message = format!("cannot tell the format of {}", report::shown(&options.output));
-            let hint = "name the output IMAGE.erofs or IMAGE.squashfs, or give --format";
+            let hint = "name the output IMAGE.erofs, IMAGE.squashfs or IMAGE.iso, or give --format";
             Err(Failure::new(Exit::Usage, message).hint(hint))
         }
     }
@@ -45,7 +38,8 @@ pub(super) fn compression(
     plan: &Plan,
     format: Format,
 ) -> Result<Compression, Failure> {
-    let wish = options.compression.as_deref().map(manifest::compression_option).transpose()?;
+    let wish =
+        options.format.compression.as_deref().map(manifest::compression_option).transpose()?;
     let compression = wish.or(plan.compression).unwrap_or(Compression::NONE);
     if format == Format::Squashfs || compression.is_none() {
         return Ok(compression);
@@ -54,12 +48,51 @@ pub(super) fn compression(
     Err(Failure::new(Exit::Usage, message).hint("only `format: squashfs` is compressed"))
 }
 
-/// The volume label: `--label`, else the manifest's.
-pub(super) fn label(options: &Build, plan: &Plan) -> Result<Option<String>, Failure> {
-    match &options.label {
-        None => Ok(plan.label.clone()),
-        Some(label) => manifest::label_option(label).map(Some),
+/// Whether an ISO 9660 image gets a Joliet tree: with `--joliet`, or where the manifest says so.
+pub(super) fn joliet(options: &Build, plan: &Plan, format: Format) -> Result<bool, Failure> {
+    let joliet = options.format.joliet || plan.joliet;
+    if format == Format::Iso9660 || !joliet {
+        return Ok(joliet);
     }
+    let message = format!("{} has no Joliet tree", format.name());
+    Err(Failure::new(Exit::Usage, message).hint("only `format: iso9660` has one"))
+}
+
+/// The volume label: `--label`, else the manifest's.
+pub(super) fn label(
+    options: &Build,
+    plan: &Plan,
+    format: Format,
+    joliet: bool,
+) -> Result<Option<String>, Failure> {
+    let Some(text) = &options.label else {
+        require_label_fits(plan, format, joliet)?;
+        return Ok(plan.label.as_ref().map(|label| label.text.clone()));
+    };
+    let label = manifest::label_option(text)?;
+    match label_fault(&label, format, joliet) {
+        None => Ok(Some(label)),
+        Some(fault) => Err(Failure::new(Exit::Usage, format!("--label: {fault}"))),
+    }
+}
+
+/// An error where the manifest's label is too long for `format`.
+pub(super) fn require_label_fits(plan: &Plan, format: Format, joliet: bool) -> Result<(), Failure> {
+    let Some(label) = &plan.label else { return Ok(()) };
+    let Some(fault) = label_fault(&label.text, format, joliet) else { return Ok(()) };
+    let Position { line, column, key_path } = &label.position;
+    let manifest = manifest_name(&plan.manifest);
+    let message = format!("{manifest}:{line}:{column}: {key_path}: {fault}");
+    Err(Failure::new(Exit::Manifest, message))
+}
+
+fn label_fault(label: &str, format: Format, joliet: bool) -> Option<String> {
+    let max_bytes = format.label_max_bytes(joliet);
+    let of = if joliet { " with Joliet" } else { "" };
+    (label.len() > max_bytes).then(|| {
+        let (format, got) = (format.name(), label.len());
+        format!("expected a label of at most {max_bytes} bytes for {format}{of}, got {got}")
+    })
 }
 
 /// `--uuid`, else a random one of version 4 (RFC 9562 5.4).

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::path::Path;
 
-use credimg_formats::{Kind, Tree};
+use credimg_formats::{Kind, Timestamp, Tree};
 use serde::Serialize;
 
 use super::image::Image;
 use super::settings;
 use crate::cli::Build;
-use crate::manifest::Format;
+use crate::manifest::{Format, time};
 use crate::report::{self, Exit, Failure};
 use crate::vm::{Bus, Drive};
 
@@ -50,14 +50,19 @@ impl Summary {
         let is_streamed = settings::is_streamed(path);
         let shown = if is_streamed { "standard output".to_owned() } else { report::shown(path) };
         // What a SquashFS image lacks is not reported as if it were there.
-        let has_label = made.format == Format::Erofs;
+        let has_label = made.format != Format::Squashfs;
+        let uuid = match made.format {
+            Format::Erofs => Some(settings::show_uuid(made.uuid)),
+            Format::Squashfs => None,
+            Format::Iso9660 => Some(iso9660_uuid(made.build_time)),
+        };
         Self {
             image: path.to_str().map_or_else(|| report::shown(path), str::to_owned),
             shown,
             bus: drive.bus,
             format: made.format.name(),
             label: made.label.clone().filter(|_| has_label),
-            uuid: has_label.then(|| settings::show_uuid(made.uuid)),
+            uuid,
             serial: drive.serial.as_str().to_owned(),
             drive_id: drive.id.as_str().to_owned(),
             size_bytes,
@@ -71,7 +76,7 @@ impl Summary {
     pub(super) fn line(&self) -> String {
         let label = match &self.label {
             Some(label) => format!(" label {label},"),
-            None if self.format == Format::Erofs.name() => String::new(),
+            None if self.format != Format::Squashfs.name() => String::new(),
             None if self.bus == Bus::Virtio => format!(" /dev/disk/by-id/virtio-{},", self.serial),
             None => format!(" serial {},", self.serial),
         };
@@ -98,5 +103,23 @@ impl Summary {
             let message = format!("cannot write the report to {place}: {}", report::reason(&error));
             Failure::new(Exit::Output, message).hint("the image itself is written").into()
         })
+    }
+}
+
+/// What stands for the UUID of an ISO 9660 image, in blkid and in
+/// `/dev/disk/by-uuid`: its time, to the hundredth of a second.
+fn iso9660_uuid(build_time: Timestamp) -> String {
+    let time = time::show(build_time.seconds);
+    format!("{}-00", time.trim_end_matches('Z').replace(['T', ':'], "-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_stands_for_the_uuid_of_iso_9660() {
+        let build_time = Timestamp { seconds: 1_709_207_999, nanoseconds: 0 };
+        assert_eq!(iso9660_uuid(build_time), "2024-02-29-11-59-59-00");
     }
 }

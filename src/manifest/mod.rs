@@ -32,7 +32,7 @@ mod values;
 pub use error::ManifestError;
 pub(crate) use error::manifest_name;
 pub use plan::{
-    Attributes, Entry, Format, Keep, Plan, Position, Pseudo, PseudoFile, PseudoText, Source,
+    Attributes, Entry, Format, Keep, Label, Plan, Position, Pseudo, PseudoFile, PseudoText, Source,
     TreePath,
 };
 

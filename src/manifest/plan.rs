@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use credimg_formats::squashfs::Compression;
-use credimg_formats::{Name, Secret, Timestamp, Xattrs};
+use credimg_formats::{Name, Secret, Timestamp, Xattrs, erofs, iso9660};
 
 use crate::report::shown;
 
@@ -19,6 +19,8 @@ pub enum Format {
     Erofs,
     /// SquashFS, found by the drive's serial
     Squashfs,
+    /// ISO 9660 with Rock Ridge and a volume label
+    Iso9660,
 }
 
 impl Format {
@@ -27,8 +29,29 @@ impl Format {
         match self {
             Self::Erofs => "erofs",
             Self::Squashfs => "squashfs",
+            Self::Iso9660 => "iso9660",
         }
     }
+
+    /// Longest volume label in bytes. `SquashFS` has none: there the label only
+    /// names the drive, so it gets what a manifest takes at most.
+    pub fn label_max_bytes(self, joliet: bool) -> usize {
+        match self {
+            Self::Erofs => erofs::Label::MAX_BYTES,
+            // A label is ASCII, so its characters are its bytes.
+            Self::Iso9660 if joliet => iso9660::VolumeId::JOLIET_MAX_CHARS,
+            Self::Squashfs | Self::Iso9660 => iso9660::VolumeId::MAX_BYTES,
+        }
+    }
+}
+
+/// A volume label; how long it may be is the format's matter.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// 1 to 32 letters, digits and `#+-.:@_`.
+    pub text: String,
+    /// Where it stands in the manifest.
+    pub position: Position,
 }
 
 /// Where in the manifest something stands.
@@ -187,11 +210,13 @@ pub struct Plan {
     /// The manifest's path, for messages.
     pub manifest: PathBuf,
     /// Volume label, where given.
-    pub label: Option<String>,
+    pub label: Option<Label>,
     /// Image format, where given; else the output's extension decides.
     pub format: Option<Format>,
     /// How a SquashFS image is compressed, where given.
     pub compression: Option<Compression>,
+    /// Whether an ISO 9660 image gets a Joliet tree.
+    pub joliet: bool,
     /// Mode, owner and time of the root and of parents made on the way.
     pub parents: Attributes,
     /// The entries, in the manifest's order.

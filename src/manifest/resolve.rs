@@ -8,7 +8,7 @@ use credimg_formats::{Secret, Timestamp, Xattrs};
 use super::error::{Fault, Problem, Problems};
 use super::keys::At;
 use super::node::Text;
-use super::plan::{Attributes, Entry, Keep, Plan, Pseudo, PseudoFile, PseudoText, Source};
+use super::plan::{Attributes, Entry, Keep, Label, Plan, Pseudo, PseudoFile, PseudoText, Source};
 use super::schema::{self, Source as Typed, XattrValue};
 use super::{conflicts, time, values};
 
@@ -23,8 +23,10 @@ pub(super) fn resolve(
     problems: &mut Problems,
 ) -> Option<Plan> {
     let label = optional(manifest.label.as_ref(), values::label, problems);
+    let label = label.zip(manifest.label).map(|(text, typed)| Label { text, position: typed.at });
     let format = optional(manifest.format.as_ref(), values::format, problems);
     let compression = optional(manifest.compression.as_ref(), values::compression, problems);
+    let joliet = manifest.joliet.is_some_and(|joliet| joliet.value);
     let built_in = Attributes {
         mode: Keep::Set(DEFAULT_MODE),
         dir_mode: Keep::Set(DEFAULT_DIR_MODE),
@@ -45,7 +47,7 @@ pub(super) fn resolve(
     conflicts::note(&entries, problems);
     let pseudo = pseudo(&manifest.pseudo, &manifest.pseudo_files, directory, problems);
     let manifest = path.into();
-    Some(Plan { manifest, label, format, compression, parents: parents?, entries, pseudo })
+    Some(Plan { manifest, label, format, compression, joliet, parents: parents?, entries, pseudo })
 }
 
 /// The pseudo definitions as they stand, and where those in files are found.

@@ -7,7 +7,7 @@ use super::node::{Node, ScalarKind, Text, Value};
 use super::plan::Position;
 
 const MANIFEST_KEYS: &[&str] =
-    &["label", "format", "compression", "defaults", "files", "pseudo", "pseudo_files"];
+    &["label", "format", "compression", "joliet", "defaults", "files", "pseudo", "pseudo_files"];
 const DEFAULTS_KEYS: &[&str] = &["owner", "mode", "dir_mode", "mtime"];
 const ENTRY_KEYS: &[&str] = &[
     "path", "file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink", "owner",
@@ -21,6 +21,7 @@ pub(super) struct Manifest {
     pub(super) label: Option<At<Text>>,
     pub(super) format: Option<At<Text>>,
     pub(super) compression: Option<At<Text>>,
+    pub(super) joliet: Option<At<bool>>,
     pub(super) defaults: Attributes,
     /// The entries that have a path and a source.
     pub(super) files: Vec<Entry>,
@@ -73,6 +74,7 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
     let label = keys.read("label", text, problems);
     let format = keys.read("format", text, problems);
     let compression = keys.read("compression", text, problems);
+    let joliet = keys.read("joliet", boolean, problems);
     let defaults = keys.take("defaults").and_then(|(node, at)| {
         let mut keys = Keys::open(node, at.key_path, DEFAULTS_KEYS, problems)?;
         Some(attributes(&mut keys, problems))
@@ -94,7 +96,7 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
     let defaults = defaults.unwrap_or_default();
     let values = |texts: Option<At<Vec<At<Text>>>>| texts.map_or_else(Vec::new, |at| at.value);
     let (pseudo, pseudo_files) = (values(pseudo), values(pseudo_files));
-    Some(Manifest { label, format, compression, defaults, files, pseudo, pseudo_files })
+    Some(Manifest { label, format, compression, joliet, defaults, files, pseudo, pseudo_files })
 }
 
 fn entry(node: Node, key_path: String, problems: &mut Problems) -> Option<Entry> {

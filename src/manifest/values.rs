@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
+use credimg_formats::iso9660::VolumeId;
 use credimg_formats::squashfs::Compression;
 use credimg_formats::tree::SYMLINK_MAX_BYTES;
 use credimg_formats::{Name, Secret};
@@ -12,8 +13,8 @@ use zeroize::Zeroizing;
 use super::error::Fault;
 use super::plan::{Format, TreePath};
 
-/// Longest volume label in bytes: EROFS has 16 and mkfs.erofs keeps the last one zero.
-pub(super) const LABEL_MAX_BYTES: usize = 15;
+/// Longest volume label in bytes, that of ISO 9660; the image's own format may hold less.
+pub(super) const LABEL_MAX_BYTES: usize = VolumeId::MAX_BYTES;
 /// Longest path in the image, slash included: `PATH_MAX` of Linux less its NUL.
 const PATH_MAX_BYTES: usize = 4095;
 /// Longest xattr name with its prefix (`XATTR_NAME_MAX` of Linux).
@@ -21,7 +22,7 @@ const XATTR_NAME_MAX_BYTES: usize = 255;
 /// Longest xattr value: EROFS counts it in 16 bits.
 const XATTR_VALUE_MAX_BYTES: usize = 65535;
 
-/// A volume label: 1 to 15 bytes of those that udev leaves as they are in the
+/// A volume label: 1 to 32 bytes of those that udev leaves as they are in the
 /// name of `/dev/disk/by-label`, without `=` because `LABEL=…` is split there.
 pub(super) fn label(text: &str) -> Result<String, Fault> {
     if text.len() > LABEL_MAX_BYTES {
@@ -45,9 +46,8 @@ pub(super) fn format(text: &str) -> Result<Format, Fault> {
     match text {
         "erofs" => Ok(Format::Erofs),
         "squashfs" => Ok(Format::Squashfs),
-        "iso9660" => Err(Fault::new("this format is not supported by this version")
-            .hint("use `erofs` or `squashfs`")),
-        _ => Err(Fault::new("expected `erofs` or `squashfs`")),
+        "iso9660" => Ok(Format::Iso9660),
+        _ => Err(Fault::new("expected `erofs`, `squashfs` or `iso9660`")),
     }
 }
 
@@ -207,10 +207,10 @@ mod tests {
         for text in ["C", "cidata", "CHIMERA", "config-2", "a.b:c@d_e+f#g"] {
             assert_eq!(label(text).unwrap(), text);
         }
-        assert_eq!(label("123456789012345").unwrap().len(), LABEL_MAX_BYTES);
+        assert_eq!(label(&"x".repeat(32)).unwrap().len(), LABEL_MAX_BYTES);
         for text in [
             "",
-            "1234567890123456",
+            "123456789012345678901234567890123",
             "a b",
             "a/b",
             "a\"b",

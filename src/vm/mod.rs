@@ -44,8 +44,9 @@ impl Bus {
     pub fn warning(self) -> Option<&'static str> {
         match self {
             Self::Cdrom => Some(
-                "guests give CD-ROM drives to the group cdrom and to whoever sits at the console: \
-                 they can read the whole disk; prefer --bus virtio",
+                "guests give CD-ROM drives (/dev/sr0) to the group cdrom and to whoever sits at the \
+                 console: they can read the whole disk, and desktops mount it with owners and \
+                 modes of their own; prefer --bus virtio",
             ),
             Self::Virtio | Self::Scsi | Self::Usb | Self::Nvme => None,
         }

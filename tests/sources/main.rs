@@ -83,6 +83,7 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Plan {
         label: None,
         format: None,
         compression: None,
+        joliet: false,
         parents: defaults(),
         entries,
         pseudo,
