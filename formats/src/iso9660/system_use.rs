@@ -185,3 +185,122 @@ fn device_number(device: Device) -> DeviceNumber {
     let (high, low) = if minor <= 0xff { (0, major << 8 | minor) } else { (major, minor) };
     DeviceNumber { high: BothU32::new(high), low: BothU32::new(low) }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use crate::error::Result;
+    use crate::iso9660::time::record_time;
+    use crate::tree::{Metadata, Name, Timestamp, Tree};
+
+    /// The fields of a symbolic link to `target` with this name, as signature and payload.
+    fn fields_of(name: &[u8], target: &[u8]) -> (Fields, Vec<(String, Vec<u8>)>) {
+        let mut tree = Tree::new(Metadata::default());
+        let kind = Kind::Symlink(target.into());
+        let id =
+            tree.insert(Tree::ROOT, Name::new(b"l").unwrap(), Metadata::default(), kind).unwrap();
+        let time = record_time(Timestamp::default(), false).unwrap();
+        let mut fields = Fields::default();
+        fields.fill(id, tree.inode(id), time, Role::Entry(name));
+        let split = split(&fields.bytes);
+        (fields, split)
+    }
+
+    fn split(mut bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+        let mut fields = Vec::new();
+        while let [first, second, length, 1, ..] = bytes {
+            let (field, rest) = bytes.split_at(usize::from(*length));
+            let signature = String::from_utf8(vec![*first, *second]).unwrap();
+            fields.push((signature, field.get(4..).unwrap().to_vec()));
+            bytes = rest;
+        }
+        assert!(bytes.is_empty());
+        fields
+    }
+
+    fn payloads(fields: &[(String, Vec<u8>)], signature: &str) -> Vec<Vec<u8>> {
+        fields
+            .iter()
+            .filter(|(found, _)| found == signature)
+            .map(|(_, bytes)| bytes.clone())
+            .collect()
+    }
+
+    /// What `get_symlink_chunk` of Linux makes of the fields.
+    fn target_of(fields: &[(String, Vec<u8>)]) -> Result<Vec<u8>, std::num::TryFromIntError> {
+        let mut target = Vec::new();
+        let chunks = payloads(fields, "SL");
+        for (index, chunk) in chunks.iter().enumerate() {
+            let (flags, mut rest) = chunk.split_first().unwrap();
+            assert_eq!(*flags & CONTINUES != 0, index + 1 < chunks.len());
+            while let [kind, length, behind @ ..] = rest {
+                let (text, next) = behind.split_at(usize::try_from(u32::from(*length))?);
+                match kind & !CONTINUES {
+                    COMPONENT_CURRENT => target.push(b'.'),
+                    COMPONENT_PARENT => target.extend(b".."),
+                    COMPONENT_ROOT => target.push(b'/'),
+                    _ => target.extend(text),
+                }
+                let goes_on = !next.is_empty() || index + 1 < chunks.len();
+                if goes_on && kind & (CONTINUES | COMPONENT_ROOT) == 0 {
+                    target.push(b'/');
+                }
+                rest = next;
+            }
+        }
+        Ok(target)
+    }
+
+    #[test]
+    fn link_targets_come_back_slash_by_slash() {
+        let long = "x".repeat(255);
+        let odd =
+            ["a", "/", "//", "///", "a/", "a//b", ".", "..", "./..//.", "/a/../b/", "...", "/."];
+        let mut targets: Vec<Vec<u8>> =
+            odd.iter().map(|target| target.as_bytes().to_vec()).collect();
+        for length in 240..260 {
+            targets.push(vec![b'/'; length]);
+            targets.push(format!("/{}", "y".repeat(length)).into_bytes());
+            targets.push(format!("{}/../{long}", "y/".repeat(length)).into_bytes());
+        }
+        targets.push("ab/".repeat(1365).into_bytes());
+        for target in targets {
+            let (_, fields) = fields_of(b"l", &target);
+            assert_eq!(target_of(&fields).unwrap(), target, "{}", target.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut_where_linux_shows_most_of_them() {
+        for (length, expected) in [(250, vec![250]), (253, vec![250, 3]), (255, vec![250, 3, 2])] {
+            let (_, fields) = fields_of(&vec![b'n'; length], b"t");
+            let parts = payloads(&fields, "NM");
+            let lengths: Vec<usize> = parts.iter().map(|part| part.len() - 1).collect();
+            assert_eq!(lengths, expected);
+            for (index, part) in parts.iter().enumerate() {
+                let flags = u8::from(index + 1 < parts.len());
+                assert_eq!(part.first(), Some(&flags), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_fit_with_the_continuation_that_follows() {
+        for target_bytes in [1, 100, 1000, 2000, 4095] {
+            let (fields, all) = fields_of(&[b'n'; 255], &vec![b'/'; target_bytes]);
+            for room_bytes in [187, 200, 219] {
+                let parts: Vec<&[u8]> = fields.parts(room_bytes).collect();
+                assert_eq!(parts.concat(), fields.bytes);
+                assert_eq!(parts.iter().flat_map(|part| split(part)).collect::<Vec<_>>(), all);
+                let (last, others) = parts.split_last().unwrap();
+                assert!(last.len() <= SECTOR_BYTES);
+                for (index, part) in others.iter().enumerate() {
+                    let room = if index == 0 { room_bytes } else { SECTOR_BYTES };
+                    assert!(part.len() + Continuation::BYTES <= room);
+                }
+            }
+        }
+    }
+}
