@@ -6,6 +6,7 @@
 //! Invariant: this crate knows no clock, no random source, no environment and
 //! no host path. The same tree and options give the same bytes.
 
+mod calendar;
 pub mod content;
 pub mod erofs;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod probe;
 pub mod squashfs;
 pub mod tree;
 
+pub use calendar::DateTime;
 pub use content::{Content, Secret, Sink, Source};
 pub use error::{Error, ErrorKind, Result};
 pub use tree::{Device, Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};

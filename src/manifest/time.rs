@@ -1,10 +1,8 @@
 //! Seconds since the epoch, as a number or as a date and time of UTC.
 
-use super::error::Fault;
+use credimg_formats::DateTime;
 
-const SECONDS_OF_DAY: i64 = 86_400;
-/// Days from 0001-01-01 to 1970-01-01 in the Gregorian calendar.
-const DAYS_TO_EPOCH: i64 = 719_162;
+use super::error::Fault;
 
 /// Seconds since 1970-01-01 00:00:00 UTC of a whole number or of
 /// `YYYY-MM-DDTHH:MM:SSZ` with a year of 0001 to 9999.
@@ -19,24 +17,11 @@ pub(super) fn seconds(text: &str) -> Result<i64, Fault> {
 
 /// The same time as text: the date where its year has four digits, else the seconds after an `@`.
 pub(crate) fn show(seconds: i64) -> String {
-    let days = seconds.div_euclid(SECONDS_OF_DAY) + DAYS_TO_EPOCH;
-    // 400 years have 146,097 days; this is the right year or a little later.
-    let mut year = days * 400 / 146_097 + 2;
-    while days_before(year) > days {
-        year -= 1;
-    }
-    if !(1..=9999).contains(&year) {
+    let Some(DateTime { year, month, day, hour, minute, second }) = DateTime::from_seconds(seconds)
+    else {
         return format!("@{seconds}");
-    }
-    let mut day = days - days_before(year);
-    let mut month = 1;
-    while day >= days_of_month(year, month) {
-        day -= days_of_month(year, month);
-        month += 1;
-    }
-    let time = seconds.rem_euclid(SECONDS_OF_DAY);
-    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", day + 1)
+    };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 fn from_utc(text: &str) -> Option<i64> {
@@ -50,13 +35,11 @@ pub(crate) fn from_fields(
     [year, month, day]: [i64; 3],
     [hour, minute, second]: [i64; 3],
 ) -> Option<i64> {
-    let is_date = year >= 1 && (1..=12).contains(&month) && day >= 1;
-    if !is_date || day > days_of_month(year, month) || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let months: i64 = (1..month).map(|month| days_of_month(year, month)).sum();
-    let days = days_before(year) + months + day - 1 - DAYS_TO_EPOCH;
-    Some(days * SECONDS_OF_DAY + hour * 3600 + minute * 60 + second)
+    let small = |number: i64| u8::try_from(number).ok();
+    let year = u16::try_from(year).ok()?;
+    let (month, day) = (small(month)?, small(day)?);
+    let (hour, minute, second) = (small(hour)?, small(minute)?, small(second)?);
+    DateTime { year, month, day, hour, minute, second }.seconds()
 }
 
 /// Three decimal fields of exactly these widths.
@@ -69,21 +52,6 @@ fn fields(text: &str, separator: char, widths: [usize; 3]) -> Option<[i64; 3]> {
         *number = part.parse().ok().filter(|_| is_number)?;
     }
     parts.next().is_none().then_some(numbers)
-}
-
-/// Days from 0001-01-01 to the first day of `year`.
-fn days_before(year: i64) -> i64 {
-    let past = year - 1;
-    past * 365 + past / 4 - past / 100 + past / 400
-}
-
-fn days_of_month(year: i64, month: i64) -> i64 {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    match month {
-        2 => 28 + i64::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
 }
 
 #[cfg(test)]
@@ -112,6 +80,7 @@ mod tests {
 
     #[test]
     fn each_day_of_a_thousand_years_comes_back() {
+        const SECONDS_OF_DAY: i64 = 86_400;
         let mut previous = String::new();
         for day in -135_140..=230_000 {
             let text = show(day * SECONDS_OF_DAY + 1);

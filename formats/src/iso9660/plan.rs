@@ -1,23 +1,53 @@
-//! The layout of one image.
+//! The layout of one image: identifiers, sizes and addresses, known before a byte
+//! is written.
 
+use super::directory::{Area, Context, Directory, DirectoryTarget, Record, walk};
+use super::emit::{Hierarchy, Target, emit};
+use super::format::{ByteOrder, SECTION_MAX_BYTES, SECTOR_BYTES, VolumeTime};
+use super::identifier::Alphabet;
+use super::system_use::{Fields, LINUX_NAME_MAX_BYTES};
+use super::time::{record_time, volume_time};
+use super::write::Writer;
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tree::{InodeId, Timestamp, Tree};
+use crate::tree::{Device, Inode, InodeId, Kind, Timestamp, Tree};
 
-/// A volume identifier: at most 32 bytes of printable ASCII (ECMA-119 8.4.7), lower
-/// case as well, which every reader takes; no space at either end.
+/// Most directories: a parent's number in the path table has 16 bits (ECMA-119 9.4.4).
+const DIRECTORIES_MAX: usize = 65_535;
+/// Most sections of a file that Linux reads (`isofs_read_level3_size`).
+const SECTIONS_MAX: u64 = 100;
+
+/// A volume identifier: at most 32 bytes of printable ASCII without space at either
+/// end. ECMA-119 8.4.7 has capital letters, digits and underscores only; lower case
+/// is what every reader takes and what cloud-init's `cidata` needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VolumeId(Vec<u8>);
 
 impl VolumeId {
     /// Longest identifier in bytes.
     pub const MAX_BYTES: usize = 32;
-    /// Longest identifier in characters where there is a Joliet tree, too.
-    pub const JOLIET_MAX_CHARS: usize = 16;
+    /// Longest identifier where there is a Joliet tree, too: that has 16 characters,
+    /// and readers differ in which of the two they show.
+    pub const JOLIET_MAX_BYTES: usize = 16;
 
     /// Checks `identifier`; [`ErrorKind::Unrepresentable`] says what is wrong.
     pub fn new(identifier: &[u8]) -> Result<Self> {
-        Ok(Self(identifier.to_vec()))
+        let fault = if identifier.len() > Self::MAX_BYTES {
+            let (length, max) = (identifier.len(), Self::MAX_BYTES);
+            format!("the label is {length} bytes long, ISO 9660 holds at most {max}")
+        } else if !identifier.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+            "the label holds something else than printable ASCII".to_owned()
+        } else if identifier.trim_ascii().len() < identifier.len() {
+            "the label begins or ends with a space, which readers cut off".to_owned()
+        } else {
+            return Ok(Self(identifier.to_vec()));
+        };
+        Err(Error::new(ErrorKind::Unrepresentable, fault))
+    }
+
+    /// The identifier's bytes, without padding.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -26,10 +56,13 @@ impl VolumeId {
 pub struct Options {
     /// Volume identifier; may be empty.
     pub volume_id: VolumeId,
-    /// Time of the volume; whole seconds are kept.
+    /// Time of the volume.
     pub build_time: Timestamp,
-    /// Adds the Joliet tree, which has no modes, owners and links.
+    /// Adds the Joliet tree, which has no modes, owners, links and special files.
     pub joliet: bool,
+    /// ISO 9660 holds whole seconds. Whether the fraction of a time is cut off;
+    /// else a time that has one is refused.
+    pub cut_fractions: bool,
     /// Leaves out, and lists in [`Plan::losses`], what the format or Linux's
     /// reading of it cannot hold; an error otherwise.
     pub lossy: bool,
@@ -45,39 +78,294 @@ pub struct Loss {
 }
 
 /// What is lost of an inode.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lost {
-    /// All its extended attributes.
+    /// All its extended attributes: the format has none.
     Xattrs,
+    /// The end of its name: Linux shows the first 253 bytes. Other readers show all.
+    NameEnd,
+    /// The device's number: Linux reads another one, where the major number is 0 and
+    /// the minor number is over 255.
+    DeviceNumber,
 }
 
-/// An image that is laid out and can be written.
+/// An image that is laid out and can be written; writing fails only on I/O or on a
+/// source that changed.
 #[derive(Debug)]
 pub struct Plan<'t> {
-    tree: &'t Tree,
-    options: Options,
+    pub(super) tree: &'t Tree,
+    pub(super) options: Options,
+    pub(super) time: VolumeTime,
+    /// The primary one, then Joliet's.
+    pub(super) hierarchies: Vec<Hierarchy<'t>>,
+    pub(super) addresses: Addresses,
+    pub(super) sectors: u32,
+    losses: Vec<Loss>,
 }
 
 impl<'t> Plan<'t> {
-    /// Lays out `tree`.
+    /// Lays out `tree`. What ISO 9660 with Rock Ridge cannot hold, or Linux not read
+    /// from it, is [`ErrorKind::Unrepresentable`] or [`ErrorKind::Limit`].
     pub fn new(tree: &'t Tree, options: Options) -> Result<Self> {
-        Ok(Self { tree, options })
+        let time = volume_time(options.build_time, options.cut_fractions)?;
+        let label_bytes = options.volume_id.as_bytes().len();
+        if options.joliet && label_bytes > VolumeId::JOLIET_MAX_BYTES {
+            let max = VolumeId::JOLIET_MAX_BYTES;
+            let message =
+                format!("the label is {label_bytes} bytes long, Joliet holds at most {max}");
+            return Err(Error::new(ErrorKind::Unrepresentable, message));
+        }
+        for (id, inode) in tree.inodes() {
+            check_inode(inode, &options).map_err(|error| error.at_inode(tree, id))?;
+        }
+        let losses = find_losses(tree);
+        if let Some(loss) = losses.first().filter(|_| !options.lossy) {
+            return Err(loss.error().at_inode(tree, loss.id));
+        }
+        let alphabets = [Alphabet::Primary, Alphabet::Joliet];
+        let alphabets = alphabets.into_iter().take(1 + usize::from(options.joliet));
+        let context = |alphabet| Context { tree, alphabet, cut_fractions: options.cut_fractions };
+        let hierarchies =
+            alphabets.map(|alphabet| hierarchy(context(alphabet))).collect::<Result<Vec<_>>>()?;
+        let mut measure = Measure::new(tree, &hierarchies);
+        let sectors = emit(tree, &hierarchies, &mut measure)?;
+        let addresses = measure.addresses;
+        Ok(Self { tree, options, time, hierarchies, addresses, sectors, losses })
     }
 
     /// Size of the image in bytes, a multiple of 4096.
     pub fn size_bytes(&self) -> u64 {
-        0
+        u64::from(self.sectors) * SECTOR_BYTES as u64
     }
 
-    /// What is left out, in the tree's order; empty unless lossy.
+    /// What is left out, in the tree's order; empty unless [lossy](Options::lossy).
     pub fn losses(&self) -> &[Loss] {
-        &[]
+        &self.losses
     }
 
     /// Writes the image front to back.
     pub fn write(&self, sink: &mut dyn Sink) -> Result<()> {
-        let _ = (self.tree, &self.options, sink);
-        Err(Error::new(ErrorKind::Unsupported, "not written yet"))
+        let sectors = emit(self.tree, &self.hierarchies, &mut Writer::new(self, sink))?;
+        if sectors == self.sectors { Ok(()) } else { Err(inconsistent()) }
+    }
+}
+
+impl Loss {
+    fn error(&self) -> Error {
+        Error::new(
+            ErrorKind::Unrepresentable,
+            match self.lost {
+                Lost::Xattrs => "ISO 9660 holds no extended attributes".to_owned(),
+                Lost::NameEnd => format!(
+                    "a name is longer than {LINUX_NAME_MAX_BYTES} bytes, of which Linux shows \
+                     no more from ISO 9660"
+                ),
+                Lost::DeviceNumber => format!(
+                    "Linux reads no minor number over {DEVICE_LOW_MAX} of major number 0 from \
+                     ISO 9660"
+                ),
+            },
+        )
+    }
+}
+
+/// Where things are: sectors by hierarchy and directory, or by inode.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    /// Little and big-endian path table of each hierarchy.
+    pub(super) path_tables: Vec<[Option<u32>; 2]>,
+    /// Of each hierarchy by inode, for directories only.
+    pub(super) directories: Vec<Vec<Option<DirectoryPlace>>>,
+    /// By inode, for files with content only.
+    pub(super) contents: Vec<Option<u32>>,
+}
+
+/// Where a directory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DirectoryPlace {
+    pub(super) start: u32,
+    /// Of its records.
+    pub(super) sectors: u32,
+}
+
+impl Addresses {
+    pub(super) fn path_table(&self, hierarchy: usize, order: ByteOrder) -> Option<u32> {
+        let [little, big] = self.path_tables.get(hierarchy)?;
+        match order {
+            ByteOrder::Little => *little,
+            ByteOrder::Big => *big,
+        }
+    }
+
+    pub(super) fn directory(&self, hierarchy: usize, id: InodeId) -> Option<DirectoryPlace> {
+        *self.directories.get(hierarchy)?.get(id.index())?
+    }
+
+    pub(super) fn content(&self, id: InodeId) -> Option<u32> {
+        *self.contents.get(id.index())?
+    }
+}
+
+/// The two runs of `emit` disagree: a bug in this crate, never the input's fault.
+pub(super) fn inconsistent() -> Error {
+    Error::new(ErrorKind::Corrupt, "internal error: the image's layout is inconsistent")
+}
+
+/// Largest minor number that Linux takes apart from major number 0: a larger one is
+/// taken for a number that holds both (`parse_rock_ridge_inode`).
+const DEVICE_LOW_MAX: u32 = 255;
+
+fn check_inode(inode: &Inode, options: &Options) -> Result<()> {
+    let metadata = &inode.metadata;
+    if metadata.mode > 0o7777 {
+        let message = format!("mode {:o} is out of range: at most 7777", metadata.mode);
+        return Err(Error::new(ErrorKind::Unrepresentable, message));
+    }
+    if let Kind::File(content) = inode.kind()
+        && content.len() > SECTIONS_MAX * SECTION_MAX_BYTES
+    {
+        let message =
+            format!("a file is {} bytes long, Linux reads less than 400 GiB", content.len());
+        return Err(Error::new(ErrorKind::Limit, message));
+    }
+    record_time(metadata.mtime, options.cut_fractions).map(|_| ())
+}
+
+fn find_losses(tree: &Tree) -> Vec<Loss> {
+    let is_lost_number = |device: &Device| device.major() == 0 && device.minor() > DEVICE_LOW_MAX;
+    let mut losses = Vec::new();
+    for (id, inode) in tree.inodes() {
+        if !inode.metadata.xattrs.is_empty() {
+            losses.push(Loss { id, lost: Lost::Xattrs });
+        }
+        match inode.kind() {
+            Kind::Directory(entries) => {
+                let is_long = |name: &[u8]| name.len() > LINUX_NAME_MAX_BYTES;
+                let long = entries.iter().filter(|(name, _)| is_long(name.as_bytes()));
+                losses.extend(long.map(|(_, id)| Loss { id: *id, lost: Lost::NameEnd }));
+            }
+            Kind::CharDevice(device) | Kind::BlockDevice(device) if is_lost_number(device) => {
+                losses.push(Loss { id, lost: Lost::DeviceNumber });
+            }
+            _ => {}
+        }
+    }
+    losses.sort_by_key(|loss| loss.id);
+    losses
+}
+
+/// Finds all directories from the root down, in the order of the path tables.
+fn hierarchy(context: Context<'_>) -> Result<Hierarchy<'_>> {
+    let mut directories = vec![directory(context, Tree::ROOT, 0, Alphabet::ROOT.to_vec())];
+    let mut next = 0;
+    while let Some(parent) = directories.get(next) {
+        let mut found = Vec::new();
+        for entry in parent.entries.iter().filter(|entry| entry.is_directory) {
+            let mut identifier = Vec::new();
+            entry.append(context.alphabet, &mut identifier);
+            found.push(directory(context, entry.id, next, identifier));
+        }
+        directories.extend(found);
+        if directories.len() > DIRECTORIES_MAX {
+            let message =
+                format!("more than {DIRECTORIES_MAX} directories, ISO 9660 holds no more");
+            return Err(Error::new(ErrorKind::Limit, message));
+        }
+        next += 1;
+    }
+    let mut fields = Fields::default();
+    let mut shape = |directory| walk(context, directory, &mut fields, &mut Nowhere);
+    let shapes = directories.iter().map(&mut shape).collect::<Result<Vec<_>>>()?;
+    Ok(Hierarchy { alphabet: context.alphabet, directories, shapes })
+}
+
+fn directory(
+    context: Context<'_>,
+    id: InodeId,
+    parent: usize,
+    identifier: Vec<u8>,
+) -> Directory<'_> {
+    let Context { tree, alphabet, .. } = context;
+    let is_held = |kind: &Kind| match alphabet {
+        Alphabet::Primary => true,
+        Alphabet::Joliet => matches!(kind, Kind::Directory(_) | Kind::File(_)),
+    };
+    let entries = match tree.inode(id).kind() {
+        Kind::Directory(entries) => {
+            let entries = entries.iter().filter(|(_, id)| is_held(tree.inode(**id).kind()));
+            alphabet.assign(entries.map(|(name, id)| {
+                (name, *id, matches!(tree.inode(*id).kind(), Kind::Directory(_)))
+            }))
+        }
+        _ => Vec::new(),
+    };
+    Directory { id, entries, parent, identifier }
+}
+
+/// The target of a walk that only measures.
+struct Nowhere;
+
+impl DirectoryTarget for Nowhere {
+    fn record(&mut self, _offset_bytes: usize, _record: &Record<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn area(&mut self, _area: Area, _fields: &[u8], _next: Option<Area>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The target that notes addresses; none is known before it is emitted.
+struct Measure<'h, 't> {
+    hierarchies: &'h [Hierarchy<'t>],
+    addresses: Addresses,
+}
+
+impl<'h, 't> Measure<'h, 't> {
+    fn new(tree: &Tree, hierarchies: &'h [Hierarchy<'t>]) -> Self {
+        let addresses = Addresses {
+            path_tables: vec![[None; 2]; hierarchies.len()],
+            directories: vec![vec![None; tree.len()]; hierarchies.len()],
+            contents: vec![None; tree.len()],
+        };
+        Self { hierarchies, addresses }
+    }
+}
+
+impl Target for Measure<'_, '_> {
+    fn descriptors(&mut self, _start: u32) -> Result<()> {
+        Ok(())
+    }
+
+    fn path_table(&mut self, hierarchy: usize, order: ByteOrder, start: u32) -> Result<()> {
+        let tables = self.addresses.path_tables.get_mut(hierarchy).ok_or_else(inconsistent)?;
+        let [little, big] = tables;
+        match order {
+            ByteOrder::Little => *little = Some(start),
+            ByteOrder::Big => *big = Some(start),
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self, hierarchy: usize, directory: usize, start: u32) -> Result<()> {
+        let Hierarchy { directories, shapes, .. } =
+            self.hierarchies.get(hierarchy).ok_or_else(inconsistent)?;
+        let found = directories.get(directory).zip(shapes.get(directory));
+        let (Directory { id, .. }, shape) = found.ok_or_else(inconsistent)?;
+        let places = self.addresses.directories.get_mut(hierarchy);
+        let place = places.and_then(|places| places.get_mut(id.index()));
+        *place.ok_or_else(inconsistent)? =
+            Some(DirectoryPlace { start, sectors: shape.record_sectors });
+        Ok(())
+    }
+
+    fn content(&mut self, id: InodeId, start: u32) -> Result<()> {
+        *self.addresses.contents.get_mut(id.index()).ok_or_else(inconsistent)? = Some(start);
+        Ok(())
+    }
+
+    fn padding(&mut self, _start: u32, _sectors: u32) -> Result<()> {
+        Ok(())
     }
 }

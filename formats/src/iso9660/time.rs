@@ -1,0 +1,96 @@
+//! Times as ISO 9660 stores them: as dates of UTC in whole seconds.
+
+use super::format::{RecordTime, VolumeTime};
+use crate::calendar::DateTime;
+use crate::error::{Error, ErrorKind, Result};
+use crate::tree::Timestamp;
+
+/// The years that a byte counts from 1900 on.
+const RECORD_YEARS: std::ops::RangeInclusive<u16> = 1900..=2155;
+
+/// The date of a directory record. A time outside the years 1900 to 2155, or with
+/// a fraction that may not be cut off, is [`ErrorKind::Unrepresentable`].
+pub(super) fn record_time(time: Timestamp, cut_fractions: bool) -> Result<RecordTime> {
+    let date = date(time, cut_fractions)?.filter(|date| RECORD_YEARS.contains(&date.year));
+    let year = date.and_then(|date| u8::try_from(date.year - RECORD_YEARS.start()).ok());
+    let (Some(DateTime { month, day, hour, minute, second, .. }), Some(year)) = (date, year) else {
+        return Err(refuse("the time is out of range: ISO 9660 holds those from 1900 to 2155"));
+    };
+    Ok(RecordTime { year, month, day, hour, minute, second, offset: 0 })
+}
+
+/// The date of a volume descriptor, of the years 1 to 9999.
+pub(super) fn volume_time(time: Timestamp, cut_fractions: bool) -> Result<VolumeTime> {
+    let Some(date) = date(time, cut_fractions)? else {
+        return Err(refuse("the image's time is out of range: ISO 9660 holds years 1 to 9999"));
+    };
+    let DateTime { year, month, day, hour, minute, second } = date;
+    let text = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}00");
+    let mut digits = [b'0'; 16];
+    for (to, from) in digits.iter_mut().zip(text.bytes()) {
+        *to = from;
+    }
+    Ok(VolumeTime { digits, offset: 0 })
+}
+
+/// A time that is not given.
+pub(super) const NO_VOLUME_TIME: VolumeTime = VolumeTime { digits: [b'0'; 16], offset: 0 };
+
+fn date(time: Timestamp, cut_fractions: bool) -> Result<Option<DateTime>> {
+    if time.nanoseconds >= 1_000_000_000 {
+        return Err(refuse("the time has a second or more of nanoseconds"));
+    }
+    if time.nanoseconds > 0 && !cut_fractions {
+        return Err(refuse("the time has a fraction of a second, ISO 9660 holds whole seconds"));
+    }
+    Ok(DateTime::from_seconds(time.seconds))
+}
+
+fn refuse(message: &str) -> Error {
+    Error::new(ErrorKind::Unrepresentable, message)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use zerocopy::IntoBytes;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp { seconds, nanoseconds: 0 }
+    }
+
+    #[test]
+    fn record_times_go_from_1900_to_2155() {
+        // Each from `date -u -d TEXT +%s`.
+        for (seconds, expected) in [
+            (-2_208_988_800, [0, 1, 1, 0, 0, 0, 0]),
+            (0, [70, 1, 1, 0, 0, 0, 0]),
+            (951_827_696, [100, 2, 29, 12, 34, 56, 0]),
+            (5_869_583_999, [255, 12, 31, 23, 59, 59, 0]),
+        ] {
+            assert_eq!(record_time(at(seconds), false).unwrap().as_bytes(), expected);
+        }
+        for seconds in [-2_208_988_801, 5_869_584_000, i64::MIN, i64::MAX] {
+            let error = record_time(at(seconds), false).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Unrepresentable, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn volume_times_are_digits() {
+        let time = volume_time(at(951_827_696), false).unwrap();
+        assert_eq!(&time.digits, b"2000022912345600");
+        assert!(volume_time(at(i64::MAX), false).is_err());
+    }
+
+    #[test]
+    fn fractions_are_cut_only_where_that_is_allowed() {
+        let time = Timestamp { seconds: -1, nanoseconds: 500_000_000 };
+        assert!(record_time(time, false).is_err());
+        let cut = record_time(time, true).unwrap();
+        assert_eq!(cut.as_bytes(), [69, 12, 31, 23, 59, 59, 0]);
+    }
+}
