@@ -109,8 +109,9 @@ pub struct FormatChoice {
     /// owners, modes and links
     #[arg(long)]
     pub joliet: bool,
-    /// Leave out what ISO 9660 cannot hold, such as extended attributes, with a warning for each,
-    /// instead of refusing; the other formats leave nothing out
+    /// Leave out, with a warning for each, what ISO 9660 cannot hold (extended attributes) or Linux
+    /// not read from it (the end of a name over 253 bytes), instead of refusing; without effect on
+    /// the other formats
     #[arg(long)]
     pub lossy: bool,
 }

@@ -6,7 +6,13 @@ use zerocopy::FromBytes;
 
 use crate::erofs::format::{MAGIC, SUPER_OFFSET_BYTES, SuperBlock};
 use crate::error::{Error, ErrorKind, Result};
+use crate::iso9660::format::{
+    SECTOR_BYTES, STANDARD_ID, SYSTEM_AREA_SECTORS, TYPE_PRIMARY, VolumeDescriptor, VolumeTime,
+};
 use crate::squashfs::format as squashfs;
+
+/// Where the volume descriptors of ISO 9660 begin.
+const DESCRIPTOR_OFFSET_BYTES: usize = SYSTEM_AREA_SECTORS as usize * SECTOR_BYTES;
 
 /// What an image says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,29 +27,70 @@ pub enum Probe {
     },
     /// A SquashFS image, which has neither label nor UUID.
     Squashfs {},
+    /// An ISO 9660 image.
+    Iso9660 {
+        /// Volume identifier without its padding; may be empty.
+        label: Vec<u8>,
+        /// What blkid shows as its UUID, such as `2024-02-29-12-00-00-00`: the time
+        /// of the volume's modification, else of its creation, where either is given.
+        uuid: Option<String>,
+    },
 }
 
 /// Reads the start of `image`. What is no image that this crate knows is
 /// [`ErrorKind::Corrupt`]; a failing read is [`ErrorKind::Source`].
 pub fn probe(image: &mut dyn Read) -> Result<Probe> {
     let mut start = Vec::new();
-    let wanted = SUPER_OFFSET_BYTES + size_of::<SuperBlock>();
     image
-        .take(wanted as u64)
+        .take((DESCRIPTOR_OFFSET_BYTES + SECTOR_BYTES) as u64)
         .read_to_end(&mut start)
         .map_err(|error| Error::new(ErrorKind::Source, "cannot read the image").caused_by(error))?;
     if is_squashfs(&start) {
         return Ok(Probe::Squashfs {});
     }
-    let unknown =
-        || Error::new(ErrorKind::Corrupt, "not an image: no superblock of EROFS or SquashFS");
-    let record = start.get(SUPER_OFFSET_BYTES..).ok_or_else(unknown)?;
-    let record = SuperBlock::read_from_bytes(record).map_err(|_| unknown())?;
+    erofs(&start).or_else(|| iso9660(&start)).ok_or_else(|| {
+        let message =
+            "not an image: neither a superblock of EROFS or SquashFS nor a volume of ISO 9660";
+        Error::new(ErrorKind::Corrupt, message)
+    })
+}
+
+fn erofs(start: &[u8]) -> Option<Probe> {
+    let (record, _) = SuperBlock::read_from_prefix(start.get(SUPER_OFFSET_BYTES..)?).ok()?;
     if record.magic.get() != MAGIC {
-        return Err(unknown());
+        return None;
     }
     let label = record.volume_name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
-    Ok(Probe::Erofs { label, uuid: record.uuid })
+    Some(Probe::Erofs { label, uuid: record.uuid })
+}
+
+/// The primary volume descriptor comes first: a boot record, which alone could
+/// come before it, has the sector behind it (El Torito 2.0).
+fn iso9660(start: &[u8]) -> Option<Probe> {
+    let sector = start.get(DESCRIPTOR_OFFSET_BYTES..)?;
+    let (record, _) = VolumeDescriptor::read_from_prefix(sector).ok()?;
+    if (record.kind, record.standard_id, record.version) != (TYPE_PRIMARY, STANDARD_ID, 1) {
+        return None;
+    }
+    let label = record.volume_id.trim_ascii_end().to_vec();
+    let uuid = time_id(&record.modified).or_else(|| time_id(&record.created));
+    Some(Probe::Iso9660 { label, uuid })
+}
+
+/// The digits of a time that is given, in groups.
+fn time_id(time: &VolumeTime) -> Option<String> {
+    let digits = std::str::from_utf8(&time.digits).ok()?;
+    let is_given = digits.bytes().any(|digit| digit != b'0') || time.offset != 0;
+    if !is_given || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let (year, rest) = digits.split_at_checked(4)?;
+    let mut text = year.to_owned();
+    for pair in rest.as_bytes().chunks(2) {
+        text.push('-');
+        text.extend(pair.iter().map(|digit| char::from(*digit)));
+    }
+    Some(text)
 }
 
 fn is_squashfs(start: &[u8]) -> bool {
@@ -59,7 +106,8 @@ mod tests {
 
     use super::*;
     use crate::erofs::{Label, Options, Plan};
-    use crate::tree::{Metadata, Tree};
+    use crate::iso9660::VolumeId;
+    use crate::tree::{Metadata, Timestamp, Tree};
 
     #[test]
     fn finds_label_and_uuid_of_an_image() {
@@ -85,8 +133,40 @@ mod tests {
     }
 
     #[test]
+    fn finds_label_and_time_of_an_iso_9660_image() {
+        let tree = Tree::new(Metadata::default());
+        let options = crate::iso9660::Options {
+            volume_id: VolumeId::new(b"cidata").unwrap(),
+            build_time: Timestamp { seconds: 1_709_207_999, nanoseconds: 0 },
+            joliet: true,
+            ..crate::iso9660::Options::default()
+        };
+        let plan = crate::iso9660::Plan::new(&tree, options).unwrap();
+        let mut image = Vec::new();
+        plan.write(&mut image).unwrap();
+        let expected = |uuid: Option<&str>| Probe::Iso9660 {
+            label: b"cidata".to_vec(),
+            uuid: uuid.map(str::to_owned),
+        };
+        let found = probe(&mut image.as_slice()).unwrap();
+        assert_eq!(found, expected(Some("2024-02-29-11-59-59-00")));
+        // The modification's time, then the creation's; text that is no time.
+        let created = DESCRIPTOR_OFFSET_BYTES + std::mem::offset_of!(VolumeDescriptor, created);
+        let modified = DESCRIPTOR_OFFSET_BYTES + std::mem::offset_of!(VolumeDescriptor, modified);
+        image.get_mut(modified..modified + 16).unwrap().copy_from_slice(b"0000000000000000");
+        image.get_mut(created..created + 16).unwrap().copy_from_slice(b"1999123123595901");
+        let found = probe(&mut image.as_slice()).unwrap();
+        assert_eq!(found, expected(Some("1999-12-31-23-59-59-01")));
+        *image.get_mut(created).unwrap() = 0xff;
+        assert_eq!(probe(&mut image.as_slice()).unwrap(), expected(None));
+        // A supplementary descriptor is none of its own.
+        *image.get_mut(DESCRIPTOR_OFFSET_BYTES).unwrap() = 2;
+        assert_eq!(probe(&mut image.as_slice()).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
     fn refuses_what_is_no_image() {
-        for bytes in [vec![], vec![0; 1000], vec![0; 4096]] {
+        for bytes in [vec![], vec![0; 1000], vec![0; 4096], vec![0; 34_000], vec![0; 40_000]] {
             let error = probe(&mut bytes.as_slice()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
         }

@@ -28,12 +28,14 @@ fn label_of(options: &AttachImage) -> anyhow::Result<Option<String>> {
         Failure::new(Exit::Image, format!("{shown}: {error}{cause}"))
     })?;
     match found {
-        Probe::Erofs { label, .. } if label.is_empty() => Ok(None),
-        Probe::Erofs { label, .. } => String::from_utf8(label).map(Some).map_err(|_| {
-            Failure::new(Exit::Image, format!("{shown}: the volume label is not UTF-8"))
-                .hint("give a serial with --serial")
-                .into()
-        }),
+        Probe::Erofs { label, .. } | Probe::Iso9660 { label, .. } if label.is_empty() => Ok(None),
+        Probe::Erofs { label, .. } | Probe::Iso9660 { label, .. } => {
+            String::from_utf8(label).map(Some).map_err(|_| {
+                Failure::new(Exit::Image, format!("{shown}: the volume label is not UTF-8"))
+                    .hint("give a serial with --serial")
+                    .into()
+            })
+        }
         // SquashFS has no label.
         _ => Ok(None),
     }

@@ -92,6 +92,7 @@ impl Image {
             volume_id: volume_id.map_err(|error| self.explain(&error))?,
             build_time: self.build_time,
             joliet: self.joliet,
+            cut_fractions: true,
             lossy: self.lossy,
         };
         warn_of_fractions(tree, "ISO 9660");
@@ -153,11 +154,13 @@ fn warn_of_losses(tree: &Tree, losses: &[Loss]) {
     for Loss { id, lost } in losses.iter().take(NAMED) {
         let path = tree.path_of(*id);
         let path = report::shown(Path::new(OsStr::from_bytes(&path)));
-        let what = match lost {
-            Lost::Xattrs => "extended attributes are",
-            _ => "something is",
+        let news = match lost {
+            Lost::Xattrs => "its extended attributes are left out",
+            Lost::NameEnd => "Linux shows the first 253 bytes of its name",
+            Lost::DeviceNumber => "Linux reads another device number",
+            _ => "something of it is left out",
         };
-        report::warn(&format!("{path}: {what} left out"));
+        report::warn(&format!("{path}: {news}"));
     }
     match losses.len().saturating_sub(NAMED) {
         0 => {}

@@ -58,19 +58,20 @@ pub(super) fn check(image: &Image, tree: &Tree) -> Result<(), Failure> {
         ));
         return Ok(());
     }
-    let missing: Vec<_> = meaning.wanted.iter().filter(|path| !has(tree, path)).copied().collect();
-    let Some(first) = missing.first() else { return Ok(()) };
-    let message = format!(
-        "the label {label} makes this {name}, which needs {}: there is no {}",
-        meaning.wanted.join(" and "),
-        missing.join(" and no ")
-    );
-    if !meaning.is_only_use {
-        report::warn(&message);
+    let is_missing = |path: &&&str| !has(tree, path);
+    let missing: Vec<_> =
+        meaning.wanted.iter().filter(is_missing).map(|path| format!("/{path}")).collect();
+    if missing.is_empty() {
         return Ok(());
     }
-    let hint = format!("add an entry for /{first}, or choose another label");
-    Err(Failure::new(Exit::Manifest, message).hint(hint))
+    let lacking = missing.join(" and ");
+    let message = format!("a volume with the label {label} is {name}: this one lacks {lacking}");
+    if meaning.is_only_use {
+        let hint = format!("guests pass over it in silence: add {lacking}, or change the label");
+        return Err(Failure::new(Exit::Manifest, message).hint(hint));
+    }
+    report::warn(&message);
+    Ok(())
 }
 
 /// Whether there is a file at `path`. A symbolic link is taken for what it may lead to.

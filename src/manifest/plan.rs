@@ -38,8 +38,7 @@ impl Format {
     pub fn label_max_bytes(self, joliet: bool) -> usize {
         match self {
             Self::Erofs => erofs::Label::MAX_BYTES,
-            // A label is ASCII, so its characters are its bytes.
-            Self::Iso9660 if joliet => iso9660::VolumeId::JOLIET_MAX_CHARS,
+            Self::Iso9660 if joliet => iso9660::VolumeId::JOLIET_MAX_BYTES,
             Self::Squashfs | Self::Iso9660 => iso9660::VolumeId::MAX_BYTES,
         }
     }
