@@ -54,7 +54,7 @@ pub(super) fn check(image: &Image, tree: &Tree) -> Result<(), Failure> {
     if image.format != Format::Iso9660 {
         let format = image.format.name();
         report::warn(&format!(
-            "guests look for {name} (label {label}) on iso9660, not on {format}"
+            "a volume with the label {label} is {name}: guests look for it on iso9660, not {format}"
         ));
         return Ok(());
     }

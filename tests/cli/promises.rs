@@ -169,7 +169,7 @@ fn the_same_input_gives_the_same_bytes() {
         (0..200).map(|index| format!("file-{}", index * 7919 % 1000)).collect();
     let manifest =
         "label: CHIMERA\nfiles:\n- {path: /t, dir: tree}\n- {path: /c, shell: 'echo x'}\n";
-    let mut images = Vec::new();
+    let mut images = [const { Vec::new() }; 3];
     for (turn, (umask, locale, zone)) in [
         ("022", "C", "UTC"),
         ("077", "C.UTF-8", "Asia/Kathmandu"),
@@ -188,20 +188,25 @@ fn the_same_input_gives_the_same_bytes() {
         for name in &order {
             fs::write(host.path("tree").join(name), name.repeat(50)).unwrap();
         }
-        let script = format!(
-            "umask {umask}; exec {} build secrets.yaml -o out.erofs --uuid {UUID}",
-            env!("CARGO_BIN_EXE_credimg")
-        );
-        let output = Command::new("sh")
-            .args(["-c", &script])
-            .envs([("LC_ALL", locale), ("TZ", zone), ("SOURCE_DATE_EPOCH", "1700000000")])
-            .current_dir(host.path(""))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", stderr(&output));
-        images.push(fs::read(host.path("out.erofs")).unwrap());
+        let options = [("erofs", "--uuid", UUID), ("squashfs", "--id", "a"), ("iso", "--id", "a")];
+        for ((extension, option, value), images) in options.into_iter().zip(&mut images) {
+            let script = format!(
+                "umask {umask}; exec {} build secrets.yaml -o out.{extension} {option} {value}",
+                env!("CARGO_BIN_EXE_credimg")
+            );
+            let output = Command::new("sh")
+                .args(["-c", &script])
+                .envs([("LC_ALL", locale), ("TZ", zone), ("SOURCE_DATE_EPOCH", "1700000000")])
+                .current_dir(host.path(""))
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", stderr(&output));
+            images.push(fs::read(host.path(&format!("out.{extension}"))).unwrap());
+        }
     }
-    assert!(images.windows(2).all(|pair| pair.first() == pair.last()), "the images differ");
+    for images in images {
+        assert!(images.windows(2).all(|pair| pair.first() == pair.last()), "the images differ");
+    }
 }
 
 #[test]

@@ -1,0 +1,249 @@
+//! ISO 9660 images from the command line: labels, Joliet, what gets lost, seeds.
+
+use super::*;
+
+const JOLIET: &str = "credimg: warning: a Joliet tree has no owners and modes: where it is \
+                      mounted, every user may read every file\n";
+
+impl Host {
+    fn build_iso(&self, options: &[&str]) -> Output {
+        let arguments = ["build", "secrets.yaml", "-o", "out.iso", "--args", "none"];
+        self.credimg().args(arguments).args(options).output().unwrap()
+    }
+
+    /// A variable of blkid's for the image.
+    fn blkid(&self, name: &str) -> String {
+        let image = self.path("out.iso");
+        let mut blkid = Command::new("blkid");
+        let output = blkid.args(["-p", "-s", name, "-o", "value"]).arg(image).output();
+        stdout(&output.expect("blkid starts")).trim_end().to_owned()
+    }
+}
+
+/// What the program says without failing.
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{}", stderr(output));
+    stderr(output)
+}
+
+/// What it says when it fails with this exit code.
+fn refusal(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{}", stderr(output));
+    stderr(output)
+}
+
+#[test]
+fn an_iso_9660_image_is_found_by_label_and_time() {
+    let host = Host::new(
+        "label: lower-and_UPPER.case+32#bytes:@x\nfiles: [{path: /a, text: hello, owner: '7:8'}]\n",
+    );
+    let long = host.build_iso(&[]);
+    assert_eq!(
+        refusal(&long, 2),
+        "credimg: error: the drive's serial is not usable: it is 32 bytes long, at most 20 are \
+         possible\ncredimg: hint: the serial comes from the volume label: give another one with \
+         --serial\n"
+    );
+    let fixed = ["--mtime", "1709207999", "--serial", "chimera"];
+    let built = host.build_iso(&[&fixed[..], &["--json"]].concat());
+    let report: serde_json::Value = serde_json::from_str(&said(&built)).unwrap();
+    let time = "2024-02-29-11-59-59-00";
+    let label = "lower-and_UPPER.case+32#bytes:@x";
+    let size_bytes = fs::metadata(host.path("out.iso")).unwrap().len();
+    let expected = serde_json::json!({
+        "image": "out.iso", "format": "iso9660", "label": label, "uuid": time,
+        "serial": "chimera", "drive_id": "credimg-chimera", "size_bytes": size_bytes,
+        "files": 1, "directories": 1, "symlinks": 0,
+    });
+    assert_eq!(report, expected);
+    for (name, value) in [("TYPE", "iso9660"), ("LABEL", label), ("UUID", time)] {
+        assert_eq!(host.blkid(name), value, "{name}");
+    }
+
+    let stream = ["build", "secrets.yaml", "--format=iso9660", "-o", "-", "--quiet"];
+    let streamed = host.credimg().args(stream).args(fixed).output().unwrap();
+    assert_eq!(said(&streamed), "");
+    assert!(streamed.stdout == fs::read(host.path("out.iso")).unwrap(), "another image");
+
+    let built = host.build_iso(&["--label", "CIDATA-2", "--uuid", UUID, "--mtime", "0"]);
+    assert_eq!(
+        said(&built),
+        "credimg: warning: the UUID of an ISO 9660 image is its time: --uuid has no effect\n\
+         wrote out.iso: iso9660, label CIDATA-2, 1 file, 48 KiB\n"
+    );
+    let args = host.credimg().args(["args", "out.iso"]).output().unwrap();
+    let expected = "-drive if=none,id=credimg-cidata-2,file=out.iso,format=raw,read-only=on \
+                    -device virtio-blk,drive=credimg-cidata-2,serial=cidata-2\n";
+    assert_eq!(stdout(&args), expected);
+}
+
+#[test]
+fn the_format_says_how_long_a_label_may_be() {
+    let host = Host::new("files: []\nlabel: sixteen-bytes-16\n");
+    let build = |options: &[&str]| {
+        let arguments = ["build", "secrets.yaml", "-o", "out.img", "--args", "none", "--quiet"];
+        host.credimg().args(arguments).args(options).output().unwrap()
+    };
+    let in_manifest = "credimg: error: secrets.yaml:2:8: label: expected a label of at most 15 \
+                       bytes for erofs, got 16\n";
+    assert_eq!(refusal(&build(&["--format", "erofs"]), 3), in_manifest);
+    assert_eq!(said(&build(&["--format", "squashfs"])), "");
+    assert_eq!(said(&build(&["--format", "iso9660"])), "");
+    assert_eq!(said(&build(&["--format", "iso9660", "--joliet"])), JOLIET);
+    let label = ["--format", "iso9660", "--joliet", "--label", "seventeen-bytes-1"];
+    assert_eq!(
+        refusal(&build(&label), 2),
+        "credimg: error: --label: expected a label of at most 16 bytes for iso9660 with Joliet, \
+         got 17\n"
+    );
+    // Only where the manifest itself names the format can it be checked alone.
+    let check = || host.credimg().args(["check", "secrets.yaml"]).output().unwrap();
+    assert_eq!(said(&check()), "");
+    fs::write(host.path("secrets.yaml"), "format: erofs\nlabel: sixteen-bytes-16\nfiles: []\n")
+        .unwrap();
+    assert_eq!(refusal(&check(), 3), in_manifest);
+}
+
+#[test]
+fn joliet_is_for_iso_9660_and_comes_with_a_warning() {
+    let host = Host::new("label: BOTH\njoliet: true\nfiles: [{path: /a, text: hello}]\n");
+    let built = host.build_iso(&["--mtime", "0"]);
+    let summary = "wrote out.iso: iso9660, label BOTH, 1 file, 56 KiB\n";
+    assert_eq!(said(&built), format!("{JOLIET}{summary}"));
+    assert_eq!(host.blkid("VERSION"), "Joliet Extension");
+    let by_key = fs::read(host.path("out.iso")).unwrap();
+    fs::write(host.path("secrets.yaml"), "label: BOTH\nfiles: [{path: /a, text: hello}]\n")
+        .unwrap();
+    assert_eq!(said(&host.build_iso(&["--mtime", "0", "--joliet"])), format!("{JOLIET}{summary}"));
+    assert!(by_key == fs::read(host.path("out.iso")).unwrap(), "the option is not the key");
+    for format in ["erofs", "squashfs"] {
+        assert_eq!(
+            refusal(&host.build_iso(&["--format", format, "--joliet"]), 2),
+            format!(
+                "credimg: error: {format} has no Joliet tree\n\
+                 credimg: hint: only `format: iso9660` has one\n"
+            )
+        );
+    }
+}
+
+#[test]
+fn what_iso_9660_cannot_hold_is_refused_or_named() {
+    let xattrs = "xattrs: {user.a: c4n4ry-7f1e-do-not-show}";
+    let long = "n".repeat(255);
+    let host = Host::new(&format!(
+        "files: [{{path: /etc/id, text: x, {xattrs}}}, {{path: /{long}, text: x}}]\n"
+    ));
+    assert_eq!(
+        refusal(&host.build_iso(&[]), 4),
+        "credimg: error: /etc/id: ISO 9660 holds no extended attributes\n\
+         credimg: hint: use another format, or leave out with --lossy what iso9660 cannot hold\n"
+    );
+    assert!(!host.path("out.iso").exists());
+    let built = host.build_iso(&["--lossy"]);
+    assert_eq!(
+        said(&built),
+        format!(
+            "credimg: warning: /etc/id: its extended attributes are left out\n\
+             credimg: warning: /{long}: Linux shows the first 253 bytes of its name\n\
+             wrote out.iso: iso9660, 2 files, 52 KiB\n"
+        )
+    );
+    // What no option can mend gets no such hint.
+    fs::write(host.path("secrets.yaml"), "files: [{path: /a, text: x, mtime: -9999999999}]\n")
+        .unwrap();
+    for options in [&[][..], &["--lossy"]] {
+        assert_eq!(
+            refusal(&host.build_iso(options), 4),
+            "credimg: error: /a: the time is out of range: ISO 9660 holds those from 1900 to 2155\n\
+             credimg: hint: change the manifest or the source so that iso9660 can hold it; the old \
+             image is unchanged\n"
+        );
+    }
+
+    let entry = |n| format!("- {{path: /{n:02}, text: x, {xattrs}}}\n");
+    let many: String = (0..25).map(entry).collect();
+    fs::write(host.path("secrets.yaml"), format!("files:\n{many}")).unwrap();
+    let said = said(&host.build_iso(&["--lossy", "--quiet"]));
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 21, "{said}");
+    assert_eq!(lines.last(), Some(&"credimg: warning: 5 more losses are not listed"));
+    assert!(!said.contains(CANARY), "{said}");
+    // Nothing is lost elsewhere.
+    let erofs = host.build_iso(&["--lossy", "--quiet", "--format", "erofs"]);
+    assert_eq!(stderr(&erofs), "");
+}
+
+#[test]
+fn fractions_of_seconds_are_cut_off_with_a_warning() {
+    let host = Host::new("files: [{path: /a, file: a, mtime: keep}]\n");
+    fs::write(host.path("a"), "x").unwrap();
+    let time = std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_500);
+    fs::File::options().write(true).open(host.path("a")).unwrap().set_modified(time).unwrap();
+    assert_eq!(
+        said(&host.build_iso(&["--quiet"])),
+        "credimg: warning: ISO 9660 holds whole seconds: the fractions of some times are cut off\n"
+    );
+}
+
+#[test]
+fn a_cloud_init_seed_without_its_files_is_refused() {
+    let seed = |label: &str, files: &[&str]| {
+        let entry = |path: &&str| format!("- {{path: {path}, text: ''}}\n");
+        let entries: Vec<_> = files.iter().map(entry).collect();
+        let entries = entries.concat();
+        Host::new(&format!("label: {label}\nfiles:\n- {{path: /x, text: x}}\n{entries}"))
+    };
+    let complete = ["user-data", "meta-data"];
+    for label in ["cidata", "CIDATA"] {
+        for (files, lacking) in [
+            (&complete[..1], "/meta-data"),
+            (&["meta-data", "sub/user-data"], "/user-data"),
+            (&["meta-data", "user-data/x"], "/user-data"),
+            (&[], "/user-data and /meta-data"),
+        ] {
+            let host = seed(label, files);
+            fs::write(host.path("out.iso"), "old").unwrap();
+            assert_eq!(
+                refusal(&host.build_iso(&[]), 3),
+                format!(
+                    "credimg: error: a volume with the label {label} is a cloud-init seed: this \
+                     one lacks {lacking}\ncredimg: hint: guests pass over it in silence: add \
+                     {lacking}, or change the label; the old image is unchanged\n"
+                )
+            );
+            assert_eq!(fs::read(host.path("out.iso")).unwrap(), b"old");
+        }
+        assert_eq!(said(&seed(label, &complete).build_iso(&["--quiet"])), "");
+        assert_eq!(
+            said(&seed(label, &complete).build_iso(&["--quiet", "--format=erofs"])),
+            format!(
+                "credimg: warning: a volume with the label {label} is a cloud-init seed: guests \
+                 look for it on iso9660, not erofs\n"
+            )
+        );
+    }
+    assert_eq!(said(&seed("Cidata", &[]).build_iso(&["--quiet"])), "");
+}
+
+#[test]
+fn other_labels_that_guests_know_bring_a_warning() {
+    for (label, name, wanted) in [
+        ("config-2", "an OpenStack config drive", "openstack/latest/meta_data.json"),
+        ("OEMDRV", "a kickstart volume", "ks.cfg"),
+    ] {
+        let without = Host::new(&format!("label: {label}\nfiles: []\n"));
+        assert_eq!(
+            said(&without.build_iso(&["--quiet"])),
+            format!(
+                "credimg: warning: a volume with the label {label} is {name}: this one lacks \
+                 /{wanted}\n"
+            )
+        );
+        let with = format!("label: {label}\nfiles: [{{path: {wanted}, text: '{{}}'}}]\n");
+        assert_eq!(said(&Host::new(&with).build_iso(&["--quiet"])), "");
+    }
+    // Where a link leads is not looked at.
+    let linked = "label: config-2\nfiles: [{path: /openstack/latest, symlink: 2018-08-27}]\n";
+    assert_eq!(said(&Host::new(linked).build_iso(&["--quiet"])), "");
+}
