@@ -88,6 +88,8 @@ pub enum Lost {
     /// The device's number: Linux reads another one, where the major number is 0 and
     /// the minor number is over 255.
     DeviceNumber,
+    /// Its time: Linux reads the seconds since 1970 as a signed number of 32 bits.
+    Time,
 }
 
 /// An image that is laid out and can be written; writing fails only on I/O or on a
@@ -165,6 +167,9 @@ impl Loss {
                     "Linux reads no minor number over {DEVICE_LOW_MAX} of major number 0 from \
                      ISO 9660"
                 ),
+                Lost::Time => "the time is out of range: from ISO 9660 Linux reads those from \
+                               1901-12-13T20:45:52Z to 2038-01-19T03:14:07Z"
+                    .to_owned(),
             },
         )
     }
@@ -238,6 +243,10 @@ fn find_losses(tree: &Tree) -> Vec<Loss> {
     for (id, inode) in tree.inodes() {
         if !inode.metadata.xattrs.is_empty() {
             losses.push(Loss { id, lost: Lost::Xattrs });
+        }
+        // `iso_date` returns an `int`, at least up to Linux 6.12.
+        if i32::try_from(inode.metadata.mtime.seconds).is_err() {
+            losses.push(Loss { id, lost: Lost::Time });
         }
         match inode.kind() {
             Kind::Directory(entries) => {
@@ -367,5 +376,111 @@ impl Target for Measure<'_, '_> {
 
     fn padding(&mut self, _start: u32, _sectors: u32) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use crate::tree::{Metadata, Name};
+
+    fn planned(tree: &Tree, lossy: bool) -> Result<Vec<Loss>> {
+        let options = Options { lossy, ..Options::default() };
+        Plan::new(tree, options).map(|plan| plan.losses().to_vec())
+    }
+
+    /// A tree with one entry `x`, of these attributes and this kind.
+    fn with(metadata: Metadata, kind: Kind) -> Tree {
+        let mut tree = Tree::new(Metadata::default());
+        tree.insert(Tree::ROOT, Name::new(b"x").unwrap(), metadata, kind).unwrap();
+        tree
+    }
+
+    fn lost(tree: &Tree) -> (String, Vec<Lost>) {
+        let error = planned(tree, false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unrepresentable);
+        let losses = planned(tree, true).unwrap();
+        (error.to_string(), losses.iter().map(|loss| loss.lost).collect())
+    }
+
+    fn at(seconds: i64) -> Metadata {
+        let mtime = Timestamp { seconds, nanoseconds: 0 };
+        Metadata { mtime, ..Metadata::default() }
+    }
+
+    #[test]
+    fn what_cannot_be_held_is_an_error_or_a_loss() {
+        let mut xattrs = Metadata::default();
+        xattrs.xattrs.insert(b"user.a".as_slice().into(), crate::Secret::default());
+        let expected = "/x: ISO 9660 holds no extended attributes".to_owned();
+        assert_eq!(lost(&with(xattrs, Kind::Fifo)), (expected, vec![Lost::Xattrs]));
+
+        let device = |minor| Kind::CharDevice(Device::new(0, minor).unwrap());
+        let expected = "/x: Linux reads no minor number over 255 of major number 0 from ISO 9660";
+        let found = lost(&with(Metadata::default(), device(256)));
+        assert_eq!(found, (expected.to_owned(), vec![Lost::DeviceNumber]));
+        assert_eq!(planned(&with(Metadata::default(), device(255)), false).unwrap(), []);
+
+        let expected = "/x: the time is out of range: from ISO 9660 Linux reads those from \
+                        1901-12-13T20:45:52Z to 2038-01-19T03:14:07Z";
+        for seconds in [i64::from(i32::MIN) - 1, i64::from(i32::MAX) + 1] {
+            let found = lost(&with(at(seconds), Kind::Fifo));
+            assert_eq!(found, (expected.to_owned(), vec![Lost::Time]));
+        }
+        for seconds in [i32::MIN, i32::MAX] {
+            assert_eq!(planned(&with(at(seconds.into()), Kind::Fifo), false).unwrap(), []);
+        }
+    }
+
+    #[test]
+    fn names_over_253_bytes_are_lost_on_linux() {
+        let mut tree = Tree::new(Metadata::default());
+        for length in [253, 254, 255] {
+            let name = Name::new(&vec![b'n'; length]).unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::Fifo).unwrap();
+        }
+        let error = planned(&tree, false).unwrap_err().to_string();
+        let (path, message) = error.split_once(": ").unwrap();
+        assert_eq!(path.len(), 1 + 254);
+        let expected =
+            "a name is longer than 253 bytes, of which Linux shows no more from ISO 9660";
+        assert_eq!(message, expected);
+        let losses = planned(&tree, true).unwrap();
+        assert_eq!(losses.iter().map(|loss| loss.lost).collect::<Vec<_>>(), [Lost::NameEnd; 2]);
+    }
+
+    #[test]
+    fn years_that_have_no_byte_are_refused_even_if_lossy() {
+        for seconds in [-2_208_988_801, 5_869_584_000] {
+            let error = planned(&with(at(seconds), Kind::Fifo), true).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unrepresentable);
+        }
+    }
+
+    #[test]
+    fn labels_are_printable_and_fit() {
+        for good in ["", "cidata", "config-2", "a b", &"x".repeat(32)] {
+            assert_eq!(VolumeId::new(good.as_bytes()).unwrap().as_bytes(), good.as_bytes());
+        }
+        for bad in [" a", "a ", "a\0", "a\nb", "\u{e9}", &"x".repeat(33)] {
+            let error = VolumeId::new(bad.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unrepresentable, "{bad:?}");
+        }
+        let volume_id = VolumeId::new(&[b'x'; 17]).unwrap();
+        let options = Options { volume_id, joliet: true, ..Options::default() };
+        let error = Plan::new(&Tree::new(Metadata::default()), options).unwrap_err();
+        assert_eq!(error.to_string(), "the label is 17 bytes long, Joliet holds at most 16");
+    }
+
+    #[test]
+    fn more_directories_than_the_path_table_numbers_are_refused() {
+        let mut tree = Tree::new(Metadata::default());
+        for index in 0..DIRECTORIES_MAX {
+            let name = Name::new(index.to_string().as_bytes()).unwrap();
+            tree.insert_directory(Tree::ROOT, name, Metadata::default()).unwrap();
+        }
+        assert_eq!(planned(&tree, false).unwrap_err().kind(), ErrorKind::Limit);
     }
 }
