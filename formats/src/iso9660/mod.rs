@@ -12,9 +12,11 @@ mod directory;
 mod emit;
 pub mod format;
 mod identifier;
+mod loss;
 mod plan;
 mod system_use;
 mod time;
 mod write;
 
-pub use plan::{Loss, Lost, Options, Plan, VolumeId};
+pub use loss::{Loss, Lost};
+pub use plan::{Options, Plan, VolumeId};

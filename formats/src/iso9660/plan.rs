@@ -5,12 +5,13 @@ use super::directory::{Area, Context, Directory, DirectoryTarget, Record, walk};
 use super::emit::{Hierarchy, Target, emit};
 use super::format::{ByteOrder, SECTION_MAX_BYTES, SECTOR_BYTES, VolumeTime};
 use super::identifier::Alphabet;
-use super::system_use::{Fields, LINUX_NAME_MAX_BYTES};
+use super::loss::{Loss, find_losses};
+use super::system_use::Fields;
 use super::time::{record_time, volume_time};
 use super::write::Writer;
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tree::{Device, Inode, InodeId, Kind, Timestamp, Tree};
+use crate::tree::{Inode, InodeId, Kind, Timestamp, Tree};
 
 /// Most directories: a parent's number in the path table has 16 bits (ECMA-119 9.4.4).
 const DIRECTORIES_MAX: usize = 65_535;
@@ -66,28 +67,6 @@ pub struct Options {
     /// Leaves out, and lists in [`Plan::losses`], what the format or Linux's
     /// reading of it cannot hold; an error otherwise.
     pub lossy: bool,
-}
-
-/// Something of the tree that a lossy image does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loss {
-    /// The inode that it belongs to.
-    pub id: InodeId,
-    /// What is lost of it.
-    pub lost: Lost,
-}
-
-/// What is lost of an inode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Lost {
-    /// All its extended attributes: the format has none.
-    Xattrs,
-    /// The end of its name: Linux shows the first 253 bytes. Other readers show all.
-    NameEnd,
-    /// The device's number: Linux reads another one, where the major number is 0 and
-    /// the minor number is over 255.
-    DeviceNumber,
 }
 
 /// An image that is laid out and can be written; writing fails only on I/O or on a
@@ -151,25 +130,6 @@ impl<'t> Plan<'t> {
     }
 }
 
-impl Loss {
-    fn error(&self) -> Error {
-        Error::new(
-            ErrorKind::Unrepresentable,
-            match self.lost {
-                Lost::Xattrs => "ISO 9660 holds no extended attributes".to_owned(),
-                Lost::NameEnd => format!(
-                    "a name is longer than {LINUX_NAME_MAX_BYTES} bytes, of which Linux shows \
-                     no more from ISO 9660"
-                ),
-                Lost::DeviceNumber => format!(
-                    "Linux reads no minor number over {DEVICE_LOW_MAX} of major number 0 from \
-                     ISO 9660"
-                ),
-            },
-        )
-    }
-}
-
 /// Where things are: sectors by hierarchy and directory, or by inode.
 #[derive(Debug)]
 pub(super) struct Addresses {
@@ -212,10 +172,6 @@ pub(super) fn inconsistent() -> Error {
     Error::new(ErrorKind::Corrupt, "internal error: the image's layout is inconsistent")
 }
 
-/// Largest minor number that Linux takes apart from major number 0: a larger one is
-/// taken for a number that holds both (`parse_rock_ridge_inode`).
-const DEVICE_LOW_MAX: u32 = 255;
-
 fn check_inode(inode: &Inode, options: &Options) -> Result<()> {
     let metadata = &inode.metadata;
     if metadata.mode > 0o7777 {
@@ -230,29 +186,6 @@ fn check_inode(inode: &Inode, options: &Options) -> Result<()> {
         return Err(Error::new(ErrorKind::Limit, message));
     }
     record_time(metadata.mtime, options.cut_fractions).map(|_| ())
-}
-
-fn find_losses(tree: &Tree) -> Vec<Loss> {
-    let is_lost_number = |device: &Device| device.major() == 0 && device.minor() > DEVICE_LOW_MAX;
-    let mut losses = Vec::new();
-    for (id, inode) in tree.inodes() {
-        if !inode.metadata.xattrs.is_empty() {
-            losses.push(Loss { id, lost: Lost::Xattrs });
-        }
-        match inode.kind() {
-            Kind::Directory(entries) => {
-                let is_long = |name: &[u8]| name.len() > LINUX_NAME_MAX_BYTES;
-                let long = entries.iter().filter(|(name, _)| is_long(name.as_bytes()));
-                losses.extend(long.map(|(_, id)| Loss { id: *id, lost: Lost::NameEnd }));
-            }
-            Kind::CharDevice(device) | Kind::BlockDevice(device) if is_lost_number(device) => {
-                losses.push(Loss { id, lost: Lost::DeviceNumber });
-            }
-            _ => {}
-        }
-    }
-    losses.sort_by_key(|loss| loss.id);
-    losses
 }
 
 /// Finds all directories from the root down, in the order of the path tables.
@@ -367,5 +300,39 @@ impl Target for Measure<'_, '_> {
 
     fn padding(&mut self, _start: u32, _sectors: u32) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use crate::tree::{Metadata, Name};
+
+    #[test]
+    fn labels_are_printable_and_fit() {
+        for good in ["", "cidata", "config-2", "a b", &"x".repeat(32)] {
+            assert_eq!(VolumeId::new(good.as_bytes()).unwrap().as_bytes(), good.as_bytes());
+        }
+        for bad in [" a", "a ", "a\0", "a\nb", "\u{e9}", &"x".repeat(33)] {
+            let error = VolumeId::new(bad.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unrepresentable, "{bad:?}");
+        }
+        let volume_id = VolumeId::new(&[b'x'; 17]).unwrap();
+        let options = Options { volume_id, joliet: true, ..Options::default() };
+        let error = Plan::new(&Tree::new(Metadata::default()), options).unwrap_err();
+        assert_eq!(error.to_string(), "the label is 17 bytes long, Joliet holds at most 16");
+    }
+
+    #[test]
+    fn more_directories_than_the_path_table_numbers_are_refused() {
+        let mut tree = Tree::new(Metadata::default());
+        for index in 0..DIRECTORIES_MAX {
+            let name = Name::new(index.to_string().as_bytes()).unwrap();
+            tree.insert_directory(Tree::ROOT, name, Metadata::default()).unwrap();
+        }
+        let error = Plan::new(&tree, Options::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit);
     }
 }

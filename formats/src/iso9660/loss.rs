@@ -1,0 +1,167 @@
+//! What an image does not hold of a tree: what the format has no place for, and what
+//! it has but Linux reads otherwise.
+
+use super::system_use::LINUX_NAME_MAX_BYTES;
+use crate::error::{Error, ErrorKind};
+use crate::tree::{Device, InodeId, Kind, Tree};
+
+/// Largest minor number that Linux takes apart from major number 0: a larger one is
+/// taken for a number that holds both (`parse_rock_ridge_inode`).
+const DEVICE_LOW_MAX: u32 = 255;
+
+/// Something of the tree that a lossy image does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The inode that it belongs to.
+    pub id: InodeId,
+    /// What is lost of it.
+    pub lost: Lost,
+}
+
+/// What is lost of an inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lost {
+    /// All its extended attributes: the format has none.
+    Xattrs,
+    /// The end of its name: Linux shows the first 253 bytes. Other readers show all.
+    NameEnd,
+    /// The device's number: Linux reads another one, where the major number is 0 and
+    /// the minor number is over 255.
+    DeviceNumber,
+    /// Its time: Linux reads the seconds since 1970 as a signed number of 32 bits.
+    Time,
+}
+
+impl Loss {
+    pub(super) fn error(&self) -> Error {
+        Error::new(
+            ErrorKind::Unrepresentable,
+            match self.lost {
+                Lost::Xattrs => "ISO 9660 holds no extended attributes".to_owned(),
+                Lost::NameEnd => format!(
+                    "a name is longer than {LINUX_NAME_MAX_BYTES} bytes, of which Linux shows \
+                     no more from ISO 9660"
+                ),
+                Lost::DeviceNumber => format!(
+                    "Linux reads no minor number over {DEVICE_LOW_MAX} of major number 0 from \
+                     ISO 9660"
+                ),
+                Lost::Time => "the time is out of range: from ISO 9660 Linux reads those from \
+                               1901-12-13T20:45:52Z to 2038-01-19T03:14:07Z"
+                    .to_owned(),
+            },
+        )
+    }
+}
+
+/// All that `tree` would lose, in the order of its inodes.
+pub(super) fn find_losses(tree: &Tree) -> Vec<Loss> {
+    let is_lost_number = |device: &Device| device.major() == 0 && device.minor() > DEVICE_LOW_MAX;
+    let mut losses = Vec::new();
+    for (id, inode) in tree.inodes() {
+        if !inode.metadata.xattrs.is_empty() {
+            losses.push(Loss { id, lost: Lost::Xattrs });
+        }
+        // `iso_date` returns an `int`, at least up to Linux 6.12.
+        if i32::try_from(inode.metadata.mtime.seconds).is_err() {
+            losses.push(Loss { id, lost: Lost::Time });
+        }
+        match inode.kind() {
+            Kind::Directory(entries) => {
+                let is_long = |name: &[u8]| name.len() > LINUX_NAME_MAX_BYTES;
+                let long = entries.iter().filter(|(name, _)| is_long(name.as_bytes()));
+                losses.extend(long.map(|(_, id)| Loss { id: *id, lost: Lost::NameEnd }));
+            }
+            Kind::CharDevice(device) | Kind::BlockDevice(device) if is_lost_number(device) => {
+                losses.push(Loss { id, lost: Lost::DeviceNumber });
+            }
+            _ => {}
+        }
+    }
+    losses.sort_by_key(|loss| loss.id);
+    losses
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use crate::error::Result;
+    use crate::iso9660::{Options, Plan};
+    use crate::tree::{Metadata, Name, Timestamp};
+
+    fn planned(tree: &Tree, lossy: bool) -> Result<Vec<Loss>> {
+        let options = Options { lossy, ..Options::default() };
+        Plan::new(tree, options).map(|plan| plan.losses().to_vec())
+    }
+
+    /// A tree with one entry `x`, of these attributes and this kind.
+    fn with(metadata: Metadata, kind: Kind) -> Tree {
+        let mut tree = Tree::new(Metadata::default());
+        tree.insert(Tree::ROOT, Name::new(b"x").unwrap(), metadata, kind).unwrap();
+        tree
+    }
+
+    fn lost(tree: &Tree) -> (String, Vec<Lost>) {
+        let error = planned(tree, false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unrepresentable);
+        let losses = planned(tree, true).unwrap();
+        (error.to_string(), losses.iter().map(|loss| loss.lost).collect())
+    }
+
+    fn at(seconds: i64) -> Metadata {
+        let mtime = Timestamp { seconds, nanoseconds: 0 };
+        Metadata { mtime, ..Metadata::default() }
+    }
+
+    #[test]
+    fn what_cannot_be_held_is_an_error_or_a_loss() {
+        let mut xattrs = Metadata::default();
+        xattrs.xattrs.insert(b"user.a".as_slice().into(), crate::Secret::default());
+        let expected = "/x: ISO 9660 holds no extended attributes".to_owned();
+        assert_eq!(lost(&with(xattrs, Kind::Fifo)), (expected, vec![Lost::Xattrs]));
+
+        let device = |minor| Kind::CharDevice(Device::new(0, minor).unwrap());
+        let expected = "/x: Linux reads no minor number over 255 of major number 0 from ISO 9660";
+        let found = lost(&with(Metadata::default(), device(256)));
+        assert_eq!(found, (expected.to_owned(), vec![Lost::DeviceNumber]));
+        assert_eq!(planned(&with(Metadata::default(), device(255)), false).unwrap(), []);
+
+        let expected = "/x: the time is out of range: from ISO 9660 Linux reads those from \
+                        1901-12-13T20:45:52Z to 2038-01-19T03:14:07Z";
+        for seconds in [i64::from(i32::MIN) - 1, i64::from(i32::MAX) + 1] {
+            let found = lost(&with(at(seconds), Kind::Fifo));
+            assert_eq!(found, (expected.to_owned(), vec![Lost::Time]));
+        }
+        for seconds in [i32::MIN, i32::MAX] {
+            assert_eq!(planned(&with(at(seconds.into()), Kind::Fifo), false).unwrap(), []);
+        }
+    }
+
+    #[test]
+    fn names_over_253_bytes_are_lost_on_linux() {
+        let mut tree = Tree::new(Metadata::default());
+        for length in [253, 254, 255] {
+            let name = Name::new(&vec![b'n'; length]).unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::Fifo).unwrap();
+        }
+        let error = planned(&tree, false).unwrap_err().to_string();
+        let (path, message) = error.split_once(": ").unwrap();
+        assert_eq!(path.len(), 1 + 254);
+        let expected =
+            "a name is longer than 253 bytes, of which Linux shows no more from ISO 9660";
+        assert_eq!(message, expected);
+        let losses = planned(&tree, true).unwrap();
+        assert_eq!(losses.iter().map(|loss| loss.lost).collect::<Vec<_>>(), [Lost::NameEnd; 2]);
+    }
+
+    #[test]
+    fn years_that_have_no_byte_are_refused_even_if_lossy() {
+        for seconds in [-2_208_988_801, 5_869_584_000] {
+            let error = planned(&with(at(seconds), Kind::Fifo), true).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unrepresentable);
+        }
+    }
+}
