@@ -109,9 +109,9 @@ pub struct FormatChoice {
     /// owners, modes and links
     #[arg(long)]
     pub joliet: bool,
-    /// Leave out, with a warning for each, what ISO 9660 cannot hold (extended attributes) or Linux
-    /// not read from it (the end of a name over 253 bytes), instead of refusing; without effect on
-    /// the other formats
+    /// Give up, with a warning for each, what ISO 9660 cannot hold (extended attributes) or Linux
+    /// not read from it (the end of a name over 253 bytes, times after January 2038), instead of
+    /// refusing it; without effect on the other formats
     #[arg(long)]
     pub lossy: bool,
 }

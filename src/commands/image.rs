@@ -158,6 +158,7 @@ fn warn_of_losses(tree: &Tree, losses: &[Loss]) {
             Lost::Xattrs => "its extended attributes are left out",
             Lost::NameEnd => "Linux shows the first 253 bytes of its name",
             Lost::DeviceNumber => "Linux reads another device number",
+            Lost::Time => "Linux reads another time",
             _ => "something of it is left out",
         };
         report::warn(&format!("{path}: {news}"));

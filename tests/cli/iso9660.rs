@@ -132,7 +132,9 @@ fn what_iso_9660_cannot_hold_is_refused_or_named() {
     let xattrs = "xattrs: {user.a: c4n4ry-7f1e-do-not-show}";
     let long = "n".repeat(255);
     let host = Host::new(&format!(
-        "files: [{{path: /etc/id, text: x, {xattrs}}}, {{path: /{long}, text: x}}]\n"
+        "files: [{{path: /etc/id, text: x, {xattrs}}}, {{path: /{long}, text: x}},\n\
+         {{path: /late, text: x, mtime: 2040-01-01T00:00:00Z}},\n\
+         {{path: /early, text: x, mtime: 0}}]\n"
     ));
     assert_eq!(
         refusal(&host.build_iso(&[]), 4),
@@ -146,7 +148,8 @@ fn what_iso_9660_cannot_hold_is_refused_or_named() {
         format!(
             "credimg: warning: /etc/id: its extended attributes are left out\n\
              credimg: warning: /{long}: Linux shows the first 253 bytes of its name\n\
-             wrote out.iso: iso9660, 2 files, 52 KiB\n"
+             credimg: warning: /late: Linux reads another time\n\
+             wrote out.iso: iso9660, 4 files, 56 KiB\n"
         )
     );
     // What no option can mend gets no such hint.
