@@ -1,4 +1,4 @@
-//! One boot of a real Linux guest with six disks, attached on each bus by the
+//! One boot of a real Linux guest with eight disks, attached on each bus by the
 //! arguments exactly as the program printed them. `make setup` installs what
 //! this needs; without it the test fails.
 
@@ -19,14 +19,19 @@ use sha2::{Digest, Sha256};
 const CHECKS: &str = include_str!("guest/checks.sh");
 
 /// Name, bus, format and label of each disk.
-const DISKS: [(&str, &str, &str, &str); 6] = [
+const DISKS: [(&str, &str, &str, &str); 8] = [
     ("virtio", "virtio", "erofs", "CHIMERA"),
     ("scsi", "scsi", "erofs", "CHIMERA-SCSI"),
     ("usb", "usb", "erofs", "CHIMERA-USB"),
     ("nvme", "nvme", "erofs", "CHIMERA-NVME"),
     ("cdrom", "cdrom", "erofs", "CHIMERA-CDROM"),
     ("squashfs", "virtio", "squashfs", "CHIMERA-SQUASH"),
+    ("iso9660", "virtio", "iso9660", "a-label-of-32-bytes-on-iso9660.@"),
+    ("joliet", "scsi", "iso9660", "CHIMERA-JOLIET"),
 ];
+
+/// How much of a name Linux shows from ISO 9660.
+const ISO9660_NAME_BYTES: usize = 253;
 
 /// The checks that `disk` makes besides those of the entries.
 const CHECKS_A_DISK: usize = 19;
@@ -55,6 +60,8 @@ files:
     owner: keep
   - path: /current
     symlink: tls/cert.pem
+  - path: /deep/2/3/4/5/6/7/8/9/10/11/12/file
+    text: "below the eight levels of ISO 9660"
 "#;
 
 #[test]
@@ -118,9 +125,11 @@ impl Entry {
         }
     }
 
-    /// The call of a function of `checks.sh`.
-    fn line(&self) -> Vec<u8> {
-        let path = shell_quote(&self.path);
+    /// The call of a function of `checks.sh`, for names of at most so many bytes.
+    fn line(&self, name_max_bytes: usize) -> Vec<u8> {
+        let names = self.path.split(|byte| *byte == b'/');
+        let names: Vec<_> = names.map(|name| name.get(..name_max_bytes).unwrap_or(name)).collect();
+        let path = shell_quote(&names.join(&b'/'));
         let (function, rest) = match &self.kind {
             Kind::Directory => ("directory", format!("{:o} {}", self.mode, self.owner)),
             Kind::Regular(content) => {
@@ -135,13 +144,19 @@ impl Entry {
 /// Runs the program for one disk; returns the image and the arguments it printed.
 fn build(sources: &Path, images: &Path, disk: &(&str, &str, &str, &str)) -> (PathBuf, String) {
     let (name, bus, format, label) = disk;
-    let image = images.join(format!("{name}.{format}"));
+    let image = images.join(format!("{name}.img"));
+    let options: &[&str] = match *name {
+        "iso9660" => &["--lossy"],
+        "joliet" => &["--lossy", "--joliet"],
+        _ => &[],
+    };
     let output = Command::new(env!("CARGO_BIN_EXE_credimg"))
         .arg("build")
         .arg(sources.join("secrets.yaml"))
         .arg("-o")
         .arg(&image)
-        .args(["--bus", bus, "--label", label])
+        .args(["--format", format, "--bus", bus, "--label", label])
+        .args(options)
         .args(["--serial", &format!("serial-{name}"), "--id", &format!("disk-{name}")])
         .output()
         .unwrap();
@@ -168,6 +183,15 @@ fn write_sources(directory: &Path) -> Vec<Entry> {
         Entry::new(b"/service/token", 0o400, "990:990", Kind::Regular(b"demo-token".to_vec())),
         Entry::new(b"/current", 0o777, root, Kind::Link("tls/cert.pem")),
     ];
+    let mut deep = "/deep".to_owned();
+    entries.push(Entry::new(deep.as_bytes(), 0o711, root, Kind::Directory));
+    for level in 2..=12 {
+        deep = format!("{deep}/{level}");
+        entries.push(Entry::new(deep.as_bytes(), 0o711, root, Kind::Directory));
+    }
+    let content = b"below the eight levels of ISO 9660".to_vec();
+    let deep = format!("{deep}/file");
+    entries.push(Entry::new(deep.as_bytes(), 0o400, root, Kind::Regular(content)));
     entries.extend(write_tree(directory));
     entries.extend(write_archive(directory));
     entries
@@ -234,13 +258,18 @@ fn write_archive(directory: &Path) -> Vec<Entry> {
 /// The script that the guest runs; names go into it byte for byte.
 fn payload_text(entries: &[Entry]) -> Vec<u8> {
     let mut text = CHECKS.as_bytes().to_vec();
-    text.extend(b"contents() {\n");
-    text.extend(entries.iter().flat_map(Entry::line));
-    text.extend(format!("total {}\n}}\n", entries.len()).as_bytes());
+    for (function, name_max_bytes) in
+        [("contents", usize::MAX), ("iso9660_contents", ISO9660_NAME_BYTES)]
+    {
+        text.extend(format!("{function}() {{\n").as_bytes());
+        text.extend(entries.iter().flat_map(|entry| entry.line(name_max_bytes)));
+        text.extend(format!("total {}\n}}\n", entries.len()).as_bytes());
+    }
     for (name, _, format, label) in DISKS {
         let line = match format {
-            "erofs" => format!("disk {label}\n"),
-            _ => format!("disk_without_label serial-{name} {format}\n"),
+            "squashfs" => format!("disk_without_label serial-{name} {format} contents\n"),
+            "iso9660" => format!("disk {label} {format} iso9660_contents\n"),
+            _ => format!("disk {label} {format} contents\n"),
         };
         text.extend(line.as_bytes());
     }

@@ -1,5 +1,5 @@
 # What the guest checks on each disk. tests/guest.rs appends the manifest's
-# `contents` and one `disk LABEL` a drive; `finish` ends the script.
+# contents and one `disk` or `disk_without_label` a drive; `finish` ends the script.
 # shellcheck shell=sh disable=SC2317
 
 checks=0
@@ -99,19 +99,20 @@ writes() {
         dd if=/dev/zero of="$device" bs=4096 count=1 conv=notrunc,fsync
 }
 
+# disk LABEL TYPE CONTENTS: CONTENTS is the function that checks the entries.
 disk() {
     label=$1
     await "/dev/disk/by-label/$label" || exit 1
     device=$(findfs "LABEL=$label")
     check "blkid finds it" same "$device" "$(blkid -L "$label")"
-    check "the type is known" same erofs "$(blkid -p -s TYPE -o value "$device")"
+    check "the type is known" same "$2" "$(blkid -p -s TYPE -o value "$device")"
     check "it mounts by label" mount "LABEL=$label" /mnt
-    contents
+    "$3"
     users
     writes
 }
 
-# disk_without_label SERIAL TYPE: a virtio disk that only its serial tells.
+# disk_without_label SERIAL TYPE CONTENTS: a virtio disk that only its serial tells.
 disk_without_label() {
     label=$1
     link=/dev/disk/by-id/virtio-$1
@@ -120,7 +121,7 @@ disk_without_label() {
     check "the serial leads to it" [ -b "$device" ]
     check "the type is known" same "$2" "$(blkid -p -s TYPE -o value "$device")"
     check "it mounts by serial" mount "$link" /mnt
-    contents
+    "$3"
     users
     writes
 }
