@@ -36,7 +36,7 @@ check: cargo ## Check the format, the lints, the documentation and the scripts
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: run `make setup`' >&2; exit 1; }
 	shellcheck $$(grep -rlE '^#(!/.*sh| shellcheck shell)' .ci scripts tests)
 
-bench: build ## Compare speed, memory and size with mkfs.erofs and with a floor
+bench: build ## Compare speed, memory and size with the reference tools and a floor
 	scripts/setup-tools bench
 	scripts/bench/run $(binary)
 
