@@ -26,6 +26,9 @@ pub enum Lost {
     Xattrs,
     /// The end of its name: Linux shows the first 253 bytes. Other readers show all.
     NameEnd,
+    /// The entry itself: where a name is one byte, 0x01 or not of ASCII, Linux lists
+    /// it and does not find it. Other readers do.
+    Entry,
     /// The device's number: Linux reads another one, where the major number is 0 and
     /// the minor number is over 255.
     DeviceNumber,
@@ -43,6 +46,9 @@ impl Loss {
                     "a name is longer than {LINUX_NAME_MAX_BYTES} bytes, of which Linux shows \
                      no more from ISO 9660"
                 ),
+                Lost::Entry => "a name of one byte that is 0x01 or not of ASCII, which Linux \
+                                lists and does not find on ISO 9660"
+                    .to_owned(),
                 Lost::DeviceNumber => format!(
                     "Linux reads no minor number over {DEVICE_LOW_MAX} of major number 0 from \
                      ISO 9660"
@@ -69,9 +75,10 @@ pub(super) fn find_losses(tree: &Tree) -> Vec<Loss> {
         }
         match inode.kind() {
             Kind::Directory(entries) => {
-                let is_long = |name: &[u8]| name.len() > LINUX_NAME_MAX_BYTES;
-                let long = entries.iter().filter(|(name, _)| is_long(name.as_bytes()));
-                losses.extend(long.map(|(_, id)| Loss { id: *id, lost: Lost::NameEnd }));
+                let named = entries.iter().filter_map(|(name, id)| {
+                    lost_of_name(name.as_bytes()).map(|lost| Loss { id: *id, lost })
+                });
+                losses.extend(named);
             }
             Kind::CharDevice(device) | Kind::BlockDevice(device) if is_lost_number(device) => {
                 losses.push(Loss { id, lost: Lost::DeviceNumber });
@@ -81,6 +88,16 @@ pub(super) fn find_losses(tree: &Tree) -> Vec<Loss> {
     }
     losses.sort_by_key(|loss| loss.id);
     losses
+}
+
+fn lost_of_name(name: &[u8]) -> Option<Lost> {
+    match name {
+        // `isofs_find_entry` compares the byte with those that stand for `.` and
+        // `..`, as a number with sign.
+        [0x01 | 0x80..] => Some(Lost::Entry),
+        _ if name.len() > LINUX_NAME_MAX_BYTES => Some(Lost::NameEnd),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +154,24 @@ mod tests {
         }
         for seconds in [i32::MIN, i32::MAX] {
             assert_eq!(planned(&with(at(seconds.into()), Kind::Fifo), false).unwrap(), []);
+        }
+    }
+
+    #[test]
+    fn names_of_one_odd_byte_are_not_found_by_linux() {
+        let named = |name: &[u8]| {
+            let mut tree = Tree::new(Metadata::default());
+            let name = Name::new(name).unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::Fifo).unwrap();
+            tree
+        };
+        for odd in [1, 0x80, 0xff] {
+            let (error, losses) = lost(&named(&[odd]));
+            assert!(error.ends_with("lists and does not find on ISO 9660"), "{error}");
+            assert_eq!(losses, [Lost::Entry]);
+        }
+        for fine in [[2].as_slice(), &[0x7f], b"a", &[1, 1], &[0xff, 0xff]] {
+            assert_eq!(planned(&named(fine), false).unwrap(), [], "{fine:?}");
         }
     }
 
