@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::manifest::Format;
 use crate::source::command::Limits;
-use crate::vm::{Bus, Style};
+use crate::vm::{Bus, Style, Target};
 
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
 #[derive(Debug, Parser)]
@@ -138,6 +138,9 @@ pub struct AttachImage {
 /// How the image is attached to the machine.
 #[derive(Args, Debug)]
 pub struct Attach {
+    /// Virtual machine monitor that the arguments are for; all but qemu have one style
+    #[arg(long, value_enum, default_value_t = Target::Qemu)]
+    pub target: Target,
     /// Style of the printed arguments
     #[arg(long = "args", value_name = "STYLE", value_enum, default_value_t = Style::Shell)]
     pub style: Style,

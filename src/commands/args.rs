@@ -6,15 +6,15 @@ use super::{attach, print};
 use crate::cli::AttachImage;
 use crate::report::{self, Exit, Failure, reason};
 use crate::source;
-use crate::vm::qemu;
+use crate::vm::Machine;
 
 pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     let label = label_of(options)?;
     let drive = attach::drive(&options.attach, label.as_deref(), &options.image)?;
-    if let Some(warning) = options.attach.bus.warning() {
-        report::warn(warning);
-    }
-    print(&qemu::render(&drive, options.attach.style)?)
+    let machine = Machine { drive: Some(drive), ..Machine::default() };
+    let text = attach::render(&options.attach, &machine)?;
+    attach::warn(&options.attach, label.as_deref());
+    print(&text)
 }
 
 /// The image's volume label, none where it has none.

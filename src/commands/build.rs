@@ -14,7 +14,7 @@ use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::Progress;
 use crate::report::{self, Failure};
 use crate::source::command::Limits;
-use crate::vm::{Drive, qemu};
+use crate::vm::{Drive, Machine};
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     let request = Request::new(options)?;
@@ -52,7 +52,8 @@ impl Request {
         let format = settings::format(options, &plan)?;
         let label = settings::label(options, &plan)?;
         let drive = attach::drive(&options.attach, label.as_deref(), &options.output)?;
-        let render = || qemu::render(&drive, options.attach.style);
+        let machine = Machine { drive: Some(drive.clone()), ..Machine::default() };
+        let render = || attach::render(&options.attach, &machine);
         let arguments = (!settings::is_streamed(&options.output)).then(render).transpose()?;
         let owner = settings::owner(options)?;
         let file = output::Options { owner, mode: Some(settings::mode(options)?) };
@@ -63,9 +64,11 @@ impl Request {
             build_time: settings::build_time(options)?,
             compression: settings::compression(options, &plan, format)?,
         };
-        if let Some(warning) = options.attach.bus.warning() {
-            report::warn(warning);
-        }
+        // A SquashFS image has no label, whatever the manifest says.
+        attach::warn(
+            &options.attach,
+            image.label.as_deref().filter(|_| format != Format::Squashfs),
+        );
         if format == Format::Squashfs && options.uuid.is_some() {
             report::warn("a SquashFS image has no UUID: --uuid has no effect");
         }

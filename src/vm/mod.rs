@@ -2,8 +2,15 @@
 //! given, and one renderer a target. The renderers are pure: they see paths,
 //! ids, serials and public text, never a secret.
 
+mod carry;
+pub mod cloud_hypervisor;
+pub mod crosvm;
+pub mod firecracker;
+pub mod libvirt;
+pub mod proxmox;
 pub mod qemu;
 mod shell;
+pub mod vmspawn;
 
 use std::path::PathBuf;
 
