@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::carry;
 use super::{Bus, Channel, Drive, Firmware, FwCfgItem, Machine, PublicCredential, Target};
-use crate::report::Failure;
+use crate::report::{Exit, Failure};
 
 const TARGET: Target = Target::Libvirt;
 /// What systemd imports as credentials (systemd.system-credentials(7)).
@@ -24,7 +24,7 @@ const NAME_MAX_BYTES: usize = 55;
 ///
 /// The disk takes the last single letter, as the first ones are the machine's
 /// own. It is left out of snapshots, which would copy it.
-/// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
+/// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
     let Firmware { smbios, fw_cfg, credentials, public } = &machine.firmware;
     if !smbios.is_empty() {
@@ -51,21 +51,31 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
 }
 
 fn file_entry(FwCfgItem { name, file }: &FwCfgItem) -> Result<String, Failure> {
-    Ok(format!("  <entry name='{}' file='{}'/>\n", escaped(name), path(file)?))
+    if !is_plain(name) {
+        let message = "libvirt cannot carry a fw_cfg item whose name holds one of & < > ' \"";
+        return Err(Failure::new(Exit::Usage, message).hint("give the credential another name"));
+    }
+    Ok(format!("  <entry name='{name}' file='{}'/>\n", path(file)?))
 }
 
 /// A value on QEMU's command line, for everybody to see.
 fn value_entry(public: &PublicCredential) -> Result<String, Failure> {
     let PublicCredential { name, value } = public;
-    if PREFIX.len() + name.len() > NAME_MAX_BYTES {
-        let reason = "its name is too long for fw_cfg, which has room for 28 characters";
+    if PREFIX.len() + name.len() > NAME_MAX_BYTES || !is_plain(name) {
+        let reason = "its name has more than 28 characters or holds one of & < > ' \"";
         return Err(carry::no_public(TARGET, public, reason));
     }
     if !value.chars().all(|character| character == '\n' || is_printable(character)) {
         let reason = "its value holds a control character";
         return Err(carry::no_public(TARGET, public, reason));
     }
-    Ok(format!("  <entry name='{PREFIX}{}'>{}</entry>\n", escaped(name), escaped(value)))
+    Ok(format!("  <entry name='{PREFIX}{name}'>{}</entry>\n", escaped(value)))
+}
+
+/// Whether the name needs no escape: libvirt reads one in a name, but forgets to
+/// write it when it stores the domain (measured with 9.0).
+fn is_plain(name: &str) -> bool {
+    !name.contains(['&', '<', '>', '\'', '"'])
 }
 
 fn disk(drive: &Drive) -> Result<String, Failure> {
