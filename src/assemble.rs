@@ -4,6 +4,8 @@
 //! Where several entries make one directory it gets the attributes of the
 //! last; nothing else may be made twice.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use credimg_formats::{Timestamp, Tree};
 
@@ -43,9 +45,23 @@ pub struct Settings {
 /// source that cannot be read, 5 for what the policy forbids, 6 for a command,
 /// 130 for a signal. After an error no command is left running.
 pub fn assemble(plan: &Plan, settings: &Settings, progress: &mut dyn FnMut(Step)) -> Result<Tree> {
+    assemble_noting(plan, settings, None, progress)
+}
+
+/// The same, which adds to `inputs` the files and directories of the host that it reads, in
+/// the order in which it comes upon them: not the manifest, nor what a command reads.
+pub fn assemble_noting(
+    plan: &Plan,
+    settings: &Settings,
+    inputs: Option<&mut Vec<PathBuf>>,
+    progress: &mut dyn FnMut(Step),
+) -> Result<Tree> {
     let definitions = pseudo::load(plan)?;
     pseudo::require_allowed(settings.policy, plan, &definitions)?;
     let mut builder = TreeBuilder::new(plan, &definitions, settings, progress);
+    if let Some(inputs) = inputs {
+        builder.note_inputs(inputs);
+    }
     for (index, entry) in plan.entries.iter().enumerate() {
         signals::check()?;
         builder.begin(index, entry);

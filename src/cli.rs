@@ -86,6 +86,13 @@ pub struct Build {
     /// Seconds that a command of the manifest may take
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub command_timeout: u32,
+    /// Leave an image alone that is there already and would be made again byte for byte but for
+    /// a new UUID and time
+    #[arg(long)]
+    pub if_changed: bool,
+    /// Write a dependency file for Make: the image depends on every file and directory read
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub depfile: Option<PathBuf>,
     /// Show what the manifest's commands print on standard error
     #[arg(long)]
     pub command_stderr: bool,

@@ -5,6 +5,7 @@
 pub mod assemble;
 pub mod cli;
 pub mod commands;
+pub mod depfile;
 pub mod hardening;
 pub mod manifest;
 pub mod output;

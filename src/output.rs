@@ -125,6 +125,15 @@ impl Sink for OutputFile {
     }
 }
 
+/// Makes sure that the finished `image` and its name, which is `path`, are on
+/// the disk, as [`OutputFile::commit`] does. Errors are of [`Exit::Output`].
+pub fn sync(path: &Path, image: &File) -> anyhow::Result<()> {
+    let Target { directory, subject, .. } = Target::open(path)?;
+    retry_on_intr(|| rustix::fs::fsync(image))
+        .and_then(|()| sync_directory(&directory))
+        .map_err(|error| subject.failure("write", error).into())
+}
+
 /// What messages say of the thing that is written.
 #[derive(Clone)]
 struct Subject {

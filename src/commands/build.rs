@@ -1,13 +1,17 @@
 //! `credimg build`: manifest in, image and arguments out.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use credimg_formats::{Sink, Tree};
+use credimg_formats::probe::Stamp;
+use credimg_formats::{Sink, Timestamp, Tree};
 
+use super::dependencies::Dependencies;
+use super::existing::{self, Existing};
 use super::image::Image;
 use super::summary::Summary;
 use super::{attach, print, settings};
-use crate::assemble::{self, assemble};
+use crate::assemble::{self, assemble_noting};
 use crate::cli::Build;
 use crate::manifest::{self, Format, Plan};
 use crate::output::{self, OutputFile, StreamOutput};
@@ -46,6 +50,7 @@ struct Request {
 
 impl Request {
     fn new(options: &Build) -> anyhow::Result<Self> {
+        settings::require_file(options)?;
         settings::require_apart(options)?;
         let mut plan = manifest::load(&options.manifest)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
@@ -63,6 +68,7 @@ impl Request {
             uuid: settings::uuid(options)?,
             build_time: settings::build_time(options)?,
             compression: settings::compression(options, &plan, format)?,
+            warns: true,
         };
         // A SquashFS image has no label, whatever the manifest says.
         attach::warn(
@@ -84,7 +90,7 @@ impl Request {
             stream = stream.staged()?;
         }
         let mut progress = Progress::new(!options.quiet);
-        let tree = self.collect(options, &mut progress)?;
+        let tree = self.collect(options, self.image.build_time, None, &mut progress)?;
         let summary = self.write(&tree, &mut stream, &mut progress, options)?;
         stream.finish()?;
         Ok(summary)
@@ -94,21 +100,69 @@ impl Request {
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
         let has_old = OutputFile::check(&options.output)?;
+        let mut dependencies = Dependencies::new(options)?;
+        let wanted = options.if_changed;
+        let existing = wanted.then(|| Existing::open(&options.output, self.file)).flatten();
         let mut progress = Progress::new(!options.quiet);
-        let made = self.collect(options, &mut progress).and_then(|tree| {
-            let mut file = OutputFile::create(&options.output, self.file)?;
-            let summary = self.write(&tree, &mut file, &mut progress, options)?;
-            Ok((file, summary))
-        });
+        let made = self.make(options, existing.as_ref(), &mut dependencies, &mut progress);
         let (file, summary) =
             made.map_err(|error| if has_old { unchanged(error) } else { error })?;
-        file.commit()?;
+        if let Some(file) = file {
+            file.commit()?;
+        } else if let Some(existing) = existing {
+            existing.keep(&options.output)?;
+        }
+        dependencies.commit()?;
         Ok(summary)
     }
 
-    fn collect(&self, options: &Build, progress: &mut Progress) -> anyhow::Result<Tree> {
+    /// The image in its temporary file; none where the existing one is the same.
+    fn make(
+        &self,
+        options: &Build,
+        existing: Option<&Existing>,
+        dependencies: &mut Dependencies,
+        progress: &mut Progress,
+    ) -> anyhow::Result<(Option<OutputFile>, Summary)> {
+        let build_time = existing.map_or(self.image.build_time, |_| existing::UNDATED);
+        let mut tree = self.collect(options, build_time, dependencies.inputs(), progress)?;
+        dependencies.render(options)?;
+        if let Some(existing) = existing {
+            let undated = existing::undated(&tree);
+            let same = self.image_stamped(options, existing.stamp);
+            existing::date(&mut tree, &undated, same.build_time);
+            if let Some(size_bytes) = existing.compare(&same, &tree, progress)? {
+                let summary = Summary::new(options, &same, &self.drive, &tree, size_bytes);
+                return Ok((None, summary.unchanged()));
+            }
+            existing::date(&mut tree, &undated, self.image.build_time);
+        }
+        let mut file = OutputFile::create(&options.output, self.file)?;
+        let summary = self.write(&tree, &mut file, progress, options)?;
+        Ok((Some(file), summary))
+    }
+
+    /// The image as it was made before, but for what the caller asks for now.
+    fn image_stamped(&self, options: &Build, stamp: Stamp) -> Image {
+        let mut image = Image { warns: false, ..self.image.clone() };
+        if let (Some(uuid), None) = (stamp.uuid, &options.uuid) {
+            image.uuid = uuid;
+        }
+        if !settings::has_own_time(options) {
+            image.build_time = stamp.build_time;
+        }
+        image
+    }
+
+    fn collect(
+        &self,
+        options: &Build,
+        build_time: Timestamp,
+        inputs: Option<&mut Vec<PathBuf>>,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Tree> {
         let settings = assemble::Settings {
-            build_time: self.image.build_time,
+            build_time,
             commands: Limits {
                 timeout: Duration::from_secs(u64::from(options.command_timeout)),
                 output_max_bytes: Limits::OUTPUT_MAX_BYTES,
@@ -117,7 +171,7 @@ impl Request {
             policy: settings::policy(&options.sources),
             output: settings::place(&options.output),
         };
-        assemble(&self.plan, &settings, &mut |step| {
+        assemble_noting(&self.plan, &settings, inputs, &mut |step| {
             progress.show(|| {
                 let assemble::Step { entry, entries, inodes } = step;
                 let made = inodes - 1; // The root is always there.

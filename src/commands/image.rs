@@ -8,12 +8,15 @@ use crate::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure};
 
 /// How the image is written.
+#[derive(Clone)]
 pub(super) struct Image {
     pub(super) format: Format,
     pub(super) label: Option<String>,
     pub(super) uuid: [u8; 16],
     pub(super) build_time: Timestamp,
     pub(super) compression: Compression,
+    /// Says what the format cannot hold; not where an image is only compared.
+    pub(super) warns: bool,
 }
 
 impl Image {
@@ -58,7 +61,7 @@ impl Image {
             ..squashfs::Options::default()
         };
         let has_fraction = |metadata: &credimg_formats::Metadata| metadata.mtime.nanoseconds > 0;
-        if tree.inodes().any(|(_, inode)| has_fraction(&inode.metadata)) {
+        if self.warns && tree.inodes().any(|(_, inode)| has_fraction(&inode.metadata)) {
             report::warn("SquashFS holds whole seconds: the fractions of some times are cut off");
         }
         let plan = squashfs::Plan::new(tree, options)?;

@@ -4,6 +4,8 @@ mod args;
 mod attach;
 mod build;
 pub mod check;
+mod dependencies;
+mod existing;
 mod image;
 mod pages;
 mod settings;

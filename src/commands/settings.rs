@@ -89,6 +89,11 @@ pub(super) fn build_time(options: &Build) -> Result<Timestamp, Failure> {
     Ok(Timestamp { seconds, nanoseconds: 0 })
 }
 
+/// Whether the caller says which time the image has.
+pub(super) fn has_own_time(options: &Build) -> bool {
+    options.mtime.is_some() || std::env::var_os("SOURCE_DATE_EPOCH").is_some()
+}
+
 /// `--owner UID:GID`.
 pub(super) fn owner(options: &Build) -> Result<Option<(u32, u32)>, Failure> {
     options.owner.as_deref().map(manifest::owner_option).transpose()
@@ -123,21 +128,38 @@ pub(super) fn is_streamed(output: &Path) -> bool {
     output.as_os_str() == "-"
 }
 
-/// An error where the image, the manifest and the report are not three files:
-/// one would destroy the other.
+/// An error where two of the manifest, the image, the dependency file and the
+/// report are one file: one would destroy the other.
 pub(super) fn require_apart(options: &Build) -> Result<(), Failure> {
-    let (manifest, image) = (options.manifest.as_path(), options.output.as_path());
     let report = options.json.as_ref().and_then(Option::as_deref);
-    let clash = if is_same(image, manifest) {
-        "the image would replace the manifest"
-    } else if report.is_some_and(|report| is_same(report, image)) {
-        "the report would replace the image"
-    } else if report.is_some_and(|report| is_same(report, manifest)) {
-        "the report would replace the manifest"
-    } else {
-        return Ok(());
+    let files = [
+        ("manifest", Some(options.manifest.as_path())),
+        ("image", Some(options.output.as_path())),
+        ("dependency file", options.depfile.as_deref()),
+        ("report", report),
+    ];
+    let mut earlier: Vec<(&str, &Path)> = Vec::new();
+    for (name, path) in files {
+        let Some(path) = path else { continue };
+        if let Some((other, _)) = earlier.iter().find(|(_, other)| is_same(path, other)) {
+            let clash = format!("the {name} would replace the {other}");
+            return Err(Failure::new(Exit::Usage, clash).hint("give each a name of its own"));
+        }
+        earlier.push((name, path));
+    }
+    Ok(())
+}
+
+/// An error where an option asks for a file that standard output is not.
+pub(super) fn require_file(options: &Build) -> Result<(), Failure> {
+    let option = match options {
+        _ if !is_streamed(&options.output) => return Ok(()),
+        Build { if_changed: true, .. } => "--if-changed",
+        Build { depfile: Some(_), .. } => "--depfile",
+        _ => return Ok(()),
     };
-    Err(Failure::new(Exit::Usage, clash).hint("give each a name of its own"))
+    let message = format!("{option} has no meaning for an image on standard output");
+    Err(Failure::new(Exit::Usage, message).hint("name a file with -o"))
 }
 
 /// Whether two paths lead to one file, or would once both are written.

@@ -33,6 +33,9 @@ pub(super) struct Summary {
     pub(super) files: usize,
     pub(super) directories: usize,
     pub(super) symlinks: usize,
+    /// Whether there is a new image; with `--if-changed` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) changed: Option<bool>,
 }
 
 impl Summary {
@@ -64,11 +67,20 @@ impl Summary {
             files: count(|kind| matches!(kind, Kind::File(_))),
             directories: count(|kind| matches!(kind, Kind::Directory(_))),
             symlinks: count(|kind| matches!(kind, Kind::Symlink(_))),
+            changed: options.if_changed.then_some(true),
         }
+    }
+
+    /// The same of an image that was left as it is.
+    pub(super) fn unchanged(self) -> Self {
+        Self { changed: Some(false), ..self }
     }
 
     /// The line for people.
     pub(super) fn line(&self) -> String {
+        if self.changed == Some(false) {
+            return format!("kept {}: it is up to date", self.shown);
+        }
         let label = match &self.label {
             Some(label) => format!(" label {label},"),
             None if self.format == Format::Erofs.name() => String::new(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use credimg_formats::{
     Content, Error, ErrorKind, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs,
@@ -91,6 +91,8 @@ pub(crate) struct TreeBuilder<'a> {
     build_time: Timestamp,
     output: Place,
     progress: &'a mut dyn FnMut(Step),
+    /// Where the inputs are noted, if anybody wants to know.
+    inputs: Option<&'a mut Vec<PathBuf>>,
     tree: Tree,
     /// One for each inode of `tree`.
     made: Vec<Made>,
@@ -116,6 +118,7 @@ impl<'a> TreeBuilder<'a> {
             build_time: settings.build_time,
             output: settings.output,
             progress,
+            inputs: None,
             tree: Tree::new(Metadata::default()),
             made: vec![Made { entry: None, is_implied: true, depth: 0 }],
             current: 0,
@@ -142,8 +145,21 @@ impl<'a> TreeBuilder<'a> {
         self.report();
     }
 
-    /// An error where the image would take itself in, or destroy its source.
-    pub(crate) fn require_no_output(&self, path: &Path, stat: &Stat) -> Result<(), Failure> {
+    /// From now on notes every input in `inputs`.
+    pub(crate) fn note_inputs(&mut self, inputs: &'a mut Vec<PathBuf>) {
+        self.inputs = Some(inputs);
+    }
+
+    /// Notes a file or directory of the host that is read.
+    pub(crate) fn note_input(&mut self, path: impl FnOnce() -> PathBuf) {
+        if let Some(inputs) = &mut self.inputs {
+            inputs.push(path());
+        }
+    }
+
+    /// Notes an input, unless the image would take itself in or destroy it.
+    pub(crate) fn input(&mut self, path: &Path, stat: &Stat) -> Result<(), Failure> {
+        self.note_input(|| path.to_owned());
         let id = Some(host::file_id(stat));
         let message = if id == self.output.directory {
             format!("the image would lie in {}, and the next one hold it", shown(path))

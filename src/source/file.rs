@@ -11,7 +11,7 @@ use crate::report::Failure;
 /// is streamed later, so that a missing permission is found before anything is written.
 pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> {
     let (file, stat) = host::open_file(path)?;
-    to.require_no_output(path, &stat)?;
+    to.input(path, &stat)?;
     let content =
         host::content(&file, &stat, to, || path.into(), || Location::Path(Rc::from(path)))?;
     to.top_file(Some(Own::of(&stat)), content)
