@@ -42,17 +42,20 @@ enum Place {
 /// The path with a backslash before every byte that has a meaning.
 fn escaped(path: &Path, place: Place) -> Result<Vec<u8>, Failure> {
     let bytes = path.as_os_str().as_bytes();
-    // These end a rule, begin a recipe, set a variable or split a list whether
-    // there is a backslash before them or not; and of a path's own backslashes
-    // only those before such bytes would be halved.
-    let is_impossible = |byte: &u8| byte.is_ascii_control() || b"\\;=|".contains(byte);
-    let is_member = bytes.ends_with(b")") && bytes.contains(&b'(');
+    // These end a rule, begin a recipe, set a variable, split a list or begin the
+    // members of an archive, whether there is a backslash before them or not; and
+    // of a path's own backslashes only those before such bytes would be halved.
+    let is_impossible = |byte: &u8| byte.is_ascii_control() || b"\\;=|(".contains(byte);
     let is_odd_end = bytes.ends_with(b" ") || bytes.ends_with(b"&");
     if bytes.is_empty() || bytes.iter().any(is_impossible) {
-        return Err(refusal(path, "is empty or holds one of \\ ; = | or a control character"));
-    } else if is_member {
-        return Err(refusal(path, "looks like a member of an archive"));
-    } else if is_odd_end || bytes.starts_with(b"~") {
+        return Err(refusal(path, "is empty or holds one of \\ ; = | ( or a control character"));
+    }
+    let has = |byte: u8| bytes.contains(&byte);
+    if has(b'%') && b"*?[".iter().any(|wildcard| has(*wildcard)) {
+        // In a target one of the two backslashes is left standing.
+        return Err(refusal(path, "holds both % and a wildcard"));
+    }
+    if is_odd_end || bytes.starts_with(b"~") {
         return Err(refusal(path, "begins with ~ or ends in a space or in &"));
     }
     let mut text = Vec::with_capacity(bytes.len());

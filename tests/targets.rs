@@ -86,7 +86,7 @@ fn a_channel_that_is_not_private_is_refused_with_what_to_use_instead() {
         machine.firmware.credentials = vec![file];
     };
     let public = |machine: &mut Machine| machine.firmware.public = vec![fstab()];
-    let cases: [(&str, fn(&mut Machine), &str, &str); 15] = [
+    let cases: [(&str, Give, &str, &str); 15] = [
         (
             "libvirt",
             smbios,
@@ -147,6 +147,9 @@ fn a_channel_that_is_not_private_is_refused_with_what_to_use_instead() {
     }
 }
 
+/// Gives a machine something by a channel.
+type Give = fn(&mut Machine);
+
 const NO_FILES: &str = "loads no credentials from files of their own";
 const OEM_STRINGS: &str = "cannot carry credentials by smbios: it takes OEM strings on its command \
                            line only, which every user of the host can read";
@@ -182,11 +185,14 @@ fn a_bus_without_a_read_only_drive_is_refused() {
     );
 }
 
+/// Finds the path in what a target prints.
+type Read = fn(&str) -> String;
+
 /// Each target either gives back the very path by its own grammar, or refuses
 /// it: no path becomes another one, or an option.
 #[test]
 fn every_path_arrives_as_it_is_or_is_refused() {
-    let read_back: [(&str, fn(&str) -> String, usize); 5] = [
+    let read_back: [(&str, Read, usize); 5] = [
         ("proxmox", proxmox_path, 14),
         ("vmspawn", vmspawn_path, 6),
         ("cloud-hypervisor", cloud_hypervisor_path, 0),
@@ -212,7 +218,7 @@ fn every_path_arrives_as_it_is_or_is_refused() {
     }
 }
 
-/// All odd paths stand in one domain, each as an item of fw_cfg and as a disk's image.
+/// All odd paths stand in one domain, each as an item of `fw_cfg` and as a disk's image.
 #[test]
 fn libvirt_accepts_the_elements_and_reads_the_same_paths() {
     let carried: Vec<_> = odd_paths()

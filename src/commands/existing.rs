@@ -69,7 +69,7 @@ impl Existing {
     ) -> anyhow::Result<Option<u64>> {
         let Ok(mut comparison) = Comparison::new(&self.file) else { return Ok(None) };
         match image.write(tree, &mut comparison, progress) {
-            Ok(size_bytes) => Ok(comparison.is_equal().then_some(size_bytes)),
+            Ok(size_bytes) => Ok(comparison.found_equal().then_some(size_bytes)),
             Err(_) if comparison.differs => Ok(None),
             Err(failure) => Err(failure.into()),
         }
@@ -122,7 +122,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Whether everything that the file holds was written.
-    fn is_equal(mut self) -> bool {
+    fn found_equal(mut self) -> bool {
         let is_at_end = self.rest.fill_buf().is_ok_and(<[u8]>::is_empty);
         !self.differs && is_at_end && self.start == self.old_start
     }

@@ -1,7 +1,7 @@
 //! crosvm: arguments of `crosvm run`.
 //!
 //! The grammar of `--block` is that of crosvm's `serde_keyvalue` (README.md and
-//! src/key_values.rs there): `key=value` pairs between commas, where a value may
+//! `src/key_values.rs` there): `key=value` pairs between commas, where a value may
 //! stand in double quotes, in which `\"` and `\\` are escapes. A bare value ends
 //! at a comma and holds neither brackets nor quotes.
 

@@ -2,7 +2,7 @@
 //! (<https://libvirt.org/formatdomain.html>) and its RELAX NG schemas have them.
 //! The tests let libvirt's own validation judge them.
 //!
-//! Secrets go as fw_cfg items that name a file. OEM strings, and fw_cfg items
+//! Secrets go as `fw_cfg` items that name a file. OEM strings, and `fw_cfg` items
 //! with a value, end up on QEMU's command line: only what is no secret may be
 //! such an item.
 
@@ -15,10 +15,10 @@ use crate::report::{Exit, Failure};
 const TARGET: Target = Target::Libvirt;
 /// What systemd imports as credentials (systemd.system-credentials(7)).
 const PREFIX: &str = "opt/io.systemd.credentials/";
-/// Longest name of a fw_cfg item in bytes (QEMU's `FW_CFG_MAX_FILE_PATH` less its NUL).
+/// Longest name of a `fw_cfg` item in bytes (QEMU's `FW_CFG_MAX_FILE_PATH` less its NUL).
 const NAME_MAX_BYTES: usize = 55;
 
-/// A `<sysinfo>` where anything goes by fw_cfg, which belongs into `<domain>`,
+/// A `<sysinfo>` where anything goes by `fw_cfg`, which belongs into `<domain>`,
 /// then a `<disk>` where there is a drive, which belongs into `<devices>`;
 /// `virsh attach-device` takes the latter as it is.
 ///

@@ -1,6 +1,8 @@
 //! systemd-vmspawn: its arguments, as systemd-vmspawn(1) and its parser
 //! (src/vmspawn/vmspawn.c, src/shared/machine-credential.c) have them.
 
+use std::fmt::Write;
+
 use super::carry;
 use super::shell;
 use super::{Bus, Channel, Drive, Firmware, Machine, PublicCredential, Target};
@@ -45,8 +47,7 @@ fn extra_drive(drive: &Drive) -> Result<String, Failure> {
     if drive.bus != Bus::Cdrom {
         let message = "vmspawn attaches every drive but a CD-ROM writable: the guest could change \
                        the image";
-        return Err(Failure::new(Exit::Usage, message)
-            .hint("use --bus cdrom, or give everything as `credentials` without a disk"));
+        return Err(Failure::new(Exit::Usage, message).hint("use --bus cdrom"));
     }
     let path = carry::absolute_text(TARGET, &drive.path)?;
     // Formats and kinds of disk were taken from either end of the argument,
@@ -76,7 +77,7 @@ fn escaped(value: &str) -> String {
             '\\' => text.push_str("\\\\"),
             '\n' => text.push_str("\\n"),
             control if control.is_ascii_control() => {
-                text.push_str(&format!("\\x{:02x}", u32::from(control)));
+                let _ = write!(text, "\\x{:02x}", u32::from(control)); // A String takes everything.
             }
             other => text.push(other),
         }
