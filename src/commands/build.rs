@@ -2,24 +2,28 @@
 
 use std::time::Duration;
 
-use credimg_formats::{Sink, Tree};
+use credimg_formats::Sink;
 
 use super::image::Image;
-use super::summary::Summary;
+use super::summary::{Credentials, Summary};
 use super::{attach, print, settings};
-use crate::assemble::{self, assemble};
+use crate::assemble::{self, Assembly, assemble};
+use crate::channels::guest::Guest;
+use crate::channels::plan::Means;
+use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::Build;
 use crate::manifest::{self, Format, Plan};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::Progress;
 use crate::report::{self, Failure};
 use crate::source::command::Limits;
-use crate::vm::{Drive, qemu};
+use crate::vm::{Drive, Firmware, Machine};
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     let request = Request::new(options)?;
-    let summary = if settings::is_streamed(&options.output) {
-        request.build_stream(options)?
+    let (summary, arguments) = if settings::is_streamed(&options.output) {
+        // There is no path to attach.
+        (request.build_stream(options)?, Vec::new())
     } else {
         request.build_file(options)?
     };
@@ -28,10 +32,7 @@ pub(super) fn run(options: &Build) -> anyhow::Result<()> {
         None if options.quiet => {}
         None => report::note(&summary.line()),
     }
-    match &request.arguments {
-        Some(arguments) => print(arguments),
-        None => Ok(()),
-    }
+    if arguments.is_empty() { Ok(()) } else { print(&arguments) }
 }
 
 /// Everything that is checked before a source is read.
@@ -40,8 +41,8 @@ struct Request {
     image: Image,
     drive: Drive,
     file: output::Options,
-    /// None where the image is streamed: there is no path to attach.
-    arguments: Option<Vec<u8>>,
+    means: Means,
+    guest: Guest,
 }
 
 impl Request {
@@ -50,12 +51,18 @@ impl Request {
         let mut plan = manifest::load(&options.manifest)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
         let format = settings::format(options, &plan)?;
-        let label = settings::label(options, &plan)?;
+        let label = settings::label(options.label.as_deref(), &plan)?;
         let drive = attach::drive(&options.attach, label.as_deref(), &options.output)?;
-        let render = || qemu::render(&drive, options.attach.style);
-        let arguments = (!settings::is_streamed(&options.output)).then(render).transpose()?;
-        let owner = settings::owner(options)?;
-        let file = output::Options { owner, mode: Some(settings::mode(options)?) };
+        if !settings::is_streamed(&options.output) {
+            // Whether the style carries the path, before anything is read.
+            attach::render(&options.attach, &drive.clone().into())?;
+        }
+        let file = output::Options {
+            owner: settings::owner(options)?,
+            mode: Some(settings::mode(options)?),
+            is_sidecar: Some(sidecar::is_suffix),
+        };
+        let guest = settings::guest(options.guest.as_deref())?;
         let image = Image {
             format,
             label,
@@ -72,7 +79,8 @@ impl Request {
         if format == Format::Squashfs && image.label.is_some() && !options.quiet {
             report::note("a SquashFS image has no label: the drive's serial stands for it");
         }
-        Ok(Self { plan, image, drive, file, arguments })
+        let means = attach::means(options, &image, &drive);
+        Ok(Self { plan, image, drive, file, means, guest })
     }
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
@@ -81,29 +89,46 @@ impl Request {
             stream = stream.staged()?;
         }
         let mut progress = Progress::new(!options.quiet);
-        let tree = self.collect(options, &mut progress)?;
-        let summary = self.write(&tree, &mut stream, &mut progress, options)?;
+        let assembly = self.collect(options, &mut progress)?;
+        let summary = self.write(&assembly, &[], &mut stream, &mut progress, options)?;
         stream.finish()?;
         Ok(summary)
     }
 
-    fn build_file(&self, options: &Build) -> anyhow::Result<Summary> {
+    /// Returns the arguments as well.
+    fn build_file(&self, options: &Build) -> anyhow::Result<(Summary, Vec<u8>)> {
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
         let has_old = OutputFile::check(&options.output)?;
         let mut progress = Progress::new(!options.quiet);
-        let made = self.collect(options, &mut progress).and_then(|tree| {
+        let made = self.collect(options, &mut progress).and_then(|assembly| {
+            let Assembly { routes, values, .. } = &assembly;
+            let sidecars = sidecar::pack(values, routes.mount.as_ref(), &self.means)?;
+            let machine = self.machine(&assembly, &sidecars, options);
+            let arguments = attach::render(&options.attach, &machine)?;
             let mut file = OutputFile::create(&options.output, self.file)?;
-            let summary = self.write(&tree, &mut file, &mut progress, options)?;
-            Ok((file, summary))
+            for Sidecar { suffix, content } in &sidecars {
+                file.add_sidecar(suffix, content.expose())?;
+            }
+            let summary = self.write(&assembly, &sidecars, &mut file, &mut progress, options)?;
+            Ok((file, summary, arguments))
         });
-        let (file, summary) =
+        let (file, summary, arguments) =
             made.map_err(|error| if has_old { unchanged(error) } else { error })?;
         file.commit()?;
-        Ok(summary)
+        Ok((summary, arguments))
     }
 
-    fn collect(&self, options: &Build, progress: &mut Progress) -> anyhow::Result<Tree> {
+    fn machine(&self, assembly: &Assembly, sidecars: &[Sidecar], options: &Build) -> Machine {
+        let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
+        let firmware = Firmware {
+            public: sidecar::public(assembly.routes.mount.as_ref()),
+            ..sidecar::firmware(&options.output, suffixes)
+        };
+        Machine { drive: Some(self.drive.clone()), firmware }
+    }
+
+    fn collect(&self, options: &Build, progress: &mut Progress) -> anyhow::Result<Assembly> {
         let settings = assemble::Settings {
             build_time: self.image.build_time,
             commands: Limits {
@@ -113,25 +138,35 @@ impl Request {
             },
             policy: settings::policy(&options.sources),
             output: settings::place(&options.output),
+            means: self.means.clone(),
         };
-        assemble(&self.plan, &settings, &mut |step| {
+        let assembly = assemble(&self.plan, &settings, &mut |step| {
             progress.show(|| {
                 let assemble::Step { entry, entries, inodes } = step;
                 let made = inodes - 1; // The root is always there.
                 format!("reading: entry {} of {entries}, {made} made so far", entry + 1)
             });
-        })
+        })?;
+        let routes = &assembly.routes;
+        for warning in routes.warnings.iter().chain(&self.guest.warnings(self.image.format, routes))
+        {
+            report::warn(warning);
+        }
+        Ok(assembly)
     }
 
     fn write<S: Sink>(
         &self,
-        tree: &Tree,
+        assembly: &Assembly,
+        sidecars: &[Sidecar],
         sink: &mut S,
         progress: &mut Progress,
         options: &Build,
     ) -> anyhow::Result<Summary> {
-        let size_bytes = self.image.write(tree, sink, progress)?;
-        Ok(Summary::new(options, &self.image, &self.drive, tree, size_bytes))
+        let size_bytes = self.image.write(&assembly.tree, sink, progress)?;
+        let sidecars = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
+        let credentials = Credentials::new(&options.output, &self.plan, &assembly.routes, sidecars);
+        Ok(Summary::new(options, &self.image, &self.drive, &assembly.tree, size_bytes, credentials))
     }
 }
 

@@ -21,6 +21,13 @@ pub struct Machine {
     pub firmware: Firmware,
 }
 
+impl From<Drive> for Machine {
+    /// A machine that is given a disk alone.
+    fn from(drive: Drive) -> Self {
+        Self { drive: Some(drive), firmware: Firmware::default() }
+    }
+}
+
 /// What reaches the guest by its firmware. Secret values are in private files,
 /// of which only the paths are here: absolute, or relative to the directory
 /// that the monitor starts in. The planner fills only what the [`Target`] carries.
@@ -104,6 +111,16 @@ impl Channel {
             Self::FwCfg => "fw_cfg",
         }
     }
+}
+
+/// How OEM strings are given to QEMU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SmbiosForm {
+    /// One file with all of them, for every QEMU
+    #[default]
+    File,
+    /// One file a string, beside `-smbios type=11` of your own, for QEMU from 10.0 or 7.2.18 on
+    Path,
 }
 
 /// The virtual machine monitor that the arguments are for.
