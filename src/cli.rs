@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::manifest::Format;
 use crate::source::command::Limits;
-use crate::vm::{Bus, Style, Target};
+use crate::vm::{Bus, SmbiosForm, Style, Target};
 
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ pub enum Command {
     Check(Check),
     /// Print the arguments that attach an image that exists
     Args(AttachImage),
+    /// Print units that mount the disk and load the credentials in guests older than systemd 254
+    GuestUnit(GuestUnit),
     /// Print a shell's completion script
     Completions(Completions),
     /// Write the manual pages into a directory
@@ -77,6 +79,12 @@ pub struct Build {
     /// How the image is attached.
     #[command(flatten)]
     pub attach: Attach,
+    /// How credentials that go by SMBIOS are given to QEMU
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = SmbiosForm::File)]
+    pub smbios: SmbiosForm,
+    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no
+    #[arg(long, value_name = "FACTS")]
+    pub guest: Option<String>,
     /// Owner of the image file [default: the caller]
     #[arg(long, value_name = "UID:GID")]
     pub owner: Option<String>,
@@ -114,6 +122,30 @@ pub struct Check {
     /// What the image is made of.
     #[command(flatten)]
     pub sources: Sources,
+    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no
+    #[arg(long, value_name = "FACTS")]
+    pub guest: Option<String>,
+    /// Exit with 5 where there is a warning
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `credimg guest-unit`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  credimg guest-unit secrets.yaml")]
+pub struct GuestUnit {
+    /// The manifest, or - for standard input
+    #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifest: PathBuf,
+    /// Image format, whatever the manifest says [default: erofs]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Volume label, whatever the manifest says
+    #[arg(long, value_name = "LABEL")]
+    pub label: Option<String>,
+    /// Serial of the drive that a SquashFS image is on [default: the label in lower case]
+    #[arg(long)]
+    pub serial: Option<String>,
 }
 
 /// What an image is made of besides the manifest, and what it must not be made of.

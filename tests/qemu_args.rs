@@ -96,7 +96,7 @@ fn every_bus_carries_two_drives_with_their_serials() {
                 File::create(&path).unwrap().set_len(4096).unwrap();
                 let drive = Drive { bus: *bus, ..drive(path, serial) };
                 let file = directory.path().join(format!("{serial}.args"));
-                fs::write(&file, qemu::render(&drive, style).unwrap()).unwrap();
+                fs::write(&file, qemu::render(&drive.into(), style).unwrap()).unwrap();
                 file
             });
             let mut command = match style {
@@ -119,8 +119,9 @@ fn every_bus_carries_two_drives_with_their_serials() {
 #[test]
 fn styles_look_as_documented() {
     let mut drive = drive("/vm/a,b c.erofs".into(), "chimera");
-    let text =
-        |drive: &Drive, style| String::from_utf8(qemu::render(drive, style).unwrap()).unwrap();
+    let text = |drive: &Drive, style| {
+        String::from_utf8(qemu::render(&drive.clone().into(), style).unwrap()).unwrap()
+    };
     assert_eq!(
         text(&drive, Style::Shell),
         "-drive 'if=none,id=credimg-chimera,file=/vm/a,,b c.erofs,format=raw,read-only=on' \
@@ -164,7 +165,7 @@ fn styles_look_as_documented() {
 fn a_style_that_cannot_carry_a_path_says_so() {
     let refused = |path: &[u8], style| -> Failure {
         let path = PathBuf::from(OsStr::from_bytes(path));
-        qemu::render(&drive(path, "s"), style).unwrap_err()
+        qemu::render(&drive(path, "s").into(), style).unwrap_err()
     };
     for (path, style, expected) in [
         (&b"a\nb"[..], Style::Lines, "lines cannot carry the image's path: it holds a newline"),
@@ -203,7 +204,7 @@ fn open_every_path(command: impl Fn(&[PathBuf]) -> Command, style: Style) -> usi
     let paths = make_odd_files(directory.path());
     let mut carried = Vec::new();
     for (index, path) in paths.iter().enumerate() {
-        match qemu::render(&drive(path.clone(), &format!("d{index}")), style) {
+        match qemu::render(&drive(path.clone(), &format!("d{index}")).into(), style) {
             Ok(text) => {
                 let file = args_directory.path().join(index.to_string());
                 fs::write(&file, text).unwrap();

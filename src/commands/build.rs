@@ -3,27 +3,30 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use credimg_formats::probe::Stamp;
-use credimg_formats::{Sink, Timestamp, Tree};
+use credimg_formats::{Sink, Timestamp};
 
 use super::dependencies::Dependencies;
-use super::existing::{self, Existing};
+use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
-use super::summary::Summary;
+use super::summary::{Credentials, Summary};
 use super::{attach, print, settings};
-use crate::assemble::{self, assemble_noting};
+use crate::assemble::{self, Assembly, assemble_noting};
+use crate::channels::guest::Guest;
+use crate::channels::plan::Means;
+use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::Build;
 use crate::manifest::{self, Format, Plan};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::Progress;
 use crate::report::{self, Failure};
 use crate::source::command::Limits;
-use crate::vm::{Drive, Machine};
+use crate::vm::{Drive, Firmware, Machine};
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     let request = Request::new(options)?;
-    let summary = if settings::is_streamed(&options.output) {
-        request.build_stream(options)?
+    let (summary, arguments) = if settings::is_streamed(&options.output) {
+        // There is no path to attach.
+        (request.build_stream(options)?, Vec::new())
     } else {
         request.build_file(options)?
     };
@@ -32,10 +35,7 @@ pub(super) fn run(options: &Build) -> anyhow::Result<()> {
         None if options.quiet => {}
         None => report::note(&summary.line()),
     }
-    match &request.arguments {
-        Some(arguments) => print(arguments),
-        None => Ok(()),
-    }
+    if arguments.is_empty() { Ok(()) } else { print(&arguments) }
 }
 
 /// Everything that is checked before a source is read.
@@ -44,8 +44,10 @@ struct Request {
     image: Image,
     drive: Drive,
     file: output::Options,
-    /// None where the image is streamed: there is no path to attach.
-    arguments: Option<Vec<u8>>,
+    means: Means,
+    guest: Guest,
+    /// With `--if-changed` the image that may stay as it is.
+    existing: Option<Existing>,
 }
 
 impl Request {
@@ -55,14 +57,19 @@ impl Request {
         let mut plan = manifest::load(&options.manifest)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
         let format = settings::format(options, &plan)?;
-        let label = settings::label(options, &plan)?;
+        let label = settings::label(options.label.as_deref(), &plan)?;
         let drive = attach::drive(&options.attach, label.as_deref(), &options.output)?;
-        let machine = Machine { drive: Some(drive.clone()), ..Machine::default() };
-        let render = || attach::render(&options.attach, &machine);
-        let arguments = (!settings::is_streamed(&options.output)).then(render).transpose()?;
-        let owner = settings::owner(options)?;
-        let file = output::Options { owner, mode: Some(settings::mode(options)?) };
-        let image = Image {
+        if !settings::is_streamed(&options.output) {
+            // Whether the style carries the path, before anything is read.
+            attach::render(&options.attach, &drive.clone().into())?;
+        }
+        let file = output::Options {
+            owner: settings::owner(options)?,
+            mode: Some(settings::mode(options)?),
+            is_sidecar: Some(sidecar::is_suffix),
+        };
+        let guest = settings::guest(options.guest.as_deref())?;
+        let mut image = Image {
             format,
             label,
             uuid: settings::uuid(options)?,
@@ -70,18 +77,23 @@ impl Request {
             compression: settings::compression(options, &plan, format)?,
             warns: true,
         };
-        // A SquashFS image has no label, whatever the manifest says.
-        attach::warn(
-            &options.attach,
-            image.label.as_deref().filter(|_| format != Format::Squashfs),
-        );
+        let has_label = format != Format::Squashfs;
+        attach::warn(&options.attach, image.label.as_deref().filter(|_| has_label));
         if format == Format::Squashfs && options.uuid.is_some() {
             report::warn("a SquashFS image has no UUID: --uuid has no effect");
         }
-        if format == Format::Squashfs && image.label.is_some() && !options.quiet {
+        let has_serial = options.attach.target.sets_serial();
+        if format == Format::Squashfs && image.label.is_some() && has_serial && !options.quiet {
             report::note("a SquashFS image has no label: the drive's serial stands for it");
         }
-        Ok(Self { plan, image, drive, file, arguments })
+        let wanted = options.if_changed;
+        let existing = wanted.then(|| Existing::open(&options.output, file)).flatten();
+        if let (Some(existing), None, None) = (&existing, &image.label, &options.uuid) {
+            // Guests find a disk without a label by its UUID, and are told so.
+            image.uuid = existing.stamp.uuid.unwrap_or(image.uuid);
+        }
+        let means = attach::means(options, &image, &drive);
+        Ok(Self { plan, image, drive, file, means, guest, existing })
     }
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
@@ -90,68 +102,91 @@ impl Request {
             stream = stream.staged()?;
         }
         let mut progress = Progress::new(!options.quiet);
-        let tree = self.collect(options, self.image.build_time, None, &mut progress)?;
-        let summary = self.write(&tree, &mut stream, &mut progress, options)?;
+        let assembly = self.collect(options, self.image.build_time, None, &mut progress)?;
+        let summary = self.write(&assembly, &[], &mut stream, &mut progress, options)?;
         stream.finish()?;
         Ok(summary)
     }
 
-    fn build_file(&self, options: &Build) -> anyhow::Result<Summary> {
+    /// Returns the arguments as well.
+    fn build_file(&self, options: &Build) -> anyhow::Result<(Summary, Vec<u8>)> {
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
         let has_old = OutputFile::check(&options.output)?;
         let mut dependencies = Dependencies::new(options)?;
-        let wanted = options.if_changed;
-        let existing = wanted.then(|| Existing::open(&options.output, self.file)).flatten();
         let mut progress = Progress::new(!options.quiet);
-        let made = self.make(options, existing.as_ref(), &mut dependencies, &mut progress);
-        let (file, summary) =
-            made.map_err(|error| if has_old { unchanged(error) } else { error })?;
+        let Made { file, summary, arguments } = self
+            .make(options, &mut dependencies, &mut progress)
+            .map_err(|error| if has_old { unchanged(error) } else { error })?;
         if let Some(file) = file {
             file.commit()?;
-        } else if let Some(existing) = existing {
+        } else if let Some(existing) = &self.existing {
             existing.keep(&options.output)?;
         }
         dependencies.commit()?;
-        Ok(summary)
+        Ok((summary, arguments))
     }
 
-    /// The image in its temporary file; none where the existing one is the same.
     fn make(
         &self,
         options: &Build,
-        existing: Option<&Existing>,
         dependencies: &mut Dependencies,
         progress: &mut Progress,
-    ) -> anyhow::Result<(Option<OutputFile>, Summary)> {
-        let build_time = existing.map_or(self.image.build_time, |_| existing::UNDATED);
-        let mut tree = self.collect(options, build_time, dependencies.inputs(), progress)?;
+    ) -> anyhow::Result<Made> {
+        let build_time = self.existing.as_ref().map_or(self.image.build_time, |_| UNDATED);
+        let mut assembly = self.collect(options, build_time, dependencies.inputs(), progress)?;
         dependencies.render(options)?;
-        if let Some(existing) = existing {
-            let undated = existing::undated(&tree);
-            let same = self.image_stamped(options, existing.stamp);
-            existing::date(&mut tree, &undated, same.build_time);
-            if let Some(size_bytes) = existing.compare(&same, &tree, progress)? {
-                let summary = Summary::new(options, &same, &self.drive, &tree, size_bytes);
-                return Ok((None, summary.unchanged()));
-            }
-            existing::date(&mut tree, &undated, self.image.build_time);
+        let Assembly { routes, values, .. } = &assembly;
+        let sidecars = sidecar::pack(values, routes.mount.as_ref(), &self.means)?;
+        let machine = self.machine(&assembly, &sidecars, options);
+        let arguments = attach::render(&options.attach, &machine)?;
+        if let Some(summary) = self.keep(&mut assembly, &sidecars, progress, options)? {
+            return Ok(Made { file: None, summary, arguments });
         }
         let mut file = OutputFile::create(&options.output, self.file)?;
-        let summary = self.write(&tree, &mut file, progress, options)?;
-        Ok((Some(file), summary))
+        for Sidecar { suffix, content } in &sidecars {
+            file.add_sidecar(suffix, content.expose())?;
+        }
+        let summary = self.write(&assembly, &sidecars, &mut file, progress, options)?;
+        Ok(Made { file: Some(file), summary, arguments })
     }
 
-    /// The image as it was made before, but for what the caller asks for now.
-    fn image_stamped(&self, options: &Build, stamp: Stamp) -> Image {
-        let mut image = Image { warns: false, ..self.image.clone() };
-        if let (Some(uuid), None) = (stamp.uuid, &options.uuid) {
-            image.uuid = uuid;
+    /// What is told of the existing image where it is the one that would be
+    /// written. Where it is not, the tree has the time of a new one.
+    fn keep(
+        &self,
+        assembly: &mut Assembly,
+        sidecars: &[Sidecar],
+        progress: &mut Progress,
+        options: &Build,
+    ) -> anyhow::Result<Option<Summary>> {
+        let Some(existing) = &self.existing else { return Ok(None) };
+        let mut same = Image { warns: false, ..self.image.clone() };
+        if let (Some(uuid), None) = (existing.stamp.uuid, &options.uuid) {
+            same.uuid = uuid;
         }
         if !settings::has_own_time(options) {
-            image.build_time = stamp.build_time;
+            same.build_time = existing.stamp.build_time;
         }
-        image
+        let undated = existing::undated(&assembly.tree);
+        existing::date(&mut assembly.tree, &undated, same.build_time);
+        if existing::has_sidecars(&options.output, sidecars, self.file)
+            && let Some(size_bytes) = existing.compare(&same, &assembly.tree, progress)?
+        {
+            let summary = self.summary(options, &same, assembly, sidecars, size_bytes);
+            return Ok(Some(summary.unchanged()));
+        }
+        existing::date(&mut assembly.tree, &undated, self.image.build_time);
+        Ok(None)
+    }
+
+    fn machine(&self, assembly: &Assembly, sidecars: &[Sidecar], options: &Build) -> Machine {
+        let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
+        let firmware = Firmware {
+            public: sidecar::public(assembly.routes.mount.as_ref()),
+            ..sidecar::firmware(&options.output, suffixes)
+        };
+        Machine { drive: Some(self.drive.clone()), firmware }
     }
 
     fn collect(
@@ -160,7 +195,7 @@ impl Request {
         build_time: Timestamp,
         inputs: Option<&mut Vec<PathBuf>>,
         progress: &mut Progress,
-    ) -> anyhow::Result<Tree> {
+    ) -> anyhow::Result<Assembly> {
         let settings = assemble::Settings {
             build_time,
             commands: Limits {
@@ -170,26 +205,55 @@ impl Request {
             },
             policy: settings::policy(&options.sources),
             output: settings::place(&options.output),
+            means: self.means.clone(),
         };
-        assemble_noting(&self.plan, &settings, inputs, &mut |step| {
+        let assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {
             progress.show(|| {
                 let assemble::Step { entry, entries, inodes } = step;
                 let made = inodes - 1; // The root is always there.
                 format!("reading: entry {} of {entries}, {made} made so far", entry + 1)
             });
-        })
+        })?;
+        let routes = &assembly.routes;
+        for warning in routes.warnings.iter().chain(&self.guest.warnings(self.image.format, routes))
+        {
+            report::warn(warning);
+        }
+        Ok(assembly)
     }
 
     fn write<S: Sink>(
         &self,
-        tree: &Tree,
+        assembly: &Assembly,
+        sidecars: &[Sidecar],
         sink: &mut S,
         progress: &mut Progress,
         options: &Build,
     ) -> anyhow::Result<Summary> {
-        let size_bytes = self.image.write(tree, sink, progress)?;
-        Ok(Summary::new(options, &self.image, &self.drive, tree, size_bytes))
+        let size_bytes = self.image.write(&assembly.tree, sink, progress)?;
+        Ok(self.summary(options, &self.image, assembly, sidecars, size_bytes))
     }
+
+    fn summary(
+        &self,
+        options: &Build,
+        image: &Image,
+        assembly: &Assembly,
+        sidecars: &[Sidecar],
+        size_bytes: u64,
+    ) -> Summary {
+        let sidecars = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
+        let credentials = Credentials::new(&options.output, &self.plan, &assembly.routes, sidecars);
+        Summary::new(options, image, &self.drive, &assembly.tree, size_bytes, credentials)
+    }
+}
+
+/// What a build has made, before it is put in place.
+struct Made {
+    /// None where the existing image is kept.
+    file: Option<OutputFile>,
+    summary: Summary,
+    arguments: Vec<u8>,
 }
 
 /// Adds to an error's hint that the old image is as it was.

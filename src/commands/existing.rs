@@ -17,7 +17,9 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+use super::attach;
 use super::image::Image;
+use crate::channels::sidecar::{self, Sidecar};
 use crate::output;
 use crate::progress::Progress;
 use crate::signals;
@@ -50,11 +52,7 @@ impl Existing {
     /// The image at `path`; none where it is missing, no image, or of another
     /// owner or mode than it would get, so that it has to be made anyway.
     pub(super) fn open(path: &Path, wanted: output::Options) -> Option<Self> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?);
-        if !looks_as_wanted(&file, wanted) {
-            return None;
-        }
+        let file = open(path, wanted)?;
         let stamp = probe::stamp(&mut &file).ok()??;
         Some(Self { file, stamp })
     }
@@ -79,6 +77,30 @@ impl Existing {
     pub(super) fn keep(&self, path: &Path) -> anyhow::Result<()> {
         output::sync(path, &self.file)
     }
+}
+
+/// Whether the private files beside the image at `path` are these, and no others.
+pub(super) fn has_sidecars(path: &Path, sidecars: &[Sidecar], wanted: output::Options) -> bool {
+    let Ok(mut found) = attach::suffixes(path) else { return false };
+    found.retain(|suffix| sidecar::is_suffix(suffix.as_bytes()));
+    let is_there = |Sidecar { suffix, content }: &Sidecar| {
+        let file = open(&sidecar::path(path, suffix), wanted);
+        file.is_some_and(|file| holds(&file, content.expose()))
+    };
+    found.len() == sidecars.len() && sidecars.iter().all(is_there)
+}
+
+/// The file at `path` where it is what a build would leave, but for its bytes.
+fn open(path: &Path, wanted: output::Options) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?);
+    looks_as_wanted(&file, wanted).then_some(file)
+}
+
+/// Whether the file holds these bytes and no more.
+fn holds(file: &File, bytes: &[u8]) -> bool {
+    let mut found = Zeroizing::new(vec![0; bytes.len() + 1]);
+    read_full(file, &mut found).is_ok_and(|length| found.get(..length) == Some(bytes))
 }
 
 /// Whether the file is what [`output::OutputFile::commit`] would leave, but for its bytes.

@@ -9,6 +9,7 @@ use credimg_formats::Timestamp;
 use credimg_formats::squashfs::Compression;
 
 use crate::assemble::Place;
+use crate::channels::guest::Guest;
 use crate::cli::{Build, Sources};
 use crate::manifest::{self, Format, Plan, PseudoFile};
 use crate::report::{self, Exit, Failure};
@@ -55,8 +56,8 @@ pub(super) fn compression(
 }
 
 /// The volume label: `--label`, else the manifest's.
-pub(super) fn label(options: &Build, plan: &Plan) -> Result<Option<String>, Failure> {
-    match &options.label {
+pub(super) fn label(option: Option<&str>, plan: &Plan) -> Result<Option<String>, Failure> {
+    match option {
         None => Ok(plan.label.clone()),
         Some(label) => manifest::label_option(label).map(Some),
     }
@@ -110,6 +111,11 @@ pub(super) fn mode(options: &Build) -> Result<u16, Failure> {
         }
         Some(mode) => Ok(mode),
     }
+}
+
+/// `--guest`.
+pub(super) fn guest(option: Option<&str>) -> Result<Guest, Failure> {
+    option.map_or_else(|| Ok(Guest::default()), Guest::parse)
 }
 
 /// What `--no-commands` and `--allow-devices` leave allowed.

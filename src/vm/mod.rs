@@ -28,6 +28,13 @@ pub struct Machine {
     pub firmware: Firmware,
 }
 
+impl From<Drive> for Machine {
+    /// A machine that is given a disk alone.
+    fn from(drive: Drive) -> Self {
+        Self { drive: Some(drive), firmware: Firmware::default() }
+    }
+}
+
 /// What reaches the guest by its firmware. Secret values are in private files,
 /// of which only the paths are here: absolute, or relative to the directory
 /// that the monitor starts in. The planner fills only what the [`Target`] carries.
@@ -113,6 +120,16 @@ impl Channel {
     }
 }
 
+/// How OEM strings are given to QEMU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SmbiosForm {
+    /// One file with all of them, for every QEMU
+    #[default]
+    File,
+    /// One file a string, beside `-smbios type=11` of your own, for QEMU from 10.0 or 7.2.18 on
+    Path,
+}
+
 /// The virtual machine monitor that the arguments are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Target {
@@ -145,6 +162,16 @@ impl Target {
             Self::Crosvm => "crosvm",
             Self::Firecracker => "firecracker",
         }
+    }
+
+    /// Whether the disk has the serial that was asked for; else the monitor makes one up.
+    pub fn sets_serial(self) -> bool {
+        !matches!(self, Self::Vmspawn | Self::Firecracker)
+    }
+
+    /// Whether a credential that is no secret can be given as an argument.
+    pub fn carries_public(self) -> bool {
+        !matches!(self, Self::Crosvm | Self::Firecracker)
     }
 
     /// Whether secrets can go by `channel` without anybody else on the host

@@ -211,3 +211,60 @@ fn people_are_told_and_a_failing_build_leaves_the_image() {
         );
     }
 }
+
+#[test]
+fn the_private_files_beside_the_image_count_as_well() {
+    let host = Host::new();
+    let manifest = |token: &str| {
+        format!(
+            "label: CHIMERA\nfiles: [{{path: /a, text: x}}]\ncredentials:\n\
+             - {{name: token, text: {token}, via: smbios}}\n- {{name: item, text: x, via: fw_cfg}}\n"
+        )
+    };
+    host.write("secrets.yaml", manifest("one"));
+    fs::create_dir(host.path("out")).unwrap();
+    let image = "out/a.erofs";
+    assert_done(&host.credimg("build secrets.yaml -o out/a.erofs"));
+    assert!(!is_rebuilt(&host, image));
+    let structure = host.read("out/a.erofs.smbios");
+
+    let changes: [fn(&Host); 6] = [
+        |host| host.write("out/a.erofs.smbios", "x"),
+        |host| fs::remove_file(host.path("out/a.erofs.fw_cfg.item")).unwrap(),
+        |host| host.write("out/a.erofs.fw_cfg.item", "xx"),
+        |host| host.write("out/a.erofs.fw_cfg.stale", "x"),
+        |host| {
+            let everybody = PermissionsExt::from_mode(0o644);
+            fs::set_permissions(host.path("out/a.erofs.fw_cfg.item"), everybody).unwrap();
+        },
+        |host| {
+            fs::remove_file(host.path("out/a.erofs.fw_cfg.item")).unwrap();
+            std::os::unix::fs::symlink("a.erofs", host.path("out/a.erofs.fw_cfg.item")).unwrap();
+        },
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        change(&host);
+        assert!(is_rebuilt(&host, image), "change {index}");
+        assert!(!is_rebuilt(&host, image), "change {index}");
+        assert!(host.read("out/a.erofs.smbios") == structure, "change {index}");
+        assert!(!host.path("out/a.erofs.fw_cfg.stale").exists());
+    }
+    host.write("secrets.yaml", manifest("two"));
+    assert!(is_rebuilt(&host, image));
+    assert!(host.read("out/a.erofs.smbios") != structure);
+}
+
+/// Guests find a disk without a label by its UUID: a change must not take it away.
+#[test]
+fn an_image_without_a_label_keeps_its_uuid() {
+    let host = host();
+    let manifest = MANIFEST.replace("label: CHIMERA", "mount: /run/secrets");
+    host.write("secrets.yaml", &manifest);
+    assert_done(&host.credimg("build secrets.yaml -o out/a.erofs"));
+    let uuid = || probe::stamp(&mut host.read("out/a.erofs").as_slice()).unwrap().unwrap().uuid;
+    let first = (uuid(), host.read("out/a.erofs.smbios"));
+    host.write("secrets.yaml", manifest.replace("hello", "hallo"));
+    assert!(is_rebuilt(&host, "out/a.erofs"));
+    assert_eq!((uuid(), host.read("out/a.erofs.smbios")), first);
+    assert!(!is_rebuilt(&host, "out/a.erofs"));
+}
