@@ -91,6 +91,7 @@ impl Sidecars {
             return Ok(());
         }
         lock(target)?;
+        signals::check()?;
         // Two builders never mix their files. Whoever held the lock may have
         // added some and removed others, so the search is done again.
         self.stale = find();
@@ -182,7 +183,10 @@ fn lock(target: &Target) -> Result<(), Failure> {
                 let reason = "another program holds a lock of its directory";
                 return Err(target.subject.refusal("replace", reason));
             }
-            Ok(()) | Err(_) => return Ok(()),
+            Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                return Ok(());
+            }
+            Err(error) => return Err(target.subject.failure("lock the directory of", error)),
         }
     }
 }
