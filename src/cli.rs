@@ -122,6 +122,9 @@ pub struct Check {
     /// What the image is made of.
     #[command(flatten)]
     pub sources: Sources,
+    /// Virtual machine monitor that credentials go through
+    #[arg(long, value_enum, default_value_t = Target::Qemu)]
+    pub target: Target,
     /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,

@@ -15,7 +15,7 @@ use crate::manifest::{
 };
 use crate::report::{self, Exit, Failure};
 use crate::source::pseudo::{self, Action, Definition, Definitions, New};
-use crate::vm::{Bus, Channel, Serial};
+use crate::vm::{Bus, Channel, Serial, Target};
 
 /// Mode of every symbolic link.
 const SYMLINK_MODE: u16 = 0o777;
@@ -35,7 +35,7 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let mut warnings = Vec::new();
     if !plan.credentials.is_empty() || plan.mount.is_some() || options.guest.is_some() {
         let serial = Serial::from_label(plan.label.as_deref())?;
-        let routes = routes(&plan, format, &serial)?;
+        let routes = routes(&plan, format, &serial, options.target)?;
         if !plan.credentials.is_empty() || plan.mount.is_some() {
             text.push('\n');
             text.push_str(&channels(&plan, &routes, &serial));
@@ -54,14 +54,14 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The plan of the credentials, as far as it goes without reading a source: for
-/// QEMU, by the default bus, with the manifest's own label.
-fn routes(plan: &Plan, format: Format, serial: &Serial) -> Result<Routes, Failure> {
+/// The plan of the credentials, as far as it goes without reading a source: by
+/// the default bus, with the manifest's own label.
+fn routes(plan: &Plan, format: Format, serial: &Serial, target: Target) -> Result<Routes, Failure> {
     // Only its length matters here.
     let uuid = settings::show_uuid([0; 16]);
     let disk = Disk::new(format, plan.label.as_deref(), &uuid, serial, Bus::Virtio);
     let lengths: Vec<_> = plan.credentials.iter().map(known_length).collect();
-    plan_channels(plan, &lengths, &Means { disk, ..Means::default() })
+    plan_channels(plan, &lengths, &Means { target, disk, ..Means::default() })
 }
 
 /// The length of a value that stands in the manifest.
