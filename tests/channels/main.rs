@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
+mod guests;
 #[path = "../support/host.rs"]
 mod host;
 mod limits;
+mod planner;
 mod sets;
 mod values;
 
