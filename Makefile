@@ -42,10 +42,14 @@ bench: build ## Compare speed, memory and size with the reference tools and a fl
 
 # Builds only what is not there, so that `make build && sudo make install` needs no cargo for root.
 # Whatever root's umask is, everybody reads the manual.
-install: $(binary) ## Install the program, its manual and completions (PREFIX, DESTDIR)
+install: $(binary) ## Install the program, its manual, completions and hooks (PREFIX, DESTDIR)
 	install -D -m 755 $(binary) $(DESTDIR)$(PREFIX)/bin/credimg
 	install -d $(share)/man/man1 $(share)/bash-completion/completions \
 		$(share)/zsh/site-functions $(share)/fish/vendor_completions.d
+	install -D -m 755 scripts/preboot/credimg-hook $(share)/credimg/credimg-hook
+	install -D -m 644 scripts/preboot/credimg.mk $(share)/credimg/credimg.mk
+	install -D -m 644 scripts/preboot/credimg@.service \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/credimg@.service
 	umask 022 && $(binary) man $(share)/man/man1
 	umask 022 && $(binary) completions bash >$(share)/bash-completion/completions/credimg
 	umask 022 && $(binary) completions zsh >$(share)/zsh/site-functions/_credimg

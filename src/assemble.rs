@@ -1,23 +1,29 @@
 //! From the plan to the tree: runs every source in the manifest's order and
-//! puts what it delivers into one [`Tree`].
+//! puts what it delivers into one [`Tree`], but for the credentials that go by
+//! the firmware.
 //!
 //! Where several entries make one directory it gets the attributes of the
 //! last; nothing else may be made twice.
 
-use anyhow::Result;
-use credimg_formats::{Timestamp, Tree};
+use std::path::PathBuf;
 
-use crate::manifest::{Entry, Plan, Position, manifest_name};
+use anyhow::Result;
+use credimg_formats::{Content, Secret, Timestamp, Tree};
+
+use crate::channels::plan::{Means, Routes, plan as plan_channels};
+use crate::channels::sidecar::Value;
+use crate::manifest::{Credential, Entry, Plan, Position, manifest_name};
 use crate::report::{Exit, Failure};
 use crate::signals;
 use crate::source::builder::TreeBuilder;
 use crate::source::pseudo::{self, Policy};
 use crate::source::{self, command};
+use crate::vm::Channel;
 
 pub use crate::source::builder::{Place, Step};
 
 /// What an assembly depends on besides the manifest.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The time of everything whose time is not given.
     pub build_time: Timestamp,
@@ -27,6 +33,19 @@ pub struct Settings {
     pub policy: Policy,
     /// Where the image will lie: no source of its own.
     pub output: Place,
+    /// By which channels credentials can go.
+    pub means: Means,
+}
+
+/// What all sources deliver.
+#[derive(Debug)]
+pub struct Assembly {
+    /// What is on the disk.
+    pub tree: Tree,
+    /// How each credential goes.
+    pub routes: Routes,
+    /// The values that go by the firmware, in the manifest's order.
+    pub values: Vec<Value>,
 }
 
 /// Reads and runs the sources of `plan`. Large files, and small ones once 8 MiB
@@ -34,26 +53,129 @@ pub struct Settings {
 /// written, and an error then if they changed. `progress` hears of every entry
 /// and of every 1,024 inodes, and now and then while a command runs.
 ///
-/// The pseudo definitions of `plan` follow its entries. They and `policy` are
-/// checked before any source is read.
+/// The credentials of `plan` follow its entries; once all are read, each goes
+/// to the channel that is planned for it. Then come the pseudo definitions. They
+/// and `policy` are checked before any source is read.
 ///
 /// Each error holds a [`Failure`] that begins with the entry's key path and its
 /// path in the image, those of the manifest itself with file, line and column:
-/// exit code 3 for entries that collide and for wrong pseudo definitions, 4 for a
-/// source that cannot be read, 5 for what the policy forbids, 6 for a command,
-/// 130 for a signal. After an error no command is left running.
-pub fn assemble(plan: &Plan, settings: &Settings, progress: &mut dyn FnMut(Step)) -> Result<Tree> {
+/// exit code 3 for entries that collide, for wrong pseudo definitions and for
+/// credentials that cannot go, 4 for a source that cannot be read, 5 for what the
+/// policy forbids, 6 for a command, 130 for a signal. After an error no command
+/// is left running.
+pub fn assemble(
+    plan: &Plan,
+    settings: &Settings,
+    progress: &mut dyn FnMut(Step),
+) -> Result<Assembly> {
+    assemble_noting(plan, settings, None, progress)
+}
+
+/// The same, which adds to `inputs` the files and directories of the host that it reads, in
+/// the order in which it comes upon them: not the manifest, nor what a command reads.
+pub fn assemble_noting(
+    plan: &Plan,
+    settings: &Settings,
+    inputs: Option<&mut Vec<PathBuf>>,
+    progress: &mut dyn FnMut(Step),
+) -> Result<Assembly> {
     let definitions = pseudo::load(plan)?;
     pseudo::require_allowed(settings.policy, plan, &definitions)?;
     let mut builder = TreeBuilder::new(plan, &definitions, settings, progress);
+    if let Some(inputs) = inputs {
+        builder.note_inputs(inputs);
+    }
     for (index, entry) in plan.entries.iter().enumerate() {
         signals::check()?;
         builder.begin(index, entry);
         source::collect(entry, &settings.commands, &mut builder)
             .map_err(|failure| in_entry(failure, plan, entry))?;
     }
+    let contents = credentials(plan, settings, &mut builder)?;
+    let lengths: Vec<_> = contents.iter().map(|content| Some(content.len())).collect();
+    let routes = plan_channels(plan, &lengths, &settings.means)?;
+    let values = distribute(plan, contents, &routes, &mut builder)?;
     source::collect_pseudo(&definitions, &settings.commands, &mut builder)?;
-    Ok(builder.finish())
+    let tree = builder.finish();
+    require_single(plan, &routes, &tree)?;
+    Ok(Assembly { tree, routes, values })
+}
+
+/// Reads every credential.
+fn credentials<'a>(
+    plan: &'a Plan,
+    settings: &Settings,
+    builder: &mut TreeBuilder<'a>,
+) -> Result<Vec<Content>> {
+    let mut contents = Vec::with_capacity(plan.credentials.len());
+    for (index, Credential { entry, .. }) in plan.credentials.iter().enumerate() {
+        signals::check()?;
+        builder.begin_credential(index, entry);
+        let (_, content) = source::content(&entry.source, &settings.commands, builder)
+            .map_err(|failure| in_entry(failure, plan, entry))?;
+        contents.push(content);
+    }
+    Ok(contents)
+}
+
+/// Puts the credentials of the disk into the tree; returns the others.
+fn distribute<'a>(
+    plan: &'a Plan,
+    contents: Vec<Content>,
+    routes: &Routes,
+    builder: &mut TreeBuilder<'a>,
+) -> Result<Vec<Value>> {
+    let mut values = Vec::new();
+    let planned = plan.credentials.iter().zip(&routes.routes).zip(contents);
+    for (index, ((credential, route), content)) in planned.enumerate() {
+        let Credential { name, entry, .. } = credential;
+        match route.channel.unwrap_or(Channel::Disk) {
+            Channel::Disk => {
+                builder.begin_credential(index, entry);
+                builder
+                    .credential_file(content)
+                    .map_err(|failure| in_entry(failure, plan, entry))?;
+            }
+            channel => {
+                let secret = in_memory(content)
+                    .map_err(|error| Failure::new(Exit::Source, error.to_string()))
+                    .map_err(|failure| in_entry(failure, plan, entry))?;
+                values.push(Value { name: name.clone(), channel, secret });
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// The content itself; it has been planned to be small.
+fn in_memory(content: Content) -> credimg_formats::Result<Secret> {
+    if let Content::Memory(secret) = content {
+        return Ok(secret);
+    }
+    // As large as it gets, so that no shorter copy of it is left in the heap.
+    let mut bytes = Vec::with_capacity(usize::try_from(content.len()).unwrap_or(0));
+    content.stream(&mut bytes)?;
+    Ok(Secret::new(bytes))
+}
+
+/// An error where a `dir`, a `tar` or a pseudo definition has put a file into
+/// the guest's store whose name is that of a credential of the firmware.
+fn require_single(plan: &Plan, routes: &Routes, tree: &Tree) -> Result<(), Failure> {
+    for (credential, route) in plan.credentials.iter().zip(&routes.routes) {
+        let entry = &credential.entry;
+        let names = &entry.path.0;
+        let found =
+            names.iter().try_fold(Tree::ROOT, |parent, name| tree.child(parent, name.as_bytes()));
+        if route.channel != Some(Channel::Disk) && found.is_some() {
+            let message = "the disk holds a credential of this name as well";
+            let failure = Failure::new(Exit::Manifest, message);
+            return Err(in_entry(failure, plan, entry).hint(
+                "of two credentials of one name a guest ignores one in silence: name one of them \
+                 otherwise",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Says which entry failed, and where the manifest is to be mended if that is

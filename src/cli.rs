@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::manifest::Format;
 use crate::source::command::Limits;
-use crate::vm::{Bus, Style};
+use crate::vm::{Bus, SmbiosForm, Style, Target};
 
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ pub enum Command {
     Check(Check),
     /// Print the arguments that attach an image that exists
     Args(AttachImage),
+    /// Print units that mount the disk and load the credentials in guests older than systemd 254
+    GuestUnit(GuestUnit),
     /// Print a shell's completion script
     Completions(Completions),
     /// Write the manual pages into a directory
@@ -75,6 +77,12 @@ pub struct Build {
     /// How the image is attached.
     #[command(flatten)]
     pub attach: Attach,
+    /// How credentials that go by SMBIOS are given to QEMU
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = SmbiosForm::File)]
+    pub smbios: SmbiosForm,
+    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no
+    #[arg(long, value_name = "FACTS")]
+    pub guest: Option<String>,
     /// Owner of the image file [default: the caller]
     #[arg(long, value_name = "UID:GID")]
     pub owner: Option<String>,
@@ -84,6 +92,13 @@ pub struct Build {
     /// Seconds that a command of the manifest may take
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub command_timeout: u32,
+    /// Leave an image alone that is there already and would be made again byte for byte but for
+    /// a new UUID and time
+    #[arg(long)]
+    pub if_changed: bool,
+    /// Write a dependency file for Make: the image depends on every file and directory read
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub depfile: Option<PathBuf>,
     /// Show what the manifest's commands print on standard error
     #[arg(long)]
     pub command_stderr: bool,
@@ -126,6 +141,33 @@ pub struct Check {
     /// What the image is made of.
     #[command(flatten)]
     pub sources: Sources,
+    /// Virtual machine monitor that credentials go through
+    #[arg(long, value_enum, default_value_t = Target::Qemu)]
+    pub target: Target,
+    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no
+    #[arg(long, value_name = "FACTS")]
+    pub guest: Option<String>,
+    /// Exit with 5 where there is a warning
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `credimg guest-unit`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  credimg guest-unit secrets.yaml")]
+pub struct GuestUnit {
+    /// The manifest, or - for standard input
+    #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifest: PathBuf,
+    /// Image format, whatever the manifest says [default: erofs]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Volume label, whatever the manifest says
+    #[arg(long, value_name = "LABEL")]
+    pub label: Option<String>,
+    /// Serial of the drive that a SquashFS image is on [default: the label in lower case]
+    #[arg(long)]
+    pub serial: Option<String>,
 }
 
 /// What an image is made of besides the manifest, and what it must not be made of.
@@ -157,6 +199,9 @@ pub struct AttachImage {
 /// How the image is attached to the machine.
 #[derive(Args, Debug)]
 pub struct Attach {
+    /// Virtual machine monitor that the arguments are for; all but qemu have one style
+    #[arg(long, value_enum, default_value_t = Target::Qemu)]
+    pub target: Target,
     /// Style of the printed arguments
     #[arg(long = "args", value_name = "STYLE", value_enum, default_value_t = Style::Shell)]
     pub style: Style,

@@ -3,8 +3,10 @@
 //! how the modules fit together.
 
 pub mod assemble;
+pub mod channels;
 pub mod cli;
 pub mod commands;
+pub mod depfile;
 pub mod hardening;
 pub mod manifest;
 pub mod output;

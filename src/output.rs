@@ -1,5 +1,6 @@
 //! Where the image goes: a private temporary file beside the target that takes
-//! the target's name when it is complete, or a stream.
+//! the target's name when it is complete, or a stream. The files that belong to
+//! an image, its sidecars, come and go with it.
 //!
 //! Invariant: at every instant the output path holds the complete old image or
 //! the complete new one. The temporary is 0600 under any umask, is locked while
@@ -7,6 +8,7 @@
 //! target's directory, so that a renamed directory cannot lead astray.
 
 mod buffered;
+mod sidecars;
 mod stream;
 mod target;
 
@@ -23,6 +25,7 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::report::{self, Exit, Failure};
 use crate::signals;
 use buffered::Buffered;
+use sidecars::Sidecars;
 pub use stream::StreamOutput;
 use target::Target;
 
@@ -33,11 +36,15 @@ pub struct Options {
     pub owner: Option<(u32, u32)>,
     /// Permission bits, 0 to 0o7777; 0600 without it, whatever the old image has.
     pub mode: Option<u16>,
+    /// Whether `IMAGE.SUFFIX` is a sidecar, told from its suffix: those that an
+    /// earlier image had and this one has not are removed with it.
+    pub is_sidecar: Option<fn(&[u8]) -> bool>,
 }
 
 /// An image in the making. Dropped without [`commit`](Self::commit), it leaves
-/// no trace and the old image as it was.
+/// no trace and the old image as it was, with its sidecars.
 pub struct OutputFile {
+    sidecars: Sidecars,
     target: Target,
     temporary: OsString,
     options: Options,
@@ -62,11 +69,26 @@ impl OutputFile {
         target.remove_stale(options.owner.map(|(uid, _)| uid));
         let (file, temporary) = target.create_temporary()?;
         let sink = Buffered::new(file, target.subject.clone());
-        Ok(Self { target, temporary, options, sink, is_in_place: false })
+        let sidecars = Sidecars::default();
+        Ok(Self { sidecars, target, temporary, options, sink, is_in_place: false })
+    }
+
+    /// Writes the sidecar `IMAGE.SUFFIX` into a temporary of its own and onto
+    /// the disk; it gets the image's owner and mode. Errors as of [`create`](Self::create).
+    pub fn add_sidecar(&mut self, suffix: &str, content: &[u8]) -> anyhow::Result<()> {
+        Ok(self.sidecars.add(&self.target, suffix, content, self.options)?)
     }
 
     /// Puts the image in place. When this returns `Ok`, the image and its name
-    /// are on the disk.
+    /// are on the disk, and so are its sidecars, and no others.
+    ///
+    /// Everything is complete and on the disk before the first name changes; the
+    /// image's is the last. An error takes back what was changed. A crash of the
+    /// machine, or SIGKILL, between two names leaves each file whole, the old one
+    /// or the new one, under an old image or, once it has its name, with sidecars
+    /// that nothing names any more. Nothing of the image depends on a sidecar:
+    /// each credential is one of the two builds', but one that changed its
+    /// channel may be missing or twice until the next build.
     ///
     /// Errors are of [`Exit::Output`], or of [`Exit::Interrupted`] where a
     /// signal came before the image was in place.
@@ -80,9 +102,11 @@ impl OutputFile {
         signals::check()?;
 
         let Target { directory, name, .. } = &self.target;
+        self.sidecars.put_in_place(&self.target, self.options)?;
         rustix::fs::renameat(directory, &self.temporary, directory, name)
             .map_err(|error| subject.failure("replace", error))?;
         self.is_in_place = true;
+        self.sidecars.settle(&self.target);
         sync_directory(directory).map_err(|error| {
             let message = format!(
                 "cannot write the directory of {} to the disk: {}",
@@ -99,6 +123,7 @@ impl OutputFile {
 impl Drop for OutputFile {
     fn drop(&mut self) {
         if !self.is_in_place {
+            self.sidecars.take_back(&self.target);
             // Nothing is left to report it to; the next run removes what stays.
             let _ = rustix::fs::unlinkat(&self.target.directory, &self.temporary, AtFlags::empty());
         }
@@ -123,6 +148,15 @@ impl Sink for OutputFile {
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         self.sink.copy_from_file(file, length_bytes)
     }
+}
+
+/// Makes sure that the finished `image` and its name, which is `path`, are on
+/// the disk, as [`OutputFile::commit`] does. Errors are of [`Exit::Output`].
+pub fn sync(path: &Path, image: &File) -> anyhow::Result<()> {
+    let Target { directory, subject, .. } = Target::open(path)?;
+    retry_on_intr(|| rustix::fs::fsync(image))
+        .and_then(|()| sync_directory(&directory))
+        .map_err(|error| subject.failure("write", error).into())
 }
 
 /// What messages say of the thing that is written.

@@ -2,9 +2,9 @@
 //! interrupted or be the last one before SIGKILL. The output path always holds
 //! the complete old or the complete new image, and the next run cleans up.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -15,9 +15,17 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 const OLD: &[u8] = b"the old image";
+const IMAGE: &str = "image.erofs";
+/// How strace shows the name that the image takes.
+const IMAGE_RENAMED: &str = "\"image.erofs\")";
 /// What the output is made with. (The search for leftovers may fail without harm.)
 const CALLS: &str =
-    "openat,flock,fstat,fchmod,write,pwrite64,copy_file_range,fsync,fdatasync,renameat";
+    "openat,flock,fstat,fchmod,write,pwrite64,copy_file_range,fsync,fdatasync,renameat,renameat2";
+/// What every temporary's name holds.
+const MARK: &str = ".credimg-";
+
+/// Files by their names.
+type Set = BTreeMap<String, Vec<u8>>;
 
 /// One system call of the output: the n-th of its name in the main thread.
 #[derive(Debug)]
@@ -29,7 +37,15 @@ struct Point {
 
 #[test]
 fn every_error_leaves_the_old_image_or_the_whole_new_one() {
-    let bench = Bench::new();
+    every_error_leaves_the_old_or_the_new(&Bench::new());
+}
+
+#[test]
+fn every_error_leaves_the_old_set_or_the_whole_new_one() {
+    every_error_leaves_the_old_or_the_new(&Bench::with_sidecars());
+}
+
+fn every_error_leaves_the_old_or_the_new(bench: &Bench) {
     for error in ["ENOSPC", "EIO", "EINTR"] {
         for point in bench.points() {
             let status = bench.build_with(&[&point.fault(&format!("error={error}"))]);
@@ -42,7 +58,7 @@ fn every_error_leaves_the_old_image_or_the_whole_new_one() {
             };
             assert_eq!(status.code(), Some(expected), "{context}");
             let is_new = expected == 0 || point.is_after_rename;
-            assert!(bench.image() == if is_new { &bench.new[..] } else { OLD }, "{context}");
+            assert!(bench.files() == *if is_new { &bench.new } else { &bench.old }, "{context}");
             assert!(bench.temporaries().is_empty(), "{context}");
         }
     }
@@ -56,12 +72,46 @@ fn a_kill_leaves_at_most_one_private_temporary_for_the_next_run() {
         let status = bench.build_with(&[&point.fault("signal=SIGKILL")]);
         let context = format!("{point:?}: {status}");
         assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{context}");
-        let expected = if point.is_after_rename { &bench.new[..] } else { OLD };
-        assert!(bench.image() == expected, "{context}");
-        leftovers += bench.assert_one_private_temporary_at_most(&context);
+        let expected = if point.is_after_rename { &bench.new } else { &bench.old };
+        assert!(bench.files() == *expected, "{context}");
+        leftovers += bench.assert_private_temporaries_at_most(1, &context);
         bench.assert_next_run_is_clean(&context);
     }
     assert!(leftovers > 0, "no kill left a temporary: nothing was tested");
+}
+
+/// Each file is whole, and the image is the last one to be new.
+#[test]
+fn a_kill_leaves_each_file_of_a_set_whole() {
+    let bench = Bench::with_sidecars();
+    let mut mixed = 0;
+    for point in bench.points() {
+        let status = bench.build_with(&[&point.fault("signal=SIGKILL")]);
+        let context = format!("{point:?}: {status}");
+        let files = bench.files();
+        for (name, content) in &files {
+            let is_whole = |set: &Set| set.get(name) == Some(content);
+            assert!(is_whole(&bench.old) || is_whole(&bench.new), "{name}: {context}");
+        }
+        let is_new = files.get(IMAGE) == bench.new.get(IMAGE);
+        assert_eq!(is_new, point.is_after_rename, "{context}");
+        let has_all = bench.new.iter().all(|(name, content)| files.get(name) == Some(content));
+        assert!(!is_new || has_all, "{context}");
+        mixed += usize::from(!is_new && files != bench.old);
+        bench.assert_private_temporaries_at_most(bench.new.len(), &context);
+        bench.assert_next_run_is_clean(&context);
+    }
+    assert!(mixed > 0, "no kill came between two names: nothing was tested");
+}
+
+/// A file system that cannot exchange two names still replaces one by the other.
+#[test]
+fn names_that_cannot_be_exchanged_are_replaced() {
+    let bench = Bench::with_sidecars();
+    let status = bench.build_with(&["inject=renameat2:error=EINVAL"]);
+    assert!(status.success(), "{status}");
+    assert!(bench.files() == bench.new);
+    assert!(bench.temporaries().is_empty());
 }
 
 /// A call that does nothing and says so: the kernel's copy goes on through the
@@ -74,8 +124,8 @@ fn calls_that_do_nothing_are_noticed() {
             let status = bench.build_with(&[&point.fault("retval=0")]);
             let expected = if point.call == "write" { 7 } else { 0 };
             assert_eq!(status.code(), Some(expected), "{point:?}");
-            let image = if point.call == "write" { OLD } else { &bench.new };
-            assert!(bench.image() == image, "{point:?}");
+            let files = if point.call == "write" { &bench.old } else { &bench.new };
+            assert!(bench.files() == *files, "{point:?}");
             assert!(bench.temporaries().is_empty(), "{point:?}");
         }
     }
@@ -86,8 +136,8 @@ fn a_temporary_that_cannot_be_removed_goes_with_the_next_run() {
     let bench = Bench::new();
     let status = bench.build_with(&["inject=fsync:error=EIO", "inject=unlinkat:error=EIO"]);
     assert_eq!(status.code(), Some(7));
-    assert!(bench.image() == OLD);
-    assert_eq!(bench.assert_one_private_temporary_at_most("EIO"), 1);
+    assert!(bench.files() == bench.old);
+    assert_eq!(bench.assert_private_temporaries_at_most(1, "EIO"), 1);
     bench.assert_next_run_is_clean("EIO");
 }
 
@@ -100,7 +150,7 @@ fn a_directory_that_cannot_be_synced_alone_is_synced_otherwise() {
     assert!(status.success(), "{status}");
     let log = fs::read_to_string(bench.directory.path().join("log")).unwrap();
     assert!(log.contains("syncfs("), "{log}");
-    assert!(bench.image() == bench.new);
+    assert!(bench.files() == bench.new);
 }
 
 /// The kernel writes what the limit allows and refuses the rest.
@@ -117,19 +167,20 @@ fn a_short_write_and_a_full_limit_leave_the_old_image() {
     let image = bench.path().display().to_string();
     assert!(errors.contains(&format!("error: cannot write {image}: file too large")), "{errors}");
     assert!(errors.contains("hint: the old image is unchanged"), "{errors}");
-    assert!(bench.image() == OLD);
+    assert!(bench.files() == bench.old);
     assert!(bench.temporaries().is_empty());
 }
 
 #[test]
 fn a_signal_ends_the_build_in_order() {
-    let bench = Bench::new();
-    for point in bench.points() {
-        if !point.is_after_rename && point.call != "renameat" {
-            let status = bench.build_with(&[&point.fault("signal=SIGTERM")]);
-            assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{point:?}: {status}");
-            assert!(bench.image() == OLD, "{point:?}");
-            assert!(bench.temporaries().is_empty(), "{point:?}");
+    for bench in [Bench::new(), Bench::with_sidecars()] {
+        for point in bench.points() {
+            if !point.is_after_rename && !point.call.starts_with("renameat") {
+                let status = bench.build_with(&[&point.fault("signal=SIGTERM")]);
+                assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{point:?}: {status}");
+                assert!(bench.files() == bench.old, "{point:?}");
+                assert!(bench.temporaries().is_empty(), "{point:?}");
+            }
         }
     }
 }
@@ -144,39 +195,68 @@ impl Point {
 /// and what it builds when nothing fails.
 struct Bench {
     directory: TempDir,
-    new: Vec<u8>,
+    old: Set,
+    new: Set,
 }
 
 impl Bench {
     fn new() -> Self {
+        Self::build("", &[])
+    }
+
+    /// With a file beside the image that is replaced, one that is new and one that goes.
+    fn with_sidecars() -> Self {
+        let credentials = "label: CHIMERA\ncredentials:\n  - {name: token, text: demo}\n  \
+                           - {name: new, text: demo, via: fw_cfg}\n";
+        let bench = Self::build(credentials, &["image.erofs.smbios", "image.erofs.fw_cfg.gone"]);
+        let names: Vec<_> = bench.new.keys().collect();
+        assert_eq!(names, [IMAGE, "image.erofs.fw_cfg.new", "image.erofs.smbios"]);
+        bench
+    }
+
+    fn build(credentials: &str, old: &[&str]) -> Self {
         let directory = TempDir::new().unwrap();
         let at = |name: &str| directory.path().join(name);
         fs::create_dir(at("in")).unwrap();
         fs::create_dir(at("out")).unwrap();
         let manifest = "files:\n  - path: /token\n    text: demo\n  - path: /large\n    file: large\n  \
                         - path: /small\n    file: small\n";
-        fs::write(at("in/secrets.yaml"), manifest).unwrap();
+        fs::write(at("in/secrets.yaml"), format!("{credentials}{manifest}")).unwrap();
         fs::write(at("in/large"), vec![b'l'; 3_000_000]).unwrap();
         fs::write(at("in/small"), vec![b's'; 50_000]).unwrap();
-        let mut bench = Self { directory, new: Vec::new() };
+        let old = [IMAGE].iter().chain(old).map(|name| ((*name).to_owned(), OLD.to_vec()));
+        let mut bench = Self { directory, old: old.collect(), new: Set::new() };
         let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
         assert!(bench.arguments(&mut command).output().unwrap().status.success());
-        bench.new = bench.image();
-        assert!(bench.new.len() > 3_050_000);
+        bench.new = bench.files();
+        assert!(bench.new[IMAGE].len() > 3_050_000);
         bench
     }
 
     fn path(&self) -> PathBuf {
-        self.directory.path().canonicalize().unwrap().join("out/image.erofs")
+        self.directory.path().canonicalize().unwrap().join("out").join(IMAGE)
     }
 
-    fn image(&self) -> Vec<u8> {
-        fs::read(self.path()).unwrap()
+    /// Everything but temporaries.
+    fn files(&self) -> Set {
+        let files = self.entries().into_iter().filter(|(name, _)| !name.contains(MARK));
+        files.map(|(name, path)| (name, fs::read(path).unwrap())).collect()
     }
 
     fn reset(&self) {
         assert!(self.temporaries().is_empty());
-        fs::write(self.path(), OLD).unwrap();
+        for path in self.entries().into_values() {
+            fs::remove_file(path).unwrap();
+        }
+        for (name, content) in &self.old {
+            fs::write(self.path().with_file_name(name), content).unwrap();
+        }
+    }
+
+    fn entries(&self) -> BTreeMap<String, PathBuf> {
+        let entries = fs::read_dir(self.path().parent().unwrap()).unwrap();
+        let pair = |entry: fs::DirEntry| (entry.file_name().into_string().unwrap(), entry.path());
+        entries.map(|entry| pair(entry.unwrap())).collect()
     }
 
     /// Adds a reproducible build of the manifest to a command.
@@ -225,11 +305,14 @@ impl Bench {
                     occurrence: *occurrence,
                     is_after_rename,
                 });
-                is_after_rename |= call == "renameat";
+                is_after_rename |= call == "renameat" && arguments.contains(IMAGE_RENAMED);
             }
         }
         let calls: Vec<_> = points.iter().map(|point| &*point.call).collect();
-        assert!(calls.ends_with(&["fsync", "renameat", "fsync"]), "not durable: {calls:?}");
+        let end = ["fsync", "renameat", "fsync"];
+        let set_end = ["fsync", "flock", "renameat2", "renameat", "renameat2", "renameat", "fsync"];
+        let end = if self.old.len() == 1 { &end[..] } else { &set_end };
+        assert!(calls.ends_with(end), "not durable: {calls:?}");
         for call in ["openat", "write", "copy_file_range"] {
             assert!(calls.contains(&call), "no {call}: {calls:?}");
         }
@@ -237,20 +320,19 @@ impl Bench {
     }
 
     fn temporaries(&self) -> Vec<PathBuf> {
-        fs::read_dir(self.directory.path().join("out"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| *path != self.path())
-            .collect()
+        let temporaries = self.entries().into_iter().filter(|(name, _)| name.contains(MARK));
+        temporaries.map(|(_, path)| path).collect()
     }
 
-    /// Returns how many temporaries there are.
-    fn assert_one_private_temporary_at_most(&self, context: &str) -> usize {
+    /// Returns how many temporaries there are. What was replaced may wait among
+    /// them, with the mode that the test gave it.
+    fn assert_private_temporaries_at_most(&self, most: usize, context: &str) -> usize {
         let temporaries = self.temporaries();
-        assert!(temporaries.len() <= 1, "{context}: {temporaries:?}");
+        assert!(temporaries.len() <= most, "{context}: {temporaries:?}");
         for path in &temporaries {
             let mode = fs::symlink_metadata(path).unwrap().permissions().mode();
-            assert_eq!(mode & 0o7777, 0o600, "{context}");
+            let is_replaced = most > 1 && fs::read(path).unwrap() == OLD;
+            assert!(is_replaced || mode & 0o7777 == 0o600, "{context}: {mode:o}");
         }
         temporaries.len()
     }
@@ -259,7 +341,7 @@ impl Bench {
         let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
         let status = self.arguments(&mut command).output().unwrap().status;
         assert!(status.success(), "{context}");
-        assert!(self.image() == self.new, "{context}");
+        assert!(self.files() == self.new, "{context}");
         assert!(self.temporaries().is_empty(), "{context}");
     }
 }

@@ -20,6 +20,7 @@ use credimg::commands::check::table;
 use credimg::manifest::{Entry, Format, Keep, Plan, Pseudo, Source, load, parse};
 use credimg::report::{Exit, Failure};
 use credimg::source::pseudo::{self, Definition};
+use credimg::vm::Channel;
 use serde_yaml::granit_parser::{Event, Parser};
 
 /// The manifests of a directory under testdata, sorted.
@@ -428,4 +429,32 @@ fn nothing_of_a_manifest_is_shown() {
     }
     // Both ways must have been gone, often.
     assert!(accepted > 500 && refused > 5000, "{accepted} accepted, {refused} refused");
+}
+
+#[test]
+fn credentials_mean_what_they_say() {
+    let plan = good("credentials.yaml");
+    assert!(plan.entries.is_empty());
+    assert_eq!(plan.mount.as_ref().unwrap().as_str(), "/run/credstore");
+    let credentials = &plan.credentials;
+    let vias: Vec<_> = credentials.iter().map(|credential| credential.via).collect();
+    let (disk, smbios, fw_cfg) = (Channel::Disk, Channel::Smbios, Channel::FwCfg);
+    assert_eq!(vias, [None, Some(disk), Some(smbios), Some(fw_cfg), None, None]);
+    assert_eq!(inline(&credentials[0].entry), b"hunter2");
+    assert_eq!(inline(&credentials[1].entry), [0, 1, 2]);
+    assert_eq!(credentials[1].name, "a b=c,d%e");
+    // The disk is the store itself: the file lies at its root.
+    assert_eq!(credentials[1].entry.path.to_string(), "/a b=c,d%e");
+    assert_eq!(credentials[1].entry.attributes.mode, Keep::Set(0o400));
+    let Source::File(host) = &credentials[2].entry.source else { panic!() };
+    assert_eq!(host, Path::new("conf/tls.key"));
+    let Source::Command { is_shell: true, trim: true, .. } = &credentials[3].entry.source else {
+        panic!("{:?}", credentials[3].entry.source)
+    };
+    assert_eq!(credentials[5].entry.position.key_path, "credentials[5]");
+
+    let text = b"credentials: [{name: a, text: x}]";
+    let plan = parse(text, Path::new("m")).unwrap();
+    assert_eq!(plan.credentials[0].entry.path.to_string(), "/credstore/a");
+    assert_eq!(plan.mount, None);
 }

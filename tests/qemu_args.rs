@@ -14,7 +14,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use clap::ValueEnum;
 use credimg::report::{Exit, Failure};
-use credimg::vm::{Bus, Drive, DriveId, Serial, Style, qemu};
+use credimg::vm::{
+    Bus, Drive, DriveId, Firmware, FwCfgItem, Machine, PublicCredential, Serial, SmbiosFile, Style,
+    qemu,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -22,9 +25,11 @@ use tempfile::TempDir;
 const PATHS: usize = 320;
 /// Drives of one QEMU: a PC has 32 slots, some of them taken.
 const BATCH: usize = 24;
+/// Items of `fw_cfg` of one QEMU, which is asked to have slots for them.
+const FW_CFG_BATCH: usize = 40;
 /// A machine that is built whole but never runs.
-const MACHINE: &str =
-    "-machine pc -accel tcg -m 16 -nodefaults -S -display none -monitor none -qmp stdio";
+const MACHINE: &str = "-machine pc -accel tcg -m 16 -nodefaults -S -display none -monitor none -qmp stdio \
+     -global fw_cfg_io.x-file-slots=64";
 
 #[test]
 fn shell_style_opens_exactly_the_intended_file_from_sh() {
@@ -46,34 +51,13 @@ fn blockdev_style_opens_exactly_the_intended_file() {
 
 #[test]
 fn lines_style_opens_exactly_the_intended_file() {
-    let carried = open_every_path(
-        |args| {
-            let mut command = qemu_command();
-            for file in args {
-                let text = fs::read(file).unwrap();
-                let text = text.strip_suffix(b"\n").unwrap();
-                command.args(text.split(|byte| *byte == b'\n').map(OsStr::from_bytes));
-            }
-            command
-        },
-        Style::Lines,
-    );
+    let carried = open_every_path(lines_command, Style::Lines);
     assert!(carried > PATHS / 2, "only {carried}");
 }
 
 #[test]
 fn json_style_opens_exactly_the_intended_file() {
-    let carried = open_every_path(
-        |args| {
-            let mut command = qemu_command();
-            for file in args {
-                let text = fs::read(file).unwrap();
-                command.args(serde_json::from_slice::<Vec<String>>(&text).unwrap());
-            }
-            command
-        },
-        Style::Json,
-    );
+    let carried = open_every_path(json_command, Style::Json);
     assert!(carried > PATHS / 2, "only {carried}");
 }
 
@@ -96,7 +80,7 @@ fn every_bus_carries_two_drives_with_their_serials() {
                 File::create(&path).unwrap().set_len(4096).unwrap();
                 let drive = Drive { bus: *bus, ..drive(path, serial) };
                 let file = directory.path().join(format!("{serial}.args"));
-                fs::write(&file, qemu::render(&drive, style).unwrap()).unwrap();
+                fs::write(&file, qemu::render(&drive.into(), style).unwrap()).unwrap();
                 file
             });
             let mut command = match style {
@@ -116,11 +100,89 @@ fn every_bus_carries_two_drives_with_their_serials() {
     }
 }
 
+/// The firmware's files are opened, whatever their names: a QEMU that was told
+/// of another one would not start, as there is no other.
+#[test]
+fn firmware_files_are_found_in_every_style() {
+    let directory = TempDir::new().unwrap();
+    let args = TempDir::new().unwrap();
+    let paths = make_odd_files(directory.path());
+    // An empty structure of OEM strings.
+    let structure = [11, 5, 0, 14, 0, 0, 0];
+    for path in &paths {
+        fs::write(directory.path().join(path), structure).unwrap();
+    }
+    for style in [Style::Shell, Style::Blockdev, Style::Lines, Style::Json, Style::Readconfig] {
+        let firmware = |(index, path): (usize, &PathBuf)| {
+            let name = format!("opt/org.credimg/{index}, {style:?}");
+            let fw_cfg = vec![FwCfgItem { name, file: path.clone() }];
+            let smbios = vec![SmbiosFile::Structure(path.clone())];
+            let smbios = if style == Style::Readconfig { Vec::new() } else { smbios };
+            Firmware { smbios, fw_cfg, ..Firmware::default() }
+        };
+        let mut carried = Vec::new();
+        for firmware in paths.iter().enumerate().map(firmware) {
+            let machine = Machine { drive: None, firmware };
+            match qemu::render(&machine, style) {
+                Ok(text) => {
+                    let file = args.path().join(format!("{style:?}{}", carried.len()));
+                    fs::write(&file, text).unwrap();
+                    carried.push(file);
+                }
+                Err(failure) => assert_eq!(failure.exit, Exit::Usage, "{failure:?}"),
+            }
+        }
+        assert!(carried.len() > PATHS / 2, "{style:?}: only {}", carried.len());
+        for batch in carried.chunks(FW_CFG_BATCH) {
+            let mut command = match style {
+                Style::Lines => lines_command(batch),
+                Style::Json => json_command(batch),
+                Style::Readconfig => config_command(batch),
+                _ => shell_command("sh", batch),
+            };
+            Qemu::start(command.current_dir(directory.path()));
+        }
+    }
+}
+
+#[test]
+fn firmware_looks_as_documented() {
+    let public = PublicCredential { name: "fstab.extra".into(), value: "a b\n".into() };
+    let mut firmware = Firmware {
+        smbios: vec![SmbiosFile::String("/vm/a,b.smbios.x y".into())],
+        fw_cfg: vec![FwCfgItem { name: "opt/io.systemd.credentials/a,b".into(), file: "f".into() }],
+        public: vec![public],
+        ..Firmware::default()
+    };
+    let machine = Machine { drive: None, firmware: firmware.clone() };
+    assert_eq!(
+        String::from_utf8(qemu::render(&machine, Style::Shell).unwrap()).unwrap(),
+        "-smbios 'type=11,path=/vm/a,,b.smbios.x y' \
+         -smbios type=11,value=io.systemd.credential.binary:fstab.extra=YSBiCg== \
+         -fw_cfg name=opt/io.systemd.credentials/a,,b,file=f\n"
+    );
+    let refusal = |firmware: &Firmware| {
+        let machine = Machine { drive: None, firmware: firmware.clone() };
+        let failure = qemu::render(&machine, Style::Readconfig).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        failure.message
+    };
+    let expected = "the style readconfig cannot carry OEM strings: QEMU ignores them in a file";
+    assert_eq!(refusal(&firmware), expected);
+    firmware.smbios.clear();
+    assert_eq!(refusal(&firmware), expected);
+    firmware.public.clear();
+    firmware.fw_cfg[0].name = "opt/\"".into();
+    let expected = "the style readconfig cannot carry a credential's name: it holds a quote";
+    assert_eq!(refusal(&firmware), expected);
+}
+
 #[test]
 fn styles_look_as_documented() {
     let mut drive = drive("/vm/a,b c.erofs".into(), "chimera");
-    let text =
-        |drive: &Drive, style| String::from_utf8(qemu::render(drive, style).unwrap()).unwrap();
+    let text = |drive: &Drive, style| {
+        String::from_utf8(qemu::render(&drive.clone().into(), style).unwrap()).unwrap()
+    };
     assert_eq!(
         text(&drive, Style::Shell),
         "-drive 'if=none,id=credimg-chimera,file=/vm/a,,b c.erofs,format=raw,read-only=on' \
@@ -164,7 +226,7 @@ fn styles_look_as_documented() {
 fn a_style_that_cannot_carry_a_path_says_so() {
     let refused = |path: &[u8], style| -> Failure {
         let path = PathBuf::from(OsStr::from_bytes(path));
-        qemu::render(&drive(path, "s"), style).unwrap_err()
+        qemu::render(&drive(path, "s").into(), style).unwrap_err()
     };
     for (path, style, expected) in [
         (&b"a\nb"[..], Style::Lines, "lines cannot carry the image's path: it holds a newline"),
@@ -203,7 +265,7 @@ fn open_every_path(command: impl Fn(&[PathBuf]) -> Command, style: Style) -> usi
     let paths = make_odd_files(directory.path());
     let mut carried = Vec::new();
     for (index, path) in paths.iter().enumerate() {
-        match qemu::render(&drive(path.clone(), &format!("d{index}")), style) {
+        match qemu::render(&drive(path.clone(), &format!("d{index}")).into(), style) {
             Ok(text) => {
                 let file = args_directory.path().join(index.to_string());
                 fs::write(&file, text).unwrap();
@@ -251,6 +313,25 @@ fn shell_command(shell: &str, args: &[PathBuf]) -> Command {
     let script = format!("eval \"exec qemu-system-x86_64 {MACHINE} {}\"", sets.join(" "));
     let mut command = Command::new(shell);
     command.args(["-c", &script]);
+    command
+}
+
+fn lines_command(args: &[PathBuf]) -> Command {
+    let mut command = qemu_command();
+    for file in args {
+        let text = fs::read(file).unwrap();
+        let text = text.strip_suffix(b"\n").unwrap();
+        command.args(text.split(|byte| *byte == b'\n').map(OsStr::from_bytes));
+    }
+    command
+}
+
+fn json_command(args: &[PathBuf]) -> Command {
+    let mut command = qemu_command();
+    for file in args {
+        let text = fs::read(file).unwrap();
+        command.args(serde_json::from_slice::<Vec<String>>(&text).unwrap());
+    }
     command
 }
 

@@ -10,6 +10,7 @@ use crate::iso9660::format::{
     SECTOR_BYTES, STANDARD_ID, SYSTEM_AREA_SECTORS, TYPE_PRIMARY, VolumeDescriptor, VolumeTime,
 };
 use crate::squashfs::format as squashfs;
+use crate::tree::Timestamp;
 
 /// Where the volume descriptors of ISO 9660 begin.
 const DESCRIPTOR_OFFSET_BYTES: usize = SYSTEM_AREA_SECTORS as usize * SECTOR_BYTES;
@@ -37,44 +38,84 @@ pub enum Probe {
     },
 }
 
+/// What a writer was told besides the tree: the same again makes the same image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Volume UUID, bytes in the order of its text form; none where the format has none.
+    pub uuid: Option<[u8; 16]>,
+    /// The image's own time.
+    pub build_time: Timestamp,
+}
+
+/// Reads the stamp from the start of `image`; none where it is of no format
+/// whose stamp is known here. A failing read is [`ErrorKind::Source`].
+pub fn stamp(image: &mut dyn Read) -> Result<Option<Stamp>> {
+    let start = start_of(image)?;
+    if let Some(record) = squashfs_record(&start) {
+        let seconds = i64::from(record.build_time_seconds.get());
+        let build_time = Timestamp { seconds, nanoseconds: 0 };
+        return Ok(Some(Stamp { uuid: None, build_time }));
+    }
+    if let Some(record) = erofs_record(&start) {
+        let build_time = Timestamp {
+            seconds: record.build_time_seconds.get().cast_signed(),
+            nanoseconds: record.build_time_nanoseconds.get(),
+        };
+        return Ok(Some(Stamp { uuid: Some(record.uuid), build_time }));
+    }
+    let record = iso9660_record(&start);
+    let seconds = record.and_then(|record| record.modified.seconds());
+    let build_time = seconds.map(|seconds| Timestamp { seconds, nanoseconds: 0 });
+    Ok(build_time.map(|build_time| Stamp { uuid: None, build_time }))
+}
+
 /// Reads the start of `image`. What is no image that this crate knows is
 /// [`ErrorKind::Corrupt`]; a failing read is [`ErrorKind::Source`].
 pub fn probe(image: &mut dyn Read) -> Result<Probe> {
+    let start = start_of(image)?;
+    if squashfs_record(&start).is_some() {
+        return Ok(Probe::Squashfs {});
+    }
+    if let Some(record) = erofs_record(&start) {
+        let label = record.volume_name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+        return Ok(Probe::Erofs { label, uuid: record.uuid });
+    }
+    if let Some(record) = iso9660_record(&start) {
+        let label = record.volume_id.trim_ascii_end().to_vec();
+        let uuid = time_id(&record.modified).or_else(|| time_id(&record.created));
+        return Ok(Probe::Iso9660 { label, uuid });
+    }
+    let message = "not an image: neither a superblock of EROFS or SquashFS nor a volume of ISO 9660";
+    Err(Error::new(ErrorKind::Corrupt, message))
+}
+
+fn start_of(image: &mut dyn Read) -> Result<Vec<u8>> {
     let mut start = Vec::new();
     image
         .take((DESCRIPTOR_OFFSET_BYTES + SECTOR_BYTES) as u64)
         .read_to_end(&mut start)
         .map_err(|error| Error::new(ErrorKind::Source, "cannot read the image").caused_by(error))?;
-    if is_squashfs(&start) {
-        return Ok(Probe::Squashfs {});
-    }
-    erofs(&start).or_else(|| iso9660(&start)).ok_or_else(|| {
-        let message =
-            "not an image: neither a superblock of EROFS or SquashFS nor a volume of ISO 9660";
-        Error::new(ErrorKind::Corrupt, message)
-    })
+    Ok(start)
 }
 
-fn erofs(start: &[u8]) -> Option<Probe> {
+fn erofs_record(start: &[u8]) -> Option<SuperBlock> {
     let (record, _) = SuperBlock::read_from_prefix(start.get(SUPER_OFFSET_BYTES..)?).ok()?;
-    if record.magic.get() != MAGIC {
-        return None;
-    }
-    let label = record.volume_name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
-    Some(Probe::Erofs { label, uuid: record.uuid })
+    (record.magic.get() == MAGIC).then_some(record)
+}
+
+fn squashfs_record(start: &[u8]) -> Option<squashfs::SuperBlock> {
+    let (record, _) = squashfs::SuperBlock::read_from_prefix(start).ok()?;
+    let version = (record.version_major.get(), record.version_minor.get());
+    (record.magic.get() == squashfs::MAGIC && version == squashfs::VERSION).then_some(record)
 }
 
 /// The primary volume descriptor comes first: a boot record, which alone could
 /// come before it, has the sector behind it (El Torito 2.0).
-fn iso9660(start: &[u8]) -> Option<Probe> {
+fn iso9660_record(start: &[u8]) -> Option<VolumeDescriptor> {
     let sector = start.get(DESCRIPTOR_OFFSET_BYTES..)?;
     let (record, _) = VolumeDescriptor::read_from_prefix(sector).ok()?;
-    if (record.kind, record.standard_id, record.version) != (TYPE_PRIMARY, STANDARD_ID, 1) {
-        return None;
-    }
-    let label = record.volume_id.trim_ascii_end().to_vec();
-    let uuid = time_id(&record.modified).or_else(|| time_id(&record.created));
-    Some(Probe::Iso9660 { label, uuid })
+    let head = (record.kind, record.standard_id, record.version);
+    (head == (TYPE_PRIMARY, STANDARD_ID, 1)).then_some(record)
 }
 
 /// The digits of a time that is given, in groups.
@@ -91,13 +132,6 @@ fn time_id(time: &VolumeTime) -> Option<String> {
         text.extend(pair.iter().map(|digit| char::from(*digit)));
     }
     Some(text)
-}
-
-fn is_squashfs(start: &[u8]) -> bool {
-    squashfs::SuperBlock::read_from_prefix(start).is_ok_and(|(record, _)| {
-        let version = (record.version_major.get(), record.version_minor.get());
-        record.magic.get() == squashfs::MAGIC && version == squashfs::VERSION
-    })
 }
 
 #[cfg(test)]
@@ -118,6 +152,25 @@ mod tests {
         Plan::new(&tree, options).unwrap().write(&mut image).unwrap();
         let expected = Probe::Erofs { label: b"CHIMERA".to_vec(), uuid: [7; 16] };
         assert_eq!(probe(&mut image.as_slice()).unwrap(), expected);
+    }
+
+    #[test]
+    fn finds_the_stamp_that_was_given() {
+        let tree = Tree::new(Metadata::default());
+        let build_time = Timestamp { seconds: -5, nanoseconds: 7 };
+        let options = Options { uuid: [7; 16], build_time, ..Options::default() };
+        let mut image = Vec::new();
+        Plan::new(&tree, options).unwrap().write(&mut image).unwrap();
+        let expected = Stamp { uuid: Some([7; 16]), build_time };
+        assert_eq!(stamp(&mut image.as_slice()).unwrap(), Some(expected));
+
+        let build_time = Timestamp { seconds: 5, nanoseconds: 0 };
+        let options = crate::squashfs::Options { build_time, ..Default::default() };
+        image.clear();
+        crate::squashfs::Plan::new(&tree, options).unwrap().write(&mut image).unwrap();
+        let expected = Stamp { uuid: None, build_time };
+        assert_eq!(stamp(&mut image.as_slice()).unwrap(), Some(expected));
+        assert_eq!(stamp(&mut &[0; 4096][..]).unwrap(), None);
     }
 
     #[test]

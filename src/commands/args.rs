@@ -3,18 +3,25 @@
 use credimg_formats::probe::{Probe, probe};
 
 use super::{attach, print};
+use crate::channels::sidecar;
 use crate::cli::AttachImage;
 use crate::report::{self, Exit, Failure, reason};
 use crate::source;
-use crate::vm::qemu;
+use crate::vm::Machine;
 
 pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     let label = label_of(options)?;
     let drive = attach::drive(&options.attach, label.as_deref(), &options.image)?;
-    if let Some(warning) = options.attach.bus.warning() {
-        report::warn(warning);
-    }
-    print(&qemu::render(&drive, options.attach.style)?)
+    // The names of the private files beside the image say all about them.
+    let suffixes = attach::suffixes(&options.image).map_err(|error| {
+        let shown = report::shown(&options.image);
+        let message = format!("cannot read the directory of {shown}: {}", reason(&error));
+        Failure::new(Exit::Image, message)
+    })?;
+    let firmware = sidecar::firmware(&options.image, suffixes.iter().map(String::as_str));
+    let text = attach::render(&options.attach, &Machine { drive: Some(drive), firmware })?;
+    attach::warn(&options.attach, label.as_deref());
+    print(&text)
 }
 
 /// The image's volume label, none where it has none.

@@ -1,10 +1,19 @@
-//! From the command line's wishes to the drive that is attached.
+//! From the command line's wishes to the machine that is attached.
 
-use std::path::Path;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-use crate::cli::Attach;
-use crate::report::Failure;
-use crate::vm::{Drive, DriveId, Serial};
+use super::image::Image;
+use super::settings;
+use crate::channels::mount::Disk;
+use crate::channels::plan::Means;
+use crate::cli::{Attach, Build};
+use crate::report::{self, Exit, Failure, shown};
+use crate::vm::{
+    Drive, DriveId, Machine, Serial, SmbiosFile, Style, Target, cloud_hypervisor, crosvm,
+    firecracker, libvirt, proxmox, qemu, vmspawn,
+};
 
 /// The drive for the image at `path` with this volume label.
 pub(super) fn drive(attach: &Attach, label: Option<&str>, path: &Path) -> Result<Drive, Failure> {
@@ -17,4 +26,100 @@ pub(super) fn drive(attach: &Attach, label: Option<&str>, path: &Path) -> Result
         None => DriveId::from_serial(&serial),
     };
     Ok(Drive { id, serial, path: path.to_owned(), bus: attach.bus })
+}
+
+/// What gives `machine` to the monitor that the command line names. Paths are as
+/// they are for QEMU, which starts where the caller is, and absolute for the others.
+pub(super) fn render(attach: &Attach, machine: &Machine) -> Result<Vec<u8>, Failure> {
+    let Attach { target, style, .. } = attach;
+    let render = match target {
+        Target::Qemu => return qemu::render(machine, *style),
+        Target::Libvirt => libvirt::render,
+        Target::Proxmox => proxmox::render,
+        Target::Vmspawn => vmspawn::render,
+        Target::CloudHypervisor => cloud_hypervisor::render,
+        Target::Crosvm => crosvm::render,
+        Target::Firecracker => firecracker::render,
+    };
+    let mut machine = absolute(machine)?;
+    if !target.carries_public() && !machine.firmware.public.is_empty() {
+        machine.firmware.public.clear();
+        report::warn(&format!(
+            "{} cannot tell the guest to mount the disk: `credimg guest-unit` prints units for it",
+            target.name()
+        ));
+    }
+    let text = render(&machine)?;
+    match style {
+        Style::Shell => Ok(text),
+        Style::None => Ok(Vec::new()),
+        _ => {
+            let message = format!("the styles of --args are not those of {}", target.name());
+            Err(Failure::new(Exit::Usage, message).hint("leave --args out, or write --args none"))
+        }
+    }
+}
+
+/// The channels that are open to credentials.
+pub(super) fn means(options: &Build, image: &Image, drive: &Drive) -> Means {
+    let uuid = settings::show_uuid(image.uuid);
+    Means {
+        target: options.attach.target,
+        form: options.smbios,
+        is_config_file: options.attach.style == Style::Readconfig,
+        is_streamed: settings::is_streamed(&options.output),
+        disk: Disk::new(image.format, image.label.as_deref(), &uuid, &drive.serial, drive.bus),
+    }
+}
+
+/// What follows the image's name and a dot in the names beside it, sorted.
+pub(super) fn suffixes(image: &Path) -> io::Result<Vec<String>> {
+    let directory = image.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut start = image.file_name().unwrap_or_default().to_owned();
+    start.push(".");
+    let mut suffixes = Vec::new();
+    for entry in std::fs::read_dir(directory.unwrap_or(Path::new(".")))? {
+        let name = entry?.file_name();
+        let suffix = name.as_bytes().strip_prefix(start.as_bytes()).map(str::from_utf8);
+        suffixes.extend(suffix.and_then(Result::ok).map(str::to_owned));
+    }
+    suffixes.sort_unstable();
+    Ok(suffixes)
+}
+
+/// Says what people should know before they attach the image so; `label` is
+/// that of the image itself.
+pub(super) fn warn(attach: &Attach, label: Option<&str>) {
+    if let Some(warning) = attach.bus.warning() {
+        report::warn(warning);
+    }
+    if !attach.target.sets_serial() && label.is_none() {
+        report::warn(&format!(
+            "{} makes up the disk's serial, and the image has no label: the guest can tell it by \
+             its place only",
+            attach.target.name()
+        ));
+    }
+}
+
+fn absolute(machine: &Machine) -> Result<Machine, Failure> {
+    let mut machine = machine.clone();
+    let firmware = &mut machine.firmware;
+    let strings = firmware.smbios.iter_mut().map(|file| match file {
+        SmbiosFile::Structure(path) | SmbiosFile::String(path) => path,
+    });
+    let paths = machine.drive.iter_mut().map(|drive| &mut drive.path).chain(strings);
+    let paths = paths.chain(firmware.fw_cfg.iter_mut().map(|item| &mut item.file));
+    for path in paths.chain(firmware.credentials.iter_mut().map(|file| &mut file.file)) {
+        *path = absolute_path(path)?;
+    }
+    Ok(machine)
+}
+
+fn absolute_path(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        let reason = report::reason(&error);
+        let message = format!("cannot make {} an absolute path: {reason}", shown(path));
+        Failure::new(Exit::Usage, message)
+    })
 }

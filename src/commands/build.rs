@@ -1,25 +1,32 @@
 //! `credimg build`: manifest in, image and arguments out.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use credimg_formats::{Sink, Tree};
+use credimg_formats::{Sink, Timestamp};
 
+use super::dependencies::Dependencies;
+use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
-use super::summary::Summary;
+use super::summary::{Credentials, Summary};
 use super::{attach, print, seed, settings};
-use crate::assemble::{self, assemble};
+use crate::assemble::{self, Assembly, assemble_noting};
+use crate::channels::guest::Guest;
+use crate::channels::plan::Means;
+use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::Build;
 use crate::manifest::{self, Format, Plan};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::Progress;
 use crate::report::{self, Failure};
 use crate::source::command::Limits;
-use crate::vm::{Drive, qemu};
+use crate::vm::{Drive, Firmware, Machine};
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     let request = Request::new(options)?;
-    let summary = if settings::is_streamed(&options.output) {
-        request.build_stream(options)?
+    let (summary, arguments) = if settings::is_streamed(&options.output) {
+        // There is no path to attach.
+        (request.build_stream(options)?, Vec::new())
     } else {
         request.build_file(options)?
     };
@@ -28,10 +35,7 @@ pub(super) fn run(options: &Build) -> anyhow::Result<()> {
         None if options.quiet => {}
         None => report::note(&summary.line()),
     }
-    match &request.arguments {
-        Some(arguments) => print(arguments),
-        None => Ok(()),
-    }
+    if arguments.is_empty() { Ok(()) } else { print(&arguments) }
 }
 
 /// Everything that is checked before a source is read.
@@ -40,24 +44,33 @@ struct Request {
     image: Image,
     drive: Drive,
     file: output::Options,
-    /// None where the image is streamed: there is no path to attach.
-    arguments: Option<Vec<u8>>,
+    means: Means,
+    guest: Guest,
+    /// With `--if-changed` the image that may stay as it is.
+    existing: Option<Existing>,
 }
 
 impl Request {
     fn new(options: &Build) -> anyhow::Result<Self> {
+        settings::require_file(options)?;
         settings::require_apart(options)?;
         let mut plan = manifest::load(&options.manifest)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
         let format = settings::format(options, &plan)?;
         let joliet = settings::joliet(options, &plan, format)?;
-        let label = settings::label(options, &plan, format, joliet)?;
+        let label = settings::label(options.label.as_deref(), &plan, format, joliet)?;
         let drive = attach::drive(&options.attach, label.as_deref(), &options.output)?;
-        let render = || qemu::render(&drive, options.attach.style);
-        let arguments = (!settings::is_streamed(&options.output)).then(render).transpose()?;
-        let owner = settings::owner(options)?;
-        let file = output::Options { owner, mode: Some(settings::mode(options)?) };
-        let image = Image {
+        if !settings::is_streamed(&options.output) {
+            // Whether the style carries the path, before anything is read.
+            attach::render(&options.attach, &drive.clone().into())?;
+        }
+        let file = output::Options {
+            owner: settings::owner(options)?,
+            mode: Some(settings::mode(options)?),
+            is_sidecar: Some(sidecar::is_suffix),
+        };
+        let guest = settings::guest(options.guest.as_deref())?;
+        let mut image = Image {
             format,
             label,
             uuid: settings::uuid(options)?,
@@ -65,9 +78,17 @@ impl Request {
             compression: settings::compression(options, &plan, format)?,
             joliet,
             lossy: options.format.lossy,
+            warns: true,
         };
         advise(options, &image);
-        Ok(Self { plan, image, drive, file, arguments })
+        let wanted = options.if_changed;
+        let existing = wanted.then(|| Existing::open(&options.output, file)).flatten();
+        if let (Some(existing), None, None) = (&existing, &image.label, &options.uuid) {
+            // Guests find a disk without a label by its UUID, and are told so.
+            image.uuid = existing.stamp.uuid.unwrap_or(image.uuid);
+        }
+        let means = attach::means(options, &image, &drive);
+        Ok(Self { plan, image, drive, file, means, guest, existing })
     }
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
@@ -76,31 +97,102 @@ impl Request {
             stream = stream.staged()?;
         }
         let mut progress = Progress::new(!options.quiet);
-        let tree = self.collect(options, &mut progress)?;
-        let summary = self.write(&tree, &mut stream, &mut progress, options)?;
+        let assembly = self.collect(options, self.image.build_time, None, &mut progress)?;
+        let summary = self.write(&assembly, &[], &mut stream, &mut progress, options)?;
         stream.finish()?;
         Ok(summary)
     }
 
-    fn build_file(&self, options: &Build) -> anyhow::Result<Summary> {
+    /// Returns the arguments as well.
+    fn build_file(&self, options: &Build) -> anyhow::Result<(Summary, Vec<u8>)> {
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
         let has_old = OutputFile::check(&options.output)?;
+        let mut dependencies = Dependencies::new(options)?;
         let mut progress = Progress::new(!options.quiet);
-        let made = self.collect(options, &mut progress).and_then(|tree| {
-            let mut file = OutputFile::create(&options.output, self.file)?;
-            let summary = self.write(&tree, &mut file, &mut progress, options)?;
-            Ok((file, summary))
-        });
-        let (file, summary) =
-            made.map_err(|error| if has_old { unchanged(error) } else { error })?;
-        file.commit()?;
-        Ok(summary)
+        let Made { file, summary, arguments } = self
+            .make(options, &mut dependencies, &mut progress)
+            .map_err(|error| if has_old { unchanged(error) } else { error })?;
+        if let Some(file) = file {
+            file.commit()?;
+        } else if let Some(existing) = &self.existing {
+            existing.keep(&options.output)?;
+        }
+        dependencies.commit()?;
+        Ok((summary, arguments))
     }
 
-    fn collect(&self, options: &Build, progress: &mut Progress) -> anyhow::Result<Tree> {
+    fn make(
+        &self,
+        options: &Build,
+        dependencies: &mut Dependencies,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Made> {
+        let build_time = self.existing.as_ref().map_or(self.image.build_time, |_| UNDATED);
+        let mut assembly = self.collect(options, build_time, dependencies.inputs(), progress)?;
+        dependencies.render(options)?;
+        let Assembly { routes, values, .. } = &assembly;
+        let sidecars = sidecar::pack(values, routes.mount.as_ref(), &self.means)?;
+        let machine = self.machine(&assembly, &sidecars, options);
+        let arguments = attach::render(&options.attach, &machine)?;
+        if let Some(summary) = self.keep(&mut assembly, &sidecars, progress, options)? {
+            return Ok(Made { file: None, summary, arguments });
+        }
+        let mut file = OutputFile::create(&options.output, self.file)?;
+        for Sidecar { suffix, content } in &sidecars {
+            file.add_sidecar(suffix, content.expose())?;
+        }
+        let summary = self.write(&assembly, &sidecars, &mut file, progress, options)?;
+        Ok(Made { file: Some(file), summary, arguments })
+    }
+
+    /// What is told of the existing image where it is the one that would be
+    /// written. Where it is not, the tree has the time of a new one.
+    fn keep(
+        &self,
+        assembly: &mut Assembly,
+        sidecars: &[Sidecar],
+        progress: &mut Progress,
+        options: &Build,
+    ) -> anyhow::Result<Option<Summary>> {
+        let Some(existing) = &self.existing else { return Ok(None) };
+        let mut same = Image { warns: false, ..self.image.clone() };
+        if let (Some(uuid), None) = (existing.stamp.uuid, &options.uuid) {
+            same.uuid = uuid;
+        }
+        if !settings::has_own_time(options) {
+            same.build_time = existing.stamp.build_time;
+        }
+        let undated = existing::undated(&assembly.tree);
+        existing::date(&mut assembly.tree, &undated, same.build_time);
+        if existing::has_sidecars(&options.output, sidecars, self.file)
+            && let Some(size_bytes) = existing.compare(&same, &assembly.tree, progress)?
+        {
+            let summary = self.summary(options, &same, assembly, sidecars, size_bytes);
+            return Ok(Some(summary.unchanged()));
+        }
+        existing::date(&mut assembly.tree, &undated, self.image.build_time);
+        Ok(None)
+    }
+
+    fn machine(&self, assembly: &Assembly, sidecars: &[Sidecar], options: &Build) -> Machine {
+        let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
+        let firmware = Firmware {
+            public: sidecar::public(assembly.routes.mount.as_ref()),
+            ..sidecar::firmware(&options.output, suffixes)
+        };
+        Machine { drive: Some(self.drive.clone()), firmware }
+    }
+
+    fn collect(
+        &self,
+        options: &Build,
+        build_time: Timestamp,
+        inputs: Option<&mut Vec<PathBuf>>,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Assembly> {
         let settings = assemble::Settings {
-            build_time: self.image.build_time,
+            build_time,
             commands: Limits {
                 timeout: Duration::from_secs(u64::from(options.command_timeout)),
                 output_max_bytes: Limits::OUTPUT_MAX_BYTES,
@@ -108,35 +200,62 @@ impl Request {
             },
             policy: settings::policy(&options.sources),
             output: settings::place(&options.output),
+            means: self.means.clone(),
         };
-        let tree = assemble(&self.plan, &settings, &mut |step| {
+        let assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {
             progress.show(|| {
                 let assemble::Step { entry, entries, inodes } = step;
                 let made = inodes - 1; // The root is always there.
                 format!("reading: entry {} of {entries}, {made} made so far", entry + 1)
             });
         })?;
-        seed::check(&self.image, &tree)?;
-        Ok(tree)
+        seed::check(&self.image, &assembly.tree)?;
+        let routes = &assembly.routes;
+        for warning in routes.warnings.iter().chain(&self.guest.warnings(self.image.format, routes))
+        {
+            report::warn(warning);
+        }
+        Ok(assembly)
     }
 
     fn write<S: Sink>(
         &self,
-        tree: &Tree,
+        assembly: &Assembly,
+        sidecars: &[Sidecar],
         sink: &mut S,
         progress: &mut Progress,
         options: &Build,
     ) -> anyhow::Result<Summary> {
-        let size_bytes = self.image.write(tree, sink, progress)?;
-        Ok(Summary::new(options, &self.image, &self.drive, tree, size_bytes))
+        let size_bytes = self.image.write(&assembly.tree, sink, progress)?;
+        Ok(self.summary(options, &self.image, assembly, sidecars, size_bytes))
     }
+
+    fn summary(
+        &self,
+        options: &Build,
+        image: &Image,
+        assembly: &Assembly,
+        sidecars: &[Sidecar],
+        size_bytes: u64,
+    ) -> Summary {
+        let sidecars = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
+        let credentials = Credentials::new(&options.output, &self.plan, &assembly.routes, sidecars);
+        Summary::new(options, image, &self.drive, &assembly.tree, size_bytes, credentials)
+    }
+}
+
+/// What a build has made, before it is put in place.
+struct Made {
+    /// None where the existing image is kept.
+    file: Option<OutputFile>,
+    summary: Summary,
+    arguments: Vec<u8>,
 }
 
 /// Says what people should know of the image that they ask for.
 fn advise(options: &Build, image: &Image) {
-    if let Some(warning) = options.attach.bus.warning() {
-        report::warn(warning);
-    }
+    let is_squashfs = image.format == Format::Squashfs;
+    attach::warn(&options.attach, image.label.as_deref().filter(|_| !is_squashfs));
     if image.joliet {
         report::warn(
             "a Joliet tree has no owners and modes: where it is mounted, every user may read \
@@ -152,7 +271,8 @@ fn advise(options: &Build, image: &Image) {
         }
         _ => {}
     }
-    if image.format == Format::Squashfs && image.label.is_some() && !options.quiet {
+    let has_serial = options.attach.target.sets_serial();
+    if is_squashfs && image.label.is_some() && has_serial && !options.quiet {
         report::note("a SquashFS image has no label: the drive's serial stands for it");
     }
 }

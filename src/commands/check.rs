@@ -5,9 +5,17 @@ use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use super::{print, settings};
+use crate::channels::budget;
+use crate::channels::mount::Disk;
+use crate::channels::plan::{Means, Mount, Route, Routes, plan as plan_channels};
 use crate::cli::Check;
-use crate::manifest::{self, Attributes, Entry, Keep, Plan, Source, time};
+use crate::manifest::{
+    self, Attributes, Credential, Entry, Format, Keep, MOUNT_CREDENTIAL, Plan,
+    Source, time,
+};
+use crate::report::{self, Exit, Failure};
 use crate::source::pseudo::{self, Action, Definition, Definitions, New};
+use crate::vm::{Bus, Channel, Serial, Target};
 
 /// Mode of every symbolic link.
 const SYMLINK_MODE: u16 = 0o777;
@@ -24,26 +32,112 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     }
     let definitions = pseudo::load(&plan)?;
     pseudo::require_allowed(settings::policy(&options.sources), &plan, &definitions)?;
-    print(table(&plan, &definitions).as_bytes())
+    let guest = settings::guest(options.guest.as_deref())?;
+    let format = plan.format.unwrap_or(Format::Erofs);
+    let mut text = table(&plan, &definitions);
+    let mut warnings = Vec::new();
+    if !plan.credentials.is_empty() || plan.mount.is_some() || options.guest.is_some() {
+        let serial = Serial::from_label(label(&plan))?;
+        let routes = routes(&plan, format, &serial, options.target)?;
+        if !plan.credentials.is_empty() || plan.mount.is_some() {
+            text.push('\n');
+            text.push_str(&channels(&plan, format, &routes, &serial));
+        }
+        warnings.extend(routes.warnings.iter().cloned());
+        warnings.extend(guest.warnings(format, &routes));
+    }
+    print(text.as_bytes())?;
+    for warning in &warnings {
+        report::warn(warning);
+    }
+    if options.strict && !warnings.is_empty() {
+        let message = "--strict: a warning counts as an error";
+        return Err(Failure::new(Exit::Policy, message).into());
+    }
+    Ok(())
 }
 
-/// The plan as aligned columns, one line an entry in the manifest's order, then
-/// one line a pseudo definition: path, kind of source, mode, owner and, where any entry sets one, time. The
-/// mode of `dir` and `tar` entries is that of files, a slash, that of
-/// directories. Never content, host paths, arguments or link targets.
+/// The manifest's label.
+fn label(plan: &Plan) -> Option<&str> {
+    plan.label.as_ref().map(|label| label.text.as_str())
+}
+
+/// The plan of the credentials, as far as it goes without reading a source: by
+/// the default bus, with the manifest's own label.
+fn routes(plan: &Plan, format: Format, serial: &Serial, target: Target) -> Result<Routes, Failure> {
+    // Only its length matters here.
+    let uuid = settings::show_uuid([0; 16]);
+    let disk = Disk::new(format, label(plan), &uuid, serial, Bus::Virtio);
+    let lengths: Vec<_> = plan.credentials.iter().map(known_length).collect();
+    plan_channels(plan, &lengths, &Means { target, disk, ..Means::default() })
+}
+
+/// The length of a value that stands in the manifest.
+fn known_length(credential: &Credential) -> Option<u64> {
+    match &credential.entry.source {
+        Source::Inline(secret) => Some(secret.len() as u64),
+        _ => None,
+    }
+}
+
+/// The plan of the files as aligned columns, one line an entry in the manifest's
+/// order, then one line a pseudo definition: path, kind of source, mode, owner
+/// and, where any entry sets one, time. The mode of `dir` and `tar` entries is
+/// that of files, a slash, that of directories. Never content, host paths,
+/// arguments or link targets.
 pub fn table(plan: &Plan, definitions: &Definitions) -> String {
     let mut rows = vec![["PATH", "SOURCE", "MODE", "OWNER", "MTIME"].map(str::to_owned)];
     rows.extend(plan.entries.iter().map(row));
     rows.extend(definitions.iter().map(pseudo_row));
     let has_mtime = rows.iter().skip(1).any(|[.., mtime]| mtime != BUILD && mtime != NONE);
-    let columns = if has_mtime { 5 } else { 4 };
+    aligned(&rows, if has_mtime { 5 } else { 4 })
+}
+
+/// The plan of the credentials, one line each and one for the lines that tell
+/// the guest of the disk: name, kind of source, length, channel, why. Then what
+/// is used of each limit. `?` is what only a build knows.
+pub fn channels(plan: &Plan, format: Format, routes: &Routes, serial: &Serial) -> String {
+    let unknown = || "?".to_owned();
+    let header = ["CREDENTIAL", "SOURCE", "BYTES", "CHANNEL", "WHY"].map(str::to_owned);
+    let mut rows = vec![header];
+    for (credential, Route { channel, why }) in plan.credentials.iter().zip(&routes.routes) {
+        rows.push([
+            credential.name.clone(),
+            credential.entry.source.kind().to_owned(),
+            known_length(credential).map_or_else(unknown, |length| length.to_string()),
+            channel.map_or_else(unknown, |channel| channel.name().to_owned()),
+            why.clone(),
+        ]);
+    }
+    if let Some(Mount { channel, fstab }) = &routes.mount {
+        rows.push([
+            MOUNT_CREDENTIAL.to_owned(),
+            "mount".to_owned(),
+            fstab.len().to_string(),
+            channel.map_or("argument", Channel::name).to_owned(),
+            "it tells the guest where to mount the disk, and is no secret".to_owned(),
+        ]);
+    }
+    let lengths = [
+        ("label, bytes", label(plan).map_or(0, str::len), format.label_max_bytes(plan.joliet)),
+        ("serial, bytes", serial.as_str().len(), Serial::MAX_BYTES),
+    ];
+    let mut text = format!("{}\n{}", aligned(&rows, 5), routes.budget.table());
+    for (name, used, limit) in lengths {
+        text.push_str(&budget::row(name, used as u64, limit as u64));
+    }
+    text
+}
+
+/// The first `columns` cells of each row, all cells of a column as wide as its widest.
+fn aligned(rows: &[[String; 5]], columns: usize) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.width()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut table = String::new();
-    for row in &rows {
+    for row in rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| {
             // The formatter would count characters, of which some are two columns wide.
             format!("{cell}{}", " ".repeat(width.saturating_sub(cell.width())))

@@ -13,6 +13,7 @@ use crate::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure};
 
 /// How the image is written.
+#[derive(Clone)]
 pub(super) struct Image {
     pub(super) format: Format,
     pub(super) label: Option<String>,
@@ -23,6 +24,8 @@ pub(super) struct Image {
     pub(super) joliet: bool,
     /// Leaves out, with warnings, what the format cannot hold.
     pub(super) lossy: bool,
+    /// Says what the format cannot hold; not where an image is only compared.
+    pub(super) warns: bool,
 }
 
 impl Image {
@@ -70,7 +73,7 @@ impl Image {
             cut_fractions: true,
             ..squashfs::Options::default()
         };
-        warn_of_fractions(tree, "SquashFS");
+        self.warn_of_fractions(tree, "SquashFS");
         let plan = squashfs::Plan::new(tree, options)?;
         // How large the image gets is known at its end; its content is close enough.
         let content_bytes = |kind: &Kind| match kind {
@@ -95,7 +98,7 @@ impl Image {
             cut_fractions: true,
             lossy: self.lossy,
         };
-        warn_of_fractions(tree, "ISO 9660");
+        self.warn_of_fractions(tree, "ISO 9660");
         let plan = iso9660::Plan::new(tree, options.clone()).map_err(|error| {
             let failure = self.explain(&error);
             let lossy = iso9660::Options { lossy: true, ..options };
@@ -103,11 +106,22 @@ impl Image {
             let hint = "use another format, or leave out with --lossy what iso9660 cannot hold";
             if would_do { failure.hint(hint) } else { failure }
         })?;
-        warn_of_losses(tree, plan.losses());
+        if self.warns {
+            warn_of_losses(tree, plan.losses());
+        }
         let total_bytes = plan.size_bytes();
         plan.write(&mut Counted { sink, progress, total_bytes, done_bytes: 0 })
             .map_err(|error| self.explain(&error))?;
         Ok(total_bytes)
+    }
+
+    fn warn_of_fractions(&self, tree: &Tree, format: &str) {
+        let has_fraction = |metadata: &credimg_formats::Metadata| metadata.mtime.nanoseconds > 0;
+        if self.warns && tree.inodes().any(|(_, inode)| has_fraction(&inode.metadata)) {
+            report::warn(&format!(
+                "{format} holds whole seconds: the fractions of some times are cut off"
+            ));
+        }
     }
 
     fn label_bytes(&self) -> &[u8] {
@@ -136,15 +150,6 @@ impl Image {
                 Failure::new(Exit::Source, error.to_string()).hint(hint)
             }
         }
-    }
-}
-
-fn warn_of_fractions(tree: &Tree, format: &str) {
-    let has_fraction = |metadata: &credimg_formats::Metadata| metadata.mtime.nanoseconds > 0;
-    if tree.inodes().any(|(_, inode)| has_fraction(&inode.metadata)) {
-        report::warn(&format!(
-            "{format} holds whole seconds: the fractions of some times are cut off"
-        ));
     }
 }
 

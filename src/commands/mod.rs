@@ -4,6 +4,9 @@ mod args;
 mod attach;
 mod build;
 pub mod check;
+mod dependencies;
+mod existing;
+mod guest_unit;
 mod image;
 mod pages;
 mod seed;
@@ -18,6 +21,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Build(options) => build::run(options),
         Command::Check(options) => check::run(options),
         Command::Args(options) => args::run(options),
+        Command::GuestUnit(options) => guest_unit::run(options),
         Command::Completions(options) => pages::completions(options),
         Command::Man(options) => pages::man(options),
     }

@@ -9,6 +9,7 @@ use credimg_formats::Timestamp;
 use credimg_formats::squashfs::Compression;
 
 use crate::assemble::Place;
+use crate::channels::guest::Guest;
 use crate::cli::{Build, Sources};
 use crate::manifest::{self, Format, Plan, Position, PseudoFile, manifest_name};
 use crate::report::{self, Exit, Failure};
@@ -60,12 +61,12 @@ pub(super) fn joliet(options: &Build, plan: &Plan, format: Format) -> Result<boo
 
 /// The volume label: `--label`, else the manifest's.
 pub(super) fn label(
-    options: &Build,
+    option: Option<&str>,
     plan: &Plan,
     format: Format,
     joliet: bool,
 ) -> Result<Option<String>, Failure> {
-    let Some(text) = &options.label else {
+    let Some(text) = option else {
         require_label_fits(plan, format, joliet)?;
         return Ok(plan.label.as_ref().map(|label| label.text.clone()));
     };
@@ -122,6 +123,11 @@ pub(super) fn build_time(options: &Build) -> Result<Timestamp, Failure> {
     Ok(Timestamp { seconds, nanoseconds: 0 })
 }
 
+/// Whether the caller says which time the image has.
+pub(super) fn has_own_time(options: &Build) -> bool {
+    options.mtime.is_some() || std::env::var_os("SOURCE_DATE_EPOCH").is_some()
+}
+
 /// `--owner UID:GID`.
 pub(super) fn owner(options: &Build) -> Result<Option<(u32, u32)>, Failure> {
     options.owner.as_deref().map(manifest::owner_option).transpose()
@@ -140,6 +146,11 @@ pub(super) fn mode(options: &Build) -> Result<u16, Failure> {
     }
 }
 
+/// `--guest`.
+pub(super) fn guest(option: Option<&str>) -> Result<Guest, Failure> {
+    option.map_or_else(|| Ok(Guest::default()), Guest::parse)
+}
+
 /// What `--no-commands` and `--allow-devices` leave allowed.
 pub(super) fn policy(sources: &Sources) -> Policy {
     Policy { allow_commands: !sources.no_commands, allow_devices: sources.allow_devices }
@@ -156,21 +167,38 @@ pub(super) fn is_streamed(output: &Path) -> bool {
     output.as_os_str() == "-"
 }
 
-/// An error where the image, the manifest and the report are not three files:
-/// one would destroy the other.
+/// An error where two of the manifest, the image, the dependency file and the
+/// report are one file: one would destroy the other.
 pub(super) fn require_apart(options: &Build) -> Result<(), Failure> {
-    let (manifest, image) = (options.manifest.as_path(), options.output.as_path());
     let report = options.json.as_ref().and_then(Option::as_deref);
-    let clash = if is_same(image, manifest) {
-        "the image would replace the manifest"
-    } else if report.is_some_and(|report| is_same(report, image)) {
-        "the report would replace the image"
-    } else if report.is_some_and(|report| is_same(report, manifest)) {
-        "the report would replace the manifest"
-    } else {
-        return Ok(());
+    let files = [
+        ("manifest", Some(options.manifest.as_path())),
+        ("image", Some(options.output.as_path())),
+        ("dependency file", options.depfile.as_deref()),
+        ("report", report),
+    ];
+    let mut earlier: Vec<(&str, &Path)> = Vec::new();
+    for (name, path) in files {
+        let Some(path) = path else { continue };
+        if let Some((other, _)) = earlier.iter().find(|(_, other)| is_same(path, other)) {
+            let clash = format!("the {name} would replace the {other}");
+            return Err(Failure::new(Exit::Usage, clash).hint("give each a name of its own"));
+        }
+        earlier.push((name, path));
+    }
+    Ok(())
+}
+
+/// An error where an option asks for a file that standard output is not.
+pub(super) fn require_file(options: &Build) -> Result<(), Failure> {
+    let option = match options {
+        _ if !is_streamed(&options.output) => return Ok(()),
+        Build { if_changed: true, .. } => "--if-changed",
+        Build { depfile: Some(_), .. } => "--depfile",
+        _ => return Ok(()),
     };
-    Err(Failure::new(Exit::Usage, clash).hint("give each a name of its own"))
+    let message = format!("{option} has no meaning for an image on standard output");
+    Err(Failure::new(Exit::Usage, message).hint("name a file with -o"))
 }
 
 /// Whether two paths lead to one file, or would once both are written.

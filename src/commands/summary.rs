@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use super::image::Image;
 use super::settings;
+use crate::channels::plan::{Route, Routes};
+use crate::channels::sidecar;
 use crate::cli::Build;
-use crate::manifest::{Format, time};
+use crate::manifest::{Format, Plan, time};
 use crate::report::{self, Exit, Failure};
-use crate::vm::{Bus, Drive};
+use crate::vm::{Bus, Channel, Drive};
 
 /// What was built. The field names are stable: programs read them.
 #[derive(Serialize)]
@@ -21,6 +23,9 @@ pub(super) struct Summary {
     pub(super) shown: String,
     #[serde(skip)]
     bus: Bus,
+    /// Whether the guest sees the serial.
+    #[serde(skip)]
+    has_serial: bool,
     /// The image's path as it was given, `-` for standard output; escaped as in
     /// messages where it is not UTF-8.
     pub(super) image: String,
@@ -33,6 +38,48 @@ pub(super) struct Summary {
     pub(super) files: usize,
     pub(super) directories: usize,
     pub(super) symlinks: usize,
+    /// Whether there is a new image; with `--if-changed` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) changed: Option<bool>,
+    #[serde(flatten)]
+    pub(super) credentials: Credentials,
+}
+
+/// Where the credentials went.
+#[derive(Serialize)]
+pub(super) struct Credentials {
+    pub(super) credentials: Vec<Credential>,
+    /// The private files beside the image, as their paths are shown in messages.
+    pub(super) sidecars: Vec<String>,
+}
+
+/// One credential: its name and the channel it goes by.
+#[derive(Serialize)]
+pub(super) struct Credential {
+    pub(super) name: String,
+    pub(super) via: &'static str,
+}
+
+impl Credentials {
+    pub(super) fn new<'a>(
+        image: &Path,
+        plan: &Plan,
+        routes: &Routes,
+        suffixes: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let planned = plan.credentials.iter().zip(&routes.routes);
+        let credential = |(credential, route): (&crate::manifest::Credential, &Route)| Credential {
+            name: credential.name.clone(),
+            via: route.channel.unwrap_or(Channel::Disk).name(),
+        };
+        let sidecars = suffixes.map(|suffix| report::shown(&sidecar::path(image, suffix)));
+        Self { credentials: planned.map(credential).collect(), sidecars: sidecars.collect() }
+    }
+
+    /// How many go by the firmware.
+    fn by_firmware(&self) -> usize {
+        self.credentials.iter().filter(|credential| credential.via != Channel::Disk.name()).count()
+    }
 }
 
 impl Summary {
@@ -42,6 +89,7 @@ impl Summary {
         drive: &Drive,
         tree: &Tree,
         size_bytes: u64,
+        credentials: Credentials,
     ) -> Self {
         // Hard links count once.
         let count =
@@ -60,6 +108,7 @@ impl Summary {
             image: path.to_str().map_or_else(|| report::shown(path), str::to_owned),
             shown,
             bus: drive.bus,
+            has_serial: options.attach.target.sets_serial(),
             format: made.format.name(),
             label: made.label.clone().filter(|_| has_label),
             uuid,
@@ -69,23 +118,39 @@ impl Summary {
             files: count(|kind| matches!(kind, Kind::File(_))),
             directories: count(|kind| matches!(kind, Kind::Directory(_))),
             symlinks: count(|kind| matches!(kind, Kind::Symlink(_))),
+            changed: options.if_changed.then_some(true),
+            credentials,
         }
+    }
+
+    /// The same of an image that was left as it is.
+    pub(super) fn unchanged(self) -> Self {
+        Self { changed: Some(false), ..self }
     }
 
     /// The line for people.
     pub(super) fn line(&self) -> String {
+        if self.changed == Some(false) {
+            return format!("kept {}: it is up to date", self.shown);
+        }
         let label = match &self.label {
             Some(label) => format!(" label {label},"),
             None if self.format != Format::Squashfs.name() => String::new(),
+            None if !self.has_serial => String::new(),
             None if self.bus == Bus::Virtio => format!(" /dev/disk/by-id/virtio-{},", self.serial),
             None => format!(" serial {},", self.serial),
         };
-        let plural = if self.files == 1 { "" } else { "s" };
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let firmware = match self.credentials.by_firmware() {
+            0 => String::new(),
+            count => format!(", {count} credential{} by the firmware", plural(count)),
+        };
         format!(
-            "wrote {}: {},{label} {} file{plural}, {}",
+            "wrote {}: {},{label} {} file{}, {}{firmware}",
             self.shown,
             self.format,
             self.files,
+            plural(self.files),
             report::human_size(self.size_bytes)
         )
     }

@@ -2,11 +2,14 @@
 //! is no directory. What `dir` and `tar` sources hold is not known here.
 
 use super::error::{Fault, Problem, Problems};
-use super::plan::{Entry, Source};
+use super::plan::{Credential, Entry, Source};
 
-/// Notes every conflict, at the entry that stands later in the manifest.
-pub(super) fn note(entries: &[Entry], problems: &mut Problems) {
-    let mut sorted: Vec<&Entry> = entries.iter().collect();
+/// Notes every conflict, at the entry that stands later in the manifest. A
+/// credential takes its place on the disk wherever it goes: a file of its name
+/// in the guest's store would be a second credential of that name.
+pub(super) fn note(entries: &[Entry], credentials: &[Credential], problems: &mut Problems) {
+    let places = credentials.iter().map(|credential| &credential.entry);
+    let mut sorted: Vec<&Entry> = entries.iter().chain(places).collect();
     // Stable, so that of two entries for one path the earlier one comes first.
     // Components are compared one by one: what is below a path follows it at once.
     sorted.sort_by(|left, right| left.path.cmp(&right.path));

@@ -7,7 +7,7 @@ use super::node::{Node, Value};
 use super::plan::Position;
 
 /// Keys of later versions, at the manifest's top level.
-const LATER_KEYS: &[&str] = &["credentials", "encrypt", "mount"];
+const LATER_KEYS: &[&str] = &["encrypt"];
 
 /// A value and where it stands.
 pub(super) struct At<T> {

@@ -19,6 +19,7 @@ use crate::report::{self, Exit, Failure};
 use crate::signals;
 
 mod conflicts;
+mod credentials;
 mod error;
 mod keys;
 mod node;
@@ -32,9 +33,10 @@ mod values;
 pub use error::ManifestError;
 pub(crate) use error::manifest_name;
 pub use plan::{
-    Attributes, Entry, Format, Keep, Label, Plan, Position, Pseudo, PseudoFile, PseudoText, Source,
-    TreePath,
+    Attributes, Credential, Entry, Format, Keep, Label, MountPoint, Plan, Position, Pseudo,
+    PseudoFile, PseudoText, Source, TreePath,
 };
+pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};
 
 /// Reads the manifest at `path`, `-` being standard input, and resolves it.
 /// Host paths in it are relative to its directory, those of standard input to

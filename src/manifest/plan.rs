@@ -11,6 +11,7 @@ use credimg_formats::squashfs::Compression;
 use credimg_formats::{Name, Secret, Timestamp, Xattrs, erofs, iso9660};
 
 use crate::report::shown;
+use crate::vm::Channel;
 
 /// The image format to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -175,6 +176,45 @@ pub struct Entry {
     pub position: Position,
 }
 
+/// One credential for the guest's systemd.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Its name by systemd's rules: 1 to 255 printable ASCII characters without
+    /// `/` and `:`.
+    pub name: String,
+    /// The channel that was asked for; none leaves it to the planner.
+    pub via: Option<Channel>,
+    /// Its source, and what it becomes where it goes onto the disk.
+    pub entry: Entry,
+}
+
+/// Where the guest mounts the disk: an absolute path of one component or more,
+/// each of ASCII letters, digits and `._+@-`, so that no escaping is needed in
+/// fstab(5) and in units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountPoint(pub(super) String);
+
+impl MountPoint {
+    /// Where systemd looks for credentials of services besides the system's own
+    /// (systemd.exec(5), `ImportCredential=`).
+    pub const CREDSTORE: &str = "/run/credstore";
+
+    /// The mount point of a manifest that names none.
+    pub fn standard() -> Self {
+        Self("/run/secrets".to_owned())
+    }
+
+    /// The path itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the disk itself is the store of credentials.
+    pub fn is_credstore(&self) -> bool {
+        self.0 == Self::CREDSTORE
+    }
+}
+
 /// Pseudo definitions, in the order in which they take effect: the manifest's
 /// own, then file by file. [`crate::source::pseudo`] understands them.
 #[derive(Clone, Debug, Default)]
@@ -220,6 +260,10 @@ pub struct Plan {
     pub parents: Attributes,
     /// The entries, in the manifest's order.
     pub entries: Vec<Entry>,
-    /// Pseudo definitions, which come after the entries.
+    /// What the guest's systemd gets as credentials, in the manifest's order.
+    pub credentials: Vec<Credential>,
+    /// Where the guest is to mount the disk, where given.
+    pub mount: Option<MountPoint>,
+    /// Pseudo definitions, which come after the entries and the credentials.
     pub pseudo: Pseudo,
 }

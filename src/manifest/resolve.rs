@@ -10,7 +10,7 @@ use super::keys::At;
 use super::node::Text;
 use super::plan::{Attributes, Entry, Keep, Label, Plan, Pseudo, PseudoFile, PseudoText, Source};
 use super::schema::{self, Source as Typed, XattrValue};
-use super::{conflicts, time, values};
+use super::{conflicts, credentials, time, values};
 
 const DEFAULT_OWNER: (u32, u32) = (0, 0);
 const DEFAULT_MODE: u16 = 0o400;
@@ -44,10 +44,25 @@ pub(super) fn resolve(
         .into_iter()
         .filter_map(|typed| entry(typed, directory, defaults, problems))
         .collect();
-    conflicts::note(&entries, problems);
+    let mount = optional(manifest.mount.as_ref(), values::mount_point, problems);
+    let credentials =
+        credentials::resolve(manifest.credentials, mount.as_ref(), directory, defaults, problems);
+    conflicts::note(&entries, &credentials, problems);
     let pseudo = pseudo(&manifest.pseudo, &manifest.pseudo_files, directory, problems);
     let manifest = path.into();
-    Some(Plan { manifest, label, format, compression, joliet, parents: parents?, entries, pseudo })
+    let parents = parents?;
+    Some(Plan {
+        manifest,
+        label,
+        format,
+        compression,
+        joliet,
+        parents,
+        entries,
+        credentials,
+        mount,
+        pseudo,
+    })
 }
 
 /// The pseudo definitions as they stand, and where those in files are found.
@@ -89,8 +104,7 @@ fn entry(
     let refusal = matches!(kind, Kind::Symlink | Kind::Content).then_some(refusal);
     let attributes = attributes(&typed.attributes, defaults, refusal, problems);
     let xattrs = xattrs(&typed.xattrs, kind, problems);
-    let trim = typed.trim.is_some_and(|trim| trim.value);
-    let source = problems.keep(source(&typed.source, directory, trim));
+    let source = source(&typed.source, typed.trim, directory, problems);
     let attributes = Attributes { xattrs, ..attributes? };
     Some(Entry { path: path?, source: source?, attributes, position: typed.at })
 }
@@ -128,12 +142,6 @@ fn drop_misplaced(typed: &mut schema::Entry, kind: Kind, problems: &mut Problems
     if let Some(mode) = attributes.mode.take_if(|_| kind == Kind::Symlink) {
         problems.note(Fault::new("a symbolic link has no mode of its own").at(&mode.at));
     }
-    let has_output =
-        matches!(typed.source.value, Typed::Command(_) | Typed::Shell(_) | Typed::Env(_));
-    if let Some(trim) = typed.trim.take_if(|_| !has_output) {
-        let fault = Fault::new("only for `command`, `shell` and `env` sources");
-        problems.note(fault.at(&trim.at));
-    }
 }
 
 /// The attributes given, over `defaults`; `refusal` says why `keep` is none of them.
@@ -169,7 +177,23 @@ fn keepable<T>(
     }
 }
 
-fn source(typed: &At<Typed>, directory: &Path, trim: bool) -> Result<Source, Problem> {
+/// The source of an entry or a credential, with what `trim` does to it.
+pub(super) fn source(
+    typed: &At<Typed>,
+    trim: Option<At<bool>>,
+    directory: &Path,
+    problems: &mut Problems,
+) -> Option<Source> {
+    let has_output = matches!(typed.value, Typed::Command(_) | Typed::Shell(_) | Typed::Env(_));
+    if let Some(trim) = trim.as_ref().filter(|_| !has_output) {
+        let fault = Fault::new("only for `command`, `shell` and `env` sources");
+        problems.note(fault.at(&trim.at));
+    }
+    let trim = trim.is_some_and(|trim| trim.value);
+    problems.keep(checked_source(typed, directory, trim))
+}
+
+fn checked_source(typed: &At<Typed>, directory: &Path, trim: bool) -> Result<Source, Problem> {
     let at = |fault: Fault| fault.at(&typed.at);
     let host = |text: &str| values::host_path(text, directory).map_err(at);
     let command = |argv: Vec<OsString>, is_shell: bool| {
@@ -238,7 +262,7 @@ fn xattrs(typed: &[(At<Text>, At<XattrValue>)], kind: Kind, problems: &mut Probl
     xattrs
 }
 
-fn optional<T>(
+pub(super) fn optional<T>(
     typed: Option<&At<Text>>,
     parse: impl Fn(&str) -> Result<T, Fault>,
     problems: &mut Problems,
@@ -247,7 +271,7 @@ fn optional<T>(
 }
 
 /// What `parse` makes of a text, its fault with the text's place.
-fn checked<T>(
+pub(super) fn checked<T>(
     typed: &At<Text>,
     parse: impl FnOnce(&str) -> Result<T, Fault>,
 ) -> Result<T, Problem> {

@@ -6,8 +6,18 @@ use super::keys::{At, Keys};
 use super::node::{Node, ScalarKind, Text, Value};
 use super::plan::Position;
 
-const MANIFEST_KEYS: &[&str] =
-    &["label", "format", "compression", "joliet", "defaults", "files", "pseudo", "pseudo_files"];
+const MANIFEST_KEYS: &[&str] = &[
+    "label",
+    "format",
+    "compression",
+    "joliet",
+    "defaults",
+    "files",
+    "credentials",
+    "mount",
+    "pseudo",
+    "pseudo_files",
+];
 const DEFAULTS_KEYS: &[&str] = &["owner", "mode", "dir_mode", "mtime"];
 const ENTRY_KEYS: &[&str] = &[
     "path", "file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink", "owner",
@@ -15,6 +25,10 @@ const ENTRY_KEYS: &[&str] = &[
 ];
 const SOURCE_KEYS: &[&str] =
     &["file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink"];
+const CREDENTIAL_KEYS: &[&str] =
+    &["name", "file", "text", "base64", "command", "shell", "env", "trim", "via"];
+/// The sources that deliver one file's content.
+const CONTENT_KEYS: &[&str] = &["file", "text", "base64", "command", "shell", "env"];
 
 /// The manifest as typed.
 pub(super) struct Manifest {
@@ -25,6 +39,9 @@ pub(super) struct Manifest {
     pub(super) defaults: Attributes,
     /// The entries that have a path and a source.
     pub(super) files: Vec<Entry>,
+    /// The credentials that have a name and a source.
+    pub(super) credentials: Vec<Credential>,
+    pub(super) mount: Option<At<Text>>,
     pub(super) pseudo: Vec<At<Text>>,
     pub(super) pseudo_files: Vec<At<Text>>,
 }
@@ -46,6 +63,15 @@ pub(super) struct Entry {
     pub(super) attributes: Attributes,
     pub(super) trim: Option<At<bool>>,
     pub(super) xattrs: Vec<(At<Text>, At<XattrValue>)>,
+}
+
+/// One item of `credentials`.
+pub(super) struct Credential {
+    pub(super) at: Position,
+    pub(super) name: At<Text>,
+    pub(super) source: At<Source>,
+    pub(super) trim: Option<At<bool>>,
+    pub(super) via: Option<At<Text>>,
 }
 
 /// An entry's source as typed.
@@ -79,35 +105,65 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
         let mut keys = Keys::open(node, at.key_path, DEFAULTS_KEYS, problems)?;
         Some(attributes(&mut keys, problems))
     });
-    let has_pseudo = !keys.given(&["pseudo", "pseudo_files"]).is_empty();
+    let has_others = !keys.given(&["credentials", "pseudo", "pseudo_files"]).is_empty();
+    let mount = keys.read("mount", text, problems);
+    let credentials = items(keys.read("credentials", list, problems), credential, problems);
     let pseudo = keys.read("pseudo", texts, problems);
     let pseudo_files = keys.read("pseudo_files", texts, problems);
-    let files = if has_pseudo {
+    let files = if has_others {
         keys.read("files", list, problems)
     } else {
         Some(keys.require("files", list, problems)?)
     };
-    let files = files.map_or_else(Vec::new, |files| {
-        let entries = (0..).zip(files.value).filter_map(|(index, node): (usize, _)| {
-            entry(node, format!("{}[{index}]", files.at.key_path), problems)
-        });
-        entries.collect()
-    });
+    let files = items(files, entry, problems);
     let defaults = defaults.unwrap_or_default();
     let values = |texts: Option<At<Vec<At<Text>>>>| texts.map_or_else(Vec::new, |at| at.value);
     let (pseudo, pseudo_files) = (values(pseudo), values(pseudo_files));
-    Some(Manifest { label, format, compression, joliet, defaults, files, pseudo, pseudo_files })
+    Some(Manifest {
+        label,
+        format,
+        compression,
+        joliet,
+        defaults,
+        files,
+        credentials,
+        mount,
+        pseudo,
+        pseudo_files,
+    })
+}
+
+/// What `read` makes of each item of a list, none for a list that is not there.
+fn items<T>(
+    list: Option<At<Vec<Node>>>,
+    read: impl Fn(Node, String, &mut Problems) -> Option<T>,
+    problems: &mut Problems,
+) -> Vec<T> {
+    let Some(At { value, at }) = list else { return Vec::new() };
+    let items = (0..).zip(value).filter_map(|(index, node): (usize, _)| {
+        read(node, format!("{}[{index}]", at.key_path), problems)
+    });
+    items.collect()
 }
 
 fn entry(node: Node, key_path: String, problems: &mut Problems) -> Option<Entry> {
     let mut keys = Keys::open(node, key_path, ENTRY_KEYS, problems)?;
     let path = keys.require("path", text, problems);
-    let source = source(&mut keys, problems);
+    let source = source(&mut keys, SOURCE_KEYS, problems);
     let attributes = attributes(&mut keys, problems);
     let trim = keys.read("trim", boolean, problems);
     let xattrs = keys.take("xattrs").map(|(node, at)| xattrs(node, &at, problems));
     let xattrs = xattrs.unwrap_or_default();
     Some(Entry { at: keys.at, path: path?, source: source?, attributes, trim, xattrs })
+}
+
+fn credential(node: Node, key_path: String, problems: &mut Problems) -> Option<Credential> {
+    let mut keys = Keys::open(node, key_path, CREDENTIAL_KEYS, problems)?;
+    let name = keys.require("name", text, problems);
+    let source = source(&mut keys, CONTENT_KEYS, problems);
+    let trim = keys.read("trim", boolean, problems);
+    let via = keys.read("via", text, problems);
+    Some(Credential { at: keys.at, name: name?, source: source?, trim, via })
 }
 
 fn attributes(keys: &mut Keys, problems: &mut Problems) -> Attributes {
@@ -119,13 +175,16 @@ fn attributes(keys: &mut Keys, problems: &mut Problems) -> Attributes {
     }
 }
 
-/// The one source of an entry.
-fn source(keys: &mut Keys, problems: &mut Problems) -> Option<At<Source>> {
-    let mut given = keys.given(SOURCE_KEYS).into_iter();
+/// The one source of an entry, which is one of `known`.
+fn source(
+    keys: &mut Keys,
+    known: &'static [&'static str],
+    problems: &mut Problems,
+) -> Option<At<Source>> {
+    let mut given = keys.given(known).into_iter();
     let Some((key, first)) = given.next() else {
         if !keys.is_flawed {
-            let fault =
-                Fault::new("no source").hint(format!("give one of {}", SOURCE_KEYS.join(", ")));
+            let fault = Fault::new("no source").hint(format!("give one of {}", known.join(", ")));
             problems.note(fault.at(&keys.at));
         }
         return None;

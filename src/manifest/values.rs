@@ -11,12 +11,17 @@ use credimg_formats::{Name, Secret};
 use zeroize::Zeroizing;
 
 use super::error::Fault;
-use super::plan::{Format, TreePath};
+use super::plan::{Format, MountPoint, TreePath};
+use crate::vm::Channel;
 
 /// Longest volume label in bytes, that of ISO 9660; the image's own format may hold less.
-pub(super) const LABEL_MAX_BYTES: usize = VolumeId::MAX_BYTES;
+const LABEL_MAX_BYTES: usize = VolumeId::MAX_BYTES;
 /// Longest path in the image, slash included: `PATH_MAX` of Linux less its NUL.
 const PATH_MAX_BYTES: usize = 4095;
+/// Longest name of a credential: that of a file (`NAME_MAX` of Linux).
+const CREDENTIAL_NAME_MAX_BYTES: usize = 255;
+/// The credential that tells systemd to mount the disk (systemd.system-credentials(7)).
+pub(crate) const MOUNT_CREDENTIAL: &str = "fstab.extra";
 /// Longest xattr name with its prefix (`XATTR_NAME_MAX` of Linux).
 const XATTR_NAME_MAX_BYTES: usize = 255;
 /// Longest xattr value: EROFS counts it in 16 bits.
@@ -68,6 +73,56 @@ pub(super) fn owner(text: &str) -> Result<(u32, u32), Fault> {
         Fault::new("expected UID:GID as two numbers of at most 4294967294, or `keep`")
             .hint("names are not taken: host and guest may number them differently")
     })
+}
+
+/// A credential's name: what systemd takes for one (`credential_name_valid`), a
+/// file's name of printable ASCII without a colon.
+pub(super) fn credential_name(text: &str) -> Result<String, Fault> {
+    if text.len() > CREDENTIAL_NAME_MAX_BYTES {
+        return Err(Fault::new(format!(
+            "expected a name of at most {CREDENTIAL_NAME_MAX_BYTES} characters, got {}",
+            text.len()
+        )));
+    }
+    if !is_credential_name(text) {
+        let rule = "expected a name of printable ASCII characters without `/` and `:`";
+        return Err(Fault::new(rule).hint("these are systemd's rules for names of credentials"));
+    }
+    if text == MOUNT_CREDENTIAL {
+        return Err(Fault::new("this credential is made from `mount`")
+            .hint("`mount: PATH` says where the guest mounts the disk"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether systemd takes this for the name of a credential.
+pub(crate) fn is_credential_name(text: &str) -> bool {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !b"/:".contains(&byte);
+    let length = 1..=CREDENTIAL_NAME_MAX_BYTES;
+    length.contains(&text.len()) && !matches!(text, "." | "..") && text.bytes().all(is_plain)
+}
+
+/// A channel, none for `auto`.
+pub(super) fn via(text: &str) -> Result<Option<Channel>, Fault> {
+    let channels = [Channel::Disk, Channel::Smbios, Channel::FwCfg];
+    let found = channels.into_iter().find(|channel| channel.name() == text);
+    if found.is_some() || text == "auto" {
+        return Ok(found);
+    }
+    Err(Fault::new("expected `auto`, `disk`, `smbios` or `fw_cfg`"))
+}
+
+/// Where the guest mounts the disk.
+pub(super) fn mount_point(text: &str) -> Result<MountPoint, Fault> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._+@-".contains(&byte);
+    let is_component = |name: &str| !matches!(name, "" | "." | "..") && name.bytes().all(is_plain);
+    let components = text.strip_prefix('/').map(|rest| rest.split('/'));
+    let is_path = components.is_some_and(|mut names| names.all(is_component));
+    if is_path && text.len() < PATH_MAX_BYTES {
+        return Ok(MountPoint(text.to_owned()));
+    }
+    Err(Fault::new("expected an absolute path of letters, digits and `._+@-`")
+        .hint("such as /run/secrets, or /run/credstore for a disk of credentials alone"))
 }
 
 /// Octal digits, 0 to 07777.

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::rand::GetRandomFlags;
 
@@ -52,14 +52,8 @@ impl Target {
                 Failure::new(Exit::Output, message)
                     .hint("the directory must exist, and be readable and writable")
             })?;
-        match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => {}
-            Err(error) => return Err(subject.failure("write", error)),
-            Ok(stat) => {
-                refuse_type(&subject, FileType::from_raw_mode(stat.st_mode))?;
-                refuse_descriptor(&subject, &directory, name, stat.st_mode)?;
-                subject.hint = Some("the old image is unchanged");
-            }
+        if is_replaceable(&subject, &directory, name)? {
+            subject.hint = Some("the old image is unchanged");
         }
         Ok(Self { directory, name: name.to_owned(), subject })
     }
@@ -91,19 +85,26 @@ impl Target {
     /// Removes temporaries that killed builders left: those that nobody holds
     /// locked. What cannot be removed stays: it must not fail a build.
     pub(super) fn remove_stale(&self, other_owner: Option<u32>) {
-        let mut buffer = [const { MaybeUninit::uninit() }; 8192];
-        let mut entries = RawDir::new(&self.directory, &mut buffer);
-        let mut stale = Vec::new();
-        while let Some(Ok(entry)) = entries.next() {
-            let name = entry.file_name().to_bytes();
-            if self.is_temporary(name) {
-                stale.push(OsStr::from_bytes(name).to_owned());
-            }
-        }
-        for name in stale {
+        for name in self.entries(|name| self.is_temporary(name)) {
             // Errors mean that it is gone, in use or not ours.
             let _ = self.remove_unlocked(&name, other_owner);
         }
+    }
+
+    /// The directory's entries whose names are wanted.
+    pub(super) fn entries(&self, is_wanted: impl Fn(&[u8]) -> bool) -> Vec<OsString> {
+        // It may have been read before. An error shows as an empty directory.
+        let _ = rustix::fs::seek(&self.directory, SeekFrom::Start(0));
+        let mut buffer = [const { MaybeUninit::uninit() }; 8192];
+        let mut entries = RawDir::new(&self.directory, &mut buffer);
+        let mut wanted = Vec::new();
+        while let Some(Ok(entry)) = entries.next() {
+            let name = entry.file_name().to_bytes();
+            if is_wanted(name) {
+                wanted.push(OsStr::from_bytes(name).to_owned());
+            }
+        }
+        wanted
     }
 
     fn remove_unlocked(&self, name: &OsStr, other_owner: Option<u32>) -> Result<(), Errno> {
@@ -123,7 +124,7 @@ impl Target {
         Ok(())
     }
 
-    fn unlink(&self, name: &OsStr) {
+    pub(super) fn unlink(&self, name: &OsStr) {
         let _ = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
     }
 
@@ -158,6 +159,23 @@ fn split(path: &Path) -> (&OsStr, &OsStr) {
         Some(at) => bytes.split_at(at + 1),
     };
     (OsStr::from_bytes(parent), OsStr::from_bytes(name))
+}
+
+/// Whether there is something at `name`; an error where it is nothing to be replaced.
+pub(super) fn is_replaceable(
+    subject: &Subject,
+    directory: &OwnedFd,
+    name: &OsStr,
+) -> Result<bool, Failure> {
+    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(subject.failure("write", error)),
+        Ok(stat) => {
+            refuse_type(subject, FileType::from_raw_mode(stat.st_mode))?;
+            refuse_descriptor(subject, directory, name, stat.st_mode)?;
+            Ok(true)
+        }
+    }
 }
 
 fn refuse_type(subject: &Subject, kind: FileType) -> Result<(), Failure> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use credimg_formats::{
     Content, Error, ErrorKind, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs,
@@ -33,9 +33,10 @@ const STEP_INODES: usize = 1024;
 /// How far an assembly has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// 0-based index of the manifest's entry at hand; pseudo definitions follow the entries.
+    /// 0-based index of the manifest's entry at hand; credentials and then
+    /// pseudo definitions follow the entries.
     pub entry: usize,
-    /// How many entries and definitions there are.
+    /// How many entries, credentials and definitions there are.
     pub entries: usize,
     /// How many files, directories and links the tree holds already.
     pub inodes: usize,
@@ -91,6 +92,8 @@ pub(crate) struct TreeBuilder<'a> {
     build_time: Timestamp,
     output: Place,
     progress: &'a mut dyn FnMut(Step),
+    /// Where the inputs are noted, if anybody wants to know.
+    inputs: Option<&'a mut Vec<PathBuf>>,
     tree: Tree,
     /// One for each inode of `tree`.
     made: Vec<Made>,
@@ -116,6 +119,7 @@ impl<'a> TreeBuilder<'a> {
             build_time: settings.build_time,
             output: settings.output,
             progress,
+            inputs: None,
             tree: Tree::new(Metadata::default()),
             made: vec![Made { entry: None, is_implied: true, depth: 0 }],
             current: 0,
@@ -136,14 +140,32 @@ impl<'a> TreeBuilder<'a> {
         self.report();
     }
 
+    /// What follows belongs to the manifest's credential `index`.
+    pub(crate) fn begin_credential(&mut self, index: usize, entry: &'a Entry) {
+        self.begin(self.plan.entries.len() + index, entry);
+    }
+
     /// What follows belongs to the pseudo definition `index`.
     pub(crate) fn begin_definition(&mut self, index: usize) {
-        self.current = self.plan.entries.len() + index;
+        self.current = self.listed() + index;
         self.report();
     }
 
-    /// An error where the image would take itself in, or destroy its source.
-    pub(crate) fn require_no_output(&self, path: &Path, stat: &Stat) -> Result<(), Failure> {
+    /// From now on notes every input in `inputs`.
+    pub(crate) fn note_inputs(&mut self, inputs: &'a mut Vec<PathBuf>) {
+        self.inputs = Some(inputs);
+    }
+
+    /// Notes a file or directory of the host that is read.
+    pub(crate) fn note_input(&mut self, path: impl FnOnce() -> PathBuf) {
+        if let Some(inputs) = &mut self.inputs {
+            inputs.push(path());
+        }
+    }
+
+    /// Notes an input, unless the image would take itself in or destroy it.
+    pub(crate) fn input(&mut self, path: &Path, stat: &Stat) -> Result<(), Failure> {
+        self.note_input(|| path.to_owned());
         let id = Some(host::file_id(stat));
         let message = if id == self.output.directory {
             format!("the image would lie in {}, and the next one hold it", shown(path))
@@ -187,6 +209,20 @@ impl<'a> TreeBuilder<'a> {
         let (parent, name) = self.top()?;
         let xattrs = self.attributes.xattrs.clone();
         self.file(parent, &name, own, xattrs, content).map(drop)
+    }
+
+    /// The file of the credential at hand. A directory that is missing above it
+    /// gets the credential's attributes, not the manifest's: it is as closed as the file.
+    pub(crate) fn credential_file(&mut self, content: Content) -> Result<(), Failure> {
+        let mut parent = Tree::ROOT;
+        let mut names = self.path.iter().peekable();
+        while let Some(name) = names.next() {
+            if names.peek().is_none() {
+                return self.file(parent, name, None, Xattrs::new(), content).map(drop);
+            }
+            parent = self.implied_directory(parent, name)?;
+        }
+        Err(Failure::new(Exit::Manifest, "a credential cannot be the root directory"))
     }
 
     /// The symbolic link of the entry at hand.
@@ -419,7 +455,7 @@ impl<'a> TreeBuilder<'a> {
 
     /// Says how far the assembly has come.
     pub(crate) fn report(&mut self) {
-        let entries = self.plan.entries.len() + self.definitions.len();
+        let entries = self.listed() + self.definitions.len();
         (self.progress)(Step { entry: self.current, entries, inodes: self.tree.len() });
     }
 
@@ -449,13 +485,22 @@ impl<'a> TreeBuilder<'a> {
             .hint("directories of several entries merge, everything else needs a path of its own")
     }
 
+    /// How many entries and credentials the manifest has.
+    fn listed(&self) -> usize {
+        self.plan.entries.len() + self.plan.credentials.len()
+    }
+
     /// An entry of the manifest or a pseudo definition for messages, and where it stands.
     fn origin(&self, index: usize) -> (String, String) {
-        match index.checked_sub(self.plan.entries.len()) {
-            None => self.plan.entries.get(index).map_or_else(Default::default, |entry| {
-                let line = format!("line {}", entry.position.line);
-                (format!("{} ({line})", entry.position.key_path), line)
-            }),
+        match index.checked_sub(self.listed()) {
+            None => {
+                let credentials = self.plan.credentials.iter().map(|credential| &credential.entry);
+                let entry = self.plan.entries.iter().chain(credentials).nth(index);
+                entry.map_or_else(Default::default, |entry| {
+                    let line = format!("line {}", entry.position.line);
+                    (format!("{} ({line})", entry.position.key_path), line)
+                })
+            }
             Some(index) => {
                 self.definitions.get(index).map_or_else(Default::default, |definition| {
                     (definition.place.name_and_line(), definition.place.line())

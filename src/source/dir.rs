@@ -93,7 +93,7 @@ impl Walk<'_, '_> {
         stat: &Stat,
         id: InodeId,
     ) -> Result<Level, Failure> {
-        self.to.require_no_output(&path, stat)?;
+        self.to.input(&path, stat)?;
         let directory =
             Directory { path, id: host::file_id(stat), latest: Rc::clone(&self.latest) };
         let directory = Rc::new(directory);
@@ -174,6 +174,7 @@ impl Walk<'_, '_> {
         stat: &Stat,
         content: impl FnOnce(&mut TreeBuilder) -> Result<credimg_formats::Content, Failure>,
     ) -> Result<(), Failure> {
+        self.to.note_input(|| level.path(name));
         if let Some(first) = self.links.get(&host::file_id(stat)) {
             return self.to.link(level.id, name, *first);
         }

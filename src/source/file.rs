@@ -3,16 +3,18 @@
 use std::path::Path;
 use std::rc::Rc;
 
+use credimg_formats::Content;
+
 use super::builder::{Own, TreeBuilder};
 use super::host::{self, Location};
 use crate::report::Failure;
 
-/// Collects the file at `path`. It is opened at once even where its content
+/// The file at `path`. It is opened at once even where its content
 /// is streamed later, so that a missing permission is found before anything is written.
-pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> {
+pub(super) fn content(path: &Path, to: &mut TreeBuilder) -> Result<(Own, Content), Failure> {
     let (file, stat) = host::open_file(path)?;
-    to.require_no_output(path, &stat)?;
+    to.input(path, &stat)?;
     let content =
         host::content(&file, &stat, to, || path.into(), || Location::Path(Rc::from(path)))?;
-    to.top_file(Some(Own::of(&stat)), content)
+    Ok((Own::of(&stat), content))
 }

@@ -14,12 +14,12 @@ mod host;
 mod inline;
 pub mod pseudo;
 
-use credimg_formats::Secret;
+use credimg_formats::{Content, Secret};
 
 use crate::manifest::{Entry, Source};
-use crate::report::Failure;
+use crate::report::{Exit, Failure};
 
-use builder::TreeBuilder;
+use builder::{Own, TreeBuilder};
 pub(crate) use host::open_file;
 
 /// Collects one entry of the manifest.
@@ -29,17 +29,41 @@ pub(crate) fn collect(
     to: &mut TreeBuilder,
 ) -> Result<(), Failure> {
     match &entry.source {
-        Source::File(path) => file::collect(path, to),
         Source::Dir(path) => dir::collect(path, to),
         Source::Tar(path) => archive::collect(path, to),
-        Source::Inline(secret) => inline::collect_bytes(secret.clone(), to),
-        Source::Env { name, trim } => inline::collect_variable(name, *trim, to),
-        Source::Symlink(target) => inline::collect_symlink(target, to),
-        Source::Command { argv, directory, is_shell, trim } => {
-            let program = command::Program { argv, directory, is_shell: *is_shell };
-            inline::collect_bytes(output(&program, *trim, limits, to)?, to)
+        Source::Symlink(target) => to.top_symlink(target),
+        source => {
+            let (own, content) = content(source, limits, to)?;
+            to.top_file(own, content)
         }
     }
+}
+
+/// What the source of one file delivers, and what the file has at its source
+/// where that is a file of the host.
+pub(crate) fn content(
+    source: &Source,
+    limits: &command::Limits,
+    to: &mut TreeBuilder,
+) -> Result<(Option<Own>, Content), Failure> {
+    let secret = match source {
+        Source::File(path) => {
+            let (own, content) = file::content(path, to)?;
+            return Ok((Some(own), content));
+        }
+        Source::Inline(secret) => secret.clone(),
+        Source::Env { name, trim } => inline::variable(name, *trim)?,
+        Source::Command { argv, directory, is_shell, trim } => {
+            let program = command::Program { argv, directory, is_shell: *is_shell };
+            output(&program, *trim, limits, to)?
+        }
+        Source::Dir(_) | Source::Tar(_) | Source::Symlink(_) => {
+            let message = format!("a `{}` source is not one file's content", source.kind());
+            return Err(Failure::new(Exit::Manifest, message));
+        }
+    };
+    to.count_in_memory(secret.len());
+    Ok((None, Content::Memory(secret)))
 }
 
 /// Collects the pseudo definitions, after every entry of the manifest.

@@ -1,14 +1,204 @@
-//! What a virtual machine monitor is told about the image. The renderers are
-//! pure: they see path, id, serial and bus, never content.
+//! What a virtual machine monitor is told: one model of what a machine is
+//! given, and one renderer a target. The renderers are pure: they see paths,
+//! ids, serials and public text, never a secret.
 
+mod carry;
+pub mod cloud_hypervisor;
+pub mod crosvm;
+pub mod firecracker;
+pub mod libvirt;
+pub mod proxmox;
 pub mod qemu;
 mod shell;
+pub mod vmspawn;
 
 use std::path::PathBuf;
 
+use base64::Engine;
 use clap::ValueEnum;
 
 use crate::report::{Exit, Failure};
+
+/// Everything that a machine is given.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// The disk of secrets; none where everything goes by the firmware.
+    pub drive: Option<Drive>,
+    /// What goes by the firmware.
+    pub firmware: Firmware,
+}
+
+impl From<Drive> for Machine {
+    /// A machine that is given a disk alone.
+    fn from(drive: Drive) -> Self {
+        Self { drive: Some(drive), firmware: Firmware::default() }
+    }
+}
+
+/// What reaches the guest by its firmware. Secret values are in private files,
+/// of which only the paths are here: absolute, or relative to the directory
+/// that the monitor starts in. The planner fills only what the [`Target`] carries.
+#[derive(Clone, Debug, Default)]
+pub struct Firmware {
+    /// OEM strings (SMBIOS type 11). Either one `Structure` or any number of
+    /// `String`s, never both: QEMU takes a type from files or from fields.
+    pub smbios: Vec<SmbiosFile>,
+    /// Items of QEMU's firmware configuration device.
+    pub fw_cfg: Vec<FwCfgItem>,
+    /// Credentials that the monitor reads from files itself, as systemd-vmspawn does.
+    pub credentials: Vec<CredentialFile>,
+    /// Credentials that are no secret and may stand on a command line. Empty
+    /// beside an SMBIOS `Structure`, which then holds them too.
+    pub public: Vec<PublicCredential>,
+}
+
+/// A private file of OEM strings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SmbiosFile {
+    /// One raw type-11 structure: `-smbios file=PATH`.
+    Structure(PathBuf),
+    /// One string, without NUL: `-smbios type=11,path=PATH`.
+    String(PathBuf),
+}
+
+/// One item of QEMU's firmware configuration device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FwCfgItem {
+    /// The whole name, `opt/io.systemd.credentials/NAME`: at most 55 printable
+    /// ASCII characters, of which a comma may be one.
+    pub name: String,
+    /// The private file that holds the value, byte for byte.
+    pub file: PathBuf,
+}
+
+/// One credential in a private file of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialFile {
+    /// A credential's name by systemd's rules: printable ASCII without `/` and `:`.
+    pub name: String,
+    /// The private file that holds the value, byte for byte.
+    pub file: PathBuf,
+}
+
+/// A credential that is no secret, such as `fstab.extra`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicCredential {
+    /// A credential's name by systemd's rules, without `=`.
+    pub name: String,
+    /// Its value: text without NUL, perhaps of several lines.
+    pub value: String,
+}
+
+impl PublicCredential {
+    /// The OEM string that systemd imports: printable ASCII without comma,
+    /// quote or space, because the value is in base64 (systemd.system-credentials(7)).
+    pub fn oem_string(&self) -> String {
+        let value = base64::engine::general_purpose::STANDARD.encode(&self.value);
+        format!("io.systemd.credential.binary:{}={value}", self.name)
+    }
+}
+
+/// A way by which a value reaches the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// A file on the disk.
+    Disk,
+    /// An OEM string of the SMBIOS tables.
+    Smbios,
+    /// An item of QEMU's firmware configuration device.
+    FwCfg,
+}
+
+impl Channel {
+    /// The name in manifests, tables and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Smbios => "smbios",
+            Self::FwCfg => "fw_cfg",
+        }
+    }
+}
+
+/// How OEM strings are given to QEMU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SmbiosForm {
+    /// One file with all of them, for every QEMU
+    #[default]
+    File,
+    /// One file a string, beside `-smbios type=11` of your own, for QEMU from 10.0 or 7.2.18 on
+    Path,
+}
+
+/// The virtual machine monitor that the arguments are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// QEMU's own command line, in the style of --args
+    #[default]
+    Qemu,
+    /// Elements of a libvirt domain's XML
+    Libvirt,
+    /// `qm set` arguments of Proxmox VE
+    Proxmox,
+    /// Arguments of systemd-vmspawn
+    Vmspawn,
+    /// Arguments of Cloud Hypervisor
+    CloudHypervisor,
+    /// Arguments of crosvm
+    Crosvm,
+    /// JSON of Firecracker's API
+    Firecracker,
+}
+
+impl Target {
+    /// The name in options and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Libvirt => "libvirt",
+            Self::Proxmox => "proxmox",
+            Self::Vmspawn => "vmspawn",
+            Self::CloudHypervisor => "cloud-hypervisor",
+            Self::Crosvm => "crosvm",
+            Self::Firecracker => "firecracker",
+        }
+    }
+
+    /// Whether the disk has the serial that was asked for; else the monitor makes one up.
+    pub fn sets_serial(self) -> bool {
+        !matches!(self, Self::Vmspawn | Self::Firecracker)
+    }
+
+    /// Whether a credential that is no secret can be given as an argument.
+    pub fn carries_public(self) -> bool {
+        !matches!(self, Self::Crosvm | Self::Firecracker)
+    }
+
+    /// Whether secrets can go by `channel` without anybody else on the host
+    /// seeing them; if not, the reason, in lower case and without a full stop.
+    pub fn carries(self, channel: Channel) -> Result<(), &'static str> {
+        const OEM_STRINGS: &str = "it takes OEM strings on its command line only, which every \
+                                   user of the host can read";
+        match (self, channel) {
+            (_, Channel::Disk)
+            | (Self::Qemu | Self::Proxmox, Channel::Smbios | Channel::FwCfg)
+            // systemd-vmspawn chooses the channel itself, and takes files.
+            | (Self::Vmspawn, Channel::Smbios)
+            | (Self::Libvirt, Channel::FwCfg) => Ok(()),
+            (Self::Libvirt, Channel::Smbios) => {
+                Err("it puts OEM strings on QEMU's command line, which every user of the host can read")
+            }
+            (Self::CloudHypervisor | Self::Crosvm, Channel::Smbios) => Err(OEM_STRINGS),
+            (Self::Firecracker, Channel::Smbios) => Err("it has no SMBIOS tables"),
+            (Self::Vmspawn, Channel::FwCfg) => {
+                Err("it chooses between SMBIOS and fw_cfg itself: ask for `smbios`")
+            }
+            (Self::CloudHypervisor | Self::Crosvm | Self::Firecracker, Channel::FwCfg) => {
+                Err("it has no firmware configuration device that every release carries")
+            }
+        }
+    }
+}
 
 /// The drive to attach. It is read-only on every bus and in every style.
 #[derive(Clone, Debug)]

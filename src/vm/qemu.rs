@@ -6,27 +6,39 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Bus, Drive, Style, shell};
+use super::{Bus, Drive, Firmware, FwCfgItem, Machine, SmbiosFile, Style, shell};
 use crate::report::{Exit, Failure};
 
 /// Longest line of a `-readconfig` file in bytes, without its newline: QEMU
 /// reads lines into 1024 bytes and takes the rest for a line of its own.
 const CONFIG_LINE_MAX_BYTES: usize = 1023;
 
-/// The arguments that attach `drive`, ending in a newline unless there is
-/// nothing to say. Paths need not be UTF-8, so the result is bytes.
+/// The arguments that give `machine` what it has, ending in a newline unless
+/// there is nothing to say. Paths need not be UTF-8, so the result is bytes.
 ///
-/// A path that `style` cannot carry is an error of [`Exit::Usage`].
-pub fn render(drive: &Drive, style: Style) -> Result<Vec<u8>, Failure> {
-    let path = file_name(&drive.path)?;
+/// What `style` cannot carry is an error of [`Exit::Usage`]: some paths, and
+/// OEM strings in a configuration file, where QEMU ignores them in silence.
+pub fn render(machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
     match style {
-        Style::Shell => Ok(shell::line(&drive_arguments(drive, &path))),
-        Style::Lines => lines(&drive_arguments(drive, &path)),
-        Style::Json => json_array(&drive_arguments(drive, &path)),
-        Style::Blockdev => Ok(shell::line(&blockdev_arguments(drive, &path)?)),
-        Style::Readconfig => config_file(drive, &path),
+        Style::Shell | Style::Blockdev => Ok(shell::line(&arguments(machine, style)?)),
+        Style::Lines => lines(&arguments(machine, style)?),
+        Style::Json => json_array(&arguments(machine, style)?),
+        Style::Readconfig => config_file(machine),
         Style::None => Ok(Vec::new()),
     }
+}
+
+fn arguments(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
+    let Machine { drive, firmware } = machine;
+    let mut arguments = match drive {
+        None => Vec::new(),
+        Some(drive) if style == Style::Blockdev => {
+            blockdev_arguments(drive, &file_name(&drive.path)?)?
+        }
+        Some(drive) => drive_arguments(drive, &file_name(&drive.path)?),
+    };
+    arguments.extend(firmware_arguments(firmware));
+    Ok(arguments)
 }
 
 /// One `-device` of the drive.
@@ -80,9 +92,35 @@ fn file_name(path: &Path) -> Result<Cow<'_, [u8]>, Failure> {
     })
 }
 
+/// A value in an option list: a comma is doubled; nothing else has a meaning.
+fn escaped(value: &[u8]) -> Vec<u8> {
+    value.split(|byte| *byte == b',').collect::<Vec<_>>().join(&b",,"[..])
+}
+
+/// Files of the firmware are opened as they stand: no protocol is looked for.
+fn firmware_arguments(firmware: &Firmware) -> Vec<Vec<u8>> {
+    let file = |path: &Path| escaped(path.as_os_str().as_bytes());
+    let mut arguments = Vec::new();
+    for smbios in &firmware.smbios {
+        let (key, path) = match smbios {
+            SmbiosFile::Structure(path) => (&b"file="[..], path),
+            SmbiosFile::String(path) => (&b"type=11,path="[..], path),
+        };
+        arguments.extend([b"-smbios".to_vec(), [key, &file(path)].concat()]);
+    }
+    for credential in &firmware.public {
+        let value = escaped(credential.oem_string().as_bytes());
+        arguments.extend([b"-smbios".to_vec(), [b"type=11,value=", &value[..]].concat()]);
+    }
+    for FwCfgItem { name, file: path } in &firmware.fw_cfg {
+        let value = [b"name=", &escaped(name.as_bytes())[..], b",file=", &file(path)].concat();
+        arguments.extend([b"-fw_cfg".to_vec(), value]);
+    }
+    arguments
+}
+
 fn drive_arguments(drive: &Drive, path: &[u8]) -> Vec<Vec<u8>> {
-    // In option lists a comma of a value is doubled; nothing else has a meaning.
-    let path = path.split(|byte| *byte == b',').collect::<Vec<_>>().join(&b",,"[..]);
+    let path = escaped(path);
     let head = format!("if=none,id={},file=", drive.id.as_str()).into_bytes();
     let value = [&head[..], &path, b",format=raw,read-only=on"].concat();
     let mut arguments = vec![b"-drive".to_vec(), value];
@@ -146,17 +184,46 @@ fn json_array(arguments: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
 
 /// Values of a configuration file stand between double quotes, as they are:
 /// there is no way to escape anything.
-fn config_file(drive: &Drive, path: &[u8]) -> Result<Vec<u8>, Failure> {
+fn config_file(machine: &Machine) -> Result<Vec<u8>, Failure> {
+    let Machine { drive, firmware } = machine;
+    if !firmware.smbios.is_empty() || !firmware.public.is_empty() {
+        let message = "the style readconfig cannot carry OEM strings: QEMU ignores them in a file";
+        return Err(Failure::new(Exit::Usage, message).hint("use --args shell"));
+    }
+    let mut text = match drive {
+        Some(drive) => config_drive(drive)?,
+        None => Vec::new(),
+    };
+    for FwCfgItem { name, file } in &firmware.fw_cfg {
+        if name.contains('"') {
+            let message = "the style readconfig cannot carry a credential's name: it holds a quote";
+            return Err(Failure::new(Exit::Usage, message).hint("use --args shell"));
+        }
+        if !text.is_empty() {
+            text.push(b'\n');
+        }
+        text.extend(format!("[fw_cfg]\n  name = \"{name}\"\n").bytes());
+        text.extend(config_path(file.as_os_str().as_bytes())?);
+    }
+    Ok(text)
+}
+
+/// The line of a file's path.
+fn config_path(path: &[u8]) -> Result<Vec<u8>, Failure> {
     if path.iter().any(|byte| b"\"\n".contains(byte)) {
         return Err(refusal("readconfig", "holds a double quote or a newline"));
     }
-    let file = [b"  file = \"", path, b"\""].concat();
-    if file.len() > CONFIG_LINE_MAX_BYTES {
+    let line = [b"  file = \"", path, b"\""].concat();
+    if line.len() > CONFIG_LINE_MAX_BYTES {
         return Err(refusal("readconfig", "is too long"));
     }
+    Ok([&line[..], b"\n"].concat())
+}
+
+fn config_drive(drive: &Drive) -> Result<Vec<u8>, Failure> {
     let mut text = format!("[drive \"{}\"]\n  if = \"none\"\n", drive.id.as_str()).into_bytes();
-    text.extend(file);
-    text.extend(b"\n  format = \"raw\"\n  read-only = \"on\"\n");
+    text.extend(config_path(&file_name(&drive.path)?)?);
+    text.extend(b"  format = \"raw\"\n  read-only = \"on\"\n");
     for Device { driver, id, properties } in devices(drive) {
         let id = id.map_or_else(String::new, |id| format!(" \"{id}\""));
         text.extend(format!("\n[device{id}]\n  driver = \"{driver}\"\n").bytes());

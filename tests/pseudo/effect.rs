@@ -286,7 +286,7 @@ fn a_policy_is_kept_before_anything_runs() {
     host.write("key", "x");
     let harmless = "/a d 755 0 0\n/b i 600 0 0 f\n/c i 600 0 0 s\n/d l key\n/e s 0 0 0 t\n/f L e\n";
     let plan = host.plan_with("files: [{path: /g, text: x}]", harmless);
-    assert_eq!(assemble(&plan, &strict, &mut |_| {}).unwrap().len(), 7);
+    assert_eq!(assemble(&plan, &strict, &mut |_| {}).unwrap().tree.len(), 7);
     assert!(Policy::default().allow_commands && !Policy::default().allow_devices);
 }
 

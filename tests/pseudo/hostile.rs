@@ -103,7 +103,9 @@ fn hostile_definitions_cost_little() {
         let outcome = assemble(&plan, &settings(), &mut |_| {});
         let elapsed = start.elapsed();
         match outcome {
-            Ok(tree) => assert_eq!(*expected, "", "{name} is accepted: {} inodes", tree.len()),
+            Ok(Assembly { tree, .. }) => {
+                assert_eq!(*expected, "", "{name} is accepted: {} inodes", tree.len());
+            }
             Err(error) => {
                 let error = format!("{error:#}");
                 assert!(!expected.is_empty() && error.contains(expected), "{name}: {error}");

@@ -11,7 +11,8 @@ mod reference;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use credimg::assemble::{Place, Settings, assemble};
+use credimg::assemble::{Assembly, Place, Settings, assemble};
+use credimg::channels::plan::Means;
 use credimg::manifest::{Plan, PseudoFile, parse};
 use credimg::report::Failure;
 use credimg::source::command::Limits;
@@ -30,6 +31,7 @@ pub(crate) fn settings() -> Settings {
         commands: Limits::default(),
         output: Place::default(),
         policy: Policy { allow_devices: true, allow_commands: true },
+        means: Means::default(),
     }
 }
 
@@ -93,7 +95,7 @@ impl Host {
 
 pub(crate) fn build(plan: &Plan) -> Tree {
     match assemble(plan, &settings(), &mut |_| {}) {
-        Ok(tree) => tree,
+        Ok(assembly) => assembly.tree,
         Err(error) => panic!("{error:#}"),
     }
 }

@@ -58,7 +58,7 @@ fn missing_parents_are_made_with_the_defaults() {
     let mut plan = plan(vec![entry_with("/a/b/c", text("x"), given(0o640, 7))]);
     plan.parents = given(0o711, 5);
     plan.parents.dir_mode = Keep::Set(0o711);
-    let tree = assemble(&plan, &settings(), &mut |_| {}).unwrap();
+    let tree = assemble(&plan, &settings(), &mut |_| {}).unwrap().tree;
     for path in ["/", "/a", "/a/b"] {
         let expected = (0o711, 5, 5, BUILD_TIME.seconds, 0);
         assert_eq!(attributes(&inode(&tree, path).metadata), expected, "{path}");

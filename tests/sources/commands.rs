@@ -196,7 +196,7 @@ fn the_cap_itself_is_allowed() {
     let limits = Limits { output_max_bytes: 1000, ..Limits::default() };
     let settings = Settings { commands: limits, ..settings() };
     let exact = plan(vec![entry("/a", command(&host, &["head", "-c", "1000", "/dev/zero"]))]);
-    assert_eq!(read(&assemble(&exact, &settings, &mut |_| {}).unwrap(), "/a").len(), 1000);
+    assert_eq!(read(&assemble(&exact, &settings, &mut |_| {}).unwrap().tree, "/a").len(), 1000);
     let message = fails(command(&host, &["head", "-c", "1001", "/dev/zero"]), &settings);
     assert_eq!(message, "head printed more than 1000 bytes");
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use credimg::assemble::{Place, Settings, Step, assemble};
+use credimg::channels::plan::Means;
 use credimg::manifest::{Attributes, Entry, Keep, Plan, Position, Pseudo, Source, TreePath};
 use credimg::report::{Exit, Failure};
 use credimg::source::command::Limits;
@@ -50,7 +51,8 @@ pub(crate) fn keep() -> Attributes {
 
 pub(crate) fn settings() -> Settings {
     let (output, policy) = (Place::default(), Policy::default());
-    Settings { build_time: BUILD_TIME, commands: Limits::default(), output, policy }
+    let means = Means::default();
+    Settings { build_time: BUILD_TIME, commands: Limits::default(), output, policy, means }
 }
 
 pub(crate) fn with_timeout(timeout: Duration) -> Settings {
@@ -86,12 +88,14 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Plan {
         joliet: false,
         parents: defaults(),
         entries,
+        credentials: Vec::new(),
+        mount: None,
         pseudo,
     }
 }
 
 pub(crate) fn build(entries: Vec<Entry>) -> anyhow::Result<Tree> {
-    assemble(&plan(entries), &settings(), &mut |_| {})
+    Ok(assemble(&plan(entries), &settings(), &mut |_| {})?.tree)
 }
 
 /// The failure of a build that must fail, checked for what holds for each.

@@ -33,6 +33,28 @@ pub(super) fn volume_time(time: Timestamp, cut_fractions: bool) -> Result<Volume
     Ok(VolumeTime { digits, offset: 0 })
 }
 
+impl VolumeTime {
+    /// Seconds since 1970-01-01 00:00:00 UTC; none where it is not given, no date, or
+    /// of another zone than UTC.
+    pub(crate) fn seconds(&self) -> Option<i64> {
+        let text = std::str::from_utf8(&self.digits).ok().filter(|_| self.offset == 0)?;
+        let number = |range: std::ops::Range<usize>| {
+            let digits = text.get(range)?;
+            digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse::<u16>().ok())?
+        };
+        let small = |start: usize| number(start..start + 2).and_then(|n| u8::try_from(n).ok());
+        let date = DateTime {
+            year: number(0..4)?,
+            month: small(4)?,
+            day: small(6)?,
+            hour: small(8)?,
+            minute: small(10)?,
+            second: small(12)?,
+        };
+        date.seconds()
+    }
+}
+
 /// A time that is not given.
 pub(super) const NO_VOLUME_TIME: VolumeTime = VolumeTime { digits: [b'0'; 16], offset: 0 };
 
@@ -83,6 +105,9 @@ mod tests {
     fn volume_times_are_digits() {
         let time = volume_time(at(951_827_696), false).unwrap();
         assert_eq!(&time.digits, b"2000022912345600");
+        assert_eq!(time.seconds(), Some(951_827_696));
+        assert_eq!(NO_VOLUME_TIME.seconds(), None);
+        assert_eq!(VolumeTime { offset: 4, ..time }.seconds(), None);
         assert!(volume_time(at(i64::MAX), false).is_err());
     }
 

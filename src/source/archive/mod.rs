@@ -31,7 +31,7 @@ const PATH_MAX_BYTES: usize = 4096;
 /// Collects the archive at `path`, which may be a symbolic link to one.
 pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> {
     let (file, stat) = host::open_file(path)?;
-    to.require_no_output(path, &stat)?;
+    to.input(path, &stat)?;
     host::settle(&stat);
     let planned = Identity::of(&stat);
     let descriptor = file.try_clone().map_err(|error| stream::unreadable(path, &error))?;

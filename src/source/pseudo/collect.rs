@@ -34,7 +34,7 @@ pub(in crate::source) fn collect(
     to: &mut TreeBuilder,
 ) -> Result<(), Failure> {
     for (path, stat) in &definitions.files {
-        to.require_no_output(path, stat)?;
+        to.input(path, stat)?;
     }
     let inodes_before = to.len();
     let mut collector =
@@ -208,16 +208,22 @@ impl Collector<'_, '_> {
         let flags = if file.is_followed { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
         let stat =
             statat(CWD, &host_path, flags).map_err(|errno| host::cannot_read(&host_path, errno))?;
+        let is_symlink = host::file_type(&stat) == FileType::Symlink;
+        self.to.note_input(|| match host_path.parent() {
+            // Another link in its place shows in the directory's time only.
+            Some(directory) if is_symlink => directory.join("."),
+            _ => host_path.clone(),
+        });
         if let Some(first) = self.links.get(&host::file_id(&stat)) {
             return self.to.link(parent, &name, *first);
         }
-        let kind = if host::file_type(&stat) == FileType::Symlink {
+        let kind = if is_symlink {
             let target = readlinkat(CWD, &host_path, Vec::new())
                 .map_err(|errno| host::cannot_read(&host_path, errno))?;
             Kind::Symlink(target.as_bytes().into())
         } else {
             let (opened, opened_stat) = host::open_file(&host_path)?;
-            self.to.require_no_output(&host_path, &opened_stat)?;
+            self.to.input(&host_path, &opened_stat)?;
             if host::file_id(&opened_stat) != host::file_id(&stat) {
                 return Err(host::has_changed(&host_path));
             }

@@ -1,0 +1,103 @@
+//! How the guest's systemd finds and mounts the disk, without a change to the
+//! guest: the credential `fstab.extra`, which holds lines for its fstab(5).
+
+use crate::manifest::{Format, MountPoint};
+use crate::report::{Exit, Failure};
+use crate::vm::{Bus, Serial};
+
+pub(crate) use crate::manifest::MOUNT_CREDENTIAL;
+
+/// Flags of the mount: nothing on the disk is a program or a device.
+pub const OPTIONS: &str = "ro,nosuid,nodev,noexec";
+
+/// The disk as the guest sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Disk {
+    /// What fstab(5) calls the device; none where its name in the guest is not known.
+    what: Option<String>,
+    /// The type of its file system.
+    kind: &'static str,
+}
+
+impl Disk {
+    /// A disk is found by its label, or one of EROFS else by its UUID, on every bus.
+    /// A SquashFS image has neither, and an ISO 9660 image without a label nothing
+    /// of its own: udev names the disk by its serial, in a form that depends on the
+    /// bus and is stable on virtio alone.
+    pub fn new(format: Format, label: Option<&str>, uuid: &str, serial: &Serial, bus: Bus) -> Self {
+        let what = match (format, label) {
+            (Format::Erofs | Format::Iso9660, Some(label)) => Some(format!("LABEL={label}")),
+            (Format::Erofs, None) => Some(format!("UUID={uuid}")),
+            (Format::Squashfs | Format::Iso9660, _) if bus == Bus::Virtio => {
+                Some(format!("/dev/disk/by-id/virtio-{}", serial.as_str()))
+            }
+            (Format::Squashfs | Format::Iso9660, _) => None,
+        };
+        Self { what, kind: format.name() }
+    }
+
+    /// What fstab(5) calls the device, or exit code 2 where that is not known.
+    pub(super) fn what(&self) -> Result<&str, Failure> {
+        self.what.as_deref().ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                "the guest's name for a disk without a label on this bus is not known",
+            )
+            .hint("use --bus virtio, or a format and a label by which the disk is found")
+        })
+    }
+
+    /// The type of its file system, as mount(8) calls it.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The value of `fstab.extra`, public: the disk at `point` and, where it
+    /// holds credentials below its root, these at the place where systemd looks.
+    pub fn fstab(&self, point: &MountPoint, has_store: bool) -> Result<String, Failure> {
+        let (what, kind, at) = (self.what()?, self.kind, point.as_str());
+        let disk = format!("{what} {at} {kind} {OPTIONS} 0 0\n");
+        if !has_store || point.is_credstore() {
+            return Ok(disk);
+        }
+        Ok(format!("{disk}{at}/credstore {} none bind 0 0\n", MountPoint::CREDSTORE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    fn disk(format: Format, label: Option<&str>, bus: Bus) -> Disk {
+        let serial = Serial::new("chimera").unwrap();
+        Disk::new(format, label, "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81", &serial, bus)
+    }
+
+    #[test]
+    fn lines_of_fstab() {
+        let standard = MountPoint::standard();
+        let erofs = disk(Format::Erofs, Some("CHIMERA"), Bus::Scsi);
+        let line = "LABEL=CHIMERA /run/secrets erofs ro,nosuid,nodev,noexec 0 0\n";
+        assert_eq!(erofs.fstab(&standard, false).unwrap(), line);
+        let both = format!("{line}/run/secrets/credstore /run/credstore none bind 0 0\n");
+        assert_eq!(erofs.fstab(&standard, true).unwrap(), both);
+        let squashfs = disk(Format::Squashfs, Some("CHIMERA"), Bus::Virtio);
+        let line = "/dev/disk/by-id/virtio-chimera /run/secrets squashfs \
+                    ro,nosuid,nodev,noexec 0 0\n";
+        assert_eq!(squashfs.fstab(&standard, false).unwrap(), line);
+        let line = "UUID=6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81 /run/secrets erofs \
+                    ro,nosuid,nodev,noexec 0 0\n";
+        assert_eq!(disk(Format::Erofs, None, Bus::Usb).fstab(&standard, false).unwrap(), line);
+    }
+
+    #[test]
+    fn a_disk_without_a_known_name_is_refused() {
+        for bus in [Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom] {
+            let unknown = disk(Format::Squashfs, Some("CHIMERA"), bus);
+            let failure = unknown.fstab(&MountPoint::standard(), true).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Which channel each credential goes by, and why.
+
+use super::budget::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
+use super::mount::{Disk, MOUNT_CREDENTIAL};
+use crate::manifest::{Credential, MountPoint, Plan, Position, manifest_name};
+use crate::report::{Exit, Failure};
+use crate::vm::{Channel, SmbiosForm, Target};
+
+/// What the plan depends on besides the manifest.
+#[derive(Clone, Debug, Default)]
+pub struct Means {
+    /// The monitor that starts the machine.
+    pub target: Target,
+    /// How OEM strings are given to it.
+    pub form: SmbiosForm,
+    /// Whether the arguments are a configuration file for QEMU, which holds no SMBIOS.
+    pub is_config_file: bool,
+    /// Whether the image is a stream, beside which no file can lie.
+    pub is_streamed: bool,
+    /// The disk as the guest sees it.
+    pub disk: Disk,
+}
+
+/// Where one credential goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// None where it is decided when the source is read.
+    pub channel: Option<Channel>,
+    /// Why, in lower case and without a full stop; never a value.
+    pub why: String,
+}
+
+/// How the guest learns where to mount the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// By which channel; none where it is an argument, as it is no secret.
+    pub channel: Option<Channel>,
+    /// The value of `fstab.extra`.
+    pub fstab: String,
+}
+
+/// The plan of a build's credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    /// One for each credential, in the manifest's order.
+    pub routes: Vec<Route>,
+    /// None where the guest is told of no disk.
+    pub mount: Option<Mount>,
+    /// What the firmware carries.
+    pub budget: Budget,
+    /// What works, but perhaps not as it is meant.
+    pub warnings: Vec<String>,
+}
+
+impl Routes {
+    /// Whether a credential goes by this channel for certain.
+    pub fn uses(&self, channel: Channel) -> bool {
+        self.routes.iter().any(|route| route.channel == Some(channel))
+    }
+}
+
+impl Means {
+    /// Why nothing goes by `channel`; none where it is open.
+    fn refusal(&self, channel: Channel) -> Option<String> {
+        if channel == Channel::Disk {
+            None
+        } else if self.is_streamed {
+            Some("an image on standard output has no private files beside it".to_owned())
+        } else if self.is_config_file && channel == Channel::Smbios {
+            Some("QEMU ignores SMBIOS in a file for -readconfig".to_owned())
+        } else {
+            let target = self.target;
+            target.carries(channel).err().map(|reason| format!("{}: {reason}", target.name()))
+        }
+    }
+}
+
+/// Plans the credentials of `plan`, whose values have these lengths in bytes;
+/// none is a length that is not known before the source is read.
+///
+/// What `via` asks for comes first, then `auto` in the manifest's order: by OEM
+/// string what fits, the rest onto the disk. The guest is told to mount the
+/// disk where the manifest says so, or where it holds credentials.
+///
+/// A credential that cannot go is an error of exit code 3 with its place; 2
+/// where the guest's name of the disk is not known.
+pub fn plan(plan: &Plan, lengths: &[Option<u64>], means: &Means) -> Result<Routes, Failure> {
+    let goes_to_disk = |credential: &Credential| credential.via == Some(Channel::Disk);
+    let has_store = plan.credentials.iter().any(goes_to_disk);
+    let mut planner = Planner::new(plan, lengths, means);
+    let routes = planner.run(has_store)?;
+    if has_store || !routes.uses(Channel::Disk) {
+        return Ok(routes);
+    }
+    // The lines for the disk take room as well.
+    Planner::new(plan, lengths, means).run(true)
+}
+
+struct Planner<'a> {
+    plan: &'a Plan,
+    lengths: &'a [Option<u64>],
+    means: &'a Means,
+    budget: Budget,
+}
+
+impl<'a> Planner<'a> {
+    fn new(plan: &'a Plan, lengths: &'a [Option<u64>], means: &'a Means) -> Self {
+        Self { plan, lengths, means, budget: Budget::default() }
+    }
+
+    fn run(&mut self, has_store: bool) -> Result<Routes, Failure> {
+        let mount = self.mount(has_store)?;
+        let wishes: Vec<_> = self
+            .plan
+            .credentials
+            .iter()
+            .zip(self.lengths.iter().copied().chain(std::iter::repeat(None)))
+            .collect();
+        let mut routes = Vec::new();
+        for (credential, length) in &wishes {
+            self.require_service(credential, *length)?;
+            routes.push(match credential.via {
+                Some(channel) => Some(self.asked(credential, channel, *length)?),
+                None => None,
+            });
+        }
+        let routes = routes
+            .into_iter()
+            .zip(wishes)
+            .map(|(asked, (credential, length))| {
+                asked.unwrap_or_else(|| self.automatic(credential, length))
+            })
+            .collect();
+        let warnings = self.warnings();
+        Ok(Routes { routes, mount, budget: std::mem::take(&mut self.budget), warnings })
+    }
+
+    /// The lines for fstab(5), which take their room first. They go where
+    /// secrets would go, so that whatever takes the guest's OEM strings from one
+    /// file finds them all in it, and become an argument where nothing else is open.
+    fn mount(&mut self, has_store: bool) -> Result<Option<Mount>, Failure> {
+        let point = match &self.plan.mount {
+            _ if self.means.is_streamed => return Ok(None),
+            Some(point) => point.clone(),
+            None if has_store => MountPoint::standard(),
+            None => return Ok(None),
+        };
+        let fstab = self.means.disk.fstab(&point, has_store)?;
+        let open = [Channel::Smbios, Channel::FwCfg];
+        let channel = open.into_iter().find(|channel| self.means.refusal(*channel).is_none());
+        if let Some(channel) = channel {
+            // Nothing else has taken room yet.
+            let taken = self.budget.take(channel, MOUNT_CREDENTIAL, fstab.len() as u64);
+            taken.map_err(|reason| Failure::new(Exit::Manifest, format!("mount: {reason}")))?;
+        }
+        Ok(Some(Mount { channel, fstab }))
+    }
+
+    fn asked(
+        &mut self,
+        credential: &Credential,
+        channel: Channel,
+        length: Option<u64>,
+    ) -> Result<Route, Failure> {
+        let taken = match self.means.refusal(channel) {
+            Some(reason) => Err(reason),
+            None => self.budget.take(channel, &credential.name, length.unwrap_or(0)),
+        };
+        taken.map_err(|reason| {
+            let message = format!("cannot go by {}: {reason}", channel.name());
+            self.failure(&credential.entry.position, &message)
+                .hint("`via: auto` puts onto the disk what cannot go by the firmware")
+        })?;
+        let why = "the manifest says so".to_owned();
+        Ok(Route { channel: Some(channel), why })
+    }
+
+    fn automatic(&mut self, credential: &Credential, length: Option<u64>) -> Route {
+        let smbios = Channel::Smbios;
+        let to_disk = |why: String| Route { channel: Some(Channel::Disk), why };
+        if let Some(reason) = self.means.refusal(smbios) {
+            return to_disk(reason);
+        }
+        let Some(length) = length else {
+            let why = "by OEM string if it fits, else on the disk: its length is not known yet";
+            return Route { channel: None, why: why.to_owned() };
+        };
+        match self.budget.take(smbios, &credential.name, length) {
+            Ok(()) => Route { channel: Some(smbios), why: "it fits an OEM string".to_owned() },
+            Err(reason) => to_disk(reason),
+        }
+    }
+
+    /// systemd counts names as well when it gives credentials to a service.
+    fn require_service(&self, credential: &Credential, length: Option<u64>) -> Result<(), Failure> {
+        let total_bytes = credential.name.len() as u64 + length.unwrap_or(0);
+        if total_bytes <= SERVICE_MAX_BYTES {
+            return Ok(());
+        }
+        let message = format!(
+            "the credential has {total_bytes} bytes with its name, and systemd takes \
+             {SERVICE_MAX_BYTES}"
+        );
+        let failure = self.failure(&credential.entry.position, &message);
+        Err(failure.hint("a large file goes to `files`, and the service reads it there"))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let names = self.plan.credentials.iter().map(|credential| credential.name.len() as u64);
+        let values = self.lengths.iter().copied().flatten();
+        let all_bytes: u64 = names.chain(values).sum();
+        if all_bytes > SERVICE_MAX_BYTES {
+            warnings.push(format!(
+                "the credentials have {all_bytes} bytes with their names: a service that imports \
+                 all of them does not start, as systemd gives it {SERVICE_MAX_BYTES} at most"
+            ));
+        }
+        if self.budget.items > ITEMS_SAFE {
+            warnings.push(format!(
+                "{} items of fw_cfg: a machine with a -kernel or displays may have fewer slots \
+                 and abort at its start; `-global fw_cfg_io.x-file-slots=128` gives it more",
+                self.budget.items
+            ));
+        }
+        warnings
+    }
+
+    fn failure(&self, position: &Position, message: &str) -> Failure {
+        let file = manifest_name(&self.plan.manifest);
+        let Position { line, column, key_path } = position;
+        Failure::new(Exit::Manifest, format!("{file}:{line}:{column}: {key_path}: {message}"))
+    }
+}

@@ -1,0 +1,187 @@
+//! `--if-changed`: whether a build would make the image that is there already.
+//!
+//! Nothing is trusted but the bytes: sources are read and commands run as for
+//! any build, the image is laid out with the UUID and the time of the old one,
+//! and compared with it while it would be written. Times of files say nothing,
+//! and no record of an earlier build is kept.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use credimg_formats::content::read_full;
+use credimg_formats::probe::{self, Stamp};
+use credimg_formats::{InodeId, Sink, Timestamp, Tree};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::attach;
+use super::image::Image;
+use crate::channels::sidecar::{self, Sidecar};
+use crate::output;
+use crate::progress::Progress;
+use crate::signals;
+
+/// The time of what has none of its own, until the image's time is known: no
+/// file system holds such a time.
+pub(super) const UNDATED: Timestamp = Timestamp { seconds: i64::MIN, nanoseconds: 0 };
+
+/// Gives every inode of `undated` this time.
+pub(super) fn date(tree: &mut Tree, undated: &[InodeId], time: Timestamp) {
+    for id in undated {
+        tree.inode_mut(*id).metadata.mtime = time;
+    }
+}
+
+/// The inodes that wait for their time.
+pub(super) fn undated(tree: &Tree) -> Vec<InodeId> {
+    let undated = tree.inodes().filter(|(_, inode)| inode.metadata.mtime == UNDATED);
+    undated.map(|(id, _)| id).collect()
+}
+
+/// An image that may stay as it is.
+pub(super) struct Existing {
+    file: File,
+    /// What it was made with.
+    pub(super) stamp: Stamp,
+}
+
+impl Existing {
+    /// The image at `path`; none where it is missing, no image, or of another
+    /// owner or mode than it would get, so that it has to be made anyway.
+    pub(super) fn open(path: &Path, wanted: output::Options) -> Option<Self> {
+        let file = open(path, wanted)?;
+        let stamp = probe::stamp(&mut &file).ok()??;
+        Some(Self { file, stamp })
+    }
+
+    /// The size in bytes if `image` of `tree`, which must have this stamp, is this
+    /// very file; none if it is another one. Errors are those of the sources.
+    pub(super) fn compare(
+        &self,
+        image: &Image,
+        tree: &Tree,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Option<u64>> {
+        let Ok(mut comparison) = Comparison::new(&self.file) else { return Ok(None) };
+        match image.write(tree, &mut comparison, progress) {
+            Ok(size_bytes) => Ok(comparison.found_equal().then_some(size_bytes)),
+            Err(_) if comparison.differs => Ok(None),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Makes sure that the image is on the disk, as after a build.
+    pub(super) fn keep(&self, path: &Path) -> anyhow::Result<()> {
+        output::sync(path, &self.file)
+    }
+}
+
+/// Whether the private files beside the image at `path` are these, and no others.
+pub(super) fn has_sidecars(path: &Path, sidecars: &[Sidecar], wanted: output::Options) -> bool {
+    let Ok(mut found) = attach::suffixes(path) else { return false };
+    found.retain(|suffix| sidecar::is_suffix(suffix.as_bytes()));
+    let is_there = |Sidecar { suffix, content }: &Sidecar| {
+        let file = open(&sidecar::path(path, suffix), wanted);
+        file.is_some_and(|file| holds(&file, content.expose()))
+    };
+    found.len() == sidecars.len() && sidecars.iter().all(is_there)
+}
+
+/// The file at `path` where it is what a build would leave, but for its bytes.
+fn open(path: &Path, wanted: output::Options) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?);
+    looks_as_wanted(&file, wanted).then_some(file)
+}
+
+/// Whether the file holds these bytes and no more.
+fn holds(file: &File, bytes: &[u8]) -> bool {
+    let mut found = Zeroizing::new(vec![0; bytes.len() + 1]);
+    read_full(file, &mut found).is_ok_and(|length| found.get(..length) == Some(bytes))
+}
+
+/// Whether the file is what [`output::OutputFile::commit`] would leave, but for its bytes.
+fn looks_as_wanted(file: &File, wanted: output::Options) -> bool {
+    let Ok(found) = file.metadata() else { return false };
+    let own = rustix::process::geteuid().as_raw();
+    let has_owner = match wanted.owner {
+        Some(owner) => owner == (found.uid(), found.gid()),
+        None => found.uid() == own,
+    };
+    let has_mode = wanted.mode.is_none_or(|mode| u32::from(mode) == found.mode() & 0o7777);
+    let has_no_acl = || {
+        let acl = rustix::fs::fgetxattr(file, "system.posix_acl_access", &mut [0; 0][..]);
+        matches!(acl, Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS))
+    };
+    found.is_file() && has_owner && has_mode && has_no_acl()
+}
+
+/// Bytes of the start that are compared last: a writer may come back to them.
+const START_BYTES: usize = 4096;
+
+/// Compares what is written with a file. The first difference ends it with an
+/// error, so that no more sources are read than needed.
+struct Comparison<'a> {
+    /// The file behind its start.
+    rest: BufReader<&'a File>,
+    old_start: Zeroizing<Vec<u8>>,
+    start: Zeroizing<Vec<u8>>,
+    differs: bool,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(mut file: &'a File) -> io::Result<Self> {
+        file.rewind()?;
+        let mut old_start = Zeroizing::new(vec![0; START_BYTES]);
+        let length = read_full(file, &mut old_start)?;
+        old_start.truncate(length);
+        let rest = BufReader::with_capacity(64 << 10, file);
+        let start = Zeroizing::new(Vec::with_capacity(START_BYTES));
+        Ok(Self { rest, old_start, start, differs: false })
+    }
+
+    /// Whether everything that the file holds was written.
+    fn found_equal(mut self) -> bool {
+        let is_at_end = self.rest.fill_buf().is_ok_and(<[u8]>::is_empty);
+        !self.differs && is_at_end && self.start == self.old_start
+    }
+
+    fn differ(&mut self) -> io::Error {
+        self.differs = true;
+        io::Error::other("the image differs")
+    }
+}
+
+impl Write for Comparison<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        signals::check()?;
+        let room = START_BYTES - self.start.len();
+        if let Some(head) = bytes.get(..room.min(bytes.len())).filter(|head| !head.is_empty()) {
+            self.start.extend_from_slice(head);
+            return Ok(head.len());
+        }
+        // A file that cannot be read is one that has to be made again.
+        let old = self.rest.fill_buf().unwrap_or_default();
+        let length = old.len().min(bytes.len());
+        if (length == 0 && !bytes.is_empty()) || old.get(..length) != bytes.get(..length) {
+            return Err(self.differ());
+        }
+        self.rest.consume(length);
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Comparison<'_> {
+    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let start = self.start.get_mut(..bytes.len()).ok_or(io::ErrorKind::InvalidInput)?;
+        start.copy_from_slice(bytes);
+        Ok(())
+    }
+}

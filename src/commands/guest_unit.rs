@@ -1,0 +1,26 @@
+//! `credimg guest-unit`: what mounts the disk in guests that ignore `fstab.extra`.
+
+use super::{print, settings};
+use crate::channels::mount::Disk;
+use crate::channels::units;
+use crate::cli::GuestUnit;
+use crate::manifest::{self, Format};
+use crate::report::{Exit, Failure};
+use crate::vm::{Bus, Serial};
+
+pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
+    let plan = manifest::load(&options.manifest)?;
+    let format = options.format.or(plan.format).unwrap_or(Format::Erofs);
+    let label = settings::label(options.label.as_deref(), &plan, format, plan.joliet)?;
+    if format == Format::Erofs && label.is_none() {
+        let message = "an EROFS disk without a label is another one after each build";
+        let hint = "give it one: `label:` in the manifest, or --label here and with the build";
+        return Err(Failure::new(Exit::Usage, message).hint(hint).into());
+    }
+    let serial = match &options.serial {
+        Some(serial) => Serial::new(serial)?,
+        None => Serial::from_label(label.as_deref())?,
+    };
+    let disk = Disk::new(format, label.as_deref(), "", &serial, Bus::Virtio);
+    print(units::text(&plan, &disk)?.as_bytes())
+}

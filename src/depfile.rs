@@ -1,0 +1,77 @@
+//! The dependency file of a build, for Make: the image depends on every file and
+//! directory that was read. Each rule about its syntax was measured with GNU Make 4.3.
+
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::report::{Exit, Failure, shown};
+
+/// The rule that makes `image` depend on `inputs`, then an empty rule for each
+/// of them: one that is gone leads to a new build instead of to Make's
+/// "No rule to make target". An input that comes twice is named once.
+///
+/// A path that Make cannot read is an error of [`Exit::Usage`]: nothing may
+/// depend on less than it was made of.
+pub fn render(image: &Path, inputs: &[PathBuf]) -> Result<Vec<u8>, Failure> {
+    let mut seen = HashSet::new();
+    let inputs: Vec<&Path> =
+        inputs.iter().map(PathBuf::as_path).filter(|path| seen.insert(*path)).collect();
+    let mut text = escaped(image, Place::Target)?;
+    text.push(b':');
+    for input in &inputs {
+        text.extend(b" \\\n  ");
+        text.extend(escaped(input, Place::Prerequisite)?);
+    }
+    text.push(b'\n');
+    for input in inputs {
+        text.extend(escaped(input, Place::Target)?);
+        text.extend(b":\n");
+    }
+    Ok(text)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before the colon, where a percent sign would make a pattern.
+    Target,
+    /// Behind it, where a percent sign stands for itself.
+    Prerequisite,
+}
+
+/// The path with a backslash before every byte that has a meaning.
+fn escaped(path: &Path, place: Place) -> Result<Vec<u8>, Failure> {
+    let bytes = path.as_os_str().as_bytes();
+    // These end a rule, begin a recipe, set a variable, split a list or begin the
+    // members of an archive, whether there is a backslash before them or not; and
+    // of a path's own backslashes only those before such bytes would be halved.
+    let is_impossible = |byte: &u8| byte.is_ascii_control() || b"\\;=|(".contains(byte);
+    let is_odd_end = bytes.ends_with(b" ") || bytes.ends_with(b"&");
+    if bytes.is_empty() || bytes.iter().any(is_impossible) {
+        return Err(refusal(path, "is empty or holds one of \\ ; = | ( or a control character"));
+    }
+    let has = |byte: u8| bytes.contains(&byte);
+    if has(b'%') && b"*?[".iter().any(|wildcard| has(*wildcard)) {
+        // In a target one of the two backslashes is left standing.
+        return Err(refusal(path, "holds both % and a wildcard"));
+    }
+    if is_odd_end || bytes.starts_with(b"~") {
+        return Err(refusal(path, "begins with ~ or ends in a space or in &"));
+    }
+    let mut text = Vec::with_capacity(bytes.len());
+    for byte in bytes {
+        match byte {
+            b'$' => text.push(b'$'),
+            b' ' | b'#' | b':' | b'*' | b'?' | b'[' => text.push(b'\\'),
+            b'%' if place == Place::Target => text.push(b'\\'),
+            _ => {}
+        }
+        text.push(*byte);
+    }
+    Ok(text)
+}
+
+fn refusal(path: &Path, fault: &str) -> Failure {
+    let message = format!("--depfile: Make cannot read the path {}: it {fault}", shown(path));
+    Failure::new(Exit::Usage, message).hint("rename it, or leave --depfile out")
+}

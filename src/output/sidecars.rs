@@ -1,0 +1,192 @@
+//! The files that belong to an image, `IMAGE.SUFFIX`: each is written to a
+//! private temporary like the image's, and takes its name just before the image
+//! does. What it replaces is kept until the image is in place.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{
+    AtFlags, FileType, FlockOperation, RenameFlags, flock, renameat, renameat_with, statat,
+};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::target::{Target, is_replaceable};
+use super::{Options, Subject, widen};
+use crate::report::{self, Failure};
+use crate::signals;
+
+/// How long another build of the same directory may take to put its files in
+/// place, which are a few renames.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// The sidecars of an image in the making.
+#[derive(Default)]
+pub(super) struct Sidecars {
+    files: Vec<Sidecar>,
+    /// Names of those that the old image had and the new one has not.
+    stale: Vec<OsString>,
+}
+
+struct Sidecar {
+    name: OsString,
+    temporary: OsString,
+    subject: Subject,
+    state: State,
+    /// Open to the end: its lock says that the temporary is in use.
+    _file: File,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Under its temporary name.
+    Written,
+    /// In place, where nothing was before.
+    Placed,
+    /// In place, and what it replaced has the temporary name.
+    Exchanged,
+    /// In place, and what it replaced is gone.
+    Replaced,
+}
+
+impl Sidecars {
+    /// Writes a sidecar, onto the disk but not in place.
+    pub(super) fn add(
+        &mut self,
+        target: &Target,
+        suffix: &str,
+        content: &[u8],
+        options: Options,
+    ) -> Result<(), Failure> {
+        let name = [target.name.as_bytes(), b".", suffix.as_bytes()].concat();
+        let name = OsString::from_vec(name);
+        // Beside the image, as messages call that.
+        let shown = format!("{}.{}", target.subject.shown, report::shown(Path::new(suffix)));
+        let subject = Subject { shown, hint: target.subject.hint };
+        is_replaceable(&subject, &target.directory, &name)?;
+        let (mut file, temporary) = target.create_temporary()?;
+        let written = file.write_all(content).and_then(|()| {
+            widen(&file, options)?;
+            Ok(retry_on_intr(|| rustix::fs::fsync(&file))?)
+        });
+        let failure = written.err().map(|error| subject.failure("write", error));
+        let state = State::Written;
+        self.files.push(Sidecar { name, temporary, subject, state, _file: file });
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Gives every sidecar its name. After an error [`take_back`](Self::take_back)
+    /// restores what was there.
+    pub(super) fn put_in_place(
+        &mut self,
+        target: &Target,
+        options: Options,
+    ) -> Result<(), Failure> {
+        let find = || options.is_sidecar.map_or_else(Vec::new, |is| old(target, is));
+        if self.files.is_empty() && find().is_empty() {
+            return Ok(());
+        }
+        lock(target)?;
+        signals::check()?;
+        // Two builders never mix their files. Whoever held the lock may have
+        // added some and removed others, so the search is done again.
+        self.stale = find();
+        self.stale.retain(|name| self.files.iter().all(|file| file.name != *name));
+        for file in &mut self.files {
+            file.state = file
+                .put_in_place(target)
+                .map_err(|error| file.subject.failure("replace", error))?;
+        }
+        Ok(())
+    }
+
+    /// Removes what was replaced and what is stale; the image is in place. What
+    /// cannot be removed must not fail a build that is done.
+    pub(super) fn settle(&mut self, target: &Target) {
+        for file in self.files.iter().filter(|file| file.state == State::Exchanged) {
+            target.unlink(&file.temporary);
+        }
+        for name in &self.stale {
+            target.unlink(name);
+        }
+    }
+
+    /// Restores what was there, from the last one to the first, and removes the temporaries.
+    pub(super) fn take_back(&mut self, target: &Target) {
+        for file in self.files.iter().rev() {
+            let Sidecar { name, temporary, state, .. } = file;
+            let directory = &target.directory;
+            // Nothing is left to report an error to.
+            let _ = match state {
+                State::Exchanged => {
+                    renameat_with(directory, temporary, directory, name, RenameFlags::EXCHANGE)
+                }
+                State::Placed => renameat(directory, name, directory, temporary),
+                State::Written | State::Replaced => Ok(()),
+            };
+            target.unlink(temporary);
+        }
+    }
+}
+
+impl Sidecar {
+    fn put_in_place(&self, target: &Target) -> Result<State, Errno> {
+        let Self { name, temporary, .. } = self;
+        let directory = &target.directory;
+        let exchange = RenameFlags::EXCHANGE;
+        match renameat_with(directory, temporary, directory, name, exchange) {
+            Ok(()) => return Ok(State::Exchanged),
+            Err(Errno::NOENT) => {
+                renameat(directory, temporary, directory, name)?;
+                return Ok(State::Placed);
+            }
+            // The file system cannot do it.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error),
+        }
+        renameat(directory, temporary, directory, name)?;
+        Ok(State::Replaced)
+    }
+}
+
+/// The sidecars that are there: regular files with no other name, whoever owns
+/// them, as an earlier build may have given them to somebody else.
+fn old(target: &Target, is_sidecar: fn(&[u8]) -> bool) -> Vec<OsString> {
+    let mut names = target.entries(|name| {
+        let suffix = name.strip_prefix(target.name.as_bytes());
+        suffix.and_then(|rest| rest.strip_prefix(b".")).is_some_and(is_sidecar)
+    });
+    names.retain(|name: &OsString| {
+        let seen = statat(&target.directory, name, AtFlags::SYMLINK_NOFOLLOW);
+        seen.is_ok_and(|seen| {
+            FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile && seen.st_nlink == 1
+        })
+    });
+    names
+}
+
+/// Locks the directory until the image is dropped, where its file system knows locks.
+fn lock(target: &Target) -> Result<(), Failure> {
+    let started = Instant::now();
+    loop {
+        match flock(&target.directory, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) if started.elapsed() < LOCK_PATIENCE => {
+                signals::check()?;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Err(Errno::WOULDBLOCK) => {
+                let reason = "another program holds a lock of its directory";
+                return Err(target.subject.refusal("replace", reason));
+            }
+            Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                return Ok(());
+            }
+            Err(error) => return Err(target.subject.failure("lock the directory of", error)),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! crosvm: arguments of `crosvm run`.
+//!
+//! The grammar of `--block` is that of crosvm's `serde_keyvalue` (README.md and
+//! `src/key_values.rs` there): `key=value` pairs between commas, where a value may
+//! stand in double quotes, in which `\"` and `\\` are escapes. A bare value ends
+//! at a comma and holds neither brackets nor quotes.
+
+use super::carry;
+use super::shell;
+use super::{Bus, Channel, Firmware, Machine, Target};
+use crate::report::Failure;
+
+const TARGET: Target = Target::Crosvm;
+
+/// One line of `--block`, quoted for the shell; nothing where there is no drive.
+///
+/// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
+pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
+    let Firmware { smbios, fw_cfg, credentials, public } = &machine.firmware;
+    if !smbios.is_empty() {
+        return Err(carry::no_channel(TARGET, Channel::Smbios));
+    }
+    if !fw_cfg.is_empty() {
+        return Err(carry::no_channel(TARGET, Channel::FwCfg));
+    }
+    if !credentials.is_empty() {
+        return Err(carry::no_files(TARGET));
+    }
+    if let Some(public) = public.first() {
+        let reason = "its option for OEM strings is not the same in every release";
+        return Err(carry::no_public(TARGET, public, reason));
+    }
+    let Some(drive) = &machine.drive else { return Ok(Vec::new()) };
+    carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio")])?;
+    let path = value(carry::text(TARGET, &drive.path)?);
+    let block = format!("path={path},ro,id={}", drive.serial.as_str());
+    Ok(shell::line(&[b"--block".to_vec(), block.into_bytes()]))
+}
+
+/// The value as it is, or in double quotes where it holds anything with a meaning.
+fn value(text: &str) -> String {
+    if !text.contains([',', '"', '\'', '[', ']']) {
+        return text.to_owned();
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}

@@ -1,0 +1,164 @@
+//! The hook as libvirt and Proxmox VE call it, and the systemd unit.
+
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Stdio;
+
+use super::*;
+
+/// More than a pipe holds: a hook that does not read it keeps libvirt waiting.
+const XML_BYTES: usize = 1 << 20;
+
+fn host() -> Host {
+    let host = Host::new();
+    host.write("etc/chimera.yaml", "label: CHIMERA\nfiles: [{path: /a, file: ../key}]\n");
+    host.write("etc/101.yaml", "label: VM101\nfiles: [{path: /a, file: ../key}]\n");
+    host.write("key", "k");
+    host
+}
+
+/// Calls the hook with these arguments, as root's daemon does: nothing but PATH
+/// in the environment, but for the directories.
+fn hook(host: &Host, arguments: &[&str], stdin: &[u8]) -> Output {
+    let mut command = host.command(preboot("credimg-hook"));
+    command.args(arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.env("CREDIMG", CREDIMG).env("CREDIMG_MANIFESTS", host.path("etc"));
+    command.env("CREDIMG_IMAGES", host.path("run"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let written = child.stdin.take().unwrap().write_all(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(written.is_ok(), "standard input was not read: {output:?}");
+    output
+}
+
+fn libvirt(host: &Host, domain: &str, operation: &str, step: &str) -> Output {
+    let xml = format!("<domain><name>{domain}</name>{}</domain>", " ".repeat(XML_BYTES));
+    hook(host, &[domain, operation, step, "-"], xml.as_bytes())
+}
+
+fn mode(host: &Host, name: &str) -> u32 {
+    fs::metadata(host.path(name)).unwrap().mode() & 0o7777
+}
+
+#[test]
+fn libvirt_prepares_the_disk_and_releases_it() {
+    let host = host();
+    let output = libvirt(&host, "chimera", "prepare", "begin");
+    assert_done(&output);
+    assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()));
+    let image = "run/chimera/disk.erofs";
+    assert_eq!((mode(&host, image), mode(&host, "run")), (0o600, 0o711));
+    assert_eq!(mode(&host, "run/chimera"), 0o711);
+    let first = host.read(image);
+
+    for (operation, step) in
+        [("start", "begin"), ("started", "begin"), ("stopped", "end"), ("reconnect", "begin")]
+    {
+        fs::write(host.path("key"), operation).unwrap();
+        assert_done(&libvirt(&host, "chimera", operation, step));
+        assert_eq!(host.read(image), first, "{operation}");
+    }
+    assert_done(&libvirt(&host, "chimera", "prepare", "begin"));
+    assert_ne!(host.read(image), first);
+
+    assert_done(&libvirt(&host, "chimera", "release", "end"));
+    assert!(!host.path("run/chimera").exists());
+}
+
+#[test]
+fn a_build_that_fails_keeps_the_machine_from_starting() {
+    let host = host();
+    assert_done(&libvirt(&host, "chimera", "prepare", "begin"));
+    let first = host.read("run/chimera/disk.erofs");
+    fs::remove_file(host.path("key")).unwrap();
+    let output = libvirt(&host, "chimera", "prepare", "begin");
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert!(stderr(&output).contains("the old image is unchanged"), "{output:?}");
+    assert_eq!(host.read("run/chimera/disk.erofs"), first);
+}
+
+#[test]
+fn machines_without_a_manifest_are_left_alone() {
+    let host = host();
+    assert_done(&libvirt(&host, "medusa", "prepare", "begin"));
+    assert_done(&libvirt(&host, "medusa", "release", "end"));
+    assert_done(&hook(&host, &["102", "pre-start"], b""));
+    assert!(!host.path("run").exists());
+    host.write("run/chimera/disk.erofs", "old");
+    host.write("etc/..yaml", "files: []\n");
+    for name in ["", ".", "..", "../run", "a/b"] {
+        for step in [["prepare", "begin"], ["release", "end"]] {
+            let output = hook(&host, &[name, step[0], step[1], "-"], b"<domain/>");
+            assert_eq!(output.status.code(), Some(2), "{name}: {output:?}");
+        }
+    }
+    assert_eq!(host.read("run/chimera/disk.erofs"), b"old");
+}
+
+#[test]
+fn proxmox_builds_before_the_start_and_removes_after_the_stop() {
+    let host = host();
+    // `qm` has the options in quotes, as the unit's environment file has them.
+    host.write("etc/101.env", "CREDIMG_OPTIONS=\"--mode 0640 --label OTHER\"\n");
+    for phase in ["post-start", "pre-stop"] {
+        assert_done(&hook(&host, &["101", phase], b""));
+        assert!(!host.path("run").exists(), "{phase}");
+    }
+    let output = hook(&host, &["101", "pre-start"], b"");
+    assert_done(&output);
+    assert_eq!(output.stdout, b"");
+    assert_eq!(mode(&host, "run/101/disk.erofs"), 0o640);
+    let args = host.credimg("args run/101/disk.erofs");
+    assert!(String::from_utf8(args.stdout).unwrap().contains("serial=other"));
+    assert_done(&hook(&host, &["101", "post-stop"], b""));
+    assert!(!host.path("run/101").exists());
+}
+
+/// The unit with the program's own path: systemd looks for it in the system's
+/// directories, where a test installs nothing.
+fn unit(host: &Host) -> String {
+    let unit = fs::read_to_string(preboot("credimg@.service")).unwrap();
+    assert!(unit.contains("\nExecStart=credimg build "));
+    let unit = unit.replace("ExecStart=credimg ", &format!("ExecStart={CREDIMG} "));
+    host.write("credimg@.service", &unit);
+    unit
+}
+
+#[test]
+fn systemd_accepts_the_unit() {
+    let host = Host::new();
+    unit(&host);
+    let mut analyze = host.command("systemd-analyze");
+    let output = analyze.args(["verify", "--man=no", "./credimg@.service"]).output();
+    let output = output.expect("systemd-analyze starts; `make setup` installs it");
+    assert_done(&output);
+    assert_eq!(stderr(&output), "");
+
+    // It finds mistakes, if there are any.
+    host.write("broken@.service", unit(&host).replace("Type=oneshot", "Type=onesht"));
+    let mut analyze = host.command("systemd-analyze");
+    let output = analyze.args(["verify", "--man=no", "./broken@.service"]).output().unwrap();
+    assert!(stderr(&output).contains("onesht"), "{output:?}");
+}
+
+/// Its command line, taken apart at white space as systemd does, for one instance.
+#[test]
+fn the_units_command_builds_the_image() {
+    let host = host();
+    let unit = unit(&host);
+    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let line = line
+        .replace("/etc/credimg", host.path("etc").to_str().unwrap())
+        .replace("/run/credimg", host.path("run").to_str().unwrap())
+        .replace("%i", "chimera")
+        .replace("$CREDIMG_OPTIONS", "--owner 0:0");
+    fs::create_dir_all(host.path("run/chimera")).unwrap();
+    fs::set_permissions(host.path("run"), PermissionsExt::from_mode(0o711)).unwrap();
+    let mut words = line.split_whitespace();
+    let mut command = host.command(words.next().unwrap());
+    let output = command.args(words).output().unwrap();
+    assert_done(&output);
+    assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()));
+    assert_eq!(mode(&host, "run/chimera/disk.erofs"), 0o600);
+}

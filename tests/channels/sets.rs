@@ -1,0 +1,160 @@
+//! The image and the files beside it: private, replaced together, and whole
+//! where a build fails.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::Command;
+
+use super::*;
+
+/// The directory's files with what they hold.
+fn files(host: &Host) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(host.path("")).unwrap().map(|entry| entry.unwrap().path());
+    let pair = |path: std::path::PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let content = if path.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        (name, content)
+    };
+    let mut files: BTreeMap<_, _> = entries.map(pair).collect();
+    files.remove("secrets.yaml");
+    files
+}
+
+fn names(host: &Host) -> Vec<String> {
+    files(host).into_keys().collect()
+}
+
+fn rewrite(host: &Host, manifest: &str) {
+    fs::write(host.path("secrets.yaml"), manifest).unwrap();
+}
+
+#[test]
+fn files_of_the_old_image_go_with_it_and_nothing_else_does() {
+    let both = [credential("a", b"v", "smbios"), credential("b", b"v", "fw_cfg")];
+    let host = Host::new(&manifest(both));
+    let foreign =
+        ["out.erofs.bak", "out.erofs.smbios.d", "out.erofs.fw_cfg.x:y", "other.erofs.smbios"];
+    for name in foreign {
+        fs::write(host.path(name), "foreign").unwrap();
+    }
+    fs::remove_file(host.path("out.erofs.smbios.d")).unwrap();
+    fs::create_dir(host.path("out.erofs.smbios.d")).unwrap();
+    symlink("out.erofs.bak", host.path("out.erofs.fw_cfg.link")).unwrap();
+    assert!(host.build(&[]).status.success());
+    let made: BTreeSet<_> = names(&host).into_iter().collect();
+    let kept: BTreeSet<_> =
+        foreign.iter().chain(&["out.erofs.fw_cfg.link"]).map(|name| (*name).to_owned()).collect();
+    let set = ["out.erofs", "out.erofs.fw_cfg.b", "out.erofs.smbios"].map(str::to_owned);
+    assert_eq!(made, set.into_iter().chain(kept.clone()).collect());
+
+    assert!(host.build(&["--smbios", "path"]).status.success());
+    let set = ["out.erofs", "out.erofs.fw_cfg.b", "out.erofs.smbios.a"].map(str::to_owned);
+    assert_eq!(
+        names(&host).into_iter().collect::<BTreeSet<_>>(),
+        set.into_iter().chain(kept.clone()).collect()
+    );
+
+    rewrite(&host, "files: [{path: /a, text: x}]\n");
+    assert!(host.build(&[]).status.success());
+    let alone = kept.into_iter().chain(["out.erofs".to_owned()]).collect::<BTreeSet<_>>();
+    assert_eq!(names(&host).into_iter().collect::<BTreeSet<_>>(), alone);
+}
+
+#[test]
+fn a_failing_build_leaves_the_old_set_whole() {
+    let old = [credential("a", b"old", "smbios"), credential("b", b"old", "fw_cfg")];
+    let host = Host::new(&manifest(old));
+    assert!(host.build(&[]).status.success());
+    let before = files(&host);
+    let new = || manifest([credential("a", b"new", "smbios"), credential("c", b"new", "fw_cfg")]);
+    let failing = [
+        (new() + "- {name: d, shell: 'exit 1'}\n", 6),
+        (new() + "- {name: d, file: missing}\n", 4),
+        (new() + &credential("n", &vec![7; 70_000], "smbios"), 3),
+        (
+            new()
+                + "files: [{path: /a, file: secrets.yaml, xattrs: {user.a: x}}, {path: /b, tar: secrets.yaml}]\n",
+            4,
+        ),
+    ];
+    for (manifest, code) in failing {
+        rewrite(&host, &manifest);
+        let output = host.build(&[]);
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert!(files(&host) == before, "{}", stderr(&output));
+    }
+    // A name that cannot be taken is found before the first one is.
+    rewrite(&host, &new());
+    fs::create_dir(host.path("out.erofs.fw_cfg.c")).unwrap();
+    let before = files(&host);
+    let output = host.build(&[]);
+    let expected = "cannot write out.erofs.fw_cfg.c: it is a directory";
+    assert_eq!(refused(&output), (7, expected.to_owned()));
+    assert!(files(&host) == before);
+}
+
+#[test]
+fn files_are_private_under_any_umask_and_widened_together() {
+    let both = [credential("a", b"v", "smbios"), credential("b", b"v", "fw_cfg")];
+    let host = Host::new(&manifest(both));
+    let modes = || {
+        let modes = names(&host).into_iter().map(|name| {
+            let found = fs::metadata(host.path(&name)).unwrap();
+            (found.permissions().mode() & 0o7777, found.uid())
+        });
+        modes.collect::<Vec<_>>()
+    };
+    let script = "umask $0; exec \"$@\"";
+    for umask in ["000", "022", "777"] {
+        for (options, expected) in
+            [(&[][..], (0o600, 0)), (&["--owner", "990:990", "--mode", "0440"], (0o440, 990))]
+        {
+            let status = Command::new("sh")
+                .args(["-c", script, umask, env!("CARGO_BIN_EXE_credimg")])
+                .args(["build", "secrets.yaml", "-o", "out.erofs", "--quiet"])
+                .args(options)
+                .current_dir(host.path(""))
+                .output()
+                .unwrap();
+            assert!(status.status.success(), "{}", stderr(&status));
+            assert_eq!(modes(), [expected; 3], "umask {umask}");
+        }
+    }
+}
+
+/// Each builder has names of its own beside common ones: whoever comes last
+/// leaves its own set, whole.
+#[test]
+fn of_racing_builders_one_set_wins_whole() {
+    let host = Host::new("");
+    let builders: Vec<String> = (0..4)
+        .map(|builder| {
+            let name = format!("secrets-{builder}.yaml");
+            let value = format!("value of {builder}");
+            let own = credential(&format!("own{builder}"), value.as_bytes(), "fw_cfg");
+            let common = credential("common", value.as_bytes(), "smbios");
+            fs::write(host.path(&name), manifest([own, common])).unwrap();
+            name
+        })
+        .collect();
+    for _ in 0..24 {
+        let start = |name: &String| {
+            let arguments = ["build", name, "-o", "set/out.erofs", "--quiet"];
+            host.credimg().args(arguments).stdout(std::process::Stdio::null()).spawn().unwrap()
+        };
+        fs::create_dir_all(host.path("set")).unwrap();
+        for mut builder in builders.iter().map(start).collect::<Vec<_>>() {
+            assert!(builder.wait().unwrap().success());
+        }
+        let strings = oem_strings(&fs::read(host.path("set/out.erofs.smbios")).unwrap());
+        let value = String::from_utf8(imported(&strings)["common"].clone()).unwrap();
+        let winner = value.strip_prefix("value of ").unwrap();
+        let mut left: Vec<_> = fs::read_dir(host.path("set"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        let item = format!("out.erofs.fw_cfg.own{winner}");
+        assert_eq!(left, ["out.erofs".to_owned(), item, "out.erofs.smbios".to_owned()]);
+    }
+}

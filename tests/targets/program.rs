@@ -1,0 +1,118 @@
+//! The program with `--target`, from the manifest to what it prints.
+
+use super::*;
+
+/// The whole way: a manifest with credentials, for every target, and the same
+/// again from the image alone. No target gets a value on its command line.
+#[test]
+fn a_build_gives_each_target_what_it_carries() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = "label: CHIMERA\ncredentials:\n- {name: token, text: c4n4ry}\n\
+                    - {name: large, text: c4n4ry, via: disk}\n";
+    fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
+    let image = directory.path().join("a.erofs");
+    let image = image.to_str().unwrap();
+    let credimg = |arguments: &[&str], target: &str, bus: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+        command.args(arguments).args(["--target", target, "--bus", bus]);
+        let output = command.current_dir(directory.path()).output().unwrap();
+        assert!(output.status.success(), "{target}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let expected: [(&str, &str, Vec<String>); 4] = [
+        ("libvirt", "virtio", vec![format!("file='{image}.fw_cfg.fstab.extra'")]),
+        ("proxmox", "virtio", vec![format!("--args '-smbios file={image}.smbios'")]),
+        (
+            "vmspawn",
+            "cdrom",
+            vec![
+                format!("--load-credential=token:{image}.credential.token "),
+                format!("--load-credential=fstab.extra:{image}.credential.fstab.extra "),
+                format!("--extra-drive=raw:scsi-cd:{image}"),
+            ],
+        ),
+        (
+            "cloud-hypervisor",
+            "virtio",
+            vec!["oem_strings=[io.systemd.credential.binary:fstab.extra=".to_owned()],
+        ),
+    ];
+    for (target, bus, parts) in expected {
+        let build = ["build", "secrets.yaml", "-o", "a.erofs", "--quiet"];
+        let text = credimg(&build, target, bus);
+        for part in parts {
+            assert!(text.contains(&part), "{target}: {text}");
+        }
+        assert!(!text.contains("c4n4ry") && !text.contains("YzRuNHJ5"), "{target}: {text}");
+        if target != "cloud-hypervisor" {
+            // Credentials that are an argument are in no file.
+            assert_eq!(credimg(&["args", "a.erofs"], target, bus), text, "{target}");
+        }
+        assert_eq!(credimg(&[&build[..], &["--args", "none"]].concat(), target, bus), "");
+    }
+}
+
+/// What has no place for an argument gets the disk all the same, and people are told.
+#[test]
+fn a_target_that_cannot_tell_the_guest_where_to_mount_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = "label: CHIMERA\ncredentials: [{name: token, text: x}]\n";
+    fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
+    for target in ["crosvm", "firecracker"] {
+        for (image, told) in
+            [("a.erofs", ""), ("a.sqfs", "makes up the disk's serial, and the image has no label")]
+        {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+            command.args(["build", "secrets.yaml", "-o", image, "--target", target]);
+            let output = command.current_dir(&directory).output().unwrap();
+            assert!(output.status.success(), "{target}: {output:?}");
+            assert!(String::from_utf8(output.stdout).unwrap().contains(image), "{target}");
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert!(text.contains(&format!(
+                "credimg: warning: {target} cannot tell the guest to mount the disk: `credimg \
+                 guest-unit` prints units for it\n"
+            )));
+            assert_eq!(text.contains("by-id"), target == "crosvm" && image == "a.sqfs", "{text}");
+            assert!(target == "crosvm" || text.contains(told), "{text}");
+        }
+    }
+}
+
+#[test]
+fn check_plans_for_the_target() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = "label: CHIMERA\ncredentials: [{name: token, text: x}]\n";
+    fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
+    for (target, expected) in [
+        ("qemu", ["smbios", "it fits an OEM string"]),
+        ("proxmox", ["smbios", "it fits an OEM string"]),
+        ("libvirt", ["disk", "libvirt: it puts OEM strings on QEMU's command line"]),
+        ("firecracker", ["disk", "firecracker: it has no SMBIOS tables"]),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+        command.args(["check", "secrets.yaml", "--target", target]);
+        let output = command.current_dir(&directory).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().find(|line| line.starts_with("token ")).unwrap();
+        assert!(expected.iter().all(|part| line.contains(part)), "{target}: {line}");
+    }
+}
+
+#[test]
+fn styles_are_qemus_own() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("secrets.yaml"), "files: []\n").unwrap();
+    for (target, ..) in TARGETS {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+        command.args(["build", "secrets.yaml", "-o", "a.erofs", "--args", "json"]);
+        command.args(["--bus", if target == "vmspawn" { "cdrom" } else { "virtio" }]);
+        let output = command.args(["--target", target]).current_dir(&directory).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            text.lines().next().unwrap(),
+            format!("credimg: error: the styles of --args are not those of {target}")
+        );
+        assert!(!directory.path().join("a.erofs").exists(), "{target}");
+    }
+}
