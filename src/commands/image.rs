@@ -162,6 +162,7 @@ fn warn_of_losses(tree: &Tree, losses: &[Loss]) {
         let news = match lost {
             Lost::Xattrs => "its extended attributes are left out",
             Lost::NameEnd => "Linux shows the first 253 bytes of its name",
+            Lost::Entry => "Linux lists its name but does not find it",
             Lost::DeviceNumber => "Linux reads another device number",
             Lost::Time => "Linux reads another time",
             _ => "something of it is left out",

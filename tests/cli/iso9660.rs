@@ -134,7 +134,7 @@ fn what_iso_9660_cannot_hold_is_refused_or_named() {
     let host = Host::new(&format!(
         "files: [{{path: /etc/id, text: x, {xattrs}}}, {{path: /{long}, text: x}},\n\
          {{path: /late, text: x, mtime: 2040-01-01T00:00:00Z}},\n\
-         {{path: /early, text: x, mtime: 0}}]\n"
+         {{path: \"/\\x01\", text: x, mtime: 0}}]\n"
     ));
     assert_eq!(
         refusal(&host.build_iso(&[]), 4),
@@ -149,6 +149,7 @@ fn what_iso_9660_cannot_hold_is_refused_or_named() {
             "credimg: warning: /etc/id: its extended attributes are left out\n\
              credimg: warning: /{long}: Linux shows the first 253 bytes of its name\n\
              credimg: warning: /late: Linux reads another time\n\
+             credimg: warning: \"/\\u{{1}}\": Linux lists its name but does not find it\n\
              wrote out.iso: iso9660, 4 files, 56 KiB\n"
         )
     );
