@@ -106,7 +106,7 @@ impl OutputFile {
         rustix::fs::renameat(directory, &self.temporary, directory, name)
             .map_err(|error| subject.failure("replace", error))?;
         self.is_in_place = true;
-        self.sidecars.settle(&self.target);
+        let settled = self.sidecars.settle(&self.target);
         sync_directory(directory).map_err(|error| {
             let message = format!(
                 "cannot write the directory of {} to the disk: {}",
@@ -116,7 +116,7 @@ impl OutputFile {
             Failure::new(Exit::Output, message)
                 .hint("the new image is in place, but a crash of the machine may undo that")
         })?;
-        Ok(())
+        Ok(settled?)
     }
 }
 

@@ -104,6 +104,17 @@ fn a_kill_leaves_each_file_of_a_set_whole() {
     assert!(mixed > 0, "no kill came between two names: nothing was tested");
 }
 
+#[test]
+fn a_file_of_the_old_image_that_cannot_be_removed_is_an_error() {
+    let bench = Bench::with_sidecars();
+    let status = bench.build_with(&["inject=unlinkat:error=EIO"]);
+    assert_eq!(status.code(), Some(7), "{status}");
+    let mut expected = bench.new.clone();
+    expected.insert("image.erofs.fw_cfg.gone".to_owned(), OLD.to_vec());
+    assert!(bench.files() == expected);
+    bench.assert_next_run_is_clean("EIO");
+}
+
 /// A file system that cannot exchange two names still replaces one by the other.
 #[test]
 fn names_that_cannot_be_exchanged_are_replaced() {

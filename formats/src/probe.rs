@@ -85,7 +85,8 @@ pub fn probe(image: &mut dyn Read) -> Result<Probe> {
         let uuid = time_id(&record.modified).or_else(|| time_id(&record.created));
         return Ok(Probe::Iso9660 { label, uuid });
     }
-    let message = "not an image: neither a superblock of EROFS or SquashFS nor a volume of ISO 9660";
+    let message =
+        "not an image: neither a superblock of EROFS or SquashFS nor a volume of ISO 9660";
     Err(Error::new(ErrorKind::Corrupt, message))
 }
 

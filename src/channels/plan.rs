@@ -216,6 +216,10 @@ impl<'a> Planner<'a> {
                  all of them does not start, as systemd gives it {SERVICE_MAX_BYTES} at most"
             ));
         }
+        if self.means.is_streamed && self.plan.mount.is_some() {
+            let reason = "an image on standard output comes without arguments";
+            warnings.push(format!("{reason}: nothing tells the guest where to mount it"));
+        }
         if self.budget.items > ITEMS_SAFE {
             warnings.push(format!(
                 "{} items of fw_cfg: a machine with a -kernel or displays may have fewer slots \

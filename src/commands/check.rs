@@ -10,8 +10,7 @@ use crate::channels::mount::Disk;
 use crate::channels::plan::{Means, Mount, Route, Routes, plan as plan_channels};
 use crate::cli::Check;
 use crate::manifest::{
-    self, Attributes, Credential, Entry, Format, Keep, MOUNT_CREDENTIAL, Plan,
-    Source, time,
+    self, Attributes, Credential, Entry, Format, Keep, MOUNT_CREDENTIAL, Plan, Source, time,
 };
 use crate::report::{self, Exit, Failure};
 use crate::source::pseudo::{self, Action, Definition, Definitions, New};

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{
     AtFlags, FileType, FlockOperation, RenameFlags, flock, renameat, renameat_with, statat,
+    unlinkat,
 };
 use rustix::io::{Errno, retry_on_intr};
 
 use super::target::{Target, is_replaceable};
 use super::{Options, Subject, widen};
-use crate::report::{self, Failure};
+use crate::report::{self, Exit, Failure};
 use crate::signals;
 
 /// How long another build of the same directory may take to put its files in
@@ -105,14 +106,26 @@ impl Sidecars {
     }
 
     /// Removes what was replaced and what is stale; the image is in place. What
-    /// cannot be removed must not fail a build that is done.
-    pub(super) fn settle(&mut self, target: &Target) {
+    /// was replaced goes with the next build at the latest, but a stale sidecar
+    /// that stays would still be taken for one of the image's.
+    pub(super) fn settle(&mut self, target: &Target) -> Result<(), Failure> {
         for file in self.files.iter().filter(|file| file.state == State::Exchanged) {
             target.unlink(&file.temporary);
         }
+        let mut outcome = Ok(());
         for name in &self.stale {
-            target.unlink(name);
+            match unlinkat(&target.directory, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => {
+                    let shown = report::shown(Path::new(name));
+                    let reason = report::reason(&error.into());
+                    let message = format!("cannot remove {shown} of the old image: {reason}");
+                    let failure = Failure::new(Exit::Output, message);
+                    outcome = Err(failure.hint("the new image is in place: remove the file"));
+                }
+            }
         }
+        outcome
     }
 
     /// Restores what was there, from the last one to the first, and removes the temporaries.
@@ -120,15 +133,17 @@ impl Sidecars {
         for file in self.files.iter().rev() {
             let Sidecar { name, temporary, state, .. } = file;
             let directory = &target.directory;
-            // Nothing is left to report an error to.
-            let _ = match state {
+            let is_back = match state {
                 State::Exchanged => {
                     renameat_with(directory, temporary, directory, name, RenameFlags::EXCHANGE)
                 }
                 State::Placed => renameat(directory, name, directory, temporary),
                 State::Written | State::Replaced => Ok(()),
             };
-            target.unlink(temporary);
+            // Else the temporary is what was replaced. Nothing is left to report it to.
+            if is_back.is_ok() {
+                target.unlink(temporary);
+            }
         }
     }
 }

@@ -185,9 +185,9 @@ impl Target {
             // systemd-vmspawn chooses the channel itself, and takes files.
             | (Self::Vmspawn, Channel::Smbios)
             | (Self::Libvirt, Channel::FwCfg) => Ok(()),
-            (Self::Libvirt, Channel::Smbios) => {
-                Err("it puts OEM strings on QEMU's command line, which every user of the host can read")
-            }
+            (Self::Libvirt, Channel::Smbios) => Err(
+                "it puts OEM strings on QEMU's command line, which every user of the host can read",
+            ),
             (Self::CloudHypervisor | Self::Crosvm, Channel::Smbios) => Err(OEM_STRINGS),
             (Self::Firecracker, Channel::Smbios) => Err("it has no SMBIOS tables"),
             (Self::Vmspawn, Channel::FwCfg) => {

@@ -143,7 +143,7 @@ fn verify(host: &Host, text: &str) {
         let path = host.path(&name.replace("SERVICE", "tried"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, unit).unwrap();
-        if name.ends_with(".mount") {
+        if !name.contains('/') {
             units.push(path);
         }
     }

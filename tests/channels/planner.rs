@@ -9,8 +9,6 @@ use credimg::manifest::{Format, parse};
 use credimg::report::{Exit, Failure};
 use credimg::vm::{Bus, Channel, Serial, Target};
 
-use super::*;
-
 fn means(target: Target) -> Means {
     let serial = Serial::new("chimera").unwrap();
     let disk = Disk::new(Format::Erofs, Some("CHIMERA"), "", &serial, Bus::Virtio);

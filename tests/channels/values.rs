@@ -164,3 +164,19 @@ fn a_name_on_the_disk_and_by_the_firmware_is_refused() {
                     of this name as well";
     assert_eq!(refused(&host.build(&[])), (3, expected.to_owned()));
 }
+
+#[test]
+fn what_is_put_into_the_store_otherwise_collides() {
+    let manifest =
+        manifest([credential("a", b"v", "disk")]) + "pseudo: ['/credstore/a f 400 0 0 echo x']\n";
+    let expected = "secrets.yaml:4:10: pseudo[0] (/credstore/a): /credstore/a (line 4) is taken \
+                    already by credentials[0] (line 3)";
+    assert_eq!(refused(&Host::new(&manifest).build(&[])), (3, expected.to_owned()));
+}
+
+#[test]
+fn commands_of_credentials_are_commands() {
+    let host = Host::new("credentials: [{name: a, command: [id]}]\n");
+    let expected = "credentials[0] (/credstore/a): runs a command, which --no-commands forbids";
+    assert_eq!(refused(&host.build(&["--no-commands"])), (5, expected.to_owned()));
+}

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod commands;
-mod iso9660;
 #[path = "../support/host.rs"]
 mod host;
+mod iso9660;
 mod promises;
 
 use std::fs;

@@ -40,7 +40,10 @@ impl VolumeTime {
         let text = std::str::from_utf8(&self.digits).ok().filter(|_| self.offset == 0)?;
         let number = |range: std::ops::Range<usize>| {
             let digits = text.get(range)?;
-            digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse::<u16>().ok())?
+            digits
+                .bytes()
+                .all(|digit| digit.is_ascii_digit())
+                .then(|| digits.parse::<u16>().ok())?
         };
         let small = |start: usize| number(start..start + 2).and_then(|n| u8::try_from(n).ok());
         let date = DateTime {
