@@ -2,6 +2,7 @@
 
 mod args;
 mod attach;
+mod audit;
 mod build;
 pub mod check;
 mod image;
@@ -17,6 +18,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Build(options) => build::run(options),
         Command::Check(options) => check::run(options),
         Command::Args(options) => args::run(options),
+        Command::Audit(options) => audit::run(options),
         Command::Completions(options) => pages::completions(options),
         Command::Man(options) => pages::man(options),
     }
