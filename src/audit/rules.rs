@@ -54,95 +54,92 @@ impl Rule {
 
     /// The name that reports use: lower case, with hyphens.
     pub fn name(self) -> &'static str {
-        self.texts().0
+        match self {
+            Self::SmbiosValue => "smbios-value",
+            Self::FwCfgString => "fw-cfg-string",
+            Self::SecretData => "secret-data",
+            Self::DrivePassword => "drive-password",
+            Self::DisplayPassword => "display-password",
+            Self::UrlPassword => "url-password",
+            Self::KernelCredential => "kernel-credential",
+            Self::SetCredential => "set-credential",
+            Self::Environment => "environment",
+            Self::DownloadPassword => "download-password",
+            Self::HttpHeader => "http-header",
+            Self::Sshpass => "sshpass",
+            Self::LibvirtSecret => "libvirt-secret",
+            Self::GuestPassword => "guest-password",
+        }
     }
 
     /// Why it is reported: lower case, without a full stop.
     pub fn why(self) -> &'static str {
-        self.texts().1
+        match self {
+            Self::SmbiosValue => {
+                "every user of the host can read an OEM string that is given by value"
+            }
+            Self::FwCfgString => {
+                "every user of the host can read a firmware item that is given by value"
+            }
+            Self::SecretData => "data= without keyid= and iv= is the secret in clear",
+            Self::DrivePassword => "every user of the host can read a drive's password or key",
+            Self::DisplayPassword => "the display's password is written out",
+            Self::UrlPassword => "the URL holds a password",
+            Self::KernelCredential => {
+                "the kernel's command line is readable on the host and in /proc/cmdline of the guest"
+            }
+            Self::SetCredential => "unit files and arguments are readable for everybody",
+            Self::Environment => {
+                "a unit's or domain's environment is readable beyond its service, and inherited"
+            }
+            Self::DownloadPassword | Self::Sshpass => {
+                "every user of the host can read a password in arguments"
+            }
+            Self::HttpHeader => "every user of the host can read a header in arguments",
+            Self::LibvirtSecret => "the value of a secret is written out",
+            Self::GuestPassword => "the password of a guest's user is written out",
+        }
     }
 
     /// The safe form to use instead.
     pub fn instead(self) -> &'static str {
-        self.texts().2
-    }
-
-    fn texts(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::SmbiosValue => (
-                "smbios-value",
-                "every user of the host can read an OEM string that is given by value",
-                "-smbios type=11,path=FILE, -smbios file=BLOB, or a secrets disk",
-            ),
-            Self::FwCfgString => (
-                "fw-cfg-string",
-                "every user of the host can read a firmware item that is given by value",
-                "-fw_cfg name=NAME,file=FILE, in libvirt <entry name='NAME' file='FILE'/>",
-            ),
-            Self::SecretData => (
-                "secret-data",
-                "data= without keyid= and iv= is the secret in clear",
-                "-object secret,id=ID,file=FILE",
-            ),
-            Self::DrivePassword => (
-                "drive-password",
-                "every user of the host can read a drive's password or key",
+            Self::SmbiosValue => {
+                "a secrets disk, -smbios file=BLOB, or type=11,path=FILE from QEMU 10.0 on"
+            }
+            Self::FwCfgString => {
+                "-fw_cfg name=NAME,file=FILE, in libvirt <entry name='NAME' file='FILE'/>"
+            }
+            Self::SecretData => "-object secret,id=ID,file=FILE",
+            Self::DrivePassword => {
                 "password-secret=ID or key-secret=ID with -object secret,id=ID,file=FILE; \
-                 for rbd a keyring file",
-            ),
-            Self::DisplayPassword => (
-                "display-password",
-                "the display's password is written out",
+                 for rbd a keyring file"
+            }
+            Self::DisplayPassword => {
                 "-spice password-secret=ID with -object secret,id=ID,file=FILE; \
-                 in libvirt a <listen type='socket'/> without a password",
-            ),
-            Self::UrlPassword => (
-                "url-password",
-                "the URL holds a password",
+                 in libvirt a <listen type='socket'/> without a password"
+            }
+            Self::UrlPassword => {
                 "a URL without it: curl --netrc-file FILE, -drive …,password-secret=ID, \
-                 git's credential helper",
-            ),
-            Self::KernelCredential => (
-                "kernel-credential",
-                "the kernel's command line is readable on the host and in /proc/cmdline of the guest",
-                "-smbios type=11,path=FILE, -fw_cfg name=…,file=FILE, or a secrets disk",
-            ),
-            Self::SetCredential => (
-                "set-credential",
-                "unit files and arguments are readable for everybody",
+                 git's credential helper"
+            }
+            Self::KernelCredential => {
+                "a secrets disk, or -fw_cfg name=opt/io.systemd.credentials/ID,file=FILE"
+            }
+            Self::SetCredential => {
                 "LoadCredential= or --load-credential=ID:FILE, ImportCredential=, \
-                 SetCredentialEncrypted=",
-            ),
-            Self::Environment => (
-                "environment",
-                "a unit's or domain's environment is readable beyond its service, and inherited",
-                "LoadCredential=ID:FILE and the file under $CREDENTIALS_DIRECTORY",
-            ),
-            Self::DownloadPassword => (
-                "download-password",
-                "every user of the host can read a password in arguments",
-                "curl --netrc-file FILE or --config FILE; wget --config=FILE",
-            ),
-            Self::HttpHeader => (
-                "http-header",
-                "every user of the host can read a header in arguments",
-                "curl --header @FILE or --config FILE; wget --config=FILE",
-            ),
-            Self::Sshpass => (
-                "sshpass",
-                "every user of the host can read a password in arguments",
-                "an SSH key, or sshpass -f FILE",
-            ),
-            Self::LibvirtSecret => (
-                "libvirt-secret",
-                "the value of a secret is written out",
-                "virsh secret-set-value UUID --file FILE, and a reference to the secret",
-            ),
-            Self::GuestPassword => (
-                "guest-password",
-                "the password of a guest's user is written out",
-                "virt-customize --root-password file:FILE, an SSH key, or a secrets disk",
-            ),
+                 SetCredentialEncrypted="
+            }
+            Self::Environment => "LoadCredential=ID:FILE and the file under $CREDENTIALS_DIRECTORY",
+            Self::DownloadPassword => "curl --netrc-file FILE or --config FILE; wget --config=FILE",
+            Self::HttpHeader => "curl --header @FILE or --config FILE; wget --config=FILE",
+            Self::Sshpass => "an SSH key, or sshpass -f FILE",
+            Self::LibvirtSecret => {
+                "virsh secret-set-value UUID --file FILE, and a reference to the secret"
+            }
+            Self::GuestPassword => {
+                "virt-customize --root-password file:FILE, an SSH key, or a secrets disk"
+            }
         }
     }
 }
