@@ -36,6 +36,8 @@ pub enum Command {
     Args(AttachImage),
     /// Print units that mount the disk and load the credentials in guests older than systemd 254
     GuestUnit(GuestUnit),
+    /// Find secrets that stand inline in scripts, unit files, libvirt XML and command lines
+    Audit(Audit),
     /// Print a shell's completion script
     Completions(Completions),
     /// Write the manual pages into a directory
@@ -214,6 +216,27 @@ pub struct Attach {
     /// QEMU id of the drive [default: credimg- and the serial]
     #[arg(long)]
     pub id: Option<String>,
+}
+
+/// `credimg audit`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Each line of output is FILE:LINE:COLUMN: RULE: WHY; instead: SAFE FORM. What was found is not shown.
+
+Exit codes: 0 nothing found, 5 something found, 4 nothing found but a file is not readable.
+
+Examples:
+  credimg audit start-vm.sh /etc/systemd/system/vm@.service
+  credimg audit /proc/$(pidof qemu-system-x86_64)/cmdline
+  virsh dumpxml chimera | credimg audit --json -")]
+pub struct Audit {
+    /// A shell script, systemd unit, libvirt XML, JSON arguments, Proxmox configuration or
+    /// /proc/PID/cmdline, or - for standard input; at most 16 MiB
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Print a JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `credimg completions`

@@ -3,6 +3,7 @@
 //! how the modules fit together.
 
 pub mod assemble;
+pub mod audit;
 pub mod channels;
 pub mod cli;
 pub mod commands;

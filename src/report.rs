@@ -15,7 +15,7 @@ pub enum Exit {
     Manifest = 3,
     /// A source cannot be read, or changed while it was read.
     Source = 4,
-    /// A policy or a permission forbids it.
+    /// A policy or a permission forbids it, or an audit found something.
     Policy = 5,
     /// A command failed, printed nothing, printed too much or took too long.
     Command = 6,

@@ -2,6 +2,7 @@
 
 mod args;
 mod attach;
+mod audit;
 mod build;
 pub mod check;
 mod dependencies;
@@ -22,6 +23,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Check(options) => check::run(options),
         Command::Args(options) => args::run(options),
         Command::GuestUnit(options) => guest_unit::run(options),
+        Command::Audit(options) => audit::run(options),
         Command::Completions(options) => pages::completions(options),
         Command::Man(options) => pages::man(options),
     }

@@ -1,5 +1,7 @@
 //! ISO 9660 images from the command line: labels, Joliet, what gets lost, seeds.
 
+use std::process::Output;
+
 use super::*;
 
 const JOLIET: &str = "credimg: warning: a Joliet tree has no owners and modes: where it is \

@@ -1,0 +1,299 @@
+//! The rules at work: what the lexers found is judged here, one command, setting
+//! or element at a time.
+
+use super::rules::Rule;
+use super::secrecy::{
+    assignment, is_expansion, is_secret_credential, is_secret_item, is_secret_name,
+    is_secret_string, is_secret_value, url_password,
+};
+use super::word::{Property, Text, Word, find, properties};
+use super::xml::Element;
+
+/// Longest name of a credential: that of a file.
+const CREDENTIAL_NAME_MAX_BYTES: usize = 255;
+
+/// Collects what is found: offset in the file and rule.
+#[derive(Default)]
+pub(super) struct Found(pub(super) Vec<(usize, Rule)>);
+
+impl Found {
+    /// Notes a secret that begins with the first byte of `text`.
+    pub(super) fn add(&mut self, rule: Rule, text: Text<'_>) {
+        self.0.push((text.offset(0), rule));
+    }
+}
+
+/// Judges the words of a command, or of any list of arguments.
+pub(super) fn command(words: &[Word], found: &mut Found) {
+    let mut option: &[u8] = b"";
+    for word in words {
+        let text = word.text();
+        self::word(text, found);
+        let (name, attached) = option_of(text);
+        if let Some(value) = attached {
+            self::option(name, value, found);
+        } else if !option.is_empty() {
+            self::option(option, text, found);
+        }
+        option = if attached.is_none() { name } else { b"" };
+    }
+    super::programs::judge(words, found);
+}
+
+/// Judges a word for what tells itself, wherever it stands.
+pub(super) fn word(text: Text<'_>, found: &mut Found) {
+    // Most words are no lists, and hold nothing to look for.
+    if !text.bytes.contains(&b'=') && !text.bytes.contains(&b':') {
+        return;
+    }
+    oem_credentials(text, found);
+    if let Some(index) = url_password(text) {
+        found.add(Rule::UrlPassword, text.rest(index));
+    }
+    for prefix in [&b"systemd.set_credential="[..], b"systemd.set_credential_binary="] {
+        if let Some(value) = text.after(prefix) {
+            credential(Rule::KernelCredential, value, found);
+        }
+    }
+    for prefix in [&b"SetCredential="[..], b"--property=SetCredential="] {
+        if let Some(value) = text.after(prefix) {
+            credential(Rule::SetCredential, value, found);
+        }
+    }
+    list(text, found);
+    if let Some((_, value)) = assignment(text) {
+        list(value, found);
+    }
+}
+
+/// Judges a setting of a unit file, other than a command.
+pub(super) fn unit_setting(key: &[u8], value: Text<'_>, found: &mut Found) {
+    match key {
+        b"SetCredential" => credential(Rule::SetCredential, value, found),
+        b"Environment" => {
+            super::config::split(value, &mut |words| {
+                for word in words {
+                    if let Some((name, value)) = assignment(word.text()) {
+                        environment(name, value, found);
+                    }
+                    self::word(word.text(), found);
+                }
+            });
+        }
+        _ => word(value, found),
+    }
+}
+
+/// Judges a setting of a Proxmox configuration, other than arguments.
+pub(super) fn proxmox_setting(key: &[u8], value: Text<'_>, found: &mut Found) {
+    // Proxmox keeps a hash, which begins so, where it was set by its own tools.
+    let is_hash = value.bytes.starts_with(b"$");
+    if key == b"cipassword" && !value.bytes.is_empty() && !is_hash {
+        found.add(Rule::GuestPassword, value);
+    }
+    word(value, found);
+}
+
+/// Judges an element of libvirt's XML, with those around it.
+pub(super) fn element(around: &[Element], element: &Element, found: &mut Found) {
+    let parent = around.last();
+    let within = |name: &[u8]| parent.is_some_and(|parent| parent.name == name);
+    let text = element.text.text().trimmed();
+    match element.name.as_slice() {
+        b"entry" if within(b"oemStrings") => oem_string(text, found),
+        b"entry" if within(b"sysinfo") => {
+            let name = element.attribute(b"name").map_or(&b""[..], Word::bytes);
+            let is_item = parent.and_then(|parent| parent.attribute(b"type"));
+            if is_item.is_some_and(|kind| kind.bytes() == b"fwcfg")
+                && is_secret_item(name, text.bytes)
+            {
+                found.add(Rule::FwCfgString, text);
+            }
+        }
+        b"value" if within(b"secret") && !text.is_empty() => found.add(Rule::LibvirtSecret, text),
+        b"env" => {
+            let name = element.attribute(b"name").map_or(&b""[..], Word::bytes);
+            if let Some(value) = element.attribute(b"value") {
+                environment(name, value.text(), found);
+            }
+        }
+        _ => {}
+    }
+    word(text, found);
+    for (name, value) in &element.attributes {
+        if matches!(name.as_slice(), b"passwd" | b"password") && !value.bytes().is_empty() {
+            let is_display = element.name == b"graphics";
+            let rule = if is_display { Rule::DisplayPassword } else { Rule::LibvirtSecret };
+            found.add(rule, value.text());
+        }
+        word(value.text(), found);
+    }
+}
+
+/// Judges an object of JSON, such as `-object` and `-blockdev` take.
+pub(super) fn object(members: &[(Word, Word)], found: &mut Found) {
+    let member = |name: &[u8]| {
+        let member = members.iter().find(|(key, _)| key.bytes() == name);
+        member.map(|(_, value)| value.text()).filter(|value| !value.is_empty())
+    };
+    let kind = member(b"qom-type").or_else(|| member(b"qom_type"));
+    if let Some(data) = member(b"data")
+        && kind.is_some_and(|kind| kind.bytes == b"secret")
+        && (member(b"keyid").is_none() || member(b"iv").is_none())
+    {
+        found.add(Rule::SecretData, data);
+    }
+    if let Some(password) = member(b"password").filter(|_| member(b"driver").is_some()) {
+        found.add(Rule::DrivePassword, password);
+    }
+}
+
+/// Judges a word that QEMU reads as a list of properties.
+fn list(text: Text<'_>, found: &mut Found) {
+    let value_of = |name: &[u8]| {
+        let property = properties(text).find(|property| property.key.bytes == name);
+        property.map(|property| property.value).filter(|value| !value.is_empty())
+    };
+    let Some(first) = properties(text).next() else { return };
+    let is_type = |name: &[u8]| value_of(b"type").is_some_and(|value| value.bytes == name);
+    if is_type(b"11") {
+        for property in properties(text).filter(|property| property.key.bytes == b"value") {
+            oem_string(property.value, found);
+        }
+    }
+    for property in properties(text) {
+        if property.key.bytes.starts_with(b"oemStrings.entry") {
+            oem_string(property.value, found);
+        }
+    }
+    let is_secret = first.key.bytes == b"secret" && first.value.is_empty()
+        || value_of(b"qom-type").is_some_and(|value| value.bytes == b"secret");
+    if let Some(data) = value_of(b"data").filter(|_| is_secret)
+        && (value_of(b"keyid").is_none() || value_of(b"iv").is_none())
+    {
+        found.add(Rule::SecretData, data);
+    }
+    let name = value_of(b"name").unwrap_or(first.key);
+    if name.bytes.starts_with(b"opt/") || name.bytes.starts_with(b"etc/") {
+        item(name, value_of(b"string"), found);
+    }
+    rbd_key(text, found);
+}
+
+/// Judges the value of an option that must be known to tell what the value means.
+fn option(name: &[u8], value: Text<'_>, found: &mut Found) {
+    match name {
+        b"spice" | b"vnc" | b"graphics" | b"display" => {
+            passwords(Rule::DisplayPassword, value, found);
+        }
+        b"drive" | b"blockdev" | b"iscsi" | b"hda" | b"hdb" | b"hdc" | b"hdd" | b"cdrom"
+        | b"disk" | b"image-opts" => passwords(Rule::DrivePassword, value, found),
+        b"set-credential" => credential(Rule::SetCredential, value, found),
+        b"fw_cfg" => {
+            let list = || properties(value);
+            let named = list().find(|property| property.key.bytes == b"name");
+            let name =
+                named.map(|name| name.value).or_else(|| list().next().map(|first| first.key));
+            let string = list().find(|property| property.key.bytes == b"string");
+            if let Some(name) = name {
+                item(name, string.map(|string| string.value), found);
+            }
+        }
+        b"smbios" => {
+            // A type that is not written out may be 11.
+            let of_any_type = properties(value).find(|property| property.key.bytes == b"type");
+            if of_any_type.is_some_and(|property| is_expansion(property.value.bytes)) {
+                let strings = properties(value).filter(|property| property.key.bytes == b"value");
+                strings.for_each(|property| oem_string(property.value, found));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The name of an option without its hyphens, and the value where it follows an
+/// equals sign at once. No name where the word is no option.
+pub(super) fn option_of(text: Text<'_>) -> (&[u8], Option<Text<'_>>) {
+    let Some(name) = text.after(b"--").or_else(|| text.after(b"-")) else { return (b"", None) };
+    match name.split(b'=') {
+        Some((name, value)) => (name.bytes, Some(value)),
+        None => (name.bytes, None),
+    }
+}
+
+fn passwords(rule: Rule, text: Text<'_>, found: &mut Found) {
+    let is_password = |property: &Property<'_>| {
+        let key = property.key.bytes;
+        let key = key.rsplit(|byte| *byte == b'.').next().unwrap_or(key);
+        matches!(key, b"password" | b"passwd") && is_secret_value(property.value.bytes)
+    };
+    if let Some(property) = properties(text).find(is_password) {
+        found.add(rule, property.value);
+    }
+}
+
+/// Judges `NAME:VALUE`.
+fn credential(rule: Rule, text: Text<'_>, found: &mut Found) {
+    if let Some((name, value)) = text.split(b':') {
+        let value = value.trimmed();
+        if is_secret_credential(name.bytes, value.bytes) {
+            found.add(rule, value);
+        }
+    } else if is_expansion(text.bytes) {
+        found.add(rule, text);
+    }
+}
+
+/// Judges an OEM string: systemd's credentials by name, any other by its look.
+fn oem_string(text: Text<'_>, found: &mut Found) {
+    let is_credential = text.bytes.starts_with(b"io.systemd.credential");
+    if !is_credential && is_secret_string(text.bytes) {
+        found.add(Rule::SmbiosValue, text);
+    }
+}
+
+/// Judges each `io.systemd.credential:NAME=VALUE` of a text.
+fn oem_credentials(text: Text<'_>, found: &mut Found) {
+    const PREFIX: &[u8] = b"io.systemd.credential";
+    let mut from = 0;
+    while let Some(index) = text.bytes.get(from..).and_then(|rest| find(rest, PREFIX)) {
+        let begin = from + index;
+        from = begin + PREFIX.len();
+        let rest = text.rest(from);
+        let Some(rest) = rest.after(b".binary:").or_else(|| rest.after(b":")) else { continue };
+        let name_and_more = rest.part(0, rest.bytes.len().min(CREDENTIAL_NAME_MAX_BYTES + 1));
+        if let Some(length) = name_and_more.find(b'=') {
+            // In a list the value may end at once.
+            let value = rest.rest(length + 1);
+            let is_empty = matches!(value.bytes.first(), None | Some(b',' | b']'));
+            if !is_empty && is_secret_credential(rest.part(0, length).bytes, value.bytes) {
+                found.add(Rule::SmbiosValue, text.rest(begin));
+            }
+        } else if is_expansion(name_and_more.bytes) {
+            found.add(Rule::SmbiosValue, text.rest(begin));
+        }
+    }
+}
+
+fn item(name: Text<'_>, string: Option<Text<'_>>, found: &mut Found) {
+    if let Some(string) = string.filter(|string| is_secret_item(name.bytes, string.bytes)) {
+        found.add(Rule::FwCfgString, string);
+    }
+}
+
+/// `rbd:POOL/IMAGE:id=USER:key=KEY:…`
+fn rbd_key(text: Text<'_>, found: &mut Found) {
+    const KEY: &[u8] = b":key=";
+    let Some(rbd) = find(text.bytes, b"rbd:").map(|index| text.rest(index)) else { return };
+    let key = find(rbd.bytes, KEY).map(|index| rbd.rest(index + KEY.len()));
+    let is_key = |key: &Text<'_>| key.bytes.first().is_some_and(|byte| !b":,".contains(byte));
+    if let Some(key) = key.filter(is_key) {
+        found.add(Rule::DrivePassword, key);
+    }
+}
+
+fn environment(name: &[u8], value: Text<'_>, found: &mut Found) {
+    if is_secret_name(name) && is_secret_value(value.bytes) {
+        found.add(Rule::Environment, value);
+    }
+}

@@ -1,0 +1,200 @@
+//! Finds secrets that stand inline in scripts, unit files, libvirt's XML, argument
+//! lists in JSON, Proxmox configurations and command lines of processes.
+//!
+//! One lexer a kind of file gives words, settings or elements, each knowing where
+//! it stood; `judge` looks at these. Nothing is expanded or run, and no text of
+//! the file leaves this module: a finding is a place and a rule.
+
+mod config;
+mod json;
+mod judge;
+mod programs;
+mod rules;
+mod secrecy;
+mod shell;
+mod word;
+mod xml;
+
+use judge::Found;
+pub use rules::Rule;
+use word::{Text, Word};
+
+/// Largest file that is looked at, in bytes.
+pub const FILE_MAX_BYTES: u64 = 16 << 20;
+
+/// Texts within one another that are looked into: a script within a unit's
+/// `sh -c`, XML within a here-document.
+const DEPTH_MAX: usize = 8;
+
+/// One inline secret. It holds nothing of the file's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// Counted from 1. In a text with NUL bytes, such as /proc/PID/cmdline, each
+    /// NUL ends a line, so that arguments count like lines.
+    pub line: usize,
+    /// Counted from 1, in characters; where the secret begins.
+    pub column: usize,
+    /// What it is.
+    pub rule: Rule,
+}
+
+/// Every inline secret of a text, in the order in which they stand. Any bytes
+/// will do; the kind is told by the content.
+pub fn audit(text: &[u8]) -> Vec<Finding> {
+    let mut found = Found::default();
+    document(Text::file(text), 0, &mut found);
+    let mut found = found.0;
+    found.sort_unstable();
+    found.dedup();
+    place(text, &found)
+}
+
+/// What a text is, which decides how it is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Arguments,
+    Json,
+    Xml,
+    Unit,
+    Proxmox,
+    Shell,
+}
+
+impl Kind {
+    fn of(bytes: &[u8]) -> Self {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let is_text = |line: &&[u8]| !matches!(line.first(), None | Some(b'#' | b';'));
+        let first = lines.find(is_text).unwrap_or_default();
+        if bytes.contains(&0) {
+            Self::Arguments
+        } else if first.starts_with(b"<") {
+            Self::Xml
+        } else if json::is_json(bytes) {
+            Self::Json
+        } else if is_section(first) {
+            Self::Unit
+        } else if is_proxmox(first) || lines.any(is_proxmox) {
+            Self::Proxmox
+        } else {
+            Self::Shell
+        }
+    }
+}
+
+/// `[Service]`
+fn is_section(line: &[u8]) -> bool {
+    let name = line.strip_prefix(b"[").and_then(|line| line.strip_suffix(b"]"));
+    name.is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_alphanumeric))
+}
+
+/// A key that only Proxmox has at the begin of a line: no shell command's name
+/// ends with a colon.
+fn is_proxmox(line: &[u8]) -> bool {
+    const KEYS: [&[u8]; 6] =
+        [b"args: -", b"cipassword: ", b"cores: ", b"ostype: ", b"scsihw: ", b"smbios1: "];
+    KEYS.iter().any(|key| line.starts_with(key))
+}
+
+/// Judges a text that stands in another one at `depth`.
+fn document(text: Text<'_>, depth: usize, found: &mut Found) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    match Kind::of(text.bytes) {
+        Kind::Arguments => arguments(text, depth, found),
+        Kind::Json => json::lex(text, &mut |event| match event {
+            json::Event::Array(words) => command(words, depth, found),
+            json::Event::Object(members) => {
+                judge::object(members, found);
+                for (_, value) in members {
+                    command(std::slice::from_ref(value), depth, found);
+                }
+            }
+        }),
+        Kind::Xml => domain(text, depth, found),
+        Kind::Unit => config::unit(text, &mut |key, value| {
+            if key.starts_with(b"Exec") {
+                config::split(value, &mut |words| command(words, depth, found));
+            } else {
+                judge::unit_setting(key, value, found);
+            }
+        }),
+        Kind::Proxmox => config::proxmox(text, &mut |key, value| {
+            if key == b"args" {
+                config::split(value, &mut |words| command(words, depth, found));
+            } else {
+                judge::proxmox_setting(key, value, found);
+            }
+        }),
+        Kind::Shell => shell::lex(text, &mut |event| match event {
+            shell::Event::Command(words) => command(words, depth, found),
+            shell::Event::Document(text) => document(text, depth + 1, found),
+        }),
+    }
+}
+
+/// Judges a command, and what stands in its words: scripts, arguments, JSON, XML.
+fn command(words: &[Word], depth: usize, found: &mut Found) {
+    judge::command(words, found);
+    for word in words {
+        let text = word.text();
+        let text = secrecy::assignment(text).map_or(text, |(_, value)| value);
+        let has_blanks = text.bytes.iter().any(u8::is_ascii_whitespace);
+        let is_compound = matches!(text.bytes.first(), Some(b'{' | b'[' | b'<'));
+        if has_blanks || is_compound && matches!(Kind::of(text.bytes), Kind::Json | Kind::Xml) {
+            document(text, depth + 1, found);
+        }
+    }
+}
+
+/// Judges the NUL-separated arguments of a process.
+fn arguments(text: Text<'_>, depth: usize, found: &mut Found) {
+    let mut words = word::Words::default();
+    let mut begin = 0;
+    for argument in text.bytes.split(|byte| *byte == 0) {
+        let word = text.part(begin, begin + argument.len()).to_word();
+        words.push(word, |words| command(words, depth, found));
+        begin += argument.len() + 1;
+    }
+    command(words.as_slice(), depth, found);
+}
+
+/// Judges libvirt's XML: each element, and the emulator's arguments as a command.
+fn domain(text: Text<'_>, depth: usize, found: &mut Found) {
+    let mut arguments = word::Words::default();
+    xml::lex(text, &mut |around, element| {
+        judge::element(around, element, found);
+        match element.name.as_slice() {
+            b"arg" => {
+                if let Some(value) = element.attribute(b"value") {
+                    arguments.push(value.clone(), |words| command(words, depth, found));
+                }
+            }
+            // The kernel's command line, or an argument that another element carries.
+            b"cmdline" => document(element.text.text(), depth + 1, found),
+            _ => {}
+        }
+    });
+    command(arguments.as_slice(), depth, found);
+}
+
+/// Turns offsets, in ascending order, into lines and columns.
+fn place(text: &[u8], found: &[(usize, Rule)]) -> Vec<Finding> {
+    let has_nul = text.contains(&0);
+    let (mut line, mut column, mut at) = (1, 1, 0);
+    let mut findings = Vec::with_capacity(found.len());
+    for (offset, rule) in found {
+        for byte in text.get(at..*offset).unwrap_or_default() {
+            if *byte == b'\n' || has_nul && *byte == 0 {
+                (line, column) = (line + 1, 1);
+            } else if *byte & 0xc0 != 0x80 {
+                // The later bytes of a character in UTF-8 do not count.
+                column += 1;
+            }
+        }
+        at = *offset;
+        findings.push(Finding { line, column, rule: *rule });
+    }
+    findings
+}

@@ -1,0 +1,184 @@
+//! Programs that take a secret among their arguments, with options of their own.
+
+use super::judge::{Found, option_of};
+use super::rules::Rule;
+use super::secrecy::{is_expansion, is_secret_name, is_secret_value};
+use super::word::{Text, Word};
+
+/// Judges the arguments of each program that is known, wherever in the command
+/// it stands: `sudo`, `ssh HOST` or an assignment may precede it.
+pub(super) fn judge(words: &[Word], found: &mut Found) {
+    for (index, word) in words.iter().enumerate() {
+        let arguments = words.get(index + 1..).unwrap_or_default();
+        // What systemd's Exec= lines put before a program.
+        let path = word.bytes().trim_ascii_start();
+        let begin = path.iter().position(|byte| !b"@-:+!|".contains(byte)).unwrap_or(0);
+        let path = path.get(begin..).unwrap_or_default();
+        match path.rsplit(|byte| *byte == b'/').next().unwrap_or_default() {
+            b"curl" => curl(arguments, found),
+            b"wget" => wget(arguments, found),
+            b"sshpass" => return sshpass(arguments, found),
+            b"virsh" => return virsh(arguments, found),
+            b"virt-customize" | b"virt-sysprep" | b"virt-builder" => {
+                return customize(arguments, found);
+            }
+            b"qm" => return proxmox(arguments, found),
+            _ => continue,
+        }
+        return;
+    }
+}
+
+fn curl(arguments: &[Word], found: &mut Found) {
+    for (name, value) in curl_options(arguments) {
+        match name {
+            b"u" | b"user" | b"U" | b"proxy-user" => user_and_password(value, found),
+            b"oauth2-bearer" | b"pass" | b"proxy-pass" | b"tlspassword" | b"proxy-tlspassword" => {
+                password(Rule::DownloadPassword, value, found);
+            }
+            b"H" | b"header" | b"proxy-header" => header(value, found),
+            b"E" | b"cert" => {
+                // A certificate's file, then perhaps the password of its key.
+                let is_file = !value.bytes.starts_with(b"pkcs11:");
+                if let Some((_, secret)) = value.split(b':').filter(|_| is_file) {
+                    password(Rule::DownloadPassword, secret, found);
+                }
+            }
+            b"b" | b"cookie" if value.bytes.contains(&b'=') => found.add(Rule::HttpHeader, value),
+            _ => {}
+        }
+    }
+}
+
+/// curl's options and their values. Of short options in one word the first that
+/// takes a value takes the rest of the word, else the next word.
+fn curl_options(words: &[Word]) -> impl Iterator<Item = (&[u8], Text<'_>)> {
+    const WITH_VALUE: &[u8] = b"AbcCdDeEFHKmoPQrtTuUwxXyYz";
+    words.iter().enumerate().filter_map(|(index, word)| {
+        let text = word.text();
+        let next = || words.get(index + 1).map(Word::text);
+        if text.bytes.starts_with(b"--") {
+            let (name, value) = option_of(text);
+            return value.or_else(next).map(|value| (name, value));
+        }
+        let short = text.after(b"-")?;
+        let at = short.bytes.iter().position(|byte| WITH_VALUE.contains(byte))?;
+        let name = short.part(at, at + 1).bytes;
+        let rest = short.rest(at + 1);
+        let value = if rest.is_empty() { next()? } else { rest };
+        Some((name, value))
+    })
+}
+
+fn wget(arguments: &[Word], found: &mut Found) {
+    for (name, value) in options(arguments) {
+        match name {
+            b"password" | b"http-password" | b"ftp-password" | b"proxy-password" => {
+                password(Rule::DownloadPassword, value, found);
+            }
+            b"header" => header(value, found),
+            _ => {}
+        }
+    }
+}
+
+fn sshpass(arguments: &[Word], found: &mut Found) {
+    for (index, word) in arguments.iter().enumerate() {
+        let Some(value) = word.text().after(b"-p") else {
+            // Its own options end with the first word that is none.
+            if word.bytes().starts_with(b"-") {
+                continue;
+            }
+            return;
+        };
+        let next = arguments.get(index + 1).map(Word::text);
+        if let Some(value) = Some(value).filter(|value| !value.is_empty()).or(next) {
+            found.add(Rule::Sshpass, value);
+        }
+        return;
+    }
+}
+
+/// `virsh secret-set-value UUID VALUE`, or `--base64 VALUE`.
+fn virsh(arguments: &[Word], found: &mut Found) {
+    let Some(at) = arguments.iter().position(|word| word.bytes() == b"secret-set-value") else {
+        return;
+    };
+    let arguments = arguments.get(at + 1..).unwrap_or_default();
+    let is_by_value = |name: &[u8]| name == b"base64";
+    if let Some((_, value)) = options(arguments).find(|(name, _)| is_by_value(name)) {
+        return password(Rule::LibvirtSecret, value, found);
+    }
+    let mut words = arguments.iter().map(Word::text);
+    let mut positional = Vec::new();
+    while let Some(word) = words.next() {
+        match option_of(word) {
+            (b"", _) => positional.push(word),
+            (b"secret" | b"file", None) => drop(words.next()),
+            _ => {}
+        }
+    }
+    let is_uuid_given = options(arguments).any(|(name, _)| name == b"secret");
+    if let Some(value) = positional.get(usize::from(!is_uuid_given)) {
+        found.add(Rule::LibvirtSecret, *value);
+    }
+}
+
+/// `--root-password password:VALUE`, `--password USER:password:VALUE`
+fn customize(arguments: &[Word], found: &mut Found) {
+    for (name, value) in options(arguments) {
+        let selector = match name {
+            b"root-password" => Some(value),
+            b"password" => value.split(b':').map(|(_, selector)| selector),
+            _ => None,
+        };
+        if let Some(value) = selector.and_then(|selector| selector.after(b"password:")) {
+            password(Rule::GuestPassword, value, found);
+        }
+    }
+}
+
+fn proxmox(arguments: &[Word], found: &mut Found) {
+    for (_, value) in options(arguments).filter(|(name, _)| *name == b"cipassword") {
+        password(Rule::GuestPassword, value, found);
+    }
+}
+
+/// Options and their values, be they attached by `=` or the next word.
+fn options(words: &[Word]) -> impl Iterator<Item = (&[u8], Text<'_>)> {
+    words.iter().enumerate().filter_map(|(index, word)| {
+        let (name, value) = option_of(word.text());
+        let value = value.or_else(|| words.get(index + 1).map(Word::text))?;
+        (!name.is_empty()).then_some((name, value))
+    })
+}
+
+/// `USER:PASSWORD`, or a variable whose name says that it holds one.
+fn user_and_password(value: Text<'_>, found: &mut Found) {
+    match value.split(b':') {
+        Some((_, secret)) => password(Rule::DownloadPassword, secret, found),
+        None if is_expansion(value.bytes) && is_secret_name(value.bytes) => {
+            found.add(Rule::DownloadPassword, value);
+        }
+        None => {}
+    }
+}
+
+fn password(rule: Rule, value: Text<'_>, found: &mut Found) {
+    if !value.is_empty() {
+        found.add(rule, value);
+    }
+}
+
+/// A header by value; `@FILE` names a file of headers.
+fn header(header: Text<'_>, found: &mut Found) {
+    let Some((name, value)) = header.split(b':') else { return };
+    let lower = name.bytes.to_ascii_lowercase();
+    let is_named =
+        matches!(lower.as_slice(), b"authorization" | b"proxy-authorization" | b"cookie");
+    let value = value.trimmed();
+    let is_by_value = !header.bytes.starts_with(b"@") && is_secret_value(value.bytes);
+    if is_by_value && (is_named || is_secret_name(&lower)) {
+        found.add(Rule::HttpHeader, value);
+    }
+}

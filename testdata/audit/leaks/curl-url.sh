@@ -1,0 +1,2 @@
+# expect: url-password 2:33
+/usr/bin/curl -o out https://me:hunter2@host/secret

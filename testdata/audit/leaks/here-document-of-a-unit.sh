@@ -1,0 +1,5 @@
+# expect: set-credential 4:25
+cat >/etc/systemd/system/a.service <<EOF
+[Service]
+SetCredential=api.token:letmein
+EOF

@@ -1,0 +1,2 @@
+# expect: guest-password 2:37
+qm set 100 --ciuser me --cipassword letmein

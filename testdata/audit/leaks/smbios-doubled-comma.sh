@@ -1,0 +1,2 @@
+# expect: smbios-value 2:42
+qemu-system-x86_64 -smbios type=11,value=io.systemd.credential:api.token=letmein,,hunter2

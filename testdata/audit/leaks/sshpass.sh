@@ -1,0 +1,2 @@
+# expect: sshpass 2:12
+sshpass -p hunter2 ssh root@guest true

@@ -1,0 +1,2 @@
+# expect: set-credential 2:58
+systemd-nspawn --image=image.raw --set-credential mycred:letmein\ there -b

@@ -1,0 +1,2 @@
+# expect: set-credential 2:53
+systemd-nspawn -i image.raw --set-credential=mycred:supersecret-letmein -b

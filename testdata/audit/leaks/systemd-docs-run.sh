@@ -1,0 +1,2 @@
+# expect: set-credential 2:37
+systemd-run -p SetCredential=mycred:letmein -P --wait systemd-creds cat mycred

@@ -1,0 +1,2 @@
+# expect: set-credential 2:45
+systemd-run --property=SetCredential=mycred:letmein true

@@ -1,0 +1,2 @@
+# expect: set-credential 2:79
+systemd-vmspawn --image=a.raw --set-credential=passwd.plaintext-password.root:letmein

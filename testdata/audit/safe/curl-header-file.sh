@@ -1,0 +1,1 @@
+curl -H @/run/headers -H 'Accept: application/json' -H "X-Request-Id: $ID" https://host/

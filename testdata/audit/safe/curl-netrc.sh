@@ -1,0 +1,2 @@
+curl --netrc-file /run/netrc -fsSL https://host/
+curl -n https://host/

@@ -1,0 +1,1 @@
+credimg build - -o a.erofs <<<"files: [{path: /a, text: $TOKEN}]"

@@ -1,0 +1,3 @@
+url=${1#*://*:*@}
+case $url in *:*@*) echo bad ;; esac
+[[ $url =~ ^https?://[^:]+ ]] && sed -e 's|://[^@]*@|://|' <<<"$url"

@@ -1,0 +1,1 @@
+qemu-system-x86_64 -smbios type=11,path=/dev/fd/3 3<token

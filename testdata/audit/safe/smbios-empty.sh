@@ -1,0 +1,1 @@
+qemu-system-x86_64 -smbios type=11,value=io.systemd.credential:api.token=

@@ -1,0 +1,1 @@
+qemu-system-x86_64 -spice unix=on,addr=/run/spice.sock,disable-ticketing=on
