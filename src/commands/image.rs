@@ -153,10 +153,9 @@ impl Image {
     }
 }
 
-/// Names what `--lossy` leaves out; of very much only the first.
+/// Names each thing that `--lossy` leaves out.
 fn warn_of_losses(tree: &Tree, losses: &[Loss]) {
-    const NAMED: usize = 20;
-    for Loss { id, lost } in losses.iter().take(NAMED) {
+    for Loss { id, lost } in losses {
         let path = tree.path_of(*id);
         let path = report::shown(Path::new(OsStr::from_bytes(&path)));
         let news = match lost {
@@ -168,9 +167,5 @@ fn warn_of_losses(tree: &Tree, losses: &[Loss]) {
             _ => "something of it is left out",
         };
         report::warn(&format!("{path}: {news}"));
-    }
-    match losses.len().saturating_sub(NAMED) {
-        0 => {}
-        more => report::warn(&format!("{more} more losses are not listed")),
     }
 }

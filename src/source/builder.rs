@@ -1,14 +1,13 @@
 //! The tree as it grows: gives every file and directory the attributes that
 //! the manifest wants, makes missing parents, and finds entries that collide.
 
+mod collision;
+
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use credimg_formats::{
-    Content, Error, ErrorKind, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs,
-    tree::DEPTH_MAX,
+    Content, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs, tree::DEPTH_MAX,
 };
 use rustix::fs::Stat;
 
@@ -453,70 +452,15 @@ impl<'a> TreeBuilder<'a> {
         Ok(id)
     }
 
-    /// Says how far the assembly has come.
-    pub(crate) fn report(&mut self) {
-        let entries = self.listed() + self.definitions.len();
-        (self.progress)(Step { entry: self.current, entries, inodes: self.tree.len() });
-    }
-
-    /// Why the tree did not take `name`.
-    fn refusal(&self, error: &Error, parent: InodeId, name: &Name) -> Failure {
-        if error.kind() == ErrorKind::Conflict && self.child(parent, name.as_bytes()).is_some() {
-            return self.collision(parent, name);
-        }
-        let path = self.path(parent, name);
-        Failure::new(Exit::Source, format!("{path}: {error}"))
-    }
-
-    /// Two entries that want one path.
-    pub(crate) fn collision(&self, parent: InodeId, name: &Name) -> Failure {
-        let path = self.path(parent, name);
-        let child = self.child(parent, name.as_bytes());
-        let made = child.and_then(|id| self.made.get(id.index()));
-        let other = made.and_then(|made| made.entry).filter(|entry| *entry != self.current);
-        let Some(other) = other else {
-            let message = format!("{path} is there twice, and not both times as a directory");
-            return Failure::new(Exit::Source, message);
-        };
-        let (_, line) = self.origin(self.current);
-        let (other, _) = self.origin(other);
-        let message = format!("{path} ({line}) is taken already by {other}");
-        Failure::new(Exit::Manifest, message)
-            .hint("directories of several entries merge, everything else needs a path of its own")
-    }
-
     /// How many entries and credentials the manifest has.
     fn listed(&self) -> usize {
         self.plan.entries.len() + self.plan.credentials.len()
     }
 
-    /// An entry of the manifest or a pseudo definition for messages, and where it stands.
-    fn origin(&self, index: usize) -> (String, String) {
-        match index.checked_sub(self.listed()) {
-            None => {
-                let credentials = self.plan.credentials.iter().map(|credential| &credential.entry);
-                let entry = self.plan.entries.iter().chain(credentials).nth(index);
-                entry.map_or_else(Default::default, |entry| {
-                    let line = format!("line {}", entry.position.line);
-                    (format!("{} ({line})", entry.position.key_path), line)
-                })
-            }
-            Some(index) => {
-                self.definitions.get(index).map_or_else(Default::default, |definition| {
-                    (definition.place.name_and_line(), definition.place.line())
-                })
-            }
-        }
-    }
-
-    /// The path of an entry for messages, odd bytes escaped.
-    fn path(&self, parent: InodeId, name: &Name) -> String {
-        let mut path = self.tree.path_of(parent);
-        if path.last() != Some(&b'/') {
-            path.push(b'/');
-        }
-        path.extend(name.as_bytes());
-        shown(Path::new(OsStr::from_bytes(&path)))
+    /// Says how far the assembly has come.
+    pub(crate) fn report(&mut self) {
+        let entries = self.listed() + self.definitions.len();
+        (self.progress)(Step { entry: self.current, entries, inodes: self.tree.len() });
     }
 }
 
