@@ -10,6 +10,9 @@ use super::plan::inconsistent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tree::{InodeId, Kind, Tree};
 
+/// Fewest sectors: libarchive takes less for no image of ISO 9660.
+const SECTORS_MIN: u32 = SYSTEM_AREA_SECTORS + 8;
+
 /// All directories of a volume descriptor's tree: the primary one's or Joliet's.
 #[derive(Debug)]
 pub(super) struct Hierarchy<'t> {
@@ -47,7 +50,7 @@ pub(super) trait Target {
 }
 
 /// Walks the whole image front to back; returns its size in sectors, which is even:
-/// images are padded to 4096 bytes, as hypervisors cut off half a page.
+/// hypervisors cut off half a page.
 pub(super) fn emit(
     tree: &Tree,
     hierarchies: &[Hierarchy<'_>],
@@ -76,7 +79,7 @@ pub(super) fn emit(
             target.content(id, next.take(sectors)?)?;
         }
     }
-    let missing = next.0 % 2;
+    let missing = next.0.next_multiple_of(2).max(SECTORS_MIN) - next.0;
     target.padding(next.take(missing)?, missing)?;
     Ok(next.0)
 }
