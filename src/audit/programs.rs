@@ -106,15 +106,15 @@ fn virsh(words: &[Word], found: &mut Found) {
         let at = words.iter().position(|word| word.bytes() == command)?;
         words.get(at + 1..)
     };
-    if let Some(arguments) = after(b"secret-set-value") {
-        if let Some(value) = argument(arguments, &[b"secret", b"base64"], &[b"file"]) {
-            found.add(Rule::LibvirtSecret, value);
-        }
+    let secret = after(b"secret-set-value");
+    let secret = secret.and_then(|words| argument(words, &[b"secret", b"base64"], &[b"file"]));
+    if let Some(value) = secret {
+        found.add(Rule::LibvirtSecret, value);
     }
-    if let Some(arguments) = after(b"set-user-password") {
-        if let Some(value) = argument(arguments, &[b"domain", b"user", b"password"], &[]) {
-            found.add(Rule::GuestPassword, value);
-        }
+    let user = after(b"set-user-password");
+    let user = user.and_then(|words| argument(words, &[b"domain", b"user", b"password"], &[]));
+    if let Some(value) = user {
+        found.add(Rule::GuestPassword, value);
     }
 }
 
