@@ -50,14 +50,14 @@ pub(super) fn word(text: Text<'_>, found: &mut Found) {
     if let Some(index) = url_password(text) {
         found.add(Rule::UrlPassword, text.rest(index));
     }
-    for prefix in [&b"systemd.set_credential="[..], b"systemd.set_credential_binary="] {
-        if let Some(value) = text.after(prefix) {
-            credential(Rule::KernelCredential, value, found);
-        }
-    }
-    for prefix in [&b"SetCredential="[..], b"--property=SetCredential="] {
-        if let Some(value) = text.after(prefix) {
-            credential(Rule::SetCredential, value, found);
+    // Also within `--property=SetCredential=…` or an assignment.
+    for (rule, marker) in [
+        (Rule::KernelCredential, &b"systemd.set_credential="[..]),
+        (Rule::KernelCredential, b"systemd.set_credential_binary="),
+        (Rule::SetCredential, b"SetCredential="),
+    ] {
+        if let Some(index) = find(text.bytes, marker) {
+            credential(rule, text.rest(index + marker.len()), found);
         }
     }
     list(text, found);
@@ -143,8 +143,16 @@ pub(super) fn object(members: &[(Word, Word)], found: &mut Found) {
     {
         found.add(Rule::SecretData, data);
     }
-    if let Some(password) = member(b"password").filter(|_| member(b"driver").is_some()) {
-        found.add(Rule::DrivePassword, password);
+    let Some(password) = member(b"password") else { return };
+    // A drive's options, and what monitor and guest agent are told to set.
+    for (companion, rule) in [
+        (&b"driver"[..], Rule::DrivePassword),
+        (b"protocol", Rule::DisplayPassword),
+        (b"username", Rule::GuestPassword),
+    ] {
+        if member(companion).is_some() {
+            return found.add(rule, password);
+        }
     }
 }
 

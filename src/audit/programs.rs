@@ -99,29 +99,46 @@ fn sshpass(arguments: &[Word], found: &mut Found) {
     }
 }
 
-/// `virsh secret-set-value UUID VALUE`, or `--base64 VALUE`.
-fn virsh(arguments: &[Word], found: &mut Found) {
-    let Some(at) = arguments.iter().position(|word| word.bytes() == b"secret-set-value") else {
-        return;
+/// `virsh secret-set-value UUID VALUE` or `--base64 VALUE`, and `virsh set-user-password
+/// DOMAIN USER PASSWORD`.
+fn virsh(words: &[Word], found: &mut Found) {
+    let after = |command: &[u8]| {
+        let at = words.iter().position(|word| word.bytes() == command)?;
+        words.get(at + 1..)
     };
-    let arguments = arguments.get(at + 1..).unwrap_or_default();
-    let is_by_value = |name: &[u8]| name == b"base64";
-    if let Some((_, value)) = options(arguments).find(|(name, _)| is_by_value(name)) {
-        return password(Rule::LibvirtSecret, value, found);
+    let secret = after(b"secret-set-value");
+    let secret = secret.and_then(|words| argument(words, &[b"secret", b"base64"], &[b"file"]));
+    if let Some(value) = secret {
+        found.add(Rule::LibvirtSecret, value);
     }
-    let mut words = arguments.iter().map(Word::text);
-    let mut positional = Vec::new();
+    let user = after(b"set-user-password");
+    let user = user.and_then(|words| argument(words, &[b"domain", b"user", b"password"], &[]));
+    if let Some(value) = user {
+        found.add(Rule::GuestPassword, value);
+    }
+}
+
+/// The last of a command's arguments, which virsh takes in their order or by name;
+/// `others` are further options that have a value.
+fn argument<'a>(words: &'a [Word], names: &[&[u8]], others: &[&[u8]]) -> Option<Text<'a>> {
+    let mut unnamed: Vec<&[u8]> = names.to_vec();
+    let mut words = words.iter().map(Word::text);
     while let Some(word) = words.next() {
-        match option_of(word) {
-            (b"", _) => positional.push(word),
-            (b"secret" | b"file", None) => drop(words.next()),
-            _ => {}
+        let is_last = |name: &[u8]| names.last() == Some(&name);
+        let (name, value) = match option_of(word) {
+            (b"", _) if unnamed.is_empty() => continue,
+            (b"", _) => (unnamed.remove(0), Some(word)),
+            (name, value) if names.contains(&name) || others.contains(&name) => {
+                unnamed.retain(|other| *other != name);
+                (name, value.or_else(|| words.next()))
+            }
+            _ => continue,
+        };
+        if is_last(name) {
+            return value.filter(|value| !value.is_empty());
         }
     }
-    let is_uuid_given = options(arguments).any(|(name, _)| name == b"secret");
-    if let Some(value) = positional.get(usize::from(!is_uuid_given)) {
-        found.add(Rule::LibvirtSecret, *value);
-    }
+    None
 }
 
 /// `--root-password password:VALUE`, `--password USER:password:VALUE`

@@ -1,0 +1,2 @@
+# expect: set-credential 2:36
+systemd-run -pSetCredential=mycred:letmein true
