@@ -1,7 +1,8 @@
-//! One boot of an unmodified Debian guest with systemd: a service that says
-//! `ImportCredential=` and nothing else sees its credentials, by whichever channel
-//! each came, and can read them nowhere else. `make setup` installs what this needs;
-//! without it the test fails.
+//! Boots of an unmodified Debian guest with systemd: a service that says
+//! `ImportCredential=` and nothing else sees every credential of the manifest, by
+//! whichever channel each came, and can read them nowhere else. The guest is given
+//! nothing but the arguments that the program printed. `make setup` installs what this
+//! needs; without it the test fails.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -16,39 +17,76 @@ use sha2::{Digest, Sha256};
 const PROBE: &str = include_str!("systemd_guest/probe");
 const SERVICE: &str = include_str!("systemd_guest/probe.service");
 
-/// The lines that systemd adds to the guest's own fstab: the disk, and its
-/// `credstore` where services look for their credentials.
-const FSTAB: &str = "LABEL=CHIMERA /run/secrets erofs ro,nosuid,nodev,noexec 0 0\n\
-                     /run/secrets/credstore /run/credstore none bind 0 0\n";
+/// A manifest, and where its secrets can be read from in the guest besides the
+/// service's own directory.
+struct Case {
+    image: &'static str,
+    /// What stands in the manifest before the credentials.
+    head: &'static str,
+    places: &'static [&'static str],
+}
 
-/// Where secrets can be read from besides the service's own directory.
-const PLACES: [&str; 7] = [
-    "/run/credstore",
-    "/run/credstore/api.token",
-    "/run/secrets",
-    "/dev/disk/by-label/CHIMERA",
-    "/dev/disk/by-id/virtio-chimera",
-    "/sys/firmware/dmi/entries/11-0/raw",
-    "/sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials/api.firmware/raw",
-];
+/// The disk is found by its label; its `credstore` is a part of it.
+const EROFS: Case = Case {
+    image: "chimera.erofs",
+    head: "label: CHIMERA\nfiles: [{path: /extra, text: more}]\n",
+    places: &[
+        "/run/credstore",
+        "/run/credstore/api.bytes",
+        "/run/secrets",
+        "/run/secrets/extra",
+        "/dev/disk/by-label/CHIMERA",
+        "/dev/disk/by-id/virtio-chimera",
+        OEM_STRINGS,
+        FIRMWARE_ITEM,
+    ],
+};
 
-/// Name and content of each credential; NUL cannot be in an OEM string.
-fn credentials() -> [(&'static str, Vec<u8>); 4] {
+/// The disk is found by its serial, and holds credentials alone.
+const SQUASHFS: Case = Case {
+    image: "chimera.squashfs",
+    head: "label: CHIMERA\nmount: /run/credstore\n",
+    places: &[
+        "/run/credstore",
+        "/run/credstore/api.bytes",
+        "/dev/disk/by-id/virtio-chimera",
+        OEM_STRINGS,
+        FIRMWARE_ITEM,
+    ],
+};
+
+const OEM_STRINGS: &str = "/sys/firmware/dmi/entries/11-0/raw";
+const FIRMWARE_ITEM: &str =
+    "/sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials/api.firmware/raw";
+
+/// Name, channel and content of each credential; NUL cannot be in an OEM string.
+fn credentials() -> [(&'static str, &'static str, Vec<u8>); 5] {
     let every_byte: Vec<u8> = (0..=255).collect();
     [
-        ("api.bytes", every_byte.repeat(17)),
-        ("api.firmware", [&every_byte[..], b",\n\n"].concat()),
-        ("api.oem", b"a,b,,c = d: \"e\"\n\n".to_vec()),
-        ("api.token", b"demo-token\n".to_vec()),
+        // By OEM string, and too large for one.
+        ("api.auto", "auto", b"demo-token\n".to_vec()),
+        ("api.bytes", "auto", every_byte.repeat(300)),
+        ("api.disk", "disk", b"on the disk,\n\n".to_vec()),
+        ("api.firmware", "fw_cfg", [&every_byte[..], b",\n\n"].concat()),
+        ("api.oem", "smbios", b"a,b,,c = d: \"e\"\n\n".to_vec()),
     ]
 }
 
 #[test]
 fn a_service_sees_its_credentials_and_nothing_else() {
+    boot(&EROFS);
+}
+
+#[test]
+fn a_squashfs_disk_mounted_as_the_credential_store_serves_as_well() {
+    boot(&SQUASHFS);
+}
+
+fn boot(case: &Case) {
     let scratch = tempfile::tempdir().unwrap();
     let tree = scratch.path().join("tree");
-    write_tree(&tree);
-    let arguments = attach(scratch.path());
+    write_tree(&tree, case);
+    let arguments = build(scratch.path(), case);
 
     let guest = Command::new("sh")
         .args(["-c", r#"eval "exec \"\$0\" \"\$1\" -- $2""#])
@@ -61,28 +99,28 @@ fn a_service_sees_its_credentials_and_nothing_else() {
 
     let stdout = String::from_utf8_lossy(&guest.stdout);
     let stderr = String::from_utf8_lossy(&guest.stderr);
-    assert_eq!(stdout, expected_report(), "{}\n{stderr}", guest.status);
+    assert_eq!(stdout, expected_report(case), "{}\n{stderr}", guest.status);
     assert!(guest.status.success(), "{}\n{stderr}", guest.status);
 }
 
 /// What the probe prints when all is well: root reads every place, so that each is
 /// there and a refusal is one.
-fn expected_report() -> String {
+fn expected_report(case: &Case) -> String {
     let mut report = String::new();
-    for place in PLACES {
+    for place in case.places {
         writeln!(report, "root reads {place}").unwrap();
     }
-    for (name, content) in credentials() {
+    for (name, _, content) in credentials() {
         writeln!(report, "credential {name} {}", digest(&content)).unwrap();
     }
-    for place in PLACES {
+    for place in case.places {
         writeln!(report, "service is refused {place}").unwrap();
     }
     report
 }
 
 /// The service of the test, which the guest knows nothing of, and its start at boot.
-fn write_tree(tree: &Path) {
+fn write_tree(tree: &Path, case: &Case) {
     let units = tree.join("etc/systemd/system");
     fs::create_dir_all(units.join("multi-user.target.wants")).unwrap();
     fs::write(units.join("probe.service"), SERVICE).unwrap();
@@ -91,54 +129,27 @@ fn write_tree(tree: &Path) {
     fs::create_dir_all(&programs).unwrap();
     fs::write(programs.join("probe"), PROBE).unwrap();
     fs::set_permissions(programs.join("probe"), PermissionsExt::from_mode(0o755)).unwrap();
+    fs::create_dir_all(tree.join("usr/local/share")).unwrap();
+    let places = case.places.join("\n") + "\n";
+    fs::write(tree.join("usr/local/share/places"), places).unwrap();
 }
 
-/// Makes what carries the credentials and returns the arguments, quoted for the
-/// shell: the disk by the program, the other channels by hand.
-fn attach(scratch: &Path) -> String {
-    let credentials = credentials();
-    let content = |name: &str| {
-        let (_, content) = credentials.iter().find(|(other, _)| *other == name).unwrap();
-        content.clone()
-    };
-    for name in ["api.bytes", "api.token", "api.firmware"] {
-        fs::write(scratch.join(name), content(name)).unwrap();
+/// Builds the image and what goes beside it; returns the printed arguments, which are
+/// quoted for the shell.
+fn build(scratch: &Path, case: &Case) -> String {
+    let mut manifest = format!("{}credentials:\n", case.head);
+    for (name, channel, content) in credentials() {
+        fs::write(scratch.join(name), content).unwrap();
+        writeln!(manifest, "- {{name: {name}, file: {name}, via: {channel}}}").unwrap();
     }
-    let manifest = "label: CHIMERA\nfiles:\n\
-                    - {path: /credstore/api.bytes, file: api.bytes}\n\
-                    - {path: /credstore/api.token, file: api.token}\n";
     fs::write(scratch.join("secrets.yaml"), manifest).unwrap();
     let build = Command::new(env!("CARGO_BIN_EXE_credimg"))
-        .args(["build", "secrets.yaml", "-o", "chimera.erofs", "--quiet"])
+        .args(["build", "secrets.yaml", "-o", case.image, "--quiet"])
         .current_dir(scratch)
         .output()
         .unwrap();
     assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
-
-    let strings = [
-        [b"io.systemd.credential:fstab.extra=", FSTAB.as_bytes()].concat(),
-        [b"io.systemd.credential:api.oem=", &content("api.oem")[..]].concat(),
-    ];
-    fs::write(scratch.join("smbios"), oem_strings(&strings)).unwrap();
-    format!(
-        "{} -smbios file=smbios \
-         -fw_cfg name=opt/io.systemd.credentials/api.firmware,file=api.firmware",
-        String::from_utf8(build.stdout).unwrap().trim_end()
-    )
-}
-
-/// One structure of OEM strings (SMBIOS 3.6, 6.1.3 and 7.12): type, length of the
-/// formatted part, handle, number of strings; then the strings, each and all ended
-/// by NUL.
-fn oem_strings(strings: &[Vec<u8>]) -> Vec<u8> {
-    let count = u8::try_from(strings.len()).unwrap();
-    let mut structure = vec![11, 5, 0x00, 0x0b, count];
-    for string in strings {
-        structure.extend(string);
-        structure.push(0);
-    }
-    structure.push(0);
-    structure
+    String::from_utf8(build.stdout).unwrap().trim_end().to_owned()
 }
 
 fn digest(content: &[u8]) -> String {
