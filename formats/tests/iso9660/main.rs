@@ -1,5 +1,5 @@
-//! ISO 9660 images judged by others: Linux in a guest. `make setup` installs what this
-//! needs; without it the test fails.
+//! ISO 9660 images judged by others: a checker written from the standards, and Linux in a
+//! guest. `make setup` installs what this needs; without it the test fails.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +10,8 @@
     reason = "a panic is how a test fails, and its numbers are small"
 )]
 
+mod checker;
+mod corpus;
 mod guest;
 #[expect(dead_code, reason = "isofs is mounted in a guest only")]
 #[path = "../support/mod.rs"]
