@@ -1,5 +1,6 @@
-//! ISO 9660 images judged by others: a checker written from the standards, and Linux in a
-//! guest. `make setup` installs what this needs; without it the test fails.
+//! ISO 9660 images judged by others: a checker written from the standards, Linux in a
+//! guest, xorriso, isoinfo, bsdtar and blkid. A missing tool fails the test; `make
+//! setup` installs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,7 +13,11 @@
 
 mod checker;
 mod corpus;
+mod edges;
 mod guest;
+#[path = "../support/permissions.rs"]
+mod permissions;
+mod reference;
 #[expect(dead_code, reason = "isofs is mounted in a guest only")]
 #[path = "../support/mod.rs"]
 mod support;
