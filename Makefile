@@ -34,7 +34,7 @@ check: cargo ## Check the format, the lints, the documentation and the scripts
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: run `make setup`' >&2; exit 1; }
-	shellcheck $$(grep -rlE '^#(!/.*sh| shellcheck shell)' .ci scripts tests)
+	shellcheck $$(grep -rlE '^#(!/.*sh| shellcheck shell)' .ci formats/tests scripts tests)
 
 bench: build ## Compare speed, memory and size with the reference tools and a floor
 	scripts/setup-tools bench

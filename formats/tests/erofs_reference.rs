@@ -16,13 +16,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use credimg_formats::erofs::{Label, Options, Plan};
-use credimg_formats::{Content, Kind, Metadata, Name, Secret, Timestamp, Tree};
+use credimg_formats::{Content, Kind, Secret, Timestamp, Tree};
 
 use support::generator::{Shape, generate};
 use support::host::{Scratch, SparseSink, Whole, run};
-use support::{Expected, ExpectedKind, Listing, assert_same, walk};
+use support::{BUILD_TIME, Expected, ExpectedKind, Listing, assert_same, file, name, plain, walk};
 
-const BUILD_TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+/// Seconds and nanoseconds.
+const ODD_TIMES: [(i64, u32); 4] = [(0, 0), (1, 999_999_999), (0x7fff_ffff, 1), (0x1_0000_0000, 0)];
 const UUID: [u8; 16] = *b"\x12\x34\x56\x78\x9a\xbc\x4d\xef\x80\x12\x34\x56\x78\x9a\xbc\xde";
 const UUID_TEXT: &str = "12345678-9abc-4def-8012-3456789abcde";
 
@@ -32,9 +33,11 @@ fn the_kernel_and_the_reference_tools_agree_on_300_trees() {
     for seed in 0..300 {
         let shape = Shape {
             common_time: BUILD_TIME,
+            odd_times: ODD_TIMES.map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds }),
             block: 4096,
             xattrs: seed % 3 != 0,
-            unsigned_seconds: false,
+            iso9660_names: false,
+            target_max_bytes: 4095,
         };
         let (tree, listing) = generate(seed, shape);
         let image = write_image(&scratch, "tree.erofs", &tree);
@@ -140,7 +143,7 @@ fn xattrs_that_linux_would_hide_are_refused() {
         tree.insert(Tree::ROOT, name("x"), metadata, kind).unwrap();
         Plan::new(&tree, options()).map(drop).map_err(|error| error.to_string())
     };
-    let file = || Kind::File(Content::Memory(Secret::from(b"x".as_slice())));
+    let file = || file(b"x");
     let link = || Kind::Symlink(b"x".as_slice().into());
     let (access, default) = ("system.posix_acl_access", "system.posix_acl_default");
     let list = b"\x02\0\0\0\x01\0\x04\0\xff\xff\xff\xff";
@@ -259,14 +262,6 @@ fn as_extracted(listing: &Listing) -> Listing {
 
 fn options() -> Options {
     Options { label: Label::new(b"CHIMERA").unwrap(), uuid: UUID, build_time: BUILD_TIME }
-}
-
-fn plain(mode: u16) -> Metadata {
-    Metadata { mode, mtime: BUILD_TIME, ..Metadata::default() }
-}
-
-fn name(text: &str) -> Name {
-    Name::new(text.as_bytes()).unwrap()
 }
 
 fn write_image(scratch: &Scratch, file_name: &str, tree: &Tree) -> PathBuf {

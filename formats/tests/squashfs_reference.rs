@@ -10,19 +10,23 @@
     reason = "a panic is how a test fails, and its numbers are small"
 )]
 
+#[path = "support/permissions.rs"]
+mod permissions;
 mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use credimg_formats::squashfs::{BlockSize, Compression, Options, Plan};
-use credimg_formats::{Content, ErrorKind, Kind, Metadata, Name, Secret, Timestamp, Tree};
+use credimg_formats::{Content, ErrorKind, Kind, Metadata, Timestamp, Tree};
 
+use permissions::permissions;
 use support::generator::{Random, Shape, generate};
 use support::host::{Scratch, SparseSink, Whole, run};
-use support::{Expected, ExpectedKind, Listing, assert_same, walk};
+use support::{BUILD_TIME, Expected, ExpectedKind, Listing, assert_same, file, name, plain, walk};
 
-const BUILD_TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+/// Unsigned seconds of 32 bits.
+const ODD_TIMES: [i64; 4] = [0, 1, 0x8000_0000, 0xffff_ffff];
 const COMPRESSIONS: [&str; 8] = ["none", "gzip", "zstd", "lz4", "xz", "gzip:1", "zstd:3", "xz:0"];
 
 #[test]
@@ -41,9 +45,11 @@ fn the_kernel_and_the_reference_tools_agree_on_320_trees() {
         };
         let shape = Shape {
             common_time: BUILD_TIME,
+            odd_times: ODD_TIMES.map(|seconds| Timestamp { seconds, nanoseconds: 0 }),
             block: edge,
             xattrs: seed % 3 != 0,
-            unsigned_seconds: true,
+            iso9660_names: false,
+            target_max_bytes: 4095,
         };
         let (tree, listing) = generate(seed, shape);
         let image = scratch.path("tree.squashfs");
@@ -314,24 +320,6 @@ fn assert_listed(seed: u64, listing: &Listing, listed: &[u8]) {
     assert!(rest.is_empty(), "seed {seed}: unsquashfs lists more than was put in");
 }
 
-/// `rwxr-xr-x` with the set-id and sticky letters of `ls`.
-fn permissions(mode: u32) -> String {
-    let special = [(0o4000, 's', 'S'), (0o2000, 's', 'S'), (0o1000, 't', 'T')];
-    let mut text = String::new();
-    for (position, (bit, with, without)) in special.into_iter().enumerate() {
-        let bits = mode >> (6 - 3 * position);
-        text.push(if bits & 4 == 0 { '-' } else { 'r' });
-        text.push(if bits & 2 == 0 { '-' } else { 'w' });
-        text.push(match (mode & bit != 0, bits & 1 != 0) {
-            (true, true) => with,
-            (true, false) => without,
-            (false, true) => 'x',
-            (false, false) => '-',
-        });
-    }
-    text
-}
-
 /// `2023-11-14 22:13`, UTC.
 fn minute(seconds: i64) -> String {
     let (mut days, in_day) = (seconds / 86_400, seconds % 86_400);
@@ -373,18 +361,6 @@ fn options(compression: &str, block_bytes: u32) -> Options {
         build_time: BUILD_TIME,
         ..Options::default()
     }
-}
-
-fn plain(mode: u16) -> Metadata {
-    Metadata { mode, mtime: BUILD_TIME, ..Metadata::default() }
-}
-
-fn name(text: &str) -> Name {
-    Name::new(text.as_bytes()).unwrap()
-}
-
-fn file(content: &[u8]) -> Kind {
-    Kind::File(Content::Memory(Secret::from(content)))
 }
 
 /// Puts the files of a host directory of directories into the root of `tree`.

@@ -41,14 +41,73 @@ impl Random {
 /// How a generated tree is shaped.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
-    /// The time that most entries have; the others have odd ones.
+    /// The time that most entries have.
     pub(crate) common_time: Timestamp,
+    /// What the others have.
+    pub(crate) odd_times: [Timestamp; 4],
     /// The block size whose multiples are the edges.
     pub(crate) block: usize,
     pub(crate) xattrs: bool,
-    /// Times without nanoseconds, from 1970 to 2106 only.
-    pub(crate) unsigned_seconds: bool,
+    /// Names that ISO 9660 mangles alike among the others, and none over 253 bytes, of
+    /// which Linux reads no more from it.
+    pub(crate) iso9660_names: bool,
+    /// Longest target of a symbolic link in bytes.
+    pub(crate) target_max_bytes: usize,
 }
+
+/// Names that differ only in what ISO 9660 identifiers cannot hold: in case, behind
+/// the eighth or thirtieth character, in characters that are not allowed, in dots;
+/// and names that look like what a collision is resolved to.
+const ALIKE: [&[u8]; 48] = [
+    b"readme",
+    b"README",
+    b"ReadMe",
+    b"readme.",
+    b"README.TXT",
+    b"readme.txt",
+    b"readme.tXt",
+    b"readme.t x",
+    b"secrets1",
+    b"secrets11",
+    b"secrets12",
+    b"secrets13",
+    b"secrets1.key",
+    b"secrets12.key",
+    b"secrets13.key",
+    b"abcdefghijklmnopqrstuvwxyz0123",
+    b"abcdefghijklmnopqrstuvwxyz01234",
+    b"abcdefghijklmnopqrstuvwxyz012345",
+    b"abcdefghijklmnopqrstuvwxyz01234.pem",
+    b"abcdefghijklmnopqrstuvwxyz012345.pem",
+    b"abcdefghijklmnopqrstuvwxyz0123456.pem",
+    b"a.abcdefghijklmnopqrstuvwxyz0123",
+    b"a.abcdefghijklmnopqrstuvwxyz01234",
+    b"+++",
+    b"---",
+    b"   ",
+    b"\xff\xff\xff",
+    b"\xc3\xa4\xc3\xb6",
+    b"\xc3\xa4\xc3\xbc",
+    b"_",
+    b"__",
+    b"___",
+    b"a;1",
+    b"A",
+    b"a",
+    b"A;1",
+    b"A.;1",
+    b"a.b.c",
+    b"a_b.c",
+    b"a.b_c",
+    b".a",
+    b"..a",
+    b"...",
+    b"a..",
+    b"README00",
+    b"README_1.TXT",
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ000",
+    b"___0001",
+];
 
 /// Makes the tree of `seed` and what a reader must see of it.
 pub(crate) fn generate(seed: u64, shape: Shape) -> (Tree, Listing) {
@@ -96,6 +155,14 @@ struct Maker<'r> {
 
 impl Maker<'_> {
     fn name(&mut self) -> Vec<u8> {
+        if self.shape.iso9660_names {
+            if self.random.below(2) == 0 {
+                return self.random.pick(&ALIKE).to_vec();
+            }
+            let lengths = [1, 2, 3, 8, 12, 30, 31, 40, 249, 250, 251, 252, 253];
+            let length = self.random.pick(&lengths);
+            return self.name_of(length);
+        }
         let length = self.random.pick(&[1, 1, 2, 3, 8, 12, 40, 251, 252, 253, 254, 255]);
         self.name_of(length)
     }
@@ -108,7 +175,9 @@ impl Maker<'_> {
             while name.len() < length {
                 name.push(self.random.pick(b"abcdefghij0123456789._- '\"$\\\n\xc3\xa4\xff\x01"));
             }
-            if Name::new(&name).is_ok() {
+            // Linux cannot look up such names of one byte on ISO 9660.
+            let is_lost = self.shape.iso9660_names && matches!(name[..], [1 | 128..]);
+            if Name::new(&name).is_ok() && !is_lost {
                 return name;
             }
         }
@@ -116,13 +185,7 @@ impl Maker<'_> {
 
     fn metadata(&mut self, is_directory: bool) -> (Metadata, Expected) {
         let common = self.shape.common_time;
-        let odd = if self.shape.unsigned_seconds {
-            [(0, 0), (1, 0), (0x8000_0000, 0), (0xffff_ffff, 0)]
-        } else {
-            [(0, 0), (1, 999_999_999), (0x7fff_ffff, 1), (0x1_0000_0000, 0)]
-        };
-        let odd = odd.map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds });
-        let times = [[common; 4], odd].concat();
+        let times = [[common; 4], self.shape.odd_times].concat();
         let ids = [0, 0, 0, 1, 990, 65534, 65535, 65536, 0x7fff_ffff, 0xffff_fffe];
         let modes: &[u16] = if is_directory {
             &[0o500, 0o755, 0o700, 0o1777, 0o2755, 0o000, 0o7777]
@@ -309,8 +372,33 @@ impl Maker<'_> {
         let name = self.name();
         let length =
             self.random.pick(&[1, 2, 31, 32, 33, 60, 255, 256, 1000, 4032, 4064, 4065, 4094, 4095]);
-        let target = (0..length).map(|_| self.random.pick(b"abc/.\xff\n ")).collect::<Vec<u8>>();
+        let length = length.min(self.shape.target_max_bytes);
+        let target = if self.shape.iso9660_names && self.random.below(2) == 0 {
+            self.components(length)
+        } else {
+            (0..length).map(|_| self.random.pick(b"abc/.\xff\n ")).collect::<Vec<u8>>()
+        };
         self.add(tree, parent, parent_path, &name, Kind::Symlink(target.into()));
+    }
+
+    /// A target of components that fill a Rock Ridge field, or miss by a byte, of empty
+    /// ones, and of those that it has flags for.
+    fn components(&mut self, length: usize) -> Vec<u8> {
+        let mut target = Vec::new();
+        while target.len() < length {
+            match self.random.below(5) {
+                0 => target.extend(b"./"),
+                1 => target.extend(b"../"),
+                2 => target.push(b'/'),
+                _ => {
+                    let size = self.random.pick(&[1, 2, 122, 123, 246, 247, 248, 249, 250, 255]);
+                    target.resize(target.len() + size, b'c');
+                    target.push(b'/');
+                }
+            }
+        }
+        target.truncate(length);
+        target
     }
 
     fn hard_link(
@@ -338,7 +426,8 @@ impl Maker<'_> {
         let mut index = 0;
         while room > 13 {
             // Leave a rest that one more name can fill.
-            let length = if room <= 12 + 255 { room - 12 } else { 40 + index % 100 };
+            let longest = if self.shape.iso9660_names { 253 } else { 255 };
+            let length = if room <= 12 + longest { room - 12 } else { 40 + index % 100 };
             let name = format!("{index:0>width$}", width = length as usize);
             self.add(
                 tree,

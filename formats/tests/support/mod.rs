@@ -11,6 +11,24 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use credimg_formats::{Content, Kind, Metadata, Name, Secret, Timestamp};
+
+/// The time of images and of the entries of trees made by hand.
+pub(crate) const BUILD_TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+
+/// What an inode of that mode has that belongs to root.
+pub(crate) fn plain(mode: u16) -> Metadata {
+    Metadata { mode, mtime: BUILD_TIME, ..Metadata::default() }
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text.as_bytes()).unwrap()
+}
+
+pub(crate) fn file(content: &[u8]) -> Kind {
+    Kind::File(Content::Memory(Secret::from(content)))
+}
+
 /// One entry as `lstat`, `read`, `readlink` and `lgetxattr` show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
@@ -112,13 +130,13 @@ fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
     if parent.is_empty() { name.to_vec() } else { [parent, b"/", name].concat() }
 }
 
-const S_IFMT: u32 = 0o170_000;
+pub(crate) const S_IFMT: u32 = 0o170_000;
 const S_IFIFO: u32 = 0o010_000;
 const S_IFCHR: u32 = 0o020_000;
 const S_IFBLK: u32 = 0o060_000;
 const S_IFSOCK: u32 = 0o140_000;
 
-fn special(file_type: u32, device: (u32, u32)) -> ExpectedKind {
+pub(crate) fn special(file_type: u32, device: (u32, u32)) -> ExpectedKind {
     ExpectedKind::Special { file_type, device }
 }
 
