@@ -252,6 +252,14 @@ fn oem_string(text: Text<'_>, found: &mut Found) {
     }
 }
 
+/// Whether it is a credential's whole OEM string whose value is yet to be filled
+/// in, as a script writes it into a file for `type=11,path=FILE`.
+pub(super) fn is_oem_template(text: Text<'_>) -> bool {
+    let is_credential = text.bytes.starts_with(b"io.systemd.credential");
+    let value = text.split(b'=').filter(|_| is_credential).map(|(_, value)| value.bytes);
+    value.is_some_and(|value| matches!(value.first(), Some(b'$' | b'%')))
+}
+
 /// Judges each `io.systemd.credential:NAME=VALUE` of a text.
 fn oem_credentials(text: Text<'_>, found: &mut Found) {
     const PREFIX: &[u8] = b"io.systemd.credential";

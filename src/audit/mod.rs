@@ -135,7 +135,13 @@ fn document(text: Text<'_>, depth: usize, found: &mut Found) {
             }
         }),
         Kind::Shell => shell::lex(text, &mut |event| match event {
+            // A line of a file, not a command.
+            shell::Event::Command([word, ..]) if judge::is_oem_template(word.text()) => {}
             shell::Event::Command(words) => command(words, depth, found),
+            shell::Event::Written(words) => {
+                let parts = words.split(|word| judge::is_oem_template(word.text()));
+                parts.for_each(|words| command(words, depth, found));
+            }
             shell::Event::Document(text) => document(text, depth + 1, found),
         }),
     }
