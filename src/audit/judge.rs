@@ -143,7 +143,15 @@ pub(super) fn object(members: &[(Word, Word)], found: &mut Found) {
     {
         found.add(Rule::SecretData, data);
     }
-    if let Some(password) = member(b"password").filter(|_| member(b"driver").is_some()) {
+    // Of what lies below, too, as in `file.password`.
+    let option = |name: &[u8]| {
+        let is_it = |(key, _): &&(Word, Word)| {
+            key.bytes().rsplit(|byte| *byte == b'.').next() == Some(name)
+        };
+        let member = members.iter().find(is_it);
+        member.map(|(_, value)| value.text()).filter(|value| !value.is_empty())
+    };
+    if let Some(password) = option(b"password").filter(|_| option(b"driver").is_some()) {
         found.add(Rule::DrivePassword, password);
     }
 }

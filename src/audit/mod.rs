@@ -158,6 +158,8 @@ fn within(words: &[Word], depth: usize, found: &mut Found) {
     for word in words {
         let text = word.text();
         let text = secrecy::assignment(text).map_or(text, |(_, value)| value);
+        // QEMU takes a block device in place of a file's name.
+        let text = text.after(b"json:").unwrap_or(text);
         let has_blanks = text.bytes.iter().any(u8::is_ascii_whitespace);
         let is_compound = matches!(text.bytes.first(), Some(b'{' | b'[' | b'<'));
         if has_blanks || is_compound && matches!(Kind::of(text.bytes), Kind::Json | Kind::Xml) {

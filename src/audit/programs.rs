@@ -22,7 +22,7 @@ pub(super) fn judge(words: &[Word], found: &mut Found) {
             b"virt-customize" | b"virt-sysprep" | b"virt-builder" => {
                 return customize(arguments, found);
             }
-            b"qm" => return proxmox(arguments, found),
+            b"qm" | b"pct" | b"pvesh" => return proxmox(arguments, found),
             _ => continue,
         }
         return;
@@ -99,8 +99,19 @@ fn sshpass(arguments: &[Word], found: &mut Found) {
     }
 }
 
-/// `virsh secret-set-value UUID VALUE`, or `--base64 VALUE`.
+/// `virsh secret-set-value UUID VALUE`, or `--base64 VALUE`, and
+/// `virsh set-user-password DOMAIN USER PASSWORD`, or `--password PASSWORD`.
 fn virsh(arguments: &[Word], found: &mut Found) {
+    if let Some(at) = arguments.iter().position(|word| word.bytes() == b"set-user-password") {
+        let arguments = arguments.get(at + 1..).unwrap_or_default();
+        let named = options(arguments).find(|(name, _)| *name == b"password");
+        let is_option = |word: &Word| word.bytes().starts_with(b"-");
+        let third = || arguments.get(2).filter(|_| !arguments.iter().take(3).any(is_option));
+        if let Some(value) = named.map(|(_, value)| value).or_else(|| third().map(Word::text)) {
+            password(Rule::GuestPassword, value, found);
+        }
+        return;
+    }
     let Some(at) = arguments.iter().position(|word| word.bytes() == b"secret-set-value") else {
         return;
     };
@@ -139,7 +150,8 @@ fn customize(arguments: &[Word], found: &mut Found) {
 }
 
 fn proxmox(arguments: &[Word], found: &mut Found) {
-    for (_, value) in options(arguments).filter(|(name, _)| *name == b"cipassword") {
+    let is_password = |name: &[u8]| matches!(name, b"cipassword" | b"password");
+    for (_, value) in options(arguments).filter(|(name, _)| is_password(name)) {
         password(Rule::GuestPassword, value, found);
     }
 }
