@@ -143,14 +143,22 @@ pub(super) fn object(members: &[(Word, Word)], found: &mut Found) {
     {
         found.add(Rule::SecretData, data);
     }
-    let Some(password) = member(b"password") else { return };
+    // Of what lies below, too, as in `file.password`.
+    let option = |name: &[u8]| {
+        let is_it = |(key, _): &&(Word, Word)| {
+            key.bytes().rsplit(|byte| *byte == b'.').next() == Some(name)
+        };
+        let member = members.iter().find(is_it);
+        member.map(|(_, value)| value.text()).filter(|value| !value.is_empty())
+    };
+    let Some(password) = option(b"password") else { return };
     // A drive's options, and what monitor and guest agent are told to set.
     for (companion, rule) in [
         (&b"driver"[..], Rule::DrivePassword),
         (b"protocol", Rule::DisplayPassword),
         (b"username", Rule::GuestPassword),
     ] {
-        if member(companion).is_some() {
+        if option(companion).is_some() {
             return found.add(rule, password);
         }
     }
@@ -258,6 +266,14 @@ fn oem_string(text: Text<'_>, found: &mut Found) {
     if !is_credential && is_secret_string(text.bytes) {
         found.add(Rule::SmbiosValue, text);
     }
+}
+
+/// Whether it is a credential's whole OEM string whose value is yet to be filled
+/// in, as a script writes it into a file for `type=11,path=FILE`.
+pub(super) fn is_oem_template(text: Text<'_>) -> bool {
+    let is_credential = text.bytes.starts_with(b"io.systemd.credential");
+    let value = text.split(b'=').filter(|_| is_credential).map(|(_, value)| value.bytes);
+    value.is_some_and(|value| matches!(value.first(), Some(b'$' | b'%')))
 }
 
 /// Judges each `io.systemd.credential:NAME=VALUE` of a text.

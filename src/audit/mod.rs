@@ -63,9 +63,12 @@ enum Kind {
 impl Kind {
     fn of(bytes: &[u8]) -> Self {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let mut lines = bytes.split(|byte| *byte == b'\n');
         let is_text = |line: &&[u8]| !matches!(line.first(), None | Some(b'#' | b';'));
-        let first = lines.find(is_text).unwrap_or_default();
+        let first = lines.by_ref().find(|line| is_text(&line.trim_ascii())).unwrap_or_default();
+        // Proxmox's keys begin their lines; those of other YAML stand within something.
+        let is_proxmox = is_proxmox(first) || lines.any(is_proxmox);
+        let first = first.trim_ascii();
         if bytes.contains(&0) {
             Self::Arguments
         } else if first.starts_with(b"<") {
@@ -74,7 +77,7 @@ impl Kind {
             Self::Json
         } else if is_section(first) {
             Self::Unit
-        } else if is_proxmox(first) || lines.any(is_proxmox) {
+        } else if is_proxmox {
             Self::Proxmox
         } else {
             Self::Shell
@@ -119,6 +122,10 @@ fn document(text: Text<'_>, depth: usize, found: &mut Found) {
             } else {
                 judge::unit_setting(key, value, found);
             }
+            if key == b"Environment" {
+                // A variable may hold the arguments of a command.
+                config::split(value, &mut |words| within(words, depth, found));
+            }
         }),
         Kind::Proxmox => config::proxmox(text, &mut |key, value| {
             if key == b"args" {
@@ -128,7 +135,13 @@ fn document(text: Text<'_>, depth: usize, found: &mut Found) {
             }
         }),
         Kind::Shell => shell::lex(text, &mut |event| match event {
+            // A line of a file, not a command.
+            shell::Event::Command([word, ..]) if judge::is_oem_template(word.text()) => {}
             shell::Event::Command(words) => command(words, depth, found),
+            shell::Event::Written(words) => {
+                let parts = words.split(|word| judge::is_oem_template(word.text()));
+                parts.for_each(|words| command(words, depth, found));
+            }
             shell::Event::Document(text) => document(text, depth + 1, found),
         }),
     }
@@ -137,9 +150,16 @@ fn document(text: Text<'_>, depth: usize, found: &mut Found) {
 /// Judges a command, and what stands in its words: scripts, arguments, JSON, XML.
 fn command(words: &[Word], depth: usize, found: &mut Found) {
     judge::command(words, found);
+    within(words, depth, found);
+}
+
+/// Judges what stands in words.
+fn within(words: &[Word], depth: usize, found: &mut Found) {
     for word in words {
         let text = word.text();
         let text = secrecy::assignment(text).map_or(text, |(_, value)| value);
+        // QEMU takes a block device in place of a file's name.
+        let text = text.after(b"json:").unwrap_or(text);
         let has_blanks = text.bytes.iter().any(u8::is_ascii_whitespace);
         let is_compound = matches!(text.bytes.first(), Some(b'{' | b'[' | b'<'));
         if has_blanks || is_compound && matches!(Kind::of(text.bytes), Kind::Json | Kind::Xml) {

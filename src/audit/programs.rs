@@ -22,7 +22,7 @@ pub(super) fn judge(words: &[Word], found: &mut Found) {
             b"virt-customize" | b"virt-sysprep" | b"virt-builder" => {
                 return customize(arguments, found);
             }
-            b"qm" => return proxmox(arguments, found),
+            b"qm" | b"pct" | b"pvesh" => return proxmox(arguments, found),
             _ => continue,
         }
         return;
@@ -156,7 +156,8 @@ fn customize(arguments: &[Word], found: &mut Found) {
 }
 
 fn proxmox(arguments: &[Word], found: &mut Found) {
-    for (_, value) in options(arguments).filter(|(name, _)| *name == b"cipassword") {
+    let is_password = |name: &[u8]| matches!(name, b"cipassword" | b"password");
+    for (_, value) in options(arguments).filter(|(name, _)| is_password(name)) {
         password(Rule::GuestPassword, value, found);
     }
 }

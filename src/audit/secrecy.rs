@@ -91,6 +91,9 @@ pub(super) fn is_secret_name(name: &[u8]) -> bool {
         b"token",
         b"tokens",
     ];
+    // What words end with that are written in one, as `PGPASSWORD` and `apiToken` are.
+    const ENDS: [&[u8]; 7] =
+        [b"apikey", b"passphrase", b"passwd", b"password", b"secret", b"sshpass", b"token"];
     // A key alone is most often a name, a button or a public one.
     const KEYS: [&[u8]; 9] = [
         b"access",
@@ -131,7 +134,7 @@ pub(super) fn is_secret_name(name: &[u8]) -> bool {
         && words().any(|word| {
             let is_key = word != b"key" || KEYS.contains(&before);
             before = word;
-            is_key && SECRET.contains(&word)
+            is_key && (SECRET.contains(&word) || ENDS.iter().any(|end| word.ends_with(end)))
         })
 }
 
@@ -219,6 +222,10 @@ mod tests {
             "X-Auth-Token",
             "SSH_PRIVATE_KEY",
             "PGPASS_SECRET",
+            "PGPASSWORD",
+            "SSHPASS",
+            "dbPassword",
+            "X-AuthToken",
         ] {
             assert!(is_secret_name(name.as_bytes()), "{name}");
         }
@@ -235,6 +242,9 @@ mod tests {
             "PUBLIC_KEY",
             "TOKENS_URL",
             "COMPASS",
+            "PGPASSFILE",
+            "SSH_ASKPASS",
+            "passwordFile",
         ] {
             assert!(!is_secret_name(name.as_bytes()), "{name}");
         }

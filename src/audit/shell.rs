@@ -13,6 +13,8 @@ const DOCUMENTS_MAX: usize = 64;
 pub(super) enum Event<'a> {
     /// A command that runs: assignments and arguments, without redirections.
     Command(&'a [Word]),
+    /// One that writes its arguments into a file.
+    Written(&'a [Word]),
     /// The body of a here-document that a program reads or a file receives.
     Document(Text<'a>),
 }
@@ -132,13 +134,15 @@ impl Lexer<'_, '_> {
     fn end(&mut self, command: &mut Command, is_pipe: bool) {
         let ended = std::mem::replace(command, self.begin());
         let words = ended.words.as_slice();
-        let may_talk = !ended.is_redirected && !is_pipe && self.captures == 0;
-        let is_shown_only = may_talk && is_talk(words);
+        let is_talk = !is_pipe && self.captures == 0 && is_talk(words);
+        let is_shown_only = is_talk && !ended.is_redirected;
         for document in self.documents.iter_mut().skip(ended.documents_before) {
             document.is_shown_only = is_shown_only;
         }
         command.documents_before = self.documents.len();
-        if !words.is_empty() && !is_shown_only {
+        if is_talk && !is_shown_only {
+            (self.emit)(Event::Written(words));
+        } else if !words.is_empty() && !is_shown_only {
             (self.emit)(Event::Command(words));
         }
     }
@@ -360,7 +364,8 @@ impl Lexer<'_, '_> {
         }
     }
 
-    /// `${NAME…}`: of a default or a pattern nothing is kept.
+    /// `${NAME…}`: of a default or a pattern nothing is kept. A default may be
+    /// arguments, so it is handed on.
     fn parameter(&mut self, word: &mut Word) {
         self.take(word);
         self.take(word);
@@ -368,10 +373,17 @@ impl Lexer<'_, '_> {
         while self.peek(0).is_some_and(is_name) {
             self.take(word);
         }
+        let begin = self.at + usize::from(self.peek(0) == Some(b':')) + 1;
+        let is_default = matches!(self.text.bytes.get(begin - 1), Some(b'-' | b'=' | b'+'));
         let mut open = 1;
         while let Some(byte) = self.peek(0) {
             match byte {
-                b'}' if open == 1 => return self.take(word),
+                b'}' if open == 1 => {
+                    if is_default {
+                        (self.emit)(Event::Document(self.text.part(begin, self.at)));
+                    }
+                    return self.take(word);
+                }
                 b'}' => open -= 1,
                 b'{' => open += 1,
                 b'\\' => self.at += 1,

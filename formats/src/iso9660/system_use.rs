@@ -141,6 +141,9 @@ impl Fields {
 
     /// `SL` fields (RRIP 4.1.3). Slashes side by side, and one at the end, make
     /// components without a byte.
+    ///
+    /// Where a field is full the component goes on in the next one, if need be one
+    /// without a byte yet: between components libarchive forgets the slash there.
     fn symlink(&mut self, target: &[u8]) {
         let mut text = Vec::with_capacity(target.len().min(TEXT_MAX_BYTES));
         let relative = target.strip_prefix(b"/");
@@ -149,32 +152,39 @@ impl Fields {
         }
         let relative = relative.unwrap_or(target);
         let components = relative.split(|byte| *byte == b'/').filter(|_| !relative.is_empty());
-        for component in components {
-            let (flags, mut rest) = match component {
+        let mut components = components.peekable();
+        while let Some(component) = components.next() {
+            // There must be room for the header of the one behind it.
+            let behind_bytes = components.peek().map_or(0, |_| COMPONENT_HEADER_BYTES);
+            let (mut flags, mut rest) = match component {
                 b"." => (COMPONENT_CURRENT, [].as_slice()),
                 b".." => (COMPONENT_PARENT, [].as_slice()),
                 _ => (0, component),
             };
             loop {
                 let room = TEXT_MAX_BYTES.saturating_sub(text.len() + COMPONENT_HEADER_BYTES);
-                let is_full = text.len() + COMPONENT_HEADER_BYTES > TEXT_MAX_BYTES;
-                if is_full || (room == 0 && !rest.is_empty()) {
-                    self.push(*b"SL", &[&[CONTINUES], &text]);
-                    text.clear();
-                    continue;
+                if rest.len() + behind_bytes <= room {
+                    break;
+                }
+                if flags != 0 {
+                    // What goes on is text.
+                    (flags, rest) = (0, component);
                 }
                 let (part, behind) = rest.split_at(rest.len().min(room));
                 rest = behind;
-                let flags = if rest.is_empty() { flags } else { CONTINUES };
-                text.extend([flags, u8::try_from(part.len()).unwrap_or(u8::MAX)]);
-                text.extend(part);
-                if rest.is_empty() {
-                    break;
-                }
+                push_component(&mut text, CONTINUES, part);
+                self.push(*b"SL", &[&[CONTINUES], &text]);
+                text.clear();
             }
+            push_component(&mut text, flags, rest);
         }
         self.push(*b"SL", &[&[0], &text]);
     }
+}
+
+fn push_component(text: &mut Vec<u8>, flags: u8, part: &[u8]) {
+    text.extend([flags, u8::try_from(part.len()).unwrap_or(u8::MAX)]);
+    text.extend(part);
 }
 
 /// A device's number as everybody reads it, where that is possible: packed into the
@@ -253,6 +263,29 @@ mod tests {
         Ok(target)
     }
 
+    /// What `parse_rockridge_SL1` of libarchive makes of the fields: no slash where
+    /// one ends.
+    fn target_of_libarchive(fields: &[(String, Vec<u8>)]) -> Vec<u8> {
+        let mut target = Vec::new();
+        for chunk in payloads(fields, "SL") {
+            let mut rest = chunk.get(1..).unwrap();
+            let mut separator: &[u8] = b"";
+            while let [kind, length, behind @ ..] = rest {
+                let (text, next) = behind.split_at(usize::from(*length));
+                target.extend(separator);
+                separator = if *kind & (CONTINUES | COMPONENT_ROOT) == 0 { b"/" } else { b"" };
+                match *kind {
+                    COMPONENT_CURRENT => target.push(b'.'),
+                    COMPONENT_PARENT => target.extend(b".."),
+                    COMPONENT_ROOT => target.push(b'/'),
+                    _ => target.extend(text),
+                }
+                rest = next;
+            }
+        }
+        target
+    }
+
     #[test]
     fn link_targets_come_back_slash_by_slash() {
         let long = "x".repeat(255);
@@ -263,12 +296,16 @@ mod tests {
         for length in 240..260 {
             targets.push(vec![b'/'; length]);
             targets.push(format!("/{}", "y".repeat(length)).into_bytes());
+            targets.push("../".repeat(length).into_bytes());
+            targets.push(format!("{}/./x", "y".repeat(length)).into_bytes());
+            targets.push(format!("{}/..", "y".repeat(length)).into_bytes());
             targets.push(format!("{}/../{long}", "y/".repeat(length)).into_bytes());
         }
         targets.push("ab/".repeat(1365).into_bytes());
         for target in targets {
             let (_, fields) = fields_of(b"l", &target);
             assert_eq!(target_of(&fields).unwrap(), target, "{}", target.escape_ascii());
+            assert_eq!(target_of_libarchive(&fields), target, "{}", target.escape_ascii());
         }
     }
 
