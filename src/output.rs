@@ -37,7 +37,8 @@ pub struct Options {
     /// Permission bits, 0 to 0o7777; 0600 without it, whatever the old image has.
     pub mode: Option<u16>,
     /// Whether `IMAGE.SUFFIX` is a sidecar, told from its suffix: those that an
-    /// earlier image had and this one has not are removed with it.
+    /// earlier image had and this one has not are removed with it. None where the
+    /// file has no sidecars.
     pub is_sidecar: Option<fn(&[u8]) -> bool>,
 }
 

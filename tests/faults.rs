@@ -320,7 +320,7 @@ impl Bench {
             }
         }
         let calls: Vec<_> = points.iter().map(|point| &*point.call).collect();
-        let end = ["fsync", "renameat", "fsync"];
+        let end = ["fsync", "flock", "renameat", "fsync"];
         let set_end = ["fsync", "flock", "renameat2", "renameat", "renameat2", "renameat", "fsync"];
         let end = if self.old.len() == 1 { &end[..] } else { &set_end };
         assert!(calls.ends_with(end), "not durable: {calls:?}");

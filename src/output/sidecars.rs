@@ -87,15 +87,15 @@ impl Sidecars {
         target: &Target,
         options: Options,
     ) -> Result<(), Failure> {
-        let find = || options.is_sidecar.map_or_else(Vec::new, |is| old(target, is));
-        if self.files.is_empty() && find().is_empty() {
+        if self.files.is_empty() && options.is_sidecar.is_none() {
             return Ok(());
         }
+        // Two builders never mix their files. That takes the lock for an image
+        // without any as well: another builder may add some at this moment, and
+        // they would be left under this image.
         lock(target)?;
         signals::check()?;
-        // Two builders never mix their files. Whoever held the lock may have
-        // added some and removed others, so the search is done again.
-        self.stale = find();
+        self.stale = options.is_sidecar.map_or_else(Vec::new, |is| old(target, is));
         self.stale.retain(|name| self.files.iter().all(|file| file.name != *name));
         for file in &mut self.files {
             file.state = file

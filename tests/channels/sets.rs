@@ -158,3 +158,35 @@ fn of_racing_builders_one_set_wins_whole() {
         assert_eq!(left, ["out.erofs".to_owned(), item, "out.erofs.smbios".to_owned()]);
     }
 }
+
+/// A builder without files beside its image is stopped just before it puts the
+/// image in place; another one with such a file comes between.
+#[test]
+fn an_image_without_files_takes_none_of_a_racing_builder() {
+    let host = Host::new("label: ALONE\nfiles: [{path: /a, text: x}]\n");
+    let both = manifest([credential("a", b"v", "smbios")]);
+    fs::write(host.path("both.yaml"), both).unwrap();
+    let mut alone = Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat:delay_enter=2000000"])
+        .args([env!("CARGO_BIN_EXE_credimg"), "build", "secrets.yaml", "-o", "out.erofs"])
+        .args(["--quiet", "--args", "none"])
+        .current_dir(host.path(""))
+        .spawn()
+        .expect("strace must be installed");
+    let has_temporary = || {
+        let entries = fs::read_dir(host.path("")).unwrap();
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains(".credimg-"))
+    };
+    while !has_temporary() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let between = ["build", "both.yaml", "-o", "out.erofs", "--quiet"];
+    assert!(host.credimg().args(between).output().unwrap().status.success());
+    assert!(alone.wait().unwrap().success());
+    let left = names(&host);
+    // Whoever came last has left its own set.
+    let image = fs::read(host.path("out.erofs")).unwrap();
+    let is_alone = image.windows(5).any(|window| window == b"ALONE");
+    assert_eq!(left.contains(&"out.erofs.smbios".to_owned()), !is_alone, "{left:?}");
+}
