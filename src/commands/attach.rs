@@ -78,7 +78,13 @@ pub(super) fn suffixes(image: &Path) -> io::Result<Vec<String>> {
     let mut start = image.file_name().unwrap_or_default().to_owned();
     start.push(".");
     let mut suffixes = Vec::new();
-    for entry in std::fs::read_dir(directory.unwrap_or(Path::new(".")))? {
+    let entries = loop {
+        match std::fs::read_dir(directory.unwrap_or(Path::new("."))) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            entries => break entries?,
+        }
+    };
+    for entry in entries {
         let name = entry?.file_name();
         let suffix = name.as_bytes().strip_prefix(start.as_bytes()).map(str::from_utf8);
         suffixes.extend(suffix.and_then(Result::ok).map(str::to_owned));

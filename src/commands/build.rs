@@ -56,6 +56,9 @@ impl Request {
         settings::require_apart(options)?;
         let mut plan = manifest::load(&options.manifest)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
+        for file in &plan.pseudo.files {
+            settings::require_not_beside("pseudo file", &file.path, &options.output)?;
+        }
         let format = settings::format(options, &plan)?;
         let joliet = settings::joliet(options, &plan, format)?;
         let label = settings::label(options.label.as_deref(), &plan, format, joliet)?;
@@ -199,7 +202,7 @@ impl Request {
                 show_stderr: options.command_stderr,
             },
             policy: settings::policy(&options.sources),
-            output: settings::place(&options.output),
+            output: settings::place(&options.output)?,
             means: self.means.clone(),
         };
         let assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {

@@ -190,3 +190,46 @@ fn an_image_without_files_takes_none_of_a_racing_builder() {
     let is_alone = image.windows(5).any(|window| window == b"ALONE");
     assert_eq!(left.contains(&"out.erofs.smbios".to_owned()), !is_alone, "{left:?}");
 }
+
+/// Files of these names come and go with the image: what is none of them must
+/// not be lost that way.
+#[test]
+fn no_input_and_no_report_is_a_file_beside_the_image() {
+    let entry = credential("a", b"v", "smbios");
+    let host = Host::new(&manifest([entry]));
+    let before = |name: &str| fs::read(host.path(name)).unwrap();
+    let build = |arguments: &[&str]| {
+        let output = host.credimg().arg("build").args(arguments).output().unwrap();
+        refused(&output)
+    };
+    let news = "has the name of a file that comes and goes with the image";
+
+    fs::copy(host.path("secrets.yaml"), host.path("web.smbios.yaml")).unwrap();
+    symlink("web.smbios.yaml", host.path("link.yaml")).unwrap();
+    for name in ["web.smbios.yaml", "link.yaml"] {
+        let refusal = build(&[name, "-o", "web", "--format", "erofs"]);
+        assert_eq!(refusal, (2, format!("the manifest {name} {news}")));
+    }
+    assert_eq!(before("web.smbios.yaml"), before("secrets.yaml"));
+
+    for (option, name) in [("--depfile", "dependency file"), ("--json", "report")] {
+        for file in ["out.erofs.smbios", "./out.erofs.smbios.d"] {
+            let option = format!("{option}={file}");
+            let refusal = build(&["secrets.yaml", "-o", "out.erofs", &option]);
+            assert_eq!(refusal, (2, format!("the {name} {file} {news}")));
+        }
+    }
+    fs::write(host.path("out.erofs.fw_cfg.pf"), "").unwrap();
+    let arguments = ["--pseudo-file", "out.erofs.fw_cfg.pf"];
+    let refusal = build(&[&["secrets.yaml", "-o", "out.erofs"], &arguments[..]].concat());
+    assert_eq!(refusal, (2, format!("the pseudo file out.erofs.fw_cfg.pf {news}")));
+
+    fs::write(host.path("out.erofs.smbios.key"), "key").unwrap();
+    rewrite(&host, "credentials:\n- {name: key, file: out.erofs.smbios.key}\n");
+    let refusal = refused(&host.build(&[]));
+    let expected =
+        format!("credentials[0] (/credstore/key): its source out.erofs.smbios.key {news}");
+    assert_eq!(refusal, (4, expected));
+    assert_eq!(before("out.erofs.smbios.key"), b"key");
+    assert!(!host.path("out.erofs").exists());
+}
