@@ -170,6 +170,7 @@ impl Request {
         existing::date(&mut assembly.tree, &undated, same.build_time);
         if existing::has_sidecars(&options.output, sidecars, self.file)
             && let Some(size_bytes) = existing.compare(&same, &assembly.tree, progress)?
+            && existing.is_at(&options.output)
         {
             let summary = self.summary(options, &same, assembly, sidecars, size_bytes);
             return Ok(Some(summary.unchanged()));

@@ -5,7 +5,7 @@
 //! and compared with it while it would be written. Times of files say nothing,
 //! and no record of an earlier build is kept.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -71,6 +71,14 @@ impl Existing {
             Err(_) if comparison.differs => Ok(None),
             Err(failure) => Err(failure.into()),
         }
+    }
+
+    /// Whether the image is still what lies at `path`: a command of the manifest
+    /// or another builder may have removed or replaced it.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let id = |found: Metadata| (found.dev(), found.ino());
+        let there = std::fs::symlink_metadata(path).map(id);
+        there.is_ok_and(|there| self.file.metadata().map(id).is_ok_and(|own| own == there))
     }
 
     /// Makes sure that the image is on the disk, as after a build.

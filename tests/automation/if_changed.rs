@@ -268,3 +268,21 @@ fn an_image_without_a_label_keeps_its_uuid() {
     assert_eq!((uuid(), host.read("out/a.erofs.smbios")), first);
     assert!(!is_rebuilt(&host, "out/a.erofs"));
 }
+
+/// What was found at the start may be gone when everything is read.
+#[test]
+fn an_image_that_goes_meanwhile_is_made_again() {
+    let host = Host::new();
+    host.write("other", "other");
+    let commands = ["rm -f a.erofs", "cp other b && mv b a.erofs"];
+    for command in commands {
+        let manifest = format!("files: [{{path: /a, shell: '{command}; echo x'}}]\n");
+        host.write("secrets.yaml", manifest);
+        assert_done(&host.credimg("build secrets.yaml -o a.erofs"));
+        let image = host.read("a.erofs");
+        let output = host.credimg("build secrets.yaml -o a.erofs --if-changed");
+        assert_done(&output);
+        assert!(stderr(&output).starts_with("wrote a.erofs"), "{}", stderr(&output));
+        assert_eq!(host.read("a.erofs").len(), image.len(), "{command}");
+    }
+}
