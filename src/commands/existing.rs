@@ -22,6 +22,7 @@ use super::image::Image;
 use crate::channels::sidecar::{self, Sidecar};
 use crate::output;
 use crate::progress::Progress;
+use crate::report::Exit;
 use crate::signals;
 
 /// The time of what has none of its own, until the image's time is known: no
@@ -58,7 +59,9 @@ impl Existing {
     }
 
     /// The size in bytes if `image` of `tree`, which must have this stamp, is this
-    /// very file; none if it is another one. Errors are those of the sources.
+    /// very file; none if it is another one, or cannot be told: its time may be one
+    /// that this format does not hold. The build itself then meets any error again.
+    /// The only error here is a signal.
     pub(super) fn compare(
         &self,
         image: &Image,
@@ -68,8 +71,8 @@ impl Existing {
         let Ok(mut comparison) = Comparison::new(&self.file) else { return Ok(None) };
         match image.write(tree, &mut comparison, progress) {
             Ok(size_bytes) => Ok(comparison.found_equal().then_some(size_bytes)),
-            Err(_) if comparison.differs => Ok(None),
-            Err(failure) => Err(failure.into()),
+            Err(failure) if failure.exit == Exit::Interrupted => Err(failure.into()),
+            Err(_) => Ok(None),
         }
     }
 

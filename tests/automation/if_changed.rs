@@ -286,3 +286,16 @@ fn an_image_that_goes_meanwhile_is_made_again() {
         assert_eq!(host.read("a.erofs").len(), image.len(), "{command}");
     }
 }
+
+#[test]
+fn an_old_image_of_a_time_that_does_not_fit_is_no_error() {
+    let host = host();
+    for (old, new) in [
+        ("--format erofs --mtime 5000000000", "--format squashfs"),
+        ("--format iso9660 --mtime 4000000000 --lossy", "--format iso9660"),
+    ] {
+        assert_done(&host.credimg(&format!("build secrets.yaml -o out/a {old}")));
+        assert!(is_rebuilt(&host, &format!("out/a {new}")), "{old}");
+        assert!(!is_rebuilt(&host, &format!("out/a {new}")), "{old}");
+    }
+}
