@@ -118,9 +118,12 @@ fn holds(file: &File, bytes: &[u8]) -> bool {
 fn looks_as_wanted(file: &File, wanted: output::Options) -> bool {
     let Ok(found) = file.metadata() else { return false };
     let own = rustix::process::geteuid().as_raw();
-    let has_owner = match wanted.owner {
-        Some(owner) => owner == (found.uid(), found.gid()),
-        None => found.uid() == own,
+    let has_owner = if let Some(owner) = wanted.owner {
+        owner == (found.uid(), found.gid())
+    } else {
+        // A directory may give its group to a new file: making it again is safe then.
+        let group = rustix::process::getegid().as_raw();
+        found.uid() == own && (found.gid() == group || found.mode() & 0o070 == 0)
     };
     let has_mode = wanted.mode.is_none_or(|mode| u32::from(mode) == found.mode() & 0o7777);
     let has_no_acl = || {

@@ -299,3 +299,14 @@ fn an_old_image_of_a_time_that_does_not_fit_is_no_error() {
         assert!(!is_rebuilt(&host, &format!("out/a {new}")), "{old}");
     }
 }
+
+/// A group that an earlier build let in is not let in any longer.
+#[test]
+fn an_image_of_another_group_is_made_again_where_groups_read() {
+    let host = host();
+    let build = "build secrets.yaml -o out/a.erofs --owner 0:990 --mode 0640";
+    assert_done(&host.credimg(build));
+    assert!(is_rebuilt(&host, "out/a.erofs --mode 0640"));
+    assert_eq!(fs::metadata(host.path("out/a.erofs")).unwrap().gid(), 0);
+    assert!(!is_rebuilt(&host, "out/a.erofs --mode 0640"));
+}
