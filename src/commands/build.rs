@@ -119,7 +119,7 @@ impl Request {
         if let Some(file) = file {
             file.commit()?;
         } else if let Some(existing) = &self.existing {
-            existing.keep(&options.output)?;
+            existing.keep(&options.output, self.file)?;
         }
         dependencies.commit()?;
         Ok((summary, arguments))

@@ -84,9 +84,9 @@ impl Existing {
         there.is_ok_and(|there| self.file.metadata().map(id).is_ok_and(|own| own == there))
     }
 
-    /// Makes sure that the image is on the disk, as after a build.
-    pub(super) fn keep(&self, path: &Path) -> anyhow::Result<()> {
-        output::sync(path, &self.file)
+    /// Makes sure that the image is on the disk and alone, as after a build.
+    pub(super) fn keep(&self, path: &Path, wanted: output::Options) -> anyhow::Result<()> {
+        output::sync(path, &self.file, wanted)
     }
 }
 

@@ -310,3 +310,12 @@ fn an_image_of_another_group_is_made_again_where_groups_read() {
     assert_eq!(fs::metadata(host.path("out/a.erofs")).unwrap().gid(), 0);
     assert!(!is_rebuilt(&host, "out/a.erofs --mode 0640"));
 }
+
+#[test]
+fn leftovers_of_killed_builders_go_with_an_image_that_stays() {
+    let host = host();
+    assert_done(&host.credimg("build secrets.yaml -o out/a.erofs"));
+    host.write("out/.a.erofs.credimg-abcdefghij", "secret");
+    assert!(!is_rebuilt(&host, "out/a.erofs"));
+    assert!(!host.path("out/.a.erofs.credimg-abcdefghij").exists());
+}

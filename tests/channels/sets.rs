@@ -122,6 +122,27 @@ fn files_are_private_under_any_umask_and_widened_together() {
     }
 }
 
+/// A kill between mode and name: nobody but root could open such a leftover for writing.
+#[test]
+fn leftovers_that_a_group_may_read_go_with_the_next_build() {
+    let host = Host::new(&manifest([credential("a", b"v", "smbios")]));
+    let own = "chmod 0777 . && chmod 0644 secrets.yaml && cp \"$0\" ./program && exec setpriv \
+        --reuid 65534 --regid 65534 --clear-groups ./program build secrets.yaml -o out.erofs \
+        --quiet --args none --mode 0440";
+    let build = || {
+        let mut command = Command::new("sh");
+        command.args(["-c", own, env!("CARGO_BIN_EXE_credimg")]).current_dir(host.path(""));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    build();
+    let leftover = ".out.erofs.credimg-abcdefghij";
+    fs::copy(host.path("out.erofs"), host.path(leftover)).unwrap();
+    std::os::unix::fs::chown(host.path(leftover), Some(65534), Some(65534)).unwrap();
+    build();
+    assert!(!host.path(leftover).exists());
+}
+
 /// Each builder has names of its own beside common ones: whoever comes last
 /// leaves its own set, whole.
 #[test]
