@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{
-    AtFlags, FileType, FlockOperation, RenameFlags, flock, renameat, renameat_with, statat,
+    AtFlags, FileType, FlockOperation, RenameFlags, flock, linkat, renameat, renameat_with, statat,
     unlinkat,
 };
 use rustix::io::{Errno, retry_on_intr};
@@ -134,9 +134,8 @@ impl Sidecars {
             let Sidecar { name, temporary, state, .. } = file;
             let directory = &target.directory;
             let is_back = match state {
-                State::Exchanged => {
-                    renameat_with(directory, temporary, directory, name, RenameFlags::EXCHANGE)
-                }
+                // What it replaces is no longer wanted.
+                State::Exchanged => renameat(directory, temporary, directory, name),
                 State::Placed => renameat(directory, name, directory, temporary),
                 State::Written | State::Replaced => Ok(()),
             };
@@ -149,8 +148,8 @@ impl Sidecars {
 }
 
 impl Sidecar {
-    fn put_in_place(&self, target: &Target) -> Result<State, Errno> {
-        let Self { name, temporary, .. } = self;
+    fn put_in_place(&mut self, target: &Target) -> Result<State, Errno> {
+        let Self { name, temporary, .. } = &*self;
         let directory = &target.directory;
         let exchange = RenameFlags::EXCHANGE;
         match renameat_with(directory, temporary, directory, name, exchange) {
@@ -159,12 +158,26 @@ impl Sidecar {
                 renameat(directory, temporary, directory, name)?;
                 return Ok(State::Placed);
             }
-            // The file system cannot do it.
+            // The file system cannot do it, as NFS: a second name keeps what is replaced.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             Err(error) => return Err(error),
         }
-        renameat(directory, temporary, directory, name)?;
-        Ok(State::Replaced)
+        let kept = target.temporary_name()?;
+        let linked = linkat(directory, name, directory, &kept, AtFlags::empty());
+        let replaced = renameat(directory, temporary, directory, name);
+        if replaced.is_err() && linked.is_ok() {
+            target.unlink(&kept);
+        }
+        replaced?;
+        Ok(match linked {
+            Ok(()) => {
+                self.temporary = kept;
+                State::Exchanged
+            }
+            Err(Errno::NOENT) => State::Placed,
+            // It cannot do that either.
+            Err(_) => State::Replaced,
+        })
     }
 }
 

@@ -136,7 +136,7 @@ impl Target {
         let _ = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
     }
 
-    fn temporary_name(&self) -> rustix::io::Result<OsString> {
+    pub(super) fn temporary_name(&self) -> rustix::io::Result<OsString> {
         let mut name = self.temporary_prefix();
         let mut random = [0; LETTERS];
         rustix::rand::getrandom(&mut random, GetRandomFlags::empty())?;
