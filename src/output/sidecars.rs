@@ -181,8 +181,9 @@ impl Sidecar {
     }
 }
 
-/// The sidecars that are there: regular files with no other name, whoever owns
-/// them, as an earlier build may have given them to somebody else.
+/// The sidecars that are there: regular files, whoever owns them, as an earlier
+/// build may have given them to somebody else. One that has another name as well
+/// counts, too: it would be taken for one of the image's, and keeps its bytes there.
 fn old(target: &Target, is_sidecar: fn(&[u8]) -> bool) -> Vec<OsString> {
     let mut names = target.entries(|name| {
         let suffix = name.strip_prefix(target.name.as_bytes());
@@ -190,9 +191,8 @@ fn old(target: &Target, is_sidecar: fn(&[u8]) -> bool) -> Vec<OsString> {
     });
     names.retain(|name: &OsString| {
         let seen = statat(&target.directory, name, AtFlags::SYMLINK_NOFOLLOW);
-        seen.is_ok_and(|seen| {
-            FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile && seen.st_nlink == 1
-        })
+        let is_file = |mode| FileType::from_raw_mode(mode) == FileType::RegularFile;
+        seen.is_ok_and(|seen| is_file(seen.st_mode))
     });
     names
 }

@@ -254,3 +254,20 @@ fn no_input_and_no_report_is_a_file_beside_the_image() {
     assert_eq!(before("out.erofs.smbios.key"), b"key");
     assert!(!host.path("out.erofs").exists());
 }
+
+/// What a build leaves, and what `args` finds there, are the same.
+#[test]
+fn arguments_name_no_stale_file_and_nothing_but_files() {
+    let host = Host::new(&manifest([credential("a", b"old", "smbios")]));
+    assert!(host.build(&[]).status.success());
+    fs::hard_link(host.path("out.erofs.smbios"), host.path("kept")).unwrap();
+    rewrite(&host, "label: CHIMERA\nfiles: [{path: /a, text: x}]\n");
+    let built = host.build(&[]);
+    assert!(built.status.success());
+    fs::create_dir(host.path("out.erofs.fw_cfg.d")).unwrap();
+    symlink("missing", host.path("out.erofs.fw_cfg.link")).unwrap();
+    assert!(Command::new("mkfifo").arg(host.path("out.erofs.smbios")).status().unwrap().success());
+    let found = host.credimg().args(["args", "out.erofs"]).output().unwrap();
+    assert_eq!(String::from_utf8(found.stdout), String::from_utf8(built.stdout));
+    assert!(host.path("kept").exists());
+}
