@@ -50,6 +50,9 @@ fn escaped(path: &Path, place: Place) -> Result<Vec<u8>, Failure> {
     if bytes.is_empty() || bytes.iter().any(is_impossible) {
         return Err(refusal(path, "is empty or holds one of \\ ; = | ( or a control character"));
     }
+    if is_special(bytes) {
+        return Err(refusal(path, "is like a target with a meaning of its own, such as .PHONY"));
+    }
     let has = |byte: u8| bytes.contains(&byte);
     if has(b'%') && b"*?[".iter().any(|wildcard| has(*wildcard)) {
         // In a target one of the two backslashes is left standing.
@@ -69,6 +72,19 @@ fn escaped(path: &Path, place: Place) -> Result<Vec<u8>, Failure> {
         text.push(*byte);
     }
     Ok(text)
+}
+
+/// Whether it may be one of Make's special targets: `.IGNORE` with an empty rule
+/// has it go on after every error. Make drops `./` before a name.
+fn is_special(mut bytes: &[u8]) -> bool {
+    while let Some(rest) = bytes.strip_prefix(b"./") {
+        bytes = rest;
+        while let Some(rest) = bytes.strip_prefix(b"/") {
+            bytes = rest;
+        }
+    }
+    let is_letter = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
+    bytes.strip_prefix(b".").is_some_and(|name| !name.is_empty() && name.iter().all(is_letter))
 }
 
 fn refusal(path: &Path, fault: &str) -> Failure {

@@ -37,7 +37,8 @@ pub struct Options {
     /// Permission bits, 0 to 0o7777; 0600 without it, whatever the old image has.
     pub mode: Option<u16>,
     /// Whether `IMAGE.SUFFIX` is a sidecar, told from its suffix: those that an
-    /// earlier image had and this one has not are removed with it.
+    /// earlier image had and this one has not are removed with it. None where the
+    /// file has no sidecars.
     pub is_sidecar: Option<fn(&[u8]) -> bool>,
 }
 
@@ -151,9 +152,12 @@ impl Sink for OutputFile {
 }
 
 /// Makes sure that the finished `image` and its name, which is `path`, are on
-/// the disk, as [`OutputFile::commit`] does. Errors are of [`Exit::Output`].
-pub fn sync(path: &Path, image: &File) -> anyhow::Result<()> {
-    let Target { directory, subject, .. } = Target::open(path)?;
+/// the disk, as [`OutputFile::commit`] does, after removing what killed builders
+/// left beside it. Errors are of [`Exit::Output`].
+pub fn sync(path: &Path, image: &File, options: Options) -> anyhow::Result<()> {
+    let target = Target::open(path)?;
+    target.remove_stale(options.owner.map(|(uid, _)| uid));
+    let Target { directory, subject, .. } = target;
     retry_on_intr(|| rustix::fs::fsync(image))
         .and_then(|()| sync_directory(&directory))
         .map_err(|error| subject.failure("write", error).into())

@@ -4,7 +4,7 @@
 #   include /usr/local/share/credimg/credimg.mk
 #   run: chimera.erofs ; qemu-system-x86_64 ... $$(credimg args $<)
 #
-# NAME.erofs and NAME.squashfs are built from NAME.yaml when a file or directory
+# NAME.erofs, NAME.squashfs and NAME.iso are built from NAME.yaml when a file or directory
 # that they were made of is newer (NAME.erofs.d tells Make which), and keep their
 # time where the image comes out the same. What commands and variables deliver
 # Make cannot see: `chimera.erofs: FORCE` has such an image built on every run.
@@ -16,6 +16,9 @@ $(filter %.erofs,$(CREDIMG_IMAGES)): %.erofs: %.yaml
 	$(CREDIMG) build $< --output $@ --if-changed --depfile $@.d --quiet --args none $(CREDIMG_OPTIONS)
 
 $(filter %.squashfs,$(CREDIMG_IMAGES)): %.squashfs: %.yaml
+	$(CREDIMG) build $< --output $@ --if-changed --depfile $@.d --quiet --args none $(CREDIMG_OPTIONS)
+
+$(filter %.iso,$(CREDIMG_IMAGES)): %.iso: %.yaml
 	$(CREDIMG) build $< --output $@ --if-changed --depfile $@.d --quiet --args none $(CREDIMG_OPTIONS)
 
 -include $(addsuffix .d,$(CREDIMG_IMAGES))

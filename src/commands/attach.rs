@@ -72,16 +72,28 @@ pub(super) fn means(options: &Build, image: &Image, drive: &Drive) -> Means {
     }
 }
 
-/// What follows the image's name and a dot in the names beside it, sorted.
+/// What follows the image's name and a dot in the names of files beside it,
+/// sorted. Directories, FIFOs and the like are nothing that a build has made.
 pub(super) fn suffixes(image: &Path) -> io::Result<Vec<String>> {
     let directory = image.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut start = image.file_name().unwrap_or_default().to_owned();
     start.push(".");
     let mut suffixes = Vec::new();
-    for entry in std::fs::read_dir(directory.unwrap_or(Path::new(".")))? {
-        let name = entry?.file_name();
+    let entries = loop {
+        match std::fs::read_dir(directory.unwrap_or(Path::new("."))) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            entries => break entries?,
+        }
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
         let suffix = name.as_bytes().strip_prefix(start.as_bytes()).map(str::from_utf8);
-        suffixes.extend(suffix.and_then(Result::ok).map(str::to_owned));
+        let Some(Ok(suffix)) = suffix else { continue };
+        // Somebody may have linked to both an image and what belongs to it.
+        if std::fs::metadata(entry.path()).is_ok_and(|found| found.is_file()) {
+            suffixes.push(suffix.to_owned());
+        }
     }
     suffixes.sort_unstable();
     Ok(suffixes)

@@ -56,6 +56,9 @@ impl Request {
         settings::require_apart(options)?;
         let mut plan = manifest::load(&options.manifest)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
+        for file in &plan.pseudo.files {
+            settings::require_not_beside("pseudo file", &file.path, &options.output)?;
+        }
         let format = settings::format(options, &plan)?;
         let joliet = settings::joliet(options, &plan, format)?;
         let label = settings::label(options.label.as_deref(), &plan, format, joliet)?;
@@ -116,7 +119,7 @@ impl Request {
         if let Some(file) = file {
             file.commit()?;
         } else if let Some(existing) = &self.existing {
-            existing.keep(&options.output)?;
+            existing.keep(&options.output, self.file)?;
         }
         dependencies.commit()?;
         Ok((summary, arguments))
@@ -167,6 +170,7 @@ impl Request {
         existing::date(&mut assembly.tree, &undated, same.build_time);
         if existing::has_sidecars(&options.output, sidecars, self.file)
             && let Some(size_bytes) = existing.compare(&same, &assembly.tree, progress)?
+            && existing.is_at(&options.output)
         {
             let summary = self.summary(options, &same, assembly, sidecars, size_bytes);
             return Ok(Some(summary.unchanged()));
@@ -199,7 +203,7 @@ impl Request {
                 show_stderr: options.command_stderr,
             },
             policy: settings::policy(&options.sources),
-            output: settings::place(&options.output),
+            output: settings::place(&options.output)?,
             means: self.means.clone(),
         };
         let assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {

@@ -5,7 +5,7 @@
 //! and compared with it while it would be written. Times of files say nothing,
 //! and no record of an earlier build is kept.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -22,6 +22,7 @@ use super::image::Image;
 use crate::channels::sidecar::{self, Sidecar};
 use crate::output;
 use crate::progress::Progress;
+use crate::report::Exit;
 use crate::signals;
 
 /// The time of what has none of its own, until the image's time is known: no
@@ -58,7 +59,9 @@ impl Existing {
     }
 
     /// The size in bytes if `image` of `tree`, which must have this stamp, is this
-    /// very file; none if it is another one. Errors are those of the sources.
+    /// very file; none if it is another one, or cannot be told: its time may be one
+    /// that this format does not hold. The build itself then meets any error again.
+    /// The only error here is a signal.
     pub(super) fn compare(
         &self,
         image: &Image,
@@ -68,14 +71,22 @@ impl Existing {
         let Ok(mut comparison) = Comparison::new(&self.file) else { return Ok(None) };
         match image.write(tree, &mut comparison, progress) {
             Ok(size_bytes) => Ok(comparison.found_equal().then_some(size_bytes)),
-            Err(_) if comparison.differs => Ok(None),
-            Err(failure) => Err(failure.into()),
+            Err(failure) if failure.exit == Exit::Interrupted => Err(failure.into()),
+            Err(_) => Ok(None),
         }
     }
 
-    /// Makes sure that the image is on the disk, as after a build.
-    pub(super) fn keep(&self, path: &Path) -> anyhow::Result<()> {
-        output::sync(path, &self.file)
+    /// Whether the image is still what lies at `path`: a command of the manifest
+    /// or another builder may have removed or replaced it.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let id = |found: Metadata| (found.dev(), found.ino());
+        let there = std::fs::symlink_metadata(path).map(id);
+        there.is_ok_and(|there| self.file.metadata().map(id).is_ok_and(|own| own == there))
+    }
+
+    /// Makes sure that the image is on the disk and alone, as after a build.
+    pub(super) fn keep(&self, path: &Path, wanted: output::Options) -> anyhow::Result<()> {
+        output::sync(path, &self.file, wanted)
     }
 }
 
@@ -107,9 +118,12 @@ fn holds(file: &File, bytes: &[u8]) -> bool {
 fn looks_as_wanted(file: &File, wanted: output::Options) -> bool {
     let Ok(found) = file.metadata() else { return false };
     let own = rustix::process::geteuid().as_raw();
-    let has_owner = match wanted.owner {
-        Some(owner) => owner == (found.uid(), found.gid()),
-        None => found.uid() == own,
+    let has_owner = if let Some(owner) = wanted.owner {
+        owner == (found.uid(), found.gid())
+    } else {
+        // A directory may give its group to a new file: making it again is safe then.
+        let group = rustix::process::getegid().as_raw();
+        found.uid() == own && (found.gid() == group || found.mode() & 0o070 == 0)
     };
     let has_mode = wanted.mode.is_none_or(|mode| u32::from(mode) == found.mode() & 0o7777);
     let has_no_acl = || {

@@ -2,14 +2,19 @@
 //! checked: format, label, UUID, time, and the image file's owner and mode.
 
 use std::fmt::Write;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use credimg_formats::Timestamp;
 use credimg_formats::squashfs::Compression;
 
+use super::attach;
 use crate::assemble::Place;
 use crate::channels::guest::Guest;
+use crate::channels::sidecar;
 use crate::cli::{Build, Sources};
 use crate::manifest::{self, Format, Plan, Position, PseudoFile, manifest_name};
 use crate::report::{self, Exit, Failure};
@@ -186,7 +191,35 @@ pub(super) fn require_apart(options: &Build) -> Result<(), Failure> {
         }
         earlier.push((name, path));
     }
+    for (name, path) in earlier {
+        require_not_beside(name, path, &options.output)?;
+    }
     Ok(())
+}
+
+/// An error where `path` is, or would be, one of the files that a build replaces
+/// or removes with its image: a build with other credentials would destroy it.
+pub(super) fn require_not_beside(name: &str, path: &Path, image: &Path) -> Result<(), Failure> {
+    let has_such_name =
+        || sidecar_suffix(path, image).is_some_and(sidecar::is_suffix) && is_together(path, image);
+    let is_there = || -> Result<bool, Failure> {
+        let Some(id) = id(std::fs::metadata(path)) else { return Ok(false) };
+        Ok(place(image)?.sidecars.contains(&id))
+    };
+    if is_streamed(image) || !(has_such_name() || is_there()?) {
+        return Ok(());
+    }
+    let message = format!(
+        "the {name} {} has the name of a file that comes and goes with the image",
+        report::shown(path)
+    );
+    Err(Failure::new(Exit::Usage, message).hint("give it another name"))
+}
+
+/// What follows the image's name and a dot in the name of another file.
+fn sidecar_suffix<'a>(path: &'a Path, image: &Path) -> Option<&'a [u8]> {
+    let name = path.file_name()?.as_bytes();
+    name.strip_prefix(image.file_name()?.as_bytes())?.strip_prefix(b".")
 }
 
 /// An error where an option asks for a file that standard output is not.
@@ -203,29 +236,57 @@ pub(super) fn require_file(options: &Build) -> Result<(), Failure> {
 
 /// Whether two paths lead to one file, or would once both are written.
 fn is_same(left: &Path, right: &Path) -> bool {
-    let id = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let id = |path: &Path| id(std::fs::metadata(path));
     // Names differ as a rule, and then nothing has to be asked of the directories.
-    let would_be = || {
-        let directory = place(left).directory;
-        directory.is_some() && directory == place(right).directory
-    };
-    (left.file_name() == right.file_name() && would_be())
+    (left.file_name() == right.file_name() && is_together(left, right))
         || id(left).is_some_and(|left| id(right) == Some(left))
 }
 
 /// Where a file lies, or will lie.
-pub(super) fn place(path: &Path) -> Place {
+pub(super) fn place(path: &Path) -> Result<Place, Failure> {
     if is_streamed(path) {
-        return Place::default();
+        return Ok(Place::default());
     }
-    let id = |found: std::io::Result<std::fs::Metadata>| {
-        found.ok().map(|found| (found.dev(), found.ino()))
+    let suffixes = match attach::suffixes(path) {
+        Ok(suffixes) => suffixes,
+        // The output itself says more of these.
+        Err(error) if is_no_directory(&error) => Vec::new(),
+        Err(error) => {
+            let (shown, reason) = (report::shown(path), report::reason(&error));
+            let message = format!("cannot read the directory of {shown}: {reason}");
+            return Err(Failure::new(Exit::Output, message));
+        }
     };
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    Place {
-        directory: id(std::fs::metadata(parent.unwrap_or(Path::new(".")))),
+    let sidecars = suffixes.iter().filter(|suffix| sidecar::is_suffix(suffix.as_bytes()));
+    let found = sidecars.map(|suffix| std::fs::symlink_metadata(sidecar::path(path, suffix)));
+    let sidecars = found.filter(|found| found.as_ref().is_ok_and(Metadata::is_file));
+    Ok(Place {
+        sidecars: sidecars.filter_map(id).collect(),
+        directory: directory_of(path),
         file: id(std::fs::symlink_metadata(path)),
-    }
+    })
+}
+
+fn is_no_directory(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
+}
+
+/// Whether two files lie, or will lie, in one directory.
+fn is_together(left: &Path, right: &Path) -> bool {
+    let directory = directory_of(left);
+    directory.is_some() && directory == directory_of(right)
+}
+
+/// The directory that a file lies in, or will lie in.
+fn directory_of(path: &Path) -> Option<(u64, u64)> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    id(std::fs::metadata(parent.unwrap_or(Path::new("."))))
+}
+
+/// Which file was found.
+fn id(found: io::Result<Metadata>) -> Option<(u64, u64)> {
+    found.ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// The text form of a UUID.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{
-    AtFlags, FileType, FlockOperation, RenameFlags, flock, renameat, renameat_with, statat,
+    AtFlags, FileType, FlockOperation, RenameFlags, flock, linkat, renameat, renameat_with, statat,
     unlinkat,
 };
 use rustix::io::{Errno, retry_on_intr};
@@ -87,15 +87,15 @@ impl Sidecars {
         target: &Target,
         options: Options,
     ) -> Result<(), Failure> {
-        let find = || options.is_sidecar.map_or_else(Vec::new, |is| old(target, is));
-        if self.files.is_empty() && find().is_empty() {
+        if self.files.is_empty() && options.is_sidecar.is_none() {
             return Ok(());
         }
+        // Two builders never mix their files. That takes the lock for an image
+        // without any as well: another builder may add some at this moment, and
+        // they would be left under this image.
         lock(target)?;
         signals::check()?;
-        // Two builders never mix their files. Whoever held the lock may have
-        // added some and removed others, so the search is done again.
-        self.stale = find();
+        self.stale = options.is_sidecar.map_or_else(Vec::new, |is| old(target, is));
         self.stale.retain(|name| self.files.iter().all(|file| file.name != *name));
         for file in &mut self.files {
             file.state = file
@@ -134,9 +134,8 @@ impl Sidecars {
             let Sidecar { name, temporary, state, .. } = file;
             let directory = &target.directory;
             let is_back = match state {
-                State::Exchanged => {
-                    renameat_with(directory, temporary, directory, name, RenameFlags::EXCHANGE)
-                }
+                // What it replaces is no longer wanted.
+                State::Exchanged => renameat(directory, temporary, directory, name),
                 State::Placed => renameat(directory, name, directory, temporary),
                 State::Written | State::Replaced => Ok(()),
             };
@@ -149,8 +148,8 @@ impl Sidecars {
 }
 
 impl Sidecar {
-    fn put_in_place(&self, target: &Target) -> Result<State, Errno> {
-        let Self { name, temporary, .. } = self;
+    fn put_in_place(&mut self, target: &Target) -> Result<State, Errno> {
+        let Self { name, temporary, .. } = &*self;
         let directory = &target.directory;
         let exchange = RenameFlags::EXCHANGE;
         match renameat_with(directory, temporary, directory, name, exchange) {
@@ -159,17 +158,32 @@ impl Sidecar {
                 renameat(directory, temporary, directory, name)?;
                 return Ok(State::Placed);
             }
-            // The file system cannot do it.
+            // The file system cannot do it, as NFS: a second name keeps what is replaced.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             Err(error) => return Err(error),
         }
-        renameat(directory, temporary, directory, name)?;
-        Ok(State::Replaced)
+        let kept = target.temporary_name()?;
+        let linked = linkat(directory, name, directory, &kept, AtFlags::empty());
+        let replaced = renameat(directory, temporary, directory, name);
+        if replaced.is_err() && linked.is_ok() {
+            target.unlink(&kept);
+        }
+        replaced?;
+        Ok(match linked {
+            Ok(()) => {
+                self.temporary = kept;
+                State::Exchanged
+            }
+            Err(Errno::NOENT) => State::Placed,
+            // It cannot do that either.
+            Err(_) => State::Replaced,
+        })
     }
 }
 
-/// The sidecars that are there: regular files with no other name, whoever owns
-/// them, as an earlier build may have given them to somebody else.
+/// The sidecars that are there: regular files, whoever owns them, as an earlier
+/// build may have given them to somebody else. One that has another name as well
+/// counts, too: it would be taken for one of the image's, and keeps its bytes there.
 fn old(target: &Target, is_sidecar: fn(&[u8]) -> bool) -> Vec<OsString> {
     let mut names = target.entries(|name| {
         let suffix = name.strip_prefix(target.name.as_bytes());
@@ -177,9 +191,8 @@ fn old(target: &Target, is_sidecar: fn(&[u8]) -> bool) -> Vec<OsString> {
     });
     names.retain(|name: &OsString| {
         let seen = statat(&target.directory, name, AtFlags::SYMLINK_NOFOLLOW);
-        seen.is_ok_and(|seen| {
-            FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile && seen.st_nlink == 1
-        })
+        let is_file = |mode| FileType::from_raw_mode(mode) == FileType::RegularFile;
+        seen.is_ok_and(|seen| is_file(seen.st_mode))
     });
     names
 }

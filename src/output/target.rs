@@ -115,8 +115,16 @@ impl Target {
         if !is_ours || !is_regular || seen.st_nlink != 1 {
             return Ok(());
         }
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.directory, name, flags, Mode::empty())?;
+        let open = |access: OFlags| {
+            let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            rustix::fs::openat(&self.directory, name, flags, Mode::empty())
+        };
+        // For writing, because NFS locks nothing else; but one that was about to
+        // be put in place may have a mode such as 0440 already.
+        let file = match open(OFlags::RDWR) {
+            Err(Errno::ACCESS) => open(OFlags::RDONLY)?,
+            opened => opened?,
+        };
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         // A builder that finished meanwhile has taken the name away with the
         // file, and no other builder draws the same one.
@@ -128,7 +136,7 @@ impl Target {
         let _ = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
     }
 
-    fn temporary_name(&self) -> rustix::io::Result<OsString> {
+    pub(super) fn temporary_name(&self) -> rustix::io::Result<OsString> {
         let mut name = self.temporary_prefix();
         let mut random = [0; LETTERS];
         rustix::rand::getrandom(&mut random, GetRandomFlags::empty())?;

@@ -42,12 +42,14 @@ pub struct Step {
 }
 
 /// Where the image will lie, as device and inode numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Its directory; none where the image is streamed.
     pub directory: Option<(u64, u64)>,
     /// The file that it replaces, if there is one.
     pub file: Option<(u64, u64)>,
+    /// The files beside it that a build replaces or removes with it.
+    pub sidecars: Vec<(u64, u64)>,
 }
 
 /// What an inode has at its source; `keep` in the manifest asks for it.
@@ -116,7 +118,7 @@ impl<'a> TreeBuilder<'a> {
             plan,
             definitions,
             build_time: settings.build_time,
-            output: settings.output,
+            output: settings.output.clone(),
             progress,
             inputs: None,
             tree: Tree::new(Metadata::default()),
@@ -170,6 +172,9 @@ impl<'a> TreeBuilder<'a> {
             format!("the image would lie in {}, and the next one hold it", shown(path))
         } else if id == self.output.file {
             format!("the image would replace its own source {}", shown(path))
+        } else if id.is_some_and(|id| self.output.sidecars.contains(&id)) {
+            let path = shown(path);
+            format!("its source {path} has the name of a file that comes and goes with the image")
         } else {
             return Ok(());
         };

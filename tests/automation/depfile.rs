@@ -189,3 +189,16 @@ fn a_dependency_file_replaces_nothing_that_is_needed() {
     assert_eq!(stderr(&output), "credimg: error: cannot write a.d: it is a directory\n");
     assert!(!host.path("a.erofs").exists());
 }
+
+/// An empty rule for one of these would change what Make does altogether.
+#[test]
+fn no_input_is_a_special_target() {
+    let inputs = |name: &str| depfile::render(Path::new("a.erofs"), &[name.into()]);
+    for name in [".IGNORE", "./.PHONY", ".//./.EXPORT_ALL_VARIABLES"] {
+        assert_eq!(inputs(name).unwrap_err().exit, Exit::Usage, "{name}");
+    }
+    assert!(depfile::render(Path::new(".SILENT"), &[]).is_err());
+    for name in ["tree/.IGNORE", ".env", ".IGNORE.txt", "....", "IGNORE"] {
+        assert!(inputs(name).is_ok(), "{name}");
+    }
+}

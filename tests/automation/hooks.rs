@@ -162,3 +162,15 @@ fn the_units_command_builds_the_image() {
     assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()));
     assert_eq!(mode(&host, "run/chimera/disk.erofs"), 0o600);
 }
+
+/// Whoever gives a machine up may remove its manifest before it stops.
+#[test]
+fn the_disk_goes_where_the_manifest_is_gone_already() {
+    let host = host();
+    assert_done(&libvirt(&host, "chimera", "prepare", "begin"));
+    fs::remove_file(host.path("etc/chimera.yaml")).unwrap();
+    assert_done(&libvirt(&host, "chimera", "release", "end"));
+    assert!(!host.path("run/chimera").exists());
+    assert_done(&libvirt(&host, "chimera", "prepare", "begin"));
+    assert!(!host.path("run/chimera").exists());
+}

@@ -268,3 +268,54 @@ fn an_image_without_a_label_keeps_its_uuid() {
     assert_eq!((uuid(), host.read("out/a.erofs.smbios")), first);
     assert!(!is_rebuilt(&host, "out/a.erofs"));
 }
+
+/// What was found at the start may be gone when everything is read.
+#[test]
+fn an_image_that_goes_meanwhile_is_made_again() {
+    let host = Host::new();
+    host.write("other", "other");
+    let commands = ["rm -f a.erofs", "cp other b && mv b a.erofs"];
+    for command in commands {
+        let manifest = format!("files: [{{path: /a, shell: '{command}; echo x'}}]\n");
+        host.write("secrets.yaml", manifest);
+        assert_done(&host.credimg("build secrets.yaml -o a.erofs"));
+        let image = host.read("a.erofs");
+        let output = host.credimg("build secrets.yaml -o a.erofs --if-changed");
+        assert_done(&output);
+        assert!(stderr(&output).starts_with("wrote a.erofs"), "{}", stderr(&output));
+        assert_eq!(host.read("a.erofs").len(), image.len(), "{command}");
+    }
+}
+
+#[test]
+fn an_old_image_of_a_time_that_does_not_fit_is_no_error() {
+    let host = host();
+    for (old, new) in [
+        ("--format erofs --mtime 5000000000", "--format squashfs"),
+        ("--format iso9660 --mtime 4000000000 --lossy", "--format iso9660"),
+    ] {
+        assert_done(&host.credimg(&format!("build secrets.yaml -o out/a {old}")));
+        assert!(is_rebuilt(&host, &format!("out/a {new}")), "{old}");
+        assert!(!is_rebuilt(&host, &format!("out/a {new}")), "{old}");
+    }
+}
+
+/// A group that an earlier build let in is not let in any longer.
+#[test]
+fn an_image_of_another_group_is_made_again_where_groups_read() {
+    let host = host();
+    let build = "build secrets.yaml -o out/a.erofs --owner 0:990 --mode 0640";
+    assert_done(&host.credimg(build));
+    assert!(is_rebuilt(&host, "out/a.erofs --mode 0640"));
+    assert_eq!(fs::metadata(host.path("out/a.erofs")).unwrap().gid(), 0);
+    assert!(!is_rebuilt(&host, "out/a.erofs --mode 0640"));
+}
+
+#[test]
+fn leftovers_of_killed_builders_go_with_an_image_that_stays() {
+    let host = host();
+    assert_done(&host.credimg("build secrets.yaml -o out/a.erofs"));
+    host.write("out/.a.erofs.credimg-abcdefghij", "secret");
+    assert!(!is_rebuilt(&host, "out/a.erofs"));
+    assert!(!host.path("out/.a.erofs.credimg-abcdefghij").exists());
+}

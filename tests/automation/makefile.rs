@@ -122,3 +122,18 @@ fn options_reach_the_build_and_no_image_is_no_rule() {
     assert_done(&output);
     assert_eq!(output.stdout, b"done\n");
 }
+
+#[test]
+fn every_format_has_a_rule() {
+    let host = host();
+    let images = ["chimera.erofs", "chimera.squashfs", "chimera.iso"];
+    let fragment = preboot("credimg.mk");
+    let text = format!(
+        "CREDIMG := {CREDIMG}\nCREDIMG_IMAGES := {}\ninclude {}\n",
+        images.join(" "),
+        fragment.display()
+    );
+    host.write("Makefile", text);
+    assert_done(&make(&host, &images.join(" ")));
+    assert!(images.iter().all(|image| host.path(image).exists()));
+}

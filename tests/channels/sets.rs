@@ -145,6 +145,27 @@ fn files_are_private_under_any_umask_and_widened_together() {
     }
 }
 
+/// A kill between mode and name: nobody but root could open such a leftover for writing.
+#[test]
+fn leftovers_that_a_group_may_read_go_with_the_next_build() {
+    let host = Host::new(&manifest([credential("a", b"v", "smbios")]));
+    let own = "chmod 0777 . && chmod 0644 secrets.yaml && cp \"$0\" ./program && exec setpriv \
+        --reuid 65534 --regid 65534 --clear-groups ./program build secrets.yaml -o out.erofs \
+        --quiet --args none --mode 0440";
+    let build = || {
+        let mut command = Command::new("sh");
+        command.args(["-c", own, env!("CARGO_BIN_EXE_credimg")]).current_dir(host.path(""));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    build();
+    let leftover = ".out.erofs.credimg-abcdefghij";
+    fs::copy(host.path("out.erofs"), host.path(leftover)).unwrap();
+    std::os::unix::fs::chown(host.path(leftover), Some(65534), Some(65534)).unwrap();
+    build();
+    assert!(!host.path(leftover).exists());
+}
+
 /// Each builder has names of its own beside common ones: whoever comes last
 /// leaves its own set, whole.
 #[test]
@@ -180,4 +201,96 @@ fn of_racing_builders_one_set_wins_whole() {
         let item = format!("out.erofs.fw_cfg.own{winner}");
         assert_eq!(left, ["out.erofs".to_owned(), item, "out.erofs.smbios".to_owned()]);
     }
+}
+
+/// A builder without files beside its image is stopped just before it puts the
+/// image in place; another one with such a file comes between.
+#[test]
+fn an_image_without_files_takes_none_of_a_racing_builder() {
+    let host = Host::new("label: ALONE\nfiles: [{path: /a, text: x}]\n");
+    let both = manifest([credential("a", b"v", "smbios")]);
+    fs::write(host.path("both.yaml"), both).unwrap();
+    let mut alone = Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat:delay_enter=2000000"])
+        .args([env!("CARGO_BIN_EXE_credimg"), "build", "secrets.yaml", "-o", "out.erofs"])
+        .args(["--quiet", "--args", "none"])
+        .current_dir(host.path(""))
+        .spawn()
+        .expect("strace must be installed");
+    let has_temporary = || {
+        let entries = fs::read_dir(host.path("")).unwrap();
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains(".credimg-"))
+    };
+    while !has_temporary() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let between = ["build", "both.yaml", "-o", "out.erofs", "--quiet"];
+    assert!(host.credimg().args(between).output().unwrap().status.success());
+    assert!(alone.wait().unwrap().success());
+    let left = names(&host);
+    // Whoever came last has left its own set.
+    let image = fs::read(host.path("out.erofs")).unwrap();
+    let is_alone = image.windows(5).any(|window| window == b"ALONE");
+    assert_eq!(left.contains(&"out.erofs.smbios".to_owned()), !is_alone, "{left:?}");
+}
+
+/// Files of these names come and go with the image: what is none of them must
+/// not be lost that way.
+#[test]
+fn no_input_and_no_report_is_a_file_beside_the_image() {
+    let entry = credential("a", b"v", "smbios");
+    let host = Host::new(&manifest([entry]));
+    let before = |name: &str| fs::read(host.path(name)).unwrap();
+    let build = |arguments: &[&str]| {
+        let output = host.credimg().arg("build").args(arguments).output().unwrap();
+        refused(&output)
+    };
+    let news = "has the name of a file that comes and goes with the image";
+
+    fs::copy(host.path("secrets.yaml"), host.path("web.smbios.yaml")).unwrap();
+    symlink("web.smbios.yaml", host.path("link.yaml")).unwrap();
+    for name in ["web.smbios.yaml", "link.yaml"] {
+        let refusal = build(&[name, "-o", "web", "--format", "erofs"]);
+        assert_eq!(refusal, (2, format!("the manifest {name} {news}")));
+    }
+    assert_eq!(before("web.smbios.yaml"), before("secrets.yaml"));
+
+    for (option, name) in [("--depfile", "dependency file"), ("--json", "report")] {
+        for file in ["out.erofs.smbios", "./out.erofs.smbios.d"] {
+            let option = format!("{option}={file}");
+            let refusal = build(&["secrets.yaml", "-o", "out.erofs", &option]);
+            assert_eq!(refusal, (2, format!("the {name} {file} {news}")));
+        }
+    }
+    fs::write(host.path("out.erofs.fw_cfg.pf"), "").unwrap();
+    let arguments = ["--pseudo-file", "out.erofs.fw_cfg.pf"];
+    let refusal = build(&[&["secrets.yaml", "-o", "out.erofs"], &arguments[..]].concat());
+    assert_eq!(refusal, (2, format!("the pseudo file out.erofs.fw_cfg.pf {news}")));
+
+    fs::write(host.path("out.erofs.smbios.key"), "key").unwrap();
+    rewrite(&host, "credentials:\n- {name: key, file: out.erofs.smbios.key}\n");
+    let refusal = refused(&host.build(&[]));
+    let expected =
+        format!("credentials[0] (/credstore/key): its source out.erofs.smbios.key {news}");
+    assert_eq!(refusal, (4, expected));
+    assert_eq!(before("out.erofs.smbios.key"), b"key");
+    assert!(!host.path("out.erofs").exists());
+}
+
+/// What a build leaves, and what `args` finds there, are the same.
+#[test]
+fn arguments_name_no_stale_file_and_nothing_but_files() {
+    let host = Host::new(&manifest([credential("a", b"old", "smbios")]));
+    assert!(host.build(&[]).status.success());
+    fs::hard_link(host.path("out.erofs.smbios"), host.path("kept")).unwrap();
+    rewrite(&host, "label: CHIMERA\nfiles: [{path: /a, text: x}]\n");
+    let built = host.build(&[]);
+    assert!(built.status.success());
+    fs::create_dir(host.path("out.erofs.fw_cfg.d")).unwrap();
+    symlink("missing", host.path("out.erofs.fw_cfg.link")).unwrap();
+    assert!(Command::new("mkfifo").arg(host.path("out.erofs.smbios")).status().unwrap().success());
+    let found = host.credimg().args(["args", "out.erofs"]).output().unwrap();
+    assert_eq!(String::from_utf8(found.stdout), String::from_utf8(built.stdout));
+    assert!(host.path("kept").exists());
 }
