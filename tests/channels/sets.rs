@@ -61,29 +61,6 @@ fn files_of_the_old_image_go_with_it_and_nothing_else_does() {
 }
 
 #[test]
-fn sources_and_images_with_the_name_of_a_sidecar_are_not_taken_away() {
-    let source = "credentials: [{name: a, file: out.erofs.credential.a, via: disk}]\n";
-    let host = Host::new(source);
-    fs::write(host.path("out.erofs.credential.a"), "the only copy").unwrap();
-    let (code, text) = refused(&host.build(&[]));
-    assert_eq!(code, 2, "{text}");
-    let expected =
-        "the image would replace or remove out.erofs.credential.a, which is a source of it";
-    assert!(text.contains(expected), "{text}");
-    assert_eq!(fs::read(host.path("out.erofs.credential.a")).unwrap(), b"the only copy");
-    assert_eq!(names(&host), ["out.erofs.credential.a"]);
-
-    let host = Host::new("files: [{path: /a, text: x}]\n");
-    let other = ["build", "secrets.yaml", "-o", "out.erofs.smbios.erofs"];
-    assert!(host.credimg().args(other).status().unwrap().success());
-    let before = files(&host);
-    let (code, text) = refused(&host.build(&[]));
-    assert_eq!(code, 2, "{text}");
-    assert!(text.contains("remove out.erofs.smbios.erofs, which is an image of its own"), "{text}");
-    assert_eq!(files(&host), before);
-}
-
-#[test]
 fn a_failing_build_leaves_the_old_set_whole() {
     let old = [credential("a", b"old", "smbios"), credential("b", b"old", "fw_cfg")];
     let host = Host::new(&manifest(old));
