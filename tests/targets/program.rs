@@ -52,6 +52,29 @@ fn a_build_gives_each_target_what_it_carries() {
     }
 }
 
+/// What another target was given is never left out in silence.
+#[test]
+fn files_for_another_target_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = "label: CHIMERA\ncredentials: [{name: token, text: x}]\n";
+    fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
+    let credimg = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+        command.args(arguments).current_dir(&directory).output().unwrap()
+    };
+    let build = ["build", "secrets.yaml", "-o", "a.erofs", "--target", "vmspawn", "--bus", "cdrom"];
+    assert!(credimg(&build).status.success());
+    for style in ["shell", "lines", "json", "blockdev", "readconfig"] {
+        let output = credimg(&["args", "a.erofs", "--args", style]);
+        assert_eq!((output.status.code(), &output.stdout[..]), (Some(2), &b""[..]), "{style}");
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            "credimg: error: qemu loads no credentials from files of their own\n\
+             credimg: hint: build the image with --target qemu: `via: auto` then goes another way\n"
+        );
+    }
+}
+
 /// What has no place for an argument gets the disk all the same, and people are told.
 #[test]
 fn a_target_that_cannot_tell_the_guest_where_to_mount_says_so() {
