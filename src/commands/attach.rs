@@ -41,15 +41,7 @@ pub(super) fn render(attach: &Attach, machine: &Machine) -> Result<Vec<u8>, Fail
         Target::Crosvm => crosvm::render,
         Target::Firecracker => firecracker::render,
     };
-    let mut machine = absolute(machine)?;
-    if !target.carries_public() && !machine.firmware.public.is_empty() {
-        machine.firmware.public.clear();
-        report::warn(&format!(
-            "{} cannot tell the guest to mount the disk: `credimg guest-unit` prints units for it",
-            target.name()
-        ));
-    }
-    let text = render(&machine)?;
+    let text = render(&absolute(machine)?)?;
     match style {
         Style::Shell => Ok(text),
         Style::None => Ok(Vec::new()),

@@ -82,6 +82,17 @@ fn a_target_that_cannot_tell_the_guest_where_to_mount_says_so() {
     let manifest = "label: CHIMERA\ncredentials: [{name: token, text: x}]\n";
     fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
     for target in ["crosvm", "firecracker"] {
+        let warning = format!(
+            "credimg: warning: {target} cannot tell the guest to mount the disk: `credimg \
+             guest-unit` prints units for it\n"
+        );
+        // The plan says so before anything is built, and shows no line for it.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+        command.args(["check", "secrets.yaml", "--strict", "--target", target]);
+        let output = command.current_dir(&directory).output().unwrap();
+        assert_eq!(output.status.code(), Some(5), "{target}: {output:?}");
+        assert!(!String::from_utf8(output.stdout).unwrap().contains("fstab.extra"), "{target}");
+        assert!(String::from_utf8(output.stderr).unwrap().starts_with(&warning), "{target}");
         for (image, told) in
             [("a.erofs", ""), ("a.sqfs", "makes up the disk's serial, and the image has no label")]
         {
@@ -91,10 +102,7 @@ fn a_target_that_cannot_tell_the_guest_where_to_mount_says_so() {
             assert!(output.status.success(), "{target}: {output:?}");
             assert!(String::from_utf8(output.stdout).unwrap().contains(image), "{target}");
             let text = String::from_utf8(output.stderr).unwrap();
-            assert!(text.contains(&format!(
-                "credimg: warning: {target} cannot tell the guest to mount the disk: `credimg \
-                 guest-unit` prints units for it\n"
-            )));
+            assert!(text.contains(&warning), "{text}");
             assert_eq!(text.contains("by-id"), target == "crosvm" && image == "a.sqfs", "{text}");
             assert!(target == "crosvm" || text.contains(told), "{text}");
         }
