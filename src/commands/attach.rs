@@ -11,16 +11,13 @@ use crate::channels::plan::Means;
 use crate::cli::{Attach, Build};
 use crate::report::{self, Exit, Failure, shown};
 use crate::vm::{
-    Drive, DriveId, Machine, Serial, SmbiosFile, Style, Target, cloud_hypervisor, crosvm,
-    firecracker, libvirt, proxmox, qemu, vmspawn,
+    Drive, DriveId, Machine, SmbiosFile, Style, Target, cloud_hypervisor, crosvm, firecracker,
+    libvirt, proxmox, qemu, vmspawn,
 };
 
 /// The drive for the image at `path` with this volume label.
 pub(super) fn drive(attach: &Attach, label: Option<&str>, path: &Path) -> Result<Drive, Failure> {
-    let serial = match &attach.serial {
-        Some(serial) => Serial::new(serial)?,
-        None => Serial::from_label(label)?,
-    };
+    let serial = settings::serial(attach.serial.as_deref(), label)?;
     let id = match &attach.id {
         Some(id) => DriveId::new(id)?,
         None => DriveId::from_serial(&serial),

@@ -47,6 +47,36 @@ serial, bytes                          7       20
     assert_eq!(stderr(&output), "");
 }
 
+/// A check refuses nothing that a build with the same options takes, and takes
+/// nothing that every build of this manifest refuses.
+#[test]
+fn check_takes_the_volume_from_options_like_build() {
+    let host = Host::new("label: A-LABEL-OF-MORE-THAN-20\ncredentials: [{name: a, text: x}]\n");
+    let output = run(&host, &["check", "secrets.yaml"]);
+    let expected = "the drive's serial is not usable: it is 23 bytes long, at most 20 are possible";
+    assert_eq!(refused(&output), (2, expected.to_owned()));
+    let output = run(&host, &["check", "secrets.yaml", "--format=iso9660", "--serial=abc"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let expected = "\
+label, bytes                          23       32
+serial, bytes                          3       20
+";
+    assert!(stdout(&output).ends_with(expected), "{}", stdout(&output));
+    let output = run(&host, &["check", "secrets.yaml", "--label=ABCDEFGHIJKLMNOP"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let label = ["check", "secrets.yaml", "--label=ABCDEFGHIJKLMNOP", "--format=erofs"];
+    let expected = "--label: expected a label of at most 15 bytes for erofs, got 16";
+    assert_eq!(refused(&run(&host, &label)), (2, expected.to_owned()));
+    for (key, expected) in [
+        ("joliet: true", "erofs has no Joliet tree"),
+        ("compression: zstd", "a compressed erofs image is not supported"),
+    ] {
+        fs::write(host.path("secrets.yaml"), format!("format: erofs\n{key}\nfiles: []\n")).unwrap();
+        let output = run(&host, &["check", "secrets.yaml"]);
+        assert_eq!(refused(&output), (2, expected.to_owned()));
+    }
+}
+
 #[test]
 fn strict_turns_what_a_guest_drops_into_an_error() {
     let host = Host::new(MANIFEST);
