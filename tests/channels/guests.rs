@@ -12,6 +12,7 @@ credentials:
   - {name: db password, shell: pass db, via: fw_cfg}
   - {name: tls.key, file: tls.key}
   - {name: "100%=", text: x}
+  - {name: "d 100%", text: x, via: disk}
 "#;
 
 fn run(host: &Host, arguments: &[&str]) -> Output {
@@ -32,6 +33,7 @@ api.token    inline  7      smbios   it fits an OEM string
 db password  shell   ?      fw_cfg   the manifest says so
 tls.key      file    ?      ?        by OEM string if it fits, else on the disk: its length is not known yet
 100%=        inline  1      disk     its name holds `=`, where the name in an OEM string ends
+d 100%       inline  1      disk     the manifest says so
 fstab.extra  mount   104    smbios   it tells the guest where to mount the disk, and is no secret
 
 BUDGET                              USED    LIMIT
@@ -141,6 +143,7 @@ LoadCredential=api.token
 LoadCredential=db password
 LoadCredential=tls.key
 LoadCredential=100%%=
+LoadCredential=d 100%%:/run/credstore/d 100%%
 ";
     assert_eq!(stdout(&output), expected);
     verify(&host, expected);
