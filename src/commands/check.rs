@@ -4,7 +4,7 @@
 use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::{print, settings};
+use super::{print, seed, settings};
 use crate::channels::budget;
 use crate::channels::mount::Disk;
 use crate::channels::plan::{Means, Mount, Route, Routes, plan as plan_channels};
@@ -34,6 +34,9 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let format = options.volume.format.or(plan.format).unwrap_or(Format::Erofs);
     let mut text = table(&plan, &definitions);
     let mut warnings = Vec::new();
+    if let Some(format) = options.volume.format.or(plan.format) {
+        warnings.extend(seed::foresee(format, label, &plan, &definitions)?);
+    }
     if !plan.credentials.is_empty() || plan.mount.is_some() || options.guest.is_some() {
         let serial = settings::serial(options.volume.serial.as_deref(), label)?;
         let routes = routes(&plan, format, label, &serial, options.target)?;
