@@ -135,11 +135,17 @@ pub struct FormatChoice {
 
 /// `credimg check`
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  credimg check secrets.yaml")]
+#[command(after_help = "\
+Examples:
+  credimg check secrets.yaml
+  credimg check secrets.yaml --target libvirt --guest systemd=252,kernel=5.14,cvm=no --strict")]
 pub struct Check {
     /// The manifest, or - for standard input
     #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
     pub manifest: PathBuf,
+    /// What the build will be told of the volume.
+    #[command(flatten)]
+    pub volume: Volume,
     /// What the image is made of.
     #[command(flatten)]
     pub sources: Sources,
@@ -161,13 +167,21 @@ pub struct GuestUnit {
     /// The manifest, or - for standard input
     #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
     pub manifest: PathBuf,
+    /// What the build is told of the volume.
+    #[command(flatten)]
+    pub volume: Volume,
+}
+
+/// What a build takes from its options or the manifest, for commands that build nothing.
+#[derive(Args, Debug)]
+pub struct Volume {
     /// Image format, whatever the manifest says [default: erofs]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
     /// Volume label, whatever the manifest says
     #[arg(long, value_name = "LABEL")]
     pub label: Option<String>,
-    /// Serial of the drive that a SquashFS image is on [default: the label in lower case]
+    /// Drive serial, by which a SquashFS image is found [default: the label in lower case]
     #[arg(long)]
     pub serial: Option<String>,
 }

@@ -9,6 +9,8 @@ use crate::vm::Channel;
 /// first that knows `fstab.extra` and `ImportCredential=` (systemd's NEWS).
 const FIRMWARE_SYSTEMD: u32 = 252;
 const IMPORT_SYSTEMD: u32 = 254;
+/// The first with credentials at all: `LoadCredential=`.
+const LOAD_SYSTEMD: u32 = 247;
 /// The first Linux with EROFS in its final form, and with what every kernel in use has.
 const EROFS_KERNEL: (u32, u32) = (5, 4);
 const OLD_KERNEL: (u32, u32) = (2, 6);
@@ -80,7 +82,12 @@ impl Guest {
                     .to_owned(),
             );
         }
-        if !routes.routes.is_empty() && is_older(IMPORT_SYSTEMD) {
+        if !routes.routes.is_empty() && is_older(LOAD_SYSTEMD) {
+            warnings.push(format!(
+                "systemd {systemd} has no credentials, {LOAD_SYSTEMD} has: give the service \
+                 `files` with an owner instead"
+            ));
+        } else if !routes.routes.is_empty() && is_older(IMPORT_SYSTEMD) {
             warnings.push(format!(
                 "systemd {systemd} ignores ImportCredential=, {IMPORT_SYSTEMD} knows it: use \
                  LoadCredential= as `credimg guest-unit` prints it"
@@ -185,6 +192,8 @@ mod tests {
             let expected = ["a confidential guest ignores credentials of the firmware"];
             assert_eq!(warnings("cvm=yes", &firmware), expected);
         }
+        let none = "systemd 246 has no credentials";
+        assert_eq!(warnings("systemd=246", &disk), ["systemd 246 ignores fstab.extra", none]);
         assert_eq!(warnings("systemd=200,cvm=yes", &Routes::default()), [""; 0]);
         let guest = Guest::parse("kernel=2.5").unwrap();
         let warnings = guest.warnings(Format::Squashfs, &Routes::default());

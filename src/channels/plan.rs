@@ -101,11 +101,12 @@ struct Planner<'a> {
     lengths: &'a [Option<u64>],
     means: &'a Means,
     budget: Budget,
+    warnings: Vec<String>,
 }
 
 impl<'a> Planner<'a> {
     fn new(plan: &'a Plan, lengths: &'a [Option<u64>], means: &'a Means) -> Self {
-        Self { plan, lengths, means, budget: Budget::default() }
+        Self { plan, lengths, means, budget: Budget::default(), warnings: Vec::new() }
     }
 
     fn run(&mut self, has_store: bool) -> Result<Routes, Failure> {
@@ -131,7 +132,8 @@ impl<'a> Planner<'a> {
                 asked.unwrap_or_else(|| self.automatic(credential, length))
             })
             .collect();
-        let warnings = self.warnings();
+        self.warn();
+        let warnings = std::mem::take(&mut self.warnings);
         Ok(Routes { routes, mount, budget: std::mem::take(&mut self.budget), warnings })
     }
 
@@ -145,9 +147,18 @@ impl<'a> Planner<'a> {
             None if has_store => MountPoint::standard(),
             None => return Ok(None),
         };
-        let fstab = self.means.disk.fstab(&point, has_store)?;
         let open = [Channel::Smbios, Channel::FwCfg];
         let channel = open.into_iter().find(|channel| self.means.refusal(*channel).is_none());
+        let target = self.means.target;
+        if channel.is_none() && !target.carries_public() {
+            self.warnings.push(format!(
+                "{} cannot tell the guest to mount the disk: `credimg guest-unit` prints units \
+                 for it",
+                target.name()
+            ));
+            return Ok(None);
+        }
+        let fstab = self.means.disk.fstab(&point, has_store)?;
         if let Some(channel) = channel {
             // Nothing else has taken room yet.
             let taken = self.budget.take(channel, MOUNT_CREDENTIAL, fstab.len() as u64);
@@ -205,8 +216,8 @@ impl<'a> Planner<'a> {
         Err(failure.hint("a large file goes to `files`, and the service reads it there"))
     }
 
-    fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+    fn warn(&mut self) {
+        let warnings = &mut self.warnings;
         let names = self.plan.credentials.iter().map(|credential| credential.name.len() as u64);
         let values = self.lengths.iter().copied().flatten();
         let all_bytes: u64 = names.chain(values).sum();
@@ -227,7 +238,6 @@ impl<'a> Planner<'a> {
                 self.budget.items
             ));
         }
-        warnings
     }
 
     fn failure(&self, position: &Position, message: &str) -> Failure {

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::mount::{Disk, OPTIONS};
 use crate::manifest::{MountPoint, Plan};
 use crate::report::Failure;
+use crate::vm::Channel;
 
 /// The units as `systemctl cat` shows them: each behind a comment with its
 /// path. Public: names and paths, never a value.
@@ -31,7 +32,14 @@ pub fn text(plan: &Plan, disk: &Disk) -> Result<String, Failure> {
     }
     for credential in &plan.credentials {
         // `%` begins a specifier.
-        let _ = writeln!(text, "LoadCredential={}", credential.name.replace('%', "%%"));
+        let name = credential.name.replace('%', "%%");
+        // A path is what the option takes since it is there (systemd 247). A name alone
+        // also stands for what came by the firmware, which older ones do not look for.
+        let _ = if credential.via == Some(Channel::Disk) {
+            writeln!(text, "LoadCredential={name}:{}/{name}", MountPoint::CREDSTORE)
+        } else {
+            writeln!(text, "LoadCredential={name}")
+        };
     }
     Ok(text)
 }

@@ -11,16 +11,13 @@ use crate::channels::plan::Means;
 use crate::cli::{Attach, Build};
 use crate::report::{self, Exit, Failure, shown};
 use crate::vm::{
-    Drive, DriveId, Machine, Serial, SmbiosFile, Style, Target, cloud_hypervisor, crosvm,
-    firecracker, libvirt, proxmox, qemu, vmspawn,
+    Drive, DriveId, Machine, SmbiosFile, Style, Target, cloud_hypervisor, crosvm, firecracker,
+    libvirt, proxmox, qemu, vmspawn,
 };
 
 /// The drive for the image at `path` with this volume label.
 pub(super) fn drive(attach: &Attach, label: Option<&str>, path: &Path) -> Result<Drive, Failure> {
-    let serial = match &attach.serial {
-        Some(serial) => Serial::new(serial)?,
-        None => Serial::from_label(label)?,
-    };
+    let serial = settings::serial(attach.serial.as_deref(), label)?;
     let id = match &attach.id {
         Some(id) => DriveId::new(id)?,
         None => DriveId::from_serial(&serial),
@@ -41,15 +38,7 @@ pub(super) fn render(attach: &Attach, machine: &Machine) -> Result<Vec<u8>, Fail
         Target::Crosvm => crosvm::render,
         Target::Firecracker => firecracker::render,
     };
-    let mut machine = absolute(machine)?;
-    if !target.carries_public() && !machine.firmware.public.is_empty() {
-        machine.firmware.public.clear();
-        report::warn(&format!(
-            "{} cannot tell the guest to mount the disk: `credimg guest-unit` prints units for it",
-            target.name()
-        ));
-    }
-    let text = render(&machine)?;
+    let text = render(&absolute(machine)?)?;
     match style {
         Style::Shell => Ok(text),
         Style::None => Ok(Vec::new()),

@@ -60,7 +60,7 @@ impl Request {
             settings::require_not_beside("pseudo file", &file.path, &options.output)?;
         }
         let format = settings::format(options, &plan)?;
-        let joliet = settings::joliet(options, &plan, format)?;
+        let joliet = settings::joliet(options.format.joliet, &plan, format)?;
         let label = settings::label(options.label.as_deref(), &plan, format, joliet)?;
         let drive = attach::drive(&options.attach, label.as_deref(), &options.output)?;
         if !settings::is_streamed(&options.output) {
@@ -78,7 +78,11 @@ impl Request {
             label,
             uuid: settings::uuid(options)?,
             build_time: settings::build_time(options)?,
-            compression: settings::compression(options, &plan, format)?,
+            compression: settings::compression(
+                options.format.compression.as_deref(),
+                &plan,
+                format,
+            )?,
             joliet,
             lossy: options.format.lossy,
             warns: true,

@@ -4,11 +4,11 @@
 use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::{print, settings};
+use super::{print, seed, settings};
 use crate::channels::budget;
 use crate::channels::mount::Disk;
 use crate::channels::plan::{Means, Mount, Route, Routes, plan as plan_channels};
-use crate::cli::Check;
+use crate::cli::{Check, Volume};
 use crate::manifest::{
     self, Attributes, Credential, Entry, Format, Keep, MOUNT_CREDENTIAL, Plan, Source, time,
 };
@@ -26,21 +26,23 @@ const NONE: &str = "-";
 pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let mut plan = manifest::load(&options.manifest)?;
     plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
-    if let Some(format) = plan.format {
-        settings::require_label_fits(&plan, format, plan.joliet)?;
-    }
+    let label = label(&options.volume, &plan)?;
+    let label = label.as_deref();
     let definitions = pseudo::load(&plan)?;
     pseudo::require_allowed(settings::policy(&options.sources), &plan, &definitions)?;
     let guest = settings::guest(options.guest.as_deref())?;
-    let format = plan.format.unwrap_or(Format::Erofs);
+    let format = options.volume.format.or(plan.format).unwrap_or(Format::Erofs);
     let mut text = table(&plan, &definitions);
     let mut warnings = Vec::new();
+    if let Some(format) = options.volume.format.or(plan.format) {
+        warnings.extend(seed::foresee(format, label, &plan, &definitions)?);
+    }
     if !plan.credentials.is_empty() || plan.mount.is_some() || options.guest.is_some() {
-        let serial = Serial::from_label(label(&plan))?;
-        let routes = routes(&plan, format, &serial, options.target)?;
+        let serial = settings::serial(options.volume.serial.as_deref(), label)?;
+        let routes = routes(&plan, format, label, &serial, options.target)?;
         if !plan.credentials.is_empty() || plan.mount.is_some() {
             text.push('\n');
-            text.push_str(&channels(&plan, format, &routes, &serial));
+            text.push_str(&channels(&plan, format, label, &routes, &serial));
         }
         warnings.extend(routes.warnings.iter().cloned());
         warnings.extend(guest.warnings(format, &routes));
@@ -56,17 +58,32 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The manifest's label.
-fn label(plan: &Plan) -> Option<&str> {
-    plan.label.as_ref().map(|label| label.text.as_str())
+/// The volume label, and an error where the format that the build will have is
+/// known and does not go with it or the manifest. Else the output's extension
+/// decides, and only the build sees that.
+fn label(volume: &Volume, plan: &Plan) -> Result<Option<String>, Failure> {
+    let option = volume.label.as_deref();
+    if let Some(format) = volume.format.or(plan.format) {
+        settings::compression(None, plan, format)?;
+        let joliet = settings::joliet(false, plan, format)?;
+        return settings::label(option, plan, format, joliet);
+    }
+    let own = plan.label.as_ref().map(|label| label.text.clone());
+    Ok(option.map(manifest::label_option).transpose()?.or(own))
 }
 
 /// The plan of the credentials, as far as it goes without reading a source: by
-/// the default bus, with the manifest's own label.
-fn routes(plan: &Plan, format: Format, serial: &Serial, target: Target) -> Result<Routes, Failure> {
+/// the default bus.
+fn routes(
+    plan: &Plan,
+    format: Format,
+    label: Option<&str>,
+    serial: &Serial,
+    target: Target,
+) -> Result<Routes, Failure> {
     // Only its length matters here.
     let uuid = settings::show_uuid([0; 16]);
-    let disk = Disk::new(format, label(plan), &uuid, serial, Bus::Virtio);
+    let disk = Disk::new(format, label, &uuid, serial, Bus::Virtio);
     let lengths: Vec<_> = plan.credentials.iter().map(known_length).collect();
     plan_channels(plan, &lengths, &Means { target, disk, ..Means::default() })
 }
@@ -95,7 +112,13 @@ pub fn table(plan: &Plan, definitions: &Definitions) -> String {
 /// The plan of the credentials, one line each and one for the lines that tell
 /// the guest of the disk: name, kind of source, length, channel, why. Then what
 /// is used of each limit. `?` is what only a build knows.
-pub fn channels(plan: &Plan, format: Format, routes: &Routes, serial: &Serial) -> String {
+pub fn channels(
+    plan: &Plan,
+    format: Format,
+    label: Option<&str>,
+    routes: &Routes,
+    serial: &Serial,
+) -> String {
     let unknown = || "?".to_owned();
     let header = ["CREDENTIAL", "SOURCE", "BYTES", "CHANNEL", "WHY"].map(str::to_owned);
     let mut rows = vec![header];
@@ -118,7 +141,7 @@ pub fn channels(plan: &Plan, format: Format, routes: &Routes, serial: &Serial) -
         ]);
     }
     let lengths = [
-        ("label, bytes", label(plan).map_or(0, str::len), format.label_max_bytes(plan.joliet)),
+        ("label, bytes", label.map_or(0, str::len), format.label_max_bytes(plan.joliet)),
         ("serial, bytes", serial.as_str().len(), Serial::MAX_BYTES),
     ];
     let mut text = format!("{}\n{}", aligned(&rows, 5), routes.budget.table());

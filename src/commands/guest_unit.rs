@@ -3,24 +3,22 @@
 use super::{print, settings};
 use crate::channels::mount::Disk;
 use crate::channels::units;
-use crate::cli::GuestUnit;
+use crate::cli::{GuestUnit, Volume};
 use crate::manifest::{self, Format};
 use crate::report::{Exit, Failure};
-use crate::vm::{Bus, Serial};
+use crate::vm::Bus;
 
 pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
     let plan = manifest::load(&options.manifest)?;
-    let format = options.format.or(plan.format).unwrap_or(Format::Erofs);
-    let label = settings::label(options.label.as_deref(), &plan, format, plan.joliet)?;
+    let Volume { format, label, serial } = &options.volume;
+    let format = format.or(plan.format).unwrap_or(Format::Erofs);
+    let label = settings::label(label.as_deref(), &plan, format, plan.joliet)?;
     if format == Format::Erofs && label.is_none() {
         let message = "an EROFS disk without a label is another one after each build";
         let hint = "give it one: `label:` in the manifest, or --label here and with the build";
         return Err(Failure::new(Exit::Usage, message).hint(hint).into());
     }
-    let serial = match &options.serial {
-        Some(serial) => Serial::new(serial)?,
-        None => Serial::from_label(label.as_deref())?,
-    };
+    let serial = settings::serial(serial.as_deref(), label.as_deref())?;
     let disk = Disk::new(format, label.as_deref(), "", &serial, Bus::Virtio);
     print(units::text(&plan, &disk)?.as_bytes())
 }

@@ -1,11 +1,12 @@
 //! Volume labels that have a meaning to guests, and what these look for on such
 //! a volume.
 
-use credimg_formats::{Kind, Tree};
+use credimg_formats::{Kind, Name, Tree};
 
 use super::image::Image;
-use crate::manifest::Format;
+use crate::manifest::{Entry, Format, Plan, Source};
 use crate::report::{self, Exit, Failure};
+use crate::source::pseudo::Definitions;
 
 /// A volume label by which a guest's program finds its configuration.
 struct Meaning {
@@ -42,27 +43,29 @@ const MEANINGS: [Meaning; 3] = [
     },
 ];
 
-/// Compares what is on the volume with what guests look for by its label: an
-/// error of [`Exit::Manifest`] where they would certainly pass it over, a
-/// warning where they may.
-pub(super) fn check(image: &Image, tree: &Tree) -> Result<(), Failure> {
-    let Some(label) = image.label.as_deref() else { return Ok(()) };
+/// Compares what is on the volume, of which `has` tells, with what guests look
+/// for by its label: an error of [`Exit::Manifest`] where they would certainly
+/// pass it over, a warning where they may.
+fn compare(
+    format: Format,
+    label: Option<&str>,
+    has: impl Fn(&str) -> bool,
+) -> Result<Option<String>, Failure> {
+    let Some(label) = label else { return Ok(None) };
     let Some(meaning) = MEANINGS.iter().find(|known| known.labels.contains(&label)) else {
-        return Ok(());
+        return Ok(None);
     };
     let name = meaning.name;
-    if image.format != Format::Iso9660 {
-        let format = image.format.name();
-        report::warn(&format!(
+    if format != Format::Iso9660 {
+        let format = format.name();
+        return Ok(Some(format!(
             "a volume with the label {label} is {name}: guests look for it on iso9660, not {format}"
-        ));
-        return Ok(());
+        )));
     }
-    let is_missing = |path: &&&str| !has(tree, path);
     let missing: Vec<_> =
-        meaning.wanted.iter().filter(is_missing).map(|path| format!("/{path}")).collect();
+        meaning.wanted.iter().filter(|path| !has(path)).map(|path| format!("/{path}")).collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let lacking = missing.join(" and ");
     let message = format!("a volume with the label {label} is {name}: this one lacks {lacking}");
@@ -70,12 +73,42 @@ pub(super) fn check(image: &Image, tree: &Tree) -> Result<(), Failure> {
         let hint = format!("guests pass over it in silence: add {lacking}, or change the label");
         return Err(Failure::new(Exit::Manifest, message).hint(hint));
     }
-    report::warn(&message);
+    Ok(Some(message))
+}
+
+/// Judges the volume that a build is about to write.
+pub(super) fn check(image: &Image, tree: &Tree) -> Result<(), Failure> {
+    let warning = compare(image.format, image.label.as_deref(), |path| is_in(tree, path))?;
+    if let Some(warning) = warning {
+        report::warn(&warning);
+    }
     Ok(())
 }
 
+/// The same of what a manifest says, before any source is read: the warning, if
+/// there is one. What a directory, an archive, a link or a pseudo definition may
+/// bring counts as there.
+pub(super) fn foresee(
+    format: Format,
+    label: Option<&str>,
+    plan: &Plan,
+    definitions: &Definitions,
+) -> Result<Option<String>, Failure> {
+    let may_have = |path: &str| {
+        let wanted: Vec<_> = path.split('/').map(str::as_bytes).collect();
+        let credentials = plan.credentials.iter().map(|credential| &credential.entry);
+        plan.entries.iter().chain(credentials).any(|Entry { path, source, .. }| {
+            let names: Vec<_> = path.0.iter().map(Name::as_bytes).collect();
+            let is_tree = matches!(source, Source::Dir(_) | Source::Tar(_) | Source::Symlink(_));
+            names == wanted || is_tree && wanted.starts_with(&names)
+        })
+    };
+    let is_pseudo = definitions.iter().next().is_some();
+    compare(format, label, |path| is_pseudo || may_have(path))
+}
+
 /// Whether there is a file at `path`. A symbolic link is taken for what it may lead to.
-fn has(tree: &Tree, path: &str) -> bool {
+fn is_in(tree: &Tree, path: &str) -> bool {
     let mut id = Tree::ROOT;
     for name in path.split('/') {
         match tree.child(id, name.as_bytes()) {

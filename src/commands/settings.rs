@@ -19,6 +19,7 @@ use crate::cli::{Build, Sources};
 use crate::manifest::{self, Format, Plan, Position, PseudoFile, manifest_name};
 use crate::report::{self, Exit, Failure};
 use crate::source::pseudo::Policy;
+use crate::vm::Serial;
 
 /// The image format: `--format`, else the manifest's, else the output's extension.
 pub(super) fn format(options: &Build, plan: &Plan) -> Result<Format, Failure> {
@@ -40,12 +41,11 @@ pub(super) fn format(options: &Build, plan: &Plan) -> Result<Format, Failure> {
 
 /// The compression of a SquashFS image: `--compression`, else the manifest's.
 pub(super) fn compression(
-    options: &Build,
+    option: Option<&str>,
     plan: &Plan,
     format: Format,
 ) -> Result<Compression, Failure> {
-    let wish =
-        options.format.compression.as_deref().map(manifest::compression_option).transpose()?;
+    let wish = option.map(manifest::compression_option).transpose()?;
     let compression = wish.or(plan.compression).unwrap_or(Compression::NONE);
     if format == Format::Squashfs || compression.is_none() {
         return Ok(compression);
@@ -55,8 +55,8 @@ pub(super) fn compression(
 }
 
 /// Whether an ISO 9660 image gets a Joliet tree: with `--joliet`, or where the manifest says so.
-pub(super) fn joliet(options: &Build, plan: &Plan, format: Format) -> Result<bool, Failure> {
-    let joliet = options.format.joliet || plan.joliet;
+pub(super) fn joliet(option: bool, plan: &Plan, format: Format) -> Result<bool, Failure> {
+    let joliet = option || plan.joliet;
     if format == Format::Iso9660 || !joliet {
         return Ok(joliet);
     }
@@ -82,8 +82,13 @@ pub(super) fn label(
     }
 }
 
+/// The drive's serial: `--serial`, else the volume label in lower case.
+pub(super) fn serial(option: Option<&str>, label: Option<&str>) -> Result<Serial, Failure> {
+    option.map_or_else(|| Serial::from_label(label), Serial::new)
+}
+
 /// An error where the manifest's label is too long for `format`.
-pub(super) fn require_label_fits(plan: &Plan, format: Format, joliet: bool) -> Result<(), Failure> {
+fn require_label_fits(plan: &Plan, format: Format, joliet: bool) -> Result<(), Failure> {
     let Some(label) = &plan.label else { return Ok(()) };
     let Some(fault) = label_fault(&label.text, format, joliet) else { return Ok(()) };
     let Position { line, column, key_path } = &label.position;

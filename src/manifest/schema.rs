@@ -105,17 +105,18 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
         let mut keys = Keys::open(node, at.key_path, DEFAULTS_KEYS, problems)?;
         Some(attributes(&mut keys, problems))
     });
-    let has_others = !keys.given(&["credentials", "pseudo", "pseudo_files"]).is_empty();
+    let sources = ["files", "credentials", "pseudo", "pseudo_files"];
+    if keys.given(&sources).is_empty() && !keys.is_flawed {
+        let fault = Fault::new("missing key `files`");
+        let hint = "`credentials`, `pseudo` or `pseudo_files` will do as well";
+        problems.note(fault.hint(hint).at(&keys.at));
+        return None;
+    }
     let mount = keys.read("mount", text, problems);
     let credentials = items(keys.read("credentials", list, problems), credential, problems);
     let pseudo = keys.read("pseudo", texts, problems);
     let pseudo_files = keys.read("pseudo_files", texts, problems);
-    let files = if has_others {
-        keys.read("files", list, problems)
-    } else {
-        Some(keys.require("files", list, problems)?)
-    };
-    let files = items(files, entry, problems);
+    let files = items(keys.read("files", list, problems), entry, problems);
     let defaults = defaults.unwrap_or_default();
     let values = |texts: Option<At<Vec<At<Text>>>>| texts.map_or_else(Vec::new, |at| at.value);
     let (pseudo, pseudo_files) = (values(pseudo), values(pseudo_files));

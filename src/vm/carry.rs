@@ -5,27 +5,37 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::{Bus, Channel, Drive, PublicCredential, Target};
+use super::{Bus, Channel, Drive, Firmware, PublicCredential, Target};
 use crate::report::{Exit, Failure, shown};
 
-/// The failure of a channel that `target` does not carry safely: it names the
-/// channel, the reason and the channels to use instead.
-pub(super) fn no_channel(target: Target, channel: Channel) -> Failure {
-    let reason = target.carries(channel).err().unwrap_or("it loads them from files itself");
-    let message =
-        format!("{} cannot carry credentials by {}: {reason}", target.name(), channel.name());
-    let others = [Channel::Disk, Channel::FwCfg, Channel::Smbios]
-        .into_iter()
-        .filter(|other| *other != channel && target.carries(*other).is_ok())
-        .map(|other| format!("`via: {}`", other.name()));
-    let hint = format!("in the manifest write {}", others.collect::<Vec<_>>().join(" or "));
-    Failure::new(Exit::Usage, message).hint(hint)
+/// An error where private files are beside an image that `target` does not
+/// carry safely. A build plans around them: these were made for another target.
+pub(super) fn require_carried(target: Target, firmware: &Firmware) -> Result<(), Failure> {
+    let Firmware { smbios, fw_cfg, credentials, .. } = firmware;
+    let loads_files = target == Target::Vmspawn;
+    let name = target.name();
+    for (channel, is_empty) in
+        [(Channel::Smbios, smbios.is_empty()), (Channel::FwCfg, fw_cfg.is_empty())]
+    {
+        let own_files = loads_files.then_some("it loads them from files itself");
+        let reason = target.carries(channel).err().or(own_files).filter(|_| !is_empty);
+        if let Some(reason) = reason {
+            let message =
+                format!("{name} cannot carry credentials by {}: {reason}", channel.name());
+            return Err(made_for_another(target, message));
+        }
+    }
+    if !loads_files && !credentials.is_empty() {
+        let message = format!("{name} loads no credentials from files of their own");
+        return Err(made_for_another(target, message));
+    }
+    Ok(())
 }
 
-/// The failure of credentials in files of their own where `target` loads none.
-pub(super) fn no_files(target: Target) -> Failure {
-    let message = format!("{} loads no credentials from files of their own", target.name());
-    Failure::new(Exit::Usage, message).hint("in the manifest write `via: disk`")
+fn made_for_another(target: Target, message: String) -> Failure {
+    let name = target.name();
+    let hint = format!("build the image with --target {name}: `via: auto` then goes another way");
+    Failure::new(Exit::Usage, message).hint(hint)
 }
 
 /// The failure of a credential that is no secret, where `target` has no place

@@ -7,7 +7,7 @@
 
 use super::carry;
 use super::shell;
-use super::{Bus, Channel, Firmware, Machine, PublicCredential, Target};
+use super::{Bus, Machine, PublicCredential, Target};
 use crate::report::Failure;
 
 const TARGET: Target = Target::CloudHypervisor;
@@ -18,16 +18,7 @@ const TARGET: Target = Target::CloudHypervisor;
 ///
 /// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    let Firmware { smbios, fw_cfg, credentials, public } = &machine.firmware;
-    if !smbios.is_empty() {
-        return Err(carry::no_channel(TARGET, Channel::Smbios));
-    }
-    if !fw_cfg.is_empty() {
-        return Err(carry::no_channel(TARGET, Channel::FwCfg));
-    }
-    if !credentials.is_empty() {
-        return Err(carry::no_files(TARGET));
-    }
+    carry::require_carried(TARGET, &machine.firmware)?;
     let mut arguments = Vec::new();
     if let Some(drive) = &machine.drive {
         carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio")])?;
@@ -36,6 +27,7 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
         let disk = format!("path={path},readonly=on,serial={serial},image_type=raw");
         arguments.extend([b"--disk".to_vec(), disk.into_bytes()]);
     }
+    let public = &machine.firmware.public;
     if !public.is_empty() {
         let strings = public.iter().map(oem_string).collect::<Result<Vec<_>, _>>()?;
         let platform = format!("oem_strings=[{}]", strings.join(","));

@@ -7,7 +7,7 @@
 
 use super::carry;
 use super::shell;
-use super::{Bus, Channel, Firmware, Machine, Target};
+use super::{Bus, Machine, Target};
 use crate::report::Failure;
 
 const TARGET: Target = Target::Crosvm;
@@ -16,17 +16,8 @@ const TARGET: Target = Target::Crosvm;
 ///
 /// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    let Firmware { smbios, fw_cfg, credentials, public } = &machine.firmware;
-    if !smbios.is_empty() {
-        return Err(carry::no_channel(TARGET, Channel::Smbios));
-    }
-    if !fw_cfg.is_empty() {
-        return Err(carry::no_channel(TARGET, Channel::FwCfg));
-    }
-    if !credentials.is_empty() {
-        return Err(carry::no_files(TARGET));
-    }
-    if let Some(public) = public.first() {
+    carry::require_carried(TARGET, &machine.firmware)?;
+    if let Some(public) = machine.firmware.public.first() {
         let reason = "its option for OEM strings is not the same in every release";
         return Err(carry::no_public(TARGET, public, reason));
     }

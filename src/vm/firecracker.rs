@@ -8,7 +8,7 @@
 use serde_json::json;
 
 use super::carry;
-use super::{Bus, Channel, Firmware, Machine, Target};
+use super::{Bus, Machine, Target};
 use crate::report::Failure;
 
 const TARGET: Target = Target::Firecracker;
@@ -19,17 +19,8 @@ const TARGET: Target = Target::Firecracker;
 /// Firecracker makes up the disk's serial itself: the guest finds it by its label.
 /// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    let Firmware { smbios, fw_cfg, credentials, public } = &machine.firmware;
-    if !smbios.is_empty() {
-        return Err(carry::no_channel(TARGET, Channel::Smbios));
-    }
-    if !fw_cfg.is_empty() {
-        return Err(carry::no_channel(TARGET, Channel::FwCfg));
-    }
-    if !credentials.is_empty() {
-        return Err(carry::no_files(TARGET));
-    }
-    if let Some(public) = public.first() {
+    carry::require_carried(TARGET, &machine.firmware)?;
+    if let Some(public) = machine.firmware.public.first() {
         return Err(carry::no_public(TARGET, public, "it has no SMBIOS tables"));
     }
     let Some(drive) = &machine.drive else { return Ok(Vec::new()) };

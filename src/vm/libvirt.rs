@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use super::carry;
-use super::{Bus, Channel, Drive, Firmware, FwCfgItem, Machine, PublicCredential, Target};
+use super::{Bus, Drive, Firmware, FwCfgItem, Machine, PublicCredential, Target};
 use crate::report::{Exit, Failure};
 
 const TARGET: Target = Target::Libvirt;
@@ -26,13 +26,8 @@ const NAME_MAX_BYTES: usize = 55;
 /// own. It is left out of snapshots, which would copy it.
 /// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    let Firmware { smbios, fw_cfg, credentials, public } = &machine.firmware;
-    if !smbios.is_empty() {
-        return Err(carry::no_channel(TARGET, Channel::Smbios));
-    }
-    if !credentials.is_empty() {
-        return Err(carry::no_files(TARGET));
-    }
+    carry::require_carried(TARGET, &machine.firmware)?;
+    let Firmware { fw_cfg, public, .. } = &machine.firmware;
     let mut xml = String::new();
     if !fw_cfg.is_empty() || !public.is_empty() {
         xml.push_str("<sysinfo type='fwcfg'>\n");

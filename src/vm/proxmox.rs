@@ -22,9 +22,7 @@ const TARGET: Target = Target::Proxmox;
 /// it. `--args` replaces what the machine has there.
 /// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    if !machine.firmware.credentials.is_empty() {
-        return Err(carry::no_files(TARGET));
-    }
+    carry::require_carried(TARGET, &machine.firmware)?;
     let mut options = Vec::new();
     if let Some(drive) = &machine.drive {
         options.extend(drive_options(drive)?.map(String::into_bytes));

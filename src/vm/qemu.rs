@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Bus, Drive, Firmware, FwCfgItem, Machine, SmbiosFile, Style, shell};
+use super::{Bus, Drive, Firmware, FwCfgItem, Machine, SmbiosFile, Style, Target, carry, shell};
 use crate::report::{Exit, Failure};
 
 /// Longest line of a `-readconfig` file in bytes, without its newline: QEMU
@@ -17,8 +17,10 @@ const CONFIG_LINE_MAX_BYTES: usize = 1023;
 /// there is nothing to say. Paths need not be UTF-8, so the result is bytes.
 ///
 /// What `style` cannot carry is an error of [`Exit::Usage`]: some paths, and
-/// OEM strings in a configuration file, where QEMU ignores them in silence.
+/// OEM strings in a configuration file, where QEMU ignores them in silence. So
+/// are credentials in files of their own, for which QEMU has no option.
 pub fn render(machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
+    carry::require_carried(Target::Qemu, &machine.firmware)?;
     match style {
         Style::Shell | Style::Blockdev => Ok(shell::line(&arguments(machine, style)?)),
         Style::Lines => lines(&arguments(machine, style)?),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::carry;
 use super::shell;
-use super::{Bus, Channel, Drive, Firmware, Machine, PublicCredential, Target};
+use super::{Bus, Drive, Firmware, Machine, PublicCredential, Target};
 use crate::report::{Exit, Failure};
 
 const TARGET: Target = Target::Vmspawn;
@@ -18,13 +18,8 @@ const TARGET: Target = Target::Vmspawn;
 /// guest finds it by its label: its serial is made from the file's name.
 /// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    let Firmware { smbios, fw_cfg, credentials, public } = &machine.firmware;
-    if !smbios.is_empty() {
-        return Err(carry::no_channel(TARGET, Channel::Smbios));
-    }
-    if !fw_cfg.is_empty() {
-        return Err(carry::no_channel(TARGET, Channel::FwCfg));
-    }
+    carry::require_carried(TARGET, &machine.firmware)?;
+    let Firmware { credentials, public, .. } = &machine.firmware;
     let mut arguments = Vec::new();
     for credential in credentials {
         require_name(&credential.name)?;

@@ -12,6 +12,7 @@ credentials:
   - {name: db password, shell: pass db, via: fw_cfg}
   - {name: tls.key, file: tls.key}
   - {name: "100%=", text: x}
+  - {name: "d 100%", text: x, via: disk}
 "#;
 
 fn run(host: &Host, arguments: &[&str]) -> Output {
@@ -32,6 +33,7 @@ api.token    inline  7      smbios   it fits an OEM string
 db password  shell   ?      fw_cfg   the manifest says so
 tls.key      file    ?      ?        by OEM string if it fits, else on the disk: its length is not known yet
 100%=        inline  1      disk     its name holds `=`, where the name in an OEM string ends
+d 100%       inline  1      disk     the manifest says so
 fstab.extra  mount   104    smbios   it tells the guest where to mount the disk, and is no secret
 
 BUDGET                              USED    LIMIT
@@ -45,6 +47,36 @@ serial, bytes                          7       20
 ";
     assert_eq!(stdout(&output), expected);
     assert_eq!(stderr(&output), "");
+}
+
+/// A check refuses nothing that a build with the same options takes, and takes
+/// nothing that every build of this manifest refuses.
+#[test]
+fn check_takes_the_volume_from_options_like_build() {
+    let host = Host::new("label: A-LABEL-OF-MORE-THAN-20\ncredentials: [{name: a, text: x}]\n");
+    let output = run(&host, &["check", "secrets.yaml"]);
+    let expected = "the drive's serial is not usable: it is 23 bytes long, at most 20 are possible";
+    assert_eq!(refused(&output), (2, expected.to_owned()));
+    let output = run(&host, &["check", "secrets.yaml", "--format=iso9660", "--serial=abc"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let expected = "\
+label, bytes                          23       32
+serial, bytes                          3       20
+";
+    assert!(stdout(&output).ends_with(expected), "{}", stdout(&output));
+    let output = run(&host, &["check", "secrets.yaml", "--label=ABCDEFGHIJKLMNOP"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let label = ["check", "secrets.yaml", "--label=ABCDEFGHIJKLMNOP", "--format=erofs"];
+    let expected = "--label: expected a label of at most 15 bytes for erofs, got 16";
+    assert_eq!(refused(&run(&host, &label)), (2, expected.to_owned()));
+    for (key, expected) in [
+        ("joliet: true", "erofs has no Joliet tree"),
+        ("compression: zstd", "a compressed erofs image is not supported"),
+    ] {
+        fs::write(host.path("secrets.yaml"), format!("format: erofs\n{key}\nfiles: []\n")).unwrap();
+        let output = run(&host, &["check", "secrets.yaml"]);
+        assert_eq!(refused(&output), (2, expected.to_owned()));
+    }
 }
 
 #[test]
@@ -111,6 +143,7 @@ LoadCredential=api.token
 LoadCredential=db password
 LoadCredential=tls.key
 LoadCredential=100%%=
+LoadCredential=d 100%%:/run/credstore/d 100%%
 ";
     assert_eq!(stdout(&output), expected);
     verify(&host, expected);

@@ -233,6 +233,34 @@ fn a_cloud_init_seed_without_its_files_is_refused() {
     assert_eq!(said(&seed("Cidata", &[]).build_iso(&["--quiet"])), "");
 }
 
+/// The check says it before any source is read, and supposes the best of sources
+/// that may hold what is missing.
+#[test]
+fn check_foresees_what_a_seed_lacks() {
+    let check = |manifest: &str| {
+        let host = Host::new(&format!("format: iso9660\n{manifest}"));
+        host.credimg().args(["check", "secrets.yaml", "--strict"]).output().unwrap()
+    };
+    let refused = check("label: cidata\nfiles: [{path: user-data, text: ''}]\n");
+    assert_eq!(
+        refusal(&refused, 3),
+        "credimg: error: a volume with the label cidata is a cloud-init seed: this one lacks \
+         /meta-data\ncredimg: hint: guests pass over it in silence: add /meta-data, or change the \
+         label\n"
+    );
+    let warned = check("label: OEMDRV\nfiles: []\n");
+    assert_eq!(warned.status.code(), Some(5));
+    for possible in [
+        "label: cidata\nfiles: [{path: user-data, text: ''}, {path: meta-data, env: X}]\n",
+        "label: cidata\nfiles: [{path: /, dir: seed}]\n",
+        "label: cidata\nfiles: []\npseudo: ['/user-data f 400 0 0 true']\n",
+        "label: config-2\nfiles: [{path: openstack/latest, tar: a.tar}]\n",
+    ] {
+        let output = check(possible);
+        assert!(output.status.success(), "{possible}{output:?}");
+    }
+}
+
 #[test]
 fn other_labels_that_guests_know_bring_a_warning() {
     for (label, name, wanted) in [

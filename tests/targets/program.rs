@@ -52,6 +52,29 @@ fn a_build_gives_each_target_what_it_carries() {
     }
 }
 
+/// What another target was given is never left out in silence.
+#[test]
+fn files_for_another_target_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = "label: CHIMERA\ncredentials: [{name: token, text: x}]\n";
+    fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
+    let credimg = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+        command.args(arguments).current_dir(&directory).output().unwrap()
+    };
+    let build = ["build", "secrets.yaml", "-o", "a.erofs", "--target", "vmspawn", "--bus", "cdrom"];
+    assert!(credimg(&build).status.success());
+    for style in ["shell", "lines", "json", "blockdev", "readconfig"] {
+        let output = credimg(&["args", "a.erofs", "--args", style]);
+        assert_eq!((output.status.code(), &output.stdout[..]), (Some(2), &b""[..]), "{style}");
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            "credimg: error: qemu loads no credentials from files of their own\n\
+             credimg: hint: build the image with --target qemu: `via: auto` then goes another way\n"
+        );
+    }
+}
+
 /// What has no place for an argument gets the disk all the same, and people are told.
 #[test]
 fn a_target_that_cannot_tell_the_guest_where_to_mount_says_so() {
@@ -59,6 +82,17 @@ fn a_target_that_cannot_tell_the_guest_where_to_mount_says_so() {
     let manifest = "label: CHIMERA\ncredentials: [{name: token, text: x}]\n";
     fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
     for target in ["crosvm", "firecracker"] {
+        let warning = format!(
+            "credimg: warning: {target} cannot tell the guest to mount the disk: `credimg \
+             guest-unit` prints units for it\n"
+        );
+        // The plan says so before anything is built, and shows no line for it.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+        command.args(["check", "secrets.yaml", "--strict", "--target", target]);
+        let output = command.current_dir(&directory).output().unwrap();
+        assert_eq!(output.status.code(), Some(5), "{target}: {output:?}");
+        assert!(!String::from_utf8(output.stdout).unwrap().contains("fstab.extra"), "{target}");
+        assert!(String::from_utf8(output.stderr).unwrap().starts_with(&warning), "{target}");
         for (image, told) in
             [("a.erofs", ""), ("a.sqfs", "makes up the disk's serial, and the image has no label")]
         {
@@ -68,10 +102,7 @@ fn a_target_that_cannot_tell_the_guest_where_to_mount_says_so() {
             assert!(output.status.success(), "{target}: {output:?}");
             assert!(String::from_utf8(output.stdout).unwrap().contains(image), "{target}");
             let text = String::from_utf8(output.stderr).unwrap();
-            assert!(text.contains(&format!(
-                "credimg: warning: {target} cannot tell the guest to mount the disk: `credimg \
-                 guest-unit` prints units for it\n"
-            )));
+            assert!(text.contains(&warning), "{text}");
             assert_eq!(text.contains("by-id"), target == "crosvm" && image == "a.sqfs", "{text}");
             assert!(target == "crosvm" || text.contains(told), "{text}");
         }
