@@ -38,11 +38,47 @@ impl Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        // Only ever as long as it was made: there is no spare capacity with older bytes
-        // but what the maker left, and that is wiped too.
-        self.0.resize(self.0.capacity(), 0);
-        wipe(&mut self.0);
+        wipe_all(&mut self.0);
     }
+}
+
+/// Bytes on their way, wiped when dropped as a [`Secret`] is.
+#[derive(Default)]
+pub struct Buffer(Vec<u8>);
+
+impl Buffer {
+    /// So many zeros.
+    pub fn zeroed(length_bytes: usize) -> Self {
+        Self(vec![0; length_bytes])
+    }
+}
+
+impl std::ops::Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        wipe_all(&mut self.0);
+    }
+}
+
+/// Wipes the spare capacity, too.
+fn wipe_all(bytes: &mut Vec<u8>) {
+    // Only ever as long as it was made: there is no spare capacity with older bytes
+    // but what the maker left.
+    bytes.resize(bytes.capacity(), 0);
+    wipe(bytes);
 }
 
 /// Overwrites with zeros that the compiler cannot leave out, eight bytes at a
@@ -107,7 +143,7 @@ pub fn copy_buffered<R: Read, W: Write + ?Sized>(
     length_bytes: u64,
 ) -> io::Result<u64> {
     let capacity = usize::try_from(length_bytes.min(256 << 10)).unwrap_or(256 << 10);
-    let mut buffer = zeroize::Zeroizing::new(vec![0; capacity]);
+    let mut buffer = Buffer::zeroed(capacity);
     let mut left = length_bytes;
     while left > 0 {
         let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));

@@ -16,6 +16,6 @@ pub mod squashfs;
 pub mod tree;
 
 pub use calendar::DateTime;
-pub use content::{Content, Secret, Sink, Source};
+pub use content::{Buffer, Content, Secret, Sink, Source};
 pub use error::{Error, ErrorKind, Result};
 pub use tree::{Device, Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};

@@ -94,8 +94,8 @@ pub(crate) fn xattr_value(value: Secret) -> Result<Secret, String> {
     values::xattr_value(value).map_err(error::Fault::into_message)
 }
 
-/// How much of a manifest is read at once.
-const READ_BYTES: usize = 64 << 10;
+/// Most manifests fit into this; what is reserved is wiped as well, read or not.
+const START_BYTES: usize = 8 << 10;
 
 /// The manifest's bytes, somewhat more than are allowed where it is too large.
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
@@ -108,8 +108,11 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     };
     while text.len() <= node::MANIFEST_MAX_BYTES {
         wait_for(&file)?;
-        let room = node::MANIFEST_MAX_BYTES + 1 - text.len();
-        text.reserve(room.min(READ_BYTES));
+        if text.len() == text.capacity() {
+            let room = node::MANIFEST_MAX_BYTES + 1 - text.len();
+            let more = text.len().max(START_BYTES);
+            text.reserve(room.min(more));
+        }
         if retry_on_intr(|| read_some(&file, spare_capacity(&mut text)))? == 0 {
             break;
         }

@@ -5,10 +5,9 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 
-use credimg_formats::Sink;
+use credimg_formats::{Buffer, Sink};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use zeroize::Zeroizing;
 
 use super::Subject;
 use crate::report::Failure;
@@ -16,7 +15,7 @@ use crate::signals;
 
 /// Most images fit into this and are written at once.
 const SMALL_BUFFER_BYTES: usize = 32 << 10;
-/// The buffer of an image that did not.
+/// The largest buffer of an image that did not.
 const LARGE_BUFFER_BYTES: usize = 256 << 10;
 /// From this length on the kernel copies a file faster than two system calls do (measured).
 const KERNEL_COPY_MIN_BYTES: u64 = 64 << 10;
@@ -27,13 +26,13 @@ const KERNEL_COPY_MAX_BYTES: usize = 16 << 20;
 /// descriptor hold a [`Failure`]; those of a file that is read do not.
 pub(super) struct Buffered {
     to: Descriptor,
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: Buffer,
     filled: usize,
 }
 
 impl Buffered {
     pub(super) fn new(file: File, subject: Subject) -> Self {
-        let buffer = Zeroizing::new(vec![0; SMALL_BUFFER_BYTES]);
+        let buffer = Buffer::zeroed(SMALL_BUFFER_BYTES);
         Self { to: Descriptor { file, subject }, buffer, filled: 0 }
     }
 
@@ -49,12 +48,13 @@ impl Buffered {
     }
 
     /// The free end of the buffer, never empty: a full buffer is written out,
-    /// and the first time a larger one takes its place.
+    /// and as often as that happens one of twice its size takes its place, up to the
+    /// largest: what is never filled has to be wiped all the same.
     fn room(&mut self) -> Result<&mut [u8], Failure> {
         if self.filled == self.buffer.len() {
             self.spill()?;
             if self.buffer.len() < LARGE_BUFFER_BYTES {
-                self.buffer = Zeroizing::new(vec![0; LARGE_BUFFER_BYTES]);
+                self.buffer = Buffer::zeroed(2 * self.buffer.len());
             }
         }
         Ok(self.buffer.get_mut(self.filled..).unwrap_or_default())
