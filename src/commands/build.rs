@@ -10,7 +10,7 @@ use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
 use super::summary::{Credentials, Summary};
 use super::{attach, print, seed, settings};
-use crate::assemble::{self, Assembly, assemble_noting};
+use crate::assemble::{self, Assembly, Place, assemble_noting};
 use crate::channels::guest::Guest;
 use crate::channels::plan::Means;
 use crate::channels::sidecar::{self, Sidecar};
@@ -43,6 +43,8 @@ struct Request {
     plan: Plan,
     image: Image,
     drive: Drive,
+    /// Where the image will lie.
+    place: Place,
     file: output::Options,
     means: Means,
     guest: Guest,
@@ -56,9 +58,8 @@ impl Request {
         settings::require_apart(options)?;
         let mut plan = manifest::load(&options.manifest)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
-        for file in &plan.pseudo.files {
-            settings::require_not_beside("pseudo file", &file.path, &options.output)?;
-        }
+        let place = settings::place(&options.output)?;
+        settings::require_not_beside(options, &plan, &place)?;
         let format = settings::format(options, &plan)?;
         let joliet = settings::joliet(options.format.joliet, &plan, format)?;
         let label = settings::label(options.label.as_deref(), &plan, format, joliet)?;
@@ -95,7 +96,7 @@ impl Request {
             image.uuid = existing.stamp.uuid.unwrap_or(image.uuid);
         }
         let means = attach::means(options, &image, &drive);
-        Ok(Self { plan, image, drive, file, means, guest, existing })
+        Ok(Self { plan, image, drive, place, file, means, guest, existing })
     }
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
@@ -207,7 +208,7 @@ impl Request {
                 show_stderr: options.command_stderr,
             },
             policy: settings::policy(&options.sources),
-            output: settings::place(&options.output)?,
+            output: self.place.clone(),
             means: self.means.clone(),
         };
         let assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {

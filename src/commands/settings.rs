@@ -180,6 +180,51 @@ pub(super) fn is_streamed(output: &Path) -> bool {
 /// An error where two of the manifest, the image, the dependency file and the
 /// report are one file: one would destroy the other.
 pub(super) fn require_apart(options: &Build) -> Result<(), Failure> {
+    let mut earlier: Vec<(&str, &Path)> = Vec::new();
+    for (name, path) in files(options) {
+        if let Some((other, _)) = earlier.iter().find(|(_, other)| is_same(path, other)) {
+            let clash = format!("the {name} would replace the {other}");
+            return Err(Failure::new(Exit::Usage, clash).hint("give each a name of its own"));
+        }
+        earlier.push((name, path));
+    }
+    Ok(())
+}
+
+/// An error where a file that the build reads or writes is, or would be, one of
+/// those that it replaces or removes with its image, which lies at `place`: a
+/// build with other credentials would destroy it.
+pub(super) fn require_not_beside(
+    options: &Build,
+    plan: &Plan,
+    place: &Place,
+) -> Result<(), Failure> {
+    let image = options.output.as_path();
+    if is_streamed(image) {
+        return Ok(());
+    }
+    let is_beside = |path: &Path| {
+        let has_such_name = sidecar_suffix(path, image).is_some_and(sidecar::is_suffix);
+        let is_there = || {
+            let found = id(std::fs::metadata(path));
+            found.is_some_and(|found| place.sidecars.contains(&found))
+        };
+        // As a rule there are none, and nothing has to be asked of the file.
+        has_such_name && is_together(path, image) || !place.sidecars.is_empty() && is_there()
+    };
+    let pseudo = plan.pseudo.files.iter().map(|file| ("pseudo file", file.path.as_path()));
+    let Some((name, path)) = files(options).chain(pseudo).find(|(_, path)| is_beside(path)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "the {name} {} has the name of a file that comes and goes with the image",
+        report::shown(path)
+    );
+    Err(Failure::new(Exit::Usage, message).hint("give it another name"))
+}
+
+/// The files that the command line names, and what messages call them.
+fn files(options: &Build) -> impl Iterator<Item = (&'static str, &Path)> {
     let report = options.json.as_ref().and_then(Option::as_deref);
     let files = [
         ("manifest", Some(options.manifest.as_path())),
@@ -187,38 +232,7 @@ pub(super) fn require_apart(options: &Build) -> Result<(), Failure> {
         ("dependency file", options.depfile.as_deref()),
         ("report", report),
     ];
-    let mut earlier: Vec<(&str, &Path)> = Vec::new();
-    for (name, path) in files {
-        let Some(path) = path else { continue };
-        if let Some((other, _)) = earlier.iter().find(|(_, other)| is_same(path, other)) {
-            let clash = format!("the {name} would replace the {other}");
-            return Err(Failure::new(Exit::Usage, clash).hint("give each a name of its own"));
-        }
-        earlier.push((name, path));
-    }
-    for (name, path) in earlier {
-        require_not_beside(name, path, &options.output)?;
-    }
-    Ok(())
-}
-
-/// An error where `path` is, or would be, one of the files that a build replaces
-/// or removes with its image: a build with other credentials would destroy it.
-pub(super) fn require_not_beside(name: &str, path: &Path, image: &Path) -> Result<(), Failure> {
-    let has_such_name =
-        || sidecar_suffix(path, image).is_some_and(sidecar::is_suffix) && is_together(path, image);
-    let is_there = || -> Result<bool, Failure> {
-        let Some(id) = id(std::fs::metadata(path)) else { return Ok(false) };
-        Ok(place(image)?.sidecars.contains(&id))
-    };
-    if is_streamed(image) || !(has_such_name() || is_there()?) {
-        return Ok(());
-    }
-    let message = format!(
-        "the {name} {} has the name of a file that comes and goes with the image",
-        report::shown(path)
-    );
-    Err(Failure::new(Exit::Usage, message).hint("give it another name"))
+    files.into_iter().filter_map(|(name, path)| Some((name, path?)))
 }
 
 /// What follows the image's name and a dot in the name of another file.
