@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The guest's side of the test: functions that the generated lines call.
-const CHECKS: &str = include_str!("cloud_init/checks.sh");
+const CHECKS: &str =
+    concat!(include_str!("support/checks.sh"), include_str!("cloud_init/checks.sh"));
 /// Checks of two seeds and of one disk that is none.
 const CHECKS_COUNT: usize = 2 * 7 + 3;
 

@@ -1,26 +1,8 @@
 # What the guest checks of each disk with cloud-init's own programs, which are on
 # the disk TOOLS. tests/cloud_init.rs appends the file /user-data, then `disks
-# SERIAL...` and a `seed` or a `no_seed` a disk; `finish` ends the script.
-# shellcheck shell=sh
-
-checks=0
-failures=0
-
-# check DESCRIPTION COMMAND...: the command must succeed.
-check() {
-    description=$1
-    shift
-    checks=$((checks + 1))
-    if ! "$@"; then
-        echo "failed: $name: $description"
-        failures=$((failures + 1))
-    fi
-}
-
-# same EXPECTED GOT
-same() {
-    [ "$1" = "$2" ] || { echo "expected $1, got $2"; false; }
-}
+# SERIAL...` and a `seed` or a `no_seed` a disk; `finish` ends the script. What
+# counts the checks is in tests/support/checks.sh.
+# shellcheck shell=sh disable=SC2154
 
 # disks SERIAL...: notes their numbers and takes their nodes away, so that each
 # can be the only one in sight later.
@@ -105,9 +87,4 @@ no_seed() {
         grep -q "device /dev/seed-$name with label=cidata not a valid seed" /log
     check "cloud-init makes nothing of it" knows instance_id iid-datasource-none
     halt "$before"
-}
-
-finish() {
-    echo "$checks checks, $failures failures"
-    [ "$failures" -eq 0 ]
 }

@@ -1,29 +1,11 @@
 # What the guest checks on each disk. tests/guest.rs appends the manifest's
 # contents and one `disk` or `disk_without_label` a drive; `finish` ends the script.
+# What counts the checks is in tests/support/checks.sh.
 # shellcheck shell=sh disable=SC2317
-
-checks=0
-failures=0
-
-# check DESCRIPTION COMMAND...: the command must succeed.
-check() {
-    description=$1
-    shift
-    checks=$((checks + 1))
-    if ! "$@"; then
-        echo "failed: $label: $description"
-        failures=$((failures + 1))
-    fi
-}
 
 # refused COMMAND...: succeeds where the command fails.
 refused() {
     ! "$@" >/dev/null 2>&1
-}
-
-# same EXPECTED GOT
-same() {
-    [ "$1" = "$2" ] || { echo "expected $1, got $2"; false; }
 }
 
 # as UID COMMAND...: runs the command as that user and its group, with no other right.
@@ -101,12 +83,12 @@ writes() {
 
 # disk LABEL TYPE CONTENTS: CONTENTS is the function that checks the entries.
 disk() {
-    label=$1
-    await "/dev/disk/by-label/$label" || exit 1
-    device=$(findfs "LABEL=$label")
-    check "blkid finds it" same "$device" "$(blkid -L "$label")"
+    name=$1
+    await "/dev/disk/by-label/$name" || exit 1
+    device=$(findfs "LABEL=$name")
+    check "blkid finds it" same "$device" "$(blkid -L "$name")"
     check "the type is known" same "$2" "$(blkid -p -s TYPE -o value "$device")"
-    check "it mounts by label" mount "LABEL=$label" /mnt
+    check "it mounts by label" mount "LABEL=$name" /mnt
     "$3"
     users
     writes
@@ -114,7 +96,7 @@ disk() {
 
 # disk_without_label SERIAL TYPE CONTENTS: a virtio disk that only its serial tells.
 disk_without_label() {
-    label=$1
+    name=$1
     link=/dev/disk/by-id/virtio-$1
     await "$link" || exit 1
     device=$(readlink -f "$link")
@@ -124,9 +106,4 @@ disk_without_label() {
     "$3"
     users
     writes
-}
-
-finish() {
-    echo "$checks checks, $failures failures"
-    [ "$failures" -eq 0 ]
 }
