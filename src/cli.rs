@@ -59,6 +59,36 @@ pub struct Build {
     /// The image to write, or - for standard output (then no arguments are printed)
     #[arg(short, long, value_name = "IMAGE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
+    /// What is made, and of what.
+    #[command(flatten)]
+    pub recipe: Recipe,
+    /// How the image is attached.
+    #[command(flatten)]
+    pub attach: Attach,
+    /// Owner of the image file [default: the caller]
+    #[arg(long, value_name = "UID:GID")]
+    pub owner: Option<String>,
+    /// Mode of the image file, in octal
+    #[arg(long, value_name = "MODE", default_value = "0600")]
+    pub mode: String,
+    /// Leave an image alone that is there already and would be made again byte for byte but for
+    /// a new UUID and time
+    #[arg(long)]
+    pub if_changed: bool,
+    /// Write a dependency file for Make: the image depends on every file and directory read
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub depfile: Option<PathBuf>,
+    /// Print no summary and no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Write a JSON report to FILE instead of the summary [default FILE: standard error]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_hint = ValueHint::FilePath)]
+    pub json: Option<Option<PathBuf>>,
+}
+
+/// What is made of a manifest, and how, wherever it goes.
+#[derive(Args, Debug)]
+pub struct Recipe {
     /// The image's format.
     #[command(flatten)]
     pub format: FormatChoice,
@@ -76,40 +106,18 @@ pub struct Build {
     /// What the image is made of.
     #[command(flatten)]
     pub sources: Sources,
-    /// How the image is attached.
-    #[command(flatten)]
-    pub attach: Attach,
     /// How credentials that go by SMBIOS are given to QEMU
     #[arg(long, value_name = "FORM", value_enum, default_value_t = SmbiosForm::File)]
     pub smbios: SmbiosForm,
     /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,
-    /// Owner of the image file [default: the caller]
-    #[arg(long, value_name = "UID:GID")]
-    pub owner: Option<String>,
-    /// Mode of the image file, in octal
-    #[arg(long, value_name = "MODE", default_value = "0600")]
-    pub mode: String,
     /// Seconds that a command of the manifest may take
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub command_timeout: u32,
-    /// Leave an image alone that is there already and would be made again byte for byte but for
-    /// a new UUID and time
-    #[arg(long)]
-    pub if_changed: bool,
-    /// Write a dependency file for Make: the image depends on every file and directory read
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub depfile: Option<PathBuf>,
     /// Show what the manifest's commands print on standard error
     #[arg(long)]
     pub command_stderr: bool,
-    /// Print no summary and no progress
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Write a JSON report to FILE instead of the summary [default FILE: standard error]
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_hint = ValueHint::FilePath)]
-    pub json: Option<Option<PathBuf>>,
 }
 
 /// An image format and what is particular to it.

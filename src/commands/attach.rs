@@ -8,7 +8,7 @@ use super::image::Image;
 use super::settings;
 use crate::channels::mount::Disk;
 use crate::channels::plan::Means;
-use crate::cli::{Attach, Build};
+use crate::cli::{Attach, Recipe};
 use crate::report::{self, Exit, Failure, shown};
 use crate::vm::{
     Drive, DriveId, Machine, SmbiosFile, Style, Target, cloud_hypervisor, crosvm, firecracker,
@@ -50,13 +50,13 @@ pub(super) fn render(attach: &Attach, machine: &Machine) -> Result<Vec<u8>, Fail
 }
 
 /// The channels that are open to credentials.
-pub(super) fn means(options: &Build, image: &Image, drive: &Drive) -> Means {
+pub(super) fn means(recipe: &Recipe, attach: &Attach, image: &Image, drive: &Drive) -> Means {
     let uuid = settings::show_uuid(image.uuid);
     Means {
-        target: options.attach.target,
-        form: options.smbios,
-        is_config_file: options.attach.style == Style::Readconfig,
-        is_streamed: settings::is_streamed(&options.output),
+        target: attach.target,
+        form: recipe.smbios,
+        is_config_file: attach.style == Style::Readconfig,
+        is_streamed: settings::is_streamed(&drive.path),
         disk: Disk::new(image.format, image.label.as_deref(), &uuid, &drive.serial, drive.bus),
     }
 }

@@ -1,34 +1,29 @@
 //! `credimg build`: manifest in, image and arguments out.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use credimg_formats::{Sink, Timestamp};
+use credimg_formats::Sink;
 
 use super::dependencies::Dependencies;
 use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
+use super::request::Request;
 use super::summary::{Credentials, Summary};
-use super::{attach, print, seed, settings};
-use crate::assemble::{self, Assembly, Place, assemble_noting};
-use crate::channels::guest::Guest;
-use crate::channels::plan::Means;
+use super::{attach, print, settings};
+use crate::assemble::Assembly;
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::Build;
-use crate::manifest::{self, Format, Plan};
+use crate::manifest::{self, Format};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::Progress;
 use crate::report::{self, Failure};
-use crate::source::command::Limits;
-use crate::vm::{Drive, Firmware, Machine};
+use crate::vm::{Firmware, Machine};
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
-    let request = Request::new(options)?;
+    let builder = Builder::new(options)?;
     let (summary, arguments) = if settings::is_streamed(&options.output) {
         // There is no path to attach.
-        (request.build_stream(options)?, Vec::new())
+        (builder.build_stream(options)?, Vec::new())
     } else {
-        request.build_file(options)?
+        builder.build_file(options)?
     };
     match &options.json {
         Some(file) => summary.write_json(file.as_deref())?,
@@ -38,74 +33,44 @@ pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     if arguments.is_empty() { Ok(()) } else { print(&arguments) }
 }
 
-/// Everything that is checked before a source is read.
-struct Request {
-    plan: Plan,
-    image: Image,
-    drive: Drive,
-    /// Where the image will lie.
-    place: Place,
+/// A build of a file or a stream, of which everything is checked but the sources.
+struct Builder {
+    request: Request,
     file: output::Options,
-    means: Means,
-    guest: Guest,
     /// With `--if-changed` the image that may stay as it is.
     existing: Option<Existing>,
 }
 
-impl Request {
+impl Builder {
     fn new(options: &Build) -> anyhow::Result<Self> {
         settings::require_file(options)?;
         settings::require_apart(options)?;
         let mut plan = manifest::load(&options.manifest)?;
-        plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
+        plan.pseudo.files.extend(settings::pseudo_files(&options.recipe.sources));
         let place = settings::place(&options.output)?;
         settings::require_not_beside(options, &plan, &place)?;
-        let format = settings::format(options, &plan)?;
-        let joliet = settings::joliet(options.format.joliet, &plan, format)?;
-        let label = settings::label(options.label.as_deref(), &plan, format, joliet)?;
-        let drive = attach::drive(&options.attach, label.as_deref(), &options.output)?;
-        if !settings::is_streamed(&options.output) {
-            // Whether the style carries the path, before anything is read.
-            attach::render(&options.attach, &drive.clone().into())?;
-        }
         let file = output::Options {
-            owner: settings::owner(options)?,
-            mode: Some(settings::mode(options)?),
+            owner: settings::owner(options.owner.as_deref())?,
+            mode: Some(settings::mode(&options.mode)?),
             is_sidecar: Some(sidecar::is_suffix),
         };
-        let guest = settings::guest(options.guest.as_deref())?;
-        let mut image = Image {
-            format,
-            label,
-            uuid: settings::uuid(options)?,
-            build_time: settings::build_time(options)?,
-            compression: settings::compression(
-                options.format.compression.as_deref(),
-                &plan,
-                format,
-            )?,
-            joliet,
-            lossy: options.format.lossy,
-            warns: true,
-        };
-        advise(options, &image);
         let wanted = options.if_changed;
         let existing = wanted.then(|| Existing::open(&options.output, file)).flatten();
-        if let (Some(existing), None, None) = (&existing, &image.label, &options.uuid) {
-            // Guests find a disk without a label by its UUID, and are told so.
-            image.uuid = existing.stamp.uuid.unwrap_or(image.uuid);
-        }
-        let means = attach::means(options, &image, &drive);
-        Ok(Self { plan, image, drive, place, file, means, guest, existing })
+        let kept_uuid = existing.as_ref().and_then(|existing| existing.stamp.uuid);
+        let place = (options.output.as_path(), place);
+        let request = Request::new(&options.recipe, &options.attach, plan, place, kept_uuid)?;
+        advise(options, &request.image);
+        Ok(Self { request, file, existing })
     }
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
         let mut stream = StreamOutput::stdout()?;
-        if self.image.format == Format::Squashfs {
+        if self.request.image.format == Format::Squashfs {
             stream = stream.staged()?;
         }
         let mut progress = Progress::new(!options.quiet);
-        let assembly = self.collect(options, self.image.build_time, None, &mut progress)?;
+        let build_time = self.request.image.build_time;
+        let assembly = self.request.collect(build_time, None, &mut progress)?;
         let summary = self.write(&assembly, &[], &mut stream, &mut progress, options)?;
         stream.finish()?;
         Ok(summary)
@@ -136,11 +101,11 @@ impl Request {
         dependencies: &mut Dependencies,
         progress: &mut Progress,
     ) -> anyhow::Result<Made> {
-        let build_time = self.existing.as_ref().map_or(self.image.build_time, |_| UNDATED);
-        let mut assembly = self.collect(options, build_time, dependencies.inputs(), progress)?;
+        let Self { request, existing, .. } = self;
+        let build_time = existing.as_ref().map_or(request.image.build_time, |_| UNDATED);
+        let mut assembly = request.collect(build_time, dependencies.inputs(), progress)?;
         dependencies.render(options)?;
-        let Assembly { routes, values, .. } = &assembly;
-        let sidecars = sidecar::pack(values, routes.mount.as_ref(), &self.means)?;
+        let sidecars = request.sidecars(&assembly)?;
         let machine = self.machine(&assembly, &sidecars, options);
         let arguments = attach::render(&options.attach, &machine)?;
         if let Some(summary) = self.keep(&mut assembly, &sidecars, progress, options)? {
@@ -164,11 +129,11 @@ impl Request {
         options: &Build,
     ) -> anyhow::Result<Option<Summary>> {
         let Some(existing) = &self.existing else { return Ok(None) };
-        let mut same = Image { warns: false, ..self.image.clone() };
-        if let (Some(uuid), None) = (existing.stamp.uuid, &options.uuid) {
+        let mut same = Image { warns: false, ..self.request.image.clone() };
+        if let (Some(uuid), None) = (existing.stamp.uuid, &options.recipe.uuid) {
             same.uuid = uuid;
         }
-        if !settings::has_own_time(options) {
+        if !settings::has_own_time(options.recipe.mtime) {
             same.build_time = existing.stamp.build_time;
         }
         let undated = existing::undated(&assembly.tree);
@@ -180,7 +145,7 @@ impl Request {
             let summary = self.summary(options, &same, assembly, sidecars, size_bytes);
             return Ok(Some(summary.unchanged()));
         }
-        existing::date(&mut assembly.tree, &undated, self.image.build_time);
+        existing::date(&mut assembly.tree, &undated, self.request.image.build_time);
         Ok(None)
     }
 
@@ -190,41 +155,7 @@ impl Request {
             public: sidecar::public(assembly.routes.mount.as_ref()),
             ..sidecar::firmware(&options.output, suffixes)
         };
-        Machine { drive: Some(self.drive.clone()), firmware }
-    }
-
-    fn collect(
-        &self,
-        options: &Build,
-        build_time: Timestamp,
-        inputs: Option<&mut Vec<PathBuf>>,
-        progress: &mut Progress,
-    ) -> anyhow::Result<Assembly> {
-        let settings = assemble::Settings {
-            build_time,
-            commands: Limits {
-                timeout: Duration::from_secs(u64::from(options.command_timeout)),
-                output_max_bytes: Limits::OUTPUT_MAX_BYTES,
-                show_stderr: options.command_stderr,
-            },
-            policy: settings::policy(&options.sources),
-            output: self.place.clone(),
-            means: self.means.clone(),
-        };
-        let assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {
-            progress.show(|| {
-                let assemble::Step { entry, entries, inodes } = step;
-                let made = inodes - 1; // The root is always there.
-                format!("reading: entry {} of {entries}, {made} made so far", entry + 1)
-            });
-        })?;
-        seed::check(&self.image, &assembly.tree)?;
-        let routes = &assembly.routes;
-        for warning in routes.warnings.iter().chain(&self.guest.warnings(self.image.format, routes))
-        {
-            report::warn(warning);
-        }
-        Ok(assembly)
+        Machine { drive: Some(self.request.drive.clone()), firmware }
     }
 
     fn write<S: Sink>(
@@ -235,8 +166,8 @@ impl Request {
         progress: &mut Progress,
         options: &Build,
     ) -> anyhow::Result<Summary> {
-        let size_bytes = self.image.write(&assembly.tree, sink, progress)?;
-        Ok(self.summary(options, &self.image, assembly, sidecars, size_bytes))
+        let size_bytes = self.request.image.write(&assembly.tree, sink, progress)?;
+        Ok(self.summary(options, &self.request.image, assembly, sidecars, size_bytes))
     }
 
     fn summary(
@@ -248,8 +179,9 @@ impl Request {
         size_bytes: u64,
     ) -> Summary {
         let sidecars = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
-        let credentials = Credentials::new(&options.output, &self.plan, &assembly.routes, sidecars);
-        Summary::new(options, image, &self.drive, &assembly.tree, size_bytes, credentials)
+        let Request { plan, drive, .. } = &self.request;
+        let credentials = Credentials::new(&options.output, plan, &assembly.routes, sidecars);
+        Summary::new(options, image, drive, &assembly.tree, size_bytes, credentials)
     }
 }
 
@@ -272,10 +204,10 @@ fn advise(options: &Build, image: &Image) {
         );
     }
     match image.format {
-        Format::Squashfs if options.uuid.is_some() => {
+        Format::Squashfs if options.recipe.uuid.is_some() => {
             report::warn("a SquashFS image has no UUID: --uuid has no effect");
         }
-        Format::Iso9660 if options.uuid.is_some() => {
+        Format::Iso9660 if options.recipe.uuid.is_some() => {
             report::warn("the UUID of an ISO 9660 image is its time: --uuid has no effect");
         }
         _ => {}

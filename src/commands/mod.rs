@@ -10,6 +10,7 @@ mod existing;
 mod guest_unit;
 mod image;
 mod pages;
+mod request;
 mod seed;
 mod settings;
 mod summary;

@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use credimg_formats::Timestamp;
 use credimg_formats::squashfs::Compression;
@@ -15,24 +16,25 @@ use super::attach;
 use crate::assemble::Place;
 use crate::channels::guest::Guest;
 use crate::channels::sidecar;
-use crate::cli::{Build, Sources};
+use crate::cli::{Build, Recipe, Sources};
 use crate::manifest::{self, Format, Plan, Position, PseudoFile, manifest_name};
 use crate::report::{self, Exit, Failure};
+use crate::source::command::Limits;
 use crate::source::pseudo::Policy;
 use crate::vm::Serial;
 
 /// The image format: `--format`, else the manifest's, else the output's extension.
-pub(super) fn format(options: &Build, plan: &Plan) -> Result<Format, Failure> {
-    if let Some(format) = options.format.name.or(plan.format) {
+pub(super) fn format(recipe: &Recipe, output: &Path, plan: &Plan) -> Result<Format, Failure> {
+    if let Some(format) = recipe.format.name.or(plan.format) {
         return Ok(format);
     }
-    let extension = options.output.extension().and_then(|extension| extension.to_str());
+    let extension = output.extension().and_then(|extension| extension.to_str());
     match extension {
         Some("erofs") => Ok(Format::Erofs),
         Some("squashfs" | "sqfs") => Ok(Format::Squashfs),
         Some("iso") => Ok(Format::Iso9660),
         _ => {
-            let message = format!("cannot tell the format of {}", report::shown(&options.output));
+            let message = format!("cannot tell the format of {}", report::shown(output));
             let hint = "name the output IMAGE.erofs, IMAGE.squashfs or IMAGE.iso, or give --format";
             Err(Failure::new(Exit::Usage, message).hint(hint))
         }
@@ -107,8 +109,8 @@ fn label_fault(label: &str, format: Format, joliet: bool) -> Option<String> {
 }
 
 /// `--uuid`, else a random one of version 4 (RFC 9562 5.4).
-pub(super) fn uuid(options: &Build) -> Result<[u8; 16], Failure> {
-    match &options.uuid {
+pub(super) fn uuid(option: Option<&str>) -> Result<[u8; 16], Failure> {
+    match option {
         Some(text) => parse_uuid(text).ok_or_else(|| {
             Failure::new(Exit::Usage, "--uuid: expected 32 hexadecimal digits as 8-4-4-4-12")
         }),
@@ -117,8 +119,8 @@ pub(super) fn uuid(options: &Build) -> Result<[u8; 16], Failure> {
 }
 
 /// `--mtime`, else `SOURCE_DATE_EPOCH`, else now, in whole seconds.
-pub(super) fn build_time(options: &Build) -> Result<Timestamp, Failure> {
-    if let Some(seconds) = options.mtime {
+pub(super) fn build_time(option: Option<i64>) -> Result<Timestamp, Failure> {
+    if let Some(seconds) = option {
         return Ok(Timestamp { seconds, nanoseconds: 0 });
     }
     let seconds = if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") {
@@ -134,18 +136,18 @@ pub(super) fn build_time(options: &Build) -> Result<Timestamp, Failure> {
 }
 
 /// Whether the caller says which time the image has.
-pub(super) fn has_own_time(options: &Build) -> bool {
-    options.mtime.is_some() || std::env::var_os("SOURCE_DATE_EPOCH").is_some()
+pub(super) fn has_own_time(option: Option<i64>) -> bool {
+    option.is_some() || std::env::var_os("SOURCE_DATE_EPOCH").is_some()
 }
 
 /// `--owner UID:GID`.
-pub(super) fn owner(options: &Build) -> Result<Option<(u32, u32)>, Failure> {
-    options.owner.as_deref().map(manifest::owner_option).transpose()
+pub(super) fn owner(option: Option<&str>) -> Result<Option<(u32, u32)>, Failure> {
+    option.map(manifest::owner_option).transpose()
 }
 
 /// `--mode`. The world never reads an image of secrets.
-pub(super) fn mode(options: &Build) -> Result<u16, Failure> {
-    let mode = u16::from_str_radix(&options.mode, 8).ok().filter(|mode| *mode <= 0o777);
+pub(super) fn mode(option: &str) -> Result<u16, Failure> {
+    let mode = u16::from_str_radix(option, 8).ok().filter(|mode| *mode <= 0o777);
     match mode {
         None => Err(Failure::new(Exit::Usage, "--mode: expected octal digits, at most 0770")),
         Some(mode) if mode & 0o007 != 0 => {
@@ -159,6 +161,15 @@ pub(super) fn mode(options: &Build) -> Result<u16, Failure> {
 /// `--guest`.
 pub(super) fn guest(option: Option<&str>) -> Result<Guest, Failure> {
     option.map_or_else(|| Ok(Guest::default()), Guest::parse)
+}
+
+/// What each command of the manifest is granted.
+pub(super) fn commands(recipe: &Recipe) -> Limits {
+    Limits {
+        timeout: Duration::from_secs(u64::from(recipe.command_timeout)),
+        output_max_bytes: Limits::OUTPUT_MAX_BYTES,
+        show_stderr: recipe.command_stderr,
+    }
 }
 
 /// What `--no-commands` and `--allow-devices` leave allowed.

@@ -1,0 +1,110 @@
+//! What building a file and building in memory have in common: everything that
+//! is checked before a source is read, then the tree.
+
+use std::path::{Path, PathBuf};
+
+use credimg_formats::Timestamp;
+
+use super::image::Image;
+use super::{attach, seed, settings};
+use crate::assemble::{self, Assembly, Place, assemble_noting};
+use crate::channels::guest::Guest;
+use crate::channels::plan::Means;
+use crate::channels::sidecar::{self, Sidecar};
+use crate::cli::{Attach, Recipe};
+use crate::manifest::Plan;
+use crate::progress::Progress;
+use crate::report::{self, Failure};
+use crate::source::command::Limits;
+use crate::source::pseudo::Policy;
+use crate::vm::Drive;
+
+/// A build that nothing stands in the way of yet.
+pub(super) struct Request {
+    pub(super) plan: Plan,
+    pub(super) image: Image,
+    pub(super) drive: Drive,
+    /// Where the image will lie.
+    pub(super) place: Place,
+    means: Means,
+    guest: Guest,
+    commands: Limits,
+    policy: Policy,
+}
+
+impl Request {
+    /// Checks the options against the manifest. The image will be at `path`, which
+    /// is `-` for standard output, and `place` says where that is. `kept_uuid` is that
+    /// of an image that may stay: guests find a disk without a label by its UUID, and
+    /// are told so.
+    pub(super) fn new(
+        recipe: &Recipe,
+        attach: &Attach,
+        plan: Plan,
+        (path, place): (&Path, Place),
+        kept_uuid: Option<[u8; 16]>,
+    ) -> anyhow::Result<Self> {
+        let format = settings::format(recipe, path, &plan)?;
+        let joliet = settings::joliet(recipe.format.joliet, &plan, format)?;
+        let label = settings::label(recipe.label.as_deref(), &plan, format, joliet)?;
+        let drive = attach::drive(attach, label.as_deref(), path)?;
+        if !settings::is_streamed(path) {
+            // Whether the style carries the path, before anything is read.
+            attach::render(attach, &drive.clone().into())?;
+        }
+        let guest = settings::guest(recipe.guest.as_deref())?;
+        let compression = recipe.format.compression.as_deref();
+        let uuid = settings::uuid(recipe.uuid.as_deref())?;
+        let kept_uuid = kept_uuid.filter(|_| label.is_none() && recipe.uuid.is_none());
+        let image = Image {
+            format,
+            label,
+            uuid: kept_uuid.unwrap_or(uuid),
+            build_time: settings::build_time(recipe.mtime)?,
+            compression: settings::compression(compression, &plan, format)?,
+            joliet,
+            lossy: recipe.format.lossy,
+            warns: true,
+        };
+        let means = attach::means(recipe, attach, &image, &drive);
+        let commands = settings::commands(recipe);
+        let policy = settings::policy(&recipe.sources);
+        Ok(Self { plan, image, drive, place, means, guest, commands, policy })
+    }
+
+    /// Reads every source. What has no time of its own gets `build_time`; `inputs`
+    /// takes the files and directories that were read.
+    pub(super) fn collect(
+        &self,
+        build_time: Timestamp,
+        inputs: Option<&mut Vec<PathBuf>>,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Assembly> {
+        let settings = assemble::Settings {
+            build_time,
+            commands: self.commands,
+            policy: self.policy,
+            output: self.place.clone(),
+            means: self.means.clone(),
+        };
+        let assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {
+            progress.show(|| {
+                let assemble::Step { entry, entries, inodes } = step;
+                let made = inodes - 1; // The root is always there.
+                format!("reading: entry {} of {entries}, {made} made so far", entry + 1)
+            });
+        })?;
+        seed::check(&self.image, &assembly.tree)?;
+        let routes = &assembly.routes;
+        for warning in routes.warnings.iter().chain(&self.guest.warnings(self.image.format, routes))
+        {
+            report::warn(warning);
+        }
+        Ok(assembly)
+    }
+
+    /// The private files of what goes by the firmware.
+    pub(super) fn sidecars(&self, assembly: &Assembly) -> Result<Vec<Sidecar>, Failure> {
+        sidecar::pack(&assembly.values, assembly.routes.mount.as_ref(), &self.means)
+    }
+}
