@@ -142,8 +142,8 @@ impl Write for OutputFile {
 }
 
 impl Sink for OutputFile {
-    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sink.rewrite_start(bytes)
+    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.sink.rewrite(offset_bytes, bytes)
     }
 
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {

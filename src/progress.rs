@@ -89,8 +89,8 @@ impl<S: Write> Write for Counted<'_, S> {
 }
 
 impl<S: Sink> Sink for Counted<'_, S> {
-    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sink.rewrite_start(bytes)
+    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.sink.rewrite(offset_bytes, bytes)
     }
 
     /// In pieces, so that one large file shows progress and hears of a signal.

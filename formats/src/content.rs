@@ -108,7 +108,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where image bytes go: forward only, but for the image's start.
+/// Where image bytes go: forward only, but for what a format writes last.
 pub trait Sink: Write {
     /// Copies `length_bytes` bytes, or fewer where the file ends before, from
     /// the file's current offset; returns how many. An implementation may let
@@ -117,21 +117,24 @@ pub trait Sink: Write {
         copy_buffered(file, self, length_bytes)
     }
 
-    /// Overwrites the first bytes, all of them written before, with `bytes`;
-    /// what follows them and the place of the next write stay. SquashFS needs
-    /// it once, at the end. A sink that cannot do it, such as a pipe, is
-    /// [`io::ErrorKind::Unsupported`] from the first call on, which comes with
-    /// no bytes before anything is written.
-    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let _ = bytes;
+    /// Overwrites the bytes from `offset_bytes` on, all of them written before,
+    /// with `bytes`; what follows them and the place of the next write stay.
+    /// SquashFS needs it once, at the end, for its first bytes; where those are
+    /// in the file is up to what it is written through. A sink that cannot do
+    /// it, such as a pipe, is [`io::ErrorKind::Unsupported`] from the first call
+    /// on, which comes with no bytes before anything is written.
+    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        let _ = (offset_bytes, bytes);
         Err(io::ErrorKind::Unsupported.into())
     }
 }
 
 impl Sink for Vec<u8> {
-    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let start = self.get_mut(..bytes.len()).ok_or(io::ErrorKind::InvalidInput)?;
-        start.copy_from_slice(bytes);
+    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        let offset = usize::try_from(offset_bytes).ok();
+        let behind = offset.and_then(|offset| self.get_mut(offset..));
+        let written = behind.and_then(|behind| behind.get_mut(..bytes.len()));
+        written.ok_or(io::ErrorKind::InvalidInput)?.copy_from_slice(bytes);
         Ok(())
     }
 }

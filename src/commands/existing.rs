@@ -193,9 +193,8 @@ impl Write for Comparison<'_> {
 }
 
 impl Sink for Comparison<'_> {
-    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let start = self.start.get_mut(..bytes.len()).ok_or(io::ErrorKind::InvalidInput)?;
-        start.copy_from_slice(bytes);
-        Ok(())
+    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        // Only what is in the start can be compared late; all writers keep to that.
+        self.start.rewrite(offset_bytes, bytes)
     }
 }

@@ -84,9 +84,9 @@ impl Write for Buffered {
 
 impl Sink for Buffered {
     /// For files only: a pipe's write at an offset fails.
-    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
         self.spill()?;
-        Ok(self.to.write_start(bytes)?)
+        Ok(self.to.write_at(offset_bytes, bytes)?)
     }
 
     fn copy_from_file(&mut self, mut file: &File, length_bytes: u64) -> io::Result<u64> {
@@ -134,9 +134,10 @@ impl Descriptor {
         Ok(())
     }
 
-    fn write_start(&self, bytes: &[u8]) -> Result<(), Failure> {
+    fn write_at(&self, offset_bytes: u64, bytes: &[u8]) -> Result<(), Failure> {
         // Short writes and interrupts are gone on with.
-        self.file.write_all_at(bytes, 0).map_err(|error| self.subject.failure("write", error))
+        let outcome = self.file.write_all_at(bytes, offset_bytes);
+        outcome.map_err(|error| self.subject.failure("write", error))
     }
 
     /// Waits until the descriptor takes bytes again, for a tenth of a second at most.

@@ -88,9 +88,9 @@ impl Sink for StreamOutput {
         self.sink().copy_from_file(file, length_bytes)
     }
 
-    fn rewrite_start(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
         match &mut self.staged {
-            Some(staged) => staged.rewrite_start(bytes),
+            Some(staged) => staged.rewrite(offset_bytes, bytes),
             None => Err(io::ErrorKind::Unsupported.into()),
         }
     }

@@ -8,7 +8,7 @@
 //! File data is written first and the tables behind it, as Linux wants them in
 //! that order; where the tables are is in the superblock, at the very start. So
 //! a sink of these images must be able to [rewrite its
-//! start](crate::Sink::rewrite_start) once, at the end.
+//! start](crate::Sink::rewrite) once, at the end.
 
 mod compress;
 mod data;

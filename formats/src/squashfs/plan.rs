@@ -128,7 +128,7 @@ impl<'t> Plan<'t> {
 
     /// Writes the image and returns its size in bytes, a multiple of 4096, which
     /// is not known before. `sink` must be able to [rewrite its
-    /// start](Sink::rewrite_start); one that cannot is refused before the first byte.
+    /// start](Sink::rewrite); one that cannot is refused before the first byte.
     pub fn write(&self, sink: &mut dyn Sink) -> Result<u64> {
         write::write(self, sink)
     }

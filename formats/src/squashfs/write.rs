@@ -23,7 +23,7 @@ use crate::tree::{InodeId, Kind, Tree};
 
 pub(super) fn write(plan: &Plan<'_>, sink: &mut dyn Sink) -> Result<u64> {
     // Better to learn it now than when all data is written.
-    sink.rewrite_start(&[]).map_err(cannot_rewrite)?;
+    sink.rewrite(0, &[]).map_err(cannot_rewrite)?;
     let mut output = Output::new(sink);
     let compressor_options = plan.options.compression.options_record();
     output.write(&[0; size_of::<SuperBlock>()])?;
@@ -39,7 +39,7 @@ pub(super) fn write(plan: &Plan<'_>, sink: &mut dyn Sink) -> Result<u64> {
     let size_bytes = used_bytes.next_multiple_of(PAD_BYTES);
     let padding = usize::try_from(size_bytes - used_bytes).map_err(|_| inconsistent())?;
     output.write(&vec![0; padding])?;
-    sink.rewrite_start(super_block.as_bytes()).map_err(cannot_rewrite)?;
+    sink.rewrite(0, super_block.as_bytes()).map_err(cannot_rewrite)?;
     Ok(size_bytes)
 }
 
@@ -381,7 +381,7 @@ mod tests {
     }
 
     impl Sink for Limited {
-        fn rewrite_start(&mut self, _bytes: &[u8]) -> io::Result<()> {
+        fn rewrite(&mut self, _offset_bytes: u64, _bytes: &[u8]) -> io::Result<()> {
             if self.can_rewrite { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
         }
     }
