@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Corrupt,
     /// The image uses a feature that this crate does not know.
     Unsupported,
+    /// A key or passphrase is not the right one, or no usable one.
+    Key,
     /// Reading a source failed.
     Source,
     /// Writing the image failed.

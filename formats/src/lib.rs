@@ -11,6 +11,7 @@ pub mod content;
 pub mod erofs;
 pub mod error;
 pub mod iso9660;
+pub mod luks;
 pub mod probe;
 pub mod squashfs;
 pub mod tree;

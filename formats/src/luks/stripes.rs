@@ -1,0 +1,44 @@
+//! The anti-forensic splitter: a key spread over so many stripes that the loss of
+//! any of them loses the key (LUKS1 2.4).
+
+use zeroize::Zeroizing;
+
+use super::kdf::Hash;
+
+/// Fills `material`, a number of stripes as long as `key` each: all but the last hold
+/// `random`, from its start, and the last makes them merge into `key`.
+pub(super) fn split(hash: Hash, key: &[u8], random: &[u8], material: &mut [u8]) {
+    let (stripes, last) = material.split_at_mut(material.len().saturating_sub(key.len()));
+    for (to, from) in stripes.chunks_mut(4096).zip(random.chunks(4096)) {
+        let (to, _) = to.split_at_mut(from.len().min(to.len()));
+        let (from, _) = from.split_at(to.len());
+        to.copy_from_slice(from);
+    }
+    let state = gather(hash, stripes, key.len());
+    last.copy_from_slice(key);
+    xor(last, &state);
+}
+
+/// Puts the key of `key_bytes` together again.
+pub(super) fn merge(hash: Hash, material: &[u8], key_bytes: usize) -> Zeroizing<Vec<u8>> {
+    let (stripes, last) = material.split_at(material.len().saturating_sub(key_bytes));
+    let mut key = gather(hash, stripes, key_bytes);
+    xor(&mut key, last);
+    key
+}
+
+/// The stripes added up, and spread out after each.
+fn gather(hash: Hash, stripes: &[u8], key_bytes: usize) -> Zeroizing<Vec<u8>> {
+    let mut state = Zeroizing::new(vec![0; key_bytes]);
+    for stripe in stripes.chunks_exact(key_bytes) {
+        xor(&mut state, stripe);
+        hash.diffuse(&mut state);
+    }
+    state
+}
+
+fn xor(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to ^= from;
+    }
+}

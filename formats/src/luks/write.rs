@@ -1,0 +1,184 @@
+//! The adapter: encrypts on the way to another sink.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use super::format::SECTOR_BYTES;
+use super::plan::Plan;
+use super::xts::VolumeKey;
+use crate::content::{Buffer, Sink};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Most images of secrets fit into this.
+const SMALL_BUFFER_BYTES: usize = 32 << 10;
+/// The largest buffer of an image that did not: sinks write so much at once.
+const LARGE_BUFFER_BYTES: usize = 256 << 10;
+/// What of the payload can be rewritten: its plaintext is kept. A multiple of every
+/// sector size.
+const START_BYTES: usize = 4096;
+
+/// Takes the payload and passes it on encrypted. Bytes are held back until they
+/// fill a buffer, so [`finish`](Self::finish) has to come last.
+pub struct Writer<'p, 's> {
+    sink: &'s mut dyn Sink,
+    volume_key: &'p VolumeKey,
+    sector_bytes: usize,
+    payload_offset_bytes: u64,
+    /// Plaintext that waits, from its start on; wiped when dropped.
+    buffer: Buffer,
+    filled: usize,
+    /// Bytes of the payload that are with the sink.
+    spilled_bytes: u64,
+    /// The payload's start, as far as it is written.
+    start: Buffer,
+    /// Nobody knows what the sink holds after an error.
+    failed: bool,
+}
+
+impl<'p, 's> Writer<'p, 's> {
+    pub(super) fn begin(plan: &'p Plan<'_>, sink: &'s mut dyn Sink) -> Result<Self> {
+        sink.write_all(&plan.head)?;
+        let zeros = vec![0; LARGE_BUFFER_BYTES];
+        let mut left = plan.payload_offset_bytes - plan.head.len() as u64;
+        while left > 0 {
+            let length = usize::try_from(left).unwrap_or(usize::MAX).min(zeros.len());
+            sink.write_all(zeros.get(..length).unwrap_or_default())?;
+            left -= length as u64;
+        }
+        Ok(Self {
+            sink,
+            volume_key: plan.volume_key,
+            sector_bytes: plan.sector_bytes,
+            payload_offset_bytes: plan.payload_offset_bytes,
+            buffer: Buffer::zeroed(SMALL_BUFFER_BYTES),
+            filled: 0,
+            spilled_bytes: 0,
+            start: Buffer::zeroed(START_BYTES),
+            failed: false,
+        })
+    }
+
+    /// Writes out the rest. A payload that is no whole number of sectors is
+    /// [`ErrorKind::Unrepresentable`].
+    pub fn finish(mut self) -> Result<()> {
+        self.spill()?;
+        if self.filled > 0 {
+            let message = format!(
+                "expected whole sectors of {} bytes, got {} bytes",
+                self.sector_bytes,
+                self.written_bytes()
+            );
+            return Err(Error::new(ErrorKind::Unrepresentable, message));
+        }
+        Ok(())
+    }
+
+    fn written_bytes(&self) -> u64 {
+        self.spilled_bytes + self.filled as u64
+    }
+
+    /// Passes on all whole sectors that wait.
+    fn spill(&mut self) -> io::Result<()> {
+        if self.failed {
+            return Err(io::Error::other("an earlier write failed"));
+        }
+        let whole = self.filled - self.filled % self.sector_bytes;
+        let sectors = self.buffer.get_mut(..whole).unwrap_or_default();
+        self.volume_key.encrypt(self.spilled_bytes / SECTOR_BYTES, self.sector_bytes, sectors);
+        self.failed = true;
+        self.sink.write_all(sectors)?;
+        self.failed = false;
+        self.spilled_bytes += whole as u64;
+        self.buffer.copy_within(whole..self.filled, 0);
+        self.filled -= whole;
+        Ok(())
+    }
+
+    /// The free end of the buffer, never empty. A full buffer is passed on, and one of
+    /// twice its size takes its place, up to the largest: what is never filled has to be
+    /// wiped all the same.
+    fn room(&mut self) -> io::Result<&mut [u8]> {
+        if self.filled == self.buffer.len() {
+            self.spill()?;
+            if self.buffer.len() < LARGE_BUFFER_BYTES {
+                self.buffer = Buffer::zeroed(2 * self.buffer.len());
+            }
+        }
+        Ok(self.buffer.get_mut(self.filled..).unwrap_or_default())
+    }
+
+    /// Takes the first bytes of [`room`](Self::room) for written.
+    fn advance(&mut self, length: usize) {
+        let written = usize::try_from(self.written_bytes()).unwrap_or(usize::MAX);
+        let new = self.buffer.get(self.filled..).unwrap_or_default();
+        let start = self.start.get_mut(written..).unwrap_or_default();
+        for (to, from) in start.iter_mut().zip(new.iter().take(length)) {
+            *to = *from;
+        }
+        self.filled += length;
+    }
+}
+
+impl Write for Writer<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.room()?;
+        let taken = bytes.len().min(room.len());
+        let (piece, _) = bytes.split_at(taken);
+        let (free, _) = room.split_at_mut(taken);
+        free.copy_from_slice(piece);
+        self.advance(taken);
+        Ok(taken)
+    }
+
+    /// A sector that is not complete waits on.
+    fn flush(&mut self) -> io::Result<()> {
+        self.spill()?;
+        self.sink.flush()
+    }
+}
+
+impl Sink for Writer<'_, '_> {
+    fn copy_from_file(&mut self, mut file: &File, length_bytes: u64) -> io::Result<u64> {
+        let mut left = length_bytes;
+        while left > 0 {
+            let room = self.room()?;
+            let want = usize::try_from(left).unwrap_or(usize::MAX).min(room.len());
+            let (window, _) = room.split_at_mut(want);
+            match file.read(window) {
+                Ok(0) => break,
+                Ok(got) => {
+                    self.advance(got);
+                    left -= got as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(length_bytes - left)
+    }
+
+    /// Only within the first 4096 bytes of the payload: the rest of a sector that is
+    /// encrypted again must be known.
+    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.spill()?;
+        let offset = usize::try_from(offset_bytes).unwrap_or(usize::MAX);
+        let end = offset.saturating_add(bytes.len());
+        if end as u64 > self.written_bytes() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let place = self.start.get_mut(offset..end).ok_or(io::ErrorKind::InvalidInput)?;
+        place.copy_from_slice(bytes);
+        // Less than a sector waits: it may be a part of the start.
+        let spilled = usize::try_from(self.spilled_bytes).unwrap_or(usize::MAX);
+        let waiting = self.start.get(spilled..).unwrap_or_default();
+        for (to, from) in self.buffer.iter_mut().take(self.filled).zip(waiting) {
+            *to = *from;
+        }
+        let first = offset - offset % self.sector_bytes;
+        let last = end.next_multiple_of(self.sector_bytes).min(spilled).max(first);
+        let mut sectors = Buffer::zeroed(last - first);
+        sectors.copy_from_slice(self.start.get(first..last).unwrap_or_default());
+        self.volume_key.encrypt(first as u64 / SECTOR_BYTES, self.sector_bytes, &mut sectors);
+        self.sink.rewrite(self.payload_offset_bytes + first as u64, &sectors)
+    }
+}
