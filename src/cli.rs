@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-use crate::manifest::Format;
+use crate::manifest::{Format, Luks};
 use crate::source::command::Limits;
 use crate::vm::{Bus, SmbiosForm, Style, Target};
 
@@ -34,6 +34,13 @@ pub enum Command {
     Check(Check),
     /// Print the arguments that attach an image that exists
     Args(AttachImage),
+    /// Say what an image is and how it is encrypted
+    Inspect(Inspect),
+    /// Make a key, in a private file of its own
+    Genkey(Genkey),
+    /// Wrap secrets so that they may stand in QEMU's arguments, and unwrap them
+    #[command(subcommand)]
+    Secret(Secret),
     /// Print units that mount the disk and load the credentials in guests older than systemd 254
     GuestUnit(GuestUnit),
     /// Find secrets that stand inline in scripts, unit files, libvirt XML and command lines
@@ -103,6 +110,9 @@ pub struct Recipe {
     /// [default: `SOURCE_DATE_EPOCH`, else now]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub mtime: Option<i64>,
+    /// How the image is encrypted.
+    #[command(flatten)]
+    pub encryption: EncryptionChoice,
     /// What the image is made of.
     #[command(flatten)]
     pub sources: Sources,
@@ -118,6 +128,24 @@ pub struct Recipe {
     /// Show what the manifest's commands print on standard error
     #[arg(long)]
     pub command_stderr: bool,
+}
+
+/// How an image is encrypted, and with which key.
+#[derive(Args, Debug)]
+pub struct EncryptionChoice {
+    /// Encrypt the image, whatever the manifest says
+    #[arg(long, value_name = "VERSION")]
+    pub encrypt: Option<Luks>,
+    /// File with the key of the encrypted image: at most 512 bytes of UTF-8, without a newline
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "key_out")]
+    pub key_file: Option<PathBuf>,
+    /// Take the key from FILE, or make a random one there where there is none yet
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_out: Option<PathBuf>,
+    /// Wrap the key of a LUKS1 image with the master key in FILE, so that the wrapped key
+    /// can stand in QEMU's arguments
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub master_key: Option<PathBuf>,
 }
 
 /// An image format and what is particular to it.
@@ -208,6 +236,89 @@ pub struct Sources {
     pub no_commands: bool,
 }
 
+/// `credimg inspect`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  credimg inspect chimera.erofs
+  credimg inspect chimera.erofs --key-file chimera.key --json")]
+pub struct Inspect {
+    /// The image
+    #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// Look into an encrypted image with the key in FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_file: Option<PathBuf>,
+    /// Print a JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `credimg genkey`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  credimg genkey chimera.master       # one a machine, for --master-key
+  credimg genkey --luks chimera.key   # for --key-file")]
+pub struct Genkey {
+    /// The file to make, which must not be there yet, or - for standard output
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Make the key of an encrypted image, 64 hexadecimal digits, instead of a master key, 32
+    /// bytes in base64
+    #[arg(long)]
+    pub luks: bool,
+}
+
+/// `credimg secret`
+#[derive(Debug, Subcommand)]
+pub enum Secret {
+    /// Wrap standard input and print the -object that gives it to QEMU
+    Wrap(Wrap),
+    /// Print what an -object on standard input holds
+    Unwrap(Unwrap),
+}
+
+/// `credimg secret wrap`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The master key itself goes to QEMU by a file:
+  -object secret,id=credimg-master,file=chimera.master,format=base64
+
+Example:
+  vnc=$(pass show chimera/vnc | credimg secret wrap --master-key chimera.master --id vnc0 --trim) &&
+  eval \"qemu-system-x86_64 \\
+    -object secret,id=credimg-master,file=chimera.master,format=base64 $vnc \\
+    -vnc :0,password-secret=vnc0\"")]
+pub struct Wrap {
+    /// File of the master key, 32 bytes in base64
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub master_key: PathBuf,
+    /// QEMU id of the secret
+    #[arg(long)]
+    pub id: String,
+    /// QEMU id of the secret that holds the master key
+    #[arg(long, value_name = "ID", default_value = "credimg-master")]
+    pub keyid: String,
+    /// Drop one newline at the secret's end
+    #[arg(long)]
+    pub trim: bool,
+    /// Print a JSON object, as -object and QMP's object-add take it
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `credimg secret unwrap`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  credimg secret unwrap --master-key chimera.master <vnc.object")]
+pub struct Unwrap {
+    /// File of the master key, 32 bytes in base64
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub master_key: PathBuf,
+}
+
 /// `credimg args`
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  credimg args chimera.erofs --bus scsi --args lines")]
@@ -215,6 +326,12 @@ pub struct AttachImage {
     /// The image
     #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
     pub image: PathBuf,
+    /// File with the key of an encrypted image
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_file: Option<PathBuf>,
+    /// Wrap that key with the master key in FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "key_file")]
+    pub master_key: Option<PathBuf>,
     /// How the image is attached.
     #[command(flatten)]
     pub attach: Attach,

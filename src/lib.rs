@@ -9,6 +9,8 @@ pub mod cli;
 pub mod commands;
 pub mod depfile;
 pub mod hardening;
+pub mod input;
+pub mod keys;
 pub mod manifest;
 pub mod output;
 pub mod progress;

@@ -36,6 +36,15 @@ pub enum Probe {
         /// of the volume's modification, else of its creation, where either is given.
         uuid: Option<String>,
     },
+    /// A LUKS volume around any of them.
+    Luks {
+        /// 1 or 2.
+        version: u8,
+        /// Label of the header without its padding; always empty in LUKS1.
+        label: Vec<u8>,
+        /// The header's UUID as it is written.
+        uuid: String,
+    },
 }
 
 /// What a writer was told besides the tree: the same again makes the same image.
@@ -84,6 +93,24 @@ pub fn probe(image: &mut dyn Read) -> Result<Probe> {
         let label = record.volume_id.trim_ascii_end().to_vec();
         let uuid = time_id(&record.modified).or_else(|| time_id(&record.created));
         return Ok(Probe::Iso9660 { label, uuid });
+    }
+    if start.starts_with(b"LUKS\xba\xbe") {
+        let at = |a: usize, n: usize| {
+            start
+                .get(a..a + n)
+                .unwrap_or_default()
+                .split(|b| *b == 0)
+                .next()
+                .unwrap_or_default()
+                .to_vec()
+        };
+        let version = start.get(7).copied().unwrap_or_default();
+        let label = if version == 2 { at(24, 48) } else { Vec::new() };
+        return Ok(Probe::Luks {
+            version,
+            label,
+            uuid: String::from_utf8_lossy(&at(168, 40)).into_owned(),
+        });
     }
     let message =
         "not an image: neither a superblock of EROFS or SquashFS nor a volume of ISO 9660";

@@ -9,6 +9,8 @@ use crate::vm::Channel;
 /// first that knows `fstab.extra` and `ImportCredential=` (systemd's NEWS).
 const FIRMWARE_SYSTEMD: u32 = 252;
 const IMPORT_SYSTEMD: u32 = 254;
+/// The first that takes units from credentials, as `systemd.extra-unit.*`.
+const UNIT_SYSTEMD: u32 = 256;
 /// The first with credentials at all: `LoadCredential=`.
 const LOAD_SYSTEMD: u32 = 247;
 /// The first Linux with EROFS in its final form, and with what every kernel in use has.
@@ -70,6 +72,7 @@ impl Guest {
                     .to_owned(),
             );
         }
+        warnings.extend(self.opening_warning(routes));
         if routes.mount.is_some() && is_older(IMPORT_SYSTEMD) {
             warnings.push(format!(
                 "systemd {systemd} ignores fstab.extra, {IMPORT_SYSTEMD} mounts the disk by it: \
@@ -95,6 +98,22 @@ impl Guest {
         }
         warnings.extend(self.kernel_warning(format));
         warnings
+    }
+
+    fn opening_warning(&self, routes: &Routes) -> Option<String> {
+        let opening = routes.opening?;
+        if self.is_confidential {
+            let reason = "a confidential guest ignores the key that comes by the firmware";
+            return Some(format!(
+                "{reason}, as the host could forge it: give it the key otherwise"
+            ));
+        }
+        let systemd = self.systemd.filter(|systemd| *systemd < UNIT_SYSTEMD)?;
+        opening.unit?;
+        Some(format!(
+            "systemd {systemd} takes no units from credentials, {UNIT_SYSTEMD} opens the disk by \
+             one: install what `credimg guest-unit` prints"
+        ))
     }
 
     fn kernel_warning(&self, format: Format) -> Option<String> {
@@ -133,7 +152,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
     use super::*;
-    use crate::channels::plan::{Mount, Route};
+    use crate::channels::plan::{Mount, Opening, Route};
 
     #[test]
     fn guests_are_read() {
@@ -192,6 +211,13 @@ mod tests {
             let expected = ["a confidential guest ignores credentials of the firmware"];
             assert_eq!(warnings("cvm=yes", &firmware), expected);
         }
+        let opening = Some(Opening { key: Channel::Smbios, unit: Some(Channel::Smbios) });
+        let encrypted = Routes { opening, ..Routes::default() };
+        let expected = ["systemd 255 takes no units from credentials"];
+        assert_eq!(warnings("systemd=255", &encrypted), expected);
+        assert_eq!(warnings("systemd=256", &encrypted), [""; 0]);
+        let expected = ["a confidential guest ignores the key that comes by the firmware"];
+        assert_eq!(warnings("cvm=yes", &encrypted), expected);
         let none = "systemd 246 has no credentials";
         assert_eq!(warnings("systemd=246", &disk), ["systemd 246 ignores fstab.extra", none]);
         assert_eq!(warnings("systemd=200,cvm=yes", &Routes::default()), [""; 0]);

@@ -3,7 +3,7 @@
 //! `plan` chooses, within the limits of `budget`, before anything is written;
 //! `sidecar` names and fills the private files that the firmware's values are
 //! in, `smbios` makes the structure that holds OEM strings, `mount` says how
-//! the guest's systemd finds the disk, `guest` what an older guest drops.
+//! the guest's systemd finds the disk, `unlock` how it opens an encrypted one, `guest` what an older guest drops.
 //!
 //! Invariant: `plan` knows names and lengths, never a value, and no value
 //! reaches an argument: arguments name files.
@@ -15,3 +15,4 @@ pub mod plan;
 pub mod sidecar;
 mod smbios;
 pub mod units;
+pub mod unlock;

@@ -1,6 +1,7 @@
 //! How the guest's systemd finds and mounts the disk, without a change to the
 //! guest: the credential `fstab.extra`, which holds lines for its fstab(5).
 
+use super::unlock;
 use crate::manifest::{Format, MountPoint};
 use crate::report::{Exit, Failure};
 use crate::vm::{Bus, Serial};
@@ -17,6 +18,8 @@ pub struct Disk {
     what: Option<String>,
     /// The type of its file system.
     kind: &'static str,
+    /// The unit that opens it, where it is encrypted.
+    opened_by: Option<String>,
 }
 
 impl Disk {
@@ -33,7 +36,13 @@ impl Disk {
             }
             (Format::Squashfs | Format::Iso9660, _) => None,
         };
-        Self { what, kind: format.name() }
+        Self { what, kind: format.name(), opened_by: None }
+    }
+
+    /// A disk that the guest opens before it mounts what is inside.
+    pub fn encrypted(format: Format, serial: &Serial) -> Self {
+        let what = Some(format!("/dev/mapper/{}", unlock::mapping(serial)));
+        Self { what, kind: format.name(), opened_by: Some(unlock::unit_name(serial)) }
     }
 
     /// What fstab(5) calls the device, or exit code 2 where that is not known.
@@ -56,7 +65,9 @@ impl Disk {
     /// holds credentials below its root, these at the place where systemd looks.
     pub fn fstab(&self, point: &MountPoint, has_store: bool) -> Result<String, Failure> {
         let (what, kind, at) = (self.what()?, self.kind, point.as_str());
-        let disk = format!("{what} {at} {kind} {OPTIONS} 0 0\n");
+        let needs = |unit: &String| format!(",x-systemd.requires={unit}");
+        let needs = self.opened_by.as_ref().map_or_else(String::new, needs);
+        let disk = format!("{what} {at} {kind} {OPTIONS}{needs} 0 0\n");
         if !has_store || point.is_credstore() {
             return Ok(disk);
         }
@@ -90,6 +101,15 @@ mod tests {
         let line = "UUID=6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81 /run/secrets erofs \
                     ro,nosuid,nodev,noexec 0 0\n";
         assert_eq!(disk(Format::Erofs, None, Bus::Usb).fstab(&standard, false).unwrap(), line);
+    }
+
+    #[test]
+    fn an_encrypted_disk_waits_for_the_unit_that_opens_it() {
+        let serial = Serial::new("chimera").unwrap();
+        let line = "/dev/mapper/credimg-chimera /run/secrets erofs \
+                    ro,nosuid,nodev,noexec,x-systemd.requires=credimg-chimera.service 0 0\n";
+        let disk = Disk::encrypted(Format::Erofs, &serial);
+        assert_eq!(disk.fstab(&MountPoint::standard(), false).unwrap(), line);
     }
 
     #[test]

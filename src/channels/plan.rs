@@ -2,6 +2,7 @@
 
 use super::budget::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
 use super::mount::{Disk, MOUNT_CREDENTIAL};
+use super::unlock::Unlock;
 use crate::manifest::{Credential, MountPoint, Plan, Position, manifest_name};
 use crate::report::{Exit, Failure};
 use crate::vm::{Channel, SmbiosForm, Target};
@@ -19,6 +20,8 @@ pub struct Means {
     pub is_streamed: bool,
     /// The disk as the guest sees it.
     pub disk: Disk,
+    /// How the guest opens it, where it is encrypted and nobody else does.
+    pub unlock: Option<Unlock>,
 }
 
 /// Where one credential goes.
@@ -39,6 +42,15 @@ pub struct Mount {
     pub fstab: String,
 }
 
+/// How the guest learns how to open the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// By which channel it gets the key.
+    pub key: Channel,
+    /// By which channel it gets the unit; none where it has units of its own.
+    pub unit: Option<Channel>,
+}
+
 /// The plan of a build's credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
@@ -46,6 +58,8 @@ pub struct Routes {
     pub routes: Vec<Route>,
     /// None where the guest is told of no disk.
     pub mount: Option<Mount>,
+    /// None where the guest opens nothing, or has to be told in another way.
+    pub opening: Option<Opening>,
     /// What the firmware carries.
     pub budget: Budget,
     /// What works, but perhaps not as it is meant.
@@ -80,7 +94,7 @@ impl Means {
 ///
 /// What `via` asks for comes first, then `auto` in the manifest's order: by OEM
 /// string what fits, the rest onto the disk. The guest is told to mount the
-/// disk where the manifest says so, or where it holds credentials.
+/// disk where the manifest says so, where it holds credentials, or where it is to open it.
 ///
 /// A credential that cannot go is an error of exit code 3 with its place; 2
 /// where the guest's name of the disk is not known.
@@ -110,7 +124,8 @@ impl<'a> Planner<'a> {
     }
 
     fn run(&mut self, has_store: bool) -> Result<Routes, Failure> {
-        let mount = self.mount(has_store)?;
+        let opening = self.opening();
+        let mount = self.mount(has_store, opening)?;
         let wishes: Vec<_> = self
             .plan
             .credentials
@@ -134,21 +149,27 @@ impl<'a> Planner<'a> {
             .collect();
         self.warn();
         let warnings = std::mem::take(&mut self.warnings);
-        Ok(Routes { routes, mount, budget: std::mem::take(&mut self.budget), warnings })
+        Ok(Routes { routes, mount, opening, budget: std::mem::take(&mut self.budget), warnings })
     }
 
     /// The lines for fstab(5), which take their room first. They go where
     /// secrets would go, so that whatever takes the guest's OEM strings from one
     /// file finds them all in it, and become an argument where nothing else is open.
-    fn mount(&mut self, has_store: bool) -> Result<Option<Mount>, Failure> {
+    fn mount(
+        &mut self,
+        has_store: bool,
+        opening: Option<Opening>,
+    ) -> Result<Option<Mount>, Failure> {
+        let is_opened = opening.is_some_and(|opening| opening.unit.is_some());
         let point = match &self.plan.mount {
             _ if self.means.is_streamed => return Ok(None),
+            // It has to mount the disk by units of its own as well.
+            _ if self.means.unlock.is_some() && !is_opened => return Ok(None),
             Some(point) => point.clone(),
-            None if has_store => MountPoint::standard(),
+            None if has_store || is_opened => MountPoint::standard(),
             None => return Ok(None),
         };
-        let open = [Channel::Smbios, Channel::FwCfg];
-        let channel = open.into_iter().find(|channel| self.means.refusal(*channel).is_none());
+        let channel = self.first_open();
         let target = self.means.target;
         if channel.is_none() && !target.carries_public() {
             self.warnings.push(format!(
@@ -160,11 +181,45 @@ impl<'a> Planner<'a> {
         }
         let fstab = self.means.disk.fstab(&point, has_store)?;
         if let Some(channel) = channel {
-            // Nothing else has taken room yet.
+            // Next to nothing has taken room yet.
             let taken = self.budget.take(channel, MOUNT_CREDENTIAL, fstab.len() as u64);
             taken.map_err(|reason| Failure::new(Exit::Manifest, format!("mount: {reason}")))?;
         }
         Ok(Some(Mount { channel, fstab }))
+    }
+
+    /// What opens an encrypted disk, whose room comes before all others'.
+    fn opening(&mut self) -> Option<Opening> {
+        let unlock = self.means.unlock.as_ref()?;
+        let Some(key) = self.first_open() else {
+            let reason = self.means.refusal(Channel::FwCfg).unwrap_or_default();
+            self.warnings.push(format!(
+                "the key does not reach the guest by itself ({reason}): give it the key in \
+                 another way, and the units that `credimg guest-unit` prints"
+            ));
+            return None;
+        };
+        // Nothing else has taken room yet, but a unit's name is too long for fw_cfg.
+        let key_bytes = unlock.key_bytes;
+        let taken = self.budget.take(key, &unlock.key_name(), key_bytes);
+        debug_assert_eq!(taken, Ok(()), "a key has always room");
+        let unit_bytes = unlock.unit().len() as u64;
+        let taken = self.budget.take(key, &unlock.unit_credential(), unit_bytes);
+        let unit = taken.map(|()| key).ok();
+        if unit.is_none() {
+            self.warnings.push(
+                "nothing tells the guest to open the disk, as the name of a unit is too long for \
+                 fw_cfg: install the units that `credimg guest-unit` prints"
+                    .to_owned(),
+            );
+        }
+        Some(Opening { key, unit })
+    }
+
+    /// The first channel of the firmware that is open.
+    fn first_open(&self) -> Option<Channel> {
+        let channels = [Channel::Smbios, Channel::FwCfg];
+        channels.into_iter().find(|channel| self.means.refusal(*channel).is_none())
     }
 
     fn asked(

@@ -11,8 +11,9 @@ use credimg_formats::Secret;
 
 use super::budget::ITEM_PREFIX;
 use super::mount::MOUNT_CREDENTIAL;
-use super::plan::{Means, Mount};
+use super::plan::{Means, Mount, Opening};
 use super::smbios;
+use super::unlock::Unlock;
 use crate::manifest::is_credential_name;
 use crate::report::Failure;
 use crate::vm::{
@@ -44,6 +45,20 @@ pub struct Sidecar {
     pub suffix: String,
     /// What it holds.
     pub content: Secret,
+}
+
+/// What opens the disk: the key, and the unit where one is sent.
+pub fn opening(opening: Option<Opening>, unlock: Option<&Unlock>, key: &Secret) -> Vec<Value> {
+    let (Some(Opening { key: channel, unit }), Some(unlock)) = (opening, unlock) else {
+        return Vec::new();
+    };
+    let key = Value { name: unlock.key_name(), channel, secret: key.clone() };
+    let unit = unit.map(|channel| Value {
+        name: unlock.unit_credential(),
+        channel,
+        secret: Secret::from(unlock.unit().as_bytes()),
+    });
+    std::iter::once(key).chain(unit).collect()
 }
 
 /// The files of these values and of the lines for the disk.

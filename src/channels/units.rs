@@ -10,10 +10,13 @@ use crate::vm::Channel;
 
 /// The units as `systemctl cat` shows them: each behind a comment with its
 /// path. Public: names and paths, never a value.
-pub fn text(plan: &Plan, disk: &Disk) -> Result<String, Failure> {
+///
+/// `crypttab` is the line that opens the disk, where it is encrypted.
+pub fn text(plan: &Plan, disk: &Disk, crypttab: Option<&str>) -> Result<String, Failure> {
     let point = plan.mount.clone().unwrap_or_else(MountPoint::standard);
     let (what, at) = (device(disk.what()?), point.as_str());
-    let mut text = String::new();
+    let crypttab = crypttab.map(|line| format!("# /etc/crypttab\n{line}\n"));
+    let mut text = crypttab.unwrap_or_default();
     let kind = disk.kind();
     add_mount(&mut text, &what, at, kind, OPTIONS);
     let has_store = !plan.credentials.is_empty() && !point.is_credstore();
@@ -64,7 +67,7 @@ fn device(what: &str) -> String {
 
 /// A path as the name of its unit (systemd.unit(5), "String escaping for
 /// inclusion in unit names").
-fn escaped(path: &str) -> String {
+pub(super) fn escaped(path: &str) -> String {
     let mut name = String::new();
     for (index, byte) in path.trim_start_matches('/').bytes().enumerate() {
         match byte {

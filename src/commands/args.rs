@@ -1,17 +1,26 @@
 //! `credimg args`: the arguments of an image that exists.
 
-use credimg_formats::probe::{Probe, probe};
+use credimg_formats::probe::Probe;
 
+use super::encryption::{self, LABEL_END};
+use super::opened::{Opened, label};
 use super::{attach, print};
 use crate::channels::sidecar;
 use crate::cli::AttachImage;
+use crate::keys::{self, Key};
+use crate::manifest::Luks;
 use crate::report::{self, Exit, Failure, reason};
-use crate::source;
-use crate::vm::Machine;
+use crate::vm::{DriveKey, Machine};
 
 pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
-    let label = label_of(options)?;
-    let drive = attach::drive(&options.attach, label.as_deref(), &options.image)?;
+    let mut image = Opened::new(&options.image)?;
+    let key = options.key_file.as_deref().map(keys::read).transpose()?;
+    let drive_key = drive_key(&image, options, key.as_ref())?;
+    let label = label_of(&mut image, key.as_ref()).map_err(|failure| {
+        let message = format!("{}: {}", report::shown(&options.image), failure.message);
+        Failure { message, ..failure }
+    })?;
+    let drive = attach::drive(&options.attach, label.as_deref(), &options.image, drive_key)?;
     // The names of the private files beside the image say all about them.
     let suffixes = attach::suffixes(&options.image).map_err(|error| {
         let shown = report::shown(&options.image);
@@ -24,26 +33,45 @@ pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     print(&text)
 }
 
-/// The image's volume label, none where it has none.
-fn label_of(options: &AttachImage) -> anyhow::Result<Option<String>> {
-    let shown = report::shown(&options.image);
-    let (mut file, _) = source::open_file(&options.image)
-        // Its hints speak of manifests.
-        .map_err(|failure| Failure::new(Exit::Image, failure.message))?;
-    let found = probe(&mut file).map_err(|error| {
-        let cause = error.io_error().map_or(String::new(), |cause| format!(": {}", reason(cause)));
-        Failure::new(Exit::Image, format!("{shown}: {error}{cause}"))
-    })?;
-    match found {
-        Probe::Erofs { label, .. } | Probe::Iso9660 { label, .. } if label.is_empty() => Ok(None),
-        Probe::Erofs { label, .. } | Probe::Iso9660 { label, .. } => {
-            String::from_utf8(label).map(Some).map_err(|_| {
-                Failure::new(Exit::Image, format!("{shown}: the volume label is not UTF-8"))
-                    .hint("give a serial with --serial")
-                    .into()
-            })
+/// What QEMU opens a LUKS1 image with; none of any other image.
+fn drive_key(
+    image: &Opened,
+    options: &AttachImage,
+    key: Option<&Key>,
+) -> Result<Option<DriveKey>, Failure> {
+    let AttachImage { key_file, master_key, .. } = options;
+    match (&image.probe, key) {
+        (Probe::Luks { version: 1, .. }, Some(key)) => {
+            let target = options.attach.target;
+            encryption::require_opener(Luks::Luks1, target)?;
+            encryption::drive_key(Luks::Luks1, key, key_file.as_deref(), master_key.as_deref())
         }
-        // SquashFS has no label.
-        _ => Ok(None),
+        (Probe::Luks { version: 1, .. }, None) => {
+            let message = "QEMU opens this image by a key, of which nothing is known";
+            Err(Failure::new(Exit::Usage, message).hint("name its file with --key-file"))
+        }
+        (Probe::Luks { .. }, _) if master_key.is_some() => Err(encryption::no_master()),
+        (Probe::Luks { .. }, _) | (_, None) => Ok(None),
+        _ => {
+            let message = "--key-file has no meaning for an image that is not encrypted";
+            Err(Failure::new(Exit::Usage, message))
+        }
     }
+}
+
+/// The volume label, of an encrypted image that of the image inside where the key is
+/// given, else what the header tells of it.
+fn label_of(image: &mut Opened, key: Option<&Key>) -> Result<Option<String>, Failure> {
+    if let Some(key) = key
+        && let Some(inside) = image.inside(key)?
+    {
+        return label(&inside);
+    }
+    let label = label(&image.probe)?;
+    Ok(match image.probe {
+        Probe::Luks { .. } => {
+            label.map(|label| label.strip_suffix(LABEL_END).unwrap_or(&label).to_owned())
+        }
+        _ => label,
+    })
 }

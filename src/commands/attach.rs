@@ -11,18 +11,23 @@ use crate::channels::plan::Means;
 use crate::cli::{Attach, Recipe};
 use crate::report::{self, Exit, Failure, shown};
 use crate::vm::{
-    Drive, DriveId, Machine, SmbiosFile, Style, Target, cloud_hypervisor, crosvm, firecracker,
-    libvirt, proxmox, qemu, vmspawn,
+    Drive, DriveId, DriveKey, Machine, SmbiosFile, Style, Target, cloud_hypervisor, crosvm,
+    firecracker, libvirt, proxmox, qemu, vmspawn,
 };
 
 /// The drive for the image at `path` with this volume label.
-pub(super) fn drive(attach: &Attach, label: Option<&str>, path: &Path) -> Result<Drive, Failure> {
+pub(super) fn drive(
+    attach: &Attach,
+    label: Option<&str>,
+    path: &Path,
+    key: Option<DriveKey>,
+) -> Result<Drive, Failure> {
     let serial = settings::serial(attach.serial.as_deref(), label)?;
     let id = match &attach.id {
         Some(id) => DriveId::new(id)?,
         None => DriveId::from_serial(&serial),
     };
-    Ok(Drive { id, serial, path: path.to_owned(), bus: attach.bus })
+    Ok(Drive { id, serial, path: path.to_owned(), bus: attach.bus, key })
 }
 
 /// What gives `machine` to the monitor that the command line names. Paths are as
@@ -52,12 +57,19 @@ pub(super) fn render(attach: &Attach, machine: &Machine) -> Result<Vec<u8>, Fail
 /// The channels that are open to credentials.
 pub(super) fn means(recipe: &Recipe, attach: &Attach, image: &Image, drive: &Drive) -> Means {
     let uuid = settings::show_uuid(image.uuid);
+    let unlock = image.encryption.as_ref().and_then(|it| it.unlock(&drive.serial));
+    let label = image.label.as_deref();
+    let disk = match &unlock {
+        Some(_) => Disk::encrypted(image.format, &drive.serial),
+        None => Disk::new(image.format, label, &uuid, &drive.serial, drive.bus),
+    };
     Means {
         target: attach.target,
         form: recipe.smbios,
         is_config_file: attach.style == Style::Readconfig,
         is_streamed: settings::is_streamed(&drive.path),
-        disk: Disk::new(image.format, image.label.as_deref(), &uuid, &drive.serial, drive.bus),
+        disk,
+        unlock,
     }
 }
 

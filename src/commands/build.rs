@@ -3,6 +3,7 @@
 use credimg_formats::Sink;
 
 use super::dependencies::Dependencies;
+use super::encryption::{Encryption, Keeping};
 use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
 use super::request::Request;
@@ -11,7 +12,7 @@ use super::{attach, print, settings};
 use crate::assemble::Assembly;
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::Build;
-use crate::manifest::{self, Format};
+use crate::manifest::{self, Format, Plan};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::Progress;
 use crate::report::{self, Failure};
@@ -44,8 +45,8 @@ struct Builder {
 impl Builder {
     fn new(options: &Build) -> anyhow::Result<Self> {
         settings::require_file(options)?;
-        settings::require_apart(options)?;
         let mut plan = manifest::load(&options.manifest)?;
+        settings::require_apart(options, &plan)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.recipe.sources));
         let place = settings::place(&options.output)?;
         settings::require_not_beside(options, &plan, &place)?;
@@ -55,12 +56,31 @@ impl Builder {
             is_sidecar: Some(sidecar::is_suffix),
         };
         let wanted = options.if_changed;
-        let existing = wanted.then(|| Existing::open(&options.output, file)).flatten();
+        let mut encryption = Self::encryption(options, &plan)?;
+        let label = options.recipe.label.as_deref();
+        let label = label.or(plan.label.as_ref().map(|label| label.text.as_str()));
+        let encrypted = encryption.as_ref().map(|encryption| (encryption, label));
+        let open = || Existing::open(&options.output, file, encrypted);
+        let existing = wanted.then(open).flatten();
+        let header_uuid = existing.as_ref().and_then(Existing::header_uuid);
+        if let (Some(encryption), Some(uuid)) = (&mut encryption, header_uuid) {
+            // The guest finds the disk by it.
+            encryption.uuid = uuid;
+        }
         let kept_uuid = existing.as_ref().and_then(|existing| existing.stamp.uuid);
         let place = (options.output.as_path(), place);
-        let request = Request::new(&options.recipe, &options.attach, plan, place, kept_uuid)?;
+        let request =
+            Request::new(&options.recipe, &options.attach, plan, place, encryption, kept_uuid)?;
         advise(options, &request.image);
         Ok(Self { request, file, existing })
+    }
+
+    /// The encryption that is asked for, whose key takes the place of nothing else.
+    fn encryption(options: &Build, plan: &Plan) -> Result<Option<Encryption>, Failure> {
+        let Build { recipe, attach, output, .. } = options;
+        let format = settings::format(recipe, output, plan)?;
+        let choice = &recipe.encryption;
+        Encryption::new(choice, plan, format, attach.target, Keeping::File)
     }
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
@@ -82,6 +102,11 @@ impl Builder {
         // them, so that no `dir:` finds it.
         let has_old = OutputFile::check(&options.output)?;
         let mut dependencies = Dependencies::new(options)?;
+        if let (Some(inputs), Some(encryption)) =
+            (dependencies.inputs(), &self.request.image.encryption)
+        {
+            inputs.extend(encryption.inputs().cloned());
+        }
         let mut progress = Progress::new(!options.quiet);
         let Made { file, summary, arguments } = self
             .make(options, &mut dependencies, &mut progress)

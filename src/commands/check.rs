@@ -4,13 +4,14 @@
 use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::{print, seed, settings};
+use super::{encryption, print, seed, settings};
 use crate::channels::budget;
 use crate::channels::mount::Disk;
-use crate::channels::plan::{Means, Mount, Route, Routes, plan as plan_channels};
+use crate::channels::plan::{Means, Mount, Opening, Route, Routes, plan as plan_channels};
+use crate::channels::unlock::{self, Unlock};
 use crate::cli::{Check, Volume};
 use crate::manifest::{
-    self, Attributes, Credential, Entry, Format, Keep, MOUNT_CREDENTIAL, Plan, Source, time,
+    self, Attributes, Credential, Entry, Format, Keep, Luks, MOUNT_CREDENTIAL, Plan, Source, time,
 };
 use crate::report::{self, Exit, Failure};
 use crate::source::pseudo::{self, Action, Definition, Definitions, New};
@@ -18,6 +19,8 @@ use crate::vm::{Bus, Channel, Serial, Target};
 
 /// Mode of every symbolic link.
 const SYMLINK_MODE: u16 = 0o777;
+/// The length of a random key, of which a key of somebody's own differs little.
+const KEY_BYTES: u64 = 64;
 /// The time of the build itself.
 const BUILD: &str = "build";
 /// What a definition says nothing about.
@@ -37,10 +40,16 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     if let Some(format) = options.volume.format.or(plan.format) {
         warnings.extend(seed::foresee(format, label, &plan, &definitions)?);
     }
-    if !plan.credentials.is_empty() || plan.mount.is_some() || options.guest.is_some() {
+    let luks = plan.encrypt.as_ref().map(|encrypt| encrypt.luks);
+    if let Some(luks) = luks {
+        encryption::require_opener(luks, options.target)?;
+        text.push_str(opener(luks));
+    }
+    let is_told = !plan.credentials.is_empty() || plan.mount.is_some() || luks == Some(Luks::Luks2);
+    if is_told || options.guest.is_some() {
         let serial = settings::serial(options.volume.serial.as_deref(), label)?;
         let routes = routes(&plan, format, label, &serial, options.target)?;
-        if !plan.credentials.is_empty() || plan.mount.is_some() {
+        if is_told {
             text.push('\n');
             text.push_str(&channels(&plan, format, label, &routes, &serial));
         }
@@ -83,9 +92,22 @@ fn routes(
 ) -> Result<Routes, Failure> {
     // Only its length matters here.
     let uuid = settings::show_uuid([0; 16]);
-    let disk = Disk::new(format, label, &uuid, serial, Bus::Virtio);
+    let is_opened = plan.encrypt.as_ref().is_some_and(|it| it.luks == Luks::Luks2);
+    let unlock = is_opened.then(|| Unlock::new(serial, &uuid, KEY_BYTES));
+    let disk = match unlock {
+        Some(_) => Disk::encrypted(format, serial),
+        None => Disk::new(format, label, &uuid, serial, Bus::Virtio),
+    };
     let lengths: Vec<_> = plan.credentials.iter().map(known_length).collect();
-    plan_channels(plan, &lengths, &Means { target, disk, ..Means::default() })
+    plan_channels(plan, &lengths, &Means { target, disk, unlock, ..Means::default() })
+}
+
+/// Who opens the image.
+fn opener(luks: Luks) -> &'static str {
+    match luks {
+        Luks::Luks1 => "\nencrypted by LUKS1: QEMU opens it, the guest sees the plain disk\n",
+        Luks::Luks2 => "\nencrypted by LUKS2: the guest opens it\n",
+    }
 }
 
 /// The length of a value that stands in the manifest.
@@ -130,6 +152,16 @@ pub fn channels(
             channel.map_or_else(unknown, |channel| channel.name().to_owned()),
             why.clone(),
         ]);
+    }
+    if let Some(Opening { key, unit }) = routes.opening {
+        let row = |name: String, bytes: String, channel: Channel, why: &str| {
+            [name, "encrypt".to_owned(), bytes, channel.name().to_owned(), why.to_owned()]
+        };
+        let why = "it opens the disk";
+        rows.push(row(unlock::key_name(serial), unknown(), key, why));
+        let why = "it tells the guest to open the disk, and is no secret";
+        let name = unlock::unit_credential(serial);
+        rows.extend(unit.map(|channel| row(name, unknown(), channel, why)));
     }
     if let Some(Mount { channel, fstab }) = &routes.mount {
         rows.push([

@@ -5,8 +5,9 @@
 //! and compared with it while it would be written. Times of files say nothing,
 //! and no record of an earlier build is kept.
 
+use std::cell::RefCell;
 use std::fs::{File, Metadata};
-use std::io::{self, BufRead, BufReader, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -18,6 +19,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::attach;
+use super::encryption::{Encryption, Inside};
 use super::image::Image;
 use crate::channels::sidecar::{self, Sidecar};
 use crate::output;
@@ -45,17 +47,33 @@ pub(super) fn undated(tree: &Tree) -> Vec<InodeId> {
 /// An image that may stay as it is.
 pub(super) struct Existing {
     file: File,
+    /// What is inside, where it is encrypted.
+    inside: Option<RefCell<Inside>>,
     /// What it was made with.
     pub(super) stamp: Stamp,
 }
 
 impl Existing {
     /// The image at `path`; none where it is missing, no image, or of another
-    /// owner or mode than it would get, so that it has to be made anyway.
-    pub(super) fn open(path: &Path, wanted: output::Options) -> Option<Self> {
+    /// owner, mode or encryption than it would get, so that it has to be made anyway.
+    pub(super) fn open(
+        path: &Path,
+        wanted: output::Options,
+        encryption: Option<(&Encryption, Option<&str>)>,
+    ) -> Option<Self> {
         let file = open(path, wanted)?;
-        let stamp = probe::stamp(&mut &file).ok()??;
-        Some(Self { file, stamp })
+        let Some((encryption, label)) = encryption else {
+            let stamp = probe::stamp(&mut &file).ok()??;
+            return Some(Self { file, inside: None, stamp });
+        };
+        let mut inside = encryption.open(file.try_clone().ok()?, label)?;
+        let stamp = probe::stamp(&mut inside.plain).ok()??;
+        Some(Self { file, inside: Some(RefCell::new(inside)), stamp })
+    }
+
+    /// The UUID of the header around it, where it is encrypted.
+    pub(super) fn header_uuid(&self) -> Option<[u8; 16]> {
+        self.inside.as_ref().map(|inside| inside.borrow().uuid)
     }
 
     /// The size in bytes if `image` of `tree`, which must have this stamp, is this
@@ -68,9 +86,14 @@ impl Existing {
         tree: &Tree,
         progress: &mut Progress,
     ) -> anyhow::Result<Option<u64>> {
-        let Ok(mut comparison) = Comparison::new(&self.file) else { return Ok(None) };
-        match image.write(tree, &mut comparison, progress) {
-            Ok(size_bytes) => Ok(comparison.found_equal().then_some(size_bytes)),
+        let mut inside = self.inside.as_ref().map(RefCell::borrow_mut);
+        let (old, offset_bytes): (&mut dyn ReadSeek, u64) = match inside.as_deref_mut() {
+            Some(Inside { plain, offset_bytes, .. }) => (plain, *offset_bytes),
+            None => (&mut &self.file, 0),
+        };
+        let Ok(mut comparison) = Comparison::new(old) else { return Ok(None) };
+        match image.write_plain(tree, &mut comparison, progress) {
+            Ok(size_bytes) => Ok(comparison.found_equal().then_some(offset_bytes + size_bytes)),
             Err(failure) if failure.exit == Exit::Interrupted => Err(failure.into()),
             Err(_) => Ok(None),
         }
@@ -133,26 +156,31 @@ fn looks_as_wanted(file: &File, wanted: output::Options) -> bool {
     found.is_file() && has_owner && has_mode && has_no_acl()
 }
 
+/// The old image, as it is or as it is inside.
+trait ReadSeek: Read + Seek {}
+
+impl<T: Read + Seek> ReadSeek for T {}
+
 /// Bytes of the start that are compared last: a writer may come back to them.
 const START_BYTES: usize = 4096;
 
-/// Compares what is written with a file. The first difference ends it with an
+/// Compares what is written with the old image. The first difference ends it with an
 /// error, so that no more sources are read than needed.
 struct Comparison<'a> {
-    /// The file behind its start.
-    rest: BufReader<&'a File>,
+    /// The old image behind its start.
+    rest: BufReader<&'a mut dyn ReadSeek>,
     old_start: Zeroizing<Vec<u8>>,
     start: Zeroizing<Vec<u8>>,
     differs: bool,
 }
 
 impl<'a> Comparison<'a> {
-    fn new(mut file: &'a File) -> io::Result<Self> {
-        file.rewind()?;
+    fn new(old: &'a mut dyn ReadSeek) -> io::Result<Self> {
+        old.rewind()?;
         let mut old_start = Zeroizing::new(vec![0; START_BYTES]);
-        let length = read_full(file, &mut old_start)?;
+        let length = read_full(&mut *old, &mut old_start)?;
         old_start.truncate(length);
-        let rest = BufReader::with_capacity(64 << 10, file);
+        let rest = BufReader::with_capacity(64 << 10, old);
         let start = Zeroizing::new(Vec::with_capacity(START_BYTES));
         Ok(Self { rest, old_start, start, differs: false })
     }

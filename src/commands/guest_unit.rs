@@ -1,10 +1,10 @@
 //! `credimg guest-unit`: what mounts the disk in guests that ignore `fstab.extra`.
 
-use super::{print, settings};
+use super::{encryption, print, settings};
 use crate::channels::mount::Disk;
-use crate::channels::units;
+use crate::channels::{units, unlock};
 use crate::cli::{GuestUnit, Volume};
-use crate::manifest::{self, Format};
+use crate::manifest::{self, Format, Luks};
 use crate::report::{Exit, Failure};
 use crate::vm::Bus;
 
@@ -19,6 +19,13 @@ pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
         return Err(Failure::new(Exit::Usage, message).hint(hint).into());
     }
     let serial = settings::serial(serial.as_deref(), label.as_deref())?;
+    let is_opened = plan.encrypt.as_ref().is_some_and(|it| it.luks == Luks::Luks2);
+    if is_opened {
+        let header_label = label.as_deref().map(encryption::header_label);
+        let crypttab = unlock::crypttab(&serial, header_label.as_deref());
+        let disk = Disk::encrypted(format, &serial);
+        return print(units::text(&plan, &disk, Some(&crypttab))?.as_bytes());
+    }
     let disk = Disk::new(format, label.as_deref(), "", &serial, Bus::Virtio);
-    print(units::text(&plan, &disk)?.as_bytes())
+    print(units::text(&plan, &disk, None)?.as_bytes())
 }

@@ -3,11 +3,13 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::rc::Rc;
 
 use credimg_formats::iso9660::{self, Loss, Lost};
 use credimg_formats::squashfs::{self, Compression};
 use credimg_formats::{ErrorKind, Kind, Sink, Timestamp, Tree, erofs};
 
+use super::encryption::Encryption;
 use crate::manifest::Format;
 use crate::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure};
@@ -22,6 +24,8 @@ pub(super) struct Image {
     pub(super) compression: Compression,
     /// Adds a Joliet tree; of ISO 9660 only.
     pub(super) joliet: bool,
+    /// What is around the image, where it is encrypted.
+    pub(super) encryption: Option<Rc<Encryption>>,
     /// Leaves out, with warnings, what the format cannot hold.
     pub(super) lossy: bool,
     /// Says what the format cannot hold; not where an image is only compared.
@@ -29,8 +33,22 @@ pub(super) struct Image {
 }
 
 impl Image {
-    /// Writes the image of `tree`; returns its size in bytes.
+    /// Writes the image of `tree`, encrypted where it is; returns its size in bytes.
     pub(super) fn write<S: Sink>(
+        &self,
+        tree: &Tree,
+        sink: &mut S,
+        progress: &mut Progress,
+    ) -> Result<u64, Failure> {
+        let Some(encryption) = &self.encryption else {
+            return self.write_plain(tree, sink, progress);
+        };
+        let label = self.label.as_deref();
+        encryption.write(label, sink, |inner| self.write_plain(tree, inner, progress))
+    }
+
+    /// The same of what is inside.
+    pub(super) fn write_plain<S: Sink>(
         &self,
         tree: &Tree,
         sink: &mut S,

@@ -6,11 +6,16 @@ mod audit;
 mod build;
 pub mod check;
 mod dependencies;
+mod encryption;
 mod existing;
+mod genkey;
 mod guest_unit;
 mod image;
+mod inspect;
+mod opened;
 mod pages;
 mod request;
+mod secret;
 mod seed;
 mod settings;
 mod summary;
@@ -23,6 +28,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Build(options) => build::run(options),
         Command::Check(options) => check::run(options),
         Command::Args(options) => args::run(options),
+        Command::Inspect(options) => inspect::run(options),
+        Command::Genkey(options) => genkey::run(options),
+        Command::Secret(command) => secret::run(command),
         Command::GuestUnit(options) => guest_unit::run(options),
         Command::Audit(options) => audit::run(options),
         Command::Completions(options) => pages::completions(options),

@@ -2,9 +2,11 @@
 //! is checked before a source is read, then the tree.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use credimg_formats::Timestamp;
 
+use super::encryption::Encryption;
 use super::image::Image;
 use super::{attach, seed, settings};
 use crate::assemble::{self, Assembly, Place, assemble_noting};
@@ -42,12 +44,14 @@ impl Request {
         attach: &Attach,
         plan: Plan,
         (path, place): (&Path, Place),
+        encryption: Option<Encryption>,
         kept_uuid: Option<[u8; 16]>,
     ) -> anyhow::Result<Self> {
         let format = settings::format(recipe, path, &plan)?;
         let joliet = settings::joliet(recipe.format.joliet, &plan, format)?;
         let label = settings::label(recipe.label.as_deref(), &plan, format, joliet)?;
-        let drive = attach::drive(attach, label.as_deref(), path)?;
+        let drive_key = encryption.as_ref().map(Encryption::drive_key).transpose()?.flatten();
+        let drive = attach::drive(attach, label.as_deref(), path, drive_key)?;
         if !settings::is_streamed(path) {
             // Whether the style carries the path, before anything is read.
             attach::render(attach, &drive.clone().into())?;
@@ -63,6 +67,7 @@ impl Request {
             build_time: settings::build_time(recipe.mtime)?,
             compression: settings::compression(compression, &plan, format)?,
             joliet,
+            encryption: encryption.map(Rc::new),
             lossy: recipe.format.lossy,
             warns: true,
         };
@@ -105,6 +110,12 @@ impl Request {
 
     /// The private files of what goes by the firmware.
     pub(super) fn sidecars(&self, assembly: &Assembly) -> Result<Vec<Sidecar>, Failure> {
-        sidecar::pack(&assembly.values, assembly.routes.mount.as_ref(), &self.means)
+        let Assembly { routes, values, .. } = assembly;
+        let mut values = values.clone();
+        if let Some(encryption) = &self.image.encryption {
+            let unlock = self.means.unlock.as_ref();
+            values.extend(sidecar::opening(routes.opening, unlock, encryption.key.secret()));
+        }
+        sidecar::pack(&values, routes.mount.as_ref(), &self.means)
     }
 }

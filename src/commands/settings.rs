@@ -16,8 +16,9 @@ use super::attach;
 use crate::assemble::Place;
 use crate::channels::guest::Guest;
 use crate::channels::sidecar;
-use crate::cli::{Build, Recipe, Sources};
-use crate::manifest::{self, Format, Plan, Position, PseudoFile, manifest_name};
+use crate::cli::{Build, EncryptionChoice, Recipe, Sources};
+use crate::keys::random;
+use crate::manifest::{self, Format, Key, Plan, Position, PseudoFile, manifest_name};
 use crate::report::{self, Exit, Failure};
 use crate::source::command::Limits;
 use crate::source::pseudo::Policy;
@@ -188,10 +189,10 @@ pub(super) fn is_streamed(output: &Path) -> bool {
     output.as_os_str() == "-"
 }
 
-/// An error where two of the manifest, the image, the dependency file and the
-/// report are one file: one would destroy the other.
-pub(super) fn require_apart(options: &Build) -> Result<(), Failure> {
-    let mut earlier: Vec<(&str, &Path)> = Vec::new();
+/// An error where the image, the dependency file or the report is one file with another
+/// of them, with the manifest or with a key: one would destroy the other.
+pub(super) fn require_apart(options: &Build, plan: &Plan) -> Result<(), Failure> {
+    let mut earlier: Vec<(&str, &Path)> = keys(options, plan).collect();
     for (name, path) in files(options) {
         if let Some((other, _)) = earlier.iter().find(|(_, other)| is_same(path, other)) {
             let clash = format!("the {name} would replace the {other}");
@@ -224,7 +225,8 @@ pub(super) fn require_not_beside(
         has_such_name && is_together(path, image) || !place.sidecars.is_empty() && is_there()
     };
     let pseudo = plan.pseudo.files.iter().map(|file| ("pseudo file", file.path.as_path()));
-    let Some((name, path)) = files(options).chain(pseudo).find(|(_, path)| is_beside(path)) else {
+    let read = keys(options, plan).chain(pseudo);
+    let Some((name, path)) = files(options).chain(read).find(|(_, path)| is_beside(path)) else {
         return Ok(());
     };
     let message = format!(
@@ -244,6 +246,18 @@ fn files(options: &Build) -> impl Iterator<Item = (&'static str, &Path)> {
         ("report", report),
     ];
     files.into_iter().filter_map(|(name, path)| Some((name, path?)))
+}
+
+/// The files of keys, those of the command line and that of the manifest.
+fn keys<'a>(options: &'a Build, plan: &'a Plan) -> impl Iterator<Item = (&'static str, &'a Path)> {
+    let EncryptionChoice { key_file, key_out, master_key, .. } = &options.recipe.encryption;
+    let planned = plan.encrypt.as_ref().and_then(|encrypt| match &encrypt.key {
+        Some(Key::File(path)) => Some(path),
+        _ => None,
+    });
+    let keys = [key_file.as_ref(), key_out.as_ref(), planned].into_iter().flatten();
+    let master = master_key.iter().map(|path| ("master key", path.as_path()));
+    keys.map(|path| ("key file", path.as_path())).chain(master)
 }
 
 /// What follows the image's name and a dot in the name of another file.
@@ -331,7 +345,7 @@ pub(super) fn show_uuid(uuid: [u8; 16]) -> String {
     text
 }
 
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+pub(super) fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     let groups: Vec<&str> = text.split('-').collect();
     if !groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) {
         return None;
@@ -346,13 +360,9 @@ fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     Some(uuid)
 }
 
-fn random_uuid() -> Result<[u8; 16], Failure> {
+pub(super) fn random_uuid() -> Result<[u8; 16], Failure> {
     let mut uuid = [0; 16];
-    let filled = rustix::rand::getrandom(&mut uuid, rustix::rand::GetRandomFlags::empty());
-    if filled != Ok(uuid.len()) {
-        return Err(Failure::new(Exit::Policy, "the system gives no random bytes for the UUID")
-            .hint("give one with --uuid"));
-    }
+    random::fill(&mut uuid).map_err(|failure| failure.hint("give one with --uuid"))?;
     let [_, _, _, _, _, _, version, _, variant, ..] = &mut uuid;
     *version = *version & 0x0f | 0x40;
     *variant = *variant & 0x3f | 0x80;

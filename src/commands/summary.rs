@@ -6,6 +6,7 @@ use std::path::Path;
 use credimg_formats::{Kind, Timestamp, Tree};
 use serde::Serialize;
 
+use super::encryption::Encryption;
 use super::image::Image;
 use super::settings;
 use crate::channels::plan::{Route, Routes};
@@ -32,6 +33,7 @@ pub(super) struct Summary {
     pub(super) format: &'static str,
     pub(super) label: Option<String>,
     pub(super) uuid: Option<String>,
+    pub(super) encryption: Option<Encrypted>,
     pub(super) serial: String,
     pub(super) drive_id: String,
     pub(super) size_bytes: u64,
@@ -43,6 +45,25 @@ pub(super) struct Summary {
     pub(super) changed: Option<bool>,
     #[serde(flatten)]
     pub(super) credentials: Credentials,
+}
+
+/// What is around an encrypted image.
+#[derive(Serialize)]
+pub(super) struct Encrypted {
+    pub(super) luks: &'static str,
+    pub(super) uuid: String,
+    /// As it is shown in messages; none where the key is in the arguments alone.
+    pub(super) key_file: Option<String>,
+}
+
+impl Encrypted {
+    fn new(encryption: &Encryption) -> Self {
+        Self {
+            luks: encryption.luks.name(),
+            uuid: settings::show_uuid(encryption.uuid),
+            key_file: encryption.key_file.as_deref().map(report::shown),
+        }
+    }
 }
 
 /// Where the credentials went.
@@ -112,6 +133,7 @@ impl Summary {
             format: made.format.name(),
             label: made.label.clone().filter(|_| has_label),
             uuid,
+            encryption: made.encryption.as_deref().map(Encrypted::new),
             serial: drive.serial.as_str().to_owned(),
             drive_id: drive.id.as_str().to_owned(),
             size_bytes,
@@ -141,12 +163,14 @@ impl Summary {
             None => format!(" serial {},", self.serial),
         };
         let plural = |count| if count == 1 { "" } else { "s" };
+        let around =
+            self.encryption.as_ref().map_or_else(String::new, |it| format!(" in {}", it.luks));
         let firmware = match self.credentials.by_firmware() {
             0 => String::new(),
             count => format!(", {count} credential{} by the firmware", plural(count)),
         };
         format!(
-            "wrote {}: {},{label} {} file{}, {}{firmware}",
+            "wrote {}: {}{around},{label} {} file{}, {}{firmware}",
             self.shown,
             self.format,
             self.files,

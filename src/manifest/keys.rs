@@ -6,9 +6,6 @@ use super::error::{Fault, Problem, Problems};
 use super::node::{Node, Value};
 use super::plan::Position;
 
-/// Keys of later versions, at the manifest's top level.
-const LATER_KEYS: &[&str] = &["encrypt"];
-
 /// A value and where it stands.
 pub(super) struct At<T> {
     pub(super) value: T,
@@ -103,7 +100,7 @@ impl Keys {
         let is_top_level = at.key_path.is_empty();
         let known_key = known.iter().copied().find(|known| *known == text.text.as_str());
         let Some(known_key) = known_key else {
-            return Err(unknown(&text.text, known, is_top_level).at(&at));
+            return Err(unknown(&text.text, known).at(&at));
         };
         let dot = if is_top_level { "" } else { "." };
         let at = key.place.position(format!("{}{dot}{known_key}", at.key_path));
@@ -116,13 +113,10 @@ impl Keys {
     }
 }
 
-fn unknown(text: &str, known: &[&str], is_top_level: bool) -> Fault {
+fn unknown(text: &str, known: &[&str]) -> Fault {
     if text == "<<" {
         return Fault::new("YAML merge keys are not supported")
             .hint("common attributes go to `defaults`");
-    }
-    if let Some(later) = LATER_KEYS.iter().find(|later| is_top_level && **later == text) {
-        return Fault::new(format!("`{later}` is not supported by this version"));
     }
     let close = known.iter().find(|known| is_close(text, known));
     Fault::new("unknown key").hint(match close {

@@ -5,21 +5,18 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use credimg_formats::Secret;
 use credimg_formats::squashfs::Compression;
-use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, read as read_some, retry_on_intr};
 use zeroize::Zeroizing;
 
+use crate::input;
 use crate::report::{self, Exit, Failure};
-use crate::signals;
 
 mod conflicts;
 mod credentials;
+mod encrypt;
 mod error;
 mod keys;
 mod node;
@@ -33,8 +30,8 @@ mod values;
 pub use error::ManifestError;
 pub(crate) use error::manifest_name;
 pub use plan::{
-    Attributes, Credential, Entry, Format, Keep, Label, MountPoint, Plan, Position, Pseudo,
-    PseudoFile, PseudoText, Source, TreePath,
+    Attributes, Credential, Encrypt, Entry, Format, Keep, Key, Label, Luks, MountPoint, Plan,
+    Position, Pseudo, PseudoFile, PseudoText, Source, TreePath,
 };
 pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};
 
@@ -94,42 +91,8 @@ pub(crate) fn xattr_value(value: Secret) -> Result<Secret, String> {
     values::xattr_value(value).map_err(error::Fault::into_message)
 }
 
-/// Most manifests fit into this; what is reserved is wiped as well, read or not.
-const START_BYTES: usize = 8 << 10;
-
 /// The manifest's bytes, somewhat more than are allowed where it is too large.
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut text = Zeroizing::new(Vec::new());
-    // Not through `io::stdin()`: its buffer would keep the manifest to the end.
-    let file = if path == Path::new("-") {
-        File::from(io::stdin().as_fd().try_clone_to_owned()?)
-    } else {
-        File::open(path)?
-    };
-    while text.len() <= node::MANIFEST_MAX_BYTES {
-        wait_for(&file)?;
-        if text.len() == text.capacity() {
-            let room = node::MANIFEST_MAX_BYTES + 1 - text.len();
-            let more = text.len().max(START_BYTES);
-            text.reserve(room.min(more));
-        }
-        if retry_on_intr(|| read_some(&file, spare_capacity(&mut text)))? == 0 {
-            break;
-        }
-    }
-    Ok(text)
-}
-
-/// Waits until `file`, which may be a pipe or a terminal, has something to
-/// read; a signal ends the wait.
-fn wait_for(file: &File) -> io::Result<()> {
-    let tenth = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-    loop {
-        signals::check()?;
-        match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&tenth)) {
-            Ok(0) | Err(Errno::INTR) => {}
-            Ok(_) => return Ok(()),
-            Err(errno) => return Err(errno.into()),
-        }
-    }
+    let file = if path == Path::new("-") { input::stdin()? } else { File::open(path)? };
+    input::read(&file, node::MANIFEST_MAX_BYTES)
 }

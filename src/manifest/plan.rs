@@ -45,6 +45,49 @@ impl Format {
     }
 }
 
+/// A version of LUKS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Luks {
+    /// LUKS1, which QEMU opens: the guest sees the plain disk
+    #[value(name = "luks1")]
+    Luks1,
+    /// LUKS2, which the guest opens
+    #[value(name = "luks2")]
+    Luks2,
+}
+
+impl Luks {
+    /// The name in options and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Luks1 => "luks1",
+            Self::Luks2 => "luks2",
+        }
+    }
+}
+
+/// The key of an encrypted image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// A file of the host that holds it.
+    File(PathBuf),
+    /// A random one, made by the build where there is none yet.
+    Generate,
+}
+
+/// How the image is encrypted.
+#[derive(Clone, Debug)]
+pub struct Encrypt {
+    /// By which version of LUKS.
+    pub luks: Luks,
+    /// With which key, where given.
+    pub key: Option<Key>,
+    /// Bytes that are encrypted at once, 512 or 4096, where given.
+    pub sector_bytes: Option<usize>,
+    /// Where it stands in the manifest.
+    pub position: Position,
+}
+
 /// A volume label; how long it may be is the format's matter.
 #[derive(Clone, Debug)]
 pub struct Label {
@@ -256,6 +299,8 @@ pub struct Plan {
     pub compression: Option<Compression>,
     /// Whether an ISO 9660 image gets a Joliet tree.
     pub joliet: bool,
+    /// How the image is encrypted, where it is.
+    pub encrypt: Option<Encrypt>,
     /// Mode, owner and time of the root and of parents made on the way.
     pub parents: Attributes,
     /// The entries, in the manifest's order.

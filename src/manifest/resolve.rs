@@ -10,7 +10,7 @@ use super::keys::At;
 use super::node::Text;
 use super::plan::{Attributes, Entry, Keep, Label, Plan, Pseudo, PseudoFile, PseudoText, Source};
 use super::schema::{self, Source as Typed, XattrValue};
-use super::{conflicts, credentials, time, values};
+use super::{conflicts, credentials, encrypt, time, values};
 
 const DEFAULT_OWNER: (u32, u32) = (0, 0);
 const DEFAULT_MODE: u16 = 0o400;
@@ -27,6 +27,9 @@ pub(super) fn resolve(
     let format = optional(manifest.format.as_ref(), values::format, problems);
     let compression = optional(manifest.compression.as_ref(), values::compression, problems);
     let joliet = manifest.joliet.is_some_and(|joliet| joliet.value);
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let encrypt =
+        manifest.encrypt.as_ref().and_then(|typed| encrypt::resolve(typed, directory, problems));
     let built_in = Attributes {
         mode: Keep::Set(DEFAULT_MODE),
         dir_mode: Keep::Set(DEFAULT_DIR_MODE),
@@ -36,7 +39,6 @@ pub(super) fn resolve(
     };
     let refusal = "`keep` is for entries only: parent directories have nothing to keep";
     let parents = attributes(&manifest.defaults, &built_in, Some(refusal), problems);
-    let directory = path.parent().unwrap_or(Path::new(""));
     // With faulty defaults the entries are still checked, against the built-in ones.
     let defaults = parents.as_ref().unwrap_or(&built_in);
     let entries: Vec<_> = manifest
@@ -57,6 +59,7 @@ pub(super) fn resolve(
         format,
         compression,
         joliet,
+        encrypt,
         parents,
         entries,
         credentials,

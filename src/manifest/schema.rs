@@ -11,6 +11,7 @@ const MANIFEST_KEYS: &[&str] = &[
     "format",
     "compression",
     "joliet",
+    "encrypt",
     "defaults",
     "files",
     "credentials",
@@ -18,6 +19,7 @@ const MANIFEST_KEYS: &[&str] = &[
     "pseudo",
     "pseudo_files",
 ];
+const ENCRYPT_KEYS: &[&str] = &["luks", "key", "sector_size"];
 const DEFAULTS_KEYS: &[&str] = &["owner", "mode", "dir_mode", "mtime"];
 const ENTRY_KEYS: &[&str] = &[
     "path", "file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink", "owner",
@@ -36,6 +38,7 @@ pub(super) struct Manifest {
     pub(super) format: Option<At<Text>>,
     pub(super) compression: Option<At<Text>>,
     pub(super) joliet: Option<At<bool>>,
+    pub(super) encrypt: Option<Encrypt>,
     pub(super) defaults: Attributes,
     /// The entries that have a path and a source.
     pub(super) files: Vec<Entry>,
@@ -44,6 +47,14 @@ pub(super) struct Manifest {
     pub(super) mount: Option<At<Text>>,
     pub(super) pseudo: Vec<At<Text>>,
     pub(super) pseudo_files: Vec<At<Text>>,
+}
+
+/// `encrypt`.
+pub(super) struct Encrypt {
+    pub(super) at: Position,
+    pub(super) luks: At<Text>,
+    pub(super) key: Option<At<Text>>,
+    pub(super) sector_size: Option<At<Text>>,
 }
 
 /// `owner`, `mode`, `dir_mode` and `mtime`, of an entry or of `defaults`.
@@ -101,6 +112,7 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
     let format = keys.read("format", text, problems);
     let compression = keys.read("compression", text, problems);
     let joliet = keys.read("joliet", boolean, problems);
+    let encrypt = keys.take("encrypt").and_then(|(node, at)| encrypt(node, at.key_path, problems));
     let defaults = keys.take("defaults").and_then(|(node, at)| {
         let mut keys = Keys::open(node, at.key_path, DEFAULTS_KEYS, problems)?;
         Some(attributes(&mut keys, problems))
@@ -125,6 +137,7 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
         format,
         compression,
         joliet,
+        encrypt,
         defaults,
         files,
         credentials,
@@ -145,6 +158,14 @@ fn items<T>(
         read(node, format!("{}[{index}]", at.key_path), problems)
     });
     items.collect()
+}
+
+fn encrypt(node: Node, key_path: String, problems: &mut Problems) -> Option<Encrypt> {
+    let mut keys = Keys::open(node, key_path, ENCRYPT_KEYS, problems)?;
+    let luks = keys.require("luks", scalar, problems);
+    let key = keys.read("key", text, problems);
+    let sector_size = keys.read("sector_size", scalar, problems);
+    Some(Encrypt { at: keys.at, luks: luks?, key, sector_size })
 }
 
 fn entry(node: Node, key_path: String, problems: &mut Problems) -> Option<Entry> {

@@ -38,6 +38,15 @@ fn made_for_another(target: Target, message: String) -> Failure {
     Failure::new(Exit::Usage, message).hint(hint)
 }
 
+/// An error where only QEMU itself opens what is encrypted.
+pub(super) fn require_plain(target: Target, drive: &Drive) -> Result<(), Failure> {
+    if drive.key.is_none() {
+        return Ok(());
+    }
+    let message = format!("{} does not open a LUKS1 image", target.name());
+    Err(Failure::new(Exit::Usage, message).hint("use LUKS2, which the guest opens"))
+}
+
 /// The failure of a credential that is no secret, where `target` has no place
 /// even for such a one.
 pub(super) fn no_public(target: Target, public: &PublicCredential, reason: &str) -> Failure {
@@ -53,6 +62,7 @@ pub(super) fn bus(
     drive: &Drive,
     buses: &[(Bus, &'static str)],
 ) -> Result<&'static str, Failure> {
+    require_plain(target, drive)?;
     if let Some((_, name)) = buses.iter().find(|(bus, _)| *bus == drive.bus) {
         return Ok(name);
     }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use base64::Engine;
 use clap::ValueEnum;
 
+use crate::keys::wrap::Wrapped;
 use crate::report::{Exit, Failure};
 
 /// Everything that a machine is given.
@@ -211,6 +212,22 @@ pub struct Drive {
     pub path: PathBuf,
     /// The device that the guest sees.
     pub bus: Bus,
+    /// What opens a LUKS1 image on the host, so that the guest sees the plain disk.
+    pub key: Option<DriveKey>,
+}
+
+/// Where QEMU has the key of an encrypted image from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DriveKey {
+    /// A private file that holds it.
+    File(PathBuf),
+    /// The arguments themselves, wrapped: public without the master key.
+    Wrapped {
+        /// The private file of the master key, in base64.
+        master: PathBuf,
+        /// The key, wrapped with it.
+        key: Wrapped,
+    },
 }
 
 /// The device that the guest sees.

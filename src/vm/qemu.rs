@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Bus, Drive, Firmware, FwCfgItem, Machine, SmbiosFile, Style, Target, carry, shell};
+use super::{
+    Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, SmbiosFile, Style, Target, carry,
+    shell,
+};
+use crate::keys::wrap::Wrapped;
 use crate::report::{Exit, Failure};
 
 /// Longest line of a `-readconfig` file in bytes, without its newline: QEMU
@@ -32,15 +36,84 @@ pub fn render(machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
 
 fn arguments(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
     let Machine { drive, firmware } = machine;
-    let mut arguments = match drive {
-        None => Vec::new(),
+    let secrets = drive.iter().flat_map(secrets).collect::<Vec<_>>();
+    let mut arguments: Vec<_> = secrets.iter().flat_map(object).collect();
+    match drive {
+        None => {}
         Some(drive) if style == Style::Blockdev => {
-            blockdev_arguments(drive, &file_name(&drive.path)?)?
+            arguments.extend(blockdev_arguments(drive, &file_name(&drive.path)?)?);
         }
-        Some(drive) => drive_arguments(drive, &file_name(&drive.path)?),
-    };
+        Some(drive) => arguments.extend(drive_arguments(drive, &file_name(&drive.path)?)),
+    }
     arguments.extend(firmware_arguments(firmware));
     Ok(arguments)
+}
+
+/// One `-object secret`: its id, then its properties in order. A value is a path or
+/// printable ASCII.
+struct SecretObject<'a> {
+    id: String,
+    properties: Vec<(&'static str, Cow<'a, [u8]>)>,
+}
+
+/// The objects that the drive's key needs, the drive's own the last.
+fn secrets(drive: &Drive) -> Vec<SecretObject<'_>> {
+    let text = |text: &'static str| Cow::Borrowed(text.as_bytes());
+    let path = |path: &'_ PathBuf| Cow::Owned(path.as_os_str().as_bytes().to_vec());
+    let own = key_id(drive);
+    match &drive.key {
+        None => Vec::new(),
+        Some(DriveKey::File(file)) => {
+            vec![SecretObject { id: own, properties: vec![("file", path(file))] }]
+        }
+        Some(DriveKey::Wrapped { master, key }) => {
+            let master_id = format!("{}-master", drive.id.as_str());
+            let properties = vec![("file", path(master)), ("format", text("base64"))];
+            let keyid = Cow::Owned(master_id.clone().into_bytes());
+            let own = SecretObject { id: own, properties: wrapped_properties(keyid, key) };
+            vec![SecretObject { id: master_id, properties }, own]
+        }
+    }
+}
+
+/// The properties of a wrapped secret. `data=` without a vector would be in clear.
+fn wrapped_properties<'a>(
+    keyid: Cow<'a, [u8]>,
+    Wrapped { iv, data }: &'a Wrapped,
+) -> Vec<(&'static str, Cow<'a, [u8]>)> {
+    let bytes = |text: &'a str| Cow::Borrowed(text.as_bytes());
+    vec![("keyid", keyid), ("iv", bytes(iv)), ("format", bytes("base64")), ("data", bytes(data))]
+}
+
+/// The `-object` that holds `wrapped`, for any option of QEMU that names a secret: in
+/// the shell's words, or as a JSON object. `keyid` is the id of the master key's.
+pub fn wrapped_object(id: &DriveId, keyid: &DriveId, wrapped: &Wrapped, is_json: bool) -> Vec<u8> {
+    let (id, keyid, Wrapped { iv, data }) = (id.as_str(), keyid.as_str(), wrapped);
+    if is_json {
+        let (kind, format) = ("secret", "base64");
+        let object = json!({ "qom-type": kind, "id": id, "keyid": keyid, "iv": iv, "format": format, "data": data });
+        return format!("{object}\n").into_bytes();
+    }
+    let properties = wrapped_properties(Cow::Borrowed(keyid.as_bytes()), wrapped);
+    shell::line(&object(&SecretObject { id: id.to_owned(), properties }))
+}
+
+fn object(SecretObject { id, properties }: &SecretObject<'_>) -> [Vec<u8>; 2] {
+    let mut value = format!("secret,id={id}").into_bytes();
+    for (key, text) in properties {
+        value.extend([b",", key.as_bytes(), b"=", &escaped(text)[..]].concat());
+    }
+    [b"-object".to_vec(), value]
+}
+
+/// The id of the secret that holds the drive's key.
+fn key_id(drive: &Drive) -> String {
+    format!("{}-key", drive.id.as_str())
+}
+
+/// What the drive is, and the id of what opens it.
+fn driver(drive: &Drive) -> (&'static str, Option<String>) {
+    if drive.key.is_some() { ("luks", Some(key_id(drive))) } else { ("raw", None) }
 }
 
 /// One `-device` of the drive.
@@ -124,7 +197,10 @@ fn firmware_arguments(firmware: &Firmware) -> Vec<Vec<u8>> {
 fn drive_arguments(drive: &Drive, path: &[u8]) -> Vec<Vec<u8>> {
     let path = escaped(path);
     let head = format!("if=none,id={},file=", drive.id.as_str()).into_bytes();
-    let value = [&head[..], &path, b",format=raw,read-only=on"].concat();
+    let (format, key) = driver(drive);
+    let key = key.map_or_else(String::new, |key| format!(",key-secret={key}"));
+    let tail = format!(",format={format}{key},read-only=on").into_bytes();
+    let value = [&head[..], &path, &tail].concat();
     let mut arguments = vec![b"-drive".to_vec(), value];
     arguments.extend(device_arguments(drive));
     arguments
@@ -135,13 +211,17 @@ fn blockdev_arguments(drive: &Drive, path: &[u8]) -> Result<Vec<Vec<u8>>, Failur
         .ok()
         .filter(|path| !path.contains(is_noncharacter))
         .ok_or_else(|| refusal("blockdev", "holds something that QEMU's JSON cannot"))?;
-    let node = json!({
-        "driver": "raw",
+    let (format, key) = driver(drive);
+    let mut node = json!({
+        "driver": format,
         "node-name": drive.id.as_str(),
         "read-only": true,
         "auto-read-only": false,
         "file": { "driver": "file", "filename": path },
     });
+    if let (Some(key), Some(members)) = (key, node.as_object_mut()) {
+        members.insert("key-secret".to_owned(), key.into());
+    }
     let mut arguments = vec![b"-blockdev".to_vec(), node.to_string().into_bytes()];
     arguments.extend(device_arguments(drive));
     Ok(arguments)
@@ -205,17 +285,17 @@ fn config_file(machine: &Machine) -> Result<Vec<u8>, Failure> {
             text.push(b'\n');
         }
         text.extend(format!("[fw_cfg]\n  name = \"{name}\"\n").bytes());
-        text.extend(config_path(file.as_os_str().as_bytes())?);
+        text.extend(config_line("file", file.as_os_str().as_bytes())?);
     }
     Ok(text)
 }
 
-/// The line of a file's path.
-fn config_path(path: &[u8]) -> Result<Vec<u8>, Failure> {
+/// The line of a path, or of what is as plain.
+fn config_line(key: &str, path: &[u8]) -> Result<Vec<u8>, Failure> {
     if path.iter().any(|byte| b"\"\n".contains(byte)) {
         return Err(refusal("readconfig", "holds a double quote or a newline"));
     }
-    let line = [b"  file = \"", path, b"\""].concat();
+    let line = [b"  ", key.as_bytes(), b" = \"", path, b"\""].concat();
     if line.len() > CONFIG_LINE_MAX_BYTES {
         return Err(refusal("readconfig", "is too long"));
     }
@@ -223,9 +303,22 @@ fn config_path(path: &[u8]) -> Result<Vec<u8>, Failure> {
 }
 
 fn config_drive(drive: &Drive) -> Result<Vec<u8>, Failure> {
-    let mut text = format!("[drive \"{}\"]\n  if = \"none\"\n", drive.id.as_str()).into_bytes();
-    text.extend(config_path(&file_name(&drive.path)?)?);
-    text.extend(b"  format = \"raw\"\n  read-only = \"on\"\n");
+    let mut text = Vec::new();
+    for SecretObject { id, properties } in secrets(drive) {
+        text.extend(format!("[object \"{id}\"]\n  qom-type = \"secret\"\n").bytes());
+        for (key, value) in properties {
+            text.extend(config_line(key, &value)?);
+        }
+        text.push(b'\n');
+    }
+    text.extend(format!("[drive \"{}\"]\n  if = \"none\"\n", drive.id.as_str()).bytes());
+    text.extend(config_line("file", &file_name(&drive.path)?)?);
+    let (format, key) = driver(drive);
+    text.extend(format!("  format = \"{format}\"\n").bytes());
+    if let Some(key) = key {
+        text.extend(format!("  key-secret = \"{key}\"\n").bytes());
+    }
+    text.extend(b"  read-only = \"on\"\n");
     for Device { driver, id, properties } in devices(drive) {
         let id = id.map_or_else(String::new, |id| format!(" \"{id}\""));
         text.extend(format!("\n[device{id}]\n  driver = \"{driver}\"\n").bytes());

@@ -39,6 +39,7 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
 }
 
 fn extra_drive(drive: &Drive) -> Result<String, Failure> {
+    carry::require_plain(TARGET, drive)?;
     if drive.bus != Bus::Cdrom {
         let message = "vmspawn attaches every drive but a CD-ROM writable: the guest could change \
                        the image";

@@ -86,6 +86,7 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Plan {
         format: None,
         compression: None,
         joliet: false,
+        encrypt: None,
         parents: defaults(),
         entries,
         credentials: Vec::new(),

@@ -1,0 +1,310 @@
+//! How an image is encrypted: what options and manifest say of it, the key, and
+//! the header and ciphertext around whatever format is inside.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use credimg_formats::luks::{self, Kdf, RANDOM_BYTES, Version, VolumeKey};
+use credimg_formats::{Buffer, Secret, Sink};
+use zeroize::Zeroizing;
+
+use super::settings;
+use crate::channels::unlock::Unlock;
+use crate::cli::EncryptionChoice;
+use crate::keys::{self, Key, random};
+use crate::manifest::{self, Encrypt, Format, Luks, Plan, Position, manifest_name};
+use crate::report::{self, Exit, Failure};
+use crate::vm::{DriveKey, Serial, Target};
+
+/// What the label of a LUKS2 header ends in: the image inside has the label itself, and
+/// a guest must not take the one for the other.
+pub(super) const LABEL_END: &str = "-LUKS";
+/// Costs of a key: RFC 9106, 4, its second choice, which small guests have the memory
+/// for; PBKDF2 so often that a try takes some tenths of a second; and of a random key of
+/// 256 bits, which no cost could protect better, what cryptsetup demands at least.
+const ARGON2: Kdf = Kdf::Argon2id { passes: 3, memory_kib: 64 << 10, lanes: 4 };
+const PBKDF2_PASSPHRASE: Kdf = Kdf::Pbkdf2 { iterations: 1_000_000 };
+const PBKDF2_RANDOM: Kdf = Kdf::Pbkdf2 { iterations: 1000 };
+/// What is encrypted at once, unless told otherwise: isofs reads blocks of 2048 bytes,
+/// which a disk of larger sectors does not have.
+const SECTOR_BYTES: usize = 4096;
+const SMALL_SECTOR_BYTES: usize = 512;
+
+/// An image's encryption.
+pub(super) struct Encryption {
+    pub(super) luks: Luks,
+    pub(super) key: Key,
+    /// Where the key is; none where it is in memory alone.
+    pub(super) key_file: Option<PathBuf>,
+    /// Of the header; the image inside has another one.
+    pub(super) uuid: [u8; 16],
+    sector_bytes: usize,
+    master: Option<PathBuf>,
+}
+
+/// What is inside an encrypted image.
+pub(super) struct Inside {
+    pub(super) plain: luks::Reader<File>,
+    /// Where it begins.
+    pub(super) offset_bytes: u64,
+    /// Of the header.
+    pub(super) uuid: [u8; 16],
+}
+
+/// Whether a key may be in memory alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// It has to be in a file, or the image is lost.
+    File,
+    /// Whoever opens the image gets it from this very process.
+    Memory,
+}
+
+impl Encryption {
+    /// What `choice`, else the manifest, asks for; none where nothing is encrypted. The
+    /// key is read here, or made, so that nothing else is read in vain.
+    ///
+    /// Errors: exit code 2 for options, 3 for the manifest, 4 and 5 for key files, 7 for
+    /// a key that cannot be made.
+    pub(super) fn new(
+        choice: &EncryptionChoice,
+        plan: &Plan,
+        format: Format,
+        target: Target,
+        keeping: Keeping,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(luks) = version(choice, plan) else {
+            return refuse_idle(choice).map(|()| None);
+        };
+        let sector_bytes = sector_bytes(luks, plan, format)?;
+        let master = choice.master_key.clone();
+        if master.is_some() && luks == Luks::Luks2 {
+            return Err(no_master());
+        }
+        require_opener(luks, target)?;
+        // Wrapped, the key is in the arguments.
+        let may_be_in_memory = keeping == Keeping::Memory || master.is_some();
+        let (key, key_file) = match origin(choice, plan) {
+            Origin::File(path) => (keys::read(&path)?, Some(path)),
+            Origin::Make(path) => (read_or_make(&path)?, Some(path)),
+            Origin::None if keeping == Keeping::File => return Err(keyless()),
+            Origin::Generate if !may_be_in_memory => return Err(homeless()),
+            Origin::Generate | Origin::None => (Key::generate()?, None),
+        };
+        let uuid = settings::random_uuid()?;
+        Ok(Some(Self { luks, key, key_file, uuid, sector_bytes, master }))
+    }
+
+    /// What is inside `image` where it is encrypted as a build would do it, with this
+    /// key and no other.
+    pub(super) fn open(&self, mut image: File, label: Option<&str>) -> Option<Inside> {
+        let header = luks::Header::read(&mut image).ok()?;
+        let (version, label) = self.header(label);
+        let is_alike = header.version() == version
+            && header.label() == label
+            && header.sector_bytes() == self.sector_bytes
+            && header.slots().len() == 1;
+        let uuid = settings::parse_uuid(header.uuid()).filter(|_| is_alike)?;
+        let offset_bytes = header.payload_offset_bytes();
+        let plain = header.open(image, self.key.secret().expose()).ok()?;
+        Some(Inside { plain, offset_bytes, uuid })
+    }
+
+    /// The version of the header and its label, where the image inside has this one.
+    fn header(&self, label: Option<&str>) -> (Version, String) {
+        match self.luks {
+            Luks::Luks1 => (Version::Luks1, String::new()),
+            Luks::Luks2 => (Version::Luks2, label.map_or_else(String::new, header_label)),
+        }
+    }
+
+    /// The key files that were read.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
+        self.key_file.iter().chain(&self.master)
+    }
+
+    /// What QEMU opens the image with; none where the guest opens it.
+    pub(super) fn drive_key(&self) -> Result<Option<DriveKey>, Failure> {
+        drive_key(self.luks, &self.key, self.key_file.as_deref(), self.master.as_deref())
+    }
+
+    /// What the guest opens the image with; none where QEMU does.
+    pub(super) fn unlock(&self, serial: &Serial) -> Option<Unlock> {
+        let key_bytes = self.key.secret().len() as u64;
+        let uuid = settings::show_uuid(self.uuid);
+        (self.luks == Luks::Luks2).then(|| Unlock::new(serial, &uuid, key_bytes))
+    }
+
+    /// Writes the header and what `write` makes of the sink behind it, encrypted; returns
+    /// the size of the whole in bytes.
+    pub(super) fn write(
+        &self,
+        label: Option<&str>,
+        sink: &mut dyn Sink,
+        write: impl FnOnce(&mut luks::Writer<'_, '_>) -> Result<u64, Failure>,
+    ) -> Result<u64, Failure> {
+        let mut random = Buffer::zeroed(RANDOM_BYTES);
+        random::fill(&mut random)?;
+        let mut bytes = Zeroizing::new([0; VolumeKey::BYTES]);
+        keys::hold(&*bytes);
+        random::fill(&mut *bytes)?;
+        let volume_key = VolumeKey::new(&bytes).map_err(|error| broken(&error))?;
+        let (start, length_bytes) = volume_key.memory();
+        keys::hold_range(start, length_bytes);
+        let (version, label) = self.header(label);
+        let options = luks::Options {
+            version,
+            label: &label,
+            uuid: self.uuid,
+            sector_bytes: self.sector_bytes,
+            passphrase: self.key.secret(),
+            volume_key: &volume_key,
+            kdf: self.kdf(),
+            random: &Secret::from(&*random),
+        };
+        let plan = luks::Plan::new(options).map_err(|error| broken(&error))?;
+        let mut writer = plan.begin(sink).map_err(|error| broken(&error))?;
+        let size_bytes = write(&mut writer)?;
+        writer.finish().map_err(|error| broken(&error))?;
+        Ok(plan.payload_offset_bytes() + size_bytes)
+    }
+
+    fn kdf(&self) -> Kdf {
+        match self.luks {
+            _ if self.key.is_random() => PBKDF2_RANDOM,
+            Luks::Luks1 => PBKDF2_PASSPHRASE,
+            Luks::Luks2 => ARGON2,
+        }
+    }
+}
+
+/// What QEMU opens a LUKS1 image with that has `key`, which is in `file`: that file, or
+/// the key itself, wrapped with `master`. None where the guest opens the image.
+pub(super) fn drive_key(
+    luks: Luks,
+    key: &Key,
+    file: Option<&Path>,
+    master: Option<&Path>,
+) -> Result<Option<DriveKey>, Failure> {
+    if luks == Luks::Luks2 {
+        return Ok(None);
+    }
+    if let Some(master) = master {
+        let key = keys::read_master(master)?.wrap(key.secret())?;
+        return Ok(Some(DriveKey::Wrapped { master: master.to_owned(), key }));
+    }
+    Ok(file.map(|file| DriveKey::File(file.to_owned())))
+}
+
+/// An error where the monitor is to open the image, and cannot.
+pub(super) fn require_opener(luks: Luks, target: Target) -> Result<(), Failure> {
+    if luks == Luks::Luks2 || target == Target::Qemu {
+        return Ok(());
+    }
+    let message = format!("{} does not open a LUKS1 image", target.name());
+    Err(Failure::new(Exit::Usage, message).hint("use LUKS2, which the guest opens"))
+}
+
+/// The failure of a master key for an image that QEMU does not open.
+pub(super) fn no_master() -> Failure {
+    let message = "--master-key wraps the key of a LUKS1 image for QEMU, nothing else";
+    Failure::new(Exit::Usage, message)
+}
+
+/// The label of the header around an image with this label.
+pub(super) fn header_label(label: &str) -> String {
+    format!("{label}{LABEL_END}")
+}
+
+/// Where the key is, or comes from.
+enum Origin {
+    File(PathBuf),
+    /// Made where there is none yet.
+    Make(PathBuf),
+    /// Made, and in no file.
+    Generate,
+    None,
+}
+
+fn version(choice: &EncryptionChoice, plan: &Plan) -> Option<Luks> {
+    choice.encrypt.or_else(|| Some(plan.encrypt.as_ref()?.luks))
+}
+
+/// The command line's key, else the manifest's.
+fn origin(choice: &EncryptionChoice, plan: &Plan) -> Origin {
+    let planned = plan.encrypt.as_ref().and_then(|encrypt| encrypt.key.as_ref());
+    match (&choice.key_file, &choice.key_out, planned) {
+        (Some(path), ..) | (None, None, Some(manifest::Key::File(path))) => {
+            Origin::File(path.clone())
+        }
+        (None, Some(path), _) => Origin::Make(path.clone()),
+        (None, None, Some(manifest::Key::Generate)) => Origin::Generate,
+        (None, None, None) => Origin::None,
+    }
+}
+
+/// An error where an option speaks of the key of an image that has none.
+fn refuse_idle(choice: &EncryptionChoice) -> Result<(), Failure> {
+    let options = [
+        ("--key-file", &choice.key_file),
+        ("--key-out", &choice.key_out),
+        ("--master-key", &choice.master_key),
+    ];
+    let Some((name, _)) = options.into_iter().find(|(_, path)| path.is_some()) else {
+        return Ok(());
+    };
+    let message = format!("{name} has no meaning for an image that is not encrypted");
+    let hint = "give --encrypt luks1 or luks2, or `encrypt` in the manifest";
+    Err(Failure::new(Exit::Usage, message).hint(hint))
+}
+
+fn sector_bytes(luks: Luks, plan: &Plan, format: Format) -> Result<usize, Failure> {
+    let planned = plan.encrypt.as_ref().filter(|_| luks == Luks::Luks2);
+    let Some((encrypt, wanted)) = planned.and_then(|it| Some((it, it.sector_bytes?))) else {
+        let is_small = luks == Luks::Luks1 || format == Format::Iso9660;
+        return Ok(if is_small { SMALL_SECTOR_BYTES } else { SECTOR_BYTES });
+    };
+    if format == Format::Iso9660 && wanted > SMALL_SECTOR_BYTES {
+        let Encrypt { position: Position { line, column, key_path }, .. } = encrypt;
+        let manifest = manifest_name(&plan.manifest);
+        let message = format!(
+            "{manifest}:{line}:{column}: {key_path}: Linux reads no iso9660 from a disk with \
+             sectors of {wanted} bytes"
+        );
+        return Err(Failure::new(Exit::Manifest, message).hint("leave `sector_size` out"));
+    }
+    Ok(wanted)
+}
+
+/// The key in the file `path`. Where there is no such file it gets a fresh one: a key
+/// that is there may open other images, and is never replaced.
+fn read_or_make(path: &Path) -> Result<Key, Failure> {
+    if std::fs::symlink_metadata(path).is_err() {
+        let key = Key::generate()?;
+        if keys::make(path, key.secret())? {
+            return Ok(key);
+        }
+        // Another build was faster.
+    }
+    keys::read(path)
+}
+
+fn homeless() -> Failure {
+    Failure::new(Exit::Usage, "the generated key has no place to stay")
+        .hint("name a file for it with --key-out, best on another disk than the image")
+}
+
+fn keyless() -> Failure {
+    Failure::new(Exit::Usage, "the encrypted image has no key")
+        .hint("give --key-file FILE, or --key-out FILE to have one made")
+}
+
+/// What the encryption itself cannot do; errors of what it wraps pass by.
+fn broken(error: &credimg_formats::Error) -> Failure {
+    let cause = error.io_error();
+    if let Some(failure) = cause.and_then(Failure::inside) {
+        return failure.clone();
+    }
+    let reason = cause.map_or_else(String::new, |cause| format!(": {}", report::reason(cause)));
+    Failure::new(Exit::Output, format!("cannot encrypt the image: {error}{reason}"))
+}

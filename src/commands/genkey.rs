@@ -1,0 +1,22 @@
+//! `credimg genkey`: a key in a file of its own.
+
+use std::path::Path;
+
+use super::print;
+use crate::cli::Genkey;
+use crate::keys::wrap::MasterKey;
+use crate::keys::{self, Key};
+use crate::report::{Exit, Failure, shown};
+
+pub(super) fn run(options: &Genkey) -> anyhow::Result<()> {
+    let secret =
+        if options.luks { Key::generate()?.secret().clone() } else { MasterKey::generate()? };
+    if options.file == Path::new("-") {
+        return print(secret.expose());
+    }
+    if keys::make(&options.file, &secret)? {
+        return Ok(());
+    }
+    let message = format!("{} is there already: a key is never replaced", shown(&options.file));
+    Err(Failure::new(Exit::Output, message).hint("give the new key another name").into())
+}

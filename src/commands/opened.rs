@@ -1,0 +1,80 @@
+//! An image that exists, opened to tell what it is.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::Path;
+
+use credimg_formats::luks;
+use credimg_formats::probe::{Probe, probe};
+
+use crate::keys::Key;
+use crate::report::{self, Exit, Failure, reason};
+use crate::source;
+
+/// An image and what it says of itself.
+pub(super) struct Opened {
+    file: File,
+    pub(super) size_bytes: u64,
+    pub(super) probe: Probe,
+    /// The header, where the image is encrypted.
+    pub(super) header: Option<luks::Header>,
+    shown: String,
+}
+
+impl Opened {
+    /// Opens the image at `path`. Errors are of exit code 8.
+    pub(super) fn new(path: &Path) -> Result<Self, Failure> {
+        let shown = report::shown(path);
+        let (mut file, stat) = source::open_file(path)
+            // Its hints speak of manifests.
+            .map_err(|failure| Failure::new(Exit::Image, failure.message))?;
+        let found = probe(&mut file).map_err(|error| invalid(&shown, &error))?;
+        let header = match found {
+            Probe::Luks { .. } => {
+                Some(luks::Header::read(&mut file).map_err(|error| invalid(&shown, &error))?)
+            }
+            _ => None,
+        };
+        let size_bytes = u64::try_from(stat.st_size).unwrap_or(0);
+        Ok(Self { file, size_bytes, probe: found, header, shown })
+    }
+
+    /// What is inside an encrypted image, by its key; none of one that is not.
+    pub(super) fn inside(&mut self, key: &Key) -> Result<Option<Probe>, Failure> {
+        let Some(header) = &self.header else { return Ok(None) };
+        let invalid = |error| invalid(&self.shown, &error);
+        let secret = key.secret().expose();
+        let mut plain = header.open(&self.file, secret).map_err(invalid)?;
+        // It stands at its start already, but that is not this function's to know.
+        let rewound = plain.rewind().map_err(|error| {
+            Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
+        });
+        rewound?;
+        probe(&mut plain as &mut dyn Read).map(Some).map_err(|error| {
+            let failure = invalid(error);
+            Failure { message: format!("{} (inside the encryption)", failure.message), ..failure }
+        })
+    }
+}
+
+fn invalid(shown: &str, error: &credimg_formats::Error) -> Failure {
+    let cause = error.io_error().map_or(String::new(), |cause| format!(": {}", reason(cause)));
+    Failure::new(Exit::Image, format!("{shown}: {error}{cause}"))
+}
+
+/// The volume label that a probe found, none where there is none. One that is not UTF-8
+/// is an error.
+pub(super) fn label(probe: &Probe) -> Result<Option<String>, Failure> {
+    match probe {
+        Probe::Erofs { label, .. } | Probe::Iso9660 { label, .. } | Probe::Luks { label, .. }
+            if !label.is_empty() =>
+        {
+            String::from_utf8(label.clone()).map(Some).map_err(|_| {
+                Failure::new(Exit::Image, "the volume label is not UTF-8")
+                    .hint("give a serial with --serial")
+            })
+        }
+        // SquashFS has no label.
+        _ => Ok(None),
+    }
+}

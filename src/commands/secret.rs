@@ -1,0 +1,118 @@
+//! `credimg secret`: secrets of QEMU's own, such as those of VNC, iSCSI, RBD and TLS,
+//! wrapped with a machine's master key.
+
+use std::io;
+
+use credimg_formats::Secret as Bytes;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::print;
+use crate::cli::{Secret, Unwrap, Wrap};
+use crate::input;
+use crate::keys::{self, wrap::Wrapped};
+use crate::report::{self, Exit, Failure, reason};
+use crate::vm::{DriveId, qemu};
+
+/// Longest secret in bytes, and the longest text of a wrapped one: four characters stand
+/// for three bytes.
+const SECRET_MAX_BYTES: usize = 1 << 20;
+const TEXT_MAX_BYTES: usize = 2 * SECRET_MAX_BYTES;
+
+pub(super) fn run(command: &Secret) -> anyhow::Result<()> {
+    match command {
+        Secret::Wrap(options) => wrap(options),
+        Secret::Unwrap(options) => unwrap(options),
+    }
+}
+
+fn wrap(options: &Wrap) -> anyhow::Result<()> {
+    let (id, keyid) = (DriveId::new(&options.id)?, DriveId::new(&options.keyid)?);
+    let master = keys::read_master(&options.master_key)?;
+    let mut bytes = read(SECRET_MAX_BYTES)?;
+    keys::hold(&bytes);
+    match bytes.last() {
+        Some(b'\n') if options.trim => drop(bytes.pop()),
+        Some(b'\n') => {
+            report::warn("the secret ends in a newline, which is a part of it; --trim drops it");
+        }
+        _ => {}
+    }
+    if bytes.is_empty() {
+        return Err(Failure::new(Exit::Source, "the secret on standard input is empty").into());
+    }
+    let wrapped = master.wrap(&Bytes::new(std::mem::take(&mut *bytes)))?;
+    print(&qemu::wrapped_object(&id, &keyid, &wrapped, options.json))
+}
+
+fn unwrap(options: &Unwrap) -> anyhow::Result<()> {
+    let master = keys::read_master(&options.master_key)?;
+    let text = read(TEXT_MAX_BYTES)?;
+    let wrapped = parse(&text).ok_or_else(|| {
+        let message = "standard input holds no wrapped secret: expected iv= and data=";
+        Failure::new(Exit::Source, message).hint("give it what `credimg secret wrap` printed")
+    })?;
+    let secret = master.unwrap(&wrapped).ok_or_else(|| {
+        let message = "the master key does not open this secret, or it is damaged";
+        Failure::new(Exit::Source, message).hint("each machine has a master key of its own")
+    })?;
+    print(secret.expose())
+}
+
+fn read(max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let bytes = input::stdin().and_then(|stdin| input::read(&stdin, max_bytes));
+    let bytes = bytes.map_err(|error: io::Error| {
+        let failure = Failure::inside(&error).cloned();
+        failure.unwrap_or_else(|| {
+            let message = format!("cannot read standard input: {}", reason(&error));
+            Failure::new(Exit::Source, message)
+        })
+    })?;
+    if bytes.len() > max_bytes {
+        let message = format!("standard input holds more than {} MiB", max_bytes >> 20);
+        return Err(Failure::new(Exit::Source, message));
+    }
+    Ok(bytes)
+}
+
+/// The vector and the data of an `-object`, as QEMU's options or as JSON.
+fn parse(text: &[u8]) -> Option<Wrapped> {
+    #[derive(Deserialize)]
+    struct Object {
+        iv: String,
+        data: String,
+    }
+    let text = std::str::from_utf8(text).ok()?.trim_ascii();
+    if text.starts_with('{') {
+        let Object { iv, data } = serde_json::from_str(text).ok()?;
+        return Some(Wrapped { iv, data });
+    }
+    // Base64 has neither commas nor quotes.
+    let option = |name: &str| {
+        let values = text.split([',', ' ', '\'', '"']).filter_map(|word| word.split_once('='));
+        let (_, value) = values.into_iter().find(|(key, _)| *key == name)?;
+        Some(value.to_owned())
+    };
+    Some(Wrapped { iv: option("iv")?, data: option("data")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_read_in_every_form_that_qemu_takes() {
+        let expected = Wrapped { iv: "aXY=".to_owned(), data: "ZGE+dGE=".to_owned() };
+        for text in [
+            "-object secret,id=a,keyid=b,iv=aXY=,format=base64,data=ZGE+dGE=\n",
+            "data=ZGE+dGE=,iv=aXY=",
+            "-object 'secret,id=a,iv=aXY=,data=ZGE+dGE='",
+            r#"{"qom-type": "secret", "id": "a", "iv": "aXY=", "data": "ZGE+dGE="}"#,
+        ] {
+            assert_eq!(parse(text.as_bytes()), Some(expected.clone()), "{text}");
+        }
+        for text in ["", "secret,data=hunter2", "iv=aXY=", "{", r#"{"iv": 1}"#] {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+    }
+}

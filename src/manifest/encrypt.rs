@@ -1,0 +1,49 @@
+//! What `encrypt` means.
+
+use std::path::Path;
+
+use super::error::{Fault, Problems};
+use super::plan::{Encrypt, Key, Luks};
+use super::resolve::{checked, optional};
+use super::{schema, values};
+
+/// What stands in place of a key's file where a key is to be made.
+const GENERATE: &str = "generate";
+
+/// None where the version, which must be there, is none.
+pub(super) fn resolve(
+    typed: &schema::Encrypt,
+    directory: &Path,
+    problems: &mut Problems,
+) -> Option<Encrypt> {
+    let luks = problems.keep(checked(&typed.luks, version));
+    let key = |text: &str| match text {
+        GENERATE => Ok(Key::Generate),
+        text => values::host_path(text, directory).map(Key::File),
+    };
+    let key = optional(typed.key.as_ref(), key, problems);
+    let sector_bytes = optional(typed.sector_size.as_ref(), sector_bytes, problems);
+    if let (Some(Luks::Luks1), Some(typed)) = (luks, &typed.sector_size) {
+        problems.note(Fault::new("only for `luks: 2`: LUKS1 has sectors of 512").at(&typed.at));
+    }
+    Some(Encrypt { luks: luks?, key, sector_bytes, position: typed.at.clone() })
+}
+
+fn version(text: &str) -> Result<Luks, Fault> {
+    match text {
+        "1" => Ok(Luks::Luks1),
+        "2" => Ok(Luks::Luks2),
+        _ => {
+            Err(Fault::new("expected 1 or 2")
+                .hint("QEMU opens LUKS1, the guest's kernel opens LUKS2"))
+        }
+    }
+}
+
+fn sector_bytes(text: &str) -> Result<usize, Fault> {
+    match text {
+        "512" => Ok(512),
+        "4096" => Ok(4096),
+        _ => Err(Fault::new("expected 512 or 4096")),
+    }
+}
