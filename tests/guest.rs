@@ -1,4 +1,4 @@
-//! One boot of a real Linux guest with eight disks, attached on each bus by the
+//! One boot of a real Linux guest with ten disks, attached on each bus by the
 //! arguments exactly as the program printed them. `make setup` installs what
 //! this needs; without it the test fails.
 
@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 const CHECKS: &str = concat!(include_str!("support/checks.sh"), include_str!("guest/checks.sh"));
 
 /// Name, bus, format and label of each disk.
-const DISKS: [(&str, &str, &str, &str); 8] = [
+const DISKS: [(&str, &str, &str, &str); 10] = [
     ("virtio", "virtio", "erofs", "CHIMERA"),
     ("scsi", "scsi", "erofs", "CHIMERA-SCSI"),
     ("usb", "usb", "erofs", "CHIMERA-USB"),
@@ -28,6 +28,9 @@ const DISKS: [(&str, &str, &str, &str); 8] = [
     ("squashfs", "virtio", "squashfs", "CHIMERA-SQUASH"),
     ("iso9660", "virtio", "iso9660", "a-label-of-32-bytes-on-iso9660.@"),
     ("joliet", "scsi", "iso9660", "CHIMERA-JOLIET"),
+    // LUKS1, which QEMU opens: the guest sees the plain disk.
+    ("luks", "virtio", "erofs", "CHIMERA-LUKS1"),
+    ("wrapped", "usb", "iso9660", "CHIMERA-WRAPPED"),
 ];
 
 /// How much of a name Linux shows from ISO 9660.
@@ -71,6 +74,10 @@ fn guest_reads_its_secrets_and_nobody_else_does() {
     let images = scratch.path().join("it's a, disk");
     fs::create_dir(&images).unwrap();
 
+    let genkey = ["genkey", "the master's"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+    assert!(command.args(genkey).current_dir(&images).status().unwrap().success());
+
     let built: Vec<_> = DISKS.iter().map(|disk| build(scratch.path(), &images, disk)).collect();
     let before: Vec<_> = built.iter().map(|(image, _)| digest(&fs::read(image).unwrap())).collect();
 
@@ -82,6 +89,8 @@ fn guest_reads_its_secrets_and_nobody_else_does() {
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/guest-boot"))
         .arg(&payload)
         .arg(arguments.join(" "))
+        // Keys have relative names.
+        .current_dir(&images)
         .output()
         .unwrap();
 
@@ -148,16 +157,21 @@ fn build(sources: &Path, images: &Path, disk: &(&str, &str, &str, &str)) -> (Pat
     let options: &[&str] = match *name {
         "iso9660" => &["--lossy"],
         "joliet" => &["--lossy", "--joliet"],
+        "luks" => &["--encrypt", "luks1", "--key-out", "a, key"],
+        // The key is in no file, only in the arguments.
+        "wrapped" => &["--lossy", "--master-key", "the master's"],
         _ => &[],
     };
+    let manifest = if *name == "wrapped" { "generate.yaml" } else { "secrets.yaml" };
     let output = Command::new(env!("CARGO_BIN_EXE_credimg"))
         .arg("build")
-        .arg(sources.join("secrets.yaml"))
+        .arg(sources.join(manifest))
         .arg("-o")
         .arg(&image)
         .args(["--format", format, "--bus", bus, "--label", label])
         .args(options)
         .args(["--serial", &format!("serial-{name}"), "--id", &format!("disk-{name}")])
+        .current_dir(images)
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -171,6 +185,8 @@ fn build(sources: &Path, images: &Path, disk: &(&str, &str, &str, &str)) -> (Pat
 fn write_sources(directory: &Path) -> Vec<Entry> {
     let host_key = pattern(411);
     fs::write(directory.join("secrets.yaml"), MANIFEST).unwrap();
+    let encrypted = format!("encrypt: {{luks: 1, key: generate}}{MANIFEST}");
+    fs::write(directory.join("generate.yaml"), encrypted).unwrap();
     fs::write(directory.join("host_key"), &host_key).unwrap();
 
     let root = "0:0";

@@ -23,13 +23,28 @@ struct Case {
     image: &'static str,
     /// What stands in the manifest before the credentials.
     head: &'static str,
+    options: &'static [&'static str],
+    /// Whether the arguments are a file for `-readconfig`, which carries no OEM strings, and
+    /// the guest has the units of `guest-unit` instead.
+    has_units: bool,
     places: &'static [&'static str],
+}
+
+impl Case {
+    /// The credentials that can go to this guest.
+    fn credentials(&self) -> Vec<(&'static str, &'static str, Vec<u8>)> {
+        let mut credentials = credentials().to_vec();
+        credentials.retain(|(_, channel, _)| !self.has_units || *channel != "smbios");
+        credentials
+    }
 }
 
 /// The disk is found by its label; its `credstore` is a part of it.
 const EROFS: Case = Case {
     image: "chimera.erofs",
     head: "label: CHIMERA\nfiles: [{path: /extra, text: more}]\n",
+    options: &[],
+    has_units: false,
     places: &[
         "/run/credstore",
         "/run/credstore/api.bytes",
@@ -46,6 +61,8 @@ const EROFS: Case = Case {
 const SQUASHFS: Case = Case {
     image: "chimera.squashfs",
     head: "label: CHIMERA\nmount: /run/credstore\n",
+    options: &[],
+    has_units: false,
     places: &[
         "/run/credstore",
         "/run/credstore/api.bytes",
@@ -55,6 +72,34 @@ const SQUASHFS: Case = Case {
     ],
 };
 
+/// The guest opens the disk by a key and a unit that both are credentials.
+const ENCRYPTED: Case = Case {
+    image: "chimera.erofs",
+    head: "label: CHIMERA\nencrypt: {luks: 2, key: generate}\n\
+           files: [{path: /extra, text: more}]\n",
+    options: &["--key-out", "chimera.key"],
+    has_units: false,
+    places: &[
+        "/run/credstore",
+        "/run/secrets/extra",
+        "/dev/mapper/credimg-chimera",
+        "/dev/disk/by-id/virtio-chimera",
+        OEM_STRINGS,
+    ],
+};
+
+/// The guest opens the disk by its own units, with a passphrase that comes by fw_cfg.
+const CRYPTTAB: Case = Case {
+    image: "chimera.squashfs",
+    head: "label: CHIMERA\nencrypt: {luks: 2, key: passphrase, sector_size: 512}\n\
+           format: squashfs\nfiles: [{path: /extra, text: more}]\n",
+    options: &["--args", "readconfig"],
+    has_units: true,
+    places: &["/run/credstore", "/run/secrets/extra", "/dev/mapper/credimg-chimera", FIRMWARE_KEY],
+};
+
+const FIRMWARE_KEY: &str =
+    "/sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials/luks.chimera/raw";
 const OEM_STRINGS: &str = "/sys/firmware/dmi/entries/11-0/raw";
 const FIRMWARE_ITEM: &str =
     "/sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials/api.firmware/raw";
@@ -82,11 +127,26 @@ fn a_squashfs_disk_mounted_as_the_credential_store_serves_as_well() {
     boot(&SQUASHFS);
 }
 
+#[test]
+fn a_guest_opens_an_encrypted_disk_by_itself() {
+    boot(&ENCRYPTED);
+}
+
+#[test]
+fn a_guest_opens_an_encrypted_disk_by_its_own_units() {
+    boot(&CRYPTTAB);
+}
+
 fn boot(case: &Case) {
     let scratch = tempfile::tempdir().unwrap();
     let tree = scratch.path().join("tree");
     write_tree(&tree, case);
-    let arguments = build(scratch.path(), case);
+    let mut arguments = build(scratch.path(), case);
+    if case.has_units {
+        fs::write(scratch.path().join("disk.cfg"), arguments).unwrap();
+        arguments = "-readconfig disk.cfg".to_owned();
+        write_units(&tree, scratch.path());
+    }
 
     let guest = Command::new("sh")
         .args(["-c", r#"eval "exec \"\$0\" \"\$1\" -- $2""#])
@@ -110,7 +170,7 @@ fn expected_report(case: &Case) -> String {
     for place in case.places {
         writeln!(report, "root reads {place}").unwrap();
     }
-    for (name, _, content) in credentials() {
+    for (name, _, content) in case.credentials() {
         writeln!(report, "credential {name} {}", digest(&content)).unwrap();
     }
     for place in case.places {
@@ -134,17 +194,38 @@ fn write_tree(tree: &Path, case: &Case) {
     fs::write(tree.join("usr/local/share/places"), places).unwrap();
 }
 
+/// Installs what `guest-unit` prints, each part behind a comment with its path, for the
+/// service of the test.
+fn write_units(tree: &Path, scratch: &Path) {
+    let units = Command::new(env!("CARGO_BIN_EXE_credimg"))
+        .args(["guest-unit", "secrets.yaml"])
+        .current_dir(scratch)
+        .output()
+        .unwrap();
+    assert!(units.status.success(), "{}", String::from_utf8_lossy(&units.stderr));
+    let text = String::from_utf8(units.stdout).unwrap();
+    for part in text.split("# /").skip(1) {
+        let (path, content) = part.split_once('\n').unwrap();
+        let path = tree.join(path.replace("SERVICE", "probe"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+}
+
 /// Builds the image and what goes beside it; returns the printed arguments, which are
 /// quoted for the shell.
 fn build(scratch: &Path, case: &Case) -> String {
     let mut manifest = format!("{}credentials:\n", case.head);
-    for (name, channel, content) in credentials() {
+    fs::write(scratch.join("passphrase"), "correct horse battery staple").unwrap();
+    fs::set_permissions(scratch.join("passphrase"), PermissionsExt::from_mode(0o600)).unwrap();
+    for (name, channel, content) in case.credentials() {
         fs::write(scratch.join(name), content).unwrap();
         writeln!(manifest, "- {{name: {name}, file: {name}, via: {channel}}}").unwrap();
     }
     fs::write(scratch.join("secrets.yaml"), manifest).unwrap();
     let build = Command::new(env!("CARGO_BIN_EXE_credimg"))
         .args(["build", "secrets.yaml", "-o", case.image, "--quiet"])
+        .args(case.options)
         .current_dir(scratch)
         .output()
         .unwrap();
