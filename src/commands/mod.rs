@@ -6,6 +6,7 @@ mod audit;
 mod build;
 pub mod check;
 mod dependencies;
+mod exec;
 mod existing;
 mod guest_unit;
 mod image;
@@ -21,6 +22,7 @@ use crate::cli::{Cli, Command};
 pub fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Build(options) => build::run(options),
+        Command::Exec(options) => exec::run(options),
         Command::Check(options) => check::run(options),
         Command::Args(options) => args::run(options),
         Command::GuestUnit(options) => guest_unit::run(options),

@@ -1,6 +1,7 @@
 //! QEMU's arguments. Each rule about its syntax here was measured with QEMU 7.2.
 
 use std::borrow::Cow;
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -12,6 +13,9 @@ use crate::report::{Exit, Failure};
 /// Longest line of a `-readconfig` file in bytes, without its newline: QEMU
 /// reads lines into 1024 bytes and takes the rest for a line of its own.
 const CONFIG_LINE_MAX_BYTES: usize = 1023;
+/// Sets of descriptors take their numbers from here on, one for each descriptor:
+/// people give small ones to their own.
+const FDSET_START: i64 = 1_000_000_000;
 
 /// The arguments that give `machine` what it has, ending in a newline unless
 /// there is nothing to say. Paths need not be UTF-8, so the result is bytes.
@@ -30,17 +34,37 @@ pub fn render(machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
     }
 }
 
+/// The same as words, for a QEMU that is started with them; the styles are
+/// [`Style::Blockdev`], or else that of [`Style::Shell`].
+pub fn words(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
+    carry::require_carried(Target::Qemu, &machine.firmware)?;
+    arguments(machine, style)
+}
+
 fn arguments(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
     let Machine { drive, firmware } = machine;
-    let mut arguments = match drive {
-        None => Vec::new(),
-        Some(drive) if style == Style::Blockdev => {
-            blockdev_arguments(drive, &file_name(&drive.path)?)?
-        }
-        Some(drive) => drive_arguments(drive, &file_name(&drive.path)?),
-    };
+    let mut arguments = Vec::new();
+    if let Some(drive) = drive {
+        let name = match drive.descriptor {
+            None => file_name(&drive.path)?,
+            Some(descriptor) => Cow::Owned(pass_descriptor(descriptor, &mut arguments)),
+        };
+        arguments.extend(match style {
+            Style::Blockdev => blockdev_arguments(drive, &name)?,
+            _ => drive_arguments(drive, &name),
+        });
+    }
     arguments.extend(firmware_arguments(firmware));
     Ok(arguments)
+}
+
+/// Adds what makes QEMU take over a descriptor that it inherits; returns the
+/// name of the file by which QEMU finds it.
+fn pass_descriptor(descriptor: RawFd, arguments: &mut Vec<Vec<u8>>) -> Vec<u8> {
+    let set = FDSET_START + i64::from(descriptor);
+    let value = format!("fd={descriptor},set={set}");
+    arguments.extend([b"-add-fd".to_vec(), value.into_bytes()]);
+    format!("/dev/fdset/{set}").into_bytes()
 }
 
 /// One `-device` of the drive.
