@@ -1,5 +1,6 @@
 //! The command line's types; nothing is done here.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -29,6 +30,9 @@ pub struct Cli {
 pub enum Command {
     /// Build an image from a manifest and print the arguments that attach it
     Build(Box<Build>),
+    /// Build an image in memory and become the virtual machine monitor, which inherits it: nothing
+    /// is written to any disk
+    Exec(Box<Exec>),
     /// Check a manifest and its pseudo files and show the plan, without running anything or
     /// reading a source
     Check(Check),
@@ -91,6 +95,38 @@ pub struct Build {
     /// Write a JSON report to FILE instead of the summary [default FILE: standard error]
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_hint = ValueHint::FilePath)]
     pub json: Option<Option<PathBuf>>,
+}
+
+/// `credimg exec`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The arguments that attach the image follow those of PROGRAM, or stand where one of these is {}.
+Where one holds {image}, this becomes the image's path, and the drive is attached by it alone.
+
+PROGRAM takes the place of credimg: its process, terminal and exit code are its own. Exit code 6
+says that it could not be started.
+
+Examples:
+  credimg exec secrets.yaml -- qemu-system-x86_64 -m 1G -drive file=root.img,format=qcow2
+  credimg exec secrets.yaml --args blockdev -- setpriv --reuid=vm qemu-system-x86_64 {} -m 1G
+  credimg exec secrets.yaml --target cloud-hypervisor -- cloud-hypervisor --kernel vmlinux \\
+    --disk path=root.img path={image},readonly=on,image_type=raw")]
+pub struct Exec {
+    /// The manifest, or - for standard input
+    #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifest: PathBuf,
+    /// What is made, and of what.
+    #[command(flatten)]
+    pub recipe: Recipe,
+    /// How the image is attached.
+    #[command(flatten)]
+    pub attach: Attach,
+    /// Print no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// The monitor, looked up in PATH, or what starts it in its own place, and its arguments
+    #[arg(value_name = "PROGRAM", last = true, required = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
 }
 
 /// What is made of a manifest, and how, wherever it goes.

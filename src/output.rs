@@ -1,6 +1,6 @@
 //! Where the image goes: a private temporary file beside the target that takes
-//! the target's name when it is complete, or a stream. The files that belong to
-//! an image, its sidecars, come and go with it.
+//! the target's name when it is complete, a stream, or memory. The files that
+//! belong to an image, its sidecars, come and go with it.
 //!
 //! Invariant: at every instant the output path holds the complete old image or
 //! the complete new one. The temporary is 0600 under any umask, is locked while
@@ -9,6 +9,7 @@
 
 mod buffered;
 mod fresh;
+mod memory;
 mod sidecars;
 mod stream;
 mod target;
@@ -27,6 +28,7 @@ use crate::report::{self, Exit, Failure};
 use crate::signals;
 use buffered::Buffered;
 pub use fresh::create_new;
+pub use memory::{MemoryFile, SealedFile};
 use sidecars::Sidecars;
 pub use stream::StreamOutput;
 use target::Target;

@@ -11,23 +11,51 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
-use crate::report::{Exit, Failure};
+use crate::report::{self, Exit, Failure};
 
 static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
-/// Starts noting SIGINT, SIGTERM and SIGHUP. Fails where the system refuses a handler.
+/// What ends a build in order.
+const NOTED: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
+/// Starts noting SIGINT, SIGTERM and SIGHUP, but for those that the caller left
+/// ignored: `nohup` and a script's background jobs want that, and so does a
+/// program that takes this one's place. Fails where the system refuses a handler.
 pub fn install() -> io::Result<()> {
     let received = RECEIVED.get_or_init(|| Arc::new(AtomicUsize::new(0)));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    for signal in not_ignored(&NOTED) {
         let number = usize::try_from(signal).unwrap_or(usize::MAX);
         signal_hook::flag::register_usize(signal, Arc::clone(received), number)?;
     }
-    // The parent may have left SIGCHLD ignored: then the kernel throws away how
-    // a command ended. SIGXFSZ would kill instead of failing the write.
-    for signal in [SIGCHLD, SIGXFSZ] {
+    // SIGXFSZ would kill instead of failing the write. The parent may have left
+    // SIGCHLD ignored: then the kernel throws away how a command ended.
+    for signal in not_ignored(&[SIGXFSZ]).chain([SIGCHLD]) {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
     Ok(())
+}
+
+/// Those of `signals` that are not ignored, as far as /proc tells: signal N is
+/// bit N - 1 there.
+fn not_ignored(signals: &[i32]) -> impl Iterator<Item = i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    signals.iter().copied().filter(move |signal| (ignored << 1 >> signal) & 1 == 0)
+}
+
+/// From now on the noted signals end the process at once, by themselves: where
+/// another program is about to take its place, a note would be lost with it. What
+/// was noted before is an error, as of [`check`].
+pub fn let_through() -> Result<(), Failure> {
+    for signal in not_ignored(&NOTED) {
+        let always = Arc::new(AtomicBool::new(true));
+        signal_hook::flag::register_conditional_default(signal, always).map_err(|error| {
+            let message = format!("cannot let signals through: {}", report::reason(&error));
+            Failure::new(Exit::Policy, message)
+        })?;
+    }
+    check()
 }
 
 /// The signal that was received, if any.

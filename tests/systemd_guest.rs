@@ -144,7 +144,7 @@ fn boot(case: &Case) {
     let mut arguments = build(scratch.path(), case);
     if case.has_units {
         fs::write(scratch.path().join("disk.cfg"), arguments).unwrap();
-        arguments = "-readconfig disk.cfg".to_owned();
+        "-readconfig disk.cfg".clone_into(&mut arguments);
         write_units(&tree, scratch.path());
     }
 

@@ -108,11 +108,15 @@ pub fn public(mount: Option<&Mount>) -> Vec<PublicCredential> {
 /// What the files with these suffixes beside `image` give to the machine, in
 /// the order of the names; what is no suffix of ours gives nothing.
 pub fn firmware<'a>(image: &Path, suffixes: impl IntoIterator<Item = &'a str>) -> Firmware {
-    let mut suffixes: Vec<_> = suffixes.into_iter().collect();
-    suffixes.sort_unstable();
+    firmware_of(suffixes.into_iter().map(|suffix| (suffix, path(image, suffix))))
+}
+
+/// The same of files that lie anywhere: each with the suffix that it has beside an image.
+pub fn firmware_of<'a>(files: impl IntoIterator<Item = (&'a str, PathBuf)>) -> Firmware {
+    let mut files: Vec<_> = files.into_iter().collect();
+    files.sort_unstable();
     let mut firmware = Firmware::default();
-    for suffix in suffixes {
-        let file = path(image, suffix);
+    for (suffix, file) in files {
         match kind(suffix.as_bytes()) {
             None => {}
             Some(Kind::Structure) => firmware.smbios.push(SmbiosFile::Structure(file)),

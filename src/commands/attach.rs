@@ -1,7 +1,8 @@
 //! From the command line's wishes to the machine that is attached.
 
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::image::Image;
@@ -27,7 +28,8 @@ pub(super) fn drive(
         Some(id) => DriveId::new(id)?,
         None => DriveId::from_serial(&serial),
     };
-    Ok(Drive { id, serial, path: path.to_owned(), bus: attach.bus, key })
+    let path = path.to_owned();
+    Ok(Drive { id, serial, path, descriptor: None, bus: attach.bus, key })
 }
 
 /// What gives `machine` to the monitor that the command line names. Paths are as
@@ -52,6 +54,34 @@ pub(super) fn render(attach: &Attach, machine: &Machine) -> Result<Vec<u8>, Fail
             Err(Failure::new(Exit::Usage, message).hint("leave --args out, or write --args none"))
         }
     }
+}
+
+/// The words that give `machine` to a monitor that inherits its files; their
+/// paths are those of descriptors. What cannot be given so is an error of
+/// [`Exit::Usage`].
+pub(super) fn words(attach: &Attach, machine: &Machine) -> Result<Vec<OsString>, Failure> {
+    let Attach { target, style, .. } = attach;
+    let words = match (target, style) {
+        (Target::Qemu, Style::Shell | Style::Blockdev) => qemu::words(machine, *style),
+        (Target::CloudHypervisor, Style::Shell) => cloud_hypervisor::words(machine),
+        (Target::Crosvm, Style::Shell) => crosvm::words(machine),
+        (Target::Qemu | Target::CloudHypervisor | Target::Crosvm, _) => {
+            let styles = if *target == Target::Qemu { "shell and blockdev" } else { "shell" };
+            let message = format!("a program is started with arguments of --args {styles} only");
+            Err(Failure::new(Exit::Usage, message))
+        }
+        (Target::Libvirt | Target::Proxmox | Target::Vmspawn, _) => Err(no_heir(*target).hint(
+            "its machines are started by a process of its own: write the image with `build`",
+        )),
+        (Target::Firecracker, _) => Err(no_heir(*target)
+            .hint("it hears of drives by its API only: write the image with `build`")),
+    };
+    Ok(words?.into_iter().map(OsString::from_vec).collect())
+}
+
+fn no_heir(target: Target) -> Failure {
+    let message = format!("{} cannot be given an image that is in memory", target.name());
+    Failure::new(Exit::Usage, message)
 }
 
 /// The channels that are open to credentials.

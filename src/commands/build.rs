@@ -71,7 +71,7 @@ impl Builder {
         let place = (options.output.as_path(), place);
         let request =
             Request::new(&options.recipe, &options.attach, plan, place, encryption, kept_uuid)?;
-        advise(options, &request.image);
+        request.advise(&options.recipe, &options.attach, options.quiet);
         Ok(Self { request, file, existing })
     }
 
@@ -216,31 +216,6 @@ struct Made {
     file: Option<OutputFile>,
     summary: Summary,
     arguments: Vec<u8>,
-}
-
-/// Says what people should know of the image that they ask for.
-fn advise(options: &Build, image: &Image) {
-    let is_squashfs = image.format == Format::Squashfs;
-    attach::warn(&options.attach, image.label.as_deref().filter(|_| !is_squashfs));
-    if image.joliet {
-        report::warn(
-            "a Joliet tree has no owners and modes: where it is mounted, every user may read \
-             every file",
-        );
-    }
-    match image.format {
-        Format::Squashfs if options.recipe.uuid.is_some() => {
-            report::warn("a SquashFS image has no UUID: --uuid has no effect");
-        }
-        Format::Iso9660 if options.recipe.uuid.is_some() => {
-            report::warn("the UUID of an ISO 9660 image is its time: --uuid has no effect");
-        }
-        _ => {}
-    }
-    let has_serial = options.attach.target.sets_serial();
-    if is_squashfs && image.label.is_some() && has_serial && !options.quiet {
-        report::note("a SquashFS image has no label: the drive's serial stands for it");
-    }
 }
 
 /// Adds to an error's hint that the old image is as it was.

@@ -7,6 +7,7 @@ mod build;
 pub mod check;
 mod dependencies;
 mod encryption;
+mod exec;
 mod existing;
 mod genkey;
 mod guest_unit;
@@ -26,6 +27,7 @@ use crate::cli::{Cli, Command};
 pub fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Build(options) => build::run(options),
+        Command::Exec(options) => exec::run(options),
         Command::Check(options) => check::run(options),
         Command::Args(options) => args::run(options),
         Command::Inspect(options) => inspect::run(options),

@@ -11,15 +11,15 @@ use super::image::Image;
 use super::{attach, seed, settings};
 use crate::assemble::{self, Assembly, Place, assemble_noting};
 use crate::channels::guest::Guest;
-use crate::channels::plan::Means;
+use crate::channels::plan::{self, Means, Route};
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::{Attach, Recipe};
-use crate::manifest::Plan;
+use crate::manifest::{Format, Plan};
 use crate::progress::Progress;
 use crate::report::{self, Failure};
 use crate::source::command::Limits;
 use crate::source::pseudo::Policy;
-use crate::vm::Drive;
+use crate::vm::{Channel, Drive};
 
 /// A build that nothing stands in the way of yet.
 pub(super) struct Request {
@@ -75,6 +75,42 @@ impl Request {
         let commands = settings::commands(recipe);
         let policy = settings::policy(&recipe.sources);
         Ok(Self { plan, image, drive, place, means, guest, commands, policy })
+    }
+
+    /// Says what people should know of the image that they ask for.
+    pub(super) fn advise(&self, recipe: &Recipe, attach: &Attach, is_quiet: bool) {
+        let image = &self.image;
+        let is_squashfs = image.format == Format::Squashfs;
+        attach::warn(attach, image.label.as_deref().filter(|_| !is_squashfs));
+        if image.joliet {
+            report::warn(
+                "a Joliet tree has no owners and modes: where it is mounted, every user may read \
+                 every file",
+            );
+        }
+        match image.format {
+            Format::Squashfs if recipe.uuid.is_some() => {
+                report::warn("a SquashFS image has no UUID: --uuid has no effect");
+            }
+            Format::Iso9660 if recipe.uuid.is_some() => {
+                report::warn("the UUID of an ISO 9660 image is its time: --uuid has no effect");
+            }
+            _ => {}
+        }
+        // An encrypted one is found by its header.
+        let has_serial = attach.target.sets_serial() && self.means.unlock.is_none();
+        if is_squashfs && image.label.is_some() && has_serial && !is_quiet {
+            report::note("a SquashFS image has no label: the drive's serial stands for it");
+        }
+    }
+
+    /// Whether anything will go, or may go, by the firmware, as far as the
+    /// manifest alone tells. Errors as where credentials are planned.
+    pub(super) fn may_need_firmware(&self) -> Result<bool, Failure> {
+        let routes = plan::plan(&self.plan, &[], &self.means)?;
+        let is_off_disk = |route: &Route| route.channel != Some(Channel::Disk);
+        let is_told = routes.mount.is_some() || routes.opening.is_some();
+        Ok(is_told || routes.routes.iter().any(is_off_disk))
     }
 
     /// Reads every source. What has no time of its own gets `build_time`; `inputs`

@@ -40,6 +40,10 @@ impl Buffered {
         &self.to.file
     }
 
+    pub(super) fn subject(&self) -> &Subject {
+        &self.to.subject
+    }
+
     /// Writes out what the buffer holds.
     pub(super) fn spill(&mut self) -> Result<(), Failure> {
         self.to.write(self.buffer.get(..self.filled).unwrap_or_default())?;

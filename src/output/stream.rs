@@ -5,10 +5,9 @@ use std::io::{self, IsTerminal, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use credimg_formats::Sink;
-use rustix::fs::{MemfdFlags, memfd_create};
 
-use super::Subject;
 use super::buffered::Buffered;
+use super::{Subject, memory};
 use crate::report::{Exit, Failure};
 
 /// An image that goes to standard output. Nothing is promised of where it ends.
@@ -40,10 +39,7 @@ impl StreamOutput {
     /// Keeps the image in memory until it is whole, so that its start can be
     /// written last. Errors are of [`Exit::Output`].
     pub fn staged(mut self) -> anyhow::Result<Self> {
-        let subject = Subject { shown: "the image in memory".to_owned(), hint: None };
-        let memory = memfd_create("credimg", MemfdFlags::CLOEXEC)
-            .map_err(|error| subject.failure("create", error))?;
-        self.staged = Some(Buffered::new(File::from(memory), subject));
+        self.staged = Some(memory::buffered("the image in memory")?);
         Ok(self)
     }
 

@@ -18,6 +18,12 @@ const TARGET: Target = Target::CloudHypervisor;
 ///
 /// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
+    let arguments = words(machine)?;
+    Ok(if arguments.is_empty() { Vec::new() } else { shell::line(&arguments) })
+}
+
+/// The same as words, for a monitor that is started with them.
+pub fn words(machine: &Machine) -> Result<Vec<Vec<u8>>, Failure> {
     carry::require_carried(TARGET, &machine.firmware)?;
     let mut arguments = Vec::new();
     if let Some(drive) = &machine.drive {
@@ -33,7 +39,7 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
         let platform = format!("oem_strings=[{}]", strings.join(","));
         arguments.extend([b"--platform".to_vec(), platform.into_bytes()]);
     }
-    Ok(if arguments.is_empty() { Vec::new() } else { shell::line(&arguments) })
+    Ok(arguments)
 }
 
 /// Items of a list were not unquoted in every release: they must need no quotes.

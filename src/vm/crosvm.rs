@@ -16,6 +16,12 @@ const TARGET: Target = Target::Crosvm;
 ///
 /// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
+    let arguments = words(machine)?;
+    Ok(if arguments.is_empty() { Vec::new() } else { shell::line(&arguments) })
+}
+
+/// The same as words, for a monitor that is started with them.
+pub fn words(machine: &Machine) -> Result<Vec<Vec<u8>>, Failure> {
     carry::require_carried(TARGET, &machine.firmware)?;
     if let Some(public) = machine.firmware.public.first() {
         let reason = "its option for OEM strings is not the same in every release";
@@ -25,7 +31,7 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
     carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio")])?;
     let path = value(carry::text(TARGET, &drive.path)?);
     let block = format!("path={path},ro,id={}", drive.serial.as_str());
-    Ok(shell::line(&[b"--block".to_vec(), block.into_bytes()]))
+    Ok(vec![b"--block".to_vec(), block.into_bytes()])
 }
 
 /// The value as it is, or in double quotes where it holds anything with a meaning.

@@ -12,6 +12,7 @@ pub mod qemu;
 mod shell;
 pub mod vmspawn;
 
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use base64::Engine;
@@ -210,6 +211,9 @@ pub struct Drive {
     pub serial: Serial,
     /// The image, absolute or relative to the directory the monitor starts in.
     pub path: PathBuf,
+    /// The descriptor, above 2, that the monitor inherits the image as, if it
+    /// does; `path` then leads to the same file in the monitor's own process.
+    pub descriptor: Option<RawFd>,
     /// The device that the guest sees.
     pub bus: Bus,
     /// What opens a LUKS1 image on the host, so that the guest sees the plain disk.

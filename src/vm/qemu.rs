@@ -1,6 +1,7 @@
 //! QEMU's arguments. Each rule about its syntax here was measured with QEMU 7.2.
 
 use std::borrow::Cow;
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,9 @@ use crate::report::{Exit, Failure};
 /// Longest line of a `-readconfig` file in bytes, without its newline: QEMU
 /// reads lines into 1024 bytes and takes the rest for a line of its own.
 const CONFIG_LINE_MAX_BYTES: usize = 1023;
+/// Sets of descriptors take their numbers from here on, one for each descriptor:
+/// people give small ones to their own.
+const FDSET_START: i64 = 1_000_000_000;
 
 /// The arguments that give `machine` what it has, ending in a newline unless
 /// there is nothing to say. Paths need not be UTF-8, so the result is bytes.
@@ -34,16 +38,26 @@ pub fn render(machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
     }
 }
 
+/// The same as words, for a QEMU that is started with them; the styles are
+/// [`Style::Blockdev`], or else that of [`Style::Shell`].
+pub fn words(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
+    carry::require_carried(Target::Qemu, &machine.firmware)?;
+    arguments(machine, style)
+}
+
 fn arguments(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
     let Machine { drive, firmware } = machine;
     let secrets = drive.iter().flat_map(secrets).collect::<Vec<_>>();
     let mut arguments: Vec<_> = secrets.iter().flat_map(object).collect();
-    match drive {
-        None => {}
-        Some(drive) if style == Style::Blockdev => {
-            arguments.extend(blockdev_arguments(drive, &file_name(&drive.path)?)?);
-        }
-        Some(drive) => arguments.extend(drive_arguments(drive, &file_name(&drive.path)?)),
+    if let Some(drive) = drive {
+        let name = match drive.descriptor {
+            None => file_name(&drive.path)?,
+            Some(descriptor) => Cow::Owned(pass_descriptor(descriptor, &mut arguments)),
+        };
+        arguments.extend(match style {
+            Style::Blockdev => blockdev_arguments(drive, &name)?,
+            _ => drive_arguments(drive, &name),
+        });
     }
     arguments.extend(firmware_arguments(firmware));
     Ok(arguments)
@@ -114,6 +128,15 @@ fn key_id(drive: &Drive) -> String {
 /// What the drive is, and the id of what opens it.
 fn driver(drive: &Drive) -> (&'static str, Option<String>) {
     if drive.key.is_some() { ("luks", Some(key_id(drive))) } else { ("raw", None) }
+}
+
+/// Adds what makes QEMU take over a descriptor that it inherits; returns the
+/// name of the file by which QEMU finds it.
+fn pass_descriptor(descriptor: RawFd, arguments: &mut Vec<Vec<u8>>) -> Vec<u8> {
+    let set = FDSET_START + i64::from(descriptor);
+    let value = format!("fd={descriptor},set={set}");
+    arguments.extend([b"-add-fd".to_vec(), value.into_bytes()]);
+    format!("/dev/fdset/{set}").into_bytes()
 }
 
 /// One `-device` of the drive.

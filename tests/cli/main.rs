@@ -7,15 +7,18 @@ mod commands;
 mod host;
 mod iso9660;
 mod promises;
+#[path = "../support/wait.rs"]
+mod wait;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use host::{Host, stderr, stdout};
+use wait::wait_for;
 
 const CANARY: &str = "c4n4ry-7f1e-do-not-show";
 const UUID: &str = "12345678-9abc-4def-8012-3456789abcde";
@@ -28,17 +31,5 @@ impl Host {
             .unwrap()
             .filter(|e| is_ours(&e.as_ref().unwrap().path()))
             .count()
-    }
-}
-
-/// Asks until there is an answer; a minute is more than any answer takes.
-fn wait_for<T>(ask: impl Fn() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(start.elapsed() < Duration::from_secs(60), "no answer within a minute");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -304,7 +304,8 @@ fn size_bytes(index: usize) -> u64 {
 
 fn drive(path: PathBuf, serial: &str) -> Drive {
     let serial = Serial::new(serial).unwrap();
-    Drive { id: DriveId::from_serial(&serial), serial, path, bus: Bus::Virtio }
+    let id = DriveId::from_serial(&serial);
+    Drive { id, serial, path, descriptor: None, bus: Bus::Virtio, key: None }
 }
 
 fn qemu_command() -> Command {
