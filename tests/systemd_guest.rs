@@ -4,17 +4,21 @@
 //! nothing but the arguments that the program printed. `make setup` installs what this
 //! needs; without it the test fails.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 const PROBE: &str = include_str!("systemd_guest/probe");
+const CLOSED: &str = include_str!("systemd_guest/closed");
+const EMERGENCY: &str = include_str!("systemd_guest/emergency.service");
 const SERVICE: &str = include_str!("systemd_guest/probe.service");
 
 /// A manifest, and where its secrets can be read from in the guest besides the
@@ -137,30 +141,103 @@ fn a_guest_opens_an_encrypted_disk_by_its_own_units() {
     boot(&CRYPTTAB);
 }
 
+/// Two disks, of which one has the key of another image and one has none: the guest says
+/// so, opens neither, mounts nothing, and stops before anything that needs them.
+#[test]
+fn a_wrong_or_a_missing_key_opens_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let tree = scratch.path().join("tree");
+    let programs = tree.join("usr/local/bin");
+    fs::create_dir_all(&programs).unwrap();
+    fs::write(programs.join("closed"), CLOSED).unwrap();
+    fs::set_permissions(programs.join("closed"), PermissionsExt::from_mode(0o755)).unwrap();
+    let units = tree.join("etc/systemd/system");
+    fs::create_dir_all(&units).unwrap();
+    fs::write(units.join("emergency.service"), EMERGENCY).unwrap();
+
+    let wrong = STANDARD.encode("0".repeat(64));
+    let mut strings = Vec::new();
+    let mut arguments = String::new();
+    for (name, mount) in [("chimera", "/run/secrets"), ("medusa", "/run/others")] {
+        let label = name.to_uppercase();
+        let head = format!("label: {label}\nencrypt: {{luks: 2, key: generate}}\n");
+        let manifest = format!("{head}mount: {mount}\nfiles: [{{path: /extra, text: more}}]\n");
+        fs::write(scratch.path().join("secrets.yaml"), manifest).unwrap();
+        let image = format!("{name}.erofs");
+        let printed = credimg(scratch.path(), &image, &["--key-out", &format!("{name}.key")]);
+        let drive = printed.split(" -smbios").next().unwrap();
+        write!(arguments, "{drive} ").unwrap();
+        let structure = fs::read(scratch.path().join(format!("{image}.smbios"))).unwrap();
+        let text = String::from_utf8(structure[5..].to_vec()).unwrap();
+        strings
+            .extend(text.split_terminator('\0').filter(|text| !text.is_empty()).map(str::to_owned));
+    }
+    // One credential tells of both mounts, the first key is another one, the second is gone.
+    let fstab = |string: &String| string.contains(":fstab.extra=");
+    let lines = strings.iter().filter(|string| fstab(string));
+    let lines: Vec<u8> = lines.flat_map(|string| STANDARD.decode(value(string)).unwrap()).collect();
+    strings.retain(|string| !fstab(string) && !string.contains(":luks.medusa="));
+    strings.push(format!("io.systemd.credential.binary:fstab.extra={}", STANDARD.encode(lines)));
+    let key = strings.iter_mut().find(|string| string.contains(":luks.chimera=")).unwrap();
+    assert_eq!(value(key).len(), wrong.len());
+    *key = key.replace(value(&key.clone()), &wrong);
+    let count = u8::try_from(strings.len()).unwrap();
+    let text = strings.join("\0") + "\0\0";
+    let structure = [&[0x0b, 5, 0, 0x0e, count], text.as_bytes()].concat();
+    fs::write(scratch.path().join("structure"), structure).unwrap();
+
+    let guest = guest(scratch.path(), &tree, &format!("{arguments} -smbios file=structure"));
+    let stdout = String::from_utf8_lossy(&guest.stdout);
+    let stderr = String::from_utf8_lossy(&guest.stderr);
+    assert!(guest.status.success(), "{}\n{stdout}\n{stderr}", guest.status);
+    for line in [
+        "credimg-chimera.service: failed",
+        "credimg-medusa.service: failed",
+        "run-secrets.mount: inactive",
+        "run-others.mount: inactive",
+    ] {
+        assert!(stdout.lines().any(|found| found == line), "{line} is missing:\n{stdout}");
+    }
+    for reason in ["(Key data incorrect?)", "luks.medusa' missing."] {
+        assert!(stdout.contains(reason), "{reason} is missing:\n{stdout}");
+    }
+    assert!(!stdout.contains("credimg-chimera\n") && !stdout.contains("extra"), "{stdout}");
+}
+
+/// The value of an OEM string, in base64.
+fn value(string: &str) -> &str {
+    string.split_once('=').unwrap().1
+}
+
 fn boot(case: &Case) {
     let scratch = tempfile::tempdir().unwrap();
     let tree = scratch.path().join("tree");
     write_tree(&tree, case);
     let mut arguments = build(scratch.path(), case);
     if case.has_units {
-        fs::write(scratch.path().join("disk.cfg"), arguments).unwrap();
+        fs::write(scratch.path().join("disk.cfg"), &arguments).unwrap();
         "-readconfig disk.cfg".clone_into(&mut arguments);
         write_units(&tree, scratch.path());
     }
 
-    let guest = Command::new("sh")
-        .args(["-c", r#"eval "exec \"\$0\" \"\$1\" -- $2""#])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/guest-systemd"))
-        .arg(&tree)
-        .arg(arguments)
-        .current_dir(scratch.path())
-        .output()
-        .unwrap();
+    let guest = guest(scratch.path(), &tree, &arguments);
 
     let stdout = String::from_utf8_lossy(&guest.stdout);
     let stderr = String::from_utf8_lossy(&guest.stderr);
     assert_eq!(stdout, expected_report(case), "{}\n{stderr}", guest.status);
     assert!(guest.status.success(), "{}\n{stderr}", guest.status);
+}
+
+/// Boots the guest with `tree` laid over its root and these arguments, quoted for the shell.
+fn guest(scratch: &Path, tree: &Path, arguments: &str) -> Output {
+    Command::new("sh")
+        .args(["-c", r#"eval "exec \"\$0\" \"\$1\" -- $2""#])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/guest-systemd"))
+        .arg(tree)
+        .arg(arguments)
+        .current_dir(scratch)
+        .output()
+        .unwrap()
 }
 
 /// What the probe prints when all is well: root reads every place, so that each is
@@ -223,9 +300,14 @@ fn build(scratch: &Path, case: &Case) -> String {
         writeln!(manifest, "- {{name: {name}, file: {name}, via: {channel}}}").unwrap();
     }
     fs::write(scratch.join("secrets.yaml"), manifest).unwrap();
+    credimg(scratch, case.image, case.options)
+}
+
+/// Builds `image` of the manifest in `scratch`; returns what is printed.
+fn credimg(scratch: &Path, image: &str, options: &[&str]) -> String {
     let build = Command::new(env!("CARGO_BIN_EXE_credimg"))
-        .args(["build", "secrets.yaml", "-o", case.image, "--quiet"])
-        .args(case.options)
+        .args(["build", "secrets.yaml", "-o", image, "--quiet"])
+        .args(options)
         .current_dir(scratch)
         .output()
         .unwrap();
