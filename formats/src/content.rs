@@ -117,6 +117,19 @@ pub trait Sink: Write {
         copy_buffered(file, self, length_bytes)
     }
 
+    /// Writes so many zeros. An implementation may leave a hole instead.
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        const PIECE_BYTES: usize = 256 << 10;
+        let zeros = vec![0; PIECE_BYTES];
+        let mut left = length_bytes;
+        while left > 0 {
+            let length = usize::try_from(left).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+            self.write_all(zeros.get(..length).unwrap_or_default())?;
+            left -= length as u64;
+        }
+        Ok(())
+    }
+
     /// Overwrites the bytes from `offset_bytes` on, all of them written before,
     /// with `bytes`; what follows them and the place of the next write stay.
     /// SquashFS needs it once, at the end, for its first bytes; where those are

@@ -75,9 +75,8 @@ const COPY_SALT_BYTES: usize = 64;
 const MATERIAL_BYTES: usize = STRIPES as usize * VolumeKey::BYTES;
 /// Where the next slot begins.
 const AREA_BYTES: u64 = (MATERIAL_BYTES as u64).next_multiple_of(ALIGN_BYTES);
-/// How many random bytes a volume takes: salts, and all stripes but the last.
-pub const RANDOM_BYTES: usize =
-    2 * SALT_BYTES + 2 * COPY_SALT_BYTES + MATERIAL_BYTES - VolumeKey::BYTES;
+/// How many random bytes a volume takes: salts, and the seed of the stripes.
+pub const RANDOM_BYTES: usize = 2 * SALT_BYTES + 2 * COPY_SALT_BYTES + VolumeKey::BYTES;
 
 /// The payload of LUKS1 begins behind all its key slots.
 const LUKS1_PAYLOAD_BYTES: u64 = 2 << 20;
@@ -175,15 +174,17 @@ fn check(options: &Options<'_>) -> Result<()> {
 }
 
 /// The random bytes, by their use.
-struct Draw<'r> {
+struct Draw {
     slot_salt: [u8; SALT_BYTES],
     digest_salt: [u8; SALT_BYTES],
     copy_salts: [[u8; COPY_SALT_BYTES]; 2],
-    stripes: &'r [u8],
+    /// The stripes are zeros encrypted with it: to ask a system for a quarter of a megabyte
+    /// of random bytes takes as long as all the rest (measured).
+    seed: Zeroizing<[u8; VolumeKey::BYTES]>,
 }
 
-impl<'r> Draw<'r> {
-    fn of(random: &'r [u8]) -> Result<Self> {
+impl Draw {
+    fn of(random: &[u8]) -> Result<Self> {
         let wrong = || {
             let message = format!("expected {RANDOM_BYTES} random bytes, got {}", random.len());
             Error::new(ErrorKind::Key, message)
@@ -195,16 +196,17 @@ impl<'r> Draw<'r> {
             let (slot_salt, rest) = random.split_first_chunk()?;
             let (digest_salt, rest) = rest.split_first_chunk()?;
             let (first, rest) = rest.split_first_chunk()?;
-            let (second, stripes) = rest.split_first_chunk()?;
+            let (second, rest) = rest.split_first_chunk()?;
             let copy_salts = [*first, *second];
-            Some(Self { slot_salt: *slot_salt, digest_salt: *digest_salt, copy_salts, stripes })
+            let seed = Zeroizing::new(*rest.first_chunk()?);
+            Some(Self { slot_salt: *slot_salt, digest_salt: *digest_salt, copy_salts, seed })
         };
         split().ok_or_else(wrong)
     }
 }
 
 /// The header of LUKS1 and its first key slot (LUKS1 4.1).
-fn luks1(options: &Options<'_>, draw: &Draw<'_>) -> Result<Vec<u8>> {
+fn luks1(options: &Options<'_>, draw: &Draw) -> Result<Vec<u8>> {
     let Kdf::Pbkdf2 { iterations } = options.kdf else { return Err(inconsistent()) };
     let mut slots = [Luks1Slot::new_zeroed(); LUKS1_SLOTS];
     for (index, slot) in (0..).zip(&mut slots) {
@@ -239,7 +241,7 @@ fn luks1(options: &Options<'_>, draw: &Draw<'_>) -> Result<Vec<u8>> {
 }
 
 /// Both copies of the header of LUKS2 and its key slot (LUKS2 1, 2).
-fn luks2(options: &Options<'_>, draw: &Draw<'_>) -> Result<Vec<u8>> {
+fn luks2(options: &Options<'_>, draw: &Draw) -> Result<Vec<u8>> {
     let mut json = serde_json::to_vec(&json(options, draw)).map_err(|_| inconsistent())?;
     if json.len() >= LUKS2_JSON_BYTES {
         return Err(inconsistent());
@@ -274,7 +276,7 @@ fn luks2(options: &Options<'_>, draw: &Draw<'_>) -> Result<Vec<u8>> {
     head(2 * LUKS2_HEADER_BYTES as u64, &records, options, draw)
 }
 
-fn json(options: &Options<'_>, draw: &Draw<'_>) -> Json {
+fn json(options: &Options<'_>, draw: &Draw) -> Json {
     let name = || "0".to_owned();
     let hash = || Hash::Sha256.name().to_owned();
     let key_size = VolumeKey::BYTES as u64;
@@ -336,7 +338,7 @@ fn head(
     area_offset_bytes: u64,
     records: &[(usize, &[u8])],
     options: &Options<'_>,
-    draw: &Draw<'_>,
+    draw: &Draw,
 ) -> Result<Vec<u8>> {
     let length = usize::try_from(area_offset_bytes + AREA_BYTES).map_err(|_| inconsistent())?;
     let mut head = vec![0; length];
@@ -357,7 +359,8 @@ fn head(
             kdf::argon2(Algorithm::Argon2id, costs, passphrase, &draw.slot_salt, &mut *slot_key)?;
         }
     }
-    stripes::split(Hash::Sha256, options.volume_key.expose(), draw.stripes, material);
+    Xts::new(&*draw.seed)?.encrypt(0, 512, material);
+    stripes::split(Hash::Sha256, options.volume_key.expose(), material);
     Xts::new(&*slot_key)?.encrypt(0, 512, material);
     Ok(head)
 }

@@ -5,15 +5,10 @@ use zeroize::Zeroizing;
 
 use super::kdf::Hash;
 
-/// Fills `material`, a number of stripes as long as `key` each: all but the last hold
-/// `random`, from its start, and the last makes them merge into `key`.
-pub(super) fn split(hash: Hash, key: &[u8], random: &[u8], material: &mut [u8]) {
+/// Makes random `material`, a number of stripes as long as `key` each, merge into `key`,
+/// by its last stripe.
+pub(super) fn split(hash: Hash, key: &[u8], material: &mut [u8]) {
     let (stripes, last) = material.split_at_mut(material.len().saturating_sub(key.len()));
-    for (to, from) in stripes.chunks_mut(4096).zip(random.chunks(4096)) {
-        let (to, _) = to.split_at_mut(from.len().min(to.len()));
-        let (from, _) = from.split_at(to.len());
-        to.copy_from_slice(from);
-    }
     let state = gather(hash, stripes, key.len());
     last.copy_from_slice(key);
     xor(last, &state);

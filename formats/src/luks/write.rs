@@ -38,13 +38,7 @@ pub struct Writer<'p, 's> {
 impl<'p, 's> Writer<'p, 's> {
     pub(super) fn begin(plan: &'p Plan<'_>, sink: &'s mut dyn Sink) -> Result<Self> {
         sink.write_all(&plan.head)?;
-        let zeros = vec![0; LARGE_BUFFER_BYTES];
-        let mut left = plan.payload_offset_bytes - plan.head.len() as u64;
-        while left > 0 {
-            let length = usize::try_from(left).unwrap_or(usize::MAX).min(zeros.len());
-            sink.write_all(zeros.get(..length).unwrap_or_default())?;
-            left -= length as u64;
-        }
+        sink.write_zeros(plan.payload_offset_bytes - plan.head.len() as u64)?;
         Ok(Self {
             sink,
             volume_key: plan.volume_key,

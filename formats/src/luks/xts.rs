@@ -211,3 +211,64 @@ fn times_alpha(tweak: u128) -> u128 {
     let carry = (tweak >> 127) * 0x87;
     (tweak << 1) ^ carry
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    const VECTORS: &str = include_str!("ieee1619-vectors.txt");
+
+    fn bytes(hexadecimal: &str) -> Vec<u8> {
+        let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16).unwrap()).unwrap();
+        let (pairs, _) = hexadecimal.as_bytes().as_chunks::<2>();
+        pairs.iter().map(|[high, low]| digit(*high) << 4 | digit(*low)).collect()
+    }
+
+    #[test]
+    fn agrees_with_the_vectors_of_the_standard() {
+        let mut before = Vec::new();
+        let mut count = 0;
+        for line in VECTORS.lines().filter(|line| !line.starts_with('#')) {
+            let columns: Vec<_> = line.split(' ').collect();
+            let [number, key, sector, plaintext, ciphertext] = columns[..] else {
+                panic!("{line}: not 5 columns")
+            };
+            let plaintext = match plaintext {
+                "pattern" => (0..=255).chain(0..=255).collect(),
+                _ => before,
+            };
+            let sector = u64::from_str_radix(sector, 16).unwrap();
+            let cipher = Xts::new(&bytes(key)).unwrap();
+            let mut data = plaintext.clone();
+            cipher.encrypt(sector, 512, &mut data);
+            assert!(data == bytes(ciphertext), "vector {number}");
+            before = data.clone();
+            cipher.decrypt(sector, 512, &mut data);
+            assert!(data == plaintext, "vector {number}");
+            count += 1;
+        }
+        assert_eq!(count, 8);
+    }
+
+    #[test]
+    fn the_halves_of_a_volume_key_differ() {
+        let error = VolumeKey::new(&[7; 64]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Key);
+    }
+
+    #[test]
+    fn shows_no_key_and_tells_where_it_is() {
+        let mut bytes = [0x41; 64];
+        bytes[63] = 0x42;
+        let key = VolumeKey::new(&bytes).unwrap();
+        assert_eq!(format!("{key:?}"), "VolumeKey(64 bytes)");
+        let (start, length) = key.memory();
+        let inside = key.expose().as_ptr();
+        assert!(start <= inside && inside < start.wrapping_add(length));
+        assert!(length >= 64 + 2 * 240, "the schedules are elsewhere");
+        let moved = Box::new(key);
+        assert_eq!(moved.memory(), (start, length));
+    }
+}

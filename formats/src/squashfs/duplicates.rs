@@ -241,7 +241,7 @@ mod tests {
         assert!(taken_bytes <= 20 * (200_000 + HEAD_BYTES + 1000), "{taken_bytes} bytes were read");
         let files: Vec<_> = (0..20).map(|index| noise(100_000 + index, 1)).collect();
         let (_, taken_bytes) = image_of(&files);
-        assert_eq!(taken_bytes, files.iter().map(Vec::len).sum());
+        assert_eq!(taken_bytes, files.iter().map(Vec::len).sum::<usize>());
     }
 
     #[test]
