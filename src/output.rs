@@ -8,6 +8,7 @@
 //! target's directory, so that a renamed directory cannot lead astray.
 
 mod buffered;
+mod once;
 mod sidecars;
 mod stream;
 mod target;
@@ -25,6 +26,7 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::report::{self, Exit, Failure};
 use crate::signals;
 use buffered::Buffered;
+pub use once::create_once;
 use sidecars::Sidecars;
 pub use stream::StreamOutput;
 use target::Target;
