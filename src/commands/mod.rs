@@ -9,7 +9,9 @@ mod dependencies;
 mod existing;
 mod guest_unit;
 mod image;
+mod key_file;
 mod pages;
+mod seal;
 mod seed;
 mod settings;
 mod summary;
@@ -21,6 +23,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Build(options) => build::run(options),
         Command::Check(options) => check::run(options),
+        Command::Seal(options) => seal::run(options),
         Command::Args(options) => args::run(options),
         Command::GuestUnit(options) => guest_unit::run(options),
         Command::Audit(options) => audit::run(options),

@@ -116,9 +116,14 @@ pub(super) fn uuid(options: &Build) -> Result<[u8; 16], Failure> {
     }
 }
 
-/// `--mtime`, else `SOURCE_DATE_EPOCH`, else now, in whole seconds.
+/// The time of the image: that of `--mtime`, as for [`time`].
 pub(super) fn build_time(options: &Build) -> Result<Timestamp, Failure> {
-    if let Some(seconds) = options.mtime {
+    time(options.mtime)
+}
+
+/// `--mtime`, else `SOURCE_DATE_EPOCH`, else now, in whole seconds.
+pub(super) fn time(option: Option<i64>) -> Result<Timestamp, Failure> {
+    if let Some(seconds) = option {
         return Ok(Timestamp { seconds, nanoseconds: 0 });
     }
     let seconds = if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") {
@@ -143,9 +148,14 @@ pub(super) fn owner(options: &Build) -> Result<Option<(u32, u32)>, Failure> {
     options.owner.as_deref().map(manifest::owner_option).transpose()
 }
 
-/// `--mode`. The world never reads an image of secrets.
+/// The image's `--mode`.
 pub(super) fn mode(options: &Build) -> Result<u16, Failure> {
-    let mode = u16::from_str_radix(&options.mode, 8).ok().filter(|mode| *mode <= 0o777);
+    file_mode(&options.mode)
+}
+
+/// `--mode`. The world never reads an image of secrets.
+pub(super) fn file_mode(option: &str) -> Result<u16, Failure> {
+    let mode = u16::from_str_radix(option, 8).ok().filter(|mode| *mode <= 0o777);
     match mode {
         None => Err(Failure::new(Exit::Usage, "--mode: expected octal digits, at most 0770")),
         Some(mode) if mode & 0o007 != 0 => {
@@ -254,7 +264,7 @@ pub(super) fn require_file(options: &Build) -> Result<(), Failure> {
 }
 
 /// Whether two paths lead to one file, or would once both are written.
-fn is_same(left: &Path, right: &Path) -> bool {
+pub(super) fn is_same(left: &Path, right: &Path) -> bool {
     let id = |path: &Path| id(std::fs::metadata(path));
     // Names differ as a rule, and then nothing has to be asked of the directories.
     (left.file_name() == right.file_name() && is_together(left, right))
@@ -298,13 +308,13 @@ fn is_together(left: &Path, right: &Path) -> bool {
 }
 
 /// The directory that a file lies in, or will lie in.
-fn directory_of(path: &Path) -> Option<(u64, u64)> {
+pub(super) fn directory_of(path: &Path) -> Option<(u64, u64)> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     id(std::fs::metadata(parent.unwrap_or(Path::new("."))))
 }
 
 /// Which file was found.
-fn id(found: io::Result<Metadata>) -> Option<(u64, u64)> {
+pub(super) fn id(found: io::Result<Metadata>) -> Option<(u64, u64)> {
     found.ok().map(|found| (found.dev(), found.ino()))
 }
 
