@@ -1,7 +1,7 @@
 //! The key file of a sealed blob: read where there is one, made where there is none,
 //! never replaced. So whatever crashes, the key opens the old blob and the new one.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -17,23 +17,21 @@ use crate::source;
 /// identity is an error of [`Exit::Source`], one that every user may read or write is
 /// of [`Exit::Policy`].
 pub(super) fn read(path: &Path) -> Result<Option<Identity>, Failure> {
-    let is_there = |follow: bool| {
-        let found = if follow { std::fs::metadata(path) } else { std::fs::symlink_metadata(path) };
-        !found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    let unreadable = |error: io::Error| {
+        let message = format!("cannot read the key file {}", shown(path));
+        Failure::new(Exit::Source, format!("{message}: {}", report::reason(&error)))
     };
-    if !is_there(true) {
-        if is_there(false) {
-            return Err(failure(path, "is a symbolic link that leads nowhere"));
-        }
-        return Ok(None);
+    let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let named = match std::fs::symlink_metadata(path) {
+        Err(error) if is_missing(&error) => return Ok(None),
+        named => named.map_err(unreadable)?,
+    };
+    if named.is_symlink() && std::fs::metadata(path).is_err_and(|error| is_missing(&error)) {
+        return Err(failure(path, "is a symbolic link that leads nowhere"));
     }
     let (file, _) = source::open_file(path)
         // Its hints speak of manifests.
         .map_err(|failure| Failure::new(Exit::Source, failure.message))?;
-    let unreadable = |error: std::io::Error| {
-        let message = format!("cannot read the key file {}", shown(path));
-        Failure::new(Exit::Source, format!("{message}: {}", report::reason(&error)))
-    };
     let mode = file.metadata().map_err(unreadable)?.mode();
     if mode & 0o007 != 0 {
         let open = format!("is open to every user of the host (mode {:04o})", mode & 0o7777);

@@ -37,7 +37,9 @@ const EXTENDED: &[u8] = b"././@PaxHeader";
 const LONG: &[u8] = b"././@LongLink";
 
 /// Refuses what tar cannot hold with [`ErrorKind::Unrepresentable`], so that nothing
-/// is written in vain: sockets, and extended attributes whose name is not UTF-8.
+/// is written in vain: sockets, paths that are too long, and extended attributes whose
+/// name is not UTF-8 or is not the same to every unpacker: a keyword ends at its first
+/// `=`, and GNU tar, but not bsdtar, takes `%3D` for it.
 pub fn check(tree: &Tree) -> Result<()> {
     for (id, inode) in tree.inodes() {
         let refused =
@@ -45,8 +47,13 @@ pub fn check(tree: &Tree) -> Result<()> {
         if matches!(inode.kind(), Kind::Socket) {
             return refused("tar has no sockets");
         }
-        if inode.metadata.xattrs.keys().any(|name| std::str::from_utf8(name).is_err()) {
-            return refused("the name of an extended attribute is not UTF-8");
+        for name in inode.metadata.xattrs.keys() {
+            if std::str::from_utf8(name).is_err() {
+                return refused("the name of an extended attribute is not UTF-8");
+            }
+            if name.iter().any(|byte| b"%=".contains(byte)) {
+                return refused("the name of an extended attribute holds `%` or `=`");
+            }
         }
     }
     walk(tree, |path, _| if path.len() > PATH_MAX_BYTES { Err(too_long(path)) } else { Ok(()) })
@@ -216,7 +223,7 @@ impl<'a> Member<'a> {
 
     fn add_xattrs(&mut self, metadata: &Metadata) {
         for (name, value) in &metadata.xattrs {
-            self.add(&[XATTR_PREFIX, &escaped(name)].concat(), value.expose());
+            self.add(&[XATTR_PREFIX, name].concat(), value.expose());
         }
     }
 
@@ -241,13 +248,11 @@ impl<'a> Member<'a> {
         let split = split(path);
         let long_path = if split.is_some() { None } else { Some(path) };
         let long_link = self.link.filter(|link| link.len() > NAME_BYTES);
-        let is_text = |bytes: Option<&[u8]>| std::str::from_utf8(bytes.unwrap_or_default()).is_ok();
-        if !is_text(long_path) || !is_text(long_link) {
-            // Else the names in these records would have to be UTF-8.
-            self.add(b"hdrcharset", b"BINARY");
-        }
+        // Names in records are UTF-8. Any other is in GNU's form alone: the record that
+        // would say so, hdrcharset, is unknown to GNU tar.
+        let is_text = |name: &&[u8]| std::str::from_utf8(name).is_ok();
         for (keyword, name) in [("path", long_path), ("linkpath", long_link)] {
-            if let Some(name) = name {
+            if let Some(name) = name.filter(is_text) {
                 self.add(keyword.as_bytes(), name);
             }
         }
@@ -334,20 +339,6 @@ fn decimal(time: Timestamp) -> String {
     }
     let digits = format!("{fraction:09}");
     format!("{sign}{whole}.{}", digits.trim_end_matches('0'))
-}
-
-/// The name of an extended attribute in a keyword, which ends at the first `=`: GNU
-/// tar and bsdtar write `%` and `=` as `%25` and `%3D`, and read them so.
-fn escaped(name: &[u8]) -> Vec<u8> {
-    let mut escaped = Vec::with_capacity(name.len());
-    for byte in name {
-        match byte {
-            b'%' => escaped.extend_from_slice(b"%25"),
-            b'=' => escaped.extend_from_slice(b"%3D"),
-            other => escaped.push(*other),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
