@@ -308,7 +308,7 @@ fn is_together(left: &Path, right: &Path) -> bool {
 }
 
 /// The directory that a file lies in, or will lie in.
-pub(super) fn directory_of(path: &Path) -> Option<(u64, u64)> {
+fn directory_of(path: &Path) -> Option<(u64, u64)> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     id(std::fs::metadata(parent.unwrap_or(Path::new("."))))
 }
