@@ -15,6 +15,7 @@ pub mod manifest;
 pub mod output;
 pub mod progress;
 pub mod report;
+pub mod seal;
 pub mod signals;
 pub mod source;
 pub mod vm;

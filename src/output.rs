@@ -8,8 +8,8 @@
 //! target's directory, so that a renamed directory cannot lead astray.
 
 mod buffered;
-mod fresh;
 mod memory;
+mod once;
 mod sidecars;
 mod stream;
 mod target;
@@ -27,8 +27,8 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::report::{self, Exit, Failure};
 use crate::signals;
 use buffered::Buffered;
-pub use fresh::create_new;
 pub use memory::{MemoryFile, SealedFile};
+pub use once::create_once;
 use sidecars::Sidecars;
 pub use stream::StreamOutput;
 use target::Target;

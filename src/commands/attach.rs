@@ -159,7 +159,7 @@ fn absolute(machine: &Machine) -> Result<Machine, Failure> {
     Ok(machine)
 }
 
-fn absolute_path(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn absolute_path(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| {
         let reason = report::reason(&error);
         let message = format!("cannot make {} an absolute path: {reason}", shown(path));

@@ -146,27 +146,29 @@ impl Image {
         self.label.as_deref().unwrap_or_default().as_bytes()
     }
 
-    /// Says whose fault an error of the image writer is.
     fn explain(&self, error: &credimg_formats::Error) -> Failure {
-        let cause = error.io_error();
-        if let Some(failure) = cause.and_then(Failure::inside) {
-            return failure.clone();
+        explain(error, self.format.name())
+    }
+}
+
+/// Says whose fault an error of the writer of this format is.
+pub(super) fn explain(error: &credimg_formats::Error, format: &str) -> Failure {
+    let cause = error.io_error();
+    if let Some(failure) = cause.and_then(Failure::inside) {
+        return failure.clone();
+    }
+    match (error.kind(), cause) {
+        (ErrorKind::Io, Some(cause)) => {
+            let message = format!("cannot write the image: {}", report::reason(cause));
+            Failure::new(Exit::Output, message)
         }
-        match (error.kind(), cause) {
-            (ErrorKind::Io, Some(cause)) => {
-                let message = format!("cannot write the image: {}", report::reason(cause));
-                Failure::new(Exit::Output, message)
-            }
-            (ErrorKind::Source | ErrorKind::Changed, _) => {
-                Failure::new(Exit::Source, error.to_string())
-                    .hint("build again when nothing writes to the sources")
-            }
-            _ => {
-                let format = self.format.name();
-                let hint =
-                    format!("change the manifest or the source so that {format} can hold it");
-                Failure::new(Exit::Source, error.to_string()).hint(hint)
-            }
+        (ErrorKind::Source | ErrorKind::Changed, _) => {
+            Failure::new(Exit::Source, error.to_string())
+                .hint("build again when nothing writes to the sources")
+        }
+        _ => {
+            let hint = format!("change the manifest or the source so that {format} can hold it");
+            Failure::new(Exit::Source, error.to_string()).hint(hint)
         }
     }
 }

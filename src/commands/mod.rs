@@ -13,9 +13,11 @@ mod genkey;
 mod guest_unit;
 mod image;
 mod inspect;
+mod key_file;
 mod opened;
 mod pages;
 mod request;
+mod seal;
 mod secret;
 mod seed;
 mod settings;
@@ -29,6 +31,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Build(options) => build::run(options),
         Command::Exec(options) => exec::run(options),
         Command::Check(options) => check::run(options),
+        Command::Seal(options) => seal::run(options),
         Command::Args(options) => args::run(options),
         Command::Inspect(options) => inspect::run(options),
         Command::Genkey(options) => genkey::run(options),

@@ -72,7 +72,7 @@ impl Request {
             warns: true,
         };
         let means = attach::means(recipe, attach, &image, &drive);
-        let commands = settings::commands(recipe);
+        let commands = settings::commands(recipe.command_timeout, recipe.command_stderr);
         let policy = settings::policy(&recipe.sources);
         Ok(Self { plan, image, drive, place, means, guest, commands, policy })
     }

@@ -165,11 +165,11 @@ pub(super) fn guest(option: Option<&str>) -> Result<Guest, Failure> {
 }
 
 /// What each command of the manifest is granted.
-pub(super) fn commands(recipe: &Recipe) -> Limits {
+pub(super) fn commands(timeout_seconds: u32, show_stderr: bool) -> Limits {
     Limits {
-        timeout: Duration::from_secs(u64::from(recipe.command_timeout)),
+        timeout: Duration::from_secs(u64::from(timeout_seconds)),
         output_max_bytes: Limits::OUTPUT_MAX_BYTES,
-        show_stderr: recipe.command_stderr,
+        show_stderr,
     }
 }
 
@@ -279,7 +279,7 @@ pub(super) fn require_file(options: &Build) -> Result<(), Failure> {
 }
 
 /// Whether two paths lead to one file, or would once both are written.
-fn is_same(left: &Path, right: &Path) -> bool {
+pub(super) fn is_same(left: &Path, right: &Path) -> bool {
     let id = |path: &Path| id(std::fs::metadata(path));
     // Names differ as a rule, and then nothing has to be asked of the directories.
     (left.file_name() == right.file_name() && is_together(left, right))
@@ -329,7 +329,7 @@ fn directory_of(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Which file was found.
-fn id(found: io::Result<Metadata>) -> Option<(u64, u64)> {
+pub(super) fn id(found: io::Result<Metadata>) -> Option<(u64, u64)> {
     found.ok().map(|found| (found.dev(), found.ino()))
 }
 

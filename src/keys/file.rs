@@ -58,7 +58,7 @@ pub fn read_master(path: &Path) -> Result<MasterKey, Failure> {
 /// Makes the file `path` of mode 0600 that holds `secret`, whole and on the disk when
 /// this returns. False where there is one already, which is left as it is.
 pub fn make(path: &Path, secret: &Secret) -> Result<bool, Failure> {
-    output::create_new(path, secret.expose())
+    output::create_once(path, secret.expose())
 }
 
 /// The file's bytes, 1 to `max_bytes`.

@@ -9,6 +9,7 @@ pub mod firecracker;
 pub mod libvirt;
 pub mod proxmox;
 pub mod qemu;
+pub mod share;
 mod shell;
 pub mod vmspawn;
 

@@ -191,12 +191,12 @@ fn file_name(path: &Path) -> Result<Cow<'_, [u8]>, Failure> {
 }
 
 /// A value in an option list: a comma is doubled; nothing else has a meaning.
-fn escaped(value: &[u8]) -> Vec<u8> {
+pub(super) fn escaped(value: &[u8]) -> Vec<u8> {
     value.split(|byte| *byte == b',').collect::<Vec<_>>().join(&b",,"[..])
 }
 
 /// Files of the firmware are opened as they stand: no protocol is looked for.
-fn firmware_arguments(firmware: &Firmware) -> Vec<Vec<u8>> {
+pub(super) fn firmware_arguments(firmware: &Firmware) -> Vec<Vec<u8>> {
     let file = |path: &Path| escaped(path.as_os_str().as_bytes());
     let mut arguments = Vec::new();
     for smbios in &firmware.smbios {
@@ -269,7 +269,7 @@ fn device_arguments(drive: &Drive) -> Vec<Vec<u8>> {
     arguments
 }
 
-fn lines(arguments: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
+pub(super) fn lines(arguments: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
     if arguments.iter().any(|argument| argument.contains(&b'\n')) {
         return Err(refusal("lines", "holds a newline"));
     }
@@ -278,7 +278,7 @@ fn lines(arguments: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
     Ok(lines)
 }
 
-fn json_array(arguments: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
+pub(super) fn json_array(arguments: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
     let arguments = arguments
         .iter()
         .map(|argument| std::str::from_utf8(argument))

@@ -1,0 +1,250 @@
+//! `credimg seal`: manifest in, a sealed blob for a shared directory and the
+//! arguments that share it out.
+
+use std::path::{Path, PathBuf};
+
+use credimg_formats::{Kind, Sink, Timestamp, Tree};
+
+use super::image::explain;
+use super::{attach, key_file, print, settings};
+use crate::assemble::{self, Assembly, Place};
+use crate::channels::plan::Means;
+use crate::channels::sidecar::{self, Value};
+use crate::cli::Seal;
+use crate::manifest::{self, Plan, manifest_name};
+use crate::output::{self, OutputFile, StreamOutput};
+use crate::progress::{Counted, Progress};
+use crate::report::{self, Exit, Failure, shown};
+use crate::seal::age::Sealed;
+use crate::seal::identity::Identity;
+use crate::seal::tar;
+use crate::vm::Channel;
+use crate::vm::share::{self, Share};
+
+/// The credential by which the guest gets the identity.
+const CREDENTIAL: &str = "age.identity";
+/// What follows the key file's name and a dot in the name of the SMBIOS structure's file.
+const STRUCTURE: &str = "smbios";
+
+pub(super) fn run(options: &Seal) -> anyhow::Result<()> {
+    let request = Request::new(options)?;
+    let mut progress = Progress::new(!options.quiet);
+    let tree = request.collect(options, &mut progress)?;
+    let (identity, is_new) = match key_file::read(&options.key_out)? {
+        Some(identity) => (identity, false),
+        None => key_file::create(&options.key_out)?,
+    };
+    let made = if request.share.is_some() {
+        request.write_file(options, &tree, &identity, &mut progress)?
+    } else {
+        request.write_stream(&tree, &identity, &mut progress)?
+    };
+    drop(progress);
+    if !options.quiet {
+        if is_new {
+            report::note(&format!("made the key file {}", shown(&options.key_out)));
+        }
+        report::note(&made);
+    }
+    request.warn();
+    if request.arguments.is_empty() { Ok(()) } else { print(&request.arguments) }
+}
+
+/// Everything that is checked before a source is read.
+struct Request {
+    plan: Plan,
+    /// The directory that the guest writes in; none where the blob is streamed.
+    share: Option<Share>,
+    /// Where the blob will lie.
+    place: Place,
+    /// The file of the SMBIOS structure.
+    structure: PathBuf,
+    file: output::Options,
+    build_time: Timestamp,
+    arguments: Vec<u8>,
+}
+
+impl Request {
+    fn new(options: &Seal) -> anyhow::Result<Self> {
+        let structure = sidecar::path(&options.key_out, STRUCTURE);
+        if settings::is_streamed(&options.key_out) {
+            let failure = Failure::new(Exit::Usage, "the key is not written to standard output");
+            return Err(failure.hint("name a file with --key-out").into());
+        }
+        let share = share(options)?;
+        let require_outside = |name, path| match &share {
+            Some(share) => key_file::require_outside(share.path(), name, path),
+            None => Ok(()),
+        };
+        require_outside("key file", &options.key_out)?;
+        if options.manifest != Path::new("-") {
+            // Before it is read: a guest that writes the manifest runs commands on the host.
+            require_outside("manifest", &options.manifest)?;
+        }
+        let mut plan = manifest::load(&options.manifest)?;
+        require_plain(&plan)?;
+        plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
+        for file in &plan.pseudo.files {
+            require_outside("pseudo file", &file.path)?;
+        }
+        require_apart(options, &structure, &plan)?;
+        let arguments = match &share {
+            Some(share) => {
+                let firmware = sidecar::firmware(&options.key_out, [STRUCTURE]);
+                share::render(share, &firmware, options.style)?
+            }
+            None => Vec::new(),
+        };
+        key_file::read(&options.key_out)?;
+        OutputFile::check(&structure)?;
+        let mut place = settings::place(&options.output)?;
+        place.sidecars.extend(settings::id(std::fs::symlink_metadata(&structure)));
+        let owner = settings::owner(options.owner.as_deref())?;
+        let mode = Some(settings::mode(&options.mode)?);
+        Ok(Self {
+            plan,
+            share,
+            place,
+            structure,
+            file: output::Options { owner, mode, is_sidecar: None },
+            build_time: settings::build_time(options.mtime)?,
+            arguments,
+        })
+    }
+
+    fn collect(&self, options: &Seal, progress: &mut Progress) -> anyhow::Result<Tree> {
+        let settings = assemble::Settings {
+            build_time: self.build_time,
+            commands: settings::commands(options.command_timeout, options.command_stderr),
+            policy: settings::policy(&options.sources),
+            output: self.place.clone(),
+            means: Means::default(),
+        };
+        let assembly = assemble::assemble(&self.plan, &settings, &mut |step| {
+            progress.show(|| {
+                let assemble::Step { entry, entries, inodes } = step;
+                format!("reading: entry {} of {entries}, {} made so far", entry + 1, inodes - 1)
+            });
+        })?;
+        let Assembly { tree, .. } = assembly;
+        tar::check(&tree).map_err(|error| explain(&error, "tar"))?;
+        Ok(tree)
+    }
+
+    /// Writes the blob into its temporary, then puts the structure in place, then the
+    /// blob; the key is there already. Returns the summary.
+    fn write_file(
+        &self,
+        options: &Seal,
+        tree: &Tree,
+        identity: &Identity,
+        progress: &mut Progress,
+    ) -> anyhow::Result<String> {
+        let mut blob = OutputFile::create(&options.output, self.file)?;
+        let made = write(tree, identity, &mut blob, progress)?;
+        self.write_structure(identity)?;
+        blob.commit()?;
+        Ok(format!("wrote {}: {made}", shown(&options.output)))
+    }
+
+    fn write_stream(
+        &self,
+        tree: &Tree,
+        identity: &Identity,
+        progress: &mut Progress,
+    ) -> anyhow::Result<String> {
+        let mut stream = StreamOutput::stdout()?;
+        self.write_structure(identity)?;
+        let made = write(tree, identity, &mut stream, progress)?;
+        stream.finish()?;
+        Ok(format!("wrote standard output: {made}"))
+    }
+
+    /// Writes the structure of the one OEM string that carries the identity. It lies in
+    /// the key file's directory, so that its way onto the disk takes along the
+    /// name of a key file that another builder has just made.
+    fn write_structure(&self, identity: &Identity) -> anyhow::Result<()> {
+        let (name, channel) = (CREDENTIAL.to_owned(), Channel::Smbios);
+        let value = Value { name, channel, secret: identity.line() };
+        let mut file = OutputFile::create(&self.structure, self.file)?;
+        for sidecar in sidecar::pack(&[value], None, &Means::default())? {
+            std::io::Write::write_all(&mut file, sidecar.content.expose())
+                .map_err(|error| explain(&error.into(), "the structure"))?;
+        }
+        file.commit()
+    }
+
+    /// Always: what is in a share is easily taken for what the host has put there.
+    fn warn(&self) {
+        let place = self.share.as_ref().map(|share| format!(" {}", shown(share.path())));
+        report::warn(&format!(
+            "the guest can write in the share{}: it can replace and remove what lies there, the \
+             blob too, or put an older one back; what opens with the key is authentic, while names \
+             and other files prove nothing",
+            place.unwrap_or_default()
+        ));
+    }
+}
+
+/// Seals the tree; returns what there is to say about it.
+fn write<S: Sink>(
+    tree: &Tree,
+    identity: &Identity,
+    sink: &mut S,
+    progress: &mut Progress,
+) -> Result<String, Failure> {
+    let content_bytes = |kind: &Kind| match kind {
+        Kind::File(content) => content.len(),
+        _ => 0,
+    };
+    let kinds = || tree.inodes().map(|(_, inode)| inode.kind());
+    // The headers are small beside it.
+    let total_bytes = kinds().map(content_bytes).sum();
+    let mut sealed = Sealed::new(identity, sink).map_err(|error| explain(&error.into(), "age"))?;
+    let mut counted = Counted { sink: &mut sealed, progress, total_bytes, done_bytes: 0 };
+    tar::write(tree, &mut counted).map_err(|error| explain(&error, "tar"))?;
+    let archive_bytes = counted.done_bytes;
+    sealed.finish().map_err(|error| explain(&error.into(), "age"))?;
+    let files = kinds().filter(|kind| matches!(kind, Kind::File(_))).count();
+    let plural = if files == 1 { "" } else { "s" };
+    let size = report::human_size(archive_bytes);
+    Ok(format!("a sealed tar archive, {files} file{plural}, {size}"))
+}
+
+/// The directory of the blob, which is what the guest gets; none where the blob is streamed.
+fn share(options: &Seal) -> anyhow::Result<Option<Share>> {
+    if settings::is_streamed(&options.output) {
+        return Ok(None);
+    }
+    OutputFile::check(&options.output)?;
+    let parent = options.output.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = attach::absolute_path(parent.unwrap_or(Path::new(".")))?;
+    Ok(Some(Share::new(directory)?))
+}
+
+/// An error where the key's structure would replace a file that is read or written besides.
+fn require_apart(options: &Seal, structure: &Path, plan: &Plan) -> Result<(), Failure> {
+    let files = [("manifest", options.manifest.as_path()), ("blob", options.output.as_path())];
+    let pseudo = plan.pseudo.files.iter().map(|file| ("pseudo file", file.path.as_path()));
+    let mut files = files.into_iter().filter(|(_, path)| *path != Path::new("-")).chain(pseudo);
+    let Some((name, path)) = files.find(|(_, path)| settings::is_same(structure, path)) else {
+        return Ok(());
+    };
+    let message = format!("the {name} {} has the name of the key's own file", shown(path));
+    Err(Failure::new(Exit::Usage, message).hint("give it another name"))
+}
+
+/// An error where the manifest asks for what a share cannot do.
+fn require_plain(plan: &Plan) -> Result<(), Failure> {
+    let manifest = manifest_name(&plan.manifest);
+    let place = if let Some(credential) = plan.credentials.first() {
+        let manifest::Position { line, column, key_path } = &credential.entry.position;
+        format!("{manifest}:{line}:{column}: {key_path}: credentials go")
+    } else if plan.mount.is_some() {
+        format!("{manifest}: `mount` goes")
+    } else {
+        return Ok(());
+    };
+    let failure = Failure::new(Exit::Manifest, format!("{place} with a disk, not with a share"));
+    Err(failure.hint("`credimg build` makes the disk"))
+}
