@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::sectors::{FAR, far_content, write_far};
 use crate::support::host::{Scratch, run};
 use crate::volumes::{spec, specs};
-use crate::{Inner, Spec};
+use crate::{Inner, Spec, hexadecimal};
 
 #[test]
 fn linux_reads_what_was_written() {
@@ -18,8 +18,8 @@ fn linux_reads_what_was_written() {
     let volumes = scratch.path("volumes");
     std::fs::create_dir_all(&volumes).unwrap();
     let mut expected = String::new();
-    // Those of LUKS1 are QEMU's to judge; some of them here, too.
-    for (seed, spec) in specs().filter(|(seed, _)| seed % 3 != 0 || seed % 24 == 0) {
+    // A guest is slow: each combination of sector size and inner format comes twice or more.
+    for (seed, spec) in specs().take(28).filter(|(seed, _)| seed % 3 != 0 || seed % 24 == 0) {
         spec.write_file(&volumes.join(format!("{seed:02}.luks")));
         std::fs::write(volumes.join(format!("{seed:02}.key")), &spec.passphrase).unwrap();
         let plaintext = spec.plaintext();
@@ -29,7 +29,7 @@ fn linux_reads_what_was_written() {
     let passphrase = spec(0).passphrase;
     let of = |seed, sector_bytes, inner| {
         let passphrase = passphrase.clone();
-        Spec { passphrase, sector_bytes, inner, ..Spec::new(seed, Version::Luks2) }
+        Spec { sector_bytes, passphrase, inner, ..Spec::new(seed, Version::Luks2) }
     };
     for (name, volume) in
         [("erofs", of(100, 4096, Inner::Erofs)), ("iso9660", of(101, 512, Inner::Iso9660))]
@@ -51,7 +51,7 @@ fn linux_reads_what_was_written() {
 }
 
 fn digest(data: &[u8]) -> String {
-    Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(data))
 }
 
 /// Boots the guest on the volumes; returns what it printed.

@@ -11,7 +11,7 @@ use credimg_formats::{ErrorKind, Sink};
 
 use crate::support::generator::Random;
 use crate::support::host::{Scratch, run};
-use crate::{Inner, Spec, cryptsetup, dump, opened};
+use crate::{Inner, Job, Spec, cryptsetup, dump, encrypted_by_python, hexadecimal, opened};
 
 const VOLUMES: u64 = 72;
 
@@ -27,20 +27,17 @@ pub(crate) fn spec(seed: u64) -> Spec {
     let sizes = [0, 1, 511, 512, 513, 4095, 4096, 4097, 28_000, 32_768, 70_000, 262_144, 700_001];
     let size = random.pick(&sizes);
     spec.content = random.bytes(size);
-    let hexadecimal = |random: &mut Random| -> String {
-        random.bytes(32).iter().map(|byte| format!("{byte:02x}")).collect()
-    };
     spec.passphrase = match seed / 9 % 4 {
-        0 => hexadecimal(&mut random).into_bytes(),
+        0 => hexadecimal(&random.bytes(32)).into_bytes(),
         1 => "pässwörd \u{1f511} ключ".to_owned().into_bytes(),
-        2 => hexadecimal(&mut random).repeat(8).into_bytes(),
+        2 => hexadecimal(&random.bytes(32)).repeat(8).into_bytes(),
         _ => b" two  spaces, a \"quote\", a comma, and \\ at the end ".to_vec(),
     };
     let iterations = 1000 + random.below(500) as u32;
     spec.kdf = Kdf::Pbkdf2 { iterations };
     if version == Version::Luks2 {
         let longest = "x".repeat(47);
-        spec.label = random.pick(&["", "CHIMERA", "a b'c\"d", "größe", &longest]).to_owned();
+        random.pick(&["", "CHIMERA", "a b'c\"d", "größe", &longest]).clone_into(&mut spec.label);
         let argon2 = [(1, 1024, 1), (2, 100, 3), (3, 64, 4), (1, 1025, 2)];
         let (passes, memory_kib, lanes) = random.pick(&argon2);
         if random.below(2) == 0 {
@@ -63,6 +60,7 @@ fn cryptsetup_and_qemu_agree_on_72_volumes() {
     let scratch = Scratch::new("luks-volumes");
     let (image, passphrase) = (scratch.path("image"), scratch.path("passphrase"));
     let mut kinds = BTreeSet::new();
+    let mut payloads = Vec::new();
     for (seed, spec) in specs() {
         spec.write_file(&image);
         std::fs::write(&passphrase, &spec.passphrase).unwrap();
@@ -77,9 +75,22 @@ fn cryptsetup_and_qemu_agree_on_72_volumes() {
             assert!(same, "seed {seed}: QEMU reads something else");
         }
         assert_own_reader(seed, &spec, &image);
+        let payload = if spec.version == Version::Luks1 { 2 << 20 } else { 1 << 20 };
+        payloads.push((spec.clone(), spec.plaintext(), spec.image().split_off(payload)));
         kinds.insert((spec.version == Version::Luks1, spec.sector_bytes, spec.inner as u8));
     }
     assert_eq!(kinds.len(), 9, "a combination is missing");
+    // cryptsetup has compared the volume key with its digest: so here it is the right one.
+    let jobs = payloads.iter().map(|(Spec { key, sector_bytes, .. }, data, _)| Job {
+        key,
+        sector: 0,
+        sector_bytes: *sector_bytes,
+        data,
+    });
+    let expected = encrypted_by_python(&jobs.collect::<Vec<_>>());
+    for (seed, ((.., found), expected)) in payloads.iter().zip(&expected).enumerate() {
+        assert!(found == expected, "seed {seed}: other ciphertext");
+    }
 }
 
 fn assert_dump(seed: u64, spec: &Spec, dump: &str) {
