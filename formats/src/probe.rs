@@ -9,6 +9,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::iso9660::format::{
     SECTOR_BYTES, STANDARD_ID, SYSTEM_AREA_SECTORS, TYPE_PRIMARY, VolumeDescriptor, VolumeTime,
 };
+use crate::luks::format::{
+    HEADER_BYTES, Luks1, Luks2, MAGIC as LUKS_MAGIC, MAGIC_SECONDARY as LUKS_MAGIC_SECONDARY,
+    text_of,
+};
 use crate::squashfs::format as squashfs;
 use crate::tree::Timestamp;
 
@@ -36,13 +40,13 @@ pub enum Probe {
         /// of the volume's modification, else of its creation, where either is given.
         uuid: Option<String>,
     },
-    /// A LUKS volume around any of them.
+    /// An encrypted volume, whatever it holds.
     Luks {
         /// 1 or 2.
         version: u8,
-        /// Label of the header without its padding; always empty in LUKS1.
+        /// Label without its padding; empty where there is none, as in LUKS1.
         label: Vec<u8>,
-        /// The header's UUID as it is written.
+        /// The UUID as it is written.
         uuid: String,
     },
 }
@@ -82,6 +86,10 @@ pub fn stamp(image: &mut dyn Read) -> Result<Option<Stamp>> {
 /// [`ErrorKind::Corrupt`]; a failing read is [`ErrorKind::Source`].
 pub fn probe(image: &mut dyn Read) -> Result<Probe> {
     let start = start_of(image)?;
+    // What is behind a header is as good as random.
+    if let Some(found) = luks(&start) {
+        return Ok(found);
+    }
     if squashfs_record(&start).is_some() {
         return Ok(Probe::Squashfs {});
     }
@@ -94,23 +102,8 @@ pub fn probe(image: &mut dyn Read) -> Result<Probe> {
         let uuid = time_id(&record.modified).or_else(|| time_id(&record.created));
         return Ok(Probe::Iso9660 { label, uuid });
     }
-    if start.starts_with(b"LUKS\xba\xbe") {
-        let at = |a: usize, n: usize| {
-            start
-                .get(a..a + n)
-                .unwrap_or_default()
-                .split(|b| *b == 0)
-                .next()
-                .unwrap_or_default()
-                .to_vec()
-        };
-        let version = start.get(7).copied().unwrap_or_default();
-        let label = if version == 2 { at(24, 48) } else { Vec::new() };
-        return Ok(Probe::Luks {
-            version,
-            label,
-            uuid: String::from_utf8_lossy(&at(168, 40)).into_owned(),
-        });
+    if let Some(found) = luks2_secondary(&start) {
+        return Ok(found);
     }
     let message =
         "not an image: neither a superblock of EROFS or SquashFS nor a volume of ISO 9660";
@@ -124,6 +117,36 @@ fn start_of(image: &mut dyn Read) -> Result<Vec<u8>> {
         .read_to_end(&mut start)
         .map_err(|error| Error::new(ErrorKind::Source, "cannot read the image").caused_by(error))?;
     Ok(start)
+}
+
+fn luks(start: &[u8]) -> Option<Probe> {
+    let (record, _) = Luks1::read_from_prefix(start).ok()?;
+    if record.magic != LUKS_MAGIC {
+        return None;
+    }
+    match record.version.get() {
+        1 => {
+            let uuid = text_of(&record.uuid);
+            Some(Probe::Luks { version: 1, label: Vec::new(), uuid })
+        }
+        2 => luks2(start, LUKS_MAGIC),
+        _ => None,
+    }
+}
+
+fn luks2(copy: &[u8], magic: [u8; 6]) -> Option<Probe> {
+    let (record, _) = Luks2::read_from_prefix(copy).ok()?;
+    if record.magic != magic || record.version.get() != 2 {
+        return None;
+    }
+    let label = record.label.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+    Some(Probe::Luks { version: 2, label, uuid: text_of(&record.uuid) })
+}
+
+/// The second copy of a header whose first is damaged, where it is at its usual place.
+fn luks2_secondary(start: &[u8]) -> Option<Probe> {
+    let [offset_bytes, ..] = HEADER_BYTES;
+    luks2(start.get(usize::try_from(offset_bytes).ok()?..)?, LUKS_MAGIC_SECONDARY)
 }
 
 fn erofs_record(start: &[u8]) -> Option<SuperBlock> {

@@ -119,7 +119,7 @@ const _: () = assert!(std::mem::offset_of!(Luks2, checksum) == 448);
 /// The only checksum of a LUKS2 header that is written or read.
 pub(super) const CHECKSUM_HASH: &str = "sha256";
 /// Lengths that a LUKS2 header may have, and so where its second copy may be (LUKS2 2, table 1).
-pub(super) const HEADER_BYTES: [u64; 9] =
+pub(crate) const HEADER_BYTES: [u64; 9] =
     [0x4000, 0x8000, 0x1_0000, 0x2_0000, 0x4_0000, 0x8_0000, 0x10_0000, 0x20_0000, 0x40_0000];
 
 /// The JSON area of a LUKS2 header (LUKS2 3). Numbers of 64 bits are text in it.
@@ -296,7 +296,7 @@ pub(super) fn text_field<const BYTES: usize>(text: &str) -> [u8; BYTES] {
 }
 
 /// The text of such a field. What is no UTF-8 in it is shown as replaced.
-pub(super) fn text_of(field: &[u8]) -> String {
+pub(crate) fn text_of(field: &[u8]) -> String {
     let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
 }

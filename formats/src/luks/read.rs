@@ -98,21 +98,19 @@ impl Header {
     /// damaged first one.
     pub fn read<R: Read + Seek>(image: &mut R) -> Result<Self> {
         let start = read_at(image, 0, size_of::<Luks1>())?;
-        let (magic, rest) = start.split_first_chunk::<6>().unwrap_or((&[0; 6], &[]));
-        if *magic == MAGIC {
-            match rest.first_chunk().copied().map(u16::from_be_bytes) {
-                Some(1) => {
-                    let header = Luks1::read_from_bytes(&start).map_err(|_| cut_off())?;
-                    return luks1::header(&header);
-                }
-                Some(2) | None => {}
-                Some(other) => {
-                    let message = format!("expected LUKS1 or LUKS2, got version {other}");
-                    return Err(Error::new(ErrorKind::Unsupported, message));
-                }
+        let version = start.strip_prefix(&MAGIC).and_then(|rest| rest.first_chunk().copied());
+        match version.map(u16::from_be_bytes) {
+            Some(1) => {
+                let header = Luks1::read_from_bytes(&start).map_err(|_| cut_off())?;
+                luks1::header(&header)
             }
+            Some(2) | None => luks2::header(image),
+            // It may be the damage.
+            Some(other) => luks2::header(image).map_err(|_| {
+                let message = format!("expected LUKS1 or LUKS2, got version {other}");
+                Error::new(ErrorKind::Unsupported, message)
+            }),
         }
-        luks2::header(image)
     }
 
     /// Which of the two formats.

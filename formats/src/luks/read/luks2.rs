@@ -39,7 +39,7 @@ pub(super) fn header<R: Read + Seek>(image: &mut R) -> Result<Header> {
             secondary.ok().filter(newer).unwrap_or(primary)
         }
         // Where the second one is depends on the length that the first one has.
-        Err(error) if error.kind() == ErrorKind::Corrupt => HEADER_BYTES
+        Err(error) if error.kind() != ErrorKind::Source => HEADER_BYTES
             .iter()
             .find_map(|offset| read_copy(image, *offset, MAGIC_SECONDARY).ok())
             .ok_or(error)?,
@@ -233,6 +233,7 @@ fn recipe(
         return Err(unsupported("cipher", &area.encryption));
     }
     check_stripes(af.stripes)?;
+    key_length(json.key_size)?;
     check_area((area.offset, area.size), headers_bytes, payload_offset_bytes)?;
     let need_bytes = u64::from(STRIPES) * json.key_size;
     if area.size < need_bytes {
