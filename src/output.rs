@@ -150,6 +150,10 @@ impl Sink for OutputFile {
         self.sink.rewrite(offset_bytes, bytes)
     }
 
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        self.sink.write_zeros(length_bytes)
+    }
+
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         self.sink.copy_from_file(file, length_bytes)
     }

@@ -2,7 +2,7 @@
 //! pass by, and files are copied by the kernel where it can.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
 use credimg_formats::{Buffer, Sink};
@@ -26,14 +26,22 @@ const KERNEL_COPY_MAX_BYTES: usize = 16 << 20;
 /// descriptor hold a [`Failure`]; those of a file that is read do not.
 pub(super) struct Buffered {
     to: Descriptor,
+    /// Whether the descriptor is a file that nobody else writes, where zeros may be a hole.
+    is_own_file: bool,
     buffer: Buffer,
     filled: usize,
 }
 
 impl Buffered {
+    /// Behind it is a file of our own.
     pub(super) fn new(file: File, subject: Subject) -> Self {
+        Self { is_own_file: true, ..Self::stream(file, subject) }
+    }
+
+    /// Behind it is whatever somebody has given us.
+    pub(super) fn stream(file: File, subject: Subject) -> Self {
         let buffer = Buffer::zeroed(SMALL_BUFFER_BYTES);
-        Self { to: Descriptor { file, subject }, buffer, filled: 0 }
+        Self { to: Descriptor { file, subject }, is_own_file: false, buffer, filled: 0 }
     }
 
     pub(super) fn file(&self) -> &File {
@@ -93,6 +101,23 @@ impl Sink for Buffered {
         Ok(self.to.write_at(offset_bytes, bytes)?)
     }
 
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        if self.is_own_file {
+            self.spill()?;
+            return Ok(self.to.leave_hole(length_bytes)?);
+        }
+        let mut left = length_bytes;
+        while left > 0 {
+            let room = self.room()?;
+            let length = usize::try_from(left).unwrap_or(usize::MAX).min(room.len());
+            let (window, _) = room.split_at_mut(length);
+            window.fill(0);
+            self.filled += length;
+            left -= length as u64;
+        }
+        Ok(())
+    }
+
     fn copy_from_file(&mut self, mut file: &File, length_bytes: u64) -> io::Result<u64> {
         let mut left = length_bytes;
         if left >= KERNEL_COPY_MIN_BYTES {
@@ -142,6 +167,17 @@ impl Descriptor {
         // Short writes and interrupts are gone on with.
         let outcome = self.file.write_all_at(bytes, offset_bytes);
         outcome.map_err(|error| self.subject.failure("write", error))
+    }
+
+    /// Reads as zeros and costs nothing: the file is longer by so many bytes.
+    fn leave_hole(&self, length_bytes: u64) -> Result<(), Failure> {
+        let mut file = &self.file;
+        let left = file.stream_position().and_then(|position| {
+            let end = position.checked_add(length_bytes).ok_or(ErrorKind::FileTooLarge)?;
+            file.set_len(end)?;
+            file.seek(SeekFrom::Start(end))
+        });
+        left.map(drop).map_err(|error| self.subject.failure("write", error))
     }
 
     /// Waits until the descriptor takes bytes again, for a tenth of a second at most.

@@ -32,7 +32,7 @@ impl StreamOutput {
             let failure = Failure::new(Exit::Usage, "an image is not written to a terminal");
             return Err(failure.hint("redirect standard output, or name a file with -o").into());
         }
-        let stream = Buffered::new(File::from(descriptor), Self::subject());
+        let stream = Buffered::stream(File::from(descriptor), Self::subject());
         Ok(Self { stream, staged: None })
     }
 
@@ -82,6 +82,10 @@ impl Write for StreamOutput {
 impl Sink for StreamOutput {
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         self.sink().copy_from_file(file, length_bytes)
+    }
+
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        self.sink().write_zeros(length_bytes)
     }
 
     fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
