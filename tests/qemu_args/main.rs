@@ -304,7 +304,7 @@ fn size_bytes(index: usize) -> u64 {
 
 fn drive(path: PathBuf, serial: &str) -> Drive {
     let serial = Serial::new(serial).unwrap();
-    Drive { id: DriveId::from_serial(&serial), serial, path, bus: Bus::Virtio }
+    Drive { id: DriveId::from_serial(&serial), serial, path, bus: Bus::Virtio, key: None }
 }
 
 fn qemu_command() -> Command {

@@ -178,7 +178,7 @@ fn with_disk(path: impl AsRef<Path>, bus: Bus) -> Machine {
     let serial = Serial::new("chimera").unwrap();
     let id = DriveId::from_serial(&serial);
     let path = path.as_ref().to_owned();
-    Machine { drive: Some(Drive { id, serial, path, bus }), ..Machine::default() }
+    Machine { drive: Some(Drive { id, serial, path, bus, key: None }), ..Machine::default() }
 }
 
 fn fstab() -> PublicCredential {
