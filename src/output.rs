@@ -26,7 +26,7 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::report::{self, Exit, Failure};
 use crate::signals;
 use buffered::Buffered;
-pub use fresh::create_new;
+pub use fresh::{create_new, remove_leftovers};
 use sidecars::Sidecars;
 pub use stream::StreamOutput;
 use target::Target;

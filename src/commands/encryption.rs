@@ -285,6 +285,8 @@ fn read_or_make(path: &Path) -> Result<Key, Failure> {
             return Ok(key);
         }
         // Another build was faster.
+    } else {
+        keys::clean(path);
     }
     keys::read(path)
 }

@@ -61,6 +61,11 @@ pub fn make(path: &Path, secret: &Secret) -> Result<bool, Failure> {
     output::create_new(path, secret.expose())
 }
 
+/// Removes what killed builds left beside `path` when they were to [`make`] it.
+pub fn clean(path: &Path) {
+    output::remove_leftovers(path);
+}
+
 /// The file's bytes, 1 to `max_bytes`.
 fn bytes(path: &Path, max_bytes: usize) -> Result<Secret, Failure> {
     let shown = shown(path);

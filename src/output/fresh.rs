@@ -10,6 +10,15 @@ use super::sync_directory;
 use super::target::Target;
 use crate::report::Failure;
 
+/// Removes what killed builders left of their attempts to make `path`: without it a key
+/// would stay there under a second name, or one that nobody used. What cannot be removed,
+/// or looked for, stays.
+pub fn remove_leftovers(path: &Path) {
+    if let Ok(target) = Target::open(path) {
+        target.remove_stale(None);
+    }
+}
+
 /// Makes the file `path` of mode 0600 with this content, whole and on the disk when
 /// this returns. Whatever has the name already is left as it is, and the result is
 /// false: of two that race for one name one makes it. Errors are of exit code 7.
