@@ -56,6 +56,8 @@ pub(super) struct Inside {
 pub(super) enum Keeping {
     /// It has to be in a file, or the image is lost.
     File,
+    /// It has to be in a file, or wrapped in the arguments, which are printed.
+    Arguments,
     /// Whoever opens the image gets it from this very process.
     Memory,
 }
@@ -82,12 +84,15 @@ impl Encryption {
             return Err(no_master());
         }
         require_opener(luks, target)?;
-        // Wrapped, the key is in the arguments.
-        let may_be_in_memory = keeping == Keeping::Memory || master.is_some();
+        let may_be_in_memory = match keeping {
+            Keeping::File => false,
+            Keeping::Arguments => master.is_some(),
+            Keeping::Memory => true,
+        };
         let (key, key_file) = match origin(choice, plan) {
             Origin::File(path) => (keys::read(&path)?, Some(path)),
             Origin::Make(path) => (read_or_make(&path)?, Some(path)),
-            Origin::None if keeping == Keeping::File => return Err(keyless()),
+            Origin::None if keeping != Keeping::Memory => return Err(keyless()),
             Origin::Generate if !may_be_in_memory => return Err(homeless()),
             Origin::Generate | Origin::None => (Key::generate()?, None),
         };
