@@ -105,7 +105,8 @@ impl Encryption {
     pub(super) fn open(&self, mut image: File, label: Option<&str>) -> Option<Inside> {
         let header = luks::Header::read(&mut image).ok()?;
         let (version, label) = self.header(label);
-        let is_alike = header.version() == version
+        let is_alike = header.is_whole()
+            && header.version() == version
             && header.label() == label
             && header.sector_bytes() == self.sector_bytes
             && header.slots().len() == 1;
