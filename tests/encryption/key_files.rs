@@ -129,7 +129,7 @@ fn mistakes_of_key_files_have_their_messages() {
         content(b"cAnArY\xff", utf8, GENKEY_LUKS),
         content(b"cAnArY\xc3\n", utf8, GENKEY_LUKS),
         content(
-            CANARY.repeat(86)[..513].as_bytes(),
+            &CANARY.repeat(86).as_bytes()[..513],
             "the key file bad has over 512 bytes",
             GENKEY_LUKS,
         ),

@@ -14,10 +14,9 @@ const MASTER_BYTES: &[u8; 32] = b"cAnArY-of-the-master-key-e94d27b";
 /// the three places that it can have among others' bytes.
 fn disguises(secret: &[u8]) -> Vec<Vec<u8>> {
     let hex = |upper: bool| {
-        let digits = secret.iter().map(|byte| match upper {
-            true => format!("{byte:02X}"),
-            false => format!("{byte:02x}"),
-        });
+        let digits = secret
+            .iter()
+            .map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") });
         digits.collect::<String>().into_bytes()
     };
     let mut disguises = vec![secret.to_vec(), hex(false), hex(true)];

@@ -36,7 +36,7 @@ for index in range(count):
 /// A secret of 1 to 300 bytes; all together hold every byte at every place.
 fn secret(index: usize) -> Secret {
     let byte = |place: usize| u8::try_from((index * 7 + place * 31 + index / 256) % 256).unwrap();
-    Secret::new((0..1 + index % 300).map(byte).collect())
+    Secret::new((0..=index % 300).map(byte).collect())
 }
 
 fn master(index: usize) -> Secret {

@@ -35,8 +35,8 @@ fn a_stream_opens_to_the_same_as_a_file() {
 #[test]
 fn qemu_reads_a_stream() {
     let host = host(MANIFEST);
-    let build = format!("build secrets.yaml --format squashfs --mtime 5 -o -");
-    let plain = run(&host, &build).stdout;
+    let build = "build secrets.yaml --format squashfs --mtime 5 -o -";
+    let plain = run(&host, build).stdout;
     let streamed = run(&host, &format!("{build} --encrypt luks1 --key-out new")).stdout;
     fs::write(host.path("image"), streamed).unwrap();
     let output = Command::new("qemu-img")

@@ -73,8 +73,11 @@ impl Vault {
             DriveKey::File(below("key"))
         };
         // A relative path that looks like a protocol, or an absolute one.
-        let image =
-            if index % 2 == 0 { below("image") } else { self.0.path().join(below("image")) };
+        let image = if index.is_multiple_of(2) {
+            below("image")
+        } else {
+            self.0.path().join(below("image"))
+        };
         Drive { bus, key: Some(key), ..drive(image, &format!("d{index}")) }
     }
 
