@@ -28,7 +28,7 @@ use crate::report::{self, Exit, Failure};
 use crate::signals;
 use buffered::Buffered;
 pub use memory::{MemoryFile, SealedFile};
-pub use once::create_once;
+pub use once::{create_once, settle};
 use sidecars::Sidecars;
 pub use stream::StreamOutput;
 use target::Target;

@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use credimg::commands::check::table;
-use credimg::manifest::{Entry, Format, Keep, Plan, Pseudo, Source, load, parse};
+use credimg::manifest::{
+    Entry, Format, Keep, Key, Luks, Plan, Position, Pseudo, Source, load, parse,
+};
 use credimg::report::{Exit, Failure};
 use credimg::source::pseudo::{self, Definition};
 use credimg::vm::Channel;
@@ -136,6 +138,33 @@ fn every_key_means_what_it_says() {
     assert_eq!(xattrs.len(), 2);
     assert_eq!(xattrs[&b"security.selinux"[..]].expose(), b"system_u:object_r:etc_t:s0");
     assert_eq!(xattrs[&b"user.binary"[..]].expose(), [0, 255]);
+}
+
+#[test]
+fn encryption_means_what_it_says() {
+    let key = |plan: &Plan| plan.encrypt.clone().unwrap().key;
+    let plan = good("encrypt-luks1.yaml");
+    let encrypt = plan.encrypt.as_ref().unwrap();
+    assert_eq!((encrypt.luks, encrypt.sector_bytes), (Luks::Luks1, None));
+    assert_eq!(key(&plan), Some(Key::File("conf/keys/chimera.key".into())));
+    let Position { line, column, key_path } = &encrypt.position;
+    assert_eq!((*line, *column, key_path.as_str()), (2, 10, "encrypt"));
+    let plan = good("encrypt-luks2.yaml");
+    let encrypt = plan.encrypt.as_ref().unwrap();
+    assert_eq!((encrypt.luks, encrypt.sector_bytes), (Luks::Luks2, Some(512)));
+    assert_eq!(key(&plan), Some(Key::Generate));
+    // A file of that name needs its directory.
+    for (text, expected) in [
+        ("{luks: 2}", None),
+        ("{luks: 2, sector_size: 4096}", None),
+        ("{luks: 1, key: ./generate}", Some(Key::File("./generate".into()))),
+        ("{luks: 1, key: /srv/a b}", Some(Key::File("/srv/a b".into()))),
+        ("{luks: 1, key: \"12345\"}", Some(Key::File("12345".into()))),
+    ] {
+        let plan = parse(format!("encrypt: {text}\nfiles: []\n").as_bytes(), Path::new("m"));
+        assert_eq!(key(&plan.unwrap()), expected, "{text}");
+    }
+    assert!(good("every-key.yaml").encrypt.is_none());
 }
 
 #[test]

@@ -124,6 +124,7 @@ impl<'a> Planner<'a> {
     }
 
     fn run(&mut self, has_store: bool) -> Result<Routes, Failure> {
+        self.require_other_names()?;
         let opening = self.opening();
         let mount = self.mount(has_store, opening)?;
         let wishes: Vec<_> = self
@@ -186,6 +187,21 @@ impl<'a> Planner<'a> {
             taken.map_err(|reason| Failure::new(Exit::Manifest, format!("mount: {reason}")))?;
         }
         Ok(Some(Mount { channel, fstab }))
+    }
+
+    /// Of two credentials of one name the guest takes the first, and a file beside the
+    /// image would replace the other.
+    fn require_other_names(&self) -> Result<(), Failure> {
+        let Some(unlock) = &self.means.unlock else { return Ok(()) };
+        let own = [unlock.key_name(), unlock.unit_credential()];
+        match self.plan.credentials.iter().find(|credential| own.contains(&credential.name)) {
+            None => Ok(()),
+            Some(credential) => {
+                let message = "the name is that of the credential which opens the disk";
+                let hint = "give it another name, or the drive another serial";
+                Err(self.failure(&credential.entry.position, message).hint(hint))
+            }
+        }
     }
 
     /// What opens an encrypted disk, whose room comes before all others'.

@@ -3,7 +3,7 @@
 use credimg_formats::probe::Probe;
 
 use super::encryption::{self, LABEL_END};
-use super::opened::{Opened, label};
+use super::opened::Opened;
 use super::{attach, print};
 use crate::channels::sidecar;
 use crate::cli::AttachImage;
@@ -16,10 +16,7 @@ pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     let mut image = Opened::new(&options.image)?;
     let key = options.key_file.as_deref().map(keys::read).transpose()?;
     let drive_key = drive_key(&image, options, key.as_ref())?;
-    let label = label_of(&mut image, key.as_ref()).map_err(|failure| {
-        let message = format!("{}: {}", report::shown(&options.image), failure.message);
-        Failure { message, ..failure }
-    })?;
+    let label = label_of(&mut image, key.as_ref())?;
     let drive = attach::drive(&options.attach, label.as_deref(), &options.image, drive_key)?;
     // The names of the private files beside the image say all about them.
     let suffixes = attach::suffixes(&options.image).map_err(|error| {
@@ -62,14 +59,10 @@ fn drive_key(
 /// The volume label, of an encrypted image that of the image inside where the key is
 /// given, else what the header tells of it.
 fn label_of(image: &mut Opened, key: Option<&Key>) -> Result<Option<String>, Failure> {
-    if let Some(key) = key
-        && let Some(inside) = image.inside(key)?
-    {
-        return label(&inside);
-    }
-    let label = label(&image.probe)?;
-    Ok(match image.probe {
-        Probe::Luks { .. } => {
+    let inside = key.map(|key| image.inside(key)).transpose()?.flatten();
+    let label = image.label(inside.as_ref().unwrap_or(&image.probe))?;
+    Ok(match (inside, &image.probe) {
+        (None, Probe::Luks { .. }) => {
             label.map(|label| label.strip_suffix(LABEL_END).unwrap_or(&label).to_owned())
         }
         _ => label,

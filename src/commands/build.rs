@@ -16,7 +16,7 @@ use crate::manifest::{self, Format, Plan};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::Progress;
 use crate::report::{self, Failure};
-use crate::vm::{Firmware, Machine};
+use crate::vm::{Firmware, Machine, Style};
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     let builder = Builder::new(options)?;
@@ -80,7 +80,9 @@ impl Builder {
         let Build { recipe, attach, output, .. } = options;
         let format = settings::format(recipe, output, plan)?;
         let choice = &recipe.encryption;
-        Encryption::new(choice, plan, format, attach.target, Keeping::File)
+        let prints = !settings::is_streamed(output) && attach.style != Style::None;
+        let keeping = if prints { Keeping::Arguments } else { Keeping::File };
+        Encryption::new(choice, plan, format, attach.target, keeping)
     }
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {

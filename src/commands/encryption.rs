@@ -56,6 +56,8 @@ pub(super) struct Inside {
 pub(super) enum Keeping {
     /// It has to be in a file, or the image is lost.
     File,
+    /// It has to be in a file, or wrapped in the arguments, which are printed.
+    Arguments,
     /// Whoever opens the image gets it from this very process.
     Memory,
 }
@@ -82,12 +84,15 @@ impl Encryption {
             return Err(no_master());
         }
         require_opener(luks, target)?;
-        // Wrapped, the key is in the arguments.
-        let may_be_in_memory = keeping == Keeping::Memory || master.is_some();
+        let may_be_in_memory = match keeping {
+            Keeping::File => false,
+            Keeping::Arguments => master.is_some(),
+            Keeping::Memory => true,
+        };
         let (key, key_file) = match origin(choice, plan) {
             Origin::File(path) => (keys::read(&path)?, Some(path)),
             Origin::Make(path) => (read_or_make(&path)?, Some(path)),
-            Origin::None if keeping == Keeping::File => return Err(keyless()),
+            Origin::None if keeping != Keeping::Memory => return Err(keyless()),
             Origin::Generate if !may_be_in_memory => return Err(homeless()),
             Origin::Generate | Origin::None => (Key::generate()?, None),
         };
@@ -100,7 +105,8 @@ impl Encryption {
     pub(super) fn open(&self, mut image: File, label: Option<&str>) -> Option<Inside> {
         let header = luks::Header::read(&mut image).ok()?;
         let (version, label) = self.header(label);
-        let is_alike = header.version() == version
+        let is_alike = header.is_whole()
+            && header.version() == version
             && header.label() == label
             && header.sector_bytes() == self.sector_bytes
             && header.slots().len() == 1;
@@ -285,6 +291,8 @@ fn read_or_make(path: &Path) -> Result<Key, Failure> {
             return Ok(key);
         }
         // Another build was faster.
+    } else {
+        keys::settle(path);
     }
     keys::read(path)
 }

@@ -14,7 +14,9 @@ pub(super) fn run(options: &Genkey) -> anyhow::Result<()> {
     if options.file == Path::new("-") {
         return print(secret.expose());
     }
-    if keys::make(&options.file, &secret)? {
+    // Whatever it is: the output has reasons of its own against directories and FIFOs.
+    let is_there = std::fs::symlink_metadata(&options.file).is_ok();
+    if !is_there && keys::make(&options.file, &secret)? {
         return Ok(());
     }
     let message = format!("{} is there already: a key is never replaced", shown(&options.file));

@@ -1,5 +1,7 @@
 //! `credimg inspect`: what an image says of itself.
 
+use std::path::Path;
+
 use credimg_formats::luks::Header;
 use credimg_formats::probe::Probe;
 use serde::Serialize;
@@ -8,7 +10,7 @@ use super::opened::Opened;
 use super::{print, settings};
 use crate::cli::Inspect;
 use crate::keys;
-use crate::report::{Exit, Failure};
+use crate::report::{Exit, Failure, shown};
 
 pub(super) fn run(options: &Inspect) -> anyhow::Result<()> {
     let mut image = Opened::new(&options.image)?;
@@ -84,7 +86,9 @@ impl Report {
         let mut lines = vec![("format", self.format.to_owned())];
         let texts = [("label", &self.label), ("uuid", &self.uuid)];
         lines.extend(
-            texts.into_iter().filter_map(|(name, text)| Some((name, shown(text.as_ref()?)))),
+            texts
+                .into_iter()
+                .filter_map(|(name, text)| Some((name, shown(Path::new(text.as_ref()?))))),
         );
         lines.push(("size", format!("{} bytes", self.size_bytes)));
         if let Some(Encryption {
@@ -124,10 +128,4 @@ impl Encryption {
             slots: slots.map(|slot| Slot { index: slot.index, kdf: slot.kdf.clone() }).collect(),
         }
     }
-}
-
-/// A text of the image, which may be anybody's, for a terminal.
-fn shown(text: &str) -> String {
-    let is_plain = text.chars().all(|character| !character.is_control());
-    if is_plain { text.to_owned() } else { text.escape_debug().to_string() }
 }

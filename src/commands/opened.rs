@@ -36,6 +36,10 @@ impl Opened {
             _ => None,
         };
         let size_bytes = u64::try_from(stat.st_size).unwrap_or(0);
+        if header.as_ref().is_some_and(|header| header.payload_offset_bytes() >= size_bytes) {
+            let message = format!("{shown}: the image is cut off before its payload");
+            return Err(Failure::new(Exit::Image, message));
+        }
         Ok(Self { file, size_bytes, probe: found, header, shown })
     }
 
@@ -55,26 +59,28 @@ impl Opened {
             Failure { message: format!("{} (inside the encryption)", failure.message), ..failure }
         })
     }
+
+    /// The volume label in `probe`, of this image or of what is inside; none where there
+    /// is none. One that is not UTF-8 is an error.
+    pub(super) fn label(&self, probe: &Probe) -> Result<Option<String>, Failure> {
+        match probe {
+            Probe::Erofs { label, .. }
+            | Probe::Iso9660 { label, .. }
+            | Probe::Luks { label, .. }
+                if !label.is_empty() =>
+            {
+                String::from_utf8(label.clone()).map(Some).map_err(|_| {
+                    let message = format!("{}: the volume label is not UTF-8", self.shown);
+                    Failure::new(Exit::Image, message).hint("give a serial with --serial")
+                })
+            }
+            // SquashFS has no label.
+            _ => Ok(None),
+        }
+    }
 }
 
 fn invalid(shown: &str, error: &credimg_formats::Error) -> Failure {
     let cause = error.io_error().map_or(String::new(), |cause| format!(": {}", reason(cause)));
     Failure::new(Exit::Image, format!("{shown}: {error}{cause}"))
-}
-
-/// The volume label that a probe found, none where there is none. One that is not UTF-8
-/// is an error.
-pub(super) fn label(probe: &Probe) -> Result<Option<String>, Failure> {
-    match probe {
-        Probe::Erofs { label, .. } | Probe::Iso9660 { label, .. } | Probe::Luks { label, .. }
-            if !label.is_empty() =>
-        {
-            String::from_utf8(label.clone()).map(Some).map_err(|_| {
-                Failure::new(Exit::Image, "the volume label is not UTF-8")
-                    .hint("give a serial with --serial")
-            })
-        }
-        // SquashFS has no label.
-        _ => Ok(None),
-    }
 }

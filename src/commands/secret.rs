@@ -27,7 +27,8 @@ pub(super) fn run(command: &Secret) -> anyhow::Result<()> {
 }
 
 fn wrap(options: &Wrap) -> anyhow::Result<()> {
-    let (id, keyid) = (DriveId::new(&options.id)?, DriveId::new(&options.keyid)?);
+    let id = DriveId::of(&options.id, "--id")?;
+    let keyid = DriveId::of(&options.keyid, "--keyid")?;
     let master = keys::read_master(&options.master_key)?;
     let mut bytes = read(SECRET_MAX_BYTES)?;
     keys::hold(&bytes);

@@ -195,7 +195,11 @@ pub(super) fn require_apart(options: &Build, plan: &Plan) -> Result<(), Failure>
     let mut earlier: Vec<(&str, &Path)> = keys(options, plan).collect();
     for (name, path) in files(options) {
         if let Some((other, _)) = earlier.iter().find(|(_, other)| is_same(path, other)) {
-            let clash = format!("the {name} would replace the {other}");
+            let clash = match name {
+                // Which replaces nothing.
+                "manifest" => format!("the {other} is the manifest itself"),
+                _ => format!("the {name} would replace the {other}"),
+            };
             return Err(Failure::new(Exit::Usage, clash).hint("give each a name of its own"));
         }
         earlier.push((name, path));

@@ -61,6 +61,12 @@ pub fn make(path: &Path, secret: &Secret) -> Result<bool, Failure> {
     output::create_once(path, secret.expose())
 }
 
+/// Does for a key that is there already what a killed build may have left undone when
+/// it was to [`make`] it.
+pub fn settle(path: &Path) {
+    output::settle(path);
+}
+
 /// The file's bytes, 1 to `max_bytes`.
 fn bytes(path: &Path, max_bytes: usize) -> Result<Secret, Failure> {
     let shown = shown(path);

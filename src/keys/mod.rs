@@ -10,7 +10,7 @@ pub mod wrap;
 
 use credimg_formats::{Buffer, Secret};
 
-pub use file::{make, read, read_master};
+pub use file::{make, read, read_master, settle};
 pub use memory::{hold, hold_range};
 
 use crate::report::Failure;

@@ -11,6 +11,16 @@ use super::sync_directory;
 use super::target::Target;
 use crate::report::Failure;
 
+/// Does for a file that [`create_once`] has found what its maker may have been killed
+/// before: removes temporaries, which hold keys that nobody used, or a second name of this
+/// one, and brings its name onto the disk. What cannot be done here stays undone.
+pub fn settle(path: &Path) {
+    if let Ok(target) = Target::open(path) {
+        target.remove_stale(None);
+        let _ = sync_directory(&target.directory);
+    }
+}
+
 /// Makes the file at `path` with this content and mode 0600; false where something
 /// is there already, which stays as it is, whoever put it there and when. Of several
 /// builders that make one at the same time one succeeds, and all find the same file.

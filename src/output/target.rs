@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, SeekFrom};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, SeekFrom, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::rand::GetRandomFlags;
 
@@ -112,7 +112,10 @@ impl Target {
         let is_ours =
             seen.st_uid == rustix::process::geteuid().as_raw() || Some(seen.st_uid) == other_owner;
         let is_regular = FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile;
-        if !is_ours || !is_regular || seen.st_nlink != 1 {
+        // What has another name is nobody's leftover, unless that name is the target's: it
+        // was about to lose this one.
+        let is_alone = seen.st_nlink == 1 || seen.st_nlink == 2 && self.is_at_target(&seen);
+        if !is_ours || !is_regular || !is_alone {
             return Ok(());
         }
         let open = |access: OFlags| {
@@ -130,6 +133,12 @@ impl Target {
         // file, and no other builder draws the same one.
         self.unlink(name);
         Ok(())
+    }
+
+    fn is_at_target(&self, seen: &Stat) -> bool {
+        let there = rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW);
+        let id = |stat: &Stat| (stat.st_dev, stat.st_ino);
+        there.is_ok_and(|there| id(&there) == id(seen))
     }
 
     pub(super) fn unlink(&self, name: &OsStr) {

@@ -327,12 +327,16 @@ impl DriveId {
 
     /// Checks an id that was asked for.
     pub fn new(text: &str) -> Result<Self, Failure> {
+        Self::of(text, "the drive's id is not usable")
+    }
+
+    /// The same of the id of something else; errors begin with `fault`.
+    pub fn of(text: &str, fault: &str) -> Result<Self, Failure> {
         let begins_well = text.starts_with(|first: char| first.is_ascii_alphabetic());
         let start =
             if begins_well { Ok(()) } else { Err("it must begin with a letter".to_owned()) };
-        start.and_then(|()| check_word(text, Self::MAX_BYTES)).map_err(|fault| {
-            Failure::new(Exit::Usage, format!("the drive's id is not usable: {fault}"))
-        })?;
+        let checked = start.and_then(|()| check_word(text, Self::MAX_BYTES));
+        checked.map_err(|reason| Failure::new(Exit::Usage, format!("{fault}: {reason}")))?;
         Ok(Self(text.to_owned()))
     }
 

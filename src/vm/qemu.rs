@@ -353,9 +353,6 @@ fn config_drive(drive: &Drive) -> Result<Vec<u8>, Failure> {
 }
 
 fn refusal(style: &str, fault: &str) -> Failure {
-    Failure::new(
-        Exit::Usage,
-        format!("the style {style} cannot carry the image's path: it {fault}"),
-    )
-    .hint("use --args shell, or another path")
+    Failure::new(Exit::Usage, format!("the style {style} cannot carry a path: it {fault}"))
+        .hint("use --args shell, or another path")
 }

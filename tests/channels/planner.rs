@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use credimg::channels::mount::Disk;
-use credimg::channels::plan::{Means, Routes, plan};
+use credimg::channels::plan::{Means, Opening, Routes, plan};
 use credimg::channels::sidecar;
+use credimg::channels::unlock::Unlock;
 use credimg::manifest::{Format, parse};
 use credimg::report::{Exit, Failure};
 use credimg::vm::{Bus, Channel, Serial, Target};
@@ -116,4 +117,89 @@ fn a_disk_that_cannot_be_named_is_refused_only_where_it_must_be() {
     assert!(planned(AUTO, &[Some(1); 2], &means).is_ok());
     let manifest = "credentials: [{name: a, env: A, via: disk}]";
     assert_eq!(planned(manifest, &[None], &means).unwrap_err().exit, Exit::Usage);
+}
+
+fn encrypted(target: Target) -> Means {
+    let serial = Serial::new("chimera").unwrap();
+    let unlock = Unlock::new(&serial, "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81", 64);
+    let disk = Disk::encrypted(Format::Erofs, &serial);
+    Means { target, disk, unlock: Some(unlock), ..Means::default() }
+}
+
+const UNTOLD: &str = "nothing tells the guest to open the disk";
+const KEYLESS: &str = "the key does not reach the guest by itself";
+
+#[test]
+fn the_key_goes_by_what_is_open_and_the_unit_with_it() {
+    let (smbios, fw_cfg) = (Channel::Smbios, Channel::FwCfg);
+    let opening = |key, unit| Some(Opening { key, unit });
+    for (target, expected, warning) in [
+        (Target::Qemu, opening(smbios, Some(smbios)), None),
+        (Target::Proxmox, opening(smbios, Some(smbios)), None),
+        (Target::Vmspawn, opening(smbios, Some(smbios)), None),
+        (Target::Libvirt, opening(fw_cfg, None), Some(UNTOLD)),
+        (Target::CloudHypervisor, None, Some(KEYLESS)),
+        (Target::Crosvm, None, Some(KEYLESS)),
+        (Target::Firecracker, None, Some(KEYLESS)),
+    ] {
+        let routes = planned("files: []", &[], &encrypted(target)).unwrap();
+        assert_eq!(routes.opening, expected, "{target:?}");
+        // A guest that is to open the disk is told to mount it, and no other.
+        let is_told = expected.is_some_and(|opening| opening.unit.is_some());
+        let mount = routes.mount.as_ref().map(|mount| mount.channel);
+        assert_eq!(mount, is_told.then_some(Some(smbios)), "{target:?}");
+        let warnings: Vec<_> = routes.warnings.iter().map(String::as_str).collect();
+        match warning {
+            None => assert_eq!(warnings, [""; 0], "{target:?}"),
+            Some(start) => assert!(warnings[0].starts_with(start), "{target:?}: {warnings:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_stream_and_a_configuration_file_do_not_tell_of_the_unit() {
+    let means = Means { is_streamed: true, ..encrypted(Target::Qemu) };
+    let routes = planned("files: []", &[], &means).unwrap();
+    assert_eq!((routes.opening, routes.mount), (None, None));
+    assert!(routes.warnings[0].starts_with(KEYLESS), "{:?}", routes.warnings);
+    let means = Means { is_config_file: true, ..encrypted(Target::Qemu) };
+    let routes = planned("files: []", &[], &means).unwrap();
+    assert_eq!(routes.opening, Some(Opening { key: Channel::FwCfg, unit: None }));
+    assert_eq!(routes.mount, None);
+    assert!(routes.warnings[0].starts_with(UNTOLD), "{:?}", routes.warnings);
+}
+
+/// What opens the disk comes before all others, which make room for it.
+#[test]
+fn the_key_has_always_room() {
+    let many: Vec<_> = (0..300).map(|n| format!("{{name: c{n}, env: A}}")).collect();
+    let manifest = format!("credentials: [{}]", many.join(", "));
+    let lengths = vec![Some(5); 300];
+    let routes = planned(&manifest, &lengths, &encrypted(Target::Qemu)).unwrap();
+    let smbios = Channel::Smbios;
+    assert_eq!(routes.opening, Some(Opening { key: smbios, unit: Some(smbios) }));
+    // The key, its unit and the lines for the disk are three of the 255.
+    let by_smbios = names(&routes).iter().filter(|name| **name == "smbios").count();
+    assert_eq!(by_smbios, 252);
+    let lengths = [Some(57_000)];
+    let large = "credentials: [{name: a, env: A, via: smbios}]";
+    let failure = planned(large, &lengths, &encrypted(Target::Qemu)).unwrap_err();
+    assert_eq!(failure.exit, Exit::Manifest);
+}
+
+/// A name of our own that a credential has as well would be two files of one name.
+#[test]
+fn credentials_do_not_take_the_names_of_what_opens_the_disk() {
+    for name in ["luks.chimera", "systemd.extra-unit.credimg-chimera.service"] {
+        let manifest = format!("credentials: [{{name: {name}, env: A}}]");
+        let failure = planned(&manifest, &[Some(5)], &encrypted(Target::Qemu)).unwrap_err();
+        assert_eq!(failure.exit, Exit::Manifest);
+        let message = "secrets.yaml:1:15: credentials[0]: the name is that of the credential which \
+                       opens the disk";
+        assert_eq!(failure.message, message);
+        assert_eq!(
+            failure.hint.as_deref(),
+            Some("give it another name, or the drive another serial")
+        );
+    }
 }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
+mod encrypted;
 mod monitor;
 mod paths;
 
@@ -11,7 +12,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -235,23 +236,19 @@ fn a_style_that_cannot_carry_a_path_says_so() {
         qemu::render(&drive(path, "s").into(), style).unwrap_err()
     };
     for (path, style, expected) in [
-        (&b"a\nb"[..], Style::Lines, "lines cannot carry the image's path: it holds a newline"),
-        (b"\xff", Style::Json, "json cannot carry the image's path: it is not UTF-8"),
+        (&b"a\nb"[..], Style::Lines, "lines cannot carry a path: it holds a newline"),
+        (b"\xff", Style::Json, "json cannot carry a path: it is not UTF-8"),
         (
             b"\xff",
             Style::Blockdev,
-            "blockdev cannot carry the image's path: it holds something that QEMU's JSON cannot",
+            "blockdev cannot carry a path: it holds something that QEMU's JSON cannot",
         ),
         (
             b"a\"b",
             Style::Readconfig,
-            "readconfig cannot carry the image's path: it holds a double quote or a newline",
+            "readconfig cannot carry a path: it holds a double quote or a newline",
         ),
-        (
-            &[b'x'; 1013],
-            Style::Readconfig,
-            "readconfig cannot carry the image's path: it is too long",
-        ),
+        (&[b'x'; 1013], Style::Readconfig, "readconfig cannot carry a path: it is too long"),
     ] {
         let failure = refused(path, style);
         assert_eq!(failure.exit, Exit::Usage);

@@ -40,6 +40,7 @@ pub struct Header {
     payload: Payload,
     slots: Vec<Slot>,
     digest: Digest,
+    is_whole: bool,
 }
 
 /// Where the ciphertext is.
@@ -147,6 +148,12 @@ impl Header {
     /// Length of a sector of the payload.
     pub fn sector_bytes(&self) -> usize {
         self.payload.sector_bytes
+    }
+
+    /// Whether every copy of the header is intact and says the same: two in LUKS2. What
+    /// looks at the first one only, as blkid does, may not find a volume that is not whole.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// Where the payload begins.

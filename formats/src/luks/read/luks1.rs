@@ -48,7 +48,7 @@ pub(super) fn header(record: &Luks1) -> Result<Header> {
     }
     let (version, label) = (Version::Luks1, String::new());
     let uuid = text_of(&record.uuid);
-    Ok(Header { version, label, uuid, hash, key_bytes, payload, slots, digest })
+    Ok(Header { version, label, uuid, hash, key_bytes, payload, slots, digest, is_whole: true })
 }
 
 fn recipe(

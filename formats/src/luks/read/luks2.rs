@@ -31,21 +31,27 @@ struct Copy {
 
 /// Reads the newer copy of the header that is intact (LUKS2 2.2).
 pub(super) fn header<R: Read + Seek>(image: &mut R) -> Result<Header> {
-    let copy = match read_copy(image, 0, MAGIC) {
+    let (copy, is_whole) = match read_copy(image, 0, MAGIC) {
         Ok(primary) => {
-            let secondary = read_copy(image, primary.record.header_bytes.get(), MAGIC_SECONDARY);
+            let secondary =
+                read_copy(image, primary.record.header_bytes.get(), MAGIC_SECONDARY).ok();
+            let is_alike = |secondary: &Copy| {
+                secondary.record.sequence == primary.record.sequence
+                    && secondary.json == primary.json
+            };
+            let is_whole = secondary.as_ref().is_some_and(is_alike);
             let newer =
                 |secondary: &Copy| secondary.record.sequence.get() > primary.record.sequence.get();
-            secondary.ok().filter(newer).unwrap_or(primary)
+            (secondary.filter(newer).unwrap_or(primary), is_whole)
         }
         // Where the second one is depends on the length that the first one has.
-        Err(error) if error.kind() != ErrorKind::Source => HEADER_BYTES
-            .iter()
-            .find_map(|offset| read_copy(image, *offset, MAGIC_SECONDARY).ok())
-            .ok_or(error)?,
+        Err(error) if error.kind() != ErrorKind::Source => {
+            let copies = HEADER_BYTES.iter().map(|at| read_copy(image, *at, MAGIC_SECONDARY));
+            (copies.flatten().next().ok_or(error)?, false)
+        }
         Err(error) => return Err(error),
     };
-    understand(&copy)
+    Ok(Header { is_whole, ..understand(&copy)? })
 }
 
 fn read_copy<R: Read + Seek>(image: &mut R, offset_bytes: u64, magic: [u8; 6]) -> Result<Copy> {
@@ -120,6 +126,7 @@ fn understand(copy: &Copy) -> Result<Header> {
     slots.sort_by_key(|slot: &Slot| slot.index);
     Ok(Header {
         version: Version::Luks2,
+        is_whole: true,
         label: text_of(&copy.record.label),
         uuid: text_of(&copy.record.uuid),
         hash: digest.hash,
