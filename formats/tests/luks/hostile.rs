@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use credimg_formats::ErrorKind::{Corrupt, Key, Limit, Unsupported};
 use credimg_formats::Result;
 use credimg_formats::luks::{Header, Kdf, Version};
+use credimg_formats::probe::{Probe, probe};
 use sha2::{Digest, Sha256};
 
 use crate::Spec;
@@ -109,6 +110,8 @@ fn damage_to_any_field_of_luks2_is_told() {
         damaged[offset] ^= 0x40;
         // The other copy is whole.
         assert!(open(&damaged, &spec.passphrase).unwrap() == plaintext, "{offset}");
+        let found = probe(&mut damaged.as_slice()).unwrap();
+        assert!(matches!(found, Probe::Luks { version: 2, .. }), "{offset}");
         damaged[16_384 + offset] ^= 0x40;
         let error = open(&damaged, &spec.passphrase).unwrap_err();
         // A version, and a checksum's hash, that there may be some day.
