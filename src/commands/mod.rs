@@ -13,7 +13,6 @@ mod genkey;
 mod guest_unit;
 mod image;
 mod inspect;
-mod key_file;
 mod opened;
 mod pages;
 mod request;

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use credimg_formats::{Kind, Sink, Timestamp, Tree};
 
 use super::image::explain;
-use super::{attach, key_file, print, settings};
+use super::{attach, print, settings};
 use crate::assemble::{self, Assembly, Place};
 use crate::channels::plan::Means;
 use crate::channels::sidecar::{self, Value};
 use crate::cli::Seal;
+use crate::keys::identity::Identity;
 use crate::manifest::{self, Plan, manifest_name};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure, shown};
 use crate::seal::age::Sealed;
-use crate::seal::identity::Identity;
 use crate::seal::tar;
 use crate::vm::Channel;
 use crate::vm::share::{self, Share};
@@ -30,10 +30,7 @@ pub(super) fn run(options: &Seal) -> anyhow::Result<()> {
     let request = Request::new(options)?;
     let mut progress = Progress::new(!options.quiet);
     let tree = request.collect(options, &mut progress)?;
-    let (identity, is_new) = match key_file::read(&options.key_out)? {
-        Some(identity) => (identity, false),
-        None => key_file::create(&options.key_out)?,
-    };
+    let (identity, is_new) = Identity::read_or_make(&options.key_out)?;
     let made = if request.share.is_some() {
         request.write_file(options, &tree, &identity, &mut progress)?
     } else {
@@ -72,20 +69,20 @@ impl Request {
             return Err(failure.hint("name a file with --key-out").into());
         }
         let share = share(options)?;
-        let require_outside = |name, path| match &share {
-            Some(share) => key_file::require_outside(share.path(), name, path),
+        let outside = |name, path| match &share {
+            Some(share) => require_outside(share.path(), name, path),
             None => Ok(()),
         };
-        require_outside("key file", &options.key_out)?;
+        outside("key file", &options.key_out)?;
         if options.manifest != Path::new("-") {
             // Before it is read: a guest that writes the manifest runs commands on the host.
-            require_outside("manifest", &options.manifest)?;
+            outside("manifest", &options.manifest)?;
         }
         let mut plan = manifest::load(&options.manifest)?;
         require_plain(&plan)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
         for file in &plan.pseudo.files {
-            require_outside("pseudo file", &file.path)?;
+            outside("pseudo file", &file.path)?;
         }
         require_apart(options, &structure, &plan)?;
         let arguments = match &share {
@@ -95,7 +92,8 @@ impl Request {
             }
             None => Vec::new(),
         };
-        key_file::read(&options.key_out)?;
+        // Whether it is one, before anything is read in vain.
+        Identity::read(&options.key_out)?;
         OutputFile::check(&structure)?;
         let mut place = settings::place(&options.output)?;
         place.sidecars.extend(settings::id(std::fs::symlink_metadata(&structure)));
@@ -247,4 +245,26 @@ fn require_plain(plan: &Plan) -> Result<(), Failure> {
     };
     let failure = Failure::new(Exit::Manifest, format!("{place} with a disk, not with a share"));
     Err(failure.hint("`credimg build` makes the disk"))
+}
+
+/// An error of [`Exit::Policy`] where the file at `path`, which messages call `name`,
+/// lies in the directory `share` or below it. `path` need not exist; where it is
+/// a symbolic link, what it leads to counts too.
+fn require_outside(share: &Path, name: &str, path: &Path) -> Result<(), Failure> {
+    let Some(share_id) = settings::id(std::fs::metadata(share)) else { return Ok(()) };
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let places = [parent.unwrap_or(Path::new(".")), path].map(std::fs::canonicalize);
+    let is_inside = |place: &Path| {
+        place.ancestors().any(|above| settings::id(std::fs::metadata(above)) == Some(share_id))
+    };
+    // What cannot be resolved is not there, and its directory is no place to make it in.
+    if !places.iter().flatten().any(|place| is_inside(place)) {
+        return Ok(());
+    }
+    let message = format!(
+        "the {name} {} lies in the share {}, where the guest reads and writes",
+        shown(path),
+        shown(share)
+    );
+    Err(Failure::new(Exit::Policy, message).hint("put it into a directory outside the share"))
 }

@@ -17,7 +17,7 @@ use crate::source;
 /// differently, or refuse later without a reason, is an error: of exit code 5 where
 /// every user can read or change the file, else of 4.
 pub fn read(path: &Path) -> Result<Key, Failure> {
-    let secret = bytes(path, MAX_BYTES)?;
+    let secret = small(path)?;
     let bytes = secret.expose();
     let hint = "`credimg genkey --luks FILE` makes a good one";
     let fault = |fault: &str| {
@@ -40,7 +40,7 @@ pub fn read(path: &Path) -> Result<Key, Failure> {
 /// Reads the key of QEMU's secret objects from `path`: 32 bytes in base64, perhaps with
 /// a newline behind. Errors as of [`read`].
 pub fn read_master(path: &Path) -> Result<MasterKey, Failure> {
-    let secret = bytes(path, MAX_BYTES)?;
+    let secret = small(path)?;
     let text = secret.expose();
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     // As large as it gets, so that no shorter copy of it is left in the heap.
@@ -67,33 +67,42 @@ pub fn settle(path: &Path) {
     output::settle(path);
 }
 
-/// The file's bytes, 1 to `max_bytes`.
-fn bytes(path: &Path, max_bytes: usize) -> Result<Secret, Failure> {
+/// The file's bytes, 1 to 512.
+fn small(path: &Path) -> Result<Secret, Failure> {
+    let bytes = private_bytes(path, MAX_BYTES)?;
+    let fault = match bytes.len() {
+        1..=MAX_BYTES => return Ok(bytes),
+        0 => "is empty".to_owned(),
+        _ => format!("has over {MAX_BYTES} bytes"),
+    };
+    let message = format!("the key file {} {fault}", shown(path));
+    Err(Failure::new(Exit::Source, message).hint("`credimg genkey --luks FILE` makes a good one"))
+}
+
+/// The bytes of a key file, or one more than `max_bytes` where it is larger. One that every
+/// user can read or change is an error of exit code 5, all others are of 4.
+pub(super) fn private_bytes(path: &Path, max_bytes: usize) -> Result<Secret, Failure> {
     let shown = shown(path);
-    let (file, stat) = source::open_file(path).map_err(|failure| {
-        // Its hints speak of sources in a manifest.
-        Failure::new(failure.exit, failure.message)
-    })?;
-    if stat.st_mode & 0o007 != 0 {
-        let message = format!("every user of the host has access to the key file {shown}");
-        return Err(Failure::new(Exit::Policy, message).hint(format!(
-            "chmod 600 {shown}, and make a new key if others may have read this one"
-        )));
+    // Its hints speak of sources in a manifest.
+    let unhinted = |failure: Failure| Failure::new(failure.exit, failure.message);
+    let (file, stat) = source::open_file(path).map_err(unhinted)?;
+    let mode = stat.st_mode & 0o7777;
+    if mode & 0o007 != 0 {
+        let message = format!("the key file {shown} is open to every user of the host");
+        let hint =
+            format!("chmod 600 {shown}, and make a new key if others may have read this one");
+        return Err(Failure::new(Exit::Policy, format!("{message} (mode {mode:04o})")).hint(hint));
     }
-    let mut bytes = vec![0; max_bytes + 1];
+    // No larger than the file: what is reserved is locked and wiped, read or not.
+    let size_bytes = usize::try_from(stat.st_size).unwrap_or(max_bytes);
+    let mut bytes = vec![0; size_bytes.min(max_bytes) + 1];
     hold(&bytes);
     let length = read_full(&file, &mut bytes);
     bytes.truncate(*length.as_ref().unwrap_or(&0));
     let bytes = Secret::new(bytes);
-    let length = length.map_err(|error| {
+    length.map_err(|error| {
         let message = format!("cannot read the key file {shown}: {}", reason(&error));
         Failure::new(Exit::Source, message)
     })?;
-    if (1..=max_bytes).contains(&length) {
-        return Ok(bytes);
-    }
-    let fault =
-        if length == 0 { "is empty".to_owned() } else { format!("has over {max_bytes} bytes") };
-    let message = format!("the key file {shown} {fault}");
-    Err(Failure::new(Exit::Source, message).hint("`credimg genkey --luks FILE` makes a good one"))
+    Ok(bytes)
 }

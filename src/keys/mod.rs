@@ -1,9 +1,10 @@
 //! Keys: of encrypted images, and of QEMU's secret objects.
 //!
-//! `file` reads key files and makes them, `random` asks the kernel, `memory` keeps
+//! `file` reads key files and makes them, `identity` is age's kind of key, `random` asks the kernel, `memory` keeps
 //! keys out of the swap, `wrap` encrypts what may then stand on a command line.
 
 mod file;
+pub mod identity;
 mod memory;
 pub mod random;
 pub mod wrap;

@@ -12,7 +12,7 @@ use ::age::Encryptor;
 use ::age::stream::StreamWriter;
 use credimg_formats::Sink;
 
-use super::identity::Identity;
+use crate::keys::identity::Identity;
 use crate::report::{Exit, Failure};
 
 /// Encrypts what is written to it; holds one chunk.

@@ -45,7 +45,8 @@ impl Mistake {
             private(host, "bad", content);
             fs::set_permissions(host.path("bad"), PermissionsExt::from_mode(mode)).unwrap();
         };
-        Self::new(make, 5, "every user of the host has access to the key file bad", Some(CHMOD))
+        let open = "the key file bad is open to every user of the host";
+        Self::new(make, 5, &format!("{open} (mode {mode:04o})"), Some(CHMOD))
     }
 
     /// What is no file of a key at all, whatever a key looks like.

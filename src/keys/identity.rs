@@ -1,13 +1,19 @@
 //! The key of a blob: one age identity of the kind X25519, as age-keygen writes it.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use ::age::secrecy::ExposeSecret;
 use ::age::x25519;
 use credimg_formats::Secret;
 
+use super::file::{make, private_bytes, settle};
+use super::hold;
+use crate::report::{self, Exit, Failure, shown};
+
 /// Largest file that is looked at in bytes: an identity with many comments.
-pub const FILE_MAX_BYTES: usize = 64 << 10;
+const FILE_MAX_BYTES: usize = 64 << 10;
 
 /// How age begins the line of an identity (age(1), "IDENTITIES").
 const PREFIX: &[u8] = b"AGE-SECRET-KEY-1";
@@ -26,6 +32,50 @@ impl Identity {
     /// A new identity from the system's random numbers.
     pub fn generate() -> Self {
         Self(x25519::Identity::generate())
+    }
+
+    /// The identity in the file at `path`, none where there is no file. A file that is no
+    /// identity is an error of [`Exit::Source`], one that every user may read or write is
+    /// of [`Exit::Policy`].
+    pub fn read(path: &Path) -> Result<Option<Self>, Failure> {
+        let is_missing = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+        let named = match std::fs::symlink_metadata(path) {
+            Err(error) if is_missing(&error) => return Ok(None),
+            named => named.map_err(|error| {
+                let reason = report::reason(&error);
+                let message = format!("cannot read the key file {}: {reason}", shown(path));
+                Failure::new(Exit::Source, message)
+            })?,
+        };
+        if named.is_symlink() && std::fs::metadata(path).is_err_and(|error| is_missing(&error)) {
+            return Err(failure(path, "is a symbolic link that leads nowhere"));
+        }
+        let text = private_bytes(path, FILE_MAX_BYTES)?;
+        if text.len() > FILE_MAX_BYTES {
+            return Err(failure(path, "is too large to be an identity file"));
+        }
+        Self::parse(text.expose()).map(Some).map_err(|fault| failure(path, fault.message()))
+    }
+
+    /// The identity in the file at `path`, which is made where there is none and never
+    /// replaced: whatever crashes, it opens the old blob and the new one. Returns whether
+    /// it was made here. Beyond the errors of [`read`](Self::read) there are those of
+    /// [`Exit::Output`].
+    pub fn read_or_make(path: &Path) -> Result<(Self, bool), Failure> {
+        if let Some(identity) = Self::read(path)? {
+            settle(path);
+            return Ok((identity, false));
+        }
+        let identity = Self::generate();
+        if make(path, &identity.file_text())? {
+            return Ok((identity, true));
+        }
+        // Another build was faster.
+        let other = Self::read(path)?.ok_or_else(|| {
+            let message = format!("the key file {} comes and goes", shown(path));
+            Failure::new(Exit::Output, message)
+        })?;
+        Ok((other, false))
     }
 
     /// Reads the text of an identity file: one line of an identity, and any number
@@ -54,7 +104,9 @@ impl Identity {
 
     /// The line of the identity, without a newline.
     pub fn line(&self) -> Secret {
-        Secret::from(self.0.to_string().expose_secret().as_bytes())
+        let line = Secret::from(self.0.to_string().expose_secret().as_bytes());
+        hold(line.expose());
+        line
     }
 
     /// The text of an identity file.
@@ -69,7 +121,7 @@ impl Identity {
     }
 
     /// The public half, to encrypt to.
-    pub(super) fn recipient(&self) -> x25519::Recipient {
+    pub(crate) fn recipient(&self) -> x25519::Recipient {
         self.0.to_public()
     }
 }
@@ -78,6 +130,12 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Identity")
     }
+}
+
+fn failure(path: &Path, fault: &str) -> Failure {
+    let message = format!("the key file {} {fault}", shown(path));
+    let hint = "name a file that is not there yet, and one is made; this one is left as it is";
+    Failure::new(Exit::Source, message).hint(hint)
 }
 
 /// Why a text is no identity file. Nothing of the text is in it.
