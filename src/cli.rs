@@ -49,7 +49,8 @@ pub enum Command {
     /// Wrap secrets so that they may stand in QEMU's arguments, and unwrap them
     #[command(subcommand)]
     Secret(Secret),
-    /// Print units that mount the disk and load the credentials in guests older than systemd 254
+    /// Print what mounts the disk and loads the credentials in guests older than systemd 254, and
+    /// opens an encrypted one in those older than 256
     GuestUnit(GuestUnit),
     /// Find secrets that stand inline in scripts, unit files, libvirt XML and command lines
     Audit(Audit),
@@ -64,6 +65,7 @@ pub enum Command {
 #[command(after_help = "\
 Examples:
   credimg build secrets.yaml -o chimera.erofs
+  credimg build secrets.yaml -o chimera.erofs --encrypt luks1 --key-out /run/credimg/chimera.key
   SOURCE_DATE_EPOCH=0 credimg build --uuid 6f1c… secrets.yaml -o chimera.erofs  # reproducible
   credimg build seed.yaml -o seed.iso  # a cloud-init seed, where the label is cidata
   credimg build secrets.yaml --format erofs -o - | ssh host 'cat > chimera.erofs'")]
@@ -173,10 +175,10 @@ pub struct Recipe {
 /// How an image is encrypted, and with which key.
 #[derive(Args, Debug)]
 pub struct EncryptionChoice {
-    /// Encrypt the image, whatever the manifest says
+    /// Encrypt the image, whatever the manifest says; a key is needed
     #[arg(long, value_name = "VERSION")]
     pub encrypt: Option<Luks>,
-    /// File with the key of the encrypted image: at most 512 bytes of UTF-8, without a newline
+    /// File with the key of the encrypted image: 1 to 512 bytes of UTF-8 with no newline at the end
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "key_out")]
     pub key_file: Option<PathBuf>,
     /// Take the key from FILE, or make a random one there where there is none yet
@@ -251,6 +253,9 @@ pub struct GuestUnit {
 /// What a build takes from its options or the manifest, for commands that build nothing.
 #[derive(Args, Debug)]
 pub struct Volume {
+    /// Version of LUKS around the image, whatever the manifest says
+    #[arg(long, value_name = "VERSION")]
+    pub encrypt: Option<Luks>,
     /// Image format, whatever the manifest says [default: erofs]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
@@ -421,7 +426,7 @@ pub struct AttachImage {
     /// The image
     #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
     pub image: PathBuf,
-    /// File with the key of an encrypted image
+    /// File with the key of an encrypted image; needed for LUKS1
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key_file: Option<PathBuf>,
     /// Wrap that key with the master key in FILE

@@ -13,7 +13,9 @@ pub fn harden() -> anyhow::Result<()> {
         Failure::new(Exit::Policy, message)
     };
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(forbidden)?;
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(forbidden)?;
+    // Not zero: a dump that goes to a program by a pipe is bound by no limit but this one,
+    // at which the kernel gives it up (core(5), `do_coredump`); a file has no room in it.
+    setrlimit(Resource::Core, Rlimit { current: Some(1), maximum: Some(1) }).map_err(forbidden)?;
     signals::install().map_err(|error| {
         let message = format!("cannot listen to signals: {}", report::reason(&error));
         Failure::new(Exit::Policy, message).into()

@@ -32,6 +32,7 @@ pub use once::{create_once, settle};
 use sidecars::Sidecars;
 pub use stream::StreamOutput;
 use target::Target;
+pub use target::is_leftover_name;
 
 /// What the image gets besides its bytes.
 #[derive(Clone, Copy, Debug, Default)]

@@ -106,7 +106,7 @@ pub fn probe(image: &mut dyn Read) -> Result<Probe> {
         return Ok(found);
     }
     let message =
-        "not an image: neither a superblock of EROFS or SquashFS nor a volume of ISO 9660";
+        "not an image: neither a superblock of EROFS or SquashFS nor a volume of ISO 9660 or LUKS";
     Err(Error::new(ErrorKind::Corrupt, message))
 }
 

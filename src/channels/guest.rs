@@ -109,6 +109,13 @@ impl Guest {
             ));
         }
         let systemd = self.systemd.filter(|systemd| *systemd < UNIT_SYSTEMD)?;
+        if systemd < FIRMWARE_SYSTEMD {
+            return Some(format!(
+                "systemd {systemd} takes no key from the firmware, {FIRMWARE_SYSTEMD} does: \
+                 install what `credimg guest-unit` prints, with the path of a key file of the \
+                 guest in it"
+            ));
+        }
         opening.unit?;
         Some(format!(
             "systemd {systemd} takes no units from credentials, {UNIT_SYSTEMD} opens the disk by \
@@ -216,6 +223,8 @@ mod tests {
         let expected = ["systemd 255 takes no units from credentials"];
         assert_eq!(warnings("systemd=255", &encrypted), expected);
         assert_eq!(warnings("systemd=256", &encrypted), [""; 0]);
+        let expected = ["systemd 251 takes no key from the firmware"];
+        assert_eq!(warnings("systemd=251", &encrypted), expected);
         let expected = ["a confidential guest ignores the key that comes by the firmware"];
         assert_eq!(warnings("cvm=yes", &encrypted), expected);
         let none = "systemd 246 has no credentials";

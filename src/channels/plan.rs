@@ -210,8 +210,10 @@ impl<'a> Planner<'a> {
         let Some(key) = self.first_open() else {
             let reason = self.means.refusal(Channel::FwCfg).unwrap_or_default();
             self.warnings.push(format!(
-                "the key does not reach the guest by itself ({reason}): give it the key in \
-                 another way, and the units that `credimg guest-unit` prints"
+                "the key does not reach the guest by itself ({reason}): give the guest what \
+                 `credimg guest-unit` prints, and there the path of a file of its own in place of \
+                 /run/credentials/@system/{}",
+                unlock.key_name()
             ));
             return None;
         };

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::units::escaped;
-use crate::vm::Serial;
+use crate::vm::{Bus, Serial};
 
 /// The start of the name of the credential that holds the key; the serial follows. With
 /// it the name has 25 characters at most, for which `fw_cfg` has room.
@@ -23,9 +23,22 @@ pub struct Unlock {
 }
 
 impl Unlock {
-    /// The disk with this serial whose LUKS header has this UUID, and its key's length.
-    pub fn new(serial: &Serial, uuid: &str, key_bytes: u64) -> Self {
-        let device = format!("/dev/disk/by-uuid/{uuid}");
+    /// The disk with this serial, and its key's length. It is found by the label of its
+    /// LUKS header, else by its serial, which only udev's name on the bus virtio tells, else
+    /// by the header's UUID. The first two stay the same from build to build, so that
+    /// this unit opens the image before the last as well.
+    pub fn new(
+        serial: &Serial,
+        bus: Bus,
+        header_label: Option<&str>,
+        uuid: &str,
+        key_bytes: u64,
+    ) -> Self {
+        let device = match header_label {
+            Some(label) => format!("/dev/disk/by-label/{label}"),
+            None if bus == Bus::Virtio => format!("/dev/disk/by-id/virtio-{}", serial.as_str()),
+            None => format!("/dev/disk/by-uuid/{uuid}"),
+        };
         Self { serial: serial.clone(), device, key_bytes }
     }
 
@@ -114,7 +127,7 @@ mod tests {
     #[test]
     fn names_fit_for_every_serial() {
         let serial = Serial::new(&"x".repeat(Serial::MAX_BYTES)).unwrap();
-        let unlock = Unlock::new(&serial, "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81", 64);
+        let unlock = Unlock::new(&serial, Bus::Virtio, None, "", 64);
         assert!(unlock.key_name().len() <= ITEM_NAME_MAX);
         assert!(is_credential_name(&unlock.unit_credential()));
     }

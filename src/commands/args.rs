@@ -1,5 +1,7 @@
 //! `credimg args`: the arguments of an image that exists.
 
+use std::path::Path;
+
 use credimg_formats::probe::Probe;
 
 use super::encryption::{self, LABEL_END};
@@ -7,15 +9,18 @@ use super::opened::Opened;
 use super::{attach, print};
 use crate::channels::sidecar;
 use crate::cli::AttachImage;
-use crate::keys::{self, Key};
+use crate::keys::{self, Key, Owners};
 use crate::manifest::Luks;
 use crate::report::{self, Exit, Failure, reason};
 use crate::vm::{DriveKey, Machine};
 
 pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     let mut image = Opened::new(&options.image)?;
-    let key = options.key_file.as_deref().map(keys::read).transpose()?;
-    let drive_key = drive_key(&image, options, key.as_ref())?;
+    let key = match options.key_file.as_deref() {
+        Some(file) => Some((file, keys::read(file, Owners::Any)?)),
+        None => None,
+    };
+    let drive_key = drive_key(&image, options, key.as_ref().map(|(_, key)| key))?;
     let label = label_of(&mut image, key.as_ref())?;
     let drive = attach::drive(&options.attach, label.as_deref(), &options.image, drive_key)?;
     // The names of the private files beside the image say all about them.
@@ -49,20 +54,21 @@ fn drive_key(
         }
         (Probe::Luks { .. }, _) if master_key.is_some() => Err(encryption::no_master()),
         (Probe::Luks { .. }, _) | (_, None) => Ok(None),
-        _ => {
-            let message = "--key-file has no meaning for an image that is not encrypted";
-            Err(Failure::new(Exit::Usage, message))
-        }
+        _ => Err(encryption::no_encryption("--key-file")),
     }
 }
 
 /// The volume label, of an encrypted image that of the image inside where the key is
 /// given, else what the header tells of it.
-fn label_of(image: &mut Opened, key: Option<&Key>) -> Result<Option<String>, Failure> {
-    let inside = key.map(|key| image.inside(key)).transpose()?.flatten();
-    let label = image.label(inside.as_ref().unwrap_or(&image.probe))?;
-    Ok(match (inside, &image.probe) {
-        (None, Probe::Luks { .. }) => {
+fn label_of(image: &mut Opened, key: Option<&(&Path, Key)>) -> Result<Option<String>, Failure> {
+    let inside = key.map(|(file, key)| image.inside(file, key)).transpose()?.flatten();
+    let of_inside = inside.map(|inside| image.label(&inside)).transpose()?.flatten();
+    if of_inside.is_some() {
+        return Ok(of_inside);
+    }
+    let label = image.label(&image.probe)?;
+    Ok(match &image.probe {
+        Probe::Luks { .. } => {
             label.map(|label| label.strip_suffix(LABEL_END).unwrap_or(&label).to_owned())
         }
         _ => label,

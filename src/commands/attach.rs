@@ -87,8 +87,8 @@ fn no_heir(target: Target) -> Failure {
 /// The channels that are open to credentials.
 pub(super) fn means(recipe: &Recipe, attach: &Attach, image: &Image, drive: &Drive) -> Means {
     let uuid = settings::show_uuid(image.uuid);
-    let unlock = image.encryption.as_ref().and_then(|it| it.unlock(&drive.serial));
     let label = image.label.as_deref();
+    let unlock = image.encryption.as_ref().and_then(|it| it.unlock(drive, label));
     let disk = match &unlock {
         Some(_) => Disk::encrypted(image.format, &drive.serial),
         None => Disk::new(image.format, label, &uuid, &drive.serial, drive.bus),

@@ -29,7 +29,12 @@ pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     match &options.json {
         Some(file) => summary.write_json(file.as_deref())?,
         None if options.quiet => {}
-        None => report::note(&summary.line()),
+        None => {
+            if let Some(encryption) = &builder.request.image.encryption {
+                encryption.note();
+            }
+            report::note(&summary.line());
+        }
     }
     if arguments.is_empty() { Ok(()) } else { print(&arguments) }
 }
@@ -48,7 +53,7 @@ impl Builder {
         let mut plan = manifest::load(&options.manifest)?;
         settings::require_apart(options, &plan)?;
         plan.pseudo.files.extend(settings::pseudo_files(&options.recipe.sources));
-        let place = settings::place(&options.output)?;
+        let mut place = settings::place(&options.output)?;
         settings::require_not_beside(options, &plan, &place)?;
         let file = output::Options {
             owner: settings::owner(options.owner.as_deref())?,
@@ -56,7 +61,7 @@ impl Builder {
             is_sidecar: Some(sidecar::is_suffix),
         };
         let wanted = options.if_changed;
-        let mut encryption = Self::encryption(options, &plan)?;
+        let mut encryption = Self::encryption(options, &plan, file)?;
         let label = options.recipe.label.as_deref();
         let label = label.or(plan.label.as_ref().map(|label| label.text.as_str()));
         let encrypted = encryption.as_ref().map(|encryption| (encryption, label));
@@ -68,6 +73,8 @@ impl Builder {
             encryption.uuid = uuid;
         }
         let kept_uuid = existing.as_ref().and_then(|existing| existing.stamp.uuid);
+        let keys = encryption.iter().flat_map(Encryption::inputs);
+        place.keys = keys.filter_map(|path| settings::id(std::fs::metadata(path))).collect();
         let place = (options.output.as_path(), place);
         let request =
             Request::new(&options.recipe, &options.attach, plan, place, encryption, kept_uuid)?;
@@ -76,13 +83,17 @@ impl Builder {
     }
 
     /// The encryption that is asked for, whose key takes the place of nothing else.
-    fn encryption(options: &Build, plan: &Plan) -> Result<Option<Encryption>, Failure> {
+    fn encryption(
+        options: &Build,
+        plan: &Plan,
+        file: output::Options,
+    ) -> Result<Option<Encryption>, Failure> {
         let Build { recipe, attach, output, .. } = options;
         let format = settings::format(recipe, output, plan)?;
         let choice = &recipe.encryption;
         let prints = !settings::is_streamed(output) && attach.style != Style::None;
         let keeping = if prints { Keeping::Arguments } else { Keeping::File };
-        Encryption::new(choice, plan, format, attach.target, keeping)
+        Encryption::new(choice, plan, format, attach.target, keeping, file)
     }
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
@@ -113,6 +124,12 @@ impl Builder {
         let Made { file, summary, arguments } = self
             .make(options, &mut dependencies, &mut progress)
             .map_err(|error| if has_old { unchanged(error) } else { error })?;
+        let encryption = self.request.image.encryption.as_ref();
+        let mut arguments = arguments;
+        if file.is_some() && encryption.is_some_and(|encryption| encryption.key_file.is_none()) {
+            // They hold the only copy of the key: somebody has it before the old image goes.
+            print(&std::mem::take(&mut arguments)).map_err(unchanged)?;
+        }
         if let Some(file) = file {
             file.commit()?;
         } else if let Some(existing) = &self.existing {

@@ -10,8 +10,10 @@ use crate::channels::mount::Disk;
 use crate::channels::plan::{Means, Mount, Opening, Route, Routes, plan as plan_channels};
 use crate::channels::unlock::{self, Unlock};
 use crate::cli::{Check, Volume};
+use crate::keys;
 use crate::manifest::{
-    self, Attributes, Credential, Entry, Format, Keep, Luks, MOUNT_CREDENTIAL, Plan, Source, time,
+    self, Attributes, Credential, Entry, Format, Keep, KeySource, Luks, MOUNT_CREDENTIAL, Plan,
+    Source, time,
 };
 use crate::report::{self, Exit, Failure};
 use crate::source::pseudo::{self, Action, Definition, Definitions, New};
@@ -19,7 +21,7 @@ use crate::vm::{Bus, Channel, Serial, Target};
 
 /// Mode of every symbolic link.
 const SYMLINK_MODE: u16 = 0o777;
-/// The length of a random key, of which a key of somebody's own differs little.
+/// Length of a generated key. That of a key file may be any up to the longest.
 const KEY_BYTES: u64 = 64;
 /// The time of the build itself.
 const BUILD: &str = "build";
@@ -40,15 +42,16 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     if let Some(format) = options.volume.format.or(plan.format) {
         warnings.extend(seed::foresee(format, label, &plan, &definitions)?);
     }
-    let luks = plan.encrypt.as_ref().map(|encrypt| encrypt.luks);
+    let luks = encryption::version(options.volume.encrypt, &plan);
     if let Some(luks) = luks {
+        encryption::sector_bytes(luks, &plan, format)?;
         encryption::require_opener(luks, options.target)?;
         text.push_str(opener(luks));
     }
     let is_told = !plan.credentials.is_empty() || plan.mount.is_some() || luks == Some(Luks::Luks2);
     if is_told || options.guest.is_some() {
         let serial = settings::serial(options.volume.serial.as_deref(), label)?;
-        let routes = routes(&plan, format, label, &serial, options.target)?;
+        let routes = routes(&plan, (format, luks), label, &serial, options.target)?;
         if is_told {
             text.push('\n');
             text.push_str(&channels(&plan, format, label, &routes, &serial));
@@ -85,15 +88,20 @@ fn label(volume: &Volume, plan: &Plan) -> Result<Option<String>, Failure> {
 /// the default bus.
 fn routes(
     plan: &Plan,
-    format: Format,
+    (format, luks): (Format, Option<Luks>),
     label: Option<&str>,
     serial: &Serial,
     target: Target,
 ) -> Result<Routes, Failure> {
     // Only its length matters here.
     let uuid = settings::show_uuid([0; 16]);
-    let is_opened = plan.encrypt.as_ref().is_some_and(|it| it.luks == Luks::Luks2);
-    let unlock = is_opened.then(|| Unlock::new(serial, &uuid, KEY_BYTES));
+    let unlock = (luks == Some(Luks::Luks2)).then(|| {
+        let header_label = label.map(encryption::header_label);
+        let planned = plan.encrypt.as_ref().and_then(|encrypt| encrypt.key.as_ref());
+        let is_file = matches!(planned, Some(KeySource::File(_)));
+        let key_bytes = if is_file { keys::MAX_BYTES as u64 } else { KEY_BYTES };
+        Unlock::new(serial, Bus::Virtio, header_label.as_deref(), &uuid, key_bytes)
+    });
     let disk = match unlock {
         Some(_) => Disk::encrypted(format, serial),
         None => Disk::new(format, label, &uuid, serial, Bus::Virtio),

@@ -11,10 +11,11 @@ use zeroize::Zeroizing;
 use super::settings;
 use crate::channels::unlock::Unlock;
 use crate::cli::EncryptionChoice;
-use crate::keys::{self, Key, random};
-use crate::manifest::{self, Encrypt, Format, Luks, Plan, Position, manifest_name};
+use crate::keys::{self, Key, Owners, random};
+use crate::manifest::{self, Format, Luks, Plan, Position, manifest_name};
+use crate::output;
 use crate::report::{self, Exit, Failure};
-use crate::vm::{DriveKey, Serial, Target};
+use crate::vm::{Drive, DriveKey, Target};
 
 /// What the label of a LUKS2 header ends in: the image inside has the label itself, and
 /// a guest must not take the one for the other.
@@ -25,6 +26,8 @@ pub(super) const LABEL_END: &str = "-LUKS";
 const ARGON2: Kdf = Kdf::Argon2id { passes: 3, memory_kib: 64 << 10, lanes: 4 };
 const PBKDF2_PASSPHRASE: Kdf = Kdf::Pbkdf2 { iterations: 1_000_000 };
 const PBKDF2_RANDOM: Kdf = Kdf::Pbkdf2 { iterations: 1000 };
+/// The volume key's digest costs so much, as the volume key is random.
+const DIGEST_ITERATIONS_MAX: u32 = 1000;
 /// What is encrypted at once, unless told otherwise: isofs reads blocks of 2048 bytes,
 /// which a disk of larger sectors does not have.
 const SECTOR_BYTES: usize = 4096;
@@ -36,6 +39,8 @@ pub(super) struct Encryption {
     pub(super) key: Key,
     /// Where the key is; none where it is in memory alone.
     pub(super) key_file: Option<PathBuf>,
+    /// Whether that file was made for it.
+    pub(super) is_new: bool,
     /// Of the header; the image inside has another one.
     pub(super) uuid: [u8; 16],
     sector_bytes: usize,
@@ -64,7 +69,8 @@ pub(super) enum Keeping {
 
 impl Encryption {
     /// What `choice`, else the manifest, asks for; none where nothing is encrypted. The
-    /// key is read here, or made, so that nothing else is read in vain.
+    /// key is read here, or made, so that nothing else is read in vain; a key that is made
+    /// has the owner and mode of `file`, as whoever may read the image may read it.
     ///
     /// Errors: exit code 2 for options, 3 for the manifest, 4 and 5 for key files, 7 for
     /// a key that cannot be made.
@@ -74,10 +80,12 @@ impl Encryption {
         format: Format,
         target: Target,
         keeping: Keeping,
+        file: output::Options,
     ) -> Result<Option<Self>, Failure> {
-        let Some(luks) = version(choice, plan) else {
+        let Some(luks) = version(choice.encrypt, plan) else {
             return refuse_idle(choice).map(|()| None);
         };
+        require_files(choice)?;
         let sector_bytes = sector_bytes(luks, plan, format)?;
         let master = choice.master_key.clone();
         if master.is_some() && luks == Luks::Luks2 {
@@ -89,15 +97,21 @@ impl Encryption {
             Keeping::Arguments => master.is_some(),
             Keeping::Memory => true,
         };
+        let owners = Owners::Trusted(file.owner.map(|(uid, _)| uid));
+        let mut is_new = false;
         let (key, key_file) = match origin(choice, plan) {
-            Origin::File(path) => (keys::read(&path)?, Some(path)),
-            Origin::Make(path) => (read_or_make(&path)?, Some(path)),
+            Origin::File(path) => (keys::read(&path, owners)?, Some(path)),
+            Origin::Make(path) => {
+                let (key, is_made) = keys::read_or_make(&path, file)?;
+                is_new = is_made;
+                (key, Some(path))
+            }
             Origin::None if keeping != Keeping::Memory => return Err(keyless()),
-            Origin::Generate if !may_be_in_memory => return Err(homeless()),
+            Origin::Generate if !may_be_in_memory => return Err(homeless(master.is_some())),
             Origin::Generate | Origin::None => (Key::generate()?, None),
         };
         let uuid = settings::random_uuid()?;
-        Ok(Some(Self { luks, key, key_file, uuid, sector_bytes, master }))
+        Ok(Some(Self { luks, key, key_file, is_new, uuid, sector_bytes, master }))
     }
 
     /// What is inside `image` where it is encrypted as a build would do it, with this
@@ -109,7 +123,9 @@ impl Encryption {
             && header.version() == version
             && header.label() == label
             && header.sector_bytes() == self.sector_bytes
-            && header.slots().len() == 1;
+            // What opens it costs no more than it would of a new one.
+            && matches!(header.slots(), [slot] if slot.is_derived_by(self.kdf()))
+            && header.digest_iterations() <= DIGEST_ITERATIONS_MAX;
         let uuid = settings::parse_uuid(header.uuid()).filter(|_| is_alike)?;
         let offset_bytes = header.payload_offset_bytes();
         let plain = header.open(image, self.key.secret().expose()).ok()?;
@@ -129,16 +145,26 @@ impl Encryption {
         self.key_file.iter().chain(&self.master)
     }
 
+    /// Says that a key file was made, if one was.
+    pub(super) fn note(&self) {
+        if let Some(file) = self.key_file.as_deref().filter(|_| self.is_new) {
+            report::note(&format!("made the key file {}", report::shown(file)));
+        }
+    }
+
     /// What QEMU opens the image with; none where the guest opens it.
     pub(super) fn drive_key(&self) -> Result<Option<DriveKey>, Failure> {
         drive_key(self.luks, &self.key, self.key_file.as_deref(), self.master.as_deref())
     }
 
     /// What the guest opens the image with; none where QEMU does.
-    pub(super) fn unlock(&self, serial: &Serial) -> Option<Unlock> {
+    pub(super) fn unlock(&self, drive: &Drive, label: Option<&str>) -> Option<Unlock> {
         let key_bytes = self.key.secret().len() as u64;
         let uuid = settings::show_uuid(self.uuid);
-        (self.luks == Luks::Luks2).then(|| Unlock::new(serial, &uuid, key_bytes))
+        let label = label.map(header_label);
+        let Drive { serial, bus, .. } = drive;
+        let new = || Unlock::new(serial, *bus, label.as_deref(), &uuid, key_bytes);
+        (self.luks == Luks::Luks2).then(new)
     }
 
     /// Writes the header and what `write` makes of the sink behind it, encrypted; returns
@@ -232,46 +258,72 @@ enum Origin {
     None,
 }
 
-fn version(choice: &EncryptionChoice, plan: &Plan) -> Option<Luks> {
-    choice.encrypt.or_else(|| Some(plan.encrypt.as_ref()?.luks))
+/// The version of LUKS: the command line's, else the manifest's.
+pub(super) fn version(option: Option<Luks>, plan: &Plan) -> Option<Luks> {
+    option.or_else(|| Some(plan.encrypt.as_ref()?.luks))
 }
 
 /// The command line's key, else the manifest's.
 fn origin(choice: &EncryptionChoice, plan: &Plan) -> Origin {
     let planned = plan.encrypt.as_ref().and_then(|encrypt| encrypt.key.as_ref());
     match (&choice.key_file, &choice.key_out, planned) {
-        (Some(path), ..) | (None, None, Some(manifest::Key::File(path))) => {
+        (Some(path), ..) | (None, None, Some(manifest::KeySource::File(path))) => {
             Origin::File(path.clone())
         }
         (None, Some(path), _) => Origin::Make(path.clone()),
-        (None, None, Some(manifest::Key::Generate)) => Origin::Generate,
+        (None, None, Some(manifest::KeySource::Generate)) => Origin::Generate,
         (None, None, None) => Origin::None,
     }
 }
 
 /// An error where an option speaks of the key of an image that has none.
 fn refuse_idle(choice: &EncryptionChoice) -> Result<(), Failure> {
+    match options(choice).next() {
+        None => Ok(()),
+        Some((name, _)) => {
+            let hint = "give --encrypt luks1 or luks2, or `encrypt` in the manifest";
+            Err(no_encryption(name).hint(hint))
+        }
+    }
+}
+
+/// The failure of an option that speaks of the key of an image that has none.
+pub(super) fn no_encryption(option: &str) -> Failure {
+    let message = format!("{option} has no meaning for an image that is not encrypted");
+    Failure::new(Exit::Usage, message)
+}
+
+/// An error where `-` stands for a stream: QEMU opens the file by its name, and a key
+/// that is made has to stay.
+fn require_files(choice: &EncryptionChoice) -> Result<(), Failure> {
+    match options(choice).find(|(_, path)| path.as_os_str() == "-") {
+        None => Ok(()),
+        Some((name, _)) => {
+            let message = format!("{name}: a key is in a regular file, never in a stream");
+            Err(Failure::new(Exit::Usage, message).hint("a file named - is ./-"))
+        }
+    }
+}
+
+/// The options that name a key's file, as far as they are given.
+fn options(choice: &EncryptionChoice) -> impl Iterator<Item = (&'static str, &PathBuf)> {
     let options = [
         ("--key-file", &choice.key_file),
         ("--key-out", &choice.key_out),
         ("--master-key", &choice.master_key),
     ];
-    let Some((name, _)) = options.into_iter().find(|(_, path)| path.is_some()) else {
-        return Ok(());
-    };
-    let message = format!("{name} has no meaning for an image that is not encrypted");
-    let hint = "give --encrypt luks1 or luks2, or `encrypt` in the manifest";
-    Err(Failure::new(Exit::Usage, message).hint(hint))
+    options.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?)))
 }
 
-fn sector_bytes(luks: Luks, plan: &Plan, format: Format) -> Result<usize, Failure> {
+/// What is encrypted at once; an error where Linux could not read the format so.
+pub(super) fn sector_bytes(luks: Luks, plan: &Plan, format: Format) -> Result<usize, Failure> {
     let planned = plan.encrypt.as_ref().filter(|_| luks == Luks::Luks2);
-    let Some((encrypt, wanted)) = planned.and_then(|it| Some((it, it.sector_bytes?))) else {
+    let Some((wanted, at)) = planned.and_then(|encrypt| encrypt.sector_bytes.as_ref()) else {
         let is_small = luks == Luks::Luks1 || format == Format::Iso9660;
         return Ok(if is_small { SMALL_SECTOR_BYTES } else { SECTOR_BYTES });
     };
-    if format == Format::Iso9660 && wanted > SMALL_SECTOR_BYTES {
-        let Encrypt { position: Position { line, column, key_path }, .. } = encrypt;
+    if format == Format::Iso9660 && *wanted > SMALL_SECTOR_BYTES {
+        let Position { line, column, key_path } = at;
         let manifest = manifest_name(&plan.manifest);
         let message = format!(
             "{manifest}:{line}:{column}: {key_path}: Linux reads no iso9660 from a disk with \
@@ -279,26 +331,18 @@ fn sector_bytes(luks: Luks, plan: &Plan, format: Format) -> Result<usize, Failur
         );
         return Err(Failure::new(Exit::Manifest, message).hint("leave `sector_size` out"));
     }
-    Ok(wanted)
+    Ok(*wanted)
 }
 
-/// The key in the file `path`. Where there is no such file it gets a fresh one: a key
-/// that is there may open other images, and is never replaced.
-fn read_or_make(path: &Path) -> Result<Key, Failure> {
-    if std::fs::symlink_metadata(path).is_err() {
-        let key = Key::generate()?;
-        if keys::make(path, key.secret())? {
-            return Ok(key);
-        }
-        // Another build was faster.
+/// The failure of a generated key that would be lost; with a master key it could be in
+/// the arguments, if these were printed.
+fn homeless(has_master: bool) -> Failure {
+    let message = if has_master {
+        "the generated key would be in the printed arguments alone, and none are printed"
     } else {
-        keys::settle(path);
-    }
-    keys::read(path)
-}
-
-fn homeless() -> Failure {
-    Failure::new(Exit::Usage, "the generated key has no place to stay")
+        "the generated key has no place to stay"
+    };
+    Failure::new(Exit::Usage, message)
         .hint("name a file for it with --key-out, best on another disk than the image")
 }
 

@@ -20,7 +20,7 @@ use crate::assemble::{Assembly, Place};
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::{Attach, Exec};
 use crate::manifest::{self, Entry, Format, Luks, Plan, Source};
-use crate::output::{MemoryFile, SealedFile};
+use crate::output::{self, MemoryFile, SealedFile};
 use crate::progress::Progress;
 use crate::report::{self, Exit, Failure, shown};
 use crate::signals;
@@ -81,9 +81,12 @@ fn make(options: &Exec, invocation: &Invocation) -> anyhow::Result<Made> {
     let variables = variables(&plan);
     let path = Path::new(SOME_DESCRIPTOR);
     let format = settings::format(recipe, path, &plan)?;
+    let file = output::Options::default();
     let (choice, target) = (&recipe.encryption, attach.target);
-    let encryption = Encryption::new(choice, &plan, format, target, Keeping::Memory)?;
-    let place = (path, Place::default());
+    let encryption = Encryption::new(choice, &plan, format, target, Keeping::Memory, file)?;
+    let keys = encryption.iter().flat_map(Encryption::inputs);
+    let keys = keys.filter_map(|path| settings::id(std::fs::metadata(path))).collect();
+    let place = (path, Place { keys, ..Place::default() });
     let request = Request::new(recipe, attach, plan, place, encryption, None)?;
     let is_opened = request.image.encryption.as_ref().is_some_and(|it| it.luks == Luks::Luks1);
     if is_opened && invocation.has_image() {
@@ -91,10 +94,19 @@ fn make(options: &Exec, invocation: &Invocation) -> anyhow::Result<Made> {
         let hint = format!("leave {IMAGE} out, or use LUKS2, which the guest opens");
         return Err(Failure::new(Exit::Usage, message).hint(hint).into());
     }
+    let is_lost = request.image.encryption.as_ref().is_some_and(|it| it.key_file.is_none());
+    if is_lost && request.is_closed()? {
+        let message = "the key would be in this process alone, and does not reach the guest";
+        let hint = "give --key-file or --key-out, or use another target";
+        return Err(Failure::new(Exit::Usage, message).hint(hint).into());
+    }
     if !invocation.has_room() && request.may_need_firmware()? {
         return Err(no_room().into());
     }
     request.advise(recipe, attach, *quiet);
+    if let Some(encryption) = request.image.encryption.as_ref().filter(|_| !*quiet) {
+        encryption.note();
+    }
 
     let mut progress = Progress::new(!*quiet);
     let assembly = request.collect(request.image.build_time, None, &mut progress)?;

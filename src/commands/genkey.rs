@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::print;
 use crate::cli::Genkey;
+use crate::keys::Key;
 use crate::keys::wrap::MasterKey;
-use crate::keys::{self, Key};
+use crate::output;
 use crate::report::{Exit, Failure, shown};
 
 pub(super) fn run(options: &Genkey) -> anyhow::Result<()> {
@@ -16,9 +17,12 @@ pub(super) fn run(options: &Genkey) -> anyhow::Result<()> {
     }
     // Whatever it is: the output has reasons of its own against directories and FIFOs.
     let is_there = std::fs::symlink_metadata(&options.file).is_ok();
-    if !is_there && keys::make(&options.file, &secret)? {
+    if !is_there && output::create_once(&options.file, secret.expose(), output::Options::default())?
+    {
         return Ok(());
     }
+    // A second name of it may be left of a run that was killed.
+    output::settle(&options.file)?;
     let message = format!("{} is there already: a key is never replaced", shown(&options.file));
     Err(Failure::new(Exit::Output, message).hint("give the new key another name").into())
 }

@@ -10,16 +10,16 @@ use crate::vm::Bus;
 
 pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
     let plan = manifest::load(&options.manifest)?;
-    let Volume { format, label, serial } = &options.volume;
+    let Volume { encrypt, format, label, serial } = &options.volume;
     let format = format.or(plan.format).unwrap_or(Format::Erofs);
     let label = settings::label(label.as_deref(), &plan, format, plan.joliet)?;
-    if format == Format::Erofs && label.is_none() {
+    let is_opened = encryption::version(*encrypt, &plan) == Some(Luks::Luks2);
+    if format == Format::Erofs && label.is_none() && !is_opened {
         let message = "an EROFS disk without a label is another one after each build";
         let hint = "give it one: `label:` in the manifest, or --label here and with the build";
         return Err(Failure::new(Exit::Usage, message).hint(hint).into());
     }
     let serial = settings::serial(serial.as_deref(), label.as_deref())?;
-    let is_opened = plan.encrypt.as_ref().is_some_and(|it| it.luks == Luks::Luks2);
     if is_opened {
         let header_label = label.as_deref().map(encryption::header_label);
         let crypttab = unlock::crypttab(&serial, header_label.as_deref());

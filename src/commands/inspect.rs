@@ -7,21 +7,20 @@ use credimg_formats::probe::Probe;
 use serde::Serialize;
 
 use super::opened::Opened;
-use super::{print, settings};
+use super::{encryption, print, settings};
 use crate::cli::Inspect;
-use crate::keys;
-use crate::report::{Exit, Failure, shown};
+use crate::keys::{self, Owners};
+use crate::report::shown;
 
 pub(super) fn run(options: &Inspect) -> anyhow::Result<()> {
     let mut image = Opened::new(&options.image)?;
     let mut report = Report::new(&image.probe, image.size_bytes);
-    report.encryption = image.header.as_ref().map(Encryption::new);
+    report.header = image.header.as_ref().map(HeaderReport::new);
     if let Some(file) = &options.key_file {
         if image.header.is_none() {
-            let message = "--key-file has no meaning for an image that is not encrypted";
-            return Err(Failure::new(Exit::Usage, message).into());
+            return Err(encryption::no_encryption("--key-file").into());
         }
-        let inside = image.inside(&keys::read(file)?)?;
+        let inside = image.inside(file, &keys::read(file, Owners::Any)?)?;
         let offset_bytes = image.header.as_ref().map_or(0, Header::payload_offset_bytes);
         let size_bytes = image.size_bytes.saturating_sub(offset_bytes);
         report.inside = inside.map(|probe| Box::new(Report::new(&probe, size_bytes)));
@@ -43,14 +42,14 @@ struct Report {
     uuid: Option<String>,
     size_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    encryption: Option<Encryption>,
+    header: Option<HeaderReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inside: Option<Box<Report>>,
 }
 
 /// What the header of an encrypted image says.
 #[derive(Serialize)]
-struct Encryption {
+struct HeaderReport {
     cipher: String,
     key_bits: usize,
     hash: &'static str,
@@ -78,7 +77,7 @@ impl Report {
             _ => ("squashfs", &[][..], None),
         };
         let label = (!label.is_empty()).then(|| String::from_utf8_lossy(label).into_owned());
-        Self { format, label, uuid, size_bytes, encryption: None, inside: None }
+        Self { format, label, uuid, size_bytes, header: None, inside: None }
     }
 
     /// One line a thing, what is inside indented.
@@ -91,14 +90,14 @@ impl Report {
                 .filter_map(|(name, text)| Some((name, shown(Path::new(text.as_ref()?))))),
         );
         lines.push(("size", format!("{} bytes", self.size_bytes)));
-        if let Some(Encryption {
+        if let Some(HeaderReport {
             cipher,
             key_bits,
             hash,
             sector_bytes,
             payload_offset_bytes,
             slots,
-        }) = &self.encryption
+        }) = &self.header
         {
             lines.push(("cipher", format!("{cipher}, a key of {key_bits} bits, {hash}")));
             lines.push(("sectors", format!("{sector_bytes} bytes")));
@@ -116,7 +115,7 @@ impl Report {
     }
 }
 
-impl Encryption {
+impl HeaderReport {
     fn new(header: &Header) -> Self {
         let slots = header.slots().iter();
         Self {

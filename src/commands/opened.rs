@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use credimg_formats::luks;
 use credimg_formats::probe::{Probe, probe};
+use credimg_formats::{ErrorKind, luks};
 
 use crate::keys::Key;
 use crate::report::{self, Exit, Failure, reason};
-use crate::source;
+use crate::{signals, source};
 
 /// An image and what it says of itself.
 pub(super) struct Opened {
@@ -35,6 +35,14 @@ impl Opened {
             }
             _ => None,
         };
+        // Of two copies of a header that differ the newer one counts.
+        let found = match (found, &header) {
+            (Probe::Luks { version, .. }, Some(header)) => {
+                let (label, uuid) = (header.label().into(), header.uuid().to_owned());
+                Probe::Luks { version, label, uuid }
+            }
+            (found, _) => found,
+        };
         let size_bytes = u64::try_from(stat.st_size).unwrap_or(0);
         if header.as_ref().is_some_and(|header| header.payload_offset_bytes() >= size_bytes) {
             let message = format!("{shown}: the image is cut off before its payload");
@@ -44,11 +52,23 @@ impl Opened {
     }
 
     /// What is inside an encrypted image, by its key; none of one that is not.
-    pub(super) fn inside(&mut self, key: &Key) -> Result<Option<Probe>, Failure> {
+    ///
+    /// A key that opens nothing, from `file`, is an error of exit code 4: the image is a
+    /// valid one.
+    pub(super) fn inside(&mut self, file: &Path, key: &Key) -> Result<Option<Probe>, Failure> {
         let Some(header) = &self.header else { return Ok(None) };
         let invalid = |error| invalid(&self.shown, &error);
         let secret = key.secret().expose();
-        let mut plain = header.open(&self.file, secret).map_err(invalid)?;
+        // A header may ask for much work, and nothing is there to be ended in order.
+        signals::let_through()?;
+        let mut plain = header.open(&self.file, secret).map_err(|error| {
+            if error.kind() != ErrorKind::Key {
+                return invalid(error);
+            }
+            let message =
+                format!("the key in {} does not open {}", report::shown(file), self.shown);
+            Failure::new(Exit::Source, message).hint("take the key that the image was built with")
+        })?;
         // It stands at its start already, but that is not this function's to know.
         let rewound = plain.rewind().map_err(|error| {
             Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))

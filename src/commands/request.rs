@@ -97,11 +97,23 @@ impl Request {
             }
             _ => {}
         }
+        if let Some(warning) =
+            self.means.unlock.as_ref().and_then(|_| seed::is_hidden(image.label.as_deref()))
+        {
+            report::warn(&warning);
+        }
         // An encrypted one is found by its header.
         let has_serial = attach.target.sets_serial() && self.means.unlock.is_none();
         if is_squashfs && image.label.is_some() && has_serial && !is_quiet {
             report::note("a SquashFS image has no label: the drive's serial stands for it");
         }
+    }
+
+    /// Whether the guest is to open the disk and gets no key for it. Errors as where
+    /// credentials are planned.
+    pub(super) fn is_closed(&self) -> Result<bool, Failure> {
+        let routes = plan::plan(&self.plan, &[], &self.means)?;
+        Ok(self.means.unlock.is_some() && routes.opening.is_none())
     }
 
     /// Whether anything will go, or may go, by the firmware, as far as the

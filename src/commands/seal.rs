@@ -12,7 +12,7 @@ use crate::channels::plan::Means;
 use crate::channels::sidecar::{self, Value};
 use crate::cli::Seal;
 use crate::keys::identity::Identity;
-use crate::manifest::{self, Plan, manifest_name};
+use crate::manifest::{self, Plan, Source, manifest_name};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure, shown};
@@ -84,6 +84,12 @@ impl Request {
         for file in &plan.pseudo.files {
             outside("pseudo file", &file.path)?;
         }
+        // The guest could put a link there that leads to any file of the host.
+        for entry in &plan.entries {
+            if let Source::File(path) | Source::Dir(path) | Source::Tar(path) = &entry.source {
+                outside("source", path)?;
+            }
+        }
         require_apart(options, &structure, &plan)?;
         let arguments = match &share {
             Some(share) => {
@@ -93,10 +99,11 @@ impl Request {
             None => Vec::new(),
         };
         // Whether it is one, before anything is read in vain.
-        Identity::read(&options.key_out)?;
+        Identity::check(&options.key_out)?;
         OutputFile::check(&structure)?;
         let mut place = settings::place(&options.output)?;
         place.sidecars.extend(settings::id(std::fs::symlink_metadata(&structure)));
+        place.keys.extend(settings::id(std::fs::metadata(&options.key_out)));
         let owner = settings::owner(options.owner.as_deref())?;
         let mode = Some(settings::mode(&options.mode)?);
         Ok(Self {
@@ -238,6 +245,9 @@ fn require_plain(plan: &Plan) -> Result<(), Failure> {
     let place = if let Some(credential) = plan.credentials.first() {
         let manifest::Position { line, column, key_path } = &credential.entry.position;
         format!("{manifest}:{line}:{column}: {key_path}: credentials go")
+    } else if let Some(encrypt) = &plan.encrypt {
+        let manifest::Position { line, column, key_path } = &encrypt.position;
+        format!("{manifest}:{line}:{column}: {key_path}: a blob is always encrypted, and LUKS goes")
     } else if plan.mount.is_some() {
         format!("{manifest}: `mount` goes")
     } else {
@@ -247,18 +257,19 @@ fn require_plain(plan: &Plan) -> Result<(), Failure> {
     Err(failure.hint("`credimg build` makes the disk"))
 }
 
-/// An error of [`Exit::Policy`] where the file at `path`, which messages call `name`,
-/// lies in the directory `share` or below it. `path` need not exist; where it is
-/// a symbolic link, what it leads to counts too.
+/// An error of [`Exit::Policy`] where the way to `path`, which messages call `name`,
+/// leads into the directory `share`: as it is written, for the guest may turn a link
+/// there elsewhere, or as it ends, for it may be a link itself. It need not exist.
 fn require_outside(share: &Path, name: &str, path: &Path) -> Result<(), Failure> {
     let Some(share_id) = settings::id(std::fs::metadata(share)) else { return Ok(()) };
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let places = [parent.unwrap_or(Path::new(".")), path].map(std::fs::canonicalize);
+    let ends = [parent.unwrap_or(Path::new(".")), path].map(std::fs::canonicalize);
+    let ways = ends.into_iter().chain([std::path::absolute(path)]);
     let is_inside = |place: &Path| {
         place.ancestors().any(|above| settings::id(std::fs::metadata(above)) == Some(share_id))
     };
     // What cannot be resolved is not there, and its directory is no place to make it in.
-    if !places.iter().flatten().any(|place| is_inside(place)) {
+    if !ways.flatten().any(|place| is_inside(&place)) {
         return Ok(());
     }
     let message = format!(

@@ -1,7 +1,7 @@
 //! `credimg secret`: secrets of QEMU's own, such as those of VNC, iSCSI, RBD and TLS,
 //! wrapped with a machine's master key.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use credimg_formats::Secret as Bytes;
 use serde::Deserialize;
@@ -29,7 +29,14 @@ pub(super) fn run(command: &Secret) -> anyhow::Result<()> {
 fn wrap(options: &Wrap) -> anyhow::Result<()> {
     let id = DriveId::of(&options.id, "--id")?;
     let keyid = DriveId::of(&options.keyid, "--keyid")?;
+    if id == keyid {
+        let message = "--id and --keyid are the same: QEMU takes an id once";
+        return Err(Failure::new(Exit::Usage, message).into());
+    }
     let master = keys::read_master(&options.master_key)?;
+    if io::stdin().is_terminal() {
+        report::note("type the secret, then Ctrl-D on a line of its own");
+    }
     let mut bytes = read(SECRET_MAX_BYTES)?;
     keys::hold(&bytes);
     match bytes.last() {

@@ -76,6 +76,18 @@ fn compare(
     Ok(Some(message))
 }
 
+/// What a volume with this label, within LUKS2, is to guests, which look for it before they
+/// open anything.
+pub(super) fn is_hidden(label: Option<&str>) -> Option<String> {
+    let meaning =
+        MEANINGS.iter().find(|known| known.labels.contains(&label.unwrap_or_default()))?;
+    Some(format!(
+        "a volume with the label {} is {}, which guests do not find within LUKS2: use LUKS1",
+        label.unwrap_or_default(),
+        meaning.name
+    ))
+}
+
 /// Judges the volume that a build is about to write.
 pub(super) fn check(image: &Image, tree: &Tree) -> Result<(), Failure> {
     let warning = compare(image.format, image.label.as_deref(), |path| is_in(tree, path))?;

@@ -18,7 +18,8 @@ use crate::channels::guest::Guest;
 use crate::channels::sidecar;
 use crate::cli::{Build, EncryptionChoice, Recipe, Sources};
 use crate::keys::random;
-use crate::manifest::{self, Format, Key, Plan, Position, PseudoFile, manifest_name};
+use crate::manifest::{self, Format, KeySource, Plan, Position, PseudoFile, manifest_name};
+use crate::output;
 use crate::report::{self, Exit, Failure};
 use crate::source::command::Limits;
 use crate::source::pseudo::Policy;
@@ -115,7 +116,7 @@ pub(super) fn uuid(option: Option<&str>) -> Result<[u8; 16], Failure> {
         Some(text) => parse_uuid(text).ok_or_else(|| {
             Failure::new(Exit::Usage, "--uuid: expected 32 hexadecimal digits as 8-4-4-4-12")
         }),
-        None => random_uuid(),
+        None => random_uuid().map_err(|failure| failure.hint("give one with --uuid")),
     }
 }
 
@@ -220,7 +221,8 @@ pub(super) fn require_not_beside(
         return Ok(());
     }
     let is_beside = |path: &Path| {
-        let has_such_name = sidecar_suffix(path, image).is_some_and(sidecar::is_suffix);
+        let has_such_name =
+            sidecar_suffix(path, image).is_some_and(sidecar::is_suffix) || is_leftover(path, image);
         let is_there = || {
             let found = id(std::fs::metadata(path));
             found.is_some_and(|found| place.sidecars.contains(&found))
@@ -256,12 +258,18 @@ fn files(options: &Build) -> impl Iterator<Item = (&'static str, &Path)> {
 fn keys<'a>(options: &'a Build, plan: &'a Plan) -> impl Iterator<Item = (&'static str, &'a Path)> {
     let EncryptionChoice { key_file, key_out, master_key, .. } = &options.recipe.encryption;
     let planned = plan.encrypt.as_ref().and_then(|encrypt| match &encrypt.key {
-        Some(Key::File(path)) => Some(path),
+        Some(KeySource::File(path)) => Some(path),
         _ => None,
     });
     let keys = [key_file.as_ref(), key_out.as_ref(), planned].into_iter().flatten();
     let master = master_key.iter().map(|path| ("master key", path.as_path()));
     keys.map(|path| ("key file", path.as_path())).chain(master)
+}
+
+/// Whether the next build would take the file for what a killed one has left.
+fn is_leftover(path: &Path, image: &Path) -> bool {
+    let names = path.file_name().zip(image.file_name());
+    names.is_some_and(|(name, image)| output::is_leftover_name(name, image))
 }
 
 /// What follows the image's name and a dot in the name of another file.
@@ -310,6 +318,7 @@ pub(super) fn place(path: &Path) -> Result<Place, Failure> {
     let sidecars = found.filter(|found| found.as_ref().is_ok_and(Metadata::is_file));
     Ok(Place {
         sidecars: sidecars.filter_map(id).collect(),
+        keys: Vec::new(),
         directory: directory_of(path),
         file: id(std::fs::symlink_metadata(path)),
     })
@@ -366,7 +375,7 @@ pub(super) fn parse_uuid(text: &str) -> Option<[u8; 16]> {
 
 pub(super) fn random_uuid() -> Result<[u8; 16], Failure> {
     let mut uuid = [0; 16];
-    random::fill(&mut uuid).map_err(|failure| failure.hint("give one with --uuid"))?;
+    random::fill(&mut uuid)?;
     let [_, _, _, _, _, _, version, _, variant, ..] = &mut uuid;
     *version = *version & 0x0f | 0x40;
     *variant = *variant & 0x3f | 0x80;

@@ -54,6 +54,7 @@ pub(super) struct Encrypted {
     pub(super) uuid: String,
     /// As it is shown in messages; none where the key is in the arguments alone.
     pub(super) key_file: Option<String>,
+    pub(super) key_made: bool,
 }
 
 impl Encrypted {
@@ -62,6 +63,7 @@ impl Encrypted {
             luks: encryption.luks.name(),
             uuid: settings::show_uuid(encryption.uuid),
             key_file: encryption.key_file.as_deref().map(report::shown),
+            key_made: encryption.is_new,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Files that hold a key: read and checked, or made where there is none.
 
+use std::io;
 use std::path::Path;
 
 use base64::Engine;
@@ -13,11 +14,33 @@ use crate::output;
 use crate::report::{Exit, Failure, reason, shown};
 use crate::source;
 
+/// Whose key files are taken.
+#[derive(Clone, Copy, Debug)]
+pub enum Owners {
+    /// Anybody's: the key opens what is there already.
+    Any,
+    /// The caller's own, root's, and those of this user, whom the image is given to:
+    /// whoever has planted a key would open what is encrypted to it.
+    Trusted(Option<u32>),
+}
+
+impl Owners {
+    fn include(self, uid: u32) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Trusted(other) => {
+                let own = rustix::process::geteuid().as_raw();
+                uid == own || uid == 0 || Some(uid) == other
+            }
+        }
+    }
+}
+
 /// Reads the key of an image from `path`. What QEMU, cryptsetup and systemd would read
 /// differently, or refuse later without a reason, is an error: of exit code 5 where
-/// every user can read or change the file, else of 4.
-pub fn read(path: &Path) -> Result<Key, Failure> {
-    let secret = small(path)?;
+/// every user can read or change the file, or another one owns it, else of 4.
+pub fn read(path: &Path, owners: Owners) -> Result<Key, Failure> {
+    let secret = small(path, owners)?;
     let bytes = secret.expose();
     let hint = "`credimg genkey --luks FILE` makes a good one";
     let fault = |fault: &str| {
@@ -40,7 +63,7 @@ pub fn read(path: &Path) -> Result<Key, Failure> {
 /// Reads the key of QEMU's secret objects from `path`: 32 bytes in base64, perhaps with
 /// a newline behind. Errors as of [`read`].
 pub fn read_master(path: &Path) -> Result<MasterKey, Failure> {
-    let secret = small(path)?;
+    let secret = small(path, Owners::Trusted(None))?;
     let text = secret.expose();
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     // As large as it gets, so that no shorter copy of it is left in the heap.
@@ -55,43 +78,99 @@ pub fn read_master(path: &Path) -> Result<MasterKey, Failure> {
     })
 }
 
-/// Makes the file `path` of mode 0600 that holds `secret`, whole and on the disk when
-/// this returns. False where there is one already, which is left as it is.
-pub fn make(path: &Path, secret: &Secret) -> Result<bool, Failure> {
-    output::create_once(path, secret.expose())
+/// The key of an image in the file at `path`, which is made where there is none, with the
+/// owner and mode of `options`, and never replaced: whatever fails, it opens the old
+/// image and the new one. Returns whether it was made here. Beyond the errors of
+/// [`read`] there are those of exit code 7.
+pub fn read_or_make(path: &Path, options: output::Options) -> Result<(Key, bool), Failure> {
+    let owners = Owners::Trusted(options.owner.map(|(uid, _)| uid));
+    let read = |path: &Path| read(path, owners);
+    read_or_make_as(path, options, read, Key::generate, |key| key.secret().clone())
 }
 
-/// Does for a key that is there already what a killed build may have left undone when
-/// it was to [`make`] it.
-pub fn settle(path: &Path) {
-    output::settle(path);
+/// The same for any kind of key: how it is read and generated, and what its file holds.
+pub(super) fn read_or_make_as<K>(
+    path: &Path,
+    options: output::Options,
+    read: impl Fn(&Path) -> Result<K, Failure>,
+    generate: impl Fn() -> Result<K, Failure>,
+    text: impl Fn(&K) -> Secret,
+) -> Result<(K, bool), Failure> {
+    if is_there(path)? {
+        output::settle(path)?;
+        return Ok((read(path)?, false));
+    }
+    let key = generate()?;
+    if output::create_once(path, text(&key).expose(), options)? {
+        return Ok((key, true));
+    }
+    // Another build was faster.
+    Ok((read(path)?, false))
+}
+
+/// Whether there is anything at `path`. A link that leads nowhere is an error of exit
+/// code 4: neither is a key there nor a place for one.
+pub(super) fn is_there(path: &Path) -> Result<bool, Failure> {
+    let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let named = match std::fs::symlink_metadata(path) {
+        Err(error) if is_missing(&error) => return Ok(false),
+        named => named.map_err(|error| {
+            let message = format!("cannot read the key file {}: {}", shown(path), reason(&error));
+            Failure::new(Exit::Source, message)
+        })?,
+    };
+    if named.is_symlink() && std::fs::metadata(path).is_err_and(|error| is_missing(&error)) {
+        let message = format!("the key file {} is a symbolic link that leads nowhere", shown(path));
+        return Err(Failure::new(Exit::Source, message).hint("remove it, or name another file"));
+    }
+    Ok(true)
 }
 
 /// The file's bytes, 1 to 512.
-fn small(path: &Path) -> Result<Secret, Failure> {
-    let bytes = private_bytes(path, MAX_BYTES)?;
+fn small(path: &Path, owners: Owners) -> Result<Secret, Failure> {
+    let bytes = private_bytes(path, MAX_BYTES, owners)?;
     let fault = match bytes.len() {
         1..=MAX_BYTES => return Ok(bytes),
         0 => "is empty".to_owned(),
         _ => format!("has over {MAX_BYTES} bytes"),
     };
     let message = format!("the key file {} {fault}", shown(path));
-    Err(Failure::new(Exit::Source, message).hint("`credimg genkey --luks FILE` makes a good one"))
+    let hint = "remove it, and `credimg genkey --luks FILE` or --key-out makes a good one";
+    Err(Failure::new(Exit::Source, message).hint(hint))
 }
 
 /// The bytes of a key file, or one more than `max_bytes` where it is larger. One that every
-/// user can read or change is an error of exit code 5, all others are of 4.
-pub(super) fn private_bytes(path: &Path, max_bytes: usize) -> Result<Secret, Failure> {
+/// user can read or change, or that somebody else owns, is an error of exit code 5, all
+/// others are of 4.
+pub(super) fn private_bytes(
+    path: &Path,
+    max_bytes: usize,
+    owners: Owners,
+) -> Result<Secret, Failure> {
     let shown = shown(path);
-    // Its hints speak of sources in a manifest.
-    let unhinted = |failure: Failure| Failure::new(failure.exit, failure.message);
-    let (file, stat) = source::open_file(path).map_err(unhinted)?;
+    let (file, stat) = source::open_file(path).map_err(|failure| {
+        // Its hints speak of sources in a manifest.
+        let message = format!("the key file: {}", failure.message);
+        let failure = Failure::new(failure.exit, message);
+        let is_missing =
+            std::fs::metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        if is_missing {
+            failure.hint("--key-out FILE makes one where there is none")
+        } else {
+            failure
+        }
+    })?;
     let mode = stat.st_mode & 0o7777;
     if mode & 0o007 != 0 {
         let message = format!("the key file {shown} is open to every user of the host");
         let hint =
             format!("chmod 600 {shown}, and make a new key if others may have read this one");
         return Err(Failure::new(Exit::Policy, format!("{message} (mode {mode:04o})")).hint(hint));
+    }
+    if !owners.include(stat.st_uid) {
+        let message = format!("the key file {shown} belongs to another user (uid {})", stat.st_uid);
+        return Err(Failure::new(Exit::Policy, message)
+            .hint("whoever made it could open what is encrypted to it: make one of your own"));
     }
     // No larger than the file: what is reserved is locked and wiped, read or not.
     let size_bytes = usize::try_from(stat.st_size).unwrap_or(max_bytes);

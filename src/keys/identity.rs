@@ -1,16 +1,16 @@
 //! The key of a blob: one age identity of the kind X25519, as age-keygen writes it.
 
 use std::fmt;
-use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use ::age::secrecy::ExposeSecret;
 use ::age::x25519;
 use credimg_formats::Secret;
 
-use super::file::{make, private_bytes, settle};
+use super::file::{Owners, is_there, private_bytes, read_or_make_as};
 use super::hold;
-use crate::report::{self, Exit, Failure, shown};
+use crate::output;
+use crate::report::{Exit, Failure, shown};
 
 /// Largest file that is looked at in bytes: an identity with many comments.
 const FILE_MAX_BYTES: usize = 64 << 10;
@@ -34,48 +34,28 @@ impl Identity {
         Self(x25519::Identity::generate())
     }
 
-    /// The identity in the file at `path`, none where there is no file. A file that is no
-    /// identity is an error of [`Exit::Source`], one that every user may read or write is
-    /// of [`Exit::Policy`].
-    pub fn read(path: &Path) -> Result<Option<Self>, Failure> {
-        let is_missing = |error: &io::Error| error.kind() == ErrorKind::NotFound;
-        let named = match std::fs::symlink_metadata(path) {
-            Err(error) if is_missing(&error) => return Ok(None),
-            named => named.map_err(|error| {
-                let reason = report::reason(&error);
-                let message = format!("cannot read the key file {}: {reason}", shown(path));
-                Failure::new(Exit::Source, message)
-            })?,
-        };
-        if named.is_symlink() && std::fs::metadata(path).is_err_and(|error| is_missing(&error)) {
-            return Err(failure(path, "is a symbolic link that leads nowhere"));
-        }
-        let text = private_bytes(path, FILE_MAX_BYTES)?;
+    /// The identity in the file at `path`. A file that is no identity is an error of
+    /// [`Exit::Source`], one that every user may read or write is of [`Exit::Policy`].
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let text = private_bytes(path, FILE_MAX_BYTES, Owners::Trusted(None))?;
         if text.len() > FILE_MAX_BYTES {
             return Err(failure(path, "is too large to be an identity file"));
         }
-        Self::parse(text.expose()).map(Some).map_err(|fault| failure(path, fault.message()))
+        Self::parse(text.expose()).map_err(|fault| failure(path, fault.message()))
+    }
+
+    /// Refuses what [`read_or_make`](Self::read_or_make) would refuse of a file that is there.
+    pub fn check(path: &Path) -> Result<(), Failure> {
+        if is_there(path)? { Self::read(path).map(drop) } else { Ok(()) }
     }
 
     /// The identity in the file at `path`, which is made where there is none and never
-    /// replaced: whatever crashes, it opens the old blob and the new one. Returns whether
+    /// replaced: whatever fails, it opens the old blob and the new one. Returns whether
     /// it was made here. Beyond the errors of [`read`](Self::read) there are those of
     /// [`Exit::Output`].
     pub fn read_or_make(path: &Path) -> Result<(Self, bool), Failure> {
-        if let Some(identity) = Self::read(path)? {
-            settle(path);
-            return Ok((identity, false));
-        }
-        let identity = Self::generate();
-        if make(path, &identity.file_text())? {
-            return Ok((identity, true));
-        }
-        // Another build was faster.
-        let other = Self::read(path)?.ok_or_else(|| {
-            let message = format!("the key file {} comes and goes", shown(path));
-            Failure::new(Exit::Output, message)
-        })?;
-        Ok((other, false))
+        let options = output::Options::default();
+        read_or_make_as(path, options, Self::read, || Ok(Self::generate()), Self::file_text)
     }
 
     /// Reads the text of an identity file: one line of an identity, and any number

@@ -1,7 +1,8 @@
 //! Keys: of encrypted images, and of QEMU's secret objects.
 //!
-//! `file` reads key files and makes them, `identity` is age's kind of key, `random` asks the kernel, `memory` keeps
-//! keys out of the swap, `wrap` encrypts what may then stand on a command line.
+//! `file` reads key files and makes them, `identity` is age's kind of key, `random` asks
+//! the kernel, `memory` keeps keys out of the swap, `wrap` encrypts what may then stand
+//! on a command line.
 
 mod file;
 pub mod identity;
@@ -11,7 +12,7 @@ pub mod wrap;
 
 use credimg_formats::{Buffer, Secret};
 
-pub use file::{make, read, read_master, settle};
+pub use file::{Owners, read, read_master, read_or_make};
 pub use memory::{hold, hold_range};
 
 use crate::report::Failure;

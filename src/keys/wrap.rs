@@ -9,7 +9,7 @@ use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use credimg_formats::{Buffer, Secret};
 
-use super::random;
+use super::{hold, random};
 use crate::report::Failure;
 
 /// Length of the initialisation vector in bytes: a block of AES.
@@ -25,7 +25,9 @@ impl MasterKey {
 
     /// Takes exactly 32 bytes.
     pub fn new(bytes: &Secret) -> Option<Self> {
-        (bytes.len() == Self::BYTES).then(|| Self(bytes.clone()))
+        let key = (bytes.len() == Self::BYTES).then(|| bytes.clone())?;
+        hold(key.expose());
+        Some(Self(key))
     }
 
     /// A fresh one, in base64 as its file holds it.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::error::{Fault, Problems};
-use super::plan::{Encrypt, Key, Luks};
+use super::plan::{Encrypt, KeySource, Luks};
 use super::resolve::{checked, optional};
 use super::{schema, values};
 
@@ -18,14 +18,16 @@ pub(super) fn resolve(
 ) -> Option<Encrypt> {
     let luks = problems.keep(checked(&typed.luks, version));
     let key = |text: &str| match text {
-        GENERATE => Ok(Key::Generate),
-        text => values::host_path(text, directory).map(Key::File),
+        GENERATE => Ok(KeySource::Generate),
+        text => values::host_path(text, directory).map(KeySource::File),
     };
     let key = optional(typed.key.as_ref(), key, problems);
     let sector_bytes = optional(typed.sector_size.as_ref(), sector_bytes, problems);
+    let sector_at = typed.sector_size.as_ref().map(|typed| typed.at.clone());
     if let (Some(Luks::Luks1), Some(typed)) = (luks, &typed.sector_size) {
         problems.note(Fault::new("only for `luks: 2`: LUKS1 has sectors of 512").at(&typed.at));
     }
+    let sector_bytes = sector_bytes.zip(sector_at);
     Some(Encrypt { luks: luks?, key, sector_bytes, position: typed.at.clone() })
 }
 

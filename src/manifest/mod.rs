@@ -18,7 +18,7 @@ mod conflicts;
 mod credentials;
 mod encrypt;
 mod error;
-mod keys;
+mod mapping;
 mod node;
 mod plan;
 mod resolve;
@@ -30,7 +30,7 @@ mod values;
 pub use error::ManifestError;
 pub(crate) use error::manifest_name;
 pub use plan::{
-    Attributes, Credential, Encrypt, Entry, Format, Keep, Key, Label, Luks, MountPoint, Plan,
+    Attributes, Credential, Encrypt, Entry, Format, Keep, KeySource, Label, Luks, MountPoint, Plan,
     Position, Pseudo, PseudoFile, PseudoText, Source, TreePath,
 };
 pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};

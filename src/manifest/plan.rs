@@ -66,9 +66,9 @@ impl Luks {
     }
 }
 
-/// The key of an encrypted image.
+/// Where the key of an encrypted image comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Key {
+pub enum KeySource {
     /// A file of the host that holds it.
     File(PathBuf),
     /// A random one, made by the build where there is none yet.
@@ -81,9 +81,9 @@ pub struct Encrypt {
     /// By which version of LUKS.
     pub luks: Luks,
     /// With which key, where given.
-    pub key: Option<Key>,
+    pub key: Option<KeySource>,
     /// Bytes that are encrypted at once, 512 or 4096, where given.
-    pub sector_bytes: Option<usize>,
+    pub sector_bytes: Option<(usize, Position)>,
     /// Where it stands in the manifest.
     pub position: Position,
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use credimg_formats::{Secret, Timestamp, Xattrs};
 
 use super::error::{Fault, Problem, Problems};
-use super::keys::At;
+use super::mapping::At;
 use super::node::Text;
 use super::plan::{Attributes, Entry, Keep, Label, Plan, Pseudo, PseudoFile, PseudoText, Source};
 use super::schema::{self, Source as Typed, XattrValue};

@@ -2,7 +2,7 @@
 //! are. What the texts mean is `resolve`'s matter.
 
 use super::error::{Fault, Problem, Problems};
-use super::keys::{At, Keys};
+use super::mapping::{At, Keys};
 use super::node::{Node, ScalarKind, Text, Value};
 use super::plan::Position;
 
@@ -161,6 +161,12 @@ fn items<T>(
 }
 
 fn encrypt(node: Node, key_path: String, problems: &mut Problems) -> Option<Encrypt> {
+    if !matches!(node.value, Value::Mapping(_)) {
+        let found = node.describe();
+        let fault = expected("a mapping", found).hint("as in `encrypt: {luks: 1, key: generate}`");
+        problems.note(fault.at(&node.place.position(key_path)));
+        return None;
+    }
     let mut keys = Keys::open(node, key_path, ENCRYPT_KEYS, problems)?;
     let luks = keys.require("luks", scalar, problems);
     let key = keys.read("key", text, problems);

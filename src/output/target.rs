@@ -85,7 +85,7 @@ impl Target {
     /// Removes temporaries that killed builders left: those that nobody holds
     /// locked. What cannot be removed stays: it must not fail a build.
     pub(super) fn remove_stale(&self, other_owner: Option<u32>) {
-        for name in self.entries(|name| self.is_temporary(name)) {
+        for name in self.entries(|name| is_leftover_name(OsStr::from_bytes(name), &self.name)) {
             // Errors mean that it is gone, in use or not ours.
             let _ = self.remove_unlocked(&name, other_owner);
         }
@@ -146,25 +146,27 @@ impl Target {
     }
 
     pub(super) fn temporary_name(&self) -> rustix::io::Result<OsString> {
-        let mut name = self.temporary_prefix();
+        let mut name = temporary_prefix(&self.name);
         let mut random = [0; LETTERS];
         rustix::rand::getrandom(&mut random, GetRandomFlags::empty())?;
         name.extend(random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31))));
         Ok(OsString::from_vec(name))
     }
+}
 
-    fn is_temporary(&self, name: &[u8]) -> bool {
-        name.strip_prefix(&*self.temporary_prefix()).is_some_and(|letters| {
-            letters.len() == LETTERS && letters.iter().all(|letter| ALPHABET.contains(letter))
-        })
-    }
+/// Whether a file of this name would be taken for a leftover of a build of `target`, both
+/// names without a directory.
+pub fn is_leftover_name(name: &OsStr, target: &OsStr) -> bool {
+    name.as_bytes().strip_prefix(&*temporary_prefix(target)).is_some_and(|letters| {
+        letters.len() == LETTERS && letters.iter().all(|letter| ALPHABET.contains(letter))
+    })
+}
 
-    /// `.NAME.credimg-`, where a long name is cut so that the letters have room.
-    fn temporary_prefix(&self) -> Vec<u8> {
-        let room = NAME_MAX_BYTES - 1 - MARK.len() - LETTERS;
-        let name = self.name.as_bytes();
-        [b".", name.get(..room).unwrap_or(name), MARK].concat()
-    }
+/// `.NAME.credimg-`, where a long name is cut so that the letters have room.
+fn temporary_prefix(name: &OsStr) -> Vec<u8> {
+    let room = NAME_MAX_BYTES - 1 - MARK.len() - LETTERS;
+    let name = name.as_bytes();
+    [b".", name.get(..room).unwrap_or(name), MARK].concat()
 }
 
 /// Directory and name, at the last slash and as they stand: `Path` would take

@@ -50,6 +50,8 @@ pub struct Place {
     pub file: Option<(u64, u64)>,
     /// The files beside it that a build replaces or removes with it.
     pub sidecars: Vec<(u64, u64)>,
+    /// The files of keys.
+    pub keys: Vec<(u64, u64)>,
 }
 
 /// What an inode has at its source; `keep` in the manifest asks for it.
@@ -164,6 +166,20 @@ impl<'a> TreeBuilder<'a> {
         }
     }
 
+    /// The same of a file in a directory that is an input, unless the file is a key.
+    pub(crate) fn file_input(
+        &mut self,
+        path: impl Fn() -> PathBuf,
+        stat: &Stat,
+    ) -> Result<(), Failure> {
+        self.note_input(&path);
+        // As a rule there is none.
+        if self.output.keys.contains(&host::file_id(stat)) {
+            return Err(host::is_key(&path()));
+        }
+        Ok(())
+    }
+
     /// Notes an input, unless the image would take itself in or destroy it.
     pub(crate) fn input(&mut self, path: &Path, stat: &Stat) -> Result<(), Failure> {
         self.note_input(|| path.to_owned());
@@ -175,6 +191,8 @@ impl<'a> TreeBuilder<'a> {
         } else if id.is_some_and(|id| self.output.sidecars.contains(&id)) {
             let path = shown(path);
             format!("its source {path} has the name of a file that comes and goes with the image")
+        } else if id.is_some_and(|id| self.output.keys.contains(&id)) {
+            return Err(host::is_key(path));
         } else {
             return Ok(());
         };

@@ -174,7 +174,7 @@ impl Walk<'_, '_> {
         stat: &Stat,
         content: impl FnOnce(&mut TreeBuilder) -> Result<credimg_formats::Content, Failure>,
     ) -> Result<(), Failure> {
-        self.to.note_input(|| level.path(name));
+        self.to.file_input(|| level.path(name), stat)?;
         if let Some(first) = self.links.get(&host::file_id(stat)) {
             return self.to.link(level.id, name, *first);
         }

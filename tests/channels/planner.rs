@@ -121,7 +121,13 @@ fn a_disk_that_cannot_be_named_is_refused_only_where_it_must_be() {
 
 fn encrypted(target: Target) -> Means {
     let serial = Serial::new("chimera").unwrap();
-    let unlock = Unlock::new(&serial, "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81", 64);
+    let unlock = Unlock::new(
+        &serial,
+        Bus::Virtio,
+        Some("CHIMERA-LUKS"),
+        "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81",
+        64,
+    );
     let disk = Disk::encrypted(Format::Erofs, &serial);
     Means { target, disk, unlock: Some(unlock), ..Means::default() }
 }

@@ -198,7 +198,7 @@ fn args_tells_the_arguments_of_an_image_that_exists() {
     let args = host.credimg().args(["args", "secrets.yaml"]).output().unwrap();
     assert_eq!(args.status.code(), Some(8));
     let expected = "credimg: error: secrets.yaml: not an image: neither a superblock of EROFS or \
-                    SquashFS nor a volume of ISO 9660\n";
+                    SquashFS nor a volume of ISO 9660 or LUKS\n";
     assert_eq!(stderr(&args), expected);
 
     // There is no manifest that a hint could speak of.

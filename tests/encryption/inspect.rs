@@ -104,10 +104,10 @@ fn our_encrypted_images_are_told_exactly() {
         let opened = golden(&host, &format!("inspect {image} --key-file key"));
         assert_eq!(opened, format!("{outside}{inside}"));
     }
-    let expected = r#"{"format":"luks2","label":"CHIMERA-LUKS","uuid":"<uuid>","size_bytes":1052672,"encryption":{"cipher":"aes-xts-plain64","key_bits":512,"hash":"sha256","sector_bytes":4096,"payload_offset_bytes":1048576,"slots":[{"index":0,"kdf":"pbkdf2 sha256, 1000 iterations"}]},"inside":{"format":"squashfs","label":null,"uuid":null,"size_bytes":4096}}"#;
+    let expected = r#"{"format":"luks2","label":"CHIMERA-LUKS","uuid":"<uuid>","size_bytes":1052672,"header":{"cipher":"aes-xts-plain64","key_bits":512,"hash":"sha256","sector_bytes":4096,"payload_offset_bytes":1048576,"slots":[{"index":0,"kdf":"pbkdf2 sha256, 1000 iterations"}]},"inside":{"format":"squashfs","label":null,"uuid":null,"size_bytes":4096}}"#;
     let json = golden(&host, "inspect a.squashfs --key-file key --json");
     assert_eq!(json, format!("{expected}\n"));
-    let expected = r#"{"format":"luks1","label":null,"uuid":"<uuid>","size_bytes":2101248,"encryption":{"cipher":"aes-xts-plain64","key_bits":512,"hash":"sha256","sector_bytes":512,"payload_offset_bytes":2097152,"slots":[{"index":0,"kdf":"pbkdf2 sha256, 1000 iterations"}]}}"#;
+    let expected = r#"{"format":"luks1","label":null,"uuid":"<uuid>","size_bytes":2101248,"header":{"cipher":"aes-xts-plain64","key_bits":512,"hash":"sha256","sector_bytes":512,"payload_offset_bytes":2097152,"slots":[{"index":0,"kdf":"pbkdf2 sha256, 1000 iterations"}]}}"#;
     assert_eq!(golden(&host, "inspect a.erofs --json"), format!("{expected}\n"));
 }
 
@@ -208,7 +208,7 @@ key slot  0: pbkdf2 sha256, 1000 iterations
         let output = run(&host, &format!("inspect {image} --key-file key"));
         let message = format!(
             "{image}: not an image: neither a superblock of EROFS or SquashFS nor a volume of ISO \
-             9660 (inside the encryption)"
+             9660 or LUKS (inside the encryption)"
         );
         assert_refused(&output, 8, &message, None);
     }
@@ -329,12 +329,20 @@ fn what_cannot_be_opened_has_its_message() {
         let build = format!("build secrets.yaml -o a.erofs --key-file key --encrypt {version}");
         assert_done(&run(&host, &build));
         private(&host, "other", KEY.replace("00", "10"));
-        let message = "a.erofs: no key slot opens: the passphrase or key is another one";
+        let message = "the key in other does not open a.erofs";
+        let hint = Some("take the key that the image was built with");
         for command in ["inspect", "args"] {
             let output = run(&host, &format!("{command} a.erofs --key-file other"));
-            assert_refused(&output, 8, message, None);
+            assert_refused(&output, 4, message, hint);
         }
     }
+    // What cryptsetup makes of LUKS1 keeps its short digest.
+    assert_done(&run(&host, "build secrets.yaml -o a.erofs --key-file key --encrypt luks1"));
+    let mut convert = Command::new("cryptsetup");
+    convert.args(["convert", "-q", "--type", "luks2"]).arg(host.path("a.erofs"));
+    assert!(convert.status().unwrap().success());
+    let told = stdout(&run(&host, "inspect a.erofs --key-file key"));
+    assert!(told.contains("luks2") && told.contains("CHIMERA"), "{told}");
     for arguments in
         ["inspect", "inspect a b", "inspect a.erofs --key-file", "inspect a --keyfile k"]
     {

@@ -138,10 +138,64 @@ fn a_generated_key_is_never_in_arguments_that_nobody_sees() {
     let host = host(&format!("{PLAIN}encrypt: {{luks: 1, key: generate}}\n"));
     for (output, options) in [("a.erofs", "--args none"), ("-", "--format erofs")] {
         let build = format!("build secrets.yaml -o {output} --master-key master {options}");
-        let (message, hint) = HOMELESS;
-        assert_refused(&run(&host, &build), 2, message, Some(hint));
+        let message =
+            "the generated key would be in the printed arguments alone, and none are printed";
+        assert_refused(&run(&host, &build), 2, message, Some(HOMELESS.1));
         assert_done(&run(&host, &format!("{build} --key-out new")));
         fs::remove_file(host.path("new")).unwrap();
+    }
+}
+
+/// Whoever is to have the key has it before the old image is gone.
+#[test]
+fn an_image_whose_key_is_in_arguments_alone_replaces_none_before_they_are_printed() {
+    let host = host(PLAIN);
+    assert_done(&run(&host, "build secrets.yaml -o a.erofs"));
+    let old = fs::read(host.path("a.erofs")).unwrap();
+    let encrypted = format!("{PLAIN}encrypt: {{luks: 1, key: generate}}\n");
+    fs::write(host.path("secrets.yaml"), encrypted).unwrap();
+    let mut command = host.credimg();
+    command.args(["build", "secrets.yaml", "-o", "a.erofs", "--master-key", "master"]);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command.stdout(full).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(7), "{said}");
+    assert!(said.contains("the old image is unchanged"), "{said}");
+    assert!(fs::read(host.path("a.erofs")).unwrap() == old);
+}
+
+#[test]
+fn keys_are_in_files() {
+    let host = host(PLAIN);
+    for option in ["--key-out", "--key-file", "--master-key"] {
+        let build = format!("build secrets.yaml -o a.erofs --encrypt luks1 {option} -");
+        let message = format!("{option}: a key is in a regular file, never in a stream");
+        assert_refused(&run(&host, &build), 2, &message, Some("a file named - is ./-"));
+    }
+    assert!(!host.path("-").exists());
+    // A name that the next build would take for a leftover of its own.
+    let name = ".a.erofs.credimg-abcdefghij";
+    let build = format!("build secrets.yaml -o a.erofs --encrypt luks1 --key-out {name}");
+    let message =
+        format!("the key file {name} has the name of a file that comes and goes with the image");
+    assert_refused(&run(&host, &build), 2, &message, Some("give it another name"));
+}
+
+/// A guest that reads its disk would have the key of other disks as well.
+#[test]
+fn keys_go_into_no_image() {
+    let host = host("label: CHIMERA\nfiles: [{path: /, dir: sources}]\n");
+    fs::create_dir(host.path("sources")).unwrap();
+    let hint = Some("put it into another directory");
+    for options in ["--key-out sources/key", "--key-file key --master-key sources/key"] {
+        let build = format!("build secrets.yaml -o a.erofs --encrypt luks1 {options}");
+        if options.contains("master") {
+            fs::rename(host.path("master"), host.path("sources/key")).unwrap();
+        }
+        let output = run(&host, &build);
+        let message = "files[0] (/): its source sources/key is a key, which no guest is to have";
+        assert_refused(&output, 4, message, hint);
+        fs::remove_file(host.path("sources/key")).unwrap();
     }
 }
 
@@ -162,8 +216,8 @@ fn two_keys_and_a_master_key_alone_are_refused() {
     }
 }
 
-const UNTOLD: &str =
-    "give it the key in another way, and the units that `credimg guest-unit` prints";
+const UNTOLD: &str = "give the guest what `credimg guest-unit` prints, and there the path of a \
+                      file of its own in place of /run/credentials/@system/luks.chimera";
 
 #[test]
 fn every_target_opens_what_it_can() {
@@ -261,8 +315,10 @@ fn iso_9660_has_small_sectors_in_any_case() {
     let manifest = format!("{PLAIN}encrypt:\n  luks: 2\n  sector_size: 4096\n");
     let host = host(&manifest);
     let output = run(&host, "build secrets.yaml -o a.iso --key-file key");
-    let message = "secrets.yaml:4:3: encrypt: Linux reads no iso9660 from a disk with sectors of \
-                   4096 bytes";
+    let message = "secrets.yaml:5:16: encrypt.sector_size: Linux reads no iso9660 from a disk with \
+                   sectors of 4096 bytes";
+    assert_refused(&output, 3, message, Some("leave `sector_size` out"));
+    let output = run(&host, "check secrets.yaml --format iso9660");
     assert_refused(&output, 3, message, Some("leave `sector_size` out"));
     assert!(!host.path("a.iso").exists());
     // LUKS1 has no others; what the manifest says of sectors is for LUKS2.

@@ -1,17 +1,16 @@
-//! Pseudo definitions from outside: bad ones and their exact errors, hostile
-//! ones and their cost, what good ones do, and what mksquashfs makes of the same.
+//! Pseudo definitions from outside: bad ones and their exact errors, what good ones do, and
+//! what mksquashfs makes of the same. What hostile ones cost is in a test of its own.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod bad;
 mod effect;
-mod hostile;
 mod listing;
 mod reference;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use credimg::assemble::{Assembly, Place, Settings, assemble};
+use credimg::assemble::{Place, Settings, assemble};
 use credimg::channels::plan::Means;
 use credimg::manifest::{Plan, PseudoFile, parse};
 use credimg::report::Failure;

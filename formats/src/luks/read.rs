@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::format::{CIPHER, Luks1, MAGIC, SECTOR_BYTES, STRIPES};
 use super::kdf::{self, Hash};
-use super::plan::Version;
+use super::plan::{Kdf, Version};
 use super::stripes;
 use super::xts::Xts;
 use crate::content::{Buffer, read_full};
@@ -91,6 +91,28 @@ enum Derivation {
     Argon2 { algorithm: Algorithm, passes: u32, memory_kib: u32, lanes: u32 },
 }
 
+impl Slot {
+    /// Whether its key derivation is this one, with these very costs.
+    pub fn is_derived_by(&self, kdf: Kdf) -> bool {
+        let derivation = self.recipe.as_ref().map(|recipe| recipe.derivation);
+        match (derivation, kdf) {
+            (Ok(Derivation::Pbkdf2 { hash, iterations }), Kdf::Pbkdf2 { iterations: wanted }) => {
+                hash == Hash::Sha256 && iterations == wanted
+            }
+            (
+                Ok(Derivation::Argon2 {
+                    algorithm: Algorithm::Argon2id,
+                    passes,
+                    memory_kib,
+                    lanes,
+                }),
+                Kdf::Argon2id { passes: p, memory_kib: m, lanes: l },
+            ) => (passes, memory_kib, lanes) == (p, m, l),
+            _ => false,
+        }
+    }
+}
+
 impl Header {
     /// Reads the header of `image`. What is none, or a damaged one, is
     /// [`ErrorKind::Corrupt`]; one of other ciphers, with the payload elsewhere, with
@@ -159,6 +181,11 @@ impl Header {
     /// Where the payload begins.
     pub fn payload_offset_bytes(&self) -> u64 {
         self.payload.offset_bytes
+    }
+
+    /// Iterations of PBKDF2 by which a volume key is told from others.
+    pub fn digest_iterations(&self) -> u32 {
+        self.digest.iterations
     }
 
     /// The key slots in use, in their order.

@@ -22,6 +22,8 @@ use crate::luks::plan::Version;
 
 /// Most key slots (LUKS2 3.2).
 const SLOTS_MAX: usize = 32;
+/// Length of the volume key's digest in LUKS1.
+const LUKS1_DIGEST_BYTES: usize = 20;
 
 /// One intact copy.
 struct Copy {
@@ -177,7 +179,8 @@ fn digest(json: &JsonDigest) -> Result<Digest> {
     }
     let hash = Hash::named(&json.hash)?;
     let value = decode(&json.value)?;
-    if value.len() != hash.bytes() || json.iterations == 0 {
+    // A volume that was LUKS1 once keeps the length that digests have there.
+    if !(LUKS1_DIGEST_BYTES..=hash.bytes()).contains(&value.len()) || json.iterations == 0 {
         return Err(corrupt("the digest of the volume key has a wrong length or no iterations"));
     }
     Ok(Digest { hash, salt: decode(&json.salt)?, iterations: json.iterations, value })
