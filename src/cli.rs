@@ -1,14 +1,18 @@
 //! The command line's types; nothing is done here.
 
+mod keys;
+mod seal;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::manifest::{Format, Luks};
 use crate::source::command::Limits;
 use crate::vm::{Bus, SmbiosForm, Style, Target};
+pub use keys::{Genkey, Secret, Unwrap, Wrap};
+pub use seal::Seal;
 
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
 #[derive(Debug, Parser)]
@@ -297,126 +301,6 @@ pub struct Inspect {
     /// Print a JSON object instead of lines
     #[arg(long)]
     pub json: bool,
-}
-
-/// `credimg genkey`
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  credimg genkey chimera.master       # one a machine, for --master-key
-  credimg genkey --luks chimera.key   # for --key-file")]
-pub struct Genkey {
-    /// The file to make, which must not be there yet, or - for standard output
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
-    /// Make the key of an encrypted image, 64 hexadecimal digits, instead of a master key, 32
-    /// bytes in base64
-    #[arg(long)]
-    pub luks: bool,
-}
-
-/// `credimg secret`
-#[derive(Debug, Subcommand)]
-pub enum Secret {
-    /// Wrap standard input and print the -object that gives it to QEMU
-    Wrap(Wrap),
-    /// Print what an -object on standard input holds
-    Unwrap(Unwrap),
-}
-
-/// `credimg secret wrap`
-#[derive(Args, Debug)]
-#[command(after_help = "\
-The master key itself goes to QEMU by a file:
-  -object secret,id=credimg-master,file=chimera.master,format=base64
-
-Example:
-  vnc=$(pass show chimera/vnc | credimg secret wrap --master-key chimera.master --id vnc0 --trim) &&
-  eval \"qemu-system-x86_64 \\
-    -object secret,id=credimg-master,file=chimera.master,format=base64 $vnc \\
-    -vnc :0,password-secret=vnc0\"")]
-pub struct Wrap {
-    /// File of the master key, 32 bytes in base64
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub master_key: PathBuf,
-    /// QEMU id of the secret
-    #[arg(long)]
-    pub id: String,
-    /// QEMU id of the secret that holds the master key
-    #[arg(long, value_name = "ID", default_value = "credimg-master")]
-    pub keyid: String,
-    /// Drop one newline at the secret's end
-    #[arg(long)]
-    pub trim: bool,
-    /// Print a JSON object, as -object and QMP's object-add take it
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `credimg secret unwrap`
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Example:
-  credimg secret unwrap --master-key chimera.master <vnc.object")]
-pub struct Unwrap {
-    /// File of the master key, 32 bytes in base64
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub master_key: PathBuf,
-}
-
-/// `credimg seal`
-#[derive(Args, Debug)]
-#[command(after_help = "\
-The blob is an age file of a tar archive. Its key goes to the guest by an SMBIOS OEM string, the
-credential age.identity, from the private file FILE.smbios beside the key file.
-
-Example:
-  share=$(credimg seal secrets.yaml -o share/chimera.tar.age --key-out chimera.key) &&
-  eval \"qemu-system-x86_64 -m 1G $share\"")]
-pub struct Seal {
-    /// The manifest, or - for standard input
-    #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
-    pub manifest: PathBuf,
-    /// The blob to write, in the directory that is shared, or - for standard output (then no
-    /// arguments are printed)
-    #[arg(short, long, value_name = "BLOB", value_hint = ValueHint::FilePath)]
-    pub output: PathBuf,
-    /// The key, an age identity file outside the share: made where there is none, and used as it
-    /// is where there is one
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub key_out: PathBuf,
-    /// Time of every entry without one, in seconds since 1970 [default: `SOURCE_DATE_EPOCH`,
-    /// else now]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    pub mtime: Option<i64>,
-    /// What the blob is made of.
-    #[command(flatten)]
-    pub sources: Sources,
-    /// Style of the printed arguments
-    #[arg(long = "args", value_name = "STYLE", default_value = "shell", value_parser = share_style())]
-    pub style: Style,
-    /// Owner of the blob and of FILE.smbios, which QEMU's user reads [default: the caller]
-    #[arg(long, value_name = "UID:GID")]
-    pub owner: Option<String>,
-    /// Mode of the blob and of FILE.smbios, in octal
-    #[arg(long, value_name = "MODE", default_value = "0600")]
-    pub mode: String,
-    /// Seconds that a command of the manifest may take
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
-    pub command_timeout: u32,
-    /// Show what the manifest's commands print on standard error
-    #[arg(long)]
-    pub command_stderr: bool,
-    /// Print no summary and no progress; the warning stays
-    #[arg(short, long)]
-    pub quiet: bool,
-}
-
-/// The styles that carry a share: those without `-drive` and without a configuration file,
-/// which holds no OEM strings.
-fn share_style() -> impl TypedValueParser<Value = Style> {
-    PossibleValuesParser::new(["shell", "lines", "json", "none"])
-        .try_map(|text| Style::from_str(&text, false))
 }
 
 /// `credimg args`

@@ -73,12 +73,38 @@ struct Made {
 /// Reads every source and fills the files. Whatever else has held a secret is
 /// wiped when this returns: nothing is dropped where another program takes over.
 fn make(options: &Exec, invocation: &Invocation) -> anyhow::Result<Made> {
-    let Exec { manifest, recipe, attach, quiet, .. } = options;
-    let mut plan = manifest::load(manifest)?;
-    plan.pseudo.files.extend(settings::pseudo_files(&recipe.sources));
+    let mut plan = manifest::load(&options.manifest)?;
+    plan.pseudo.files.extend(settings::pseudo_files(&options.recipe.sources));
     // There is no name whose extension would tell it.
     plan.format.get_or_insert(Format::Erofs);
     let variables = variables(&plan);
+    let request = request(options, plan, invocation)?;
+    let mut progress = Progress::new(!options.quiet);
+    let assembly = request.collect(request.image.build_time, None, &mut progress)?;
+    let sidecars = request.sidecars(&assembly)?;
+    let image = write_image(&request, &assembly, &mut progress)?;
+    let mut files = Vec::with_capacity(sidecars.len());
+    for Sidecar { content, .. } in &sidecars {
+        let mut file = MemoryFile::create("a credential in memory")?;
+        file.write(content.expose())?;
+        files.push(file.seal()?);
+    }
+    // QEMU opens these by name: where it reads `-smbios` and `-fw_cfg` it looks
+    // into no set of descriptors.
+    let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
+    let firmware = Firmware {
+        public: sidecar::public(assembly.routes.mount.as_ref()),
+        ..sidecar::firmware_of(suffixes.zip(files.iter().map(SealedFile::path)))
+    };
+    let key = drive_key(&request, &mut files)?;
+    let (path, descriptor) = (image.path(), Some(image.number()));
+    let drive = Some(Drive { path, descriptor, key, ..request.drive });
+    Ok(Made { machine: Machine { drive, firmware }, image, files, variables })
+}
+
+/// Everything that is checked before a source is read.
+fn request(options: &Exec, plan: Plan, invocation: &Invocation) -> anyhow::Result<Request> {
+    let Exec { recipe, attach, quiet, .. } = options;
     let path = Path::new(SOME_DESCRIPTOR);
     let format = settings::format(recipe, path, &plan)?;
     let file = output::Options::default();
@@ -107,28 +133,7 @@ fn make(options: &Exec, invocation: &Invocation) -> anyhow::Result<Made> {
     if let Some(encryption) = request.image.encryption.as_ref().filter(|_| !*quiet) {
         encryption.note();
     }
-
-    let mut progress = Progress::new(!*quiet);
-    let assembly = request.collect(request.image.build_time, None, &mut progress)?;
-    let sidecars = request.sidecars(&assembly)?;
-    let image = write_image(&request, &assembly, &mut progress)?;
-    let mut files = Vec::with_capacity(sidecars.len());
-    for Sidecar { content, .. } in &sidecars {
-        let mut file = MemoryFile::create("a credential in memory")?;
-        file.write(content.expose())?;
-        files.push(file.seal()?);
-    }
-    // QEMU opens these by name: where it reads `-smbios` and `-fw_cfg` it looks
-    // into no set of descriptors.
-    let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
-    let firmware = Firmware {
-        public: sidecar::public(assembly.routes.mount.as_ref()),
-        ..sidecar::firmware_of(suffixes.zip(files.iter().map(SealedFile::path)))
-    };
-    let key = drive_key(&request, &mut files)?;
-    let (path, descriptor) = (image.path(), Some(image.number()));
-    let drive = Some(Drive { path, descriptor, key, ..request.drive });
-    Ok(Made { machine: Machine { drive, firmware }, image, files, variables })
+    Ok(request)
 }
 
 /// What QEMU opens an encrypted image with: unless it is wrapped in the arguments, the

@@ -142,6 +142,19 @@ fn a_plain_image_is_encrypted_and_an_encrypted_one_is_made_plain() {
     }
 }
 
+/// Whoever may write the image could make its header ask for any work, or for too little.
+#[test]
+fn a_header_of_other_costs_is_made_again() {
+    for version in ["luks1", "luks2"] {
+        let host = scene((version, KEY));
+        let mut change = Command::new("cryptsetup");
+        change.args(["luksChangeKey", "-q", "--pbkdf", "pbkdf2"]);
+        change.args(["--pbkdf-force-iterations", "5000", "--key-file", "key", "a.erofs", "key"]);
+        assert!(change.current_dir(host.path("")).status().unwrap().success());
+        assert_rebuilt_once(&host, version, "", "other iterations");
+    }
+}
+
 #[test]
 fn a_damaged_image_is_made_again() {
     // Magic, salts, key material, payload; of LUKS2 also the second header.

@@ -23,7 +23,7 @@ fn a_wrong_command_line_runs_nothing() {
                     credentials: [{name: c, shell: 'touch read; echo x'}]\n";
     let host = Host::new(manifest);
     fs::write(host.path("plain"), "#!/bin/sh\n").unwrap();
-    let cases: [(&[&str], &[&str], &str); 17] = [
+    let cases: [(&[&str], &[&str], &str); 19] = [
         (&[], &["no-such-program", "x"], "cannot start no-such-program: there is no such file"),
         (&[], &["./no-such-program"], "cannot start ./no-such-program: there is no such file"),
         (&[], &[""], "cannot start : there is no such file"),
@@ -32,6 +32,16 @@ fn a_wrong_command_line_runs_nothing() {
         (&[], &["/"], "cannot start /: it is no file that may be executed"),
         (&[], &["touch", "started", "{}", "{}"], "{} can be there once"),
         (&[], &["touch", "started", "{image}"], "{image} attaches the disk alone"),
+        (
+            &["--encrypt", "luks1"],
+            &["touch", "started", "{}", "{image}"],
+            "{image} attaches the image as it is, and QEMU is to open this one",
+        ),
+        (
+            &["--encrypt", "luks2", "--target", "crosvm"],
+            &STARTED,
+            "the key would be in this process alone, and does not reach the guest",
+        ),
         (&["--args", "readconfig"], &STARTED, "arguments of --args shell and blockdev only"),
         (&["--args", "lines"], &STARTED, "arguments of --args shell and blockdev only"),
         (&["--args", "json"], &STARTED, "arguments of --args shell and blockdev only"),
