@@ -35,8 +35,8 @@ pub struct Cli {
 pub enum Command {
     /// Build an image from a manifest and print the arguments that attach it
     Build(Box<Build>),
-    /// Build an image in memory and become the virtual machine monitor, which inherits it: nothing
-    /// is written to any disk
+    /// Build an image in memory and become the virtual machine monitor, which inherits it: neither
+    /// image nor credentials are written to any disk
     Exec(Box<Exec>),
     /// Check a manifest and its pseudo files and show the plan, without running anything or
     /// reading a source
