@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use credimg_formats::Sink;
 
+use crate::assemble::Step;
 use crate::report::human_size;
 
 /// A build shorter than this shows no progress.
@@ -41,6 +42,15 @@ impl Progress {
                 self.drawn = text;
             }
         }
+    }
+
+    /// Shows how far the sources are read.
+    pub fn show_step(&mut self, step: Step) {
+        self.show(|| {
+            let Step { entry, entries, inodes } = step;
+            let made = inodes - 1; // The root is always there.
+            format!("reading: entry {} of {entries}, {made} made so far", entry + 1)
+        });
     }
 }
 

@@ -15,8 +15,10 @@ pub mod luks;
 pub mod probe;
 pub mod squashfs;
 pub mod tree;
+mod uuid;
 
 pub use calendar::DateTime;
 pub use content::{Buffer, Content, Secret, Sink, Source};
 pub use error::{Error, ErrorKind, Result};
 pub use tree::{Device, Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};
+pub use uuid::uuid_text;

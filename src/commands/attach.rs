@@ -86,7 +86,7 @@ fn no_heir(target: Target) -> Failure {
 
 /// The channels that are open to credentials.
 pub(super) fn means(recipe: &Recipe, attach: &Attach, image: &Image, drive: &Drive) -> Means {
-    let uuid = settings::show_uuid(image.uuid);
+    let uuid = credimg_formats::uuid_text(image.uuid);
     let label = image.label.as_deref();
     let unlock = image.encryption.as_ref().and_then(|it| it.unlock(drive, label));
     let disk = match &unlock {

@@ -73,8 +73,7 @@ impl Builder {
             encryption.uuid = uuid;
         }
         let kept_uuid = existing.as_ref().and_then(|existing| existing.stamp.uuid);
-        let keys = encryption.iter().flat_map(Encryption::inputs);
-        place.keys = keys.filter_map(|path| settings::id(std::fs::metadata(path))).collect();
+        place.keys = encryption.as_ref().map_or_else(Vec::new, Encryption::input_ids);
         let place = (options.output.as_path(), place);
         let request =
             Request::new(&options.recipe, &options.attach, plan, place, encryption, kept_uuid)?;
@@ -121,14 +120,13 @@ impl Builder {
             inputs.extend(encryption.inputs().cloned());
         }
         let mut progress = Progress::new(!options.quiet);
-        let Made { file, summary, arguments } = self
-            .make(options, &mut dependencies, &mut progress)
-            .map_err(|error| if has_old { unchanged(error) } else { error })?;
+        let still_old = |error| if has_old { unchanged(error) } else { error };
+        let Made { file, summary, mut arguments } =
+            self.make(options, &mut dependencies, &mut progress).map_err(still_old)?;
         let encryption = self.request.image.encryption.as_ref();
-        let mut arguments = arguments;
         if file.is_some() && encryption.is_some_and(|encryption| encryption.key_file.is_none()) {
             // They hold the only copy of the key: somebody has it before the old image goes.
-            print(&std::mem::take(&mut arguments)).map_err(unchanged)?;
+            print(&std::mem::take(&mut arguments)).map_err(still_old)?;
         }
         if let Some(file) = file {
             file.commit()?;

@@ -94,7 +94,7 @@ fn routes(
     target: Target,
 ) -> Result<Routes, Failure> {
     // Only its length matters here.
-    let uuid = settings::show_uuid([0; 16]);
+    let uuid = credimg_formats::uuid_text([0; 16]);
     let unlock = (luks == Some(Luks::Luks2)).then(|| {
         let header_label = label.map(encryption::header_label);
         let planned = plan.encrypt.as_ref().and_then(|encrypt| encrypt.key.as_ref());

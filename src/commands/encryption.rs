@@ -145,6 +145,11 @@ impl Encryption {
         self.key_file.iter().chain(&self.master)
     }
 
+    /// Which files these are, for sources that must be none of them.
+    pub(super) fn input_ids(&self) -> Vec<(u64, u64)> {
+        self.inputs().filter_map(|path| settings::id(std::fs::metadata(path))).collect()
+    }
+
     /// Says that a key file was made, if one was.
     pub(super) fn note(&self) {
         if let Some(file) = self.key_file.as_deref().filter(|_| self.is_new) {
@@ -160,7 +165,7 @@ impl Encryption {
     /// What the guest opens the image with; none where QEMU does.
     pub(super) fn unlock(&self, drive: &Drive, label: Option<&str>) -> Option<Unlock> {
         let key_bytes = self.key.secret().len() as u64;
-        let uuid = settings::show_uuid(self.uuid);
+        let uuid = credimg_formats::uuid_text(self.uuid);
         let label = label.map(header_label);
         let Drive { serial, bus, .. } = drive;
         let new = || Unlock::new(serial, *bus, label.as_deref(), &uuid, key_bytes);

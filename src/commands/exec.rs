@@ -110,8 +110,7 @@ fn request(options: &Exec, plan: Plan, invocation: &Invocation) -> anyhow::Resul
     let file = output::Options::default();
     let (choice, target) = (&recipe.encryption, attach.target);
     let encryption = Encryption::new(choice, &plan, format, target, Keeping::Memory, file)?;
-    let keys = encryption.iter().flat_map(Encryption::inputs);
-    let keys = keys.filter_map(|path| settings::id(std::fs::metadata(path))).collect();
+    let keys = encryption.as_ref().map_or_else(Vec::new, Encryption::input_ids);
     let place = (path, Place { keys, ..Place::default() });
     let request = Request::new(recipe, attach, plan, place, encryption, None)?;
     let is_opened = request.image.encryption.as_ref().is_some_and(|it| it.luks == Luks::Luks1);

@@ -7,7 +7,7 @@ use credimg_formats::probe::Probe;
 use serde::Serialize;
 
 use super::opened::Opened;
-use super::{encryption, print, settings};
+use super::{encryption, print};
 use crate::cli::Inspect;
 use crate::keys::{self, Owners};
 use crate::report::shown;
@@ -69,7 +69,7 @@ impl Report {
     fn new(probe: &Probe, size_bytes: u64) -> Self {
         let (format, label, uuid) = match probe {
             Probe::Erofs { label, uuid } => {
-                ("erofs", label.as_slice(), Some(settings::show_uuid(*uuid)))
+                ("erofs", label.as_slice(), Some(credimg_formats::uuid_text(*uuid)))
             }
             Probe::Iso9660 { label, uuid } => ("iso9660", label.as_slice(), uuid.clone()),
             Probe::Luks { version: 1, uuid, .. } => ("luks1", &[][..], Some(uuid.clone())),

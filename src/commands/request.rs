@@ -141,11 +141,7 @@ impl Request {
             means: self.means.clone(),
         };
         let assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {
-            progress.show(|| {
-                let assemble::Step { entry, entries, inodes } = step;
-                let made = inodes - 1; // The root is always there.
-                format!("reading: entry {} of {entries}, {made} made so far", entry + 1)
-            });
+            progress.show_step(step);
         })?;
         seed::check(&self.image, &assembly.tree)?;
         let routes = &assembly.routes;

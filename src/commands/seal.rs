@@ -126,10 +126,7 @@ impl Request {
             means: Means::default(),
         };
         let assembly = assemble::assemble(&self.plan, &settings, &mut |step| {
-            progress.show(|| {
-                let assemble::Step { entry, entries, inodes } = step;
-                format!("reading: entry {} of {entries}, {} made so far", entry + 1, inodes - 1)
-            });
+            progress.show_step(step);
         })?;
         let Assembly { tree, .. } = assembly;
         tar::check(&tree).map_err(|error| explain(&error, "tar"))?;

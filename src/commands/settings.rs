@@ -1,7 +1,6 @@
 //! What a build takes from the command line, the manifest and the environment,
 //! checked: format, label, UUID, time, and the image file's owner and mode.
 
-use std::fmt::Write;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -346,18 +345,7 @@ pub(super) fn id(found: io::Result<Metadata>) -> Option<(u64, u64)> {
     found.ok().map(|found| (found.dev(), found.ino()))
 }
 
-/// The text form of a UUID.
-pub(super) fn show_uuid(uuid: [u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for (index, byte) in uuid.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        let _ = write!(text, "{byte:02x}"); // A String takes everything.
-    }
-    text
-}
-
+/// The bytes of a UUID in text form, none where it is not one.
 pub(super) fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     let groups: Vec<&str> = text.split('-').collect();
     if !groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) {
@@ -386,12 +374,14 @@ pub(super) fn random_uuid() -> Result<[u8; 16], Failure> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+    use credimg_formats::uuid_text;
+
     use super::*;
 
     #[test]
     fn uuids_are_read_and_shown() {
         let text = "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81";
-        assert_eq!(show_uuid(parse_uuid(text).unwrap()), text);
+        assert_eq!(uuid_text(parse_uuid(text).unwrap()), text);
         for bad in ["", "6f1c2ad00b5e4c779a341d2f00fe9b81", "+f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81"]
         {
             assert_eq!(parse_uuid(bad), None, "{bad}");
@@ -400,7 +390,7 @@ mod tests {
 
     #[test]
     fn random_uuids_have_version_4() {
-        let shown = show_uuid(random_uuid().unwrap());
+        let shown = uuid_text(random_uuid().unwrap());
         assert_eq!(shown.as_bytes().get(14), Some(&b'4'), "{shown}");
         assert!(matches!(shown.as_bytes().get(19), Some(b'8' | b'9' | b'a' | b'b')), "{shown}");
     }

@@ -61,7 +61,7 @@ impl Encrypted {
     fn new(encryption: &Encryption) -> Self {
         Self {
             luks: encryption.luks.name(),
-            uuid: settings::show_uuid(encryption.uuid),
+            uuid: credimg_formats::uuid_text(encryption.uuid),
             key_file: encryption.key_file.as_deref().map(report::shown),
             key_made: encryption.is_new,
         }
@@ -123,7 +123,7 @@ impl Summary {
         // What a SquashFS image lacks is not reported as if it were there.
         let has_label = made.format != Format::Squashfs;
         let uuid = match made.format {
-            Format::Erofs => Some(settings::show_uuid(made.uuid)),
+            Format::Erofs => Some(credimg_formats::uuid_text(made.uuid)),
             Format::Squashfs => None,
             Format::Iso9660 => Some(iso9660_uuid(made.build_time)),
         };

@@ -2,9 +2,10 @@
 //! pass by, and files are copied by the kernel where it can.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
+use credimg_formats::content::read_full;
 use credimg_formats::{Buffer, Sink};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -118,7 +119,7 @@ impl Sink for Buffered {
         Ok(())
     }
 
-    fn copy_from_file(&mut self, mut file: &File, length_bytes: u64) -> io::Result<u64> {
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         let mut left = length_bytes;
         if left >= KERNEL_COPY_MIN_BYTES {
             self.spill()?;
@@ -128,14 +129,11 @@ impl Sink for Buffered {
             let room = self.room()?;
             let want = usize::try_from(left).unwrap_or(usize::MAX).min(room.len());
             let (window, _) = room.split_at_mut(want);
-            match file.read(window) {
-                Ok(0) => break,
-                Ok(got) => {
-                    self.filled += got;
-                    left -= got as u64;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            let got = read_full(file, window)?;
+            self.filled += got;
+            left -= got as u64;
+            if got < want {
+                break;
             }
         }
         Ok(length_bytes - left)

@@ -2,6 +2,7 @@
 //! the manifest wants, makes missing parents, and finds entries that collide.
 
 mod collision;
+mod place;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,9 @@ use super::host;
 use super::pseudo::Definitions;
 use crate::assemble::Settings;
 use crate::manifest::{Attributes, Entry, Keep, Plan};
-use crate::report::{Exit, Failure, shown};
+use crate::report::{Exit, Failure};
 use crate::signals;
+pub use place::Place;
 
 /// Small files are kept in memory while all of them together stay below this.
 const MEMORY_MAX_BYTES: u64 = 8 << 20;
@@ -39,19 +41,6 @@ pub struct Step {
     pub entries: usize,
     /// How many files, directories and links the tree holds already.
     pub inodes: usize,
-}
-
-/// Where the image will lie, as device and inode numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Its directory; none where the image is streamed.
-    pub directory: Option<(u64, u64)>,
-    /// The file that it replaces, if there is one.
-    pub file: Option<(u64, u64)>,
-    /// The files beside it that a build replaces or removes with it.
-    pub sidecars: Vec<(u64, u64)>,
-    /// The files of keys.
-    pub keys: Vec<(u64, u64)>,
 }
 
 /// What an inode has at its source; `keep` in the manifest asks for it.
@@ -173,30 +162,13 @@ impl<'a> TreeBuilder<'a> {
         stat: &Stat,
     ) -> Result<(), Failure> {
         self.note_input(&path);
-        // As a rule there is none.
-        if self.output.keys.contains(&host::file_id(stat)) {
-            return Err(host::is_key(&path()));
-        }
-        Ok(())
+        self.output.refuse_key(&path, stat)
     }
 
     /// Notes an input, unless the image would take itself in or destroy it.
     pub(crate) fn input(&mut self, path: &Path, stat: &Stat) -> Result<(), Failure> {
         self.note_input(|| path.to_owned());
-        let id = Some(host::file_id(stat));
-        let message = if id == self.output.directory {
-            format!("the image would lie in {}, and the next one hold it", shown(path))
-        } else if id == self.output.file {
-            format!("the image would replace its own source {}", shown(path))
-        } else if id.is_some_and(|id| self.output.sidecars.contains(&id)) {
-            let path = shown(path);
-            format!("its source {path} has the name of a file that comes and goes with the image")
-        } else if id.is_some_and(|id| self.output.keys.contains(&id)) {
-            return Err(host::is_key(path));
-        } else {
-            return Ok(());
-        };
-        Err(Failure::new(Exit::Source, message).hint("write the image to another directory"))
+        self.output.refuse(path, stat)
     }
 
     /// The finished tree.

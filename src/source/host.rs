@@ -258,12 +258,6 @@ pub(super) fn require_unchanged(
     if Identity::of(&stat) == *planned { Ok(()) } else { Err(has_changed(path)) }
 }
 
-/// The failure of a source that opens this image or others.
-pub(super) fn is_key(path: &Path) -> Failure {
-    let message = format!("its source {} is a key, which no guest is to have", shown(path));
-    Failure::new(Exit::Source, message).hint("put it into another directory")
-}
-
 /// How messages call a kind of file.
 pub(super) fn kind_name(kind: FileType) -> &'static str {
     match kind {

@@ -18,6 +18,7 @@ use super::write::Writer;
 use super::xts::{VolumeKey, Xts};
 use crate::content::{Secret, Sink};
 use crate::error::{Error, ErrorKind, Result};
+use crate::uuid_text;
 
 /// Which of the two formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -367,19 +368,6 @@ fn head(
 
 fn sectors(bytes: u64) -> Result<u32> {
     u32::try_from(bytes / SECTOR_BYTES).map_err(|_| inconsistent())
-}
-
-/// Five groups of digits (RFC 9562 4).
-fn uuid_text(uuid: [u8; 16]) -> String {
-    let digits = format!("{:032x}", u128::from_be_bytes(uuid));
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if matches!(index, 8 | 12 | 16 | 20) {
-            text.push('-');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A bug in this crate, never the input's fault.

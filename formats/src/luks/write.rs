@@ -1,12 +1,12 @@
 //! The adapter: encrypts on the way to another sink.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use super::format::SECTOR_BYTES;
 use super::plan::Plan;
 use super::xts::VolumeKey;
-use crate::content::{Buffer, Sink};
+use crate::content::{Buffer, Sink, read_full};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Most images of secrets fit into this.
@@ -132,20 +132,17 @@ impl Write for Writer<'_, '_> {
 }
 
 impl Sink for Writer<'_, '_> {
-    fn copy_from_file(&mut self, mut file: &File, length_bytes: u64) -> io::Result<u64> {
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         let mut left = length_bytes;
         while left > 0 {
             let room = self.room()?;
             let want = usize::try_from(left).unwrap_or(usize::MAX).min(room.len());
             let (window, _) = room.split_at_mut(want);
-            match file.read(window) {
-                Ok(0) => break,
-                Ok(got) => {
-                    self.advance(got);
-                    left -= got as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            let got = read_full(file, window)?;
+            self.advance(got);
+            left -= got as u64;
+            if got < want {
+                break;
             }
         }
         Ok(length_bytes - left)
