@@ -5,7 +5,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
 share := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: help demo build setup test check bench install clean cargo
+.PHONY: help demo build setup test test-long check bench install clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -29,9 +29,13 @@ test: cargo setup ## Run all tests, with reference tools and a real guest
 	cargo test --workspace --locked --doc
 	cargo test --workspace --locked $(as_root) --lib --bins --tests
 
+# What `test` leaves out, because each takes over a minute.
+test-long: cargo setup ## Run the campaigns and the boots that take long
+	cargo test --workspace --locked --features long $(as_root) --test '*long*'
+
 check: cargo ## Check the format, the lints, the documentation and the scripts
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: run `make setup`' >&2; exit 1; }
 	shellcheck $$(grep -rlE '^#(!/.*sh| shellcheck shell)' .ci formats/tests scripts tests)

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::manifest::{Format, Luks};
 use crate::source::command::Limits;
-use crate::vm::{Bus, SmbiosForm, Style, Target};
+use crate::vm::{Bus, MachineType, SmbiosForm, Style, Target};
 pub use keys::{Genkey, Secret, Unwrap, Wrap};
 pub use seal::Seal;
 
@@ -234,6 +234,10 @@ pub struct Check {
     /// Virtual machine monitor that credentials go through
     #[arg(long, value_enum, default_value_t = Target::Qemu)]
     pub target: Target,
+    /// Machine type of QEMU: pc, q35, microvm, virt (without UEFI) or virt-uefi, or a name with a
+    /// version [default: one that has SMBIOS tables]
+    #[arg(long, value_name = "TYPE")]
+    pub machine: Option<MachineType>,
     /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,
@@ -333,6 +337,10 @@ pub struct Attach {
     /// Bus that the drive is attached to
     #[arg(long, value_enum, default_value_t = Bus::Virtio)]
     pub bus: Bus,
+    /// Machine type of QEMU that the arguments are for: pc, q35, microvm, virt (without UEFI) or
+    /// virt-uefi, or a name with a version [default: one that has PCI and SMBIOS tables]
+    #[arg(long, value_name = "TYPE")]
+    pub machine: Option<MachineType>,
     /// Drive serial, at most 20 bytes [default: the label in lower case]
     #[arg(long)]
     pub serial: Option<String>,

@@ -5,13 +5,15 @@ use super::mount::{Disk, MOUNT_CREDENTIAL};
 use super::unlock::Unlock;
 use crate::manifest::{Credential, MountPoint, Plan, Position, manifest_name};
 use crate::report::{Exit, Failure};
-use crate::vm::{Channel, SmbiosForm, Target};
+use crate::vm::{Channel, MachineType, SmbiosForm, Target};
 
 /// What the plan depends on besides the manifest.
 #[derive(Clone, Debug, Default)]
 pub struct Means {
     /// The monitor that starts the machine.
     pub target: Target,
+    /// The machine that it starts, where that is known.
+    pub machine_type: Option<MachineType>,
     /// How OEM strings are given to it.
     pub form: SmbiosForm,
     /// Whether the arguments are a configuration file for QEMU, which holds no SMBIOS.
@@ -84,7 +86,13 @@ impl Means {
             Some("QEMU ignores SMBIOS in a file for -readconfig".to_owned())
         } else {
             let target = self.target;
-            target.carries(channel).err().map(|reason| format!("{}: {reason}", target.name()))
+            let of_target = target.carries(channel).err().map(|reason| (target.name(), reason));
+            let of_machine = || {
+                let machine = self.machine_type?;
+                machine.carries(channel).err().map(|reason| (machine.name(), reason))
+            };
+            let refusal = of_target.or_else(of_machine);
+            refusal.map(|(name, reason)| format!("{name}: {reason}"))
         }
     }
 }

@@ -29,7 +29,8 @@ pub(super) fn drive(
         None => DriveId::from_serial(&serial),
     };
     let path = path.to_owned();
-    Ok(Drive { id, serial, path, descriptor: None, bus: attach.bus, key })
+    let machine_type = attach.machine;
+    Ok(Drive { id, serial, path, descriptor: None, bus: attach.bus, machine_type, key })
 }
 
 /// What gives `machine` to the monitor that the command line names. Paths are as
@@ -95,6 +96,7 @@ pub(super) fn means(recipe: &Recipe, attach: &Attach, image: &Image, drive: &Dri
     };
     Means {
         target: attach.target,
+        machine_type: attach.machine,
         form: recipe.smbios,
         is_config_file: attach.style == Style::Readconfig,
         is_streamed: settings::is_streamed(&drive.path),

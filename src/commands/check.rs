@@ -17,7 +17,7 @@ use crate::manifest::{
 };
 use crate::report::{self, Exit, Failure};
 use crate::source::pseudo::{self, Action, Definition, Definitions, New};
-use crate::vm::{Bus, Channel, Serial, Target};
+use crate::vm::{Bus, Channel, MachineType, Serial, Target};
 
 /// Mode of every symbolic link.
 const SYMLINK_MODE: u16 = 0o777;
@@ -51,7 +51,8 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let is_told = !plan.credentials.is_empty() || plan.mount.is_some() || luks == Some(Luks::Luks2);
     if is_told || options.guest.is_some() {
         let serial = settings::serial(options.volume.serial.as_deref(), label)?;
-        let routes = routes(&plan, (format, luks), label, &serial, options.target)?;
+        let monitor = (options.target, options.machine);
+        let routes = routes(&plan, (format, luks), label, &serial, monitor)?;
         if is_told {
             text.push('\n');
             text.push_str(&channels(&plan, format, label, &routes, &serial));
@@ -91,7 +92,7 @@ fn routes(
     (format, luks): (Format, Option<Luks>),
     label: Option<&str>,
     serial: &Serial,
-    target: Target,
+    (target, machine_type): (Target, Option<MachineType>),
 ) -> Result<Routes, Failure> {
     // Only its length matters here.
     let uuid = credimg_formats::uuid_text([0; 16]);
@@ -107,7 +108,7 @@ fn routes(
         None => Disk::new(format, label, &uuid, serial, Bus::Virtio),
     };
     let lengths: Vec<_> = plan.credentials.iter().map(known_length).collect();
-    plan_channels(plan, &lengths, &Means { target, disk, unlock, ..Means::default() })
+    plan_channels(plan, &lengths, &Means { target, machine_type, disk, unlock, ..Means::default() })
 }
 
 /// Who opens the image.

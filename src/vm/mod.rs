@@ -7,6 +7,7 @@ pub mod cloud_hypervisor;
 pub mod crosvm;
 pub mod firecracker;
 pub mod libvirt;
+mod machine_type;
 pub mod proxmox;
 pub mod qemu;
 pub mod share;
@@ -21,6 +22,7 @@ use clap::ValueEnum;
 
 use crate::keys::wrap::Wrapped;
 use crate::report::{Exit, Failure};
+pub use machine_type::MachineType;
 
 /// Everything that a machine is given.
 #[derive(Clone, Debug, Default)]
@@ -217,6 +219,8 @@ pub struct Drive {
     pub descriptor: Option<RawFd>,
     /// The device that the guest sees.
     pub bus: Bus,
+    /// The machine that it is for, where that is known.
+    pub machine_type: Option<MachineType>,
     /// What opens a LUKS1 image on the host, so that the guest sees the plain disk.
     pub key: Option<DriveKey>,
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{
-    Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, SmbiosFile, Style, Target, carry,
-    shell,
+    Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, MachineType, SmbiosFile, Style,
+    Target, carry, shell,
 };
 use crate::keys::wrap::Wrapped;
 use crate::report::{Exit, Failure};
@@ -151,8 +151,16 @@ struct Device {
 /// this drive alone and takes its id, so that the devices of several drives
 /// never clash.
 fn devices(drive: &Drive) -> Vec<Device> {
+    let virtio_blk = match drive.machine_type {
+        // The plain name is that of the PCI device, and a microvm has no PCI unless asked.
+        Some(MachineType::Microvm) => "virtio-blk-device",
+        None
+        | Some(MachineType::Pc | MachineType::Q35 | MachineType::Virt | MachineType::VirtUefi) => {
+            "virtio-blk"
+        }
+    };
     let (controller, disk) = match drive.bus {
-        Bus::Virtio => (None, "virtio-blk"),
+        Bus::Virtio => (None, virtio_blk),
         Bus::Scsi => (Some(("virtio-scsi", "scsi")), "scsi-hd"),
         Bus::Usb => (Some(("qemu-xhci", "usb")), "usb-storage"),
         Bus::Nvme => (None, "nvme"),

@@ -302,7 +302,7 @@ fn size_bytes(index: usize) -> u64 {
 fn drive(path: PathBuf, serial: &str) -> Drive {
     let serial = Serial::new(serial).unwrap();
     let id = DriveId::from_serial(&serial);
-    Drive { id, serial, path, descriptor: None, bus: Bus::Virtio, key: None }
+    Drive { id, serial, path, descriptor: None, bus: Bus::Virtio, machine_type: None, key: None }
 }
 
 fn qemu_command() -> Command {

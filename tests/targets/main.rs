@@ -179,7 +179,15 @@ fn with_disk(path: impl AsRef<Path>, bus: Bus) -> Machine {
     let id = DriveId::from_serial(&serial);
     let path = path.as_ref().to_owned();
     Machine {
-        drive: Some(Drive { id, serial, path, descriptor: None, bus, key: None }),
+        drive: Some(Drive {
+            id,
+            serial,
+            path,
+            descriptor: None,
+            bus,
+            machine_type: None,
+            key: None,
+        }),
         ..Machine::default()
     }
 }
