@@ -12,7 +12,7 @@ use super::*;
 
 /// The guest's side: functions that the generated lines call.
 const CHECKS: &str =
-    concat!(include_str!("../support/checks.sh"), include_str!("../guest/checks.sh"));
+    concat!(include_str!("../support/checks.sh"), include_str!("../boots/guest/checks.sh"));
 
 /// What `checks.sh` looks for on every disk, and a file that is larger than any buffer.
 const FILES: &str = r#"

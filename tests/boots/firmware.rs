@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "support/host.rs"]
+#[path = "../support/host.rs"]
 mod host;
 
 use std::fmt::Write as _;

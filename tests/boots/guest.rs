@@ -16,7 +16,7 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 
 /// The guest's side of the test: functions that the generated lines call.
-const CHECKS: &str = concat!(include_str!("support/checks.sh"), include_str!("guest/checks.sh"));
+const CHECKS: &str = concat!(include_str!("../support/checks.sh"), include_str!("guest/checks.sh"));
 
 /// Name, bus, format and label of each disk.
 const DISKS: [(&str, &str, &str, &str); 10] = [

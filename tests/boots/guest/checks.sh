@@ -1,4 +1,4 @@
-# What the guest checks on each disk. tests/guest.rs appends the manifest's
+# What the guest checks on each disk. tests/boots/guest.rs appends the manifest's
 # contents and one `disk` or `disk_without_label` a drive; `finish` ends the script.
 # What counts the checks is in tests/support/checks.sh.
 # shellcheck shell=sh disable=SC2317

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 /// The guest's side of the test: functions that the generated lines call.
 const CHECKS: &str =
-    concat!(include_str!("support/checks.sh"), include_str!("cloud_init/checks.sh"));
+    concat!(include_str!("../support/checks.sh"), include_str!("cloud_init/checks.sh"));
 /// Checks of two seeds and of one disk that is none.
 const CHECKS_COUNT: usize = 2 * 7 + 3;
 

@@ -1,5 +1,5 @@
 # What the guest checks of each disk with cloud-init's own programs, which are on
-# the disk TOOLS. tests/cloud_init.rs appends the file /user-data, then `disks
+# the disk TOOLS. tests/boots/cloud_init.rs appends the file /user-data, then `disks
 # SERIAL...` and a `seed` or a `no_seed` a disk; `finish` ends the script. What
 # counts the checks is in tests/support/checks.sh.
 # shellcheck shell=sh disable=SC2154
