@@ -165,7 +165,7 @@ pub struct Recipe {
     /// How credentials that go by SMBIOS are given to QEMU
     #[arg(long, value_name = "FORM", value_enum, default_value_t = SmbiosForm::File)]
     pub smbios: SmbiosForm,
-    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no
+    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,
     /// Seconds that a command of the manifest may take
@@ -238,7 +238,7 @@ pub struct Check {
     /// version [default: one that has SMBIOS tables]
     #[arg(long, value_name = "TYPE")]
     pub machine: Option<MachineType>,
-    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no
+    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,
     /// Exit with 5 where there is a warning

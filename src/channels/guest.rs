@@ -1,5 +1,6 @@
 //! What a guest drops that is older, or more closed, than the plan supposes.
 
+use super::distribution::Distribution;
 use super::plan::Routes;
 use crate::manifest::Format;
 use crate::report::{Exit, Failure};
@@ -26,10 +27,12 @@ pub struct Guest {
     pub kernel: Option<(u32, u32)>,
     /// Whether it runs as a confidential machine, such as SEV-SNP or TDX.
     pub is_confidential: bool,
+    /// Its distribution.
+    pub distribution: Option<Distribution>,
 }
 
 impl Guest {
-    /// Reads `systemd=252,kernel=5.14,cvm=no`, in any order; none need be there.
+    /// Reads `systemd=252,kernel=5.14,cvm=no,os=rhel-9`, in any order; none need be there.
     /// An error is of exit code 2.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let mut guest = Self::default();
@@ -43,6 +46,7 @@ impl Guest {
             match key {
                 "systemd" => guest.systemd = Some(number(value).ok_or_else(usage)?),
                 "kernel" => guest.kernel = Some(kernel(value).ok_or_else(usage)?),
+                "os" => guest.distribution = Some(distribution(value)?),
                 "cvm" if value == "yes" => guest.is_confidential = true,
                 "cvm" if value == "no" => {}
                 _ => return Err(usage()),
@@ -96,7 +100,11 @@ impl Guest {
                  LoadCredential= as `credimg guest-unit` prints it"
             ));
         }
-        warnings.extend(self.kernel_warning(format));
+        let of_distribution = || match format {
+            Format::Erofs => self.distribution?.erofs_warning(),
+            Format::Squashfs | Format::Iso9660 => None,
+        };
+        warnings.extend(self.kernel_warning(format).or_else(of_distribution));
         warnings
     }
 
@@ -142,6 +150,11 @@ fn usage() -> Failure {
         .hint("in the guest `systemctl --version` and `uname -r` tell the versions")
 }
 
+fn distribution(text: &str) -> Result<Distribution, Failure> {
+    Distribution::parse(text)
+        .map_err(|expected| Failure::new(Exit::Usage, format!("--guest: os: {expected}")))
+}
+
 fn number(text: &str) -> Option<u32> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_number)
@@ -163,7 +176,7 @@ mod tests {
 
     #[test]
     fn guests_are_read() {
-        let known = Guest { systemd: Some(252), kernel: Some((5, 14)), is_confidential: false };
+        let known = Guest { systemd: Some(252), kernel: Some((5, 14)), ..Guest::default() };
         assert_eq!(Guest::parse("systemd=252,kernel=5.14,cvm=no").unwrap(), known);
         assert_eq!(Guest::parse("kernel=5.14.0-570.el9.x86_64,systemd=252").unwrap(), known);
         assert!(Guest::parse("cvm=yes").unwrap().is_confidential);
@@ -178,6 +191,8 @@ mod tests {
             "kernel=.4",
             "cvm=maybe",
             "distro=debian",
+            "os=rehl-9",
+            "os=rhel",
             "cvm=no,",
             "cvm=no,cvm=yes",
             "systemd=1,systemd=2",
@@ -208,6 +223,8 @@ mod tests {
         assert_eq!(warnings("systemd=254,kernel=5.4", &disk), [""; 0]);
         assert_eq!(warnings("cvm=yes", &disk), ["a confidential guest ignores fstab.extra"]);
         assert_eq!(warnings("kernel=4.19", &disk), ["Linux 4.19 does not read erofs"]);
+        assert_eq!(warnings("kernel=4.18,os=rhel-8", &disk), ["Linux 4.18 does not read erofs"]);
+        assert_eq!(warnings("kernel=5.14,os=rhel-9", &disk), ["rhel 9 does not read erofs"]);
         for channel in [Some(Channel::Smbios), Some(Channel::FwCfg), None] {
             let firmware = Routes { routes: vec![route(channel)], ..Routes::default() };
             let expected = [
@@ -233,5 +250,7 @@ mod tests {
         let guest = Guest::parse("kernel=2.5").unwrap();
         let warnings = guest.warnings(Format::Squashfs, &Routes::default());
         assert_eq!(warnings, ["Linux 2.5 does not read squashfs, 2.6 does"]);
+        let guest = Guest::parse("os=rhel-9").unwrap();
+        assert_eq!(guest.warnings(Format::Iso9660, &Routes::default()), [""; 0]);
     }
 }

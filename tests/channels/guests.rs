@@ -97,6 +97,12 @@ credimg: warning: Linux 4.19 does not read erofs, 5.4 does: use `format: squashf
     let new = "--guest=systemd=257,kernel=6.12,cvm=no";
     let output = run(&host, &["check", "secrets.yaml", new, "--strict"]);
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    let expected =
+        "credimg: warning: rhel 9 does not read erofs, 10 does: use `format: squashfs`\n";
+    let output = run(&host, &["check", "secrets.yaml", "--guest=os=rhel-9.6"]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), expected.to_owned()));
+    let squashfs = ["check", "secrets.yaml", "--guest=os=rhel-9.6", "--format=squashfs"];
+    assert_eq!(stderr(&run(&host, &squashfs)), "");
     let output = run(&host, &["check", "secrets.yaml", "--guest=systemd"]);
     let error = "--guest: expected a list such as systemd=252,kernel=5.14,cvm=no";
     assert_eq!((output.status.code(), stderr(&output).contains(error)), (Some(2), true));
