@@ -239,6 +239,65 @@ fn hard_links_may_name_files_and_symbolic_links() {
     assert_eq!(inode(&tree, "/again").links(), 2);
 }
 
+/// As in binary distributions of GHC; GNU tar takes it without a word.
+#[test]
+fn a_hard_link_to_itself_is_the_file() {
+    let bytes = Archive::default()
+        .file("a", b"hello")
+        .link(EntryType::Link, "a", "a")
+        .link(EntryType::Link, "b", "./a")
+        .link(EntryType::Link, "b", "a")
+        .end();
+    let tree = unpack(&bytes);
+    assert_eq!(read(&tree, "/a"), b"hello");
+    assert_eq!(find(&tree, "/a"), find(&tree, "/b"));
+    assert_eq!(inode(&tree, "/a").links(), 2);
+}
+
+/// npm and node-tar leave owners empty, old archivers other numbers, too.
+#[test]
+fn empty_numbers_are_0() {
+    let fill = |fill: &[u8]| {
+        let mut field = fill.to_vec();
+        field.resize(12, 0);
+        field
+    };
+    for field in [fill(b""), fill(b"        "), fill(b" "), fill(&[b' '; 12])] {
+        let bytes = Archive::default()
+            .add(EntryType::Regular, "content", b"hi", |header| {
+                let old = header.as_old_mut();
+                old.mode.copy_from_slice(&field[..8]);
+                old.uid.copy_from_slice(&field[..8]);
+                old.gid.copy_from_slice(&field[..8]);
+                old.mtime.copy_from_slice(&field);
+            })
+            .add(EntryType::Regular, "empty", b"", |header| {
+                header.as_old_mut().size.copy_from_slice(&field);
+            })
+            .end();
+        let tree = unpack(&bytes);
+        assert_eq!(read(&tree, "/content"), b"hi");
+        assert_eq!(attributes(&inode(&tree, "/content").metadata), (0, 0, 0, 0, 0));
+        assert_eq!(read(&tree, "/empty"), b"");
+        assert_eq!(attributes(&inode(&tree, "/empty").metadata), (0o640, 7, 8, 9, 0));
+    }
+}
+
+/// As tapes, `dd conv=sync` and images of firmware have it.
+#[test]
+fn zeros_behind_gzip_data_are_ignored() {
+    let plain = Archive::default().file("a", &[b'a'; 700]).file("b", b"b").end();
+    let (one, two) = plain.split_at(900);
+    let packed = [gzip(one), gzip(two)].concat();
+    for zeros in [1, 700, 4096, 4097, 1 << 20] {
+        let mut padded = packed.clone();
+        padded.resize(packed.len() + zeros, 0);
+        let tree = unpack(&padded);
+        assert_eq!(read(&tree, "/a"), [b'a'; 700], "{zeros}");
+        assert_eq!(read(&tree, "/b"), b"b", "{zeros}");
+    }
+}
+
 #[test]
 fn extended_headers_say_what_ustar_cannot() {
     let binary = b"\n\0=\xff\n";

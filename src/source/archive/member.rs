@@ -19,13 +19,19 @@ const EXTENSIONS_MAX_BYTES: u64 = 64 << 20;
 /// Most bytes of zeros behind the end of an archive: tar fills its last record with them.
 const PADDING_MAX_BYTES: u64 = 16 << 20;
 
-/// Compressors other than gzip, by the first bytes of what they write.
-const COMPRESSORS: [(&[u8], &str); 5] = [
+/// Compressors that are not supported, by the first bytes of what they write.
+const COMPRESSORS: [(&[u8], &str); 11] = [
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"\xfd7zXZ\0", "xz"),
     (b"BZh", "bzip2"),
     (b"\x04\x22\x4d\x18", "lz4"),
+    (b"\x1f\x9d", "compress"),
+    (b"LZIP", "lzip"),
+    (b"\x5d\0\0", "lzma"),
+    (b"\x89LZO\0\r\n\x1a\n", "lzop"),
     (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
 ];
 
 /// What a member is.
@@ -122,7 +128,10 @@ impl Members {
     pub(super) fn finish(mut self) -> Result<(), Failure> {
         let mut block = [0; 512];
         let end = self.stream.position() + PADDING_MAX_BYTES;
-        while self.stream.read_block(&mut block)? {
+        while let filled @ 1.. = self.stream.read_block(&mut block)? {
+            if filled < block.len() {
+                return Err(self.stream.truncated());
+            }
             if block != [0; 512] {
                 return Err(self.stream.damaged("there is data behind its end"));
             }
@@ -139,15 +148,16 @@ impl Members {
         let position = self.stream.position();
         self.stream.read(position.next_multiple_of(512) - position)?;
         let mut block = [0; 512];
-        if !self.stream.read_block(&mut block)? {
-            return Err(self.stream.truncated());
-        }
-        if block == [0; 512] {
+        let filled = self.stream.read_block(&mut block)?;
+        let is_whole = filled == block.len();
+        if is_whole && block == [0; 512] {
             return Ok(None);
         }
         let header = Header::from_byte_slice(&block);
-        if header.cksum().ok() == Some(checksum(&block)) {
-            return Ok(Some(header.clone()));
+        if is_whole && header.cksum().ok() == Some(checksum(&block)) {
+            let mut header = header.clone();
+            fill_empty_numbers(&mut header);
+            return Ok(Some(header));
         }
         let compressor = COMPRESSORS.iter().find(|(magic, _)| block.starts_with(magic));
         Err(match compressor {
@@ -155,7 +165,8 @@ impl Members {
                 .stream
                 .damaged(&format!("it seems to be compressed with {name}"))
                 .hint("supported are plain and gzip archives"),
-            _ => self.stream.damaged("a header has a wrong checksum"),
+            _ if is_whole => self.stream.damaged("a header has a wrong checksum"),
+            _ => self.stream.truncated(),
         })
     }
 
@@ -255,6 +266,19 @@ fn special(kind: &str) -> Failure {
 fn owner_id(number: u64) -> Result<u32, Failure> {
     let id = u32::try_from(number).ok().filter(|id| *id != u32::MAX);
     id.ok_or_else(|| refused("its user or group id is over 4294967294"))
+}
+
+/// Writes zeros into numbers that are empty, as those of owners are in what npm packs:
+/// every reader takes them for 0.
+fn fill_empty_numbers(header: &mut Header) {
+    let header = header.as_old_mut();
+    let owner: [&mut [u8]; 3] = [&mut header.mode, &mut header.uid, &mut header.gid];
+    let others: [&mut [u8]; 2] = [&mut header.size, &mut header.mtime];
+    for field in owner.into_iter().chain(others) {
+        if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
+            field.fill(b'0');
+        }
+    }
 }
 
 /// The sum of a header's bytes with its checksum field taken as spaces (POSIX.1-2001, ustar).

@@ -8,13 +8,14 @@
 //! is everything that two readers of the archive could understand differently.
 
 mod member;
+mod packed;
 mod pax;
 mod stream;
 
 use std::path::Path;
 use std::rc::Rc;
 
-use credimg_formats::{Content, InodeId, Name, Secret, Xattrs};
+use credimg_formats::{Content, InodeId, Kind, Name, Secret, Xattrs};
 
 use self::member::{Member, MemberKind, Members};
 use self::stream::Stream;
@@ -85,6 +86,7 @@ impl Archive<'_, '_> {
         };
         let mut parent = self.top;
         for name in parents {
+            self.require_directory(parent, name)?;
             parent = self.to.implied_directory(parent, name)?;
         }
         match &member.kind {
@@ -94,11 +96,40 @@ impl Archive<'_, '_> {
             }
             MemberKind::HardLink(target) => {
                 let target = self.find(target)?;
+                // A link to itself, as some archivers write it, is the file.
+                if self.to.child(parent, name.as_bytes()) == Some(target) {
+                    return Ok(());
+                }
                 self.to.link(parent, name, target)
             }
             MemberKind::File { length_bytes } => {
                 let content = self.content(*length_bytes, stream)?;
                 self.to.file(parent, name, own, xattrs, content).map(drop)
+            }
+        }
+    }
+
+    /// An error where a member lies below `name`, which this archive made something else
+    /// than a directory.
+    fn require_directory(&self, parent: InodeId, name: &Name) -> Result<(), Failure> {
+        let made = self.to.child(parent, name.as_bytes());
+        let Some(id) = made.filter(|id| self.to.is_of_this_entry(*id)) else { return Ok(()) };
+        let path = || self.to.path(parent, name);
+        match self.to.kind(id) {
+            Kind::Directory(_) => Ok(()),
+            Kind::Symlink(_) => {
+                let message = format!("it lies below {}, which is a symbolic link", path());
+                Err(refused(message).hint(
+                    "credimg follows no link: unpack the archive and pack it again, which puts \
+                     the member below the directory that the link leads to",
+                ))
+            }
+            Kind::File(_)
+            | Kind::CharDevice(_)
+            | Kind::BlockDevice(_)
+            | Kind::Fifo
+            | Kind::Socket => {
+                Err(refused(format!("it lies below {}, which is not a directory", path())))
             }
         }
     }

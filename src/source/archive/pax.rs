@@ -150,7 +150,10 @@ fn unescape(mut name: &[u8]) -> Option<Vec<u8>> {
 
 /// The failure to take a sparse file, in any of the forms that tar knows.
 pub(super) fn sparse() -> Failure {
-    refused("sparse files are not supported").hint("pack it again without `--sparse`")
+    refused("sparse files are not supported").hint(
+        "pack it again without `--sparse`; bsdtar, which needs no such option, takes \
+         `--no-read-sparse`",
+    )
 }
 
 /// Splits off the first record: keyword, value, rest.

@@ -6,48 +6,46 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
 
-use flate2::bufread::MultiGzDecoder;
 use zeroize::Zeroizing;
 
+use super::packed::{Input, PADDING_MAX_BYTES, Packed};
 use super::{printable, refused};
 use crate::report::{Exit, Failure, reason, shown};
 
-/// Most bytes that a gzip archive may unpack to: all of them stay in memory.
+/// Most bytes that an archive may unpack to: all of them stay in memory.
 const UNPACKED_MAX_BYTES: u64 = 64 << 20;
 /// How much is read ahead. Enough for the header of a member and a small content.
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// A reader of an archive that knows where it is.
 pub(super) struct Stream {
-    input: Input,
+    bytes: Bytes,
     path: Rc<Path>,
     position_bytes: u64,
-    /// The length of a plain archive, the most that a gzip one may have.
+    /// The length of a plain archive, the most that a packed one may have.
     end_bytes: u64,
 }
 
-enum Input {
-    Plain(BufReader<File>),
-    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
+enum Bytes {
+    Plain(Input),
+    Packed(Box<Packed>),
 }
 
 impl Stream {
     /// An archive of `size_bytes` bytes, as it lies in `file`.
     pub(super) fn open(file: File, size_bytes: u64, path: &Path) -> Result<Self, Failure> {
         let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
-        let start = file.fill_buf().map_err(|error| unreadable(path, &error))?;
-        // RFC 1952, 2.3.1: ID1 and ID2.
-        let (input, end_bytes) = if start.starts_with(b"\x1f\x8b") {
-            (Input::Gzip(Box::new(MultiGzDecoder::new(file))), UNPACKED_MAX_BYTES)
-        } else {
-            (Input::Plain(file), size_bytes)
+        file.fill_buf().map_err(|error| unreadable(path, &error))?;
+        let (bytes, end_bytes) = match Packed::open(file) {
+            Ok(packed) => (Bytes::Packed(Box::new(packed)), UNPACKED_MAX_BYTES),
+            Err(file) => (Bytes::Plain(file), size_bytes),
         };
-        Ok(Self { input, path: path.into(), position_bytes: 0, end_bytes })
+        Ok(Self { bytes, path: path.into(), position_bytes: 0, end_bytes })
     }
 
     /// Whether a position is one in the file itself.
     pub(super) fn is_plain(&self) -> bool {
-        matches!(self.input, Input::Plain(_))
+        matches!(self.bytes, Bytes::Plain(_))
     }
 
     /// How many bytes were passed already.
@@ -71,27 +69,26 @@ impl Stream {
         Ok(std::mem::take(&mut *bytes))
     }
 
-    /// Fills `block` unless the archive ends here: then false.
-    pub(super) fn read_block(&mut self, block: &mut [u8; 512]) -> Result<bool, Failure> {
+    /// Fills `block` as far as the archive goes; returns how far.
+    pub(super) fn read_block(&mut self, block: &mut [u8; 512]) -> Result<usize, Failure> {
         let mut filled = 0;
         while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             match self.reader().read(rest) {
-                Ok(0) if filled == 0 => return Ok(false),
-                Ok(0) => return Err(self.truncated()),
+                Ok(0) => break,
                 Ok(got) => filled += got,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.failure(&error)),
             }
         }
-        self.position_bytes += 512;
+        self.position_bytes += filled as u64;
         self.require(0)?;
-        Ok(true)
+        Ok(filled)
     }
 
     /// Passes over `length_bytes` bytes.
     pub(super) fn skip(&mut self, length_bytes: u64) -> Result<(), Failure> {
         self.require(length_bytes)?;
-        let Input::Plain(file) = &mut self.input else {
+        let Bytes::Plain(file) = &mut self.bytes else {
             return self.read(length_bytes).map(drop);
         };
         // No file is longer than `i64` counts, and `require` has seen its length.
@@ -126,27 +123,30 @@ impl Stream {
         if end.is_some_and(|end| end <= self.end_bytes) {
             return Ok(());
         }
-        if self.is_plain() {
-            return Err(self.truncated());
-        }
-        let max = UNPACKED_MAX_BYTES >> 20;
-        Err(refused(format!("{} unpacks to more than {max} MiB", shown(&self.path)))
-            .hint("unpack it with gunzip: a plain archive is streamed and may have any size"))
+        let Bytes::Packed(packed) = &self.bytes else { return Err(self.truncated()) };
+        let (max, program) = (UNPACKED_MAX_BYTES >> 20, packed.program());
+        let hint =
+            format!("unpack it with {program}: a plain archive is streamed and may have any size");
+        Err(refused(format!("{} unpacks to more than {max} MiB", shown(&self.path))).hint(hint))
     }
 
     fn reader(&mut self) -> &mut dyn Read {
-        match &mut self.input {
-            Input::Plain(file) => file,
-            Input::Gzip(decoder) => decoder.as_mut(),
+        match &mut self.bytes {
+            Bytes::Plain(file) => file,
+            Bytes::Packed(packed) => packed,
         }
     }
 
     /// What went wrong, in our own words: a library's may quote content.
     fn failure(&self, error: &io::Error) -> Failure {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => self.truncated(),
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                self.damaged("its gzip data is damaged")
+        match (error.kind(), &self.bytes) {
+            (io::ErrorKind::UnexpectedEof, _) => self.truncated(),
+            (io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData, Bytes::Packed(packed)) => {
+                self.damaged(&format!("its {} data is damaged", packed.name()))
+            }
+            (io::ErrorKind::FileTooLarge, Bytes::Packed(_)) => {
+                let max = PADDING_MAX_BYTES >> 20;
+                self.damaged(&format!("more than {max} MiB of zeros follow its end"))
             }
             _ => unreadable(&self.path, error),
         }

@@ -56,7 +56,7 @@ impl TreeBuilder<'_> {
     }
 
     /// The path of an entry for messages, odd bytes escaped.
-    fn path(&self, parent: InodeId, name: &Name) -> String {
+    pub(crate) fn path(&self, parent: InodeId, name: &Name) -> String {
         let mut path = self.tree.path_of(parent);
         if path.last() != Some(&b'/') {
             path.push(b'/');
