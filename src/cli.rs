@@ -39,7 +39,7 @@ pub enum Command {
     /// image nor credentials are written to any disk
     Exec(Box<Exec>),
     /// Check a manifest and its pseudo files and show the plan, without running anything or
-    /// reading a source
+    /// opening a file of a source
     Check(Check),
     /// Seal a manifest's tree for a share that the guest can write, and print the arguments
     /// that give it the share and the key

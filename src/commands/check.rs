@@ -1,10 +1,10 @@
 //! `credimg check`: what a build would make, without running a command or
-//! opening a source.
+//! opening a file of a source.
 
 use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::{encryption, print, seed, settings};
+use super::{encryption, links, print, seed, settings};
 use crate::channels::budget;
 use crate::channels::mount::Disk;
 use crate::channels::plan::{Means, Mount, Opening, Route, Routes, plan as plan_channels};
@@ -42,6 +42,7 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     if let Some(format) = options.volume.format.or(plan.format) {
         warnings.extend(seed::foresee(format, label, &plan, &definitions)?);
     }
+    warnings.extend(links::foresee(&plan, &definitions));
     let luks = encryption::version(options.volume.encrypt, &plan);
     if let Some(luks) = luks {
         encryption::sector_bytes(luks, &plan, format)?;

@@ -13,6 +13,7 @@ mod genkey;
 mod guest_unit;
 mod image;
 mod inspect;
+mod links;
 mod opened;
 mod pages;
 mod request;

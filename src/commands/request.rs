@@ -8,7 +8,7 @@ use credimg_formats::Timestamp;
 
 use super::encryption::Encryption;
 use super::image::Image;
-use super::{attach, seed, settings};
+use super::{attach, links, seed, settings};
 use crate::assemble::{self, Assembly, Place, assemble_noting};
 use crate::channels::guest::Guest;
 use crate::channels::plan::{self, Means, Route};
@@ -144,6 +144,9 @@ impl Request {
             progress.show_step(step);
         })?;
         seed::check(&self.image, &assembly.tree)?;
+        for warning in links::warnings(&assembly.tree, Some(&links::point(&self.plan))) {
+            report::warn(&warning);
+        }
         let routes = &assembly.routes;
         for warning in routes.warnings.iter().chain(&self.guest.warnings(self.image.format, routes))
         {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use credimg_formats::{Kind, Sink, Timestamp, Tree};
 
 use super::image::explain;
-use super::{attach, print, settings};
+use super::{attach, links, print, settings};
 use crate::assemble::{self, Assembly, Place};
 use crate::channels::plan::Means;
 use crate::channels::sidecar::{self, Value};
@@ -129,6 +129,10 @@ impl Request {
             progress.show_step(step);
         })?;
         let Assembly { tree, .. } = assembly;
+        // Where the guest unpacks it is not known.
+        for warning in links::warnings(&tree, None) {
+            report::warn(&warning);
+        }
         tar::check(&tree).map_err(|error| explain(&error, "tar"))?;
         Ok(tree)
     }

@@ -278,7 +278,11 @@ fn other_labels_that_guests_know_bring_a_warning() {
         let with = format!("label: {label}\nfiles: [{{path: {wanted}, text: '{{}}'}}]\n");
         assert_eq!(said(&Host::new(&with).build_iso(&["--quiet"])), "");
     }
-    // Where a link leads is not looked at.
+    // A link may stand for what is wanted, wherever it leads.
     let linked = "label: config-2\nfiles: [{path: /openstack/latest, symlink: 2018-08-27}]\n";
-    assert_eq!(said(&Host::new(linked).build_iso(&["--quiet"])), "");
+    assert_eq!(
+        said(&Host::new(linked).build_iso(&["--quiet"])),
+        "credimg: warning: 1 symbolic link leads to nothing that the disk holds: \
+         /openstack/latest\n"
+    );
 }

@@ -272,7 +272,7 @@ impl Collector<'_, '_> {
         // What exists is passed by without a copy of its name: a file may name
         // the same deep directory very often.
         let mut parent = Tree::ROOT;
-        let mut components = path.components().peekable();
+        let mut components = path.names().peekable();
         let mut missing = Vec::new();
         while let Some(component) = components.next() {
             let existing = self.to.child(parent, component).filter(|id| {
@@ -302,7 +302,7 @@ impl Collector<'_, '_> {
 
     /// What stands at `path`.
     fn find(&self, path: &ImagePath) -> Result<InodeId, Failure> {
-        let id = path.components().try_fold(Tree::ROOT, |id, name| self.to.child(id, name));
+        let id = path.names().try_fold(Tree::ROOT, |id, name| self.to.child(id, name));
         id.ok_or_else(|| Failure::new(Exit::Manifest, "there is nothing of this path to change"))
     }
 }

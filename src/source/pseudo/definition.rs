@@ -34,7 +34,7 @@ impl ImagePath {
     }
 
     /// The names from the root on.
-    pub(super) fn components(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.0.split(|byte| *byte == 0).filter(|name| !name.is_empty())
     }
 }

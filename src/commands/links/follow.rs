@@ -1,0 +1,242 @@
+//! Where a symbolic link leads, as the guest's kernel finds it (`path_resolution(7)`).
+
+use std::collections::{HashMap, HashSet};
+use std::iter::Peekable;
+use std::slice::Split;
+
+use credimg_formats::{InodeId, Kind, Tree};
+
+use crate::manifest::MountPoint;
+
+/// Most links on the way to one file (`MAXSYMLINKS` of Linux).
+const LINKS_MAX: u32 = 40;
+
+/// Where a link leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// To something on the disk.
+    Inside(InodeId),
+    /// Out of the disk.
+    Outside(Outside),
+    /// Nothing is there, or the way is a circle or too long.
+    Nowhere,
+    /// Into what is not known yet.
+    Unknown,
+}
+
+/// A place of the guest above or beside the disk, as far as it matters for the way back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Outside {
+    /// How many names of the mount point stand at its beginning.
+    on_the_way: usize,
+    /// How many other names follow.
+    beside: usize,
+}
+
+/// The links of one tree. Each is followed once, so that the cost of all together grows with
+/// the length of their targets.
+pub(super) struct Links<'a> {
+    tree: &'a Tree,
+    /// The names of the mount point; none where it is not known.
+    mount: Vec<&'a [u8]>,
+    /// Directories that may hold more than the tree says, at any depth.
+    unknown: HashSet<InodeId>,
+    /// By directory and link; no answer yet of what is being followed.
+    known: HashMap<(InodeId, InodeId), Option<Way>>,
+}
+
+/// Where a link leads, and over how many links, itself counted.
+#[derive(Clone, Copy)]
+struct Way {
+    answer: Answer,
+    links: u32,
+}
+
+/// What separates names.
+type IsSlash = fn(&u8) -> bool;
+
+/// A link that is being followed.
+struct Step<'a> {
+    /// The directory in which it lies, and itself.
+    key: (InodeId, InodeId),
+    /// The names of its target.
+    names: Peekable<Split<'a, u8, IsSlash>>,
+    way: Way,
+}
+
+impl<'a> Links<'a> {
+    pub(super) fn new(tree: &'a Tree, mount: Option<&'a MountPoint>, unknown: &[InodeId]) -> Self {
+        let unknown = unknown.iter().copied().collect();
+        let names = mount.into_iter().flat_map(|point| point.as_str().split('/'));
+        let mount = names.filter(|name| !name.is_empty()).map(str::as_bytes).collect();
+        Self { tree, mount, unknown, known: HashMap::new() }
+    }
+
+    /// Where the symbolic link `link` leads from `directory`.
+    pub(super) fn answer(&mut self, directory: InodeId, link: InodeId) -> Answer {
+        let key = (directory, link);
+        // A list, not recursion: how many links lead to one another is not ours to choose.
+        let mut steps = Vec::new();
+        self.begin(&mut steps, key);
+        while let Some(step) = steps.last_mut() {
+            if let Some(next) = self.advance(step) {
+                self.begin(&mut steps, next);
+            } else {
+                self.known.insert(step.key, Some(step.way));
+                steps.pop();
+            }
+        }
+        self.known.get(&key).copied().flatten().map_or(Answer::Nowhere, |way| way.answer)
+    }
+
+    /// Begins to follow a link, unless it was followed already.
+    fn begin(&mut self, steps: &mut Vec<Step<'a>>, key: (InodeId, InodeId)) {
+        let (directory, link) = key;
+        let tree = self.tree;
+        let Kind::Symlink(target) = tree.inode(link).kind() else { return };
+        if self.known.contains_key(&key) {
+            return;
+        }
+        self.known.insert(key, None);
+        let is_slash: IsSlash = |byte| *byte == b'/';
+        let answer = match target.first() {
+            Some(b'/') => Answer::Outside(Outside::default()),
+            _ => Answer::Inside(directory),
+        };
+        let names = target.split(is_slash).peekable();
+        steps.push(Step { key, names, way: Way { answer, links: 1 } });
+    }
+
+    /// Goes as far as the links that are known lead; the next one else.
+    fn advance(&self, step: &mut Step<'a>) -> Option<(InodeId, InodeId)> {
+        while let Some(name) = step.names.peek().copied() {
+            let way = match step.way.answer {
+                Answer::Inside(directory) => match self.inside(directory, name) {
+                    Answer::Inside(id) if self.is_link(id) => {
+                        match self.known.get(&(directory, id)) {
+                            None => return Some((directory, id)),
+                            // A circle.
+                            Some(None) => Way { answer: Answer::Nowhere, links: 0 },
+                            Some(Some(way)) => *way,
+                        }
+                    }
+                    answer => Way { answer, links: 0 },
+                },
+                Answer::Outside(place) => Way { answer: self.outside(place, name), links: 0 },
+                Answer::Nowhere | Answer::Unknown => return None,
+            };
+            let links = step.way.links.saturating_add(way.links);
+            let answer = if links > LINKS_MAX { Answer::Nowhere } else { way.answer };
+            step.way = Way { answer, links };
+            step.names.next();
+        }
+        None
+    }
+
+    fn is_link(&self, id: InodeId) -> bool {
+        matches!(self.tree.inode(id).kind(), Kind::Symlink(_))
+    }
+
+    /// The entry `name` of a directory of the disk.
+    fn inside(&self, directory: InodeId, name: &[u8]) -> Answer {
+        let inode = self.tree.inode(directory);
+        if !matches!(inode.kind(), Kind::Directory(_)) {
+            return Answer::Nowhere;
+        }
+        match name {
+            b"" | b"." => Answer::Inside(directory),
+            b".." if directory == Tree::ROOT => {
+                let on_the_way = self.mount.len().saturating_sub(1);
+                Answer::Outside(Outside { on_the_way, beside: 0 })
+            }
+            b".." => Answer::Inside(inode.parent()),
+            name => match self.tree.child(directory, name) {
+                Some(id) => Answer::Inside(id),
+                None if self.is_unknown(directory) => Answer::Unknown,
+                None => Answer::Nowhere,
+            },
+        }
+    }
+
+    fn is_unknown(&self, mut directory: InodeId) -> bool {
+        // As a rule there is none.
+        while !self.unknown.is_empty() {
+            if self.unknown.contains(&directory) {
+                return true;
+            }
+            if directory == Tree::ROOT {
+                return false;
+            }
+            directory = self.tree.inode(directory).parent();
+        }
+        false
+    }
+
+    /// The place `name` seen from one outside of the disk. Links of the guest's own are not known.
+    fn outside(&self, place: Outside, name: &[u8]) -> Answer {
+        let Outside { on_the_way, beside } = place;
+        let place = match name {
+            b"" | b"." => place,
+            b".." if beside > 0 => Outside { on_the_way, beside: beside - 1 },
+            b".." => Outside { on_the_way: on_the_way.saturating_sub(1), beside },
+            name if beside == 0 && self.mount.get(on_the_way) == Some(&name) => {
+                if on_the_way + 1 == self.mount.len() {
+                    return Answer::Inside(Tree::ROOT);
+                }
+                Outside { on_the_way: on_the_way + 1, beside }
+            }
+            _ => Outside { on_the_way, beside: beside + 1 },
+        };
+        Answer::Outside(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use credimg_formats::{Content, Metadata, Secret};
+
+    use super::*;
+    use credimg_formats::Name;
+
+    fn add(tree: &mut Tree, parent: InodeId, name: &str, kind: Kind) -> InodeId {
+        tree.insert(parent, Name::new(name.as_bytes()).unwrap(), Metadata::default(), kind).unwrap()
+    }
+
+    fn link(tree: &mut Tree, parent: InodeId, name: &str, target: &str) -> InodeId {
+        add(tree, parent, name, Kind::Symlink(target.as_bytes().into()))
+    }
+
+    #[test]
+    fn forty_links_are_followed_as_linux_does_and_no_more() {
+        let mut tree = Tree::new(Metadata::default());
+        let file = Kind::File(Content::Memory(Secret::new(Vec::new())));
+        let file = add(&mut tree, Tree::ROOT, "0", file);
+        let chain: Vec<_> = (1..=50_000)
+            .map(|n| link(&mut tree, Tree::ROOT, &n.to_string(), &(n - 1).to_string()))
+            .collect();
+        let mut links = Links::new(&tree, None, &[]);
+        for (index, id) in chain.iter().enumerate().rev() {
+            let expected = if index < 40 { Answer::Inside(file) } else { Answer::Nowhere };
+            assert_eq!(links.answer(Tree::ROOT, *id), expected, "{index}");
+        }
+    }
+
+    #[test]
+    fn circles_lead_nowhere() {
+        let mut tree = Tree::new(Metadata::default());
+        let circle = ["b", "c/x", "a"];
+        let circle: Vec<_> = ["a", "b", "c"]
+            .iter()
+            .zip(circle)
+            .map(|(name, target)| link(&mut tree, Tree::ROOT, name, target))
+            .collect();
+        let itself = link(&mut tree, Tree::ROOT, "itself", "./itself");
+        let into = link(&mut tree, Tree::ROOT, "into", "a");
+        let mut links = Links::new(&tree, None, &[]);
+        for id in circle.into_iter().chain([itself, into]) {
+            assert_eq!(links.answer(Tree::ROOT, id), Answer::Nowhere);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Symbolic links that nothing on the disk answers: they dangle in the guest.
+
+mod follow;
+mod foresee;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use credimg_formats::{InodeId, Kind, Name, Tree};
+
+use self::follow::{Answer, Links};
+use crate::manifest::{MountPoint, Plan};
+use crate::report::shown;
+use crate::source::pseudo::Definitions;
+
+/// How many links a warning names.
+const NAMED_MAX: usize = 20;
+
+/// What is told of the links of `tree`, which the guest mounts at `mount`; none where that
+/// is not known.
+pub(super) fn warnings(tree: &Tree, mount: Option<&MountPoint>) -> Vec<String> {
+    told(tree, mount, &[])
+}
+
+/// The same of what a manifest says. The names in a `dir:` are read, and no file is opened.
+/// What an archive may hold counts as there.
+pub(super) fn foresee(plan: &Plan, definitions: &Definitions) -> Vec<String> {
+    let sketch = foresee::sketch(plan, definitions);
+    told(&sketch.tree, Some(&point(plan)), &sketch.unknown)
+}
+
+/// Where the guest mounts the disk.
+pub(super) fn point(plan: &Plan) -> MountPoint {
+    plan.mount.clone().unwrap_or_else(MountPoint::standard)
+}
+
+fn told(tree: &Tree, mount: Option<&MountPoint>, unknown: &[InodeId]) -> Vec<String> {
+    let mut links = Links::new(tree, mount, unknown);
+    let (mut nowhere, mut outside) = (Found::default(), Found::default());
+    for (directory, inode) in tree.inodes() {
+        let Kind::Directory(entries) = inode.kind() else { continue };
+        // By name, not by inode: a link with several names leads from each elsewhere.
+        for (name, id) in entries {
+            if let Kind::Symlink(_) = tree.inode(*id).kind() {
+                match links.answer(directory, *id) {
+                    Answer::Inside(_) | Answer::Unknown => {}
+                    Answer::Nowhere => nowhere.note(tree, directory, name),
+                    Answer::Outside(_) => outside.note(tree, directory, name),
+                }
+            }
+        }
+    }
+    let mut warnings = Vec::new();
+    if nowhere.count > 0 {
+        let (links, lead) = nowhere.words();
+        warnings
+            .push(format!("{links} {lead} to nothing that the disk holds: {}", nowhere.names()));
+    }
+    if let Some(point) = mount.filter(|_| outside.count > 0) {
+        let (links, lead) = outside.words();
+        warnings.push(format!(
+            "{links} {lead} out of the disk, which is at {}, to what only the guest can have: {}",
+            point.as_str(),
+            outside.names()
+        ));
+    }
+    warnings
+}
+
+/// The links of one kind, the first of them by name.
+#[derive(Default)]
+struct Found {
+    count: usize,
+    named: Vec<String>,
+}
+
+impl Found {
+    fn note(&mut self, tree: &Tree, directory: InodeId, name: &Name) {
+        self.count += 1;
+        if self.count <= NAMED_MAX {
+            let mut path = tree.path_of(directory);
+            if directory != Tree::ROOT {
+                path.push(b'/');
+            }
+            path.extend(name.as_bytes());
+            self.named.push(shown(Path::new(OsStr::from_bytes(&path))));
+        }
+    }
+
+    fn words(&self) -> (String, &'static str) {
+        let (plural, lead) = if self.count == 1 { ("", "leads") } else { ("s", "lead") };
+        (format!("{} symbolic link{plural}", self.count), lead)
+    }
+
+    fn names(&self) -> String {
+        let names = self.named.join(", ");
+        match self.count - self.named.len() {
+            0 => names,
+            more => format!("{names} and {more} more"),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Symbolic links that nothing on the disk answers to: told of, never refused.
+
+use std::os::unix::fs::symlink;
+use std::process::Output;
+
+use super::*;
+
+fn check(host: &Host, options: &[&str]) -> Output {
+    host.credimg().args(["check", "secrets.yaml"]).args(options).output().unwrap()
+}
+
+/// The warnings among the lines of standard error.
+fn warnings(output: &Output) -> Vec<String> {
+    let text = stderr(output);
+    let lines = text.lines().filter_map(|line| line.strip_prefix("credimg: warning: "));
+    lines.map(str::to_owned).collect()
+}
+
+/// What certbot makes of /etc/letsencrypt.
+fn letsencrypt(manifest: &str) -> Host {
+    let host = Host::new(manifest);
+    for directory in ["live/h", "archive/h"] {
+        fs::create_dir_all(host.path(directory)).unwrap();
+    }
+    for name in ["cert", "privkey"] {
+        fs::write(host.path(&format!("archive/h/{name}1.pem")), "pem").unwrap();
+        let target = format!("../../archive/h/{name}1.pem");
+        symlink(target, host.path(&format!("live/h/{name}.pem"))).unwrap();
+    }
+    host
+}
+
+#[test]
+fn links_that_lead_nowhere_are_named_by_build_and_check() {
+    let host = letsencrypt("label: A\nfiles:\n- {path: /tls/live, dir: live}\n");
+    let expected = "2 symbolic links lead to nothing that the disk holds: \
+                    /tls/live/h/cert.pem, /tls/live/h/privkey.pem";
+    for format in ["erofs", "squashfs", "iso9660"] {
+        let built = host.build(&["--format", format, "--serial", "a"]);
+        assert_eq!(built.status.code(), Some(0), "{}", stderr(&built));
+        assert_eq!(warnings(&built), [expected], "{format}");
+    }
+    assert_eq!(warnings(&check(&host, &[])), [expected]);
+    assert_eq!(check(&host, &["--strict"]).status.code(), Some(5));
+    let both = "- {path: /tls/archive, dir: archive}\n";
+    let manifest = format!("label: A\nfiles:\n- {{path: /tls/live, dir: live}}\n{both}");
+    fs::write(host.path("secrets.yaml"), manifest).unwrap();
+    for output in [host.build(&[]), check(&host, &["--strict"])] {
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(warnings(&output), [""; 0]);
+    }
+}
+
+/// Each link with what Linux finds where the disk is mounted at /run/secrets: `+` something on
+/// the disk, `-` nothing, `^` a place of the guest's own.
+const LINKS: &[(&str, &str, char)] = &[
+    ("/d/a", "file", '+'),
+    ("/d/b", "./file", '+'),
+    ("/d/c", "../d/./file", '+'),
+    ("/d/d", "/run/secrets/d/file", '+'),
+    ("/d/e", "/run//secrets/", '+'),
+    ("/d/f", "../../secrets/d/file", '+'),
+    ("/d/g", "../../../run/../../../run/secrets/d/file", '+'),
+    ("/d/h", "a", '+'),
+    ("/d/i", "/run/secrets/to/file", '+'),
+    ("/to", "d", '+'),
+    ("/d/j", "../to/../d/file", '+'),
+    ("/d/k", "/tmp/../run/secrets/to", '+'),
+    ("/d/l", "missing", '-'),
+    ("/d/m", "file/", '-'),
+    ("/d/n", "file/..", '-'),
+    ("/d/o", "/run/secrets/missing", '-'),
+    ("/d/p", "p", '-'),
+    ("/d/q", "r", '-'),
+    ("/d/r", "q/x", '-'),
+    ("/d/s", "l", '-'),
+    ("/d/t", "/run/secrets/file", '-'),
+    ("/d/u", "/etc/passwd", '^'),
+    ("/d/v", "../..", '^'),
+    ("/d/w", "/run/secrets2/d/file", '^'),
+    ("/d/x", "/", '^'),
+    ("/d/y", "/tmp/run/secrets/d/file", '^'),
+    ("/d/z", "u", '^'),
+    ("/p", "d/file", '+'),
+    ("/q", "p/x", '-'),
+];
+
+fn table_of_links() -> String {
+    let links =
+        LINKS.iter().map(|(path, target, _)| format!("- {{path: {path}, symlink: {target}}}\n"));
+    let links: String = links.collect();
+    format!("label: A\nmount: /run/secrets\nfiles:\n- {{path: /d/file, text: x}}\n{links}")
+}
+
+#[test]
+fn links_are_judged_from_where_the_disk_is_mounted() {
+    let host = Host::new(&table_of_links());
+    let told = |kind: char| {
+        let mut paths: Vec<_> = LINKS.iter().filter(|l| l.2 == kind).map(|l| l.0).collect();
+        paths.sort_unstable();
+        paths.join(", ")
+    };
+    let expected = [
+        format!("10 symbolic links lead to nothing that the disk holds: {}", told('-')),
+        format!(
+            "6 symbolic links lead out of the disk, which is at /run/secrets, to what only the \
+             guest can have: {}",
+            told('^')
+        ),
+    ];
+    for output in [host.build(&[]), check(&host, &[])] {
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(sorted(&warnings(&output)), expected);
+    }
+}
+
+/// The warnings with their paths in order.
+fn sorted(warnings: &[String]) -> Vec<String> {
+    let sort = |warning: &String| {
+        let (before, paths) = warning.split_once(": ").unwrap();
+        let mut paths: Vec<_> = paths.split(", ").collect();
+        paths.sort_unstable();
+        format!("{before}: {}", paths.join(", "))
+    };
+    warnings.iter().map(sort).collect()
+}
+
+/// Linux itself is asked: the same links in a directory that is the root of a new name space.
+#[test]
+fn the_kernel_resolves_these_links_as_credimg_does() {
+    let root = tempfile::tempdir().unwrap();
+    for directory in ["etc", "tmp/run/secrets/d", "run/secrets/d", "run/secrets2/d"] {
+        fs::create_dir_all(root.path().join(directory)).unwrap();
+    }
+    // Everything of the guest's own that a link may lead to is there.
+    for file in
+        ["etc/passwd", "run/secrets/d/file", "run/secrets2/d/file", "tmp/run/secrets/d/file"]
+    {
+        fs::write(root.path().join(file), "x").unwrap();
+    }
+    let disk = root.path().join("run/secrets");
+    for (path, target, _) in LINKS {
+        symlink(target, disk.join(&path[1..])).unwrap();
+    }
+    let open = |path: &str| {
+        use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+        let directory = fs::File::open(root.path()).unwrap();
+        let path = format!("run/secrets{path}");
+        openat2(&directory, path, OFlags::PATH, Mode::empty(), ResolveFlags::IN_ROOT)
+    };
+    let place = |path: &str| {
+        let descriptor = open(path).ok()?;
+        let number = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
+        Some(fs::read_link(format!("/proc/self/fd/{number}")).unwrap())
+    };
+    for (path, _, expected) in LINKS {
+        let found = match place(path) {
+            None => '-',
+            Some(found) if found.starts_with(&disk) => '+',
+            Some(_) => '^',
+        };
+        assert_eq!(found, *expected, "{path}");
+    }
+}
+
+#[test]
+fn twenty_links_are_named_and_the_others_counted() {
+    let host = Host::new("label: A\nfiles: [{path: /, dir: d}]\n");
+    fs::create_dir(host.path("d")).unwrap();
+    for index in 10..35 {
+        symlink("missing", host.path(&format!("d/{index}"))).unwrap();
+    }
+    let names: Vec<_> = (10..30).map(|index| format!("/{index}")).collect();
+    let told = format!(
+        "25 symbolic links lead to nothing that the disk holds: {} and 5 more",
+        names.join(", ")
+    );
+    assert_eq!(warnings(&host.build(&[])), [told]);
+}
+
+#[test]
+fn links_of_archives_and_pseudo_definitions_are_judged_as_well() {
+    let host = Host::new(
+        "label: A\nfiles: [{path: /t, tar: t.tar}, {path: /in, symlink: t/file}, \
+         {path: /no, symlink: t/none}]\n\
+         pseudo: ['/p/s s 777 0 0 ../t/file', '/p/n s 777 0 0 none', 'h L p/n']\n",
+    );
+    symlink("none", host.path("dangling")).unwrap();
+    fs::write(host.path("file"), "x").unwrap();
+    let mut tar = Command::new("tar");
+    tar.args(["-cf", "t.tar", "dangling", "file"]).current_dir(host.path(""));
+    assert!(tar.status().unwrap().success());
+    let built = host.build(&[]);
+    let told = |names: &str, count| {
+        [format!("{count} symbolic links lead to nothing that the disk holds: {names}")]
+    };
+    assert_eq!(warnings(&built), told("/h, /no, /t/dangling, /p/n", 4), "{}", stderr(&built));
+    // What is in the archive only the build sees.
+    assert_eq!(warnings(&check(&host, &[])), told("/h, /p/n", 2));
+}
