@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use credimg_formats::Timestamp;
+use credimg_formats::erofs::format::is_mistaken_for_ext2;
 
 use super::encryption::Encryption;
 use super::image::Image;
@@ -58,8 +59,11 @@ impl Request {
         }
         let guest = settings::guest(recipe.guest.as_deref())?;
         let compression = recipe.format.compression.as_deref();
-        let uuid = settings::uuid(recipe.uuid.as_deref())?;
-        let kept_uuid = kept_uuid.filter(|_| label.is_none() && recipe.uuid.is_none());
+        let uuid = settings::uuid(recipe.uuid.as_deref(), format)?;
+        let keeps = |uuid: &[u8; 16]| {
+            label.is_none() && recipe.uuid.is_none() && !is_mistaken_for_ext2(uuid)
+        };
+        let kept_uuid = kept_uuid.filter(keeps);
         let image = Image {
             format,
             label,

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use credimg_formats::Timestamp;
+use credimg_formats::erofs::format::is_mistaken_for_ext2;
 use credimg_formats::squashfs::Compression;
 
 use super::attach;
@@ -110,13 +111,19 @@ fn label_fault(label: &str, format: Format, joliet: bool) -> Option<String> {
 }
 
 /// `--uuid`, else a random one of version 4 (RFC 9562 5.4).
-pub(super) fn uuid(option: Option<&str>) -> Result<[u8; 16], Failure> {
-    match option {
-        Some(text) => parse_uuid(text).ok_or_else(|| {
-            Failure::new(Exit::Usage, "--uuid: expected 32 hexadecimal digits as 8-4-4-4-12")
-        }),
-        None => random_uuid().map_err(|failure| failure.hint("give one with --uuid")),
+pub(super) fn uuid(option: Option<&str>, format: Format) -> Result<[u8; 16], Failure> {
+    let Some(text) = option else {
+        return random_uuid().map_err(|failure| failure.hint("give one with --uuid"));
+    };
+    let uuid = parse_uuid(text).ok_or_else(|| {
+        Failure::new(Exit::Usage, "--uuid: expected 32 hexadecimal digits as 8-4-4-4-12")
+    })?;
+    if format == Format::Erofs && is_mistaken_for_ext2(&uuid) {
+        let message = "--uuid: with 53ef as the fourth group guests would take the disk for ext2 \
+                       and see no label";
+        return Err(Failure::new(Exit::Usage, message).hint("choose another UUID"));
     }
+    Ok(uuid)
 }
 
 /// `--mtime`, else `SOURCE_DATE_EPOCH`, else now, in whole seconds.

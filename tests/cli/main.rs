@@ -6,6 +6,7 @@ mod commands;
 #[path = "../support/host.rs"]
 mod host;
 mod iso9660;
+mod labels;
 mod links;
 mod promises;
 #[path = "../support/wait.rs"]

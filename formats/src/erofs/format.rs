@@ -44,7 +44,7 @@ pub struct SuperBlock {
     /// nid of the root directory; 16 bits only.
     pub root_nid: U16,
 
-    /// How many inodes there are.
+    /// How many inodes there are, for `statfs` alone; see [`inode_count`].
     pub inodes: U64,
     /// Time of every compact inode, seconds since 1970, two's complement.
     pub build_time_seconds: U64,
@@ -220,6 +220,23 @@ const _: () = {
     assert!(size_of::<XattrEntry>() == 4);
     assert!(size_of::<DirectoryEntry>() == 12);
 };
+
+/// The number to write into [`SuperBlock::inodes`] where there are so many inodes. Its low 16
+/// bits lie where the first MINIX file system has its magic, of either byte order, and
+/// libblkid up to 2.42.3 then takes the image for one of that kind: it tells no label. As
+/// the number only shows up in `df -i`, one inode more, which no directory names, does no harm.
+pub(super) fn inode_count(inodes: u64) -> u64 {
+    const MINIX_MAGICS: [u64; 4] = [0x137f, 0x138f, 0x7f13, 0x8f13];
+    let is_magic = MINIX_MAGICS.contains(&(inodes & 0xffff));
+    if is_magic { inodes + 1 } else { inodes }
+}
+
+/// Whether libblkid may take an image with this UUID for ext2: its ninth and tenth byte lie
+/// where ext2 has its magic. No UUID of RFC 9562 has such a ninth byte.
+pub fn is_mistaken_for_ext2(uuid: &[u8; 16]) -> bool {
+    let [.., ninth, tenth, _, _, _, _, _, _] = uuid;
+    [*ninth, *tenth] == [0x53, 0xef]
+}
 
 /// crc32c as the superblock wants it: seed all ones, not inverted at the end,
 /// over the bytes from the superblock to the end of its block, with the

@@ -1,7 +1,7 @@
 //! The layout of one image: every inode's form and place, known before a byte is written.
 
 use super::emit::{MetaBlock, Target, emit};
-use super::format::{BLOCK_BYTES, SLOT_BYTES};
+use super::format::{BLOCK_BYTES, SLOT_BYTES, is_mistaken_for_ext2};
 use super::inode::Shape;
 use super::write::Writer;
 use crate::content::Sink;
@@ -48,7 +48,8 @@ impl Label {
 pub struct Options {
     /// Volume label; may be empty.
     pub label: Label,
-    /// Volume UUID, bytes in the order of its text form.
+    /// Volume UUID, bytes in the order of its text form; one that
+    /// [`is_mistaken_for_ext2`](super::format::is_mistaken_for_ext2) is an error.
     pub uuid: [u8; 16],
     /// The image's own time. Inodes with this very time take the smaller form.
     pub build_time: Timestamp,
@@ -78,6 +79,10 @@ pub(super) struct Place {
 impl<'t> Plan<'t> {
     /// Lays out `tree`. What EROFS cannot hold is [`ErrorKind::Unrepresentable`] or [`ErrorKind::Limit`].
     pub fn new(tree: &'t Tree, options: Options) -> Result<Self> {
+        if is_mistaken_for_ext2(&options.uuid) {
+            let message = "with a UUID whose fourth group is 53ef the image would pass for ext2";
+            return Err(Error::new(ErrorKind::Unrepresentable, message));
+        }
         let shape = |(id, inode)| {
             Shape::of(id, inode, options.build_time).map_err(|error| error.at_inode(tree, id))
         };

@@ -12,7 +12,7 @@ use super::directory::Entries;
 use super::emit::{MetaBlock, Target};
 use super::format::{
     BLOCK_BITS, BLOCK_BYTES, COMPAT_MTIME, COMPAT_SB_CHKSUM, ExtendedInode, MAGIC, SLOT_BYTES,
-    SUPER_OFFSET_BYTES, SuperBlock, checksum,
+    SUPER_OFFSET_BYTES, SuperBlock, checksum, inode_count,
 };
 use super::inode::{Shape, file_type};
 use super::plan::{Place, Plan, inconsistent};
@@ -134,7 +134,7 @@ impl<'p, 't, 's> Writer<'p, 't, 's> {
             block_bits: BLOCK_BITS,
             extension_slots: 0,
             root_nid: U16::new(self.plan.root_nid),
-            inodes: U64::new(tree.len() as u64),
+            inodes: U64::new(inode_count(tree.len() as u64)),
             build_time_seconds: U64::new(options.build_time.seconds.cast_unsigned()),
             build_time_nanoseconds: U32::new(options.build_time.nanoseconds),
             blocks: U32::new(*blocks),
