@@ -219,6 +219,21 @@ fn damaged_files_do_no_harm() {
     assert!(judged > 10_000, "only {judged} findings");
 }
 
+/// Half a mebibyte of arithmetic on one line takes minutes where each one looks for
+/// the line's end.
+#[test]
+fn a_long_line_is_searched_once() {
+    for unit in ["((a))", "$((a))", "((a", "a=(b) ", "${a} ", "<b> ", "`a` ", "f() { :; };"] {
+        let mut text = format!("true\n{}", unit.repeat((1 << 19) / unit.len()));
+        text.push_str("\nsshpass -p letmein ssh host\n");
+        let start = Instant::now();
+        let found: Vec<String> = audit(text.as_bytes()).iter().map(show).collect();
+        assert_eq!(found, ["sshpass 3:12"], "{unit:?}");
+        let elapsed = start.elapsed();
+        assert!(elapsed < Duration::from_secs(10), "{unit:?}: {elapsed:?}");
+    }
+}
+
 /// What makes a lexer go deep, or back again and again.
 #[test]
 fn hostile_files_end_soon() {

@@ -14,10 +14,13 @@ pub(super) enum Event<'a> {
     Object(&'a [(Word, Word)]),
 }
 
-/// Whether the text is one JSON value, an array or an object, nested at most 127 deep.
+/// Whether the text is JSON: an array or an object, nested at most 127 deep, or
+/// several of them, as a transcript of QMP or `journalctl -o json` has.
 pub(super) fn is_json(bytes: &[u8]) -> bool {
     let is_compound = matches!(bytes.trim_ascii_start().first(), Some(b'[' | b'{'));
-    is_compound && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+    let mut values =
+        serde_json::Deserializer::from_slice(bytes).into_iter::<serde::de::IgnoredAny>();
+    is_compound && values.all(|value| value.is_ok())
 }
 
 /// Calls `emit` for every array and object of a text that [`is_json`].
@@ -27,10 +30,11 @@ pub(super) fn lex(text: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
     while let Some(byte) = text.bytes.get(at) {
         match byte {
             b'[' => open.push(Container::Array(Words::default())),
-            b'{' => open.push(Container::Object(None, Vec::new())),
+            b'{' => open.push(Container::Object(Object::default())),
             b']' | b'}' => {
-                if let Some(container) = open.pop() {
-                    container.end(emit);
+                let ended = end(open.pop(), emit);
+                if let (Some(object), Some(Container::Object(around))) = (ended, open.last_mut()) {
+                    hand_up(object, around);
                 }
             }
             b'"' => {
@@ -42,8 +46,8 @@ pub(super) fn lex(text: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
             }
             // A key whose value is no string waits no longer.
             b',' => {
-                if let Some(Container::Object(key, _)) = open.last_mut() {
-                    *key = None;
+                if let Some(Container::Object(object)) = open.last_mut() {
+                    object.key = None;
                 }
             }
             _ => {}
@@ -54,31 +58,59 @@ pub(super) fn lex(text: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
 
 enum Container {
     Array(Words),
-    Object(Option<Word>, Vec<(Word, Word)>),
+    Object(Object),
+}
+
+#[derive(Default)]
+struct Object {
+    /// A key that waits for its value.
+    key: Option<Word>,
+    members: Vec<(Word, Word)>,
+    /// Members of an object within this one.
+    below: Vec<(Word, Word)>,
 }
 
 impl Container {
     fn add(&mut self, word: Word, emit: &mut dyn FnMut(Event<'_>)) {
         match self {
             Self::Array(words) => words.push(word, |words| emit(Event::Array(words))),
-            Self::Object(key, members) => match key.take() {
-                None => *key = Some(word),
+            Self::Object(object) => match object.key.take() {
+                None => object.key = Some(word),
                 Some(key) => {
-                    members.push((key, word));
-                    if members.len() >= MEMBERS_MAX {
-                        emit(Event::Object(members));
-                        members.clear();
+                    object.members.push((key, word));
+                    if object.members.len() >= MEMBERS_MAX {
+                        emit(Event::Object(&object.members));
+                        object.members.clear();
                     }
                 }
             },
         }
     }
+}
 
-    fn end(self, emit: &mut dyn FnMut(Event<'_>)) {
-        match self {
-            Self::Array(words) => emit(Event::Array(words.as_slice())),
-            Self::Object(_, members) => emit(Event::Object(&members)),
+/// Hands on what ends here; gives an object back without what stood below it.
+fn end(container: Option<Container>, emit: &mut dyn FnMut(Event<'_>)) -> Option<Object> {
+    match container? {
+        Container::Array(words) => {
+            emit(Event::Array(words.as_slice()));
+            None
         }
+        Container::Object(mut object) => {
+            let own = object.members.len();
+            object.members.append(&mut object.below);
+            emit(Event::Object(&object.members));
+            object.members.truncate(own);
+            Some(object)
+        }
+    }
+}
+
+/// QMP's `arguments` say what the command around them does, and QEMU before 6.0
+/// wraps an object's properties in `props`: both are judged with what is around them.
+fn hand_up(object: Object, around: &mut Object) {
+    let is_part = |key: &Word| matches!(key.bytes(), b"props" | b"arguments");
+    if around.key.as_ref().is_some_and(is_part) && around.below.len() < MEMBERS_MAX {
+        around.below.extend(object.members);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::rules::Rule;
 use super::secrecy::{
-    assignment, is_expansion, is_secret_credential, is_secret_item, is_secret_name,
+    assignment, is_expansion, is_placeholder, is_secret_credential, is_secret_item, is_secret_name,
     is_secret_string, is_secret_value, url_password,
 };
 use super::word::{Property, Text, Word, find, properties};
@@ -12,14 +12,33 @@ use super::xml::Element;
 /// Longest name of a credential: that of a file.
 const CREDENTIAL_NAME_MAX_BYTES: usize = 255;
 
-/// Collects what is found: offset in the file and rule.
+/// Collects what is found.
 #[derive(Default)]
-pub(super) struct Found(pub(super) Vec<(usize, Rule)>);
+pub(super) struct Found {
+    /// Offset in the file and rule.
+    pub(super) places: Vec<(usize, Rule)>,
+    /// What is judged goes through a pipe from `echo`: nobody sees the values of
+    /// variables there.
+    pub(super) is_piped: bool,
+}
 
 impl Found {
-    /// Notes a secret that begins with the first byte of `text`.
+    /// Notes a secret that begins with the first byte of `text`, unless that is a placeholder.
     pub(super) fn add(&mut self, rule: Rule, text: Text<'_>) {
-        self.0.push((text.offset(0), rule));
+        if !is_placeholder(text.bytes) {
+            self.places.push((text.offset(0), rule));
+        }
+    }
+
+    /// Notes a secret that gives itself away only where it is written out, or is
+    /// among the arguments of a command.
+    pub(super) fn add_written(&mut self, rule: Rule, text: Text<'_>) {
+        // `printf` has its arguments put in there.
+        let is_open = is_expansion(text.bytes) || text.bytes.starts_with(b"%s");
+        let is_hidden = self.is_piped && is_open;
+        if !text.is_empty() && !is_hidden {
+            self.add(rule, text);
+        }
     }
 }
 
@@ -151,7 +170,17 @@ pub(super) fn object(members: &[(Word, Word)], found: &mut Found) {
         let member = members.iter().find(is_it);
         member.map(|(_, value)| value.text()).filter(|value| !value.is_empty())
     };
+    let is = |name: &[u8], value: &[u8]| member(name).is_some_and(|other| other.bytes == value);
+    if is(b"device", b"vnc")
+        && is(b"target", b"password")
+        && let Some(password) = member(b"arg")
+    {
+        found.add(Rule::DisplayPassword, password);
+    }
     let Some(password) = option(b"password") else { return };
+    if is(b"execute", b"change-vnc-password") {
+        return found.add(Rule::DisplayPassword, password);
+    }
     // A drive's options, and what monitor and guest agent are told to set.
     for (companion, rule) in [
         (&b"driver"[..], Rule::DrivePassword),
@@ -178,8 +207,13 @@ fn list(text: Text<'_>, found: &mut Found) {
         }
     }
     for property in properties(text) {
-        if property.key.bytes.starts_with(b"oemStrings.entry") {
+        let key = property.key.bytes;
+        if key.starts_with(b"oemStrings.entry") {
             oem_string(property.value, found);
+        }
+        // virt-install's `--sysinfo type=fwcfg,entry0.name=NAME,entry0=VALUE`.
+        if let Some(name) = key.strip_suffix(b".name").filter(|name| name.starts_with(b"entry")) {
+            item(property.value, value_of(name), found);
         }
     }
     let is_secret = first.key.bytes == b"secret" && first.value.is_empty()

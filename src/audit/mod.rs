@@ -12,6 +12,7 @@ mod programs;
 mod rules;
 mod secrecy;
 mod shell;
+mod talk;
 mod word;
 mod xml;
 
@@ -43,7 +44,7 @@ pub struct Finding {
 pub fn audit(text: &[u8]) -> Vec<Finding> {
     let mut found = Found::default();
     document(Text::file(text), 0, &mut found);
-    let mut found = found.0;
+    let mut found = found.places;
     found.sort_unstable();
     found.dedup();
     place(text, &found)
@@ -138,6 +139,11 @@ fn document(text: Text<'_>, depth: usize, found: &mut Found) {
             // A line of a file, not a command.
             shell::Event::Command([word, ..]) if judge::is_oem_template(word.text()) => {}
             shell::Event::Command(words) => command(words, depth, found),
+            shell::Event::Piped(words) => {
+                let was_piped = std::mem::replace(&mut found.is_piped, true);
+                command(words, depth, found);
+                found.is_piped = was_piped;
+            }
             shell::Event::Written(words) => {
                 let parts = words.split(|word| judge::is_oem_template(word.text()));
                 parts.for_each(|words| command(words, depth, found));

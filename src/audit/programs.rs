@@ -8,6 +8,10 @@ use super::word::{Text, Word};
 /// Judges the arguments of each program that is known, wherever in the command
 /// it stands: `sudo`, `ssh HOST` or an assignment may precede it.
 pub(super) fn judge(words: &[Word], found: &mut Found) {
+    let monitor = words.iter().position(|word| word.bytes() == b"set_password");
+    if let Some(arguments) = monitor.and_then(|at| words.get(at + 1..)) {
+        set_password(arguments, found);
+    }
     for (index, word) in words.iter().enumerate() {
         let arguments = words.get(index + 1..).unwrap_or_default();
         // What systemd's Exec= lines put before a program.
@@ -159,6 +163,15 @@ fn proxmox(arguments: &[Word], found: &mut Found) {
     let is_password = |name: &[u8]| matches!(name, b"cipassword" | b"password");
     for (_, value) in options(arguments).filter(|(name, _)| is_password(name)) {
         password(Rule::GuestPassword, value, found);
+    }
+}
+
+/// `set_password PROTOCOL PASSWORD` of the monitor's own language.
+fn set_password(arguments: &[Word], found: &mut Found) {
+    if let [protocol, value, ..] = arguments
+        && matches!(protocol.bytes(), b"vnc" | b"spice")
+    {
+        found.add_written(Rule::DisplayPassword, value.text());
     }
 }
 

@@ -32,6 +32,12 @@ const PUBLIC_FAMILIES: [&[u8]; 11] = [
     b"udev.",
 ];
 
+/// Longest name of a placeholder.
+const PLACEHOLDER_MAX_BYTES: usize = 64;
+
+/// Fewest bytes that hide a value: `***`.
+const MASK_MIN_BYTES: usize = 3;
+
 /// Firmware items that are settings of the firmware itself, or of a provisioner.
 const PUBLIC_ITEMS: [&[u8]; 5] = [
     b"opt/ovmf/",
@@ -46,7 +52,7 @@ const PUBLIC_ITEMS: [&[u8]; 5] = [
 pub(super) fn is_secret_credential(name: &[u8], value: &[u8]) -> bool {
     let is_public = PUBLIC_CREDENTIALS.contains(&name)
         || PUBLIC_FAMILIES.iter().any(|family| name.starts_with(family));
-    !value.is_empty() && !is_public && !is_public_key(value)
+    !value.is_empty() && !is_public && !is_public_key(value) && !is_placeholder(value)
 }
 
 /// Whether a firmware item of this name, given by value, would give something away.
@@ -147,6 +153,29 @@ pub(super) fn is_secret_value(value: &[u8]) -> bool {
     !HARMLESS.contains(&value) && !PLACES.iter().any(|place| value.starts_with(place))
 }
 
+/// The length of the placeholder that a text begins with, as `<newpassword>` in a
+/// manual, up to what may follow one.
+pub(super) fn placeholder_length(text: &[u8]) -> Option<usize> {
+    let name = text.strip_prefix(b"<")?;
+    let is_name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b" -_".contains(byte);
+    let length = name.iter().take(PLACEHOLDER_MAX_BYTES).take_while(|byte| is_name_byte(byte));
+    let length = length.count();
+    let begins = name.first().is_some_and(u8::is_ascii_alphabetic);
+    let ends = length > 0 && !name.get(length - 1).is_some_and(u8::is_ascii_whitespace);
+    let rest = name.get(length..)?.strip_prefix(b">")?;
+    let is_alone = rest.first().is_none_or(|byte| !is_name_byte(byte) || *byte == b' ');
+    (begins && ends && is_alone).then_some(length + 2)
+}
+
+/// Whether a value stands for one that is not there: a placeholder, or what a
+/// program puts over its arguments to hide them, as sshpass does.
+pub(super) fn is_placeholder(value: &[u8]) -> bool {
+    let is_mask = value.len() >= MASK_MIN_BYTES
+        && value.first().is_some_and(|first| b"*xXz".contains(first))
+        && value.iter().all(|byte| Some(byte) == value.first());
+    is_mask || placeholder_length(value).is_some()
+}
+
 /// Whether all of it is one expansion, so that nothing tells what it holds.
 pub(super) fn is_expansion(value: &[u8]) -> bool {
     let Some(name) = value.strip_prefix(b"$") else { return false };
@@ -195,7 +224,7 @@ pub(super) fn assignment(text: Text<'_>) -> Option<(&[u8], Text<'_>)> {
     is_name.then_some((name, value))
 }
 
-fn is_name_byte(byte: u8) -> bool {
+pub(super) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 

@@ -1,6 +1,8 @@
 //! Splits shell scripts into commands and words, well enough to judge them: it
 //! never expands anything, and what it misreads it still passes on as words.
 
+use super::secrecy::placeholder_length;
+use super::talk::{Functions, Output};
 use super::word::{Text, Word, Words, find};
 
 /// Substitutions and subshells within one another that are looked into.
@@ -13,6 +15,8 @@ const DOCUMENTS_MAX: usize = 64;
 pub(super) enum Event<'a> {
     /// A command that runs: assignments and arguments, without redirections.
     Command(&'a [Word]),
+    /// One whose arguments go through a pipe into another.
+    Piped(&'a [Word]),
     /// One that writes its arguments into a file.
     Written(&'a [Word]),
     /// The body of a here-document that a program reads or a file receives.
@@ -20,20 +24,19 @@ pub(super) enum Event<'a> {
 }
 
 /// Calls `emit` for every command of the script and of its substitutions.
-/// Comments are left out, and so is what `echo`, `printf` or `cat <<EOF` only
-/// show to whoever runs the script.
+/// Comments are left out, and so is what `echo`, `printf`, `cat <<EOF` or a
+/// message function of the script only show to whoever runs the script.
 pub(super) fn lex<'a>(text: Text<'a>, emit: &mut dyn FnMut(Event<'_>)) {
-    let mut lexer = Lexer {
-        text,
-        at: 0,
-        depth: 0,
-        captures: 0,
-        documents: Vec::new(),
-        is_unterminated: false,
-        unclosed_until: 0,
-        emit,
-    };
-    lexer.list(false);
+    let mut functions = Functions::default();
+    if find(text.bytes, b"()").is_some() || find(text.bytes, b"function ").is_some() {
+        // What a function does is known only when all of it was read.
+        let mut ignore = |_: Event<'_>| {};
+        let mut lexer = Lexer::of(text, Functions::default(), &mut ignore);
+        lexer.learns = true;
+        lexer.list(false);
+        functions = lexer.functions;
+    }
+    Lexer::of(text, functions, emit).list(false);
 }
 
 struct Lexer<'a, 'e> {
@@ -49,6 +52,9 @@ struct Lexer<'a, 'e> {
     is_unterminated: bool,
     /// Up to here no arithmetic has an end, for the same reason.
     unclosed_until: usize,
+    functions: Functions,
+    /// Only the script's functions are of interest.
+    learns: bool,
     emit: &'e mut dyn FnMut(Event<'_>),
 }
 
@@ -71,7 +77,22 @@ struct Command {
     is_array: bool,
 }
 
-impl Lexer<'_, '_> {
+impl<'a, 'e> Lexer<'a, 'e> {
+    fn of(text: Text<'a>, functions: Functions, emit: &'e mut dyn FnMut(Event<'_>)) -> Self {
+        Self {
+            text,
+            at: 0,
+            depth: 0,
+            captures: 0,
+            documents: Vec::new(),
+            is_unterminated: false,
+            unclosed_until: 0,
+            functions,
+            learns: false,
+            emit,
+        }
+    }
+
     fn peek(&self, ahead: usize) -> Option<u8> {
         self.text.bytes.get(self.at + ahead).copied()
     }
@@ -134,7 +155,12 @@ impl Lexer<'_, '_> {
     fn end(&mut self, command: &mut Command, is_pipe: bool) {
         let ended = std::mem::replace(command, self.begin());
         let words = ended.words.as_slice();
-        let is_talk = !is_pipe && self.captures == 0 && is_talk(words);
+        if self.learns {
+            let output = Output { is_piped: is_pipe, is_redirected: ended.is_redirected };
+            self.functions.read(words, output);
+        }
+        let is_printed = self.functions.is_talk(words);
+        let is_talk = !is_pipe && self.captures == 0 && is_printed;
         let is_shown_only = is_talk && !ended.is_redirected;
         for document in self.documents.iter_mut().skip(ended.documents_before) {
             document.is_shown_only = is_shown_only;
@@ -142,6 +168,8 @@ impl Lexer<'_, '_> {
         command.documents_before = self.documents.len();
         if is_talk && !is_shown_only {
             (self.emit)(Event::Written(words));
+        } else if is_pipe && is_printed {
+            (self.emit)(Event::Piped(words));
         } else if !words.is_empty() && !is_shown_only {
             (self.emit)(Event::Command(words));
         }
@@ -161,6 +189,12 @@ impl Lexer<'_, '_> {
         } else if self.follows(b"((") {
             self.skip_arithmetic();
         } else {
+            if self.learns && self.follows(b"()") {
+                let body = self.text.bytes.get(self.at + 2..).unwrap_or_default();
+                let has_braces = body.iter().find(|byte| !byte.is_ascii_whitespace());
+                self.functions.declare(command.words.as_slice(), has_braces == Some(&b'{'));
+                *command = self.begin();
+            }
             self.end(command, false);
             self.at += 1;
             self.enclosed();
@@ -181,9 +215,10 @@ impl Lexer<'_, '_> {
     fn skip_arithmetic(&mut self) {
         let mut end = None;
         if self.at >= self.unclosed_until {
-            let rest = self.text.rest(self.at);
-            let length = rest.find(b'\n').unwrap_or(rest.bytes.len());
-            end = find(rest.part(0, length).bytes, b"))");
+            let rest = self.text.rest(self.at).bytes;
+            let is_end = |pair: &[u8]| pair == b"))" || pair.first() == Some(&b'\n');
+            let length = rest.windows(2).position(is_end).unwrap_or(rest.len());
+            end = Some(length).filter(|length| rest.get(*length) == Some(&b')'));
             if end.is_none() {
                 self.unclosed_until = self.at + length;
             }
@@ -193,6 +228,12 @@ impl Lexer<'_, '_> {
     }
 
     fn redirect(&mut self, command: &mut Command) {
+        if let Some(length) = placeholder_length(self.text.rest(self.at).bytes) {
+            let begin = self.at;
+            self.at += length;
+            self.add(command, self.text.part(begin, begin + length).to_word());
+            return;
+        }
         let byte = self.peek(0).unwrap_or_default();
         if self.peek(1) == Some(b'(') {
             let word = self.placeholder(2);
@@ -215,10 +256,13 @@ impl Lexer<'_, '_> {
             is_descriptor |= byte == b'&';
             self.at += 1;
         }
-        command.is_redirected |= byte == b'>' && !is_descriptor;
         self.skip_blanks();
         // A file's name, or a here-string: no argument, so nobody sees it.
-        self.word();
+        let target = self.word();
+        let is_shown = [&b"/dev/fd/"[..], b"/dev/null", b"/dev/std", b"/dev/tty"]
+            .iter()
+            .any(|device| target.bytes().starts_with(device));
+        command.is_redirected |= byte == b'>' && !is_descriptor && !is_shown;
     }
 
     /// A substitution that opens with `length` bytes: its commands are handed on,
@@ -415,11 +459,4 @@ impl Lexer<'_, '_> {
         self.text = whole;
         self.at = end + 1;
     }
-}
-
-/// A command whose words nobody but the script's user sees.
-fn is_talk(words: &[Word]) -> bool {
-    const LEADERS: [&[u8]; 8] = [b"{", b"!", b"if", b"then", b"else", b"do", b"while", b"builtin"];
-    let name = words.iter().map(Word::bytes).find(|word| !LEADERS.contains(word));
-    name.is_some_and(|name| [&b"echo"[..], b"printf", b"cat", b":"].contains(&name))
 }

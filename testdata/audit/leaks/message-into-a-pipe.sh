@@ -1,0 +1,3 @@
+# expect: sshpass 3:18
+info() { printf '%s\n' "$*"; }
+info "sshpass -p letmein ssh host" | sh
