@@ -165,7 +165,7 @@ pub struct Recipe {
     /// How credentials that go by SMBIOS are given to QEMU
     #[arg(long, value_name = "FORM", value_enum, default_value_t = SmbiosForm::File)]
     pub smbios: SmbiosForm,
-    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9
+    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,
     /// Seconds that a command of the manifest may take
@@ -234,11 +234,12 @@ pub struct Check {
     /// Virtual machine monitor that credentials go through
     #[arg(long, value_enum, default_value_t = Target::Qemu)]
     pub target: Target,
-    /// Machine type of QEMU: pc, q35, microvm, virt (without UEFI) or virt-uefi, or a name with a
-    /// version [default: one that has SMBIOS tables]
+    /// Machine type of QEMU: pc, q35, microvm, virt (without UEFI), virt-uefi, s390-ccw-virtio or
+    /// pseries, with version and properties as in microvm,pcie=on [default: one that has SMBIOS
+    /// tables]
     #[arg(long, value_name = "TYPE")]
     pub machine: Option<MachineType>,
-    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9
+    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,
     /// Exit with 5 where there is a warning
@@ -337,8 +338,9 @@ pub struct Attach {
     /// Bus that the drive is attached to
     #[arg(long, value_enum, default_value_t = Bus::Virtio)]
     pub bus: Bus,
-    /// Machine type of QEMU that the arguments are for: pc, q35, microvm, virt (without UEFI) or
-    /// virt-uefi, or a name with a version [default: one that has PCI and SMBIOS tables]
+    /// Machine type of QEMU that the arguments are for: pc, q35, microvm, virt (without UEFI),
+    /// virt-uefi, s390-ccw-virtio or pseries, with version and properties as in microvm,pcie=on
+    /// [default: one that has PCI and SMBIOS tables]
     #[arg(long, value_name = "TYPE")]
     pub machine: Option<MachineType>,
     /// Drive serial, at most 20 bytes [default: the label in lower case]

@@ -1,10 +1,11 @@
 //! What a guest drops that is older, or more closed, than the plan supposes.
 
 use super::distribution::Distribution;
-use super::plan::Routes;
+use super::mount::{MOUNT_CREDENTIAL, MOUNT_WORD};
+use super::plan::{Routes, Teller};
 use crate::manifest::Format;
 use crate::report::{Exit, Failure};
-use crate::vm::Channel;
+use crate::vm::{Channel, MachineType};
 
 /// The first systemd that takes credentials from SMBIOS and fw_cfg, and the
 /// first that knows `fstab.extra` and `ImportCredential=` (systemd's NEWS).
@@ -29,11 +30,14 @@ pub struct Guest {
     pub is_confidential: bool,
     /// Its distribution.
     pub distribution: Option<Distribution>,
+    /// The machine that QEMU emulates for it.
+    pub machine_type: Option<MachineType>,
 }
 
 impl Guest {
-    /// Reads `systemd=252,kernel=5.14,cvm=no,os=rhel-9`, in any order; none need be there.
-    /// An error is of exit code 2.
+    /// Reads `systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35`, in any order; none need
+    /// be there. Behind the machine may stand its properties `pcie` and `acpi`. An error is of
+    /// exit code 2.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let mut guest = Self::default();
         let mut given = Vec::new();
@@ -49,6 +53,11 @@ impl Guest {
                 "os" => guest.distribution = Some(distribution(value)?),
                 "cvm" if value == "yes" => guest.is_confidential = true,
                 "cvm" if value == "no" => {}
+                "machine" => guest.machine_type = Some(value.parse().map_err(machine_usage)?),
+                "pcie" | "acpi" if matches!(value, "on" | "off") => {
+                    let machine = guest.machine_type.ok_or_else(usage)?;
+                    guest.machine_type = Some(machine.with(key, value));
+                }
                 _ => return Err(usage()),
             }
         }
@@ -77,12 +86,15 @@ impl Guest {
             );
         }
         warnings.extend(self.opening_warning(routes));
-        if routes.mount.is_some() && is_older(IMPORT_SYSTEMD) {
+        let teller = routes.mount.as_ref().map(|mount| mount.by);
+        let is_by_kernel = teller == Some(Teller::KernelLine);
+        if teller.is_some() && is_older(IMPORT_SYSTEMD) {
+            let what = if is_by_kernel { MOUNT_WORD } else { MOUNT_CREDENTIAL };
             warnings.push(format!(
-                "systemd {systemd} ignores fstab.extra, {IMPORT_SYSTEMD} mounts the disk by it: \
+                "systemd {systemd} ignores {what}, {IMPORT_SYSTEMD} mounts the disk by it: \
                  install what `credimg guest-unit` prints"
             ));
-        } else if routes.mount.is_some() && self.is_confidential {
+        } else if teller.is_some() && !is_by_kernel && self.is_confidential {
             warnings.push(
                 "a confidential guest ignores fstab.extra, as the host could forge it: install \
                  what `credimg guest-unit` prints"
@@ -146,13 +158,20 @@ impl Guest {
 }
 
 fn usage() -> Failure {
-    Failure::new(Exit::Usage, "--guest: expected a list such as systemd=252,kernel=5.14,cvm=no")
+    let message = "--guest: expected a list such as systemd=252,kernel=5.14,cvm=no,machine=q35";
+    Failure::new(Exit::Usage, message)
         .hint("in the guest `systemctl --version` and `uname -r` tell the versions")
 }
 
 fn distribution(text: &str) -> Result<Distribution, Failure> {
     Distribution::parse(text)
         .map_err(|expected| Failure::new(Exit::Usage, format!("--guest: os: {expected}")))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn machine_usage(reason: String) -> Failure {
+    Failure::new(Exit::Usage, format!("--guest: machine: {reason}"))
+        .hint("it is the machine type that QEMU is started with, by -M or -machine")
 }
 
 fn number(text: &str) -> Option<u32> {
@@ -180,6 +199,8 @@ mod tests {
         assert_eq!(Guest::parse("systemd=252,kernel=5.14,cvm=no").unwrap(), known);
         assert_eq!(Guest::parse("kernel=5.14.0-570.el9.x86_64,systemd=252").unwrap(), known);
         assert!(Guest::parse("cvm=yes").unwrap().is_confidential);
+        let guest = Guest::parse("machine=microvm,pcie=on,cvm=no").unwrap();
+        assert_eq!(guest.machine_type, "microvm,pcie=on".parse().ok());
         for bad in [
             "",
             "systemd",
@@ -196,6 +217,10 @@ mod tests {
             "cvm=no,",
             "cvm=no,cvm=yes",
             "systemd=1,systemd=2",
+            "machine=",
+            "machine=raspi3b",
+            "pcie=on,machine=microvm",
+            "machine=microvm,pcie=1",
         ] {
             assert_eq!(Guest::parse(bad).unwrap_err().exit, Exit::Usage, "{bad}");
         }
@@ -211,13 +236,17 @@ mod tests {
     #[test]
     fn warns_of_what_is_dropped_and_of_nothing_else() {
         let route = |channel| Route { channel, why: String::new() };
-        let mount = Mount { channel: Some(Channel::Smbios), fstab: String::new() };
-        let disk = Routes {
+        let disk_by = |by| Routes {
             routes: vec![route(Some(Channel::Disk))],
-            mount: Some(mount),
+            mount: Some(Mount { by, fstab: String::new() }),
             ..Routes::default()
         };
+        let disk = disk_by(Teller::Channel(Channel::Smbios));
+        let by_kernel = disk_by(Teller::KernelLine);
+        assert_eq!(warnings("cvm=yes", &by_kernel), [""; 0]);
         let import = "systemd 253 ignores ImportCredential=";
+        let mount_extra = "systemd 253 ignores systemd.mount-extra";
+        assert_eq!(warnings("systemd=253", &by_kernel), [mount_extra, import]);
         let fstab = "systemd 253 ignores fstab.extra";
         assert_eq!(warnings("systemd=253", &disk), [fstab, import]);
         assert_eq!(warnings("systemd=254,kernel=5.4", &disk), [""; 0]);

@@ -8,6 +8,11 @@ use crate::vm::{Bus, Serial};
 
 pub(crate) use crate::manifest::MOUNT_CREDENTIAL;
 
+/// What words for the kernel's command line begin with, before an equals sign.
+pub const MOUNT_WORD: &str = "systemd.mount-extra";
+
+/// What udev's name of a disk on the bus virtio begins with; the serial follows.
+const BY_SERIAL: &str = "/dev/disk/by-id/virtio-";
 /// Flags of the mount: nothing on the disk is a program or a device.
 pub const OPTIONS: &str = "ro,nosuid,nodev,noexec";
 
@@ -32,7 +37,7 @@ impl Disk {
             (Format::Erofs | Format::Iso9660, Some(label)) => Some(format!("LABEL={label}")),
             (Format::Erofs, None) => Some(format!("UUID={uuid}")),
             (Format::Squashfs | Format::Iso9660, _) if bus == Bus::Virtio => {
-                Some(format!("/dev/disk/by-id/virtio-{}", serial.as_str()))
+                Some(format!("{BY_SERIAL}{}", serial.as_str()))
             }
             (Format::Squashfs | Format::Iso9660, _) => None,
         };
@@ -43,6 +48,11 @@ impl Disk {
     pub fn encrypted(format: Format, serial: &Serial) -> Self {
         let what = Some(format!("/dev/mapper/{}", unlock::mapping(serial)));
         Self { what, kind: format.name(), opened_by: Some(unlock::unit_name(serial)) }
+    }
+
+    /// Whether it is found by the drive's serial alone.
+    pub(super) fn is_by_serial(&self) -> bool {
+        self.what.as_ref().is_some_and(|what| what.starts_with(BY_SERIAL))
     }
 
     /// What fstab(5) calls the device, or exit code 2 where that is not known.
@@ -75,6 +85,19 @@ impl Disk {
     }
 }
 
+/// The same mounts as words for the kernel's command line, which systemd takes from version
+/// 254 on (systemd-fstab-generator(8)): `systemd.mount-extra=WHAT:WHERE:TYPE:OPTIONS`.
+///
+/// Colons part the fields, so that those of a label are escaped.
+pub fn kernel_arguments(fstab: &str) -> Vec<String> {
+    let escaped = |field: &str| field.replace('\\', r"\x5c").replace(':', r"\x3a");
+    let word = |line: &str| {
+        let fields: Vec<_> = line.split(' ').take(4).map(escaped).collect();
+        format!("{MOUNT_WORD}={}", fields.join(":"))
+    };
+    fstab.lines().map(word).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -101,6 +124,17 @@ mod tests {
         let line = "UUID=6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81 /run/secrets erofs \
                     ro,nosuid,nodev,noexec 0 0\n";
         assert_eq!(disk(Format::Erofs, None, Bus::Usb).fstab(&standard, false).unwrap(), line);
+    }
+
+    #[test]
+    fn lines_become_words_for_the_kernel() {
+        let disk = disk(Format::Erofs, Some("A:B"), Bus::Virtio);
+        let fstab = disk.fstab(&MountPoint::standard(), true).unwrap();
+        let expected = [
+            r"systemd.mount-extra=LABEL=A\x3aB:/run/secrets:erofs:ro,nosuid,nodev,noexec",
+            "systemd.mount-extra=/run/secrets/credstore:/run/credstore:none:bind",
+        ];
+        assert_eq!(kernel_arguments(&fstab), expected);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which channel each credential goes by, and why.
 
 use super::budget::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
-use super::mount::{Disk, MOUNT_CREDENTIAL};
+use super::mount::{self, Disk, MOUNT_CREDENTIAL};
 use super::unlock::Unlock;
 use crate::manifest::{Credential, MountPoint, Plan, Position, manifest_name};
 use crate::report::{Exit, Failure};
@@ -38,10 +38,50 @@ pub struct Route {
 /// How the guest learns where to mount the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// By which channel; none where it is an argument, as it is no secret.
-    pub channel: Option<Channel>,
+    /// What tells it.
+    pub by: Teller,
     /// The value of `fstab.extra`.
     pub fstab: String,
+}
+
+/// What tells the guest where to mount the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teller {
+    /// A credential by this channel.
+    Channel(Channel),
+    /// A credential that is an argument of the monitor, as it is no secret.
+    Argument,
+    /// The kernel's command line, which whoever starts the machine writes.
+    KernelLine,
+}
+
+impl Teller {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Channel(channel) => channel.name(),
+            Self::Argument => "argument",
+            Self::KernelLine => "kernel",
+        }
+    }
+}
+
+impl Mount {
+    /// The channel that takes room for the credential.
+    pub fn channel(&self) -> Option<Channel> {
+        match self.by {
+            Teller::Channel(channel) => Some(channel),
+            Teller::Argument | Teller::KernelLine => None,
+        }
+    }
+
+    /// The words for the kernel's command line; none where something else tells the guest.
+    pub fn kernel_arguments(&self) -> Vec<String> {
+        match self.by {
+            Teller::Channel(_) | Teller::Argument => Vec::new(),
+            Teller::KernelLine => mount::kernel_arguments(&self.fstab),
+        }
+    }
 }
 
 /// How the guest learns how to open the disk.
@@ -73,9 +113,26 @@ impl Routes {
     pub fn uses(&self, channel: Channel) -> bool {
         self.routes.iter().any(|route| route.channel == Some(channel))
     }
+
+    /// The words that the guest's kernel needs on its command line.
+    pub fn kernel_arguments(&self) -> Vec<String> {
+        self.mount.as_ref().map_or_else(Vec::new, Mount::kernel_arguments)
+    }
 }
 
 impl Means {
+    /// Whether the machine is known to have no SMBIOS tables, whatever carries them.
+    fn lacks_smbios(&self) -> bool {
+        self.machine_type.is_some_and(|machine| machine.carries(Channel::Smbios).is_err())
+    }
+
+    /// The channel of what may go anywhere: the first choice of the firmware, else the reason
+    /// why there is none. Items of fw_cfg are few, and stand in where there is no SMBIOS.
+    fn automatic(&self) -> Result<Channel, String> {
+        let channel = if self.lacks_smbios() { Channel::FwCfg } else { Channel::Smbios };
+        self.refusal(channel).map_or(Ok(channel), Err)
+    }
+
     /// Why nothing goes by `channel`; none where it is open.
     fn refusal(&self, channel: Channel) -> Option<String> {
         if channel == Channel::Disk {
@@ -101,7 +158,8 @@ impl Means {
 /// none is a length that is not known before the source is read.
 ///
 /// What `via` asks for comes first, then `auto` in the manifest's order: by OEM
-/// string what fits, the rest onto the disk. The guest is told to mount the
+/// string, or by fw_cfg where the machine has no SMBIOS tables, what fits, the rest onto
+/// the disk. The guest is told to mount the
 /// disk where the manifest says so, where it holds credentials, or where it is to open it.
 ///
 /// A credential that cannot go is an error of exit code 3 with its place; 2
@@ -163,7 +221,8 @@ impl<'a> Planner<'a> {
 
     /// The lines for fstab(5), which take their room first. They go where
     /// secrets would go, so that whatever takes the guest's OEM strings from one
-    /// file finds them all in it, and become an argument where nothing else is open.
+    /// file finds them all in it, become an argument where no secret can go, and words for
+    /// the kernel's command line where the firmware carries nothing at all.
     fn mount(
         &mut self,
         has_store: bool,
@@ -178,23 +237,36 @@ impl<'a> Planner<'a> {
             None if has_store || is_opened => MountPoint::standard(),
             None => return Ok(None),
         };
-        let channel = self.first_open();
         let target = self.means.target;
-        if channel.is_none() && !target.carries_public() {
+        if !target.sets_serial() && self.means.disk.is_by_serial() {
             self.warnings.push(format!(
-                "{} cannot tell the guest to mount the disk: `credimg guest-unit` prints units \
-                 for it",
+                "nothing tells the guest to mount the disk, which has no label, as {} makes up \
+                 its serial: use a format with a label",
                 target.name()
             ));
             return Ok(None);
         }
-        let fstab = self.means.disk.fstab(&point, has_store)?;
-        if let Some(channel) = channel {
+        let carries_public = target.carries_public() && !self.means.lacks_smbios();
+        let by = match self.first_open() {
+            Some(channel) => Teller::Channel(channel),
+            None if carries_public => Teller::Argument,
+            None => Teller::KernelLine,
+        };
+        let mount = Mount { by, fstab: self.means.disk.fstab(&point, has_store)? };
+        if let Some(channel) = mount.channel() {
             // Next to nothing has taken room yet.
-            let taken = self.budget.take(channel, MOUNT_CREDENTIAL, fstab.len() as u64);
+            let taken = self.budget.take(channel, MOUNT_CREDENTIAL, mount.fstab.len() as u64);
             taken.map_err(|reason| Failure::new(Exit::Manifest, format!("mount: {reason}")))?;
         }
-        Ok(Some(Mount { channel, fstab }))
+        let words = mount.kernel_arguments();
+        if !words.is_empty() {
+            self.warnings.push(format!(
+                "no firmware of this machine tells the guest to mount the disk: put this on the \
+                 guest's kernel command line, or install what `credimg guest-unit` prints: {}",
+                words.join(" ")
+            ));
+        }
+        Ok(Some(mount))
     }
 
     /// Of two credentials of one name the guest takes the first, and a file beside the
@@ -268,17 +340,22 @@ impl<'a> Planner<'a> {
     }
 
     fn automatic(&mut self, credential: &Credential, length: Option<u64>) -> Route {
-        let smbios = Channel::Smbios;
         let to_disk = |why: String| Route { channel: Some(Channel::Disk), why };
-        if let Some(reason) = self.means.refusal(smbios) {
-            return to_disk(reason);
-        }
-        let Some(length) = length else {
-            let why = "by OEM string if it fits, else on the disk: its length is not known yet";
-            return Route { channel: None, why: why.to_owned() };
+        let channel = match self.means.automatic() {
+            Ok(channel) => channel,
+            Err(reason) => return to_disk(reason),
         };
-        match self.budget.take(smbios, &credential.name, length) {
-            Ok(()) => Route { channel: Some(smbios), why: "it fits an OEM string".to_owned() },
+        let carrier = if channel == Channel::FwCfg { "fw_cfg item" } else { "OEM string" };
+        let Some(length) = length else {
+            let why =
+                format!("by {carrier} if it fits, else on the disk: its length is not known yet");
+            return Route { channel: None, why };
+        };
+        match self.budget.take(channel, &credential.name, length) {
+            Ok(()) => {
+                let article = if channel == Channel::FwCfg { "a" } else { "an" };
+                Route { channel: Some(channel), why: format!("it fits {article} {carrier}") }
+            }
             Err(reason) => to_disk(reason),
         }
     }
@@ -312,7 +389,8 @@ impl<'a> Planner<'a> {
             let reason = "an image on standard output comes without arguments";
             warnings.push(format!("{reason}: nothing tells the guest where to mount it"));
         }
-        if self.budget.items > ITEMS_SAFE {
+        let has_many = self.means.machine_type.is_some_and(MachineType::has_many_slots);
+        if self.budget.items > ITEMS_SAFE && !has_many {
             warnings.push(format!(
                 "{} items of fw_cfg: a machine with a -kernel or displays may have fewer slots \
                  and abort at its start; `-global fw_cfg_io.x-file-slots=128` gives it more",

@@ -11,7 +11,7 @@ use credimg_formats::Secret;
 
 use super::budget::ITEM_PREFIX;
 use super::mount::MOUNT_CREDENTIAL;
-use super::plan::{Means, Mount, Opening};
+use super::plan::{Means, Mount, Opening, Teller};
 use super::smbios;
 use super::unlock::Unlock;
 use crate::manifest::is_credential_name;
@@ -67,9 +67,9 @@ pub fn pack(
     mount: Option<&Mount>,
     means: &Means,
 ) -> Result<Vec<Sidecar>, Failure> {
-    let lines = mount.and_then(|Mount { channel, fstab }| {
-        let secret = Secret::from(fstab.as_bytes());
-        Some(Value { name: MOUNT_CREDENTIAL.to_owned(), channel: (*channel)?, secret })
+    let lines = mount.and_then(|mount| {
+        let secret = Secret::from(mount.fstab.as_bytes());
+        Some(Value { name: MOUNT_CREDENTIAL.to_owned(), channel: mount.channel()?, secret })
     });
     let mut sidecars = Vec::new();
     let mut strings = Vec::new();
@@ -97,7 +97,7 @@ pub fn pack(
 
 /// The lines for the disk where they are an argument: they are no secret.
 pub fn public(mount: Option<&Mount>) -> Vec<PublicCredential> {
-    let lines = mount.filter(|mount| mount.channel.is_none());
+    let lines = mount.filter(|mount| mount.by == Teller::Argument);
     let credential = |mount: &Mount| PublicCredential {
         name: MOUNT_CREDENTIAL.to_owned(),
         value: mount.fstab.clone(),
@@ -179,7 +179,7 @@ mod tests {
 
     fn packed(means: &Means) -> Vec<(String, Vec<u8>)> {
         let values = [value("b", Channel::FwCfg), value("c d", Channel::Smbios)];
-        let mount = Mount { channel: Some(Channel::Smbios), fstab: "x\n".to_owned() };
+        let mount = Mount { by: Teller::Channel(Channel::Smbios), fstab: "x\n".to_owned() };
         let sidecars = pack(&values, Some(&mount), means).unwrap();
         let pair = |sidecar: Sidecar| (sidecar.suffix, sidecar.content.expose().to_vec());
         sidecars.into_iter().map(pair).collect()
@@ -228,11 +228,12 @@ mod tests {
 
     #[test]
     fn lines_without_a_channel_are_an_argument() {
-        let mount = Mount { channel: None, fstab: "x\n".to_owned() };
+        let mount = Mount { by: Teller::Argument, fstab: "x\n".to_owned() };
         assert!(pack(&[], Some(&mount), &Means::default()).unwrap().is_empty());
         let (name, value) = ("fstab.extra".to_owned(), "x\n".to_owned());
         assert_eq!(public(Some(&mount)), [PublicCredential { name, value }]);
-        let mount = Mount { channel: Some(Channel::FwCfg), fstab: String::new() };
-        assert_eq!(public(Some(&mount)), []);
+        for by in [Teller::Channel(Channel::FwCfg), Teller::KernelLine] {
+            assert_eq!(public(Some(&Mount { by, fstab: String::new() })), []);
+        }
     }
 }

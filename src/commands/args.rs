@@ -6,7 +6,8 @@ use credimg_formats::probe::Probe;
 
 use super::encryption::{self, LABEL_END};
 use super::opened::Opened;
-use super::{attach, print};
+use super::{attach, print, settings};
+use crate::channels::guest::Guest;
 use crate::channels::sidecar;
 use crate::cli::AttachImage;
 use crate::keys::{self, Key, Owners};
@@ -22,7 +23,9 @@ pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     };
     let drive_key = drive_key(&image, options, key.as_ref().map(|(_, key)| key))?;
     let label = label_of(&mut image, key.as_ref())?;
-    let drive = attach::drive(&options.attach, label.as_deref(), &options.image, drive_key)?;
+    let attach = &options.attach;
+    let machine_type = settings::machine(attach.machine, &Guest::default(), attach.target)?;
+    let drive = attach::drive(attach, machine_type, label.as_deref(), &options.image, drive_key)?;
     // The names of the private files beside the image say all about them.
     let suffixes = attach::suffixes(&options.image).map_err(|error| {
         let shown = report::shown(&options.image);

@@ -12,24 +12,31 @@ use crate::channels::plan::Means;
 use crate::cli::{Attach, Recipe};
 use crate::report::{self, Exit, Failure, shown};
 use crate::vm::{
-    Drive, DriveId, DriveKey, Machine, SmbiosFile, Style, Target, cloud_hypervisor, crosvm,
-    firecracker, libvirt, proxmox, qemu, vmspawn,
+    Bus, Drive, DriveId, DriveKey, Machine, MachineType, SmbiosFile, Style, Target,
+    cloud_hypervisor, crosvm, firecracker, libvirt, proxmox, qemu, vmspawn,
 };
 
-/// The drive for the image at `path` with this volume label.
+/// The drive for the image at `path` with this volume label, in a machine of this type.
 pub(super) fn drive(
     attach: &Attach,
+    machine_type: Option<MachineType>,
     label: Option<&str>,
     path: &Path,
     key: Option<DriveKey>,
 ) -> Result<Drive, Failure> {
+    let has_pci = machine_type.is_none_or(MachineType::has_pci);
+    if !has_pci && matches!(attach.bus, Bus::Usb | Bus::Nvme) {
+        let message = "a microvm without PCI has no such bus";
+        let hint = "use --bus virtio or scsi, or start it with pcie=on and give --machine \
+                    microvm,pcie=on";
+        return Err(Failure::new(Exit::Usage, message).hint(hint));
+    }
     let serial = settings::serial(attach.serial.as_deref(), label)?;
     let id = match &attach.id {
         Some(id) => DriveId::new(id)?,
         None => DriveId::from_serial(&serial),
     };
     let path = path.to_owned();
-    let machine_type = attach.machine;
     Ok(Drive { id, serial, path, descriptor: None, bus: attach.bus, machine_type, key })
 }
 
@@ -37,6 +44,7 @@ pub(super) fn drive(
 /// they are for QEMU, which starts where the caller is, and absolute for the others.
 pub(super) fn render(attach: &Attach, machine: &Machine) -> Result<Vec<u8>, Failure> {
     let Attach { target, style, .. } = attach;
+    require_carried(machine)?;
     let render = match target {
         Target::Qemu => return qemu::render(machine, *style),
         Target::Libvirt => libvirt::render,
@@ -62,6 +70,7 @@ pub(super) fn render(attach: &Attach, machine: &Machine) -> Result<Vec<u8>, Fail
 /// [`Exit::Usage`].
 pub(super) fn words(attach: &Attach, machine: &Machine) -> Result<Vec<OsString>, Failure> {
     let Attach { target, style, .. } = attach;
+    require_carried(machine)?;
     let words = match (target, style) {
         (Target::Qemu, Style::Shell | Style::Blockdev) => qemu::words(machine, *style),
         (Target::CloudHypervisor, Style::Shell) => cloud_hypervisor::words(machine),
@@ -80,6 +89,12 @@ pub(super) fn words(attach: &Attach, machine: &Machine) -> Result<Vec<OsString>,
     Ok(words?.into_iter().map(OsString::from_vec).collect())
 }
 
+/// An error where the drive's machine does not carry what is beside the image.
+fn require_carried(Machine { drive, firmware }: &Machine) -> Result<(), Failure> {
+    let machine_type = drive.as_ref().and_then(|drive| drive.machine_type);
+    machine_type.map_or(Ok(()), |machine_type| machine_type.require_carried(firmware))
+}
+
 fn no_heir(target: Target) -> Failure {
     let message = format!("{} cannot be given an image that is in memory", target.name());
     Failure::new(Exit::Usage, message)
@@ -96,7 +111,7 @@ pub(super) fn means(recipe: &Recipe, attach: &Attach, image: &Image, drive: &Dri
     };
     Means {
         target: attach.target,
-        machine_type: attach.machine,
+        machine_type: drive.machine_type,
         form: recipe.smbios,
         is_config_file: attach.style == Style::Readconfig,
         is_streamed: settings::is_streamed(&drive.path),

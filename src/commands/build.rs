@@ -7,7 +7,7 @@ use super::encryption::{Encryption, Keeping};
 use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
 use super::request::Request;
-use super::summary::{Credentials, Summary};
+use super::summary::{Delivery, Summary};
 use super::{attach, print, settings};
 use crate::assemble::Assembly;
 use crate::channels::sidecar::{self, Sidecar};
@@ -222,8 +222,8 @@ impl Builder {
     ) -> Summary {
         let sidecars = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
         let Request { plan, drive, .. } = &self.request;
-        let credentials = Credentials::new(&options.output, plan, &assembly.routes, sidecars);
-        Summary::new(options, image, drive, &assembly.tree, size_bytes, credentials)
+        let delivery = Delivery::new(&options.output, plan, &assembly.routes, sidecars);
+        Summary::new(options, image, drive, &assembly.tree, size_bytes, delivery)
     }
 }
 

@@ -6,8 +6,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{encryption, links, print, seed, settings};
 use crate::channels::budget;
-use crate::channels::mount::Disk;
-use crate::channels::plan::{Means, Mount, Opening, Route, Routes, plan as plan_channels};
+use crate::channels::mount::{Disk, MOUNT_WORD};
+use crate::channels::plan::{Means, Opening, Route, Routes, Teller, plan as plan_channels};
 use crate::channels::unlock::{self, Unlock};
 use crate::cli::{Check, Volume};
 use crate::keys;
@@ -36,6 +36,7 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let definitions = pseudo::load(&plan)?;
     pseudo::require_allowed(settings::policy(&options.sources), &plan, &definitions)?;
     let guest = settings::guest(options.guest.as_deref())?;
+    let machine = settings::machine(options.machine, &guest, options.target)?;
     let format = options.volume.format.or(plan.format).unwrap_or(Format::Erofs);
     let mut text = table(&plan, &definitions);
     let mut warnings = Vec::new();
@@ -52,7 +53,7 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let is_told = !plan.credentials.is_empty() || plan.mount.is_some() || luks == Some(Luks::Luks2);
     if is_told || options.guest.is_some() {
         let serial = settings::serial(options.volume.serial.as_deref(), label)?;
-        let monitor = (options.target, options.machine);
+        let monitor = (options.target, machine);
         let routes = routes(&plan, (format, luks), label, &serial, monitor)?;
         if is_told {
             text.push('\n');
@@ -173,12 +174,17 @@ pub fn channels(
         let name = unlock::unit_credential(serial);
         rows.extend(unit.map(|channel| row(name, unknown(), channel, why)));
     }
-    if let Some(Mount { channel, fstab }) = &routes.mount {
+    if let Some(mount) = &routes.mount {
+        let words = mount.kernel_arguments();
+        let (name, value) = match mount.by {
+            Teller::KernelLine => (MOUNT_WORD, words.join(" ")),
+            Teller::Channel(_) | Teller::Argument => (MOUNT_CREDENTIAL, mount.fstab.clone()),
+        };
         rows.push([
-            MOUNT_CREDENTIAL.to_owned(),
+            name.to_owned(),
             "mount".to_owned(),
-            fstab.len().to_string(),
-            channel.map_or("argument", Channel::name).to_owned(),
+            value.len().to_string(),
+            mount.by.name().to_owned(),
             "it tells the guest where to mount the disk, and is no secret".to_owned(),
         ]);
     }

@@ -52,12 +52,13 @@ impl Request {
         let joliet = settings::joliet(recipe.format.joliet, &plan, format)?;
         let label = settings::label(recipe.label.as_deref(), &plan, format, joliet)?;
         let drive_key = encryption.as_ref().map(Encryption::drive_key).transpose()?.flatten();
-        let drive = attach::drive(attach, label.as_deref(), path, drive_key)?;
+        let guest = settings::guest(recipe.guest.as_deref())?;
+        let machine_type = settings::machine(attach.machine, &guest, attach.target)?;
+        let drive = attach::drive(attach, machine_type, label.as_deref(), path, drive_key)?;
         if !settings::is_streamed(path) {
             // Whether the style carries the path, before anything is read.
             attach::render(attach, &drive.clone().into())?;
         }
-        let guest = settings::guest(recipe.guest.as_deref())?;
         let compression = recipe.format.compression.as_deref();
         let uuid = settings::uuid(recipe.uuid.as_deref(), format)?;
         let keeps = |uuid: &[u8; 16]| {

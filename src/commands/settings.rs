@@ -23,7 +23,7 @@ use crate::output;
 use crate::report::{self, Exit, Failure};
 use crate::source::command::Limits;
 use crate::source::pseudo::Policy;
-use crate::vm::Serial;
+use crate::vm::{MachineType, Serial, Target};
 
 /// The image format: `--format`, else the manifest's, else the output's extension.
 pub(super) fn format(recipe: &Recipe, output: &Path, plan: &Plan) -> Result<Format, Failure> {
@@ -169,6 +169,26 @@ pub(super) fn mode(option: &str) -> Result<u16, Failure> {
 /// `--guest`.
 pub(super) fn guest(option: Option<&str>) -> Result<Guest, Failure> {
     option.map_or_else(|| Ok(Guest::default()), Guest::parse)
+}
+
+/// `--machine`, or what `--guest` says of it; with them the machine that is planned for.
+pub(super) fn machine(
+    option: Option<MachineType>,
+    guest: &Guest,
+    target: Target,
+) -> Result<Option<MachineType>, Failure> {
+    if let (Some(option), Some(other)) = (option, guest.machine_type)
+        && option != other
+    {
+        let message = "--machine and --guest name two machines";
+        return Err(Failure::new(Exit::Usage, message).hint("leave one of them out"));
+    }
+    let machine = option.or(guest.machine_type);
+    if machine.is_some() && !target.has_machine_types() {
+        let message = format!("{} has no machine types of QEMU", target.name());
+        return Err(Failure::new(Exit::Usage, message).hint("leave --machine out"));
+    }
+    Ok(machine)
 }
 
 /// What each command of the manifest is granted.

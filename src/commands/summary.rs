@@ -44,7 +44,7 @@ pub(super) struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) changed: Option<bool>,
     #[serde(flatten)]
-    pub(super) credentials: Credentials,
+    pub(super) delivery: Delivery,
 }
 
 /// What is around an encrypted image.
@@ -68,12 +68,14 @@ impl Encrypted {
     }
 }
 
-/// Where the credentials went.
+/// How what is secret reaches the guest.
 #[derive(Serialize)]
-pub(super) struct Credentials {
+pub(super) struct Delivery {
     pub(super) credentials: Vec<Credential>,
     /// The private files beside the image, as their paths are shown in messages.
     pub(super) sidecars: Vec<String>,
+    /// The words that the guest's kernel needs on its command line to mount the disk.
+    pub(super) kernel_arguments: Vec<String>,
 }
 
 /// One credential: its name and the channel it goes by.
@@ -83,7 +85,7 @@ pub(super) struct Credential {
     pub(super) via: &'static str,
 }
 
-impl Credentials {
+impl Delivery {
     pub(super) fn new<'a>(
         image: &Path,
         plan: &Plan,
@@ -96,7 +98,11 @@ impl Credentials {
             via: route.channel.unwrap_or(Channel::Disk).name(),
         };
         let sidecars = suffixes.map(|suffix| report::shown(&sidecar::path(image, suffix)));
-        Self { credentials: planned.map(credential).collect(), sidecars: sidecars.collect() }
+        Self {
+            credentials: planned.map(credential).collect(),
+            sidecars: sidecars.collect(),
+            kernel_arguments: routes.kernel_arguments(),
+        }
     }
 
     /// How many go by the firmware.
@@ -112,7 +118,7 @@ impl Summary {
         drive: &Drive,
         tree: &Tree,
         size_bytes: u64,
-        credentials: Credentials,
+        delivery: Delivery,
     ) -> Self {
         // Hard links count once.
         let count =
@@ -143,7 +149,7 @@ impl Summary {
             directories: count(|kind| matches!(kind, Kind::Directory(_))),
             symlinks: count(|kind| matches!(kind, Kind::Symlink(_))),
             changed: options.if_changed.then_some(true),
-            credentials,
+            delivery,
         }
     }
 
@@ -167,7 +173,7 @@ impl Summary {
         let plural = |count| if count == 1 { "" } else { "s" };
         let around =
             self.encryption.as_ref().map_or_else(String::new, |it| format!(" in {}", it.luks));
-        let firmware = match self.credentials.by_firmware() {
+        let firmware = match self.delivery.by_firmware() {
             0 => String::new(),
             count => format!(", {count} credential{} by the firmware", plural(count)),
         };

@@ -22,7 +22,7 @@ use clap::ValueEnum;
 
 use crate::keys::wrap::Wrapped;
 use crate::report::{Exit, Failure};
-pub use machine_type::MachineType;
+pub use machine_type::{Board, MachineType};
 
 /// Everything that a machine is given.
 #[derive(Clone, Debug, Default)]
@@ -172,6 +172,12 @@ impl Target {
     /// Whether the disk has the serial that was asked for; else the monitor makes one up.
     pub fn sets_serial(self) -> bool {
         !matches!(self, Self::Vmspawn | Self::Firecracker)
+    }
+
+    /// Whether the machine is one of several of QEMU's, so that a machine type says
+    /// something of it.
+    pub fn has_machine_types(self) -> bool {
+        matches!(self, Self::Qemu | Self::Libvirt | Self::Proxmox)
     }
 
     /// Whether a credential that is no secret can be given as an argument.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{
-    Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, MachineType, SmbiosFile, Style,
-    Target, carry, shell,
+    Board, Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, SmbiosFile, Style, Target,
+    carry, shell,
 };
 use crate::keys::wrap::Wrapped;
 use crate::report::{Exit, Failure};
@@ -151,20 +151,26 @@ struct Device {
 /// this drive alone and takes its id, so that the devices of several drives
 /// never clash.
 fn devices(drive: &Drive) -> Vec<Device> {
-    let virtio_blk = match drive.machine_type {
-        // The plain name is that of the PCI device, and a microvm has no PCI unless asked.
-        Some(MachineType::Microvm) => "virtio-blk-device",
+    let (virtio_blk, virtio_scsi) = match drive.machine_type.map(|machine| machine.board) {
+        // The plain names are those of PCI devices, and a microvm has no PCI unless asked.
+        Some(Board::Microvm) => ("virtio-blk-device", "virtio-scsi-device"),
         None
-        | Some(MachineType::Pc | MachineType::Q35 | MachineType::Virt | MachineType::VirtUefi) => {
-            "virtio-blk"
-        }
+        | Some(
+            Board::Pc
+            | Board::Q35
+            | Board::Virt
+            | Board::VirtUefi
+            | Board::S390
+            | Board::Pseries
+            | Board::Unknown,
+        ) => ("virtio-blk", "virtio-scsi"),
     };
     let (controller, disk) = match drive.bus {
         Bus::Virtio => (None, virtio_blk),
-        Bus::Scsi => (Some(("virtio-scsi", "scsi")), "scsi-hd"),
+        Bus::Scsi => (Some((virtio_scsi, "scsi")), "scsi-hd"),
         Bus::Usb => (Some(("qemu-xhci", "usb")), "usb-storage"),
         Bus::Nvme => (None, "nvme"),
-        Bus::Cdrom => (Some(("virtio-scsi", "scsi")), "scsi-cd"),
+        Bus::Cdrom => (Some((virtio_scsi, "scsi")), "scsi-cd"),
     };
     let mut devices = Vec::new();
     let mut properties = Vec::new();

@@ -7,6 +7,7 @@ mod guests;
 #[path = "../support/host.rs"]
 mod host;
 mod limits;
+mod machines;
 mod planner;
 mod sets;
 mod values;

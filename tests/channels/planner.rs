@@ -3,30 +3,34 @@
 use std::path::Path;
 
 use credimg::channels::mount::Disk;
-use credimg::channels::plan::{Means, Opening, Routes, plan};
+use credimg::channels::plan::{Means, Opening, Routes, Teller, plan};
 use credimg::channels::sidecar;
 use credimg::channels::unlock::Unlock;
 use credimg::manifest::{Format, parse};
 use credimg::report::{Exit, Failure};
 use credimg::vm::{Bus, Channel, Serial, Target};
 
-fn means(target: Target) -> Means {
+pub(super) fn means(target: Target) -> Means {
     let serial = Serial::new("chimera").unwrap();
     let disk = Disk::new(Format::Erofs, Some("CHIMERA"), "", &serial, Bus::Virtio);
     Means { target, disk, ..Means::default() }
 }
 
-fn planned(manifest: &str, lengths: &[Option<u64>], means: &Means) -> Result<Routes, Failure> {
+pub(super) fn planned(
+    manifest: &str,
+    lengths: &[Option<u64>],
+    means: &Means,
+) -> Result<Routes, Failure> {
     let manifest = parse(manifest.as_bytes(), Path::new("secrets.yaml")).unwrap();
     plan(&manifest, lengths, means)
 }
 
 /// The channels in the manifest's order, `?` for what is not known yet.
-fn names(routes: &Routes) -> Vec<&'static str> {
+pub(super) fn names(routes: &Routes) -> Vec<&'static str> {
     routes.routes.iter().map(|route| route.channel.map_or("?", Channel::name)).collect()
 }
 
-const AUTO: &str = "credentials: [{name: a, env: A}, {name: b, env: B}]";
+pub(super) const AUTO: &str = "credentials: [{name: a, env: A}, {name: b, env: B}]";
 
 #[test]
 fn each_monitor_gets_what_it_carries_unseen() {
@@ -35,23 +39,24 @@ fn each_monitor_gets_what_it_carries_unseen() {
         (Target::Qemu, ["smbios"; 2], "it fits an OEM string", None),
         (Target::Proxmox, ["smbios"; 2], "it fits an OEM string", None),
         (Target::Vmspawn, ["smbios"; 2], "it fits an OEM string", None),
-        (Target::Libvirt, ["disk"; 2], shown, Some(Some(Channel::FwCfg))),
-        (Target::CloudHypervisor, ["disk"; 2], shown, Some(None)),
-        (Target::Crosvm, ["disk"; 2], shown, None),
-        (Target::Firecracker, ["disk"; 2], "it has no SMBIOS tables", None),
+        (Target::Libvirt, ["disk"; 2], shown, Some(Teller::Channel(Channel::FwCfg))),
+        (Target::CloudHypervisor, ["disk"; 2], shown, Some(Teller::Argument)),
+        (Target::Crosvm, ["disk"; 2], shown, Some(Teller::KernelLine)),
+        (Target::Firecracker, ["disk"; 2], "it has no SMBIOS tables", Some(Teller::KernelLine)),
     ] {
         let routes = planned(AUTO, &[Some(5); 2], &means(target)).unwrap();
         assert_eq!(names(&routes), channels, "{target:?}");
         for route in &routes.routes {
             assert!(route.why.contains(why), "{target:?}: {}", route.why);
         }
-        assert_eq!(routes.mount.as_ref().map(|mount| mount.channel), mount, "{target:?}");
+        assert_eq!(routes.mount.as_ref().map(|mount| mount.by), mount, "{target:?}");
         // Where nothing else is open the lines are an argument: they are no secret.
         let public = sidecar::public(routes.mount.as_ref());
-        assert_eq!(public.len(), usize::from(mount == Some(None)), "{target:?}");
+        assert_eq!(public.len(), usize::from(mount == Some(Teller::Argument)), "{target:?}");
         // Whatever cannot even carry these is told of, so that nobody waits for the disk.
         let untold = matches!(target, Target::Crosvm | Target::Firecracker);
         assert_eq!(routes.warnings.len(), usize::from(untold), "{target:?}");
+        assert_eq!(routes.kernel_arguments().len(), 2 * usize::from(untold), "{target:?}");
     }
 }
 
@@ -119,7 +124,7 @@ fn a_disk_that_cannot_be_named_is_refused_only_where_it_must_be() {
     assert_eq!(planned(manifest, &[None], &means).unwrap_err().exit, Exit::Usage);
 }
 
-fn encrypted(target: Target) -> Means {
+pub(super) fn encrypted(target: Target) -> Means {
     let serial = Serial::new("chimera").unwrap();
     let unlock = Unlock::new(
         &serial,
@@ -152,8 +157,8 @@ fn the_key_goes_by_what_is_open_and_the_unit_with_it() {
         assert_eq!(routes.opening, expected, "{target:?}");
         // A guest that is to open the disk is told to mount it, and no other.
         let is_told = expected.is_some_and(|opening| opening.unit.is_some());
-        let mount = routes.mount.as_ref().map(|mount| mount.channel);
-        assert_eq!(mount, is_told.then_some(Some(smbios)), "{target:?}");
+        let mount = routes.mount.as_ref().map(|mount| mount.by);
+        assert_eq!(mount, is_told.then_some(Teller::Channel(smbios)), "{target:?}");
         let warnings: Vec<_> = routes.warnings.iter().map(String::as_str).collect();
         match warning {
             None => assert_eq!(warnings, [""; 0], "{target:?}"),

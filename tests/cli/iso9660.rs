@@ -55,7 +55,7 @@ fn an_iso_9660_image_is_found_by_label_and_time() {
     let expected = serde_json::json!({
         "image": "out.iso", "format": "iso9660", "label": label, "uuid": time,
         "encryption": null, "serial": "chimera", "drive_id": "credimg-chimera", "size_bytes": size_bytes,
-        "files": 1, "directories": 1, "symlinks": 0, "credentials": [], "sidecars": [],
+        "files": 1, "directories": 1, "symlinks": 0, "credentials": [], "sidecars": [], "kernel_arguments": [],
     });
     assert_eq!(report, expected);
     for (name, value) in [("TYPE", "iso9660"), ("LABEL", label), ("UUID", time)] {
