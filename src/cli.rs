@@ -271,7 +271,8 @@ pub struct Volume {
     /// Volume label, whatever the manifest says
     #[arg(long, value_name = "LABEL")]
     pub label: Option<String>,
-    /// Drive serial, by which a SquashFS image is found [default: the label in lower case]
+    /// Drive serial, by which a SquashFS image is found [default: the label in lower case; without
+    /// one the build takes it from the image's file name]
     #[arg(long)]
     pub serial: Option<String>,
 }
@@ -343,7 +344,8 @@ pub struct Attach {
     /// [default: one that has PCI and SMBIOS tables]
     #[arg(long, value_name = "TYPE")]
     pub machine: Option<MachineType>,
-    /// Drive serial, at most 20 bytes [default: the label in lower case]
+    /// Drive serial, at most 20 bytes [default: the label in lower case, else the image's file
+    /// name up to its extension]
     #[arg(long)]
     pub serial: Option<String>,
     /// QEMU id of the drive [default: credimg- and the serial]

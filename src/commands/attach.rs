@@ -31,7 +31,7 @@ pub(super) fn drive(
                     microvm,pcie=on";
         return Err(Failure::new(Exit::Usage, message).hint(hint));
     }
-    let serial = settings::serial(attach.serial.as_deref(), label)?;
+    let serial = settings::serial(attach.serial.as_deref(), label, path)?;
     let id = match &attach.id {
         Some(id) => DriveId::new(id)?,
         None => DriveId::from_serial(&serial),

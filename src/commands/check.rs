@@ -1,6 +1,8 @@
 //! `credimg check`: what a build would make, without running a command or
 //! opening a file of a source.
 
+use std::path::Path;
+
 use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
@@ -52,7 +54,9 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     }
     let is_told = !plan.credentials.is_empty() || plan.mount.is_some() || luks == Some(Luks::Luks2);
     if is_told || options.guest.is_some() {
-        let serial = settings::serial(options.volume.serial.as_deref(), label)?;
+        // Only the build knows the image's name, which makes the serial where there is no label.
+        let option = options.volume.serial.as_deref();
+        let serial = settings::serial(option, label, Path::new("IMAGE"))?;
         let monitor = (options.target, machine);
         let routes = routes(&plan, (format, luks), label, &serial, monitor)?;
         if is_told {

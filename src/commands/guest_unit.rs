@@ -6,7 +6,7 @@ use crate::channels::{units, unlock};
 use crate::cli::{GuestUnit, Volume};
 use crate::manifest::{self, Format, Luks};
 use crate::report::{Exit, Failure};
-use crate::vm::Bus;
+use crate::vm::{Bus, Serial};
 
 pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
     let plan = manifest::load(&options.manifest)?;
@@ -19,7 +19,15 @@ pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
         let hint = "give it one: `label:` in the manifest, or --label here and with the build";
         return Err(Failure::new(Exit::Usage, message).hint(hint).into());
     }
-    let serial = settings::serial(serial.as_deref(), label.as_deref())?;
+    let serial = match (serial, &label) {
+        (Some(serial), _) => Serial::new(serial)?,
+        (None, Some(label)) => Serial::from_label(label)?,
+        (None, None) => {
+            let message = "the serial of a disk without a label comes from its image's file name";
+            let hint = "give --serial here and with the build, or give the disk a label";
+            return Err(Failure::new(Exit::Usage, message).hint(hint).into());
+        }
+    };
     if is_opened {
         let header_label = label.as_deref().map(encryption::header_label);
         let crypttab = unlock::crypttab(&serial, header_label.as_deref());

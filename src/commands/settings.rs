@@ -86,9 +86,18 @@ pub(super) fn label(
     }
 }
 
-/// The drive's serial: `--serial`, else the volume label in lower case.
-pub(super) fn serial(option: Option<&str>, label: Option<&str>) -> Result<Serial, Failure> {
-    option.map_or_else(|| Serial::from_label(label), Serial::new)
+/// The drive's serial: `--serial`, else the volume label in lower case, else what the name
+/// of the image at `path` makes.
+pub(super) fn serial(
+    option: Option<&str>,
+    label: Option<&str>,
+    path: &Path,
+) -> Result<Serial, Failure> {
+    match (option, label) {
+        (Some(serial), _) => Serial::new(serial),
+        (None, Some(label)) => Serial::from_label(label),
+        (None, None) => Ok(Serial::from_path(path)),
+    }
 }
 
 /// An error where the manifest's label is too long for `format`.

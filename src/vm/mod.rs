@@ -14,8 +14,10 @@ pub mod share;
 mod shell;
 pub mod vmspawn;
 
+use std::ffi::OsStr;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use clap::ValueEnum;
@@ -312,12 +314,24 @@ impl Serial {
         Ok(Self(text.to_owned()))
     }
 
-    /// The serial of a disk with this volume label: the label in lower case,
-    /// or `credimg` without one.
-    pub fn from_label(label: Option<&str>) -> Result<Self, Failure> {
-        Self::new(&label.unwrap_or("credimg").to_ascii_lowercase()).map_err(|failure| {
+    /// The serial of a disk with this volume label: the label in lower case.
+    pub fn from_label(label: &str) -> Result<Self, Failure> {
+        Self::new(&label.to_ascii_lowercase()).map_err(|failure| {
             failure.hint("the serial comes from the volume label: give another one with --serial")
         })
+    }
+
+    /// The serial of a disk without a label, from the image's file name up to its extension:
+    /// in lower case, with `-` for what no serial holds, and the last of it where it is too
+    /// long, as numbers stand at the end. So images of several names go with one machine. An
+    /// image that has no name, in memory or a stream, has the serial `credimg`.
+    pub fn from_path(image: &Path) -> Self {
+        let is_unnamed = image.as_os_str() == "-" || image.starts_with("/proc/self/fd");
+        let stem = image.file_stem().filter(|_| !is_unnamed).unwrap_or(OsStr::new("credimg"));
+        let serve = |byte: &u8| if is_word(*byte) { byte.to_ascii_lowercase() } else { b'-' };
+        let bytes: Vec<u8> = stem.as_bytes().iter().map(serve).collect();
+        let last = bytes.len().saturating_sub(Self::MAX_BYTES);
+        Self(bytes.iter().skip(last).copied().map(char::from).collect())
     }
 
     /// The serial itself.
@@ -365,11 +379,14 @@ fn check_word(text: &str, max_bytes: usize) -> Result<(), String> {
     if text.len() > max_bytes {
         return Err(format!("it is {} bytes long, at most {max_bytes} are possible", text.len()));
     }
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if text.bytes().all(is_word) {
         return Ok(());
     }
     Err("only letters, digits, `.`, `_` and `-` are possible".to_owned())
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._-".contains(&byte)
 }
 
 #[cfg(test)]
@@ -398,11 +415,28 @@ mod tests {
 
     #[test]
     fn labels_make_serials_and_serials_make_ids() {
-        let serial = Serial::from_label(Some("CHIMERA-1")).unwrap();
+        let serial = Serial::from_label("CHIMERA-1").unwrap();
         assert_eq!(serial.as_str(), "chimera-1");
         assert_eq!(DriveId::from_serial(&serial).as_str(), "credimg-chimera-1");
-        assert_eq!(Serial::from_label(None).unwrap().as_str(), "credimg");
-        assert!(Serial::from_label(Some("A+B")).unwrap_err().hint.unwrap().contains("--serial"));
+        assert!(Serial::from_label("A+B").unwrap_err().hint.unwrap().contains("--serial"));
+    }
+
+    #[test]
+    fn file_names_make_serials() {
+        for (path, expected) in [
+            ("out/Chimera-2.erofs", "chimera-2"),
+            ("a.b.iso", "a.b"),
+            ("grüße, 1.squashfs", "gr----e--1"),
+            ("image", "image"),
+            (".erofs", ".erofs"),
+            ("virtual-machine-images-01.erofs", "al-machine-images-01"),
+            ("-", "credimg"),
+            ("/proc/self/fd/7", "credimg"),
+        ] {
+            let serial = Serial::from_path(Path::new(path));
+            assert_eq!(serial.as_str(), expected);
+            assert_eq!(Serial::new(expected).unwrap(), serial);
+        }
     }
 
     #[test]

@@ -168,6 +168,10 @@ LoadCredential=d 100%%:/run/credstore/d 100%%
     );
     verify(&host, &text);
 
+    let output = run(&host, &["guest-unit", "secrets.yaml"]);
+    let expected = "the serial of a disk without a label comes from its image's file name";
+    assert_eq!(refused(&output), (2, expected.to_owned()));
+
     fs::write(host.path("secrets.yaml"), "files: [{path: /a, text: x}]\n").unwrap();
     let expected = "an EROFS disk without a label is another one after each build";
     let output = run(&host, &["guest-unit", "secrets.yaml"]);

@@ -103,3 +103,35 @@ fn a_uuid_that_passes_for_ext2_is_a_wrong_option() {
     let warned = host.build(&["--uuid", uuid, "--format", "squashfs"]);
     assert!(warned.status.success(), "{}", stderr(&warned));
 }
+
+/// Their serials and ids come from their file names.
+#[test]
+fn two_images_without_a_label_go_with_one_machine() {
+    let host = Host::new("files: [{path: /a, text: hello}]\n");
+    for (format, style) in [("erofs", "shell"), ("squashfs", "blockdev"), ("iso9660", "shell")] {
+        let build = |image: &str| {
+            let mut command = host.credimg();
+            command.args(["build", "secrets.yaml", "-q", "--format", format, "-o", image]);
+            command.args(["--args", style]);
+            stdout(&succeed(command))
+        };
+        let (first, second) = (build("Keys 1.img"), build("tls.img"));
+        let mut qemu = Command::new("sh");
+        qemu.current_dir(host.path("")).arg("-c").arg(
+            "printf 'info qtree\\nquit\\n' | eval \"qemu-system-x86_64 -S -display none \
+             -nodefaults -monitor stdio $1 $2\"",
+        );
+        qemu.args(["sh", first.trim_end(), second.trim_end()]);
+        let shown = stdout(&succeed(qemu));
+        for serial in ["serial = \"keys-1\"", "serial = \"tls\""] {
+            assert!(shown.contains(serial), "no {serial} in {shown}");
+        }
+        let args = host.credimg().args(["args", "Keys 1.img"]).output().unwrap();
+        assert!(stdout(&args).contains("serial=keys-1"), "{}", stdout(&args));
+    }
+    let mut stream = host.credimg();
+    stream.args(["build", "secrets.yaml", "--json=report", "--format", "erofs", "-o", "-"]);
+    succeed(stream);
+    let report = fs::read_to_string(host.path("report")).unwrap();
+    assert!(report.contains("\"serial\":\"credimg\""), "{report}");
+}
