@@ -13,10 +13,11 @@ use credimg_formats::{Content, Secret, Timestamp, Tree};
 use crate::channels::plan::{Means, Routes, plan as plan_channels};
 use crate::channels::sidecar::Value;
 use crate::manifest::{Credential, Entry, Plan, Position, manifest_name};
+use crate::rehearsal::rehearse;
 use crate::report::{Exit, Failure};
 use crate::signals;
 use crate::source::builder::TreeBuilder;
-use crate::source::pseudo::{self, Policy};
+use crate::source::pseudo::{self, Mode, Policy};
 use crate::source::{self, command};
 use crate::vm::Channel;
 
@@ -81,6 +82,10 @@ pub fn assemble_noting(
 ) -> Result<Assembly> {
     let definitions = pseudo::load(plan)?;
     pseudo::require_allowed(settings.policy, plan, &definitions)?;
+    if !definitions.is_empty() {
+        // So that no command runs for a definition that can do nothing.
+        rehearse(plan, &definitions)?;
+    }
     let mut builder = TreeBuilder::new(plan, &definitions, settings, progress);
     if let Some(inputs) = inputs {
         builder.note_inputs(inputs);
@@ -95,7 +100,7 @@ pub fn assemble_noting(
     let lengths: Vec<_> = contents.iter().map(|content| Some(content.len())).collect();
     let routes = plan_channels(plan, &lengths, &settings.means)?;
     let values = distribute(plan, contents, &routes, &mut builder)?;
-    source::collect_pseudo(&definitions, &settings.commands, &mut builder)?;
+    pseudo::collect(&definitions, Mode::Build(&settings.commands), &mut builder)?;
     let tree = builder.finish();
     require_single(plan, &routes, &tree)?;
     Ok(Assembly { tree, routes, values })
@@ -180,7 +185,7 @@ fn require_single(plan: &Plan, routes: &Routes, tree: &Tree) -> Result<(), Failu
 
 /// Says which entry failed, and where the manifest is to be mended if that is
 /// wrong. A signal is no entry's fault.
-fn in_entry(mut failure: Failure, plan: &Plan, entry: &Entry) -> Failure {
+pub(crate) fn in_entry(mut failure: Failure, plan: &Plan, entry: &Entry) -> Failure {
     let Position { line, column, key_path } = &entry.position;
     let place = match failure.exit {
         Exit::Interrupted => return failure,

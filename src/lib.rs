@@ -14,6 +14,7 @@ pub mod keys;
 pub mod manifest;
 pub mod output;
 pub mod progress;
+mod rehearsal;
 pub mod report;
 pub mod seal;
 pub mod signals;

@@ -6,7 +6,7 @@ use std::path::Path;
 use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::{encryption, links, print, seed, settings};
+use super::{encryption, links, print, reach, seed, settings};
 use crate::channels::budget;
 use crate::channels::mount::{Disk, MOUNT_WORD};
 use crate::channels::plan::{Means, Opening, Route, Routes, Teller, plan as plan_channels};
@@ -17,6 +17,7 @@ use crate::manifest::{
     self, Attributes, Credential, Entry, Format, Keep, KeySource, Luks, MOUNT_CREDENTIAL, Plan,
     Source, time,
 };
+use crate::rehearsal::rehearse;
 use crate::report::{self, Exit, Failure};
 use crate::source::pseudo::{self, Action, Definition, Definitions, New};
 use crate::vm::{Bus, Channel, MachineType, Serial, Target};
@@ -40,8 +41,9 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let guest = settings::guest(options.guest.as_deref())?;
     let machine = settings::machine(options.machine, &guest, options.target)?;
     let format = options.volume.format.or(plan.format).unwrap_or(Format::Erofs);
+    let rehearsal = rehearse(&plan, &definitions)?;
     let mut text = table(&plan, &definitions);
-    let mut warnings = Vec::new();
+    let mut warnings = reach::foresee(&rehearsal);
     if let Some(format) = options.volume.format.or(plan.format) {
         warnings.extend(seed::foresee(format, label, &plan, &definitions)?);
     }

@@ -16,6 +16,7 @@ mod inspect;
 mod links;
 mod opened;
 mod pages;
+mod reach;
 mod request;
 mod seal;
 mod secret;

@@ -66,15 +66,6 @@ pub(crate) fn content(
     Ok((None, Content::Memory(secret)))
 }
 
-/// Collects the pseudo definitions, after every entry of the manifest.
-pub(crate) fn collect_pseudo(
-    definitions: &pseudo::Definitions,
-    limits: &command::Limits,
-    to: &mut TreeBuilder,
-) -> Result<(), Failure> {
-    pseudo::collect(definitions, limits, to)
-}
-
 /// What a program prints, which is never nothing; `trim` drops one trailing newline.
 fn output(
     program: &command::Program,

@@ -1,7 +1,7 @@
 //! Definitions to inodes: makes what is missing, changes what is there, and
 //! refuses what is neither.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::iter;
 use std::os::unix::fs::FileExt;
@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, CWD, FileType, readlinkat, statat};
 
 use super::Definitions;
 use super::definition::{Action, Attributes, DataSection, Definition, HostFile, ImagePath, New};
+use crate::manifest::TreePath;
 use crate::report::{Exit, Failure};
 use crate::signals;
 use crate::source::builder::{Own, TreeBuilder};
@@ -26,19 +27,57 @@ const INODES_MAX: usize = 3 << 16;
 
 const SYMLINK_MODE: u16 = 0o777;
 
+/// Whether definitions read and run what they name.
+#[derive(Clone, Copy)]
+pub(crate) enum Mode<'a> {
+    /// They do; each command is granted this.
+    Build(&'a command::Limits),
+    /// They do not, and files are empty.
+    Rehearsal(Unknown<'a>),
+}
+
+/// What a rehearsal does not know of the tree before the definitions.
+#[derive(Clone, Copy)]
+pub(crate) struct Unknown<'a> {
+    /// Directories that may hold more than they do here.
+    pub(crate) opaque: &'a HashSet<InodeId>,
+    /// What may be there, with the directories above it.
+    pub(crate) uncertain: &'a [&'a TreePath],
+}
+
+impl Unknown<'_> {
+    /// Whether there may be something at `path`, where there is nothing.
+    fn may_hold(self, path: &ImagePath, tree: &TreeBuilder) -> bool {
+        let mut id = Some(Tree::ROOT);
+        let mut ids = path.names().map_while(|name| {
+            id = id.and_then(|id| tree.child(id, name));
+            id
+        });
+        let is_above = |other: &TreePath| {
+            let mut names = other.0.iter().map(Name::as_bytes);
+            path.names().all(|name| names.next() == Some(name))
+        };
+        self.opaque.contains(&Tree::ROOT)
+            || ids.any(|id| self.opaque.contains(&id))
+            || self.uncertain.iter().any(|other| is_above(other))
+    }
+}
+
 /// Adds every definition to the tree that the manifest's entries made. Extended
 /// attributes come last, so that they may stand before what they are for.
-pub(in crate::source) fn collect(
+pub(crate) fn collect(
     definitions: &Definitions,
-    limits: &command::Limits,
+    mode: Mode,
     to: &mut TreeBuilder,
 ) -> Result<(), Failure> {
-    for (path, stat) in &definitions.files {
-        to.input(path, stat)?;
+    if let Mode::Build(_) = mode {
+        for (path, stat) in &definitions.files {
+            to.input(path, stat)?;
+        }
     }
     let inodes_before = to.len();
     let mut collector =
-        Collector { directory: &definitions.directory, limits, to, links: HashMap::new() };
+        Collector { directory: &definitions.directory, mode, to, links: HashMap::new() };
     for is_late in [false, true] {
         for (index, definition) in definitions.iter().enumerate() {
             if is_late != matches!(definition.action, Action::Xattr { .. }) {
@@ -72,7 +111,7 @@ fn in_definition(mut failure: Failure, definition: &Definition) -> Failure {
 
 struct Collector<'a, 'b> {
     directory: &'a Path,
-    limits: &'a command::Limits,
+    mode: Mode<'a>,
     to: &'a mut TreeBuilder<'b>,
     /// Files of the host that a definition named already: a second name is a hard link.
     links: HashMap<FileId, InodeId>,
@@ -85,10 +124,10 @@ impl Collector<'_, '_> {
             Action::Modify(attributes) => self.modify(&definition.path, attributes),
             Action::Xattr { name, value } => self.xattr(&definition.path, name, value),
             Action::HostFile(file) => self.host_file(&definition.path, file),
-            Action::Link(target) => {
-                let target = self.find(target)?;
-                self.link(&definition.path, target)
-            }
+            Action::Link(target) => match self.find(target)? {
+                Some(target) => self.link(&definition.path, target),
+                None => Ok(()),
+            },
         }
     }
 
@@ -105,13 +144,7 @@ impl Collector<'_, '_> {
         let (parent, name) = self.free_place(path)?;
         let kind = match new {
             New::Directory => Kind::Directory(BTreeMap::new()),
-            New::Command(script) => {
-                let argv: [OsString; 3] = ["/bin/sh".into(), "-c".into(), script.clone()];
-                let program = Program { argv: &argv, directory: self.directory, is_shell: true };
-                let output = output(&program, false, self.limits, self.to)?;
-                self.to.count_in_memory(output.len());
-                Kind::File(Content::Memory(output))
-            }
+            New::Command(script) => Kind::File(self.output(script)?),
             New::Symlink(target) => Kind::Symlink(target.clone()),
             New::BlockDevice(device) => Kind::BlockDevice(*device),
             New::CharDevice(device) => Kind::CharDevice(*device),
@@ -124,6 +157,15 @@ impl Collector<'_, '_> {
             metadata.mode = SYMLINK_MODE;
         }
         self.to.insert(parent, &name, metadata, kind).map(drop)
+    }
+
+    fn output(&mut self, script: &OsString) -> Result<Content, Failure> {
+        let Mode::Build(limits) = self.mode else { return Ok(nothing()) };
+        let argv: [OsString; 3] = ["/bin/sh".into(), "-c".into(), script.clone()];
+        let program = Program { argv: &argv, directory: self.directory, is_shell: true };
+        let output = output(&program, false, limits, self.to)?;
+        self.to.count_in_memory(output.len());
+        Ok(Content::Memory(output))
     }
 
     /// A new directory, or one that was made on the way to something else.
@@ -162,7 +204,7 @@ impl Collector<'_, '_> {
     }
 
     fn modify(&mut self, path: &ImagePath, attributes: &Attributes) -> Result<(), Failure> {
-        let id = self.find(path)?;
+        let Some(id) = self.find(path)? else { return Ok(()) };
         // A link has no mode of its own; Linux and the formats know 0777 only.
         let is_symlink = matches!(self.to.kind(id), Kind::Symlink(_));
         let metadata = self.to.metadata_mut(id);
@@ -173,7 +215,7 @@ impl Collector<'_, '_> {
     }
 
     fn xattr(&mut self, path: &ImagePath, name: &[u8], value: &Secret) -> Result<(), Failure> {
-        let id = self.find(path)?;
+        let Some(id) = self.find(path)? else { return Ok(()) };
         // The kernel gives `user.` attributes to files and directories only
         // (xattr(7)), access lists to no link, default ones to directories.
         let fault = match self.to.kind(id) {
@@ -205,6 +247,10 @@ impl Collector<'_, '_> {
             directory => directory.join(&file.path),
         };
         let (parent, name) = self.free_place(path)?;
+        if let Mode::Rehearsal(_) = self.mode {
+            let metadata = Metadata::default();
+            return self.to.insert(parent, &name, metadata, Kind::File(nothing())).map(drop);
+        }
         let flags = if file.is_followed { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
         let stat =
             statat(CWD, &host_path, flags).map_err(|errno| host::cannot_read(&host_path, errno))?;
@@ -246,6 +292,9 @@ impl Collector<'_, '_> {
 
     /// The content of a range of a data section, read now while memory lasts.
     fn data(&mut self, section: &DataSection) -> Result<Content, Failure> {
+        if let Mode::Rehearsal(_) = self.mode {
+            return Ok(nothing());
+        }
         let DataSection { file, length_bytes, offset_bytes } = section;
         let offset_bytes = file.start_bytes + offset_bytes;
         if !self.to.fits_in_memory(*length_bytes) {
@@ -300,11 +349,20 @@ impl Collector<'_, '_> {
         }
     }
 
-    /// What stands at `path`.
-    fn find(&self, path: &ImagePath) -> Result<InodeId, Failure> {
+    /// What stands at `path`; none where a rehearsal does not know.
+    fn find(&self, path: &ImagePath) -> Result<Option<InodeId>, Failure> {
         let id = path.names().try_fold(Tree::ROOT, |id, name| self.to.child(id, name));
-        id.ok_or_else(|| Failure::new(Exit::Manifest, "there is nothing of this path to change"))
+        match self.mode {
+            Mode::Rehearsal(unknown) if id.is_none() && unknown.may_hold(path, self.to) => Ok(None),
+            _ if id.is_some() => Ok(id),
+            _ => Err(Failure::new(Exit::Manifest, "there is nothing of this path to change")),
+        }
     }
+}
+
+/// What a file holds in a rehearsal.
+fn nothing() -> Content {
+    Content::Memory(Secret::new(Vec::new()))
 }
 
 fn name(component: &[u8]) -> Result<Name, Failure> {

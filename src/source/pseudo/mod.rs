@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub use self::check::{Policy, require_allowed};
-pub(super) use self::collect::collect;
+pub(crate) use self::collect::{Mode, Unknown, collect};
 pub use self::definition::{Action, Attributes, DataSection, Definition, HostFile, New};
 pub use self::place::Place;
 

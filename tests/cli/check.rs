@@ -1,0 +1,154 @@
+//! `check` foresees what a build would refuse, and whom directories keep out.
+
+use super::*;
+
+/// Pairs of entries and of definitions, and what is said of them; nothing where they go.
+const TOGETHER: &[(&str, &str, &str)] = &[
+    ("{path: /a, text: x}", "/b m 400 0 0", "nothing of this path to change"),
+    ("{path: /a, text: x}", "/b M 0 400 0 0", "nothing of this path to change"),
+    ("{path: /a, text: x}", "/a/b m 400 0 0", "nothing of this path to change"),
+    ("{path: /a, text: x}", "/b x user.k=v", "nothing of this path to change"),
+    ("{path: /a, text: x}", "/a m 400 0 0", ""),
+    ("{path: /a, text: x}", "/ d 700 0 0", ""),
+    ("{path: /a/b, text: x}", "/a m 700 0 0", ""),
+    ("{path: /a/b, text: x}", "/a d 700 0 0", ""),
+    ("{path: /a, text: x}", "/a x user.k=v", ""),
+    ("{path: /a, symlink: x}", "/a x user.k=v", "a symbolic link cannot have `user.` attributes"),
+    ("{path: /a, text: x}", "/a f 400 0 0 touch ran; echo x", "is taken already by files[0]"),
+    ("{path: /a, text: x}", "/a/b f 400 0 0 touch ran; echo x", "/a (extra.pf:1) is taken already"),
+    ("{path: /a, text: x}", "/a d 700 0 0", "to change what a source of the manifest made"),
+    ("{path: /a, text: x}", "/b l secrets.yaml", ""),
+    ("{path: /a, text: x}", "/a l secrets.yaml", "is taken already by files[0]"),
+    ("{path: /a, dir: d}", "/a/inside m 400 0 0", ""),
+    ("{path: /, dir: d}", "/inside m 400 0 0", ""),
+    ("{path: /a, dir: d}", "/a/inside x user.k=v", ""),
+    ("{path: /a, dir: d}", "/b m 400 0 0", "nothing of this path to change"),
+];
+
+#[test]
+fn what_a_definition_cannot_do_is_an_error_of_check_and_of_a_build_before_it_runs_anything() {
+    let host = Host::new("");
+    fs::create_dir(host.path("d")).unwrap();
+    fs::write(host.path("d/inside"), "x").unwrap();
+    for (entry, definition, expected) in TOGETHER {
+        let manifest = format!("files: [{{path: /first, shell: 'touch ran; echo x'}}, {entry}]\n");
+        fs::write(host.path("secrets.yaml"), manifest).unwrap();
+        fs::write(host.path("extra.pf"), format!("{definition}\n")).unwrap();
+        let pseudo = ["--pseudo-file", "extra.pf"];
+        let check = host.credimg().args(["check", "secrets.yaml"]).args(pseudo).output().unwrap();
+        assert!(!host.path("ran").exists(), "{definition}");
+        let build = host.build(&[&pseudo[..], &["--quiet", "--args=none"]].concat());
+        let expected = expected.replace("files[0]", "files[1]");
+        for output in [&check, &build] {
+            let code = if expected.is_empty() { 0 } else { 3 };
+            let stderr = stderr(output);
+            assert_eq!(output.status.code(), Some(code), "{definition}: {stderr}");
+            assert!(stderr.contains(&expected), "{definition}: {stderr}");
+        }
+        if !expected.is_empty() {
+            assert_eq!(stderr(&check), stderr(&build), "{definition}");
+        }
+        assert_eq!(host.path("ran").exists(), expected.is_empty(), "{definition}");
+        for left in ["ran", "out.erofs"] {
+            let _ = fs::remove_file(host.path(left));
+        }
+    }
+}
+
+#[test]
+fn credentials_that_may_be_on_the_disk_can_be_changed() {
+    let host = Host::new("credentials: [{name: a, text: x}]\n");
+    let check = |via: &str, definition: &str| {
+        let manifest = format!("credentials: [{{name: a, text: x, via: {via}}}]\n");
+        fs::write(host.path("secrets.yaml"), manifest).unwrap();
+        fs::write(host.path("extra.pf"), format!("{definition}\n")).unwrap();
+        let arguments = ["check", "secrets.yaml", "--pseudo-file", "extra.pf"];
+        host.credimg().args(arguments).output().unwrap().status.code()
+    };
+    for (via, definition, code) in [
+        ("auto", "/credstore/a m 400 0 0", 0),
+        ("auto", "/credstore m 500 0 0", 0),
+        ("auto", "/credstore d 500 0 0", 0),
+        ("auto", "/credstore/b m 400 0 0", 3),
+        ("disk", "/credstore/a m 400 0 0", 0),
+        ("disk", "/credstore/a f 400 0 0 echo x", 3),
+        ("smbios", "/credstore/a m 400 0 0", 3),
+    ] {
+        assert_eq!(check(via, definition), Some(code), "{via}, {definition}");
+    }
+}
+
+#[test]
+fn an_owner_who_cannot_pass_the_directories_above_a_file_is_warned_of() {
+    let host = Host::new("");
+    let check = |manifest: &str, options: &[&str]| {
+        fs::write(host.path("secrets.yaml"), manifest).unwrap();
+        host.credimg().args(["check", "secrets.yaml"]).args(options).output().unwrap()
+    };
+    let closed = |path: &str, reader: &str, directory: &str| {
+        format!(
+            "credimg: warning: {path}: {reader} cannot pass the directory {directory}: let \
+             everybody pass, as with `defaults: {{dir_mode: \"0711\"}}`\n"
+        )
+    };
+    let token = "{path: /api/token, text: x, owner: '990:990'}";
+    let user = closed("/api/token", "the user 990", "/");
+    for (manifest, expected) in [
+        (format!("files: [{token}]"), user.clone()),
+        (format!("defaults: {{dir_mode: '0711'}}\nfiles: [{token}]"), String::new()),
+        (
+            format!("defaults: {{dir_mode: '0500', owner: '990:990'}}\nfiles: [{token}]"),
+            String::new(),
+        ),
+        // The owner of a directory counts as such, whatever others may do.
+        (
+            "defaults: {dir_mode: '0611', owner: '990:990'}\nfiles: [{path: /t, text: x}]".into(),
+            closed("/t", "the user 990", "/"),
+        ),
+        // The user may be in the directory's group.
+        (format!("defaults: {{dir_mode: '0710'}}\nfiles: [{token}]"), String::new()),
+        (
+            "files: [{path: /a, text: x, owner: '0:990', mode: '0440'}]".into(),
+            closed("/a", "the group 990", "/"),
+        ),
+        ("files: [{path: /a, text: x, owner: '0:990'}]".into(), String::new()),
+        ("files: [{path: /a, text: x, mode: '0444'}]".into(), String::new()),
+        (
+            format!("files: [{token}, {{path: /b, text: x, owner: '990:990'}}]"),
+            closed("/api/token and 1 more", "the user 990", "/"),
+        ),
+        (
+            "files: [{path: /tls, dir: d, owner: '990:990'}]".into(),
+            closed("/tls", "the user 990", "/"),
+        ),
+        // What a source brings is not known.
+        ("files: [{path: /tls, dir: d, owner: keep}]".into(), String::new()),
+        (format!("files: [{{path: /, dir: d, dir_mode: keep}}, {token}]"), String::new()),
+        (format!("files: [{{path: /, dir: d, dir_mode: '0711'}}, {token}]"), String::new()),
+        ("files: [{path: /a, file: f, owner: keep}]".into(), String::new()),
+        (
+            format!("defaults: {{dir_mode: '0711'}}\nfiles: [{token}]\npseudo: [/api m 700 0 0]"),
+            closed("/api/token", "the user 990", "/api"),
+        ),
+        (
+            "defaults: {dir_mode: '0711'}\nfiles: [{path: /a/b, text: x}]\n\
+             pseudo: [/a m 700 0 0, /a/c f 440 7 8 echo x]"
+                .into(),
+            closed("/a/c", "the user 7", "/a") + &closed("/a/c", "the group 8", "/a"),
+        ),
+    ] {
+        let output = check(&manifest, &[]);
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), expected), "{manifest}");
+    }
+    let output = check(&format!("files: [{token}]"), &["--strict"]);
+    assert_eq!(output.status.code(), Some(5));
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/demo/secrets.yaml");
+    let output = host.credimg().arg("check").arg(sample).arg("--strict").output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, sample) = readme.split_once("```yaml\n").unwrap();
+    let (sample, _) = sample.split_once("```").unwrap();
+    let output = check(sample, &["--strict"]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+}
