@@ -13,8 +13,6 @@ pub const MOUNT_WORD: &str = "systemd.mount-extra";
 
 /// What udev's name of a disk on the bus virtio begins with; the serial follows.
 const BY_SERIAL: &str = "/dev/disk/by-id/virtio-";
-/// Flags of the mount: nothing on the disk is a program or a device.
-pub const OPTIONS: &str = "ro,nosuid,nodev,noexec";
 
 /// The disk as the guest sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,20 +75,29 @@ impl Disk {
         let (what, kind, at) = (self.what()?, self.kind, point.as_str());
         let needs = |unit: &String| format!(",x-systemd.requires={unit}");
         let needs = self.opened_by.as_ref().map_or_else(String::new, needs);
-        let disk = format!("{what} {at} {kind} {OPTIONS}{needs} 0 0\n");
+        let options = point.options();
+        let disk = format!("{what} {at} {kind} {options}{needs} 0 0\n");
         if !has_store || point.is_credstore() {
             return Ok(disk);
         }
-        Ok(format!("{disk}{at}/credstore {} none bind 0 0\n", MountPoint::CREDSTORE))
+        let bind: Vec<_> = ["bind"].into_iter().chain(point.boot_options()).collect();
+        let (store, bind) = (MountPoint::CREDSTORE, bind.join(","));
+        Ok(format!("{disk}{at}/credstore {store} none {bind} 0 0\n"))
     }
 }
 
 /// The same mounts as words for the kernel's command line, which systemd takes from version
 /// 254 on (systemd-fstab-generator(8)): `systemd.mount-extra=WHAT:WHERE:TYPE:OPTIONS`.
 ///
-/// Colons part the fields, so that those of a label are escaped.
+/// Colons part the fields, and quotes would be taken away with the words of the command line:
+/// those of a label or an option are escaped (measured with systemd 257).
 pub fn kernel_arguments(fstab: &str) -> Vec<String> {
-    let escaped = |field: &str| field.replace('\\', r"\x5c").replace(':', r"\x3a");
+    let table = [('\\', r"\x5c"), (':', r"\x3a"), ('"', r"\x22"), ('\'', r"\x27")];
+    let escaped = |field: &str| {
+        let escape =
+            |text: String, (character, code): &(char, &str)| text.replace(*character, code);
+        table.iter().fold(field.to_owned(), escape)
+    };
     let word = |line: &str| {
         let fields: Vec<_> = line.split(' ').take(4).map(escaped).collect();
         format!("{MOUNT_WORD}={}", fields.join(":"))

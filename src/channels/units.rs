@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::mount::{Disk, OPTIONS};
+use super::mount::Disk;
 use crate::manifest::{MountPoint, Plan};
 use crate::report::Failure;
 use crate::vm::Channel;
@@ -18,7 +18,7 @@ pub fn text(plan: &Plan, disk: &Disk, crypttab: Option<&str>) -> Result<String, 
     let crypttab = crypttab.map(|line| format!("# /etc/crypttab\n{line}\n"));
     let mut text = crypttab.unwrap_or_default();
     let kind = disk.kind();
-    add_mount(&mut text, &what, at, kind, OPTIONS);
+    add_mount(&mut text, &what, at, kind, &point.options());
     let has_store = !plan.credentials.is_empty() && !point.is_credstore();
     if has_store {
         add_mount(&mut text, &format!("{at}/credstore"), MountPoint::CREDSTORE, "none", "bind");
@@ -49,6 +49,8 @@ pub fn text(plan: &Plan, disk: &Disk, crypttab: Option<&str>) -> Result<String, 
 
 fn add_mount(text: &mut String, what: &str, at: &str, kind: &str, options: &str) {
     let name = escaped(at);
+    // `%` begins a specifier.
+    let options = options.replace('%', "%%");
     let _ = write!(
         text,
         "# /etc/systemd/system/{name}.mount\n[Unit]\nDescription=Secrets of this machine\n\n\

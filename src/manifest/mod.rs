@@ -19,6 +19,7 @@ mod credentials;
 mod encrypt;
 mod error;
 mod mapping;
+mod mount;
 mod node;
 mod plan;
 mod resolve;

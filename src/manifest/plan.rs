@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use credimg_formats::squashfs::Compression;
 use credimg_formats::{Name, Secret, Timestamp, Xattrs, erofs, iso9660};
 
+use super::mount;
 use crate::report::shown;
 use crate::vm::Channel;
 
@@ -231,11 +232,16 @@ pub struct Credential {
     pub entry: Entry,
 }
 
-/// Where the guest mounts the disk: an absolute path of one component or more,
-/// each of ASCII letters, digits and `._+@-`, so that no escaping is needed in
-/// fstab(5) and in units.
+/// Where and how the guest mounts the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MountPoint(pub(super) String);
+pub struct MountPoint {
+    /// An absolute path of one component or more, each of ASCII letters, digits and `._+@-`,
+    /// so that no escaping is needed in fstab(5) and in units.
+    pub(super) path: String,
+    /// Options besides [`mount::FLAGS`], of printable ASCII without spaces and backslashes,
+    /// commas in double quotes alone.
+    pub(super) options: Vec<String>,
+}
 
 impl MountPoint {
     /// Where systemd looks for credentials of services besides the system's own
@@ -244,17 +250,30 @@ impl MountPoint {
 
     /// The mount point of a manifest that names none.
     pub fn standard() -> Self {
-        Self("/run/secrets".to_owned())
+        Self { path: "/run/secrets".to_owned(), options: Vec::new() }
     }
 
     /// The path itself.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.path
+    }
+
+    /// The options of mount(8), parted by commas.
+    pub fn options(&self) -> String {
+        let others = self.options.iter().map(String::as_str);
+        [mount::FLAGS].into_iter().chain(others).collect::<Vec<_>>().join(",")
+    }
+
+    /// Those of the options that say whether and when a boot waits for a mount. What needs the
+    /// disk has them as well.
+    pub fn boot_options(&self) -> impl Iterator<Item = &str> {
+        let options = self.options.iter().map(String::as_str);
+        options.filter(|option| matches!(*option, "nofail" | "noauto"))
     }
 
     /// Whether the disk itself is the store of credentials.
     pub fn is_credstore(&self) -> bool {
-        self.0 == Self::CREDSTORE
+        self.path == Self::CREDSTORE
     }
 }
 

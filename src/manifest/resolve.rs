@@ -10,7 +10,7 @@ use super::mapping::At;
 use super::node::Text;
 use super::plan::{Attributes, Entry, Keep, Label, Plan, Pseudo, PseudoFile, PseudoText, Source};
 use super::schema::{self, Source as Typed, XattrValue};
-use super::{conflicts, credentials, encrypt, time, values};
+use super::{conflicts, credentials, encrypt, mount, time, values};
 
 const DEFAULT_OWNER: (u32, u32) = (0, 0);
 const DEFAULT_MODE: u16 = 0o400;
@@ -46,7 +46,7 @@ pub(super) fn resolve(
         .into_iter()
         .filter_map(|typed| entry(typed, directory, defaults, problems))
         .collect();
-    let mount = optional(manifest.mount.as_ref(), values::mount_point, problems);
+    let mount = manifest.mount.and_then(|typed| mount::resolve(&typed, problems));
     let credentials =
         credentials::resolve(manifest.credentials, mount.as_ref(), directory, defaults, problems);
     conflicts::note(&entries, &credentials, problems);

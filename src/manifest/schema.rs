@@ -20,6 +20,7 @@ const MANIFEST_KEYS: &[&str] = &[
     "pseudo_files",
 ];
 const ENCRYPT_KEYS: &[&str] = &["luks", "key", "sector_size"];
+const MOUNT_KEYS: &[&str] = &["path", "options"];
 const DEFAULTS_KEYS: &[&str] = &["owner", "mode", "dir_mode", "mtime"];
 const ENTRY_KEYS: &[&str] = &[
     "path", "file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink", "owner",
@@ -44,9 +45,15 @@ pub(super) struct Manifest {
     pub(super) files: Vec<Entry>,
     /// The credentials that have a name and a source.
     pub(super) credentials: Vec<Credential>,
-    pub(super) mount: Option<At<Text>>,
+    pub(super) mount: Option<Mount>,
     pub(super) pseudo: Vec<At<Text>>,
     pub(super) pseudo_files: Vec<At<Text>>,
+}
+
+/// `mount`: a path alone, or with options.
+pub(super) struct Mount {
+    pub(super) path: At<Text>,
+    pub(super) options: Option<At<Text>>,
 }
 
 /// `encrypt`.
@@ -124,7 +131,7 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
         problems.note(fault.hint(hint).at(&keys.at));
         return None;
     }
-    let mount = keys.read("mount", text, problems);
+    let mount = keys.take("mount").and_then(|(node, at)| mount(node, at, problems));
     let credentials = items(keys.read("credentials", list, problems), credential, problems);
     let pseudo = keys.read("pseudo", texts, problems);
     let pseudo_files = keys.read("pseudo_files", texts, problems);
@@ -158,6 +165,17 @@ fn items<T>(
         read(node, format!("{}[{index}]", at.key_path), problems)
     });
     items.collect()
+}
+
+fn mount(node: Node, at: Position, problems: &mut Problems) -> Option<Mount> {
+    if matches!(node.value, Value::Mapping(_)) {
+        let mut keys = Keys::open(node, at.key_path, MOUNT_KEYS, problems)?;
+        let path = keys.require("path", text, problems);
+        let options = keys.read("options", text, problems);
+        return Some(Mount { path: path?, options });
+    }
+    let value = problems.keep(text(node, &at))?;
+    Some(Mount { path: At { value, at }, options: None })
 }
 
 fn encrypt(node: Node, key_path: String, problems: &mut Problems) -> Option<Encrypt> {

@@ -119,7 +119,7 @@ pub(super) fn mount_point(text: &str) -> Result<MountPoint, Fault> {
     let components = text.strip_prefix('/').map(|rest| rest.split('/'));
     let is_path = components.is_some_and(|mut names| names.all(is_component));
     if is_path && text.len() < PATH_MAX_BYTES {
-        return Ok(MountPoint(text.to_owned()));
+        return Ok(MountPoint { path: text.to_owned(), options: Vec::new() });
     }
     Err(Fault::new("expected an absolute path of letters, digits and `._+@-`")
         .hint("such as /run/secrets, or /run/credstore for a disk of credentials alone"))

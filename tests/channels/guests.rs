@@ -179,7 +179,7 @@ LoadCredential=d 100%%:/run/credstore/d 100%%
 }
 
 /// systemd itself reads the units, each from its file, and says nothing.
-fn verify(host: &Host, text: &str) {
+pub(super) fn verify(host: &Host, text: &str) {
     let mut units = Vec::new();
     for part in text.split("# /etc/systemd/system/").skip(1) {
         let (name, unit) = part.split_once('\n').unwrap();

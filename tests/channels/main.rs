@@ -8,6 +8,7 @@ mod guests;
 mod host;
 mod limits;
 mod machines;
+mod mount_options;
 mod planner;
 mod sets;
 mod values;
