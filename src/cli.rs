@@ -365,7 +365,8 @@ Examples:
   credimg audit /proc/$(pidof qemu-system-x86_64)/cmdline
   virsh dumpxml chimera | credimg audit --json -")]
 pub struct Audit {
-    /// A shell script, systemd unit, libvirt XML, JSON arguments, Proxmox configuration or
+    /// A shell script, systemd unit, libvirt XML, JSON arguments, Proxmox or mkosi
+    /// configuration, kickstart, preseed,
     /// /proc/PID/cmdline, or - for standard input; at most 16 MiB
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,

@@ -1,14 +1,33 @@
 //! Splits systemd unit files and Proxmox configurations into settings, and a
 //! command within a setting into words.
 
-use super::word::{Text, Word, Words};
+use super::word::{Text, Word, Words, lines};
 
-/// Calls `emit` with key and value of every `Key=Value` of a unit file. A line
-/// that ends with a backslash goes on in the next one, comments between them left
-/// out (systemd.syntax(7)).
+/// Settings of mkosi that may be lists over several lines.
+const LISTS: [&[u8]; 4] =
+    [b"Credentials", b"Environment", b"KernelCommandLine", b"KernelCommandLineExtra"];
+
+/// Calls `emit` with key and value of every `Key=Value` of a unit file, or of
+/// mkosi's, where an indented line goes on with the value above it.
 pub(super) fn unit(text: Text<'_>, emit: &mut dyn FnMut(&[u8], Text<'_>)) {
-    let mut logical = Word::at(0);
-    for line in lines(text) {
+    let mut above: &[u8] = b"";
+    logical_lines(text, &mut |line| {
+        let key = line.split(b'=').map(|(key, _)| key.trimmed().bytes);
+        if line.bytes.first().is_some_and(u8::is_ascii_whitespace) && !above.is_empty() {
+            emit(above, line.trimmed());
+        } else {
+            let lists = LISTS.iter().find(|list| key == Some(**list));
+            above = lists.copied().unwrap_or_default();
+        }
+        setting(line, b'=', emit);
+    });
+}
+
+/// Calls `emit` with every line that is no comment. A line that ends with a backslash
+/// goes on in the next one, comments between them left out (systemd.syntax(7)).
+pub(super) fn logical_lines(text: Text<'_>, emit: &mut dyn FnMut(Text<'_>)) {
+    let mut logical = Word::default();
+    for line in lines(text).map(|line| line.text) {
         if matches!(line.trimmed().bytes.first(), Some(b'#' | b';')) {
             continue;
         }
@@ -23,16 +42,16 @@ pub(super) fn unit(text: Text<'_>, emit: &mut dyn FnMut(&[u8], Text<'_>)) {
             logical.push(b' ', line.offset(line.bytes.len()));
             continue;
         }
-        setting(logical.text(), b'=', emit);
-        logical = Word::at(0);
+        emit(logical.text());
+        logical = Word::default();
     }
-    setting(logical.text(), b'=', emit);
+    emit(logical.text());
 }
 
 /// Calls `emit` with key and value of every `key: value` of a Proxmox virtual
 /// machine's configuration.
 pub(super) fn proxmox(text: Text<'_>, emit: &mut dyn FnMut(&[u8], Text<'_>)) {
-    for line in lines(text) {
+    for line in lines(text).map(|line| line.text) {
         if line.bytes.first() != Some(&b'#') {
             setting(line, b':', emit);
         }
@@ -43,17 +62,6 @@ fn setting(line: Text<'_>, separator: u8, emit: &mut dyn FnMut(&[u8], Text<'_>))
     if let Some((key, value)) = line.split(separator) {
         emit(key.trimmed().bytes, value.trimmed());
     }
-}
-
-fn lines(text: Text<'_>) -> impl Iterator<Item = Text<'_>> {
-    let mut begin = 0;
-    std::iter::from_fn(move || {
-        let rest = text.bytes.get(begin..).filter(|rest| !rest.is_empty())?;
-        let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-        let line = text.part(begin, begin + length);
-        begin += length + 1;
-        Some(line.bytes.strip_suffix(b"\r").map_or(line, |bare| line.part(0, bare.len())))
-    })
 }
 
 /// Gives `judge` the words of a command line without a shell: blanks separate, quotes join, a

@@ -1,10 +1,11 @@
 //! The rules at work: what the lexers found is judged here, one command, setting
 //! or element at a time.
 
+use super::kernel;
 use super::rules::Rule;
 use super::secrecy::{
-    assignment, is_expansion, is_placeholder, is_secret_credential, is_secret_item, is_secret_name,
-    is_secret_string, is_secret_value, url_password,
+    assignment, is_expansion, is_hash, is_placeholder, is_secret_credential, is_secret_item,
+    is_secret_name, is_secret_string, is_secret_value, url_password,
 };
 use super::word::{Property, Text, Word, find, properties};
 use super::xml::Element;
@@ -45,17 +46,25 @@ impl Found {
 /// Judges the words of a command, or of any list of arguments.
 pub(super) fn command(words: &[Word], found: &mut Found) {
     let mut option: &[u8] = b"";
+    // The kernel's command line, which `ps` shows without its quotes.
+    let mut is_kernel_line = false;
     for word in words {
         let text = word.text();
         self::word(text, found);
         let (name, attached) = option_of(text);
+        is_kernel_line &= name.is_empty();
         if let Some(value) = attached {
             self::option(name, value, found);
         } else if !option.is_empty() {
             self::option(option, text, found);
         }
+        if is_kernel_line {
+            kernel::command_line(text, found);
+        }
+        is_kernel_line |= kernel::is_option(name);
         option = if attached.is_none() { name } else { b"" };
     }
+    kernel::loader(words, found);
     super::programs::judge(words, found);
 }
 
@@ -79,9 +88,13 @@ pub(super) fn word(text: Text<'_>, found: &mut Found) {
             credential(rule, text.rest(index + marker.len()), found);
         }
     }
+    kernel::named(text, found);
     list(text, found);
-    if let Some((_, value)) = assignment(text) {
+    if let Some((name, value)) = assignment(text) {
         list(value, found);
+        if kernel::is_setting(name) {
+            kernel::command_line(value, found);
+        }
     }
 }
 
@@ -99,7 +112,41 @@ pub(super) fn unit_setting(key: &[u8], value: Text<'_>, found: &mut Found) {
                 }
             });
         }
-        _ => word(value, found),
+        // mkosi's settings.
+        b"Credentials" => mkosi_credentials(value, found),
+        b"RootPassword" => root_password(value, found),
+        _ => {
+            if kernel::is_setting(key) {
+                kernel::command_line(value, found);
+            }
+            word(value, found);
+        }
+    }
+}
+
+/// `NAME=VALUE` and paths, between blanks.
+fn mkosi_credentials(text: Text<'_>, found: &mut Found) {
+    super::config::split(text, &mut |words| {
+        for word in words {
+            mkosi_credential(word.text(), found);
+        }
+    });
+}
+
+/// `NAME=VALUE` of mkosi, where systemd has `NAME:VALUE`.
+pub(super) fn mkosi_credential(text: Text<'_>, found: &mut Found) {
+    if let Some((name, value)) = text.split(b'=')
+        && is_secret_credential(name.bytes, value.bytes)
+        && !is_hash(value.bytes)
+    {
+        found.add(Rule::SetCredential, value);
+    }
+}
+
+/// The password of mkosi's root: in clear unless it says `hashed:`.
+pub(super) fn root_password(text: Text<'_>, found: &mut Found) {
+    if text.after(b"hashed:").is_none() && !text.is_empty() {
+        found.add(Rule::GuestPassword, text);
     }
 }
 
@@ -138,6 +185,9 @@ pub(super) fn element(around: &[Element], element: &Element, found: &mut Found) 
         }
         _ => {}
     }
+    if kernel::is_setting(&element.name) {
+        kernel::command_line(text, found);
+    }
     word(text, found);
     for (name, value) in &element.attributes {
         if matches!(name.as_slice(), b"passwd" | b"password") && !value.bytes().is_empty() {
@@ -155,6 +205,9 @@ pub(super) fn object(members: &[(Word, Word)], found: &mut Found) {
         let member = members.iter().find(|(key, _)| key.bytes() == name);
         member.map(|(_, value)| value.text()).filter(|value| !value.is_empty())
     };
+    for (_, value) in members.iter().filter(|(key, _)| kernel::is_setting(key.bytes())) {
+        kernel::command_line(value.text(), found);
+    }
     let kind = member(b"qom-type").or_else(|| member(b"qom_type"));
     if let Some(data) = member(b"data")
         && kind.is_some_and(|kind| kind.bytes == b"secret")
@@ -238,6 +291,9 @@ fn option(name: &[u8], value: Text<'_>, found: &mut Found) {
         }
         b"drive" | b"blockdev" | b"iscsi" | b"hda" | b"hdb" | b"hdc" | b"hdd" | b"cdrom"
         | b"disk" | b"image-opts" => passwords(Rule::DrivePassword, value, found),
+        b"key" => key_of_disk(value, found),
+        b"boot" => kernel::boot(value, found),
+        _ if kernel::is_option(name) => kernel::command_line(value, found),
         b"set-credential" => credential(Rule::SetCredential, value, found),
         b"fw_cfg" => {
             let list = || properties(value);
@@ -268,6 +324,15 @@ pub(super) fn option_of(text: Text<'_>) -> (&[u8], Option<Text<'_>>) {
     match name.split(b'=') {
         Some((name, value)) => (name.bytes, Some(value)),
         None => (name.bytes, None),
+    }
+}
+
+/// `ID:key:PASSPHRASE`, as guestfish, guestmount and virt-cat take it.
+fn key_of_disk(text: Text<'_>, found: &mut Found) {
+    const SELECTOR: &[u8] = b":key:";
+    let passphrase = find(text.bytes, SELECTOR).map(|index| text.rest(index + SELECTOR.len()));
+    if let Some(passphrase) = passphrase.filter(|passphrase| !passphrase.is_empty()) {
+        found.add(Rule::DiskPassphrase, passphrase);
     }
 }
 

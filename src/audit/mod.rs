@@ -6,8 +6,11 @@
 //! the file leaves this module: a finding is a place and a rule.
 
 mod config;
+mod containers;
+mod installer;
 mod json;
 mod judge;
+mod kernel;
 mod programs;
 mod rules;
 mod secrecy;
@@ -58,6 +61,8 @@ enum Kind {
     Xml,
     Unit,
     Proxmox,
+    Kickstart,
+    Preseed,
     Shell,
 }
 
@@ -80,6 +85,10 @@ impl Kind {
             Self::Unit
         } else if is_proxmox {
             Self::Proxmox
+        } else if installer::is_preseed(first) {
+            Self::Preseed
+        } else if installer::is_kickstart(first, bytes) {
+            Self::Kickstart
         } else {
             Self::Shell
         }
@@ -135,6 +144,10 @@ fn document(text: Text<'_>, depth: usize, found: &mut Found) {
                 judge::proxmox_setting(key, value, found);
             }
         }),
+        Kind::Kickstart => installer::kickstart_file(text, &mut |event| {
+            answers(event, depth, found);
+        }),
+        Kind::Preseed => installer::preseed_file(text, &mut |event| answers(event, depth, found)),
         Kind::Shell => shell::lex(text, &mut |event| match event {
             // A line of a file, not a command.
             shell::Event::Command([word, ..]) if judge::is_oem_template(word.text()) => {}
@@ -150,6 +163,24 @@ fn document(text: Text<'_>, depth: usize, found: &mut Found) {
             }
             shell::Event::Document(text) => document(text, depth + 1, found),
         }),
+    }
+}
+
+/// Judges the answers for an installer.
+fn answers(event: installer::Event<'_>, depth: usize, found: &mut Found) {
+    match event {
+        installer::Event::Command(words) => {
+            installer::kickstart_line(words, found);
+            command(words, depth, found);
+        }
+        installer::Event::Document(text) => document(text, depth + 1, found),
+        installer::Event::Answer(question, value) => {
+            installer::answer(question, value, found);
+            if question.ends_with(b"kernel-opts") {
+                kernel::command_line(value, found);
+            }
+            document(value, depth + 1, found);
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Programs that take a secret among their arguments, with options of their own.
 
-use super::judge::{Found, option_of};
+use super::judge::{Found, mkosi_credential, option_of, root_password};
 use super::rules::Rule;
 use super::secrecy::{is_expansion, is_secret_name, is_secret_value};
 use super::word::{Text, Word};
+use super::{containers, installer, kernel};
 
 /// Judges the arguments of each program that is known, wherever in the command
 /// it stands: `sudo`, `ssh HOST` or an assignment may precede it.
@@ -18,7 +19,8 @@ pub(super) fn judge(words: &[Word], found: &mut Found) {
         let path = word.bytes().trim_ascii_start();
         let begin = path.iter().position(|byte| !b"@-:+!|".contains(byte)).unwrap_or(0);
         let path = path.get(begin..).unwrap_or_default();
-        match path.rsplit(|byte| *byte == b'/').next().unwrap_or_default() {
+        let program = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        match program {
             b"curl" => curl(arguments, found),
             b"wget" => wget(arguments, found),
             b"sshpass" => return sshpass(arguments, found),
@@ -26,6 +28,14 @@ pub(super) fn judge(words: &[Word], found: &mut Found) {
             b"virt-customize" | b"virt-sysprep" | b"virt-builder" => {
                 return customize(arguments, found);
             }
+            b"docker" | b"podman" | b"nerdctl" | b"buildah" | b"kubectl" => {
+                containers::judge(arguments, found);
+                continue;
+            }
+            b"mkosi" => return mkosi(arguments, found),
+            b"virt-install" | b"crosvm" | b"grubby" => kernel_line(program, arguments, found),
+            b"rootpw" | b"sshpw" => return installer::kickstart(words, found),
+            b"d-i" => return installer::preseed(arguments, found),
             b"qm" | b"pct" | b"pvesh" => return proxmox(arguments, found),
             _ => continue,
         }
@@ -175,8 +185,31 @@ fn set_password(arguments: &[Word], found: &mut Found) {
     }
 }
 
+/// `--credential NAME=VALUE` and `--root-password VALUE` of mkosi.
+fn mkosi(arguments: &[Word], found: &mut Found) {
+    for (name, value) in options(arguments) {
+        match name {
+            b"credential" => mkosi_credential(value, found),
+            b"root-password" => root_password(value, found),
+            _ => {}
+        }
+    }
+}
+
+/// The kernel's command line in options whose names mean something else elsewhere.
+fn kernel_line(program: &[u8], arguments: &[Word], found: &mut Found) {
+    for (name, value) in options(arguments) {
+        match (program, name) {
+            (b"virt-install", b"x") | (b"crosvm", b"p" | b"params") | (b"grubby", b"args") => {
+                kernel::command_line(value, found);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Options and their values, be they attached by `=` or the next word.
-fn options(words: &[Word]) -> impl Iterator<Item = (&[u8], Text<'_>)> {
+pub(super) fn options(words: &[Word]) -> impl Iterator<Item = (&[u8], Text<'_>)> {
     words.iter().enumerate().filter_map(|(index, word)| {
         let (name, value) = option_of(word.text());
         let value = value.or_else(|| words.get(index + 1).map(Word::text))?;

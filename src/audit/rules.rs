@@ -17,10 +17,14 @@ pub enum Rule {
     UrlPassword,
     /// A credential on the kernel's command line.
     KernelCredential,
+    /// A password on the kernel's command line.
+    KernelPassword,
     /// A systemd credential by value.
     SetCredential,
     /// A secret in the environment of a unit or of an emulator.
     Environment,
+    /// A secret in the environment of a container.
+    ContainerEnvironment,
     /// A password or token in an option of curl or wget.
     DownloadPassword,
     /// An HTTP header with a token in the arguments of curl or wget.
@@ -31,11 +35,13 @@ pub enum Rule {
     LibvirtSecret,
     /// The password of a guest's user.
     GuestPassword,
+    /// The passphrase of an encrypted disk.
+    DiskPassphrase,
 }
 
 impl Rule {
     /// Every rule, in the order of the documentation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::SmbiosValue,
         Self::FwCfgString,
         Self::SecretData,
@@ -43,13 +49,16 @@ impl Rule {
         Self::DisplayPassword,
         Self::UrlPassword,
         Self::KernelCredential,
+        Self::KernelPassword,
         Self::SetCredential,
         Self::Environment,
+        Self::ContainerEnvironment,
         Self::DownloadPassword,
         Self::HttpHeader,
         Self::Sshpass,
         Self::LibvirtSecret,
         Self::GuestPassword,
+        Self::DiskPassphrase,
     ];
 
     /// The name that reports use: lower case, with hyphens.
@@ -62,13 +71,16 @@ impl Rule {
             Self::DisplayPassword => "display-password",
             Self::UrlPassword => "url-password",
             Self::KernelCredential => "kernel-credential",
+            Self::KernelPassword => "kernel-password",
             Self::SetCredential => "set-credential",
             Self::Environment => "environment",
+            Self::ContainerEnvironment => "container-environment",
             Self::DownloadPassword => "download-password",
             Self::HttpHeader => "http-header",
             Self::Sshpass => "sshpass",
             Self::LibvirtSecret => "libvirt-secret",
             Self::GuestPassword => "guest-password",
+            Self::DiskPassphrase => "disk-passphrase",
         }
     }
 
@@ -85,12 +97,15 @@ impl Rule {
             Self::DrivePassword => "every user of the host can read a drive's password or key",
             Self::DisplayPassword => "the display's password is written out",
             Self::UrlPassword => "the URL holds a password",
-            Self::KernelCredential => {
+            Self::KernelCredential | Self::KernelPassword => {
                 "the kernel's command line is readable on the host and in /proc/cmdline of the guest"
             }
             Self::SetCredential => "unit files and arguments are readable for everybody",
             Self::Environment => {
                 "a unit's or domain's environment is readable beyond its service, and inherited"
+            }
+            Self::ContainerEnvironment => {
+                "every user of the host can read the arguments, and the engine keeps the environment"
             }
             Self::DownloadPassword | Self::Sshpass => {
                 "every user of the host can read a password in arguments"
@@ -98,6 +113,7 @@ impl Rule {
             Self::HttpHeader => "every user of the host can read a header in arguments",
             Self::LibvirtSecret => "the value of a secret is written out",
             Self::GuestPassword => "the password of a guest's user is written out",
+            Self::DiskPassphrase => "the passphrase of a disk is written out",
         }
     }
 
@@ -126,11 +142,17 @@ impl Rule {
             Self::KernelCredential => {
                 "a secrets disk, or -fw_cfg name=opt/io.systemd.credentials/ID,file=FILE"
             }
+            Self::KernelPassword => {
+                "a password's hash in the kickstart or preseed, an SSH key, or a secrets disk"
+            }
             Self::SetCredential => {
                 "LoadCredential= or --load-credential=ID:FILE, ImportCredential=, \
                  SetCredentialEncrypted="
             }
             Self::Environment => "LoadCredential=ID:FILE and the file under $CREDENTIALS_DIRECTORY",
+            Self::ContainerEnvironment => {
+                "--env-file FILE, -e NAME from the engine's own environment, or the engine's secrets"
+            }
             Self::DownloadPassword => "curl --netrc-file FILE or --config FILE; wget --config=FILE",
             Self::HttpHeader => "curl --header @FILE or --config FILE; wget --config=FILE",
             Self::Sshpass => "an SSH key, or sshpass -f FILE",
@@ -138,7 +160,12 @@ impl Rule {
                 "virsh secret-set-value UUID --file FILE, and a reference to the secret"
             }
             Self::GuestPassword => {
-                "virt-customize --root-password file:FILE, an SSH key, or a secrets disk"
+                "a password's hash, virt-customize --root-password file:FILE, an SSH key, \
+                 or a secrets disk"
+            }
+            Self::DiskPassphrase => {
+                "--key ID:file:FILE for guestfish and virt tools, cryptsetup --key-file, \
+                 or a passphrase that is typed in"
             }
         }
     }

@@ -176,6 +176,17 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
     is_mask || placeholder_length(value).is_some()
 }
 
+/// Whether a value is what `crypt` makes of a password, `$6$…`, or one that lets
+/// nobody in, such as `!` or `*`.
+pub(super) fn is_hash(value: &[u8]) -> bool {
+    let id = value.strip_prefix(b"$").and_then(|rest| rest.split(|byte| *byte == b'$').next());
+    let is_crypt = id.is_some_and(|id| {
+        matches!(id, [b'1' | b'2' | b'5' | b'6' | b'y' | b'7'] | [b'2' | b'g', _])
+            && value.get(id.len() + 1) == Some(&b'$')
+    });
+    is_crypt || matches!(value.first(), Some(b'!' | b'*'))
+}
+
 /// Whether all of it is one expansion, so that nothing tells what it holds.
 pub(super) fn is_expansion(value: &[u8]) -> bool {
     let Some(name) = value.strip_prefix(b"$") else { return false };

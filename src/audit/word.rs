@@ -145,6 +145,48 @@ impl Words {
     }
 }
 
+/// A line of a text.
+pub(super) struct Line<'a> {
+    /// Without its end, be it of one byte or two.
+    pub(super) text: Text<'a>,
+    /// Where it begins in the text, and where the next one does.
+    pub(super) begin: usize,
+    pub(super) next: usize,
+}
+
+/// The lines of a text.
+pub(super) fn lines(text: Text<'_>) -> impl Iterator<Item = Line<'_>> {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let begin = next;
+        let rest = text.bytes.get(begin..).filter(|rest| !rest.is_empty())?;
+        let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        next = begin + length + 1;
+        let line = text.part(begin, begin + length);
+        let bare = line.bytes.strip_suffix(b"\r").map_or(line, |bare| line.part(0, bare.len()));
+        Some(Line { text: bare, begin, next: next.min(text.bytes.len()) })
+    })
+}
+
+/// The first word of a text, and what follows it and its white space.
+pub(super) fn first_word(text: Text<'_>) -> Option<(Text<'_>, Text<'_>)> {
+    let begin = text.bytes.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let text = text.rest(begin);
+    let end = text.bytes.iter().position(u8::is_ascii_whitespace).unwrap_or(text.bytes.len());
+    let blanks = text.bytes.iter().skip(end).take_while(|byte| byte.is_ascii_whitespace()).count();
+    Some((text.part(0, end), text.rest(end + blanks)))
+}
+
+/// What stands between white space.
+pub(super) fn words(text: Text<'_>) -> impl Iterator<Item = Text<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (word, after) = first_word(rest)?;
+        rest = after;
+        Some(word)
+    })
+}
+
 /// Items of a list such as `type=11,value=a,,b`, as QEMU parses it: a doubled
 /// comma is part of a value.
 pub(super) fn properties(text: Text<'_>) -> impl Iterator<Item = Property<'_>> {
