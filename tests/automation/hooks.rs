@@ -9,7 +9,7 @@ use super::*;
 /// More than a pipe holds: a hook that does not read it keeps libvirt waiting.
 const XML_BYTES: usize = 1 << 20;
 
-fn host() -> Host {
+pub(crate) fn host() -> Host {
     let host = Host::new();
     host.write("etc/chimera.yaml", "label: CHIMERA\nfiles: [{path: /a, file: ../key}]\n");
     host.write("etc/101.yaml", "label: VM101\nfiles: [{path: /a, file: ../key}]\n");
@@ -17,13 +17,16 @@ fn host() -> Host {
     host
 }
 
-/// Calls the hook with these arguments, as root's daemon does: nothing but PATH
-/// in the environment, but for the directories.
-fn hook(host: &Host, arguments: &[&str], stdin: &[u8]) -> Output {
+/// Calls the hook with these arguments and variables, as root's daemon does: nothing but
+/// PATH in the environment, but for the directories.
+fn call(host: &Host, arguments: &[&str], variables: &[(&str, &str)], stdin: &[u8]) -> Output {
     let mut command = host.command(preboot("credimg-hook"));
     command.args(arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command.env("CREDIMG", CREDIMG).env("CREDIMG_MANIFESTS", host.path("etc"));
     command.env("CREDIMG_IMAGES", host.path("run"));
+    command.env("CREDIMG_LIBVIRT", host.path("libvirt"));
+    command.env("CREDIMG_PROXMOX", host.path("proxmox"));
+    command.envs(variables.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let written = child.stdin.take().unwrap().write_all(stdin);
@@ -32,9 +35,20 @@ fn hook(host: &Host, arguments: &[&str], stdin: &[u8]) -> Output {
     output
 }
 
+/// Calls it as Proxmox VE does, with these variables besides.
+pub(crate) fn hook_with(host: &Host, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    call(host, arguments, variables, b"")
+}
+
+/// Calls it as libvirt does, with the domain's description on standard input.
+pub(crate) fn libvirt_with(host: &Host, arguments: [&str; 4]) -> Output {
+    let (name, filler) = (arguments[0], " ".repeat(XML_BYTES));
+    let xml = format!("<domain><name>{name}</name>{filler}</domain>");
+    call(host, &arguments, &[], xml.as_bytes())
+}
+
 fn libvirt(host: &Host, domain: &str, operation: &str, step: &str) -> Output {
-    let xml = format!("<domain><name>{domain}</name>{}</domain>", " ".repeat(XML_BYTES));
-    hook(host, &[domain, operation, step, "-"], xml.as_bytes())
+    libvirt_with(host, [domain, operation, step, "-"])
 }
 
 fn mode(host: &Host, name: &str) -> u32 {
@@ -83,14 +97,13 @@ fn machines_without_a_manifest_are_left_alone() {
     let host = host();
     assert_done(&libvirt(&host, "medusa", "prepare", "begin"));
     assert_done(&libvirt(&host, "medusa", "release", "end"));
-    assert_done(&hook(&host, &["102", "pre-start"], b""));
+    assert_done(&hook_with(&host, &["102", "pre-start"], &[]));
     assert!(!host.path("run").exists());
     host.write("run/chimera/disk.erofs", "old");
     host.write("etc/..yaml", "files: []\n");
     for name in ["", ".", "..", "../run", "a/b"] {
         for step in [["prepare", "begin"], ["release", "end"]] {
-            let output = hook(&host, &[name, step[0], step[1], "-"], b"<domain/>");
-            assert_eq!(output.status.code(), Some(2), "{name}: {output:?}");
+            assert_done(&libvirt(&host, name, step[0], step[1]));
         }
     }
     assert_eq!(host.read("run/chimera/disk.erofs"), b"old");
@@ -102,16 +115,16 @@ fn proxmox_builds_before_the_start_and_removes_after_the_stop() {
     // `qm` has the options in quotes, as the unit's environment file has them.
     host.write("etc/101.env", "CREDIMG_OPTIONS=\"--mode 0640 --label OTHER\"\n");
     for phase in ["post-start", "pre-stop"] {
-        assert_done(&hook(&host, &["101", phase], b""));
+        assert_done(&hook_with(&host, &["101", phase], &[]));
         assert!(!host.path("run").exists(), "{phase}");
     }
-    let output = hook(&host, &["101", "pre-start"], b"");
+    let output = hook_with(&host, &["101", "pre-start"], &[]);
     assert_done(&output);
     assert_eq!(output.stdout, b"");
     assert_eq!(mode(&host, "run/101/disk.erofs"), 0o640);
     let args = host.credimg("args run/101/disk.erofs");
     assert!(String::from_utf8(args.stdout).unwrap().contains("serial=other"));
-    assert_done(&hook(&host, &["101", "post-stop"], b""));
+    assert_done(&hook_with(&host, &["101", "post-stop"], &[]));
     assert!(!host.path("run/101").exists());
 }
 

@@ -1,12 +1,14 @@
 //! What runs before a virtual machine boots: the unit, the hook, the Makefile
 //! fragment, and the options of a build that they use, all run for real.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod depfile;
 mod hooks;
 mod if_changed;
 mod makefile;
+mod memory;
+mod restore;
 
 use std::fs;
 use std::path::{Path, PathBuf};
