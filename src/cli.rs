@@ -208,9 +208,9 @@ pub struct FormatChoice {
     /// owners, modes and links
     #[arg(long)]
     pub joliet: bool,
-    /// Give up, with a warning for each, what ISO 9660 cannot hold (extended attributes) or Linux
-    /// not read from it (the end of a name over 253 bytes, times after January 2038), instead of
-    /// refusing it; without effect on the other formats
+    /// Give up, with warnings, what would be refused: extended attributes that the format cannot
+    /// hold; of ISO 9660 also what Linux does not read from it (the end of a name over 253 bytes,
+    /// times after January 2038)
     #[arg(long)]
     pub lossy: bool,
 }

@@ -133,6 +133,7 @@ fn every_key_means_what_it_says() {
     assert_eq!(host, Path::new("/srv/wireguard.tar.gz"));
     let Source::Symlink(target) = &entries[9].source else { panic!("{:?}", entries[9].source) };
     assert_eq!(target, b"ssh/ssh_host_ed25519_key");
+    assert!(!entries[8].attributes.archive_xattrs && entries[10].attributes.archive_xattrs);
     let xattrs = &entries[10].attributes.xattrs;
     assert_eq!(xattrs.len(), 2);
     assert_eq!(xattrs[&b"security.selinux"[..]].expose(), b"system_u:object_r:etc_t:s0");

@@ -16,6 +16,7 @@ pub mod probe;
 pub mod squashfs;
 pub mod tree;
 mod uuid;
+pub mod xattrs;
 
 pub use calendar::DateTime;
 pub use content::{Buffer, Content, Secret, Sink, Source};

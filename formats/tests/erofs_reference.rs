@@ -150,10 +150,10 @@ fn xattrs_that_linux_would_hide_are_refused() {
     assert_eq!(refusal(file(), &[("user.a", b""), (access, list)]), Ok(()));
     assert_eq!(refusal(link(), &[("trusted.a", b"")]), Ok(()));
     let cases: [(Kind, &str, &[u8], &str); 7] = [
-        (link(), "user.a", b"", "only files and directories have `user.` attributes"),
-        (Kind::Fifo, "user.a", b"", "only files and directories have `user.` attributes"),
-        (link(), access, list, "a symbolic link has no access control list"),
-        (file(), default, list, "only directories have a default access control list"),
+        (link(), "user.a", b"", "a symbolic link cannot have `user.` attributes"),
+        (Kind::Fifo, "user.a", b"", "only files and directories can have `user.` attributes"),
+        (link(), access, list, "a symbolic link cannot have an access control list"),
+        (file(), default, list, "only directories can have a default access control list"),
         (file(), access, b"", "an access control list is malformed"),
         (file(), access, &list[..11], "an access control list is malformed"),
         (

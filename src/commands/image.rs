@@ -1,15 +1,12 @@
 //! The image in its format: the one place that knows all writers.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::rc::Rc;
 
-use credimg_formats::iso9660::{self, Loss, Lost};
 use credimg_formats::squashfs::{self, Compression};
-use credimg_formats::{ErrorKind, Kind, Sink, Timestamp, Tree, erofs};
+use credimg_formats::{ErrorKind, Kind, Sink, Timestamp, Tree, erofs, iso9660};
 
 use super::encryption::Encryption;
+use super::loss;
 use crate::manifest::Format;
 use crate::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure};
@@ -125,7 +122,7 @@ impl Image {
             if would_do { failure.hint(hint) } else { failure }
         })?;
         if self.warns {
-            warn_of_losses(tree, plan.losses());
+            loss::warn_of_losses(tree, plan.losses());
         }
         let total_bytes = plan.size_bytes();
         plan.write(&mut Counted { sink, progress, total_bytes, done_bytes: 0 })
@@ -170,22 +167,5 @@ pub(super) fn explain(error: &credimg_formats::Error, format: &str) -> Failure {
             let hint = format!("change the manifest or the source so that {format} can hold it");
             Failure::new(Exit::Source, error.to_string()).hint(hint)
         }
-    }
-}
-
-/// Names each thing that `--lossy` leaves out.
-fn warn_of_losses(tree: &Tree, losses: &[Loss]) {
-    for Loss { id, lost } in losses {
-        let path = tree.path_of(*id);
-        let path = report::shown(Path::new(OsStr::from_bytes(&path)));
-        let news = match lost {
-            Lost::Xattrs => "its extended attributes are left out",
-            Lost::NameEnd => "Linux shows the first 253 bytes of its name",
-            Lost::Entry => "Linux lists its name but does not find it",
-            Lost::DeviceNumber => "Linux reads another device number",
-            Lost::Time => "Linux reads another time",
-            _ => "something of it is left out",
-        };
-        report::warn(&format!("{path}: {news}"));
     }
 }

@@ -14,6 +14,7 @@ mod guest_unit;
 mod image;
 mod inspect;
 mod links;
+mod loss;
 mod opened;
 mod pages;
 mod reach;

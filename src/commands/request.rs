@@ -9,7 +9,7 @@ use credimg_formats::erofs::format::is_mistaken_for_ext2;
 
 use super::encryption::Encryption;
 use super::image::Image;
-use super::{attach, links, seed, settings};
+use super::{attach, links, loss, seed, settings};
 use crate::assemble::{self, Assembly, Place, assemble_noting};
 use crate::channels::guest::Guest;
 use crate::channels::plan::{self, Means, Route};
@@ -145,10 +145,11 @@ impl Request {
             output: self.place.clone(),
             means: self.means.clone(),
         };
-        let assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {
+        let mut assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {
             progress.show_step(step);
         })?;
         seed::check(&self.image, &assembly.tree)?;
+        loss::leave_out_xattrs(&mut assembly.tree, self.image.format, self.image.lossy)?;
         for warning in links::warnings(&assembly.tree, Some(&links::point(&self.plan))) {
             report::warn(&warning);
         }

@@ -147,6 +147,9 @@ pub struct Attributes {
     pub mtime: Keep<Option<Timestamp>>,
     /// Extended attributes of the entry itself, never of what is below it.
     pub xattrs: Xattrs,
+    /// Whether the extended attributes and access lists of an archive's members count;
+    /// else they are left out.
+    pub archive_xattrs: bool,
 }
 
 /// Where an entry's content comes from. Host paths are absolute or relative to

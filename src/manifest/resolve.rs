@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use credimg_formats::xattrs::Holder;
 use credimg_formats::{Secret, Timestamp, Xattrs};
 
 use super::error::{Fault, Problem, Problems};
@@ -36,6 +37,7 @@ pub(super) fn resolve(
         owner: Keep::Set(DEFAULT_OWNER),
         mtime: Keep::Set(None),
         xattrs: Xattrs::new(),
+        archive_xattrs: true,
     };
     let refusal = "`keep` is for entries only: parent directories have nothing to keep";
     let parents = attributes(&manifest.defaults, &built_in, Some(refusal), problems);
@@ -106,9 +108,23 @@ fn entry(
     let refusal = "`keep` needs a source of the host: `file`, `dir` or `tar`";
     let refusal = matches!(kind, Kind::Symlink | Kind::Content).then_some(refusal);
     let attributes = attributes(&typed.attributes, defaults, refusal, problems);
-    let xattrs = xattrs(&typed.xattrs, kind, problems);
+    let is_archive = matches!(typed.source.value, Typed::Tar(_));
+    let (xattrs, archive_xattrs) = match typed.xattrs {
+        None => (Xattrs::new(), true),
+        Some(At { value: schema::Xattrs::Given(given), .. }) => {
+            (xattrs(&given, kind, problems), true)
+        }
+        Some(At { value: schema::Xattrs::None, at }) => {
+            if !is_archive {
+                let fault = Fault::new("`none` is for `tar` sources only");
+                let hint = "it leaves out what an archive has; other sources bring none along";
+                problems.note(fault.hint(hint).at(&at));
+            }
+            (Xattrs::new(), false)
+        }
+    };
     let source = source(&typed.source, typed.trim, directory, problems);
-    let attributes = Attributes { xattrs, ..attributes? };
+    let attributes = Attributes { xattrs, archive_xattrs, ..attributes? };
     Some(Entry { path: path?, source: source?, attributes, position: typed.at })
 }
 
@@ -132,6 +148,15 @@ impl Kind {
             Typed::File(_) => Self::File,
             Typed::Symlink(_) => Self::Symlink,
             _ => Self::Content,
+        }
+    }
+
+    /// What the entry itself is, as far as extended attributes are concerned.
+    fn holder(self) -> Holder {
+        match self {
+            Self::Tree => Holder::Directory,
+            Self::File | Self::Content => Holder::File,
+            Self::Symlink => Holder::Symlink,
         }
     }
 }
@@ -163,7 +188,8 @@ fn attributes(
     let (owner, mode) = (problems.keep(owner), problems.keep(mode));
     let (dir_mode, mtime) = (problems.keep(dir_mode), problems.keep(mtime));
     let (owner, mode, dir_mode, mtime) = (owner?, mode?, dir_mode?, mtime?);
-    Some(Attributes { mode, dir_mode, owner, mtime, xattrs: Xattrs::new() })
+    let xattrs = Xattrs::new();
+    Some(Attributes { mode, dir_mode, owner, mtime, xattrs, archive_xattrs: true })
 }
 
 fn keepable<T>(
@@ -236,20 +262,12 @@ fn xattrs(typed: &[(At<Text>, At<XattrValue>)], kind: Kind, problems: &mut Probl
     for (name, value) in typed {
         let outcome = checked(name, |text| {
             let name = values::xattr_name(text)?;
-            match (kind, &*name) {
-                // The kernel gives `user.` attributes to files and directories
-                // only (xattr(7)), access lists to no link, default ones to directories.
-                (Kind::Symlink, name) if name.starts_with(b"user.") => {
-                    Err(Fault::new("a symbolic link cannot have `user.` attributes"))
+            match kind.holder().fault(&name) {
+                Some(fault) => Err(Fault::new(fault)),
+                None if xattrs.contains_key(&name) => {
+                    Err(Fault::new("an attribute is given twice"))
                 }
-                (Kind::Symlink, name) if name.starts_with(b"system.") => {
-                    Err(Fault::new("a symbolic link cannot have an access control list"))
-                }
-                (Kind::File | Kind::Content, b"system.posix_acl_default") => {
-                    Err(Fault::new("only directories can have a default access control list"))
-                }
-                _ if xattrs.contains_key(&name) => Err(Fault::new("an attribute is given twice")),
-                _ => Ok(name),
+                None => Ok(name),
             }
         });
         let fault_at = |fault: Fault| fault.at(&value.at);

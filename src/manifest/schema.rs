@@ -80,7 +80,7 @@ pub(super) struct Entry {
     pub(super) source: At<Source>,
     pub(super) attributes: Attributes,
     pub(super) trim: Option<At<bool>>,
-    pub(super) xattrs: Vec<(At<Text>, At<XattrValue>)>,
+    pub(super) xattrs: Option<At<Xattrs>>,
 }
 
 /// One item of `credentials`.
@@ -103,6 +103,14 @@ pub(super) enum Source {
     Shell(Text),
     Env(Text),
     Symlink(Text),
+}
+
+/// `xattrs` as typed.
+pub(super) enum Xattrs {
+    /// `none`: those of an archive are left out.
+    None,
+    /// Names and values.
+    Given(Vec<(At<Text>, At<XattrValue>)>),
 }
 
 /// The value of an extended attribute as typed.
@@ -198,8 +206,7 @@ fn entry(node: Node, key_path: String, problems: &mut Problems) -> Option<Entry>
     let source = source(&mut keys, SOURCE_KEYS, problems);
     let attributes = attributes(&mut keys, problems);
     let trim = keys.read("trim", boolean, problems);
-    let xattrs = keys.take("xattrs").map(|(node, at)| xattrs(node, &at, problems));
-    let xattrs = xattrs.unwrap_or_default();
+    let xattrs = keys.take("xattrs").map(|(node, at)| xattrs(node, at, problems));
     Some(Entry { at: keys.at, path: path?, source: source?, attributes, trim, xattrs })
 }
 
@@ -260,11 +267,17 @@ fn source(
 
 /// The extended attributes that are well formed. Their names are the user's
 /// own and never shown: every problem has the key path of the whole mapping.
-fn xattrs(node: Node, at: &Position, problems: &mut Problems) -> Vec<(At<Text>, At<XattrValue>)> {
+fn xattrs(node: Node, at: Position, problems: &mut Problems) -> At<Xattrs> {
     let found = node.describe();
-    let Value::Mapping(pairs) = node.value else {
-        problems.note(expected("a mapping", found).at(at));
-        return Vec::new();
+    let pairs = match node.value {
+        Value::Mapping(pairs) => pairs,
+        Value::Scalar(scalar) if scalar.text.as_str() == "none" => {
+            return At { value: Xattrs::None, at };
+        }
+        Value::Scalar(_) | Value::List(_) => {
+            problems.note(expected("a mapping", found).at(&at));
+            Vec::new()
+        }
     };
     let mut xattrs = Vec::new();
     for (name, value) in pairs {
@@ -276,7 +289,7 @@ fn xattrs(node: Node, at: &Position, problems: &mut Problems) -> Vec<(At<Text>, 
             xattrs.push((At { value: name, at: name_at }, value));
         }
     }
-    xattrs
+    At { value: Xattrs::Given(xattrs), at }
 }
 
 fn xattr_value(node: Node, at: Position, problems: &mut Problems) -> Option<At<XattrValue>> {

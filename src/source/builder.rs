@@ -309,6 +309,11 @@ impl<'a> TreeBuilder<'a> {
         self.tree.child(parent, name)
     }
 
+    /// Whether the entry at hand keeps an archive's extended attributes.
+    pub(crate) fn keeps_archive_xattrs(&self) -> bool {
+        self.attributes.archive_xattrs
+    }
+
     /// Whether the inode comes from the entry at hand.
     pub(crate) fn is_of_this_entry(&self, id: InodeId) -> bool {
         self.made.get(id.index()).is_some_and(|made| made.entry == Some(self.current))

@@ -172,9 +172,12 @@ fn what_iso_9660_cannot_hold_is_refused_or_named() {
     fs::write(host.path("secrets.yaml"), format!("files:\n{many}")).unwrap();
     let said = said(&host.build_iso(&["--lossy", "--quiet"]));
     let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines.len(), 25, "{said}");
-    let last = "credimg: warning: /24: its extended attributes are left out";
-    assert_eq!(lines.last(), Some(&last));
+    assert_eq!(lines.len(), 21, "{said}");
+    let last = [
+        "credimg: warning: /19: its extended attributes are left out",
+        "credimg: warning: and 5 more such losses",
+    ];
+    assert!(lines.ends_with(&last), "{said}");
     assert!(!said.contains(CANARY), "{said}");
     // Nothing is lost elsewhere.
     let erofs = host.build_iso(&["--lossy", "--quiet", "--format", "erofs"]);

@@ -9,6 +9,7 @@ mod host;
 mod iso9660;
 mod labels;
 mod links;
+mod lossy;
 mod promises;
 #[path = "../support/wait.rs"]
 mod wait;

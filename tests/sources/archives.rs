@@ -355,6 +355,31 @@ fn the_manifest_s_attributes_win_over_the_archive_s() {
 }
 
 #[test]
+fn the_attributes_of_an_archive_are_left_out_on_request() {
+    let host = Host::new();
+    let bytes = Archive::default()
+        .pax(&[
+            ("mtime", b"77"),
+            ("SCHILY.xattr.user.a", b"x"),
+            ("SCHILY.xattr.com.apple.provenance", b"x"),
+            ("SCHILY.xattr.", b"no name"),
+            ("SCHILY.xattr.user.long", &vec![0; 70_000]),
+            ("LIBARCHIVE.xattr.user.b", b"QQ"),
+            ("SCHILY.acl.access", b"user::rw-"),
+            ("RHT.security.selinux", b"label"),
+        ])
+        .file("x", b"content")
+        .end();
+    let path = host.write("a.tar", bytes);
+    let attributes = Attributes { archive_xattrs: false, ..keep() };
+    let tree = build(vec![entry_with("/", Source::Tar(path.clone()), attributes)]).unwrap();
+    assert_eq!(read(&tree, "/x"), b"content");
+    let metadata = &inode(&tree, "/x").metadata;
+    assert_eq!((metadata.xattrs.len(), metadata.mtime.seconds), (0, 77));
+    assert!(build(vec![entry_with("/", Source::Tar(path), keep())]).is_err());
+}
+
+#[test]
 fn binary_numbers_of_gnu_headers_are_understood() {
     let bytes = Archive::default()
         .add(EntryType::Regular, "a", b"", |header| {

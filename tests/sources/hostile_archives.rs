@@ -167,6 +167,11 @@ fn extended_headers_that_mean_more_than_we_know_are_refused() {
     assert_contains(&unknown, "holds SCHILY.acl.access, which is not supported");
     assert_contains(&with("GNU.sparse.major", b"1"), "sparse files are not supported");
     assert_contains(&with("LIBARCHIVE.xattr.user.a", b"QQ"), "LIBARCHIVE.xattr.user.a");
+    let bytes = Archive::default().pax(&[("SCHILY.acl.access", b"user::rw-")]).file("x", b"");
+    let host = Host::new();
+    let source = Source::Tar(host.write("a.tar", bytes.end()));
+    let hint = failure(vec![entry("/a", source)], &settings()).hint.unwrap();
+    assert_contains(&hint, "with `xattrs: none`");
     let odd = format!("{CANARY} \u{1b}");
     assert_contains(&with(&odd, b"1"), "an extended header holds an unknown keyword");
     assert_contains(&with("mtime", CANARY.as_bytes()), "holds a time that is none");

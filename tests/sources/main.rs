@@ -35,6 +35,7 @@ pub(crate) fn defaults() -> Attributes {
         owner: Keep::Set((0, 0)),
         mtime: Keep::Set(None),
         xattrs: Xattrs::new(),
+        archive_xattrs: true,
     }
 }
 
@@ -46,6 +47,7 @@ pub(crate) fn keep() -> Attributes {
         owner: Keep::Keep,
         mtime: Keep::Keep,
         xattrs: Xattrs::new(),
+        archive_xattrs: true,
     }
 }
 

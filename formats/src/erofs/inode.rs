@@ -62,7 +62,7 @@ impl Shape {
     pub(super) fn of(id: InodeId, inode: &Inode, build_time: Timestamp) -> Result<Self> {
         let metadata = &inode.metadata;
         check_metadata(metadata.mode, metadata.mtime)?;
-        xattr::check_visible(&metadata.xattrs, inode.kind())?;
+        xattr::check(inode.kind(), &metadata.xattrs)?;
         let size_bytes = match inode.kind() {
             Kind::File(content) => content.len(),
             Kind::Symlink(target) => target.len() as u64,

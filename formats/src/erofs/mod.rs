@@ -12,3 +12,4 @@ mod write;
 mod xattr;
 
 pub use plan::{Label, Options, Plan};
+pub use xattr::check_xattr;

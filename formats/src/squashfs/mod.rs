@@ -24,3 +24,4 @@ mod xattr;
 
 pub use compress::Compression;
 pub use plan::{BlockSize, Options, Plan};
+pub use xattr::check_xattr;

@@ -176,7 +176,7 @@ fn check_inode(inode: &Inode, options: &Options) -> Result<()> {
         return Err(Error::new(ErrorKind::Unrepresentable, message));
     }
     whole_seconds(metadata.mtime, options.cut_fractions)?;
-    xattr::check(&metadata.xattrs)
+    xattr::check(inode.kind(), &metadata.xattrs)
 }
 
 /// Refuses a tree whose inodes or directory listings could take 4 GiB: positions
@@ -270,7 +270,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
     use super::*;
-    use crate::{Content, Metadata, Name, Secret};
+    use crate::{Content, Device, Metadata, Name, Secret};
 
     fn refusal(tree: &Tree, options: Options) -> (ErrorKind, String) {
         let error = Plan::new(tree, options).unwrap_err();
@@ -331,6 +331,40 @@ mod tests {
         let message =
             "/: an extended attribute's value is 65537 bytes long, Linux reads at most 65536";
         assert_eq!(refused(b"user.x", 65_537), (ErrorKind::Unrepresentable, message.to_owned()));
+    }
+
+    #[test]
+    fn xattrs_that_linux_would_hide_are_refused() {
+        let refused = |kind: Kind, name: &[u8]| {
+            let mut tree = Tree::new(Metadata::default());
+            let mut metadata = Metadata::default();
+            metadata.xattrs.insert(name.into(), Secret::default());
+            tree.insert(Tree::ROOT, Name::new(b"x").unwrap(), metadata, kind).unwrap();
+            Plan::new(&tree, Options::default()).map(drop).map_err(|error| error.to_string())
+        };
+        let link = || Kind::Symlink(b"x".as_slice().into());
+        let device = || Device::new(1, 3).unwrap();
+        let file = Kind::File(Content::Memory(Secret::default()));
+        assert_eq!(refused(file, b"user.a"), Ok(()));
+        assert_eq!(refused(link(), b"trusted.a"), Ok(()));
+        assert_eq!(refused(Kind::Fifo, b"security.a"), Ok(()));
+        let fault = "/x: a symbolic link cannot have `user.` attributes";
+        assert_eq!(refused(link(), b"user.a"), Err(fault.to_owned()));
+        for special in
+            [Kind::Fifo, Kind::Socket, Kind::CharDevice(device()), Kind::BlockDevice(device())]
+        {
+            let fault = "/x: only files and directories can have `user.` attributes";
+            assert_eq!(refused(special, b"user.a"), Err(fault.to_owned()));
+        }
+        let mut root = Metadata::default();
+        for index in 0..257 {
+            let name = format!("user.{index:0>250}");
+            root.xattrs.insert(name.into_bytes().into(), Secret::default());
+        }
+        let (_, message) = refusal(&Tree::new(root.clone()), Options::default());
+        assert!(message.ends_with("Linux lists at most 65536"), "{message}");
+        root.xattrs.pop_first();
+        assert!(Plan::new(&Tree::new(root), Options::default()).is_ok());
     }
 
     #[test]

@@ -12,7 +12,8 @@ use super::format::{XATTR_ELSEWHERE, XATTR_PREFIXES, XattrId, XattrName, XattrTa
 use super::metadata::{Position, Stream, lookup_table};
 use super::plan::inconsistent;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tree::Xattrs;
+use crate::tree::{Kind, Xattrs};
+use crate::xattrs as rules;
 
 /// `XATTR_NAME_MAX` of Linux, the prefix counted.
 const NAME_MAX_BYTES: usize = 255;
@@ -21,22 +22,29 @@ const VALUE_MAX_BYTES: usize = 65_536;
 /// A reference to a value elsewhere takes this much in its place.
 const REFERENCE_BYTES: usize = 8;
 
-/// Refuses an attribute that the format cannot hold or Linux cannot read.
-pub(super) fn check(xattrs: &Xattrs) -> Result<()> {
+/// Refuses attributes that the format cannot hold or Linux not read, or would hide.
+pub(super) fn check(kind: &Kind, xattrs: &Xattrs) -> Result<()> {
     for (name, value) in xattrs {
-        split(name)?;
-        if name.len() > NAME_MAX_BYTES {
-            return Err(unrepresentable("an extended attribute's name is longer than 255 bytes"));
-        }
-        if value.len() > VALUE_MAX_BYTES {
-            let message = format!(
-                "an extended attribute's value is {} bytes long, Linux reads at most {VALUE_MAX_BYTES}",
-                value.len()
-            );
-            return Err(unrepresentable(&message));
-        }
+        check_xattr(kind, name, value.expose())?;
     }
-    Ok(())
+    rules::check_list(xattrs)
+}
+
+/// Refuses one attribute of an inode, whatever others that has: as
+/// [`ErrorKind::Unrepresentable`].
+pub fn check_xattr(kind: &Kind, name: &[u8], value: &[u8]) -> Result<()> {
+    split(name)?;
+    if name.len() > NAME_MAX_BYTES {
+        return Err(unrepresentable("an extended attribute's name is longer than 255 bytes"));
+    }
+    if value.len() > VALUE_MAX_BYTES {
+        let message = format!(
+            "an extended attribute's value is {} bytes long, Linux reads at most {VALUE_MAX_BYTES}",
+            value.len()
+        );
+        return Err(unrepresentable(&message));
+    }
+    rules::check_xattr(kind, name, value)
 }
 
 /// The table as it grows, inode by inode.

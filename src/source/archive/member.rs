@@ -61,6 +61,8 @@ pub(super) struct Member {
 /// Reads one member after the other.
 pub(super) struct Members {
     stream: Stream,
+    /// Whether extended attributes count; else they are left out.
+    keeps_xattrs: bool,
     global: Pax,
     extensions_left_bytes: u64,
 }
@@ -74,8 +76,9 @@ struct Extension {
 }
 
 impl Members {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, global: Pax::default(), extensions_left_bytes: EXTENSIONS_MAX_BYTES }
+    pub(super) fn new(stream: Stream, keeps_xattrs: bool) -> Self {
+        let (global, extensions_left_bytes) = (Pax::default(), EXTENSIONS_MAX_BYTES);
+        Self { stream, keeps_xattrs, global, extensions_left_bytes }
     }
 
     /// The bytes behind the header that was read last. Where that was a file's
@@ -182,7 +185,8 @@ impl Members {
 
     fn pax(&mut self, header: &Header, size_bytes: u64) -> Result<Pax, Failure> {
         let records = self.extension(size_bytes)?;
-        Pax::parse(&records).map_err(|failure| self.stream.in_member(&header.path_bytes(), failure))
+        Pax::parse(&records, self.keeps_xattrs)
+            .map_err(|failure| self.stream.in_member(&header.path_bytes(), failure))
     }
 
     fn member(

@@ -44,7 +44,8 @@ pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> 
         members: 0,
         to,
     };
-    let members = Members::new(Stream::open(file, host::size_bytes(&stat), path)?);
+    let stream = Stream::open(file, host::size_bytes(&stat), path)?;
+    let members = Members::new(stream, archive.to.keeps_archive_xattrs());
     let outcome = archive.add_all(members);
     // A change of the file explains whatever seemed wrong with it.
     host::require_unchanged(&descriptor, &planned, path)?;

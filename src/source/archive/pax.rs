@@ -49,13 +49,16 @@ pub(super) struct Pax {
 }
 
 impl Pax {
-    /// Reads the records of one header. Of two records for one keyword the last counts.
-    pub(super) fn parse(mut bytes: &[u8]) -> Result<Self, Failure> {
+    /// Reads the records of one header, without those of extended attributes if they are
+    /// not kept. Of two records for one keyword the last counts.
+    pub(super) fn parse(mut bytes: &[u8], keeps_xattrs: bool) -> Result<Self, Failure> {
         let mut records = BTreeMap::new();
         while !bytes.is_empty() {
             let (keyword, value, rest) =
                 split_record(bytes).ok_or_else(|| refused("an extended header is malformed"))?;
-            records.insert(keyword, value);
+            if keeps_xattrs || !is_xattr(keyword) {
+                records.insert(keyword, value);
+            }
             bytes = rest;
         }
         let has_xattrs = records.keys().any(|keyword| keyword.starts_with(XATTR_PREFIX));
@@ -127,6 +130,14 @@ impl Pax {
         self.xattrs.insert(name.into(), Secret::from(value));
         Ok(())
     }
+}
+
+/// Whether a record is an extended attribute in any of the ways in which archivers write
+/// them, access lists among them.
+fn is_xattr(keyword: &[u8]) -> bool {
+    let prefixes: [&[u8]; 4] =
+        [XATTR_PREFIX, b"LIBARCHIVE.xattr.", b"SCHILY.acl.", b"RHT.security."];
+    prefixes.iter().any(|prefix| keyword.starts_with(prefix))
 }
 
 /// A name without its `%XX` escapes; none where a `%` begins no escape.
@@ -207,9 +218,13 @@ fn unknown(keyword: &[u8]) -> Failure {
     if keyword.len() > 64 || keyword.iter().any(is_odd) {
         return refused("an extended header holds an unknown keyword");
     }
-    let keyword = keyword.escape_ascii();
-    refused(format!("an extended header holds {keyword}, which is not supported"))
-        .hint(format!("pack it again with `tar --pax-option=delete={keyword}` to drop it"))
+    let keyword = keyword.escape_ascii().to_string();
+    let failure = refused(format!("an extended header holds {keyword}, which is not supported"));
+    failure.hint(if is_xattr(keyword.as_bytes()) {
+        "leave out the attributes and access lists that the archive has with `xattrs: none`".into()
+    } else {
+        format!("pack it again with `tar --pax-option=delete={keyword}` to drop it")
+    })
 }
 
 #[cfg(test)]
@@ -220,7 +235,7 @@ mod tests {
 
     #[test]
     fn records_go_by_their_length() {
-        let pax = Pax::parse(b"28 SCHILY.xattr.user.a=\n1\n=\n13 uid=70000\n8 path=\n");
+        let pax = Pax::parse(b"28 SCHILY.xattr.user.a=\n1\n=\n13 uid=70000\n8 path=\n", true);
         let pax = pax.unwrap();
         assert_eq!(pax.xattrs.get(b"user.a".as_slice()).unwrap().expose(), b"\n1\n=");
         assert_eq!(pax.uid, Some(70_000));
@@ -230,13 +245,14 @@ mod tests {
     #[test]
     fn names_of_extended_attributes_are_unescaped() {
         // As GNU tar 1.34 and bsdtar 3.6.2 write `user.a=b` and `user.100%`.
-        let pax = Pax::parse(b"29 SCHILY.xattr.user.a%3Db=x\n30 SCHILY.xattr.user.100%25=y\n");
+        let pax =
+            Pax::parse(b"29 SCHILY.xattr.user.a%3Db=x\n30 SCHILY.xattr.user.100%25=y\n", true);
         let names: Vec<_> = pax.unwrap().xattrs.into_keys().collect();
         assert_eq!(names, [b"user.100%".as_slice().into(), b"user.a=b".as_slice().into()]);
         for case in [b"26 SCHILY.xattr.user.a%=x\n", b"26 SCHILY.xattr.user.%4=x\n"] {
-            assert!(Pax::parse(case).is_err(), "{}", case.escape_ascii());
+            assert!(Pax::parse(case, true).is_err(), "{}", case.escape_ascii());
         }
-        assert!(Pax::parse(b"27 SCHILY.xattr.user.%+1=x\n").is_err());
+        assert!(Pax::parse(b"27 SCHILY.xattr.user.%+1=x\n", true).is_err());
     }
 
     #[test]
@@ -253,7 +269,7 @@ mod tests {
             b"99999999999999999999 a=b\n",
         ];
         for case in cases {
-            assert!(Pax::parse(case).is_err(), "{}", case.escape_ascii());
+            assert!(Pax::parse(case, true).is_err(), "{}", case.escape_ascii());
         }
     }
 

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
 
+use credimg_formats::xattrs::Holder;
 use credimg_formats::{Content, InodeId, Kind, Metadata, Name, Secret, Tree, Xattrs};
 use rustix::fs::{AtFlags, CWD, FileType, readlinkat, statat};
 
@@ -216,22 +217,7 @@ impl Collector<'_, '_> {
 
     fn xattr(&mut self, path: &ImagePath, name: &[u8], value: &Secret) -> Result<(), Failure> {
         let Some(id) = self.find(path)? else { return Ok(()) };
-        // The kernel gives `user.` attributes to files and directories only
-        // (xattr(7)), access lists to no link, default ones to directories.
-        let fault = match self.to.kind(id) {
-            Kind::Directory(_) => None,
-            Kind::File(_) => (name == b"system.posix_acl_default")
-                .then_some("only directories can have a default access control list"),
-            kind if name.starts_with(b"user.") => Some(match kind {
-                Kind::Symlink(_) => "a symbolic link cannot have `user.` attributes",
-                _ => "only files and directories can have `user.` attributes",
-            }),
-            Kind::Symlink(_) => name
-                .starts_with(b"system.")
-                .then_some("a symbolic link cannot have an access control list"),
-            _ => None,
-        };
-        if let Some(fault) = fault {
+        if let Some(fault) = Holder::of(self.to.kind(id)).fault(name) {
             return Err(Failure::new(Exit::Manifest, fault));
         }
         self.to.metadata_mut(id).xattrs.insert(name.into(), value.clone());

@@ -1,0 +1,101 @@
+//! What `--lossy` leaves out, and what people are told of it.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use credimg_formats::iso9660::{Loss, Lost};
+use credimg_formats::{Error, Inode, InodeId, Tree, erofs, squashfs};
+
+use super::image::explain;
+use crate::manifest::Format;
+use crate::report::{self, Failure};
+
+/// How many losses are named one by one; the others are counted.
+const NAMED_MAX: usize = 20;
+
+/// Leaves out of `tree`, with warnings, each extended attribute that `format` cannot hold
+/// or Linux would hide; an error where that is not wanted. ISO 9660, which holds none, has
+/// losses of its own.
+pub(super) fn leave_out_xattrs(
+    tree: &mut Tree,
+    format: Format,
+    lossy: bool,
+) -> Result<(), Failure> {
+    let check = match format {
+        Format::Erofs => erofs::check_xattr,
+        Format::Squashfs => squashfs::check_xattr,
+        Format::Iso9660 => return Ok(()),
+    };
+    let faults = |inode: &Inode| -> Vec<(Box<[u8]>, Error)> {
+        let mut faults = Vec::new();
+        for (name, value) in &inode.metadata.xattrs {
+            if let Err(error) = check(inode.kind(), name, value.expose()) {
+                faults.push((name.clone(), error));
+            }
+        }
+        faults
+    };
+    let found: Vec<_> = tree.inodes().map(|(id, inode)| (id, faults(inode))).collect();
+    let found: Vec<_> = found.into_iter().filter(|(_, faults)| !faults.is_empty()).collect();
+    let mut losses = Vec::new();
+    for (id, faults) in found {
+        let count = faults.len();
+        for (name, error) in faults {
+            if !lossy {
+                return Err(refusal(&error.at(tree.path_of(id)), format, &name));
+            }
+            tree.inode_mut(id).metadata.xattrs.remove(&name);
+        }
+        let (attributes, are) =
+            if count == 1 { ("attribute", "is") } else { ("attributes", "are") };
+        let format = format.name();
+        let news =
+            format!("{count} extended {attributes} that {format} cannot hold {are} left out");
+        losses.push((id, news));
+    }
+    warn(tree, losses);
+    Ok(())
+}
+
+/// Names what an ISO 9660 image does not hold.
+pub(super) fn warn_of_losses(tree: &Tree, losses: &[Loss]) {
+    let news = |loss: &Loss| {
+        let news = match loss.lost {
+            Lost::Xattrs => "its extended attributes are left out",
+            Lost::NameEnd => "Linux shows the first 253 bytes of its name",
+            Lost::Entry => "Linux lists its name but does not find it",
+            Lost::DeviceNumber => "Linux reads another device number",
+            Lost::Time => "Linux reads another time",
+            _ => "something of it is left out",
+        };
+        (loss.id, news.to_owned())
+    };
+    warn(tree, losses.iter().map(news).collect());
+}
+
+fn refusal(error: &Error, format: Format, name: &[u8]) -> Failure {
+    let format = format.name();
+    let lossy = format!("leave out with --lossy what {format} cannot hold");
+    explain(error, format).hint(if name.starts_with(b"com.apple.") {
+        format!(
+            "macOS adds such attributes by itself: pack the archive with `tar --no-xattrs` and \
+             COPYFILE_DISABLE=1, leave out all that it has with `xattrs: none`, or {lossy}"
+        )
+    } else {
+        format!("leave out with `xattrs: none` what an archive has, or {lossy}")
+    })
+}
+
+/// A warning for each of the first losses, and one that counts the others.
+fn warn(tree: &Tree, losses: Vec<(InodeId, String)>) {
+    let others = losses.len().saturating_sub(NAMED_MAX);
+    for (id, news) in losses.into_iter().take(NAMED_MAX) {
+        let path = tree.path_of(id);
+        let path = report::shown(Path::new(OsStr::from_bytes(&path)));
+        report::warn(&format!("{path}: {news}"));
+    }
+    if others > 0 {
+        report::warn(&format!("and {others} more such losses"));
+    }
+}
