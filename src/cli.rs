@@ -357,19 +357,32 @@ pub struct Attach {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Each line of output is FILE:LINE:COLUMN: RULE: WHY; instead: SAFE FORM. What was found is not shown.
+Of a directory every regular file is looked at, in the order of the names; links are not followed,
+and files that are no text are passed over. A comment `credimg: ignore [RULE…] [-- WHY]` on a line,
+or above it, lets what stands there pass.
 
 Exit codes: 0 nothing found, 5 something found, 4 nothing found but a file is not readable.
 
 Examples:
   credimg audit start-vm.sh /etc/systemd/system/vm@.service
-  credimg audit /proc/$(pidof qemu-system-x86_64)/cmdline
+  credimg audit /etc/libvirt /etc/systemd/system
+  credimg audit --running
+  credimg audit --pid $(pidof qemu-system-x86_64)
   virsh dumpxml chimera | credimg audit --json -")]
 pub struct Audit {
     /// A shell script, systemd unit, libvirt XML, JSON arguments, Proxmox or mkosi
-    /// configuration, kickstart, preseed,
-    /// /proc/PID/cmdline, or - for standard input; at most 16 MiB
-    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    /// configuration, kickstart, preseed or /proc/PID/cmdline, at most 16 MiB; a directory
+    /// of such; or - for standard input
+    #[arg(value_name = "FILE", required_unless_present_any = ["running", "pids"],
+        value_hint = ValueHint::AnyPath)]
     pub files: Vec<PathBuf>,
+    /// Look at the arguments of every virtual machine monitor that runs on this host, and of
+    /// what started it, as far as the caller may see them
+    #[arg(long)]
+    pub running: bool,
+    /// Look at the arguments of these processes
+    #[arg(long = "pid", value_name = "PID", num_args = 1..)]
+    pub pids: Vec<u32>,
     /// Print a JSON object instead of lines
     #[arg(long)]
     pub json: bool,

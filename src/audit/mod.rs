@@ -7,6 +7,7 @@
 
 mod config;
 mod containers;
+mod ignore;
 mod installer;
 mod json;
 mod judge;
@@ -42,9 +43,36 @@ pub struct Finding {
     pub rule: Rule,
 }
 
-/// Every inline secret of a text, in the order in which they stand. Any bytes
-/// will do; the kind is told by the content.
-pub fn audit(text: &[u8]) -> Vec<Finding> {
+/// What is to be said about a text.
+#[derive(Debug, Default)]
+pub struct Judgement {
+    /// Every inline secret, in the order in which they stand.
+    pub findings: Vec<Finding>,
+    /// How many others a comment lets stand.
+    pub ignored: usize,
+    /// Lines with such a comment that names a rule which there is not.
+    pub unknown_rules: Vec<usize>,
+}
+
+/// Judges a text. Any bytes will do; the kind is told by the content. What is read
+/// from processes and logs is nobody's to comment.
+pub fn audit(text: &[u8]) -> Judgement {
+    let findings = search(text);
+    if Kind::of(text).has_comments() {
+        ignore::apply(text, findings)
+    } else {
+        Judgement { findings, ..Judgement::default() }
+    }
+}
+
+/// Whether a file may be of a kind that is looked at: text, or the arguments of a
+/// process, which hold no control characters but the NUL that ends each.
+pub fn is_text(begin: &[u8]) -> bool {
+    let is_control = |byte: &u8| *byte < b' ' && !b"\0\t\n\r\x0c\x1b".contains(byte);
+    !begin.contains(&0) || !begin.iter().any(is_control)
+}
+
+fn search(text: &[u8]) -> Vec<Finding> {
     let mut found = Found::default();
     document(Text::file(text), 0, &mut found);
     let mut found = found.places;
@@ -67,6 +95,18 @@ enum Kind {
 }
 
 impl Kind {
+    fn has_comments(self) -> bool {
+        match self {
+            Self::Arguments | Self::Json => false,
+            Self::Xml
+            | Self::Unit
+            | Self::Proxmox
+            | Self::Kickstart
+            | Self::Preseed
+            | Self::Shell => true,
+        }
+    }
+
     fn of(bytes: &[u8]) -> Self {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut lines = bytes.split(|byte| *byte == b'\n');

@@ -1,16 +1,12 @@
 //! `credimg audit`: where secrets stand inline, and what to do instead.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
 use serde::Serialize;
 
+use super::audit_inputs::{self as inputs, Input};
 use super::print;
-use crate::audit::{self, FILE_MAX_BYTES};
+use crate::audit;
 use crate::cli::Audit;
-use crate::report::{self, Exit, Failure, reason, shown};
-use crate::source;
+use crate::report::{self, Exit, Failure};
 
 /// Findings of one file that are listed; a file that has more is beyond listing.
 const FINDINGS_MAX: usize = 1000;
@@ -24,6 +20,10 @@ struct Report {
     findings: Vec<Finding>,
     /// Findings that are not listed, because their file has too many.
     left_off: usize,
+    /// Findings that comments let pass.
+    ignored: usize,
+    /// Files of directories that are no text.
+    skipped: usize,
 }
 
 #[derive(Serialize)]
@@ -38,24 +38,27 @@ struct Finding {
 
 pub(super) fn run(options: &Audit) -> anyhow::Result<()> {
     let mut report = Report::default();
-    let mut unreadable = None;
-    for path in &options.files {
-        match read(path) {
-            Ok(text) => report.add(path, &text),
-            // The other files are looked at all the same.
-            Err(failure) => {
-                if let Some(earlier) = unreadable.replace(failure) {
-                    report::warn(&earlier.message);
-                }
+    let mut unreadable: Option<Failure> = None;
+    inputs::read(options, &mut |input| match input {
+        Ok(Input::Text { name, text }) => report.add(&name, &text),
+        Ok(Input::NoText) => report.skipped += 1,
+        // The others are looked at all the same.
+        Err(failure) => {
+            if let Some(earlier) = unreadable.replace(failure) {
+                report::warn(&earlier.message);
             }
         }
-    }
+    });
     let text = if options.json {
         format!("{}\n", serde_json::to_string(&report)?)
     } else {
         report.findings.iter().map(Finding::line).collect()
     };
     print(text.as_bytes())?;
+    if report.ignored > 0 {
+        let plural = if report.ignored == 1 { "" } else { "s" };
+        report::note(&format!("{} finding{plural} ignored, as comments want it", report.ignored));
+    }
     let count = report.findings.len() + report.left_off;
     if count == 0 {
         return unreadable.map_or(Ok(()), |failure| Err(failure.into()));
@@ -70,19 +73,23 @@ pub(super) fn run(options: &Audit) -> anyhow::Result<()> {
 }
 
 impl Report {
-    fn add(&mut self, path: &Path, text: &[u8]) {
+    fn add(&mut self, file: &str, text: &[u8]) {
         self.files += 1;
-        let found = audit::audit(text);
-        let file = if path == Path::new("-") { "standard input".to_owned() } else { shown(path) };
+        let judgement = audit::audit(text);
+        let found = judgement.findings;
+        self.ignored += judgement.ignored;
+        for line in judgement.unknown_rules {
+            report::warn(&format!("{file}:{line}: the comment names a rule that there is not"));
+        }
         let left_off = found.len().saturating_sub(FINDINGS_MAX);
         if left_off > 0 {
             let verb =
                 if left_off == 1 { "finding of {file} is" } else { "findings of {file} are" };
-            report::warn(&format!("{left_off} {} not listed", verb.replace("{file}", &file)));
+            report::warn(&format!("{left_off} {} not listed", verb.replace("{file}", file)));
         }
         self.left_off += left_off;
         self.findings.extend(found.iter().take(FINDINGS_MAX).map(|found| Finding {
-            file: file.clone(),
+            file: file.to_owned(),
             line: found.line,
             column: found.column,
             rule: found.rule.name(),
@@ -97,26 +104,4 @@ impl Finding {
         let Self { file, line, column, rule, why, instead } = self;
         format!("{file}:{line}:{column}: {rule}: {why}; instead: {instead}\n")
     }
-}
-
-/// Reads a file, or standard input for `-`, up to the limit.
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let name = shown(path);
-    let mut text = Vec::new();
-    let result = if path == Path::new("-") {
-        std::io::stdin().lock().take(FILE_MAX_BYTES + 1).read_to_end(&mut text)
-    } else {
-        // Its hints speak of manifests. A process's command line is a regular file of size 0.
-        let (file, _): (File, _) = source::open_file(path)
-            .map_err(|failure| Failure::new(Exit::Source, failure.message))?;
-        file.take(FILE_MAX_BYTES + 1).read_to_end(&mut text)
-    };
-    result.map_err(|error| {
-        Failure::new(Exit::Source, format!("cannot read {name}: {}", reason(&error)))
-    })?;
-    if text.len() as u64 > FILE_MAX_BYTES {
-        let message = format!("{name} is too large: more than {FILE_MAX_BYTES} bytes");
-        return Err(Failure::new(Exit::Source, message));
-    }
-    Ok(text)
 }

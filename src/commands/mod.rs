@@ -3,6 +3,7 @@
 mod args;
 mod attach;
 mod audit;
+mod audit_inputs;
 mod build;
 pub mod check;
 mod dependencies;

@@ -1,0 +1,93 @@
+//! Files that are damaged, or made to cost time.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use credimg::audit::audit;
+
+use super::{corpus, show};
+
+/// Places of one file that are damaged.
+const PLACES_MAX: usize = 150;
+
+/// Cut off anywhere, or with any byte changed to one that opens or closes
+/// something, a file is judged without a panic.
+#[test]
+fn damaged_files_do_no_harm() {
+    let mut judged = 0;
+    for path in corpus("leaks").iter().chain(&corpus("safe")) {
+        let text = fs::read(path).unwrap();
+        for index in (0..text.len()).step_by(text.len() / PLACES_MAX + 1) {
+            judged += audit(text.get(..index).unwrap()).findings.len();
+            let mut damaged = text.clone();
+            let opening = b"'\"`$({[<\\\0\n#&=,:@%\xff";
+            *damaged.get_mut(index).unwrap() = *opening.get(index % opening.len()).unwrap();
+            judged += audit(&damaged).findings.len();
+        }
+    }
+    assert!(judged > 10_000, "only {judged} findings");
+}
+
+/// Half a mebibyte of arithmetic on one line takes minutes where each one looks for
+/// the line's end.
+#[test]
+fn a_long_line_is_searched_once() {
+    for unit in ["((a))", "$((a))", "((a", "a=(b) ", "${a} ", "<b> ", "`a` ", "f() { :; };"] {
+        let mut text = format!("true\n{}", unit.repeat((1 << 19) / unit.len()));
+        text.push_str("\nsshpass -p letmein ssh host\n");
+        let start = Instant::now();
+        let found: Vec<String> = audit(text.as_bytes()).findings.iter().map(show).collect();
+        assert_eq!(found, ["sshpass 3:12"], "{unit:?}");
+        let elapsed = start.elapsed();
+        assert!(elapsed < Duration::from_secs(10), "{unit:?}: {elapsed:?}");
+    }
+}
+
+/// What makes a lexer go deep, or back again and again.
+#[test]
+fn hostile_files_end_soon() {
+    let patterns = [
+        "$(",
+        "`",
+        "\"$(",
+        "(",
+        "((",
+        "<<a\n",
+        "<<a ",
+        "'\"",
+        "\\",
+        "${",
+        "${x:-",
+        "a=(",
+        "<(",
+        "<a>",
+        "<a b='",
+        "&",
+        "&#",
+        "<![CDATA[",
+        "<!--",
+        "[[",
+        "{\"a\":",
+        "a ",
+        "a=b,",
+        "://a:",
+        "io.systemd.credential:",
+        "rbd:",
+        "\"a\",",
+        "x\\\n",
+        "-u a:b ",
+        "'a b' ",
+        "type=11,value=$X ",
+        "\0",
+        "://a@",
+    ];
+    for pattern in patterns {
+        for prefix in ["", "curl ", "[Service]\nExecStart=", "<domain>", "a\0"] {
+            let text = format!("{prefix}{}", pattern.repeat((1 << 18) / pattern.len()));
+            let start = Instant::now();
+            audit(text.as_bytes());
+            let elapsed = start.elapsed();
+            assert!(elapsed < Duration::from_secs(10), "{prefix:?} {pattern:?}: {elapsed:?}");
+        }
+    }
+}
