@@ -52,20 +52,52 @@ fn a_build_gives_each_target_what_it_carries() {
     }
 }
 
-/// What another target was given is never left out in silence.
+/// What another target was given is given as well, whole, or refused: never left out in silence.
 #[test]
-fn files_for_another_target_are_refused() {
+fn files_for_another_target_are_carried_whole_or_refused() {
+    const ALL: [&str; 7] =
+        ["qemu", "libvirt", "proxmox", "vmspawn", "cloud-hypervisor", "crosvm", "firecracker"];
     let directory = tempfile::tempdir().unwrap();
-    let manifest = "label: CHIMERA\ncredentials: [{name: token, text: x}]\n";
-    fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
-    let credimg = |arguments: &[&str]| {
+    let credimg = |arguments: &[&str], target: &str| {
+        let bus = if target == "vmspawn" { "cdrom" } else { "virtio" };
         let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
-        command.args(arguments).current_dir(&directory).output().unwrap()
+        command.args(arguments).args(["--target", target, "--bus", bus]);
+        command.current_dir(&directory).output().unwrap()
     };
-    let build = ["build", "secrets.yaml", "-o", "a.erofs", "--target", "vmspawn", "--bus", "cdrom"];
-    assert!(credimg(&build).status.success());
+    for (built_for, via, takers) in [
+        ("qemu", "smbios", &["qemu", "proxmox"][..]),
+        ("qemu", "fw_cfg", &["qemu", "libvirt", "proxmox"]),
+        ("proxmox", "smbios", &["qemu", "proxmox"]),
+        ("libvirt", "fw_cfg", &["qemu", "libvirt", "proxmox"]),
+        ("vmspawn", "smbios", &["vmspawn"]),
+    ] {
+        let manifest = format!("credentials: [{{name: token, text: x, via: {via}}}]\n");
+        fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
+        let build = ["build", "secrets.yaml", "-o", "a.erofs", "--label", "CHIMERA"];
+        assert!(credimg(&build, built_for).status.success());
+        let files: Vec<_> = fs::read_dir(&directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("a.erofs."))
+            .collect();
+        assert!(!files.is_empty());
+        for target in ALL {
+            let output = credimg(&["args", "a.erofs"], target);
+            let (stdout, stderr) =
+                (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
+            let (stdout, stderr) = (stdout.unwrap(), stderr.unwrap());
+            if takers.contains(&target) {
+                assert_eq!(output.status.code(), Some(0), "{target}: {stderr}");
+                assert!(files.iter().all(|file| stdout.contains(file)), "{target}: {stdout}");
+            } else {
+                assert_eq!((output.status.code(), &*stdout), (Some(2), ""), "{target}: {stderr}");
+                let hint = format!("credimg: hint: build the image with --target {target}: ");
+                assert!(stderr.contains(&hint), "{target}: {stderr}");
+            }
+        }
+    }
     for style in ["shell", "lines", "json", "blockdev", "readconfig"] {
-        let output = credimg(&["args", "a.erofs", "--args", style]);
+        let output = credimg(&["args", "a.erofs", "--args", style], "qemu");
         assert_eq!((output.status.code(), &output.stdout[..]), (Some(2), &b""[..]), "{style}");
         assert_eq!(
             String::from_utf8(output.stderr).unwrap(),
