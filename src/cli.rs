@@ -86,9 +86,13 @@ pub struct Build {
     /// How the image is attached.
     #[command(flatten)]
     pub attach: Attach,
-    /// Owner of the image file [default: the caller]
-    #[arg(long, value_name = "UID:GID")]
+    /// Owner of the image file, by names or numbers of this host; a user alone stands for the
+    /// user's primary group as well [default: the caller]
+    #[arg(long, value_name = "USER[:GROUP]")]
     pub owner: Option<String>,
+    /// Let this user of the host read the image file as well, by an access control list
+    #[arg(long, value_name = "USER")]
+    pub reader: Option<String>,
     /// Mode of the image file, in octal
     #[arg(long, value_name = "MODE", default_value = "0600")]
     pub mode: String,

@@ -7,6 +7,7 @@
 //! its builder lives, and every step is relative to one descriptor of the
 //! target's directory, so that a renamed directory cannot lead astray.
 
+mod acl;
 mod buffered;
 mod memory;
 mod once;
@@ -15,13 +16,14 @@ mod stream;
 mod target;
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use credimg_formats::Sink;
-use rustix::fs::{AtFlags, Gid, Mode, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::report::{self, Exit, Failure};
@@ -34,6 +36,9 @@ pub use stream::StreamOutput;
 use target::Target;
 pub use target::is_leftover_name;
 
+/// The mode of a file for which none is asked.
+const PRIVATE_MODE: u16 = 0o600;
+
 /// What the image gets besides its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -41,10 +46,38 @@ pub struct Options {
     pub owner: Option<(u32, u32)>,
     /// Permission bits, 0 to 0o7777; 0600 without it, whatever the old image has.
     pub mode: Option<u16>,
+    /// A user who may read it besides, by an access control list.
+    pub reader: Option<u32>,
     /// Whether `IMAGE.SUFFIX` is a sidecar, told from its suffix: those that an
     /// earlier image had and this one has not are removed with it. None where the
     /// file has no sidecars.
     pub is_sidecar: Option<fn(&[u8]) -> bool>,
+}
+
+impl Options {
+    /// The access control list and the mode, as stat(2) shows it, of a file that `owner`
+    /// owns; none of the two where any will do.
+    fn access(&self, owner: u32) -> (Option<Vec<u8>>, Option<u16>) {
+        // An owner needs no leave.
+        let Some(reader) = self.reader.filter(|reader| *reader != owner) else {
+            return (None, self.mode);
+        };
+        let mode = self.mode.unwrap_or(PRIVATE_MODE);
+        (Some(acl::with_reader(mode, reader)), Some(acl::shown_mode(mode)))
+    }
+
+    /// Whether the file, of which `found` was told, has the mode and the access control
+    /// list that [`OutputFile::commit`] gives it.
+    pub fn has_access(&self, file: &File, found: &Metadata) -> bool {
+        let (list, mode) = self.access(found.uid());
+        let mut bytes = [0; 64];
+        let has_list = match (rustix::fs::fgetxattr(file, acl::NAME, &mut bytes[..]), list) {
+            (Ok(length), Some(list)) => bytes.get(..length) == Some(&*list),
+            (Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS), None) => true,
+            _ => false,
+        };
+        has_list && mode.is_none_or(|mode| u32::from(mode) == found.mode() & 0o7777)
+    }
 }
 
 /// An image in the making. Dropped without [`commit`](Self::commit), it leaves
@@ -199,7 +232,7 @@ fn sync_directory(directory: &OwnedFd) -> rustix::io::Result<()> {
     }
 }
 
-/// Gives the finished image the owner and mode that were asked for: the owner
+/// Gives the finished image the owner, mode and reader that were asked for: the owner
 /// first, because a change of owner clears bits of the mode.
 fn widen(file: &File, options: Options) -> rustix::io::Result<()> {
     if let Some((uid, gid)) = options.owner {
@@ -208,11 +241,14 @@ fn widen(file: &File, options: Options) -> rustix::io::Result<()> {
     if let Some(mode) = options.mode {
         // The directory's default ACL may have named other readers. While the
         // mode is 0600 they are masked; a wider mode would let them in.
-        match rustix::fs::fremovexattr(file, "system.posix_acl_access") {
+        match rustix::fs::fremovexattr(file, acl::NAME) {
             Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => {}
             Err(error) => return Err(error),
         }
         rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))?;
+    }
+    if let (Some(list), _) = options.access(rustix::fs::fstat(file)?.st_uid) {
+        rustix::fs::fsetxattr(file, acl::NAME, &list, XattrFlags::empty())?;
     }
     Ok(())
 }

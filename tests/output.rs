@@ -262,7 +262,7 @@ fn owner_and_mode_are_given_on_request() {
     let path = directory.path().join("image");
     let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let owner = if own.0 == 0 { (990, 991) } else { own };
-    let options = Options { owner: Some(owner), mode: Some(0o640), is_sidecar: None };
+    let options = Options { owner: Some(owner), mode: Some(0o640), ..Options::default() };
     let mut output = OutputFile::create(&path, options).unwrap();
     output.write_all(b"new").unwrap();
     output.commit().unwrap();
@@ -292,7 +292,7 @@ fn a_wider_mode_does_not_wake_an_inherited_acl() {
     let default = "system.posix_acl_default";
     rustix::fs::setxattr(directory.path(), default, &acl, XattrFlags::empty()).unwrap();
 
-    let options = Options { owner: None, mode: Some(0o640), is_sidecar: None };
+    let options = Options { owner: None, mode: Some(0o640), ..Options::default() };
     OutputFile::create(&path, options).unwrap().commit().unwrap();
     assert_eq!(mode_of(&path), 0o640);
     let inherited = rustix::fs::getxattr_query(&path, "system.posix_acl_access");

@@ -40,9 +40,13 @@ pub struct Seal {
     /// Style of the printed arguments
     #[arg(long = "args", value_name = "STYLE", default_value = "shell", value_parser = share_style())]
     pub style: Style,
-    /// Owner of the blob and of FILE.smbios, which QEMU's user reads [default: the caller]
-    #[arg(long, value_name = "UID:GID")]
+    /// Owner of the blob and of FILE.smbios, which QEMU's user reads; a user alone stands for
+    /// the user's primary group as well [default: the caller]
+    #[arg(long, value_name = "USER[:GROUP]")]
     pub owner: Option<String>,
+    /// Let this user of the host read both as well, by an access control list
+    #[arg(long, value_name = "USER")]
+    pub reader: Option<String>,
     /// Mode of the blob and of FILE.smbios, in octal
     #[arg(long, value_name = "MODE", default_value = "0600")]
     pub mode: String,

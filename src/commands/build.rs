@@ -8,7 +8,7 @@ use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
 use super::request::Request;
 use super::summary::{Delivery, Summary};
-use super::{attach, print, settings};
+use super::{access, attach, print, settings};
 use crate::assemble::Assembly;
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::Build;
@@ -55,11 +55,8 @@ impl Builder {
         plan.pseudo.files.extend(settings::pseudo_files(&options.recipe.sources));
         let mut place = settings::place(&options.output)?;
         settings::require_not_beside(options, &plan, &place)?;
-        let file = output::Options {
-            owner: settings::owner(options.owner.as_deref())?,
-            mode: Some(settings::mode(&options.mode)?),
-            is_sidecar: Some(sidecar::is_suffix),
-        };
+        let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
+        let file = access::options(owner, &options.mode, reader, Some(sidecar::is_suffix))?;
         let wanted = options.if_changed;
         let mut encryption = Self::encryption(options, &plan, file)?;
         let label = options.recipe.label.as_deref();

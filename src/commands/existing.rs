@@ -15,7 +15,6 @@ use credimg_formats::content::read_full;
 use credimg_formats::probe::{self, Stamp};
 use credimg_formats::{InodeId, Sink, Timestamp, Tree};
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::attach;
@@ -146,14 +145,10 @@ fn looks_as_wanted(file: &File, wanted: output::Options) -> bool {
     } else {
         // A directory may give its group to a new file: making it again is safe then.
         let group = rustix::process::getegid().as_raw();
-        found.uid() == own && (found.gid() == group || found.mode() & 0o070 == 0)
+        let is_closed = wanted.mode.map_or(found.mode(), u32::from) & 0o070 == 0;
+        found.uid() == own && (found.gid() == group || is_closed)
     };
-    let has_mode = wanted.mode.is_none_or(|mode| u32::from(mode) == found.mode() & 0o7777);
-    let has_no_acl = || {
-        let acl = rustix::fs::fgetxattr(file, "system.posix_acl_access", &mut [0; 0][..]);
-        matches!(acl, Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS))
-    };
-    found.is_file() && has_owner && has_mode && has_no_acl()
+    found.is_file() && has_owner && wanted.has_access(file, &found)
 }
 
 /// The old image, as it is or as it is inside.

@@ -1,5 +1,6 @@
 //! One file a command: load, call, print.
 
+mod access;
 mod args;
 mod attach;
 mod audit;

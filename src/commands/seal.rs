@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use credimg_formats::{Kind, Sink, Timestamp, Tree};
 
 use super::image::explain;
-use super::{attach, links, print, settings};
+use super::{access, attach, links, print, settings};
 use crate::assemble::{self, Assembly, Place};
 use crate::channels::plan::Means;
 use crate::channels::sidecar::{self, Value};
@@ -104,14 +104,14 @@ impl Request {
         let mut place = settings::place(&options.output)?;
         place.sidecars.extend(settings::id(std::fs::symlink_metadata(&structure)));
         place.keys.extend(settings::id(std::fs::metadata(&options.key_out)));
-        let owner = settings::owner(options.owner.as_deref())?;
-        let mode = Some(settings::mode(&options.mode)?);
+        let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
+        let file = access::options(owner, &options.mode, reader, None)?;
         Ok(Self {
             plan,
             share,
             place,
             structure,
-            file: output::Options { owner, mode, is_sidecar: None },
+            file,
             build_time: settings::build_time(options.mtime)?,
             arguments,
         })

@@ -1,5 +1,5 @@
 //! What a build takes from the command line, the manifest and the environment,
-//! checked: format, label, UUID, time, and the image file's owner and mode.
+//! checked: format, label, UUID and time.
 
 use std::fs::Metadata;
 use std::io;
@@ -155,24 +155,6 @@ pub(super) fn build_time(option: Option<i64>) -> Result<Timestamp, Failure> {
 /// Whether the caller says which time the image has.
 pub(super) fn has_own_time(option: Option<i64>) -> bool {
     option.is_some() || std::env::var_os("SOURCE_DATE_EPOCH").is_some()
-}
-
-/// `--owner UID:GID`.
-pub(super) fn owner(option: Option<&str>) -> Result<Option<(u32, u32)>, Failure> {
-    option.map(manifest::owner_option).transpose()
-}
-
-/// `--mode`. The world never reads an image of secrets.
-pub(super) fn mode(option: &str) -> Result<u16, Failure> {
-    let mode = u16::from_str_radix(option, 8).ok().filter(|mode| *mode <= 0o777);
-    match mode {
-        None => Err(Failure::new(Exit::Usage, "--mode: expected octal digits, at most 0770")),
-        Some(mode) if mode & 0o007 != 0 => {
-            let message = "--mode: an image of secrets is not for every user of the host";
-            Err(Failure::new(Exit::Policy, message).hint("give --owner and a mode such as 0440"))
-        }
-        Some(mode) => Ok(mode),
-    }
 }
 
 /// `--guest`.

@@ -71,16 +71,6 @@ pub(crate) fn compression_option(text: &str) -> Result<Compression, Failure> {
     values::compression(text).map_err(|fault| fault.in_option("--compression"))
 }
 
-/// `UID:GID` from the command line, by the manifest's rules for numbers. An
-/// owner there is one of the host, and there is nothing to keep.
-pub(crate) fn owner_option(text: &str) -> Result<(u32, u32), Failure> {
-    values::owner(text).map_err(|_| {
-        error::Fault::new("expected UID:GID as two numbers of at most 4294967294")
-            .hint("`id -u NAME` and `id -g NAME` tell them")
-            .in_option("--owner")
-    })
-}
-
 /// An extended attribute's name of a pseudo definition, by the manifest's rules;
 /// the error never holds it.
 pub(crate) fn xattr_name(text: &str) -> Result<Box<[u8]>, String> {

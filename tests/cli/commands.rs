@@ -62,20 +62,6 @@ fn the_json_report_is_for_programs() {
 }
 
 #[test]
-fn the_owner_option_offers_nothing_that_it_refuses() {
-    let host = Host::new("files: []\n");
-    for owner in ["root:root", "keep", "0"] {
-        let output = host.build(&["--owner", owner]);
-        assert_eq!(output.status.code(), Some(2));
-        assert_eq!(
-            stderr(&output),
-            "credimg: error: --owner: expected UID:GID as two numbers of at most 4294967294\n\
-             credimg: hint: `id -u NAME` and `id -g NAME` tell them\n"
-        );
-    }
-}
-
-#[test]
 fn an_output_that_cannot_be_written_is_refused_before_a_command_runs() {
     let host = Host::new("files: [{path: /a, shell: 'touch ran; echo x'}]\n");
     fs::create_dir(host.path("out.erofs")).unwrap();

@@ -177,6 +177,12 @@ fn owner_and_mode_are_those_of_the_blob_and_the_structure() {
     }
     let key = host.path("key").metadata().unwrap();
     assert_eq!((key.mode(), key.uid()), (0o100_600, 0));
+    host.sealed(&["--owner", "nobody", "--reader", "daemon", "--mode", "0400"]);
+    for name in [BLOB, "key.smbios"] {
+        let found = host.path(name).metadata().unwrap();
+        // The mask of the list stands in the group's place.
+        assert_eq!((found.mode(), found.uid()), (0o100_440, 65534), "{name}");
+    }
     assert_eq!(host.seal(&["--mode", "0604"]).status.code(), Some(5));
 }
 
