@@ -51,6 +51,8 @@ install: $(binary) ## Install the program, its manual, completions and hooks (PR
 	install -d $(share)/man/man1 $(share)/bash-completion/completions \
 		$(share)/zsh/site-functions $(share)/fish/vendor_completions.d
 	install -D -m 755 scripts/preboot/credimg-hook $(share)/credimg/credimg-hook
+	install -D -m 755 scripts/preboot/credimg-hook $(DESTDIR)/etc/libvirt/hooks/qemu.d/credimg
+	install -D -m 644 scripts/preboot/apparmor-libvirt $(share)/credimg/apparmor-libvirt
 	install -D -m 644 scripts/preboot/credimg.mk $(share)/credimg/credimg.mk
 	install -D -m 644 scripts/preboot/credimg@.service \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/credimg@.service
