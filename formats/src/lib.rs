@@ -13,6 +13,7 @@ pub mod error;
 pub mod iso9660;
 pub mod luks;
 pub mod probe;
+pub mod signature;
 pub mod squashfs;
 pub mod tree;
 mod uuid;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use credimg_formats::signature::{Signature, Watch};
 use credimg_formats::squashfs::{self, Compression};
 use credimg_formats::{ErrorKind, Kind, Sink, Timestamp, Tree, erofs, iso9660};
 
@@ -51,15 +52,19 @@ impl Image {
         sink: &mut S,
         progress: &mut Progress,
     ) -> Result<u64, Failure> {
-        match self.format {
-            Format::Erofs => {
-                self.write_erofs(tree, sink, progress).map_err(|error| self.explain(&error))
+        let mut sink = Watch::new(sink);
+        let explain = |error| self.explain(&error);
+        let size_bytes = match self.format {
+            Format::Erofs => self.write_erofs(tree, &mut sink, progress).map_err(explain)?,
+            Format::Squashfs => self.write_squashfs(tree, &mut sink, progress).map_err(explain)?,
+            Format::Iso9660 => self.write_iso9660(tree, &mut sink, progress)?,
+        };
+        if self.warns {
+            for signature in sink.found(self.format.name()) {
+                warn_of_signature(signature);
             }
-            Format::Squashfs => {
-                self.write_squashfs(tree, sink, progress).map_err(|error| self.explain(&error))
-            }
-            Format::Iso9660 => self.write_iso9660(tree, sink, progress),
         }
+        Ok(size_bytes)
     }
 
     fn write_erofs<S: Sink>(
@@ -168,4 +173,13 @@ pub(super) fn explain(error: &credimg_formats::Error, format: &str) -> Failure {
             Failure::new(Exit::Source, error.to_string()).hint(hint)
         }
     }
+}
+
+/// Says that a guest may see another format.
+fn warn_of_signature(Signature { format, offset_bytes, .. }: Signature) {
+    report::warn(&format!(
+        "what is stored lies at byte {offset_bytes} of the image as the signature of {format} \
+         would: guests may take the disk for that, and have no link to it by label; to move it, \
+         add a file or take another format"
+    ));
 }

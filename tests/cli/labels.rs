@@ -135,3 +135,45 @@ fn two_images_without_a_label_go_with_one_machine() {
     let report = fs::read_to_string(host.path("report")).unwrap();
     assert!(report.contains("\"serial\":\"credimg\""), "{report}");
 }
+
+#[test]
+fn content_that_hides_the_label_brings_a_warning() {
+    let host = Host::new("label: CHIMERA\nfiles: [{path: /a, file: area}]\n");
+    // An old swap area, its magic at the end of its first page.
+    let area = [vec![1; 4086], b"SWAP-SPACE".to_vec(), vec![1; 2_000_000]].concat();
+    fs::write(host.path("area"), area).unwrap();
+    fs::write(host.path("key"), "correct horse battery staple").unwrap();
+    fs::set_permissions(host.path("key"), fs::Permissions::from_mode(0o600)).unwrap();
+    // EROFS has its superblock before it.
+    let warning = |offset_bytes: usize| {
+        format!(
+            "credimg: warning: what is stored lies at byte {offset_bytes} of the image as the \
+             signature of swap would: guests may take the disk for that, and have no link to it \
+             by label; to move it, add a file or take another format\n"
+        )
+    };
+    let encrypted = ["-o", "encrypted", "--format", "erofs", "--encrypt", "luks2"];
+    for options in [
+        &["-o", "image.erofs"][..],
+        &["-o", "-", "--format", "erofs"],
+        &[&encrypted[..], &["--key-file", "key"]].concat(),
+    ] {
+        let mut build = host.credimg();
+        build.args(["build", "secrets.yaml", "-q", "--args", "none"]).args(options);
+        assert_eq!(stderr(&succeed(build)), warning(4096 + 4086), "{options:?}");
+    }
+    let shown = blkid(&host, "image.erofs");
+    assert!(shown.contains("ambivalent result"), "{shown}");
+    let mut exec = host.credimg();
+    exec.args(["exec", "secrets.yaml", "-q", "--", "test", "-r", "{image}"]);
+    assert_eq!(stderr(&succeed(exec)), warning(4096 + 4086));
+
+    // Moved, it is where nobody looks.
+    for image in ["image.iso", "image.squashfs"] {
+        let mut build = host.credimg();
+        build.args(["build", "secrets.yaml", "-q", "--args", "none", "-o", image]);
+        assert_eq!(stderr(&succeed(build)), "", "{image}");
+        let shown = blkid(&host, image);
+        assert!(shown.contains("TYPE="), "{shown}");
+    }
+}

@@ -44,7 +44,7 @@ pub struct SuperBlock {
     /// nid of the root directory; 16 bits only.
     pub root_nid: U16,
 
-    /// How many inodes there are, for `statfs` alone; see [`inode_count`].
+    /// How many inodes there are, for `statfs` alone; one more where that is a magic of MINIX.
     pub inodes: U64,
     /// Time of every compact inode, seconds since 1970, two's complement.
     pub build_time_seconds: U64,

@@ -32,6 +32,16 @@ pub(crate) fn all_say(image: &Path) -> Vec<String> {
     BLKIDS.iter().map(|blkid| said(*blkid, image)).collect()
 }
 
+/// What those blkids say that see something else in the image than this.
+pub(crate) fn wrong(image: &Path, expected: Expected<'_>) -> Vec<String> {
+    let said = BLKIDS.iter().map(|blkid| said(*blkid, image));
+    let is_wrong = |said: &String| {
+        let line = said.lines().next().unwrap_or_default();
+        !is_right(&format!("{}: {line}", image.display()), image, expected)
+    };
+    said.filter(is_wrong).collect()
+}
+
 fn is_right(line: &str, image: &Path, expected: Expected<'_>) -> bool {
     let Some(values) = line.strip_prefix(&format!("{}: ", image.display())) else { return false };
     let value = |name: &str| {

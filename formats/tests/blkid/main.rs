@@ -12,6 +12,7 @@
     reason = "a panic is how a test fails, and its numbers are small"
 )]
 
+mod content;
 mod counts;
 mod fields;
 mod judge;
