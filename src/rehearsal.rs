@@ -77,7 +77,9 @@ pub(crate) fn rehearse(plan: &Plan, definitions: &Definitions) -> Result<Rehears
 /// Adds what the entry makes at its own path.
 fn add(entry: &Entry, builder: &mut TreeBuilder) -> Result<InodeId, Failure> {
     match &entry.source {
-        Source::Dir(_) | Source::Tar(_) => return builder.top_directory(None, Xattrs::new()),
+        Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) => {
+            return builder.top_directory(None, Xattrs::new());
+        }
         Source::Symlink(target) => builder.top_symlink(target)?,
         Source::File(_) | Source::Inline(_) | Source::Command { .. } | Source::Env { .. } => {
             builder.top_file(None, nothing())?;
@@ -89,7 +91,7 @@ fn add(entry: &Entry, builder: &mut TreeBuilder) -> Result<InodeId, Failure> {
 }
 
 fn is_tree(source: &Source) -> bool {
-    matches!(source, Source::Dir(_) | Source::Tar(_))
+    matches!(source, Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_))
 }
 
 fn keeps(entry: &Entry) -> bool {

@@ -227,7 +227,9 @@ fn aligned(rows: &[[String; 5]], columns: usize) -> String {
 fn row(entry: &Entry) -> [String; 5] {
     let Attributes { mode, dir_mode, owner, mtime, .. } = &entry.attributes;
     let mode = match entry.source {
-        Source::Dir(_) | Source::Tar(_) => format!("{}/{}", octal(*mode), octal(*dir_mode)),
+        Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) => {
+            format!("{}/{}", octal(*mode), octal(*dir_mode))
+        }
         Source::Symlink(_) => octal(Keep::Set(SYMLINK_MODE)),
         _ => octal(*mode),
     };

@@ -86,7 +86,11 @@ impl Request {
         }
         // The guest could put a link there that leads to any file of the host.
         for entry in &plan.entries {
-            if let Source::File(path) | Source::Dir(path) | Source::Tar(path) = &entry.source {
+            if let Source::File(path)
+            | Source::Dir(path)
+            | Source::FollowedDir(path)
+            | Source::Tar(path) = &entry.source
+            {
                 outside("source", path)?;
             }
         }

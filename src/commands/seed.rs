@@ -111,7 +111,10 @@ pub(super) fn foresee(
         let credentials = plan.credentials.iter().map(|credential| &credential.entry);
         plan.entries.iter().chain(credentials).any(|Entry { path, source, .. }| {
             let names: Vec<_> = path.0.iter().map(Name::as_bytes).collect();
-            let is_tree = matches!(source, Source::Dir(_) | Source::Tar(_) | Source::Symlink(_));
+            let is_tree = matches!(
+                source,
+                Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) | Source::Symlink(_)
+            );
             names == wanted || is_tree && wanted.starts_with(&names)
         })
     };

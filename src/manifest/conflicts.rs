@@ -47,5 +47,5 @@ fn conflict(upper: &Entry, entry: &Entry) -> Option<Problem> {
 }
 
 fn is_directory(entry: &Entry) -> bool {
-    matches!(entry.source, Source::Dir(_) | Source::Tar(_))
+    matches!(entry.source, Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_))
 }

@@ -160,6 +160,8 @@ pub enum Source {
     File(PathBuf),
     /// A whole tree of the host; symbolic links in it are stored, never followed.
     Dir(PathBuf),
+    /// A whole tree of the host, with what symbolic links lead to in their place.
+    FollowedDir(PathBuf),
     /// A tar archive, plain or gzip.
     Tar(PathBuf),
     /// Content written in the manifest (`text:` or `base64:`).
@@ -192,7 +194,7 @@ impl Source {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::File(_) => "file",
-            Self::Dir(_) => "dir",
+            Self::Dir(_) | Self::FollowedDir(_) => "dir",
             Self::Tar(_) => "tar",
             Self::Inline(_) => "inline",
             Self::Command { is_shell: false, .. } => "command",

@@ -124,8 +124,34 @@ fn entry(
         }
     };
     let source = source(&typed.source, typed.trim, directory, problems);
+    let source = links(typed.links.as_ref(), source, problems);
     let attributes = Attributes { xattrs, archive_xattrs, ..attributes? };
     Some(Entry { path: path?, source: source?, attributes, position: typed.at })
+}
+
+/// The source with what is to become of symbolic links in it.
+fn links(
+    typed: Option<&At<Text>>,
+    source: Option<Source>,
+    problems: &mut Problems,
+) -> Option<Source> {
+    let Some(typed) = typed else { return source };
+    let follows = problems.keep(checked(typed, values::links));
+    match source? {
+        Source::Dir(path) => {
+            Some(if follows? { Source::FollowedDir(path) } else { Source::Dir(path) })
+        }
+        Source::File(_)
+        | Source::FollowedDir(_)
+        | Source::Tar(_)
+        | Source::Inline(_)
+        | Source::Command { .. }
+        | Source::Env { .. }
+        | Source::Symlink(_) => {
+            problems.note(Fault::new("only for `dir` sources").at(&typed.at));
+            None
+        }
+    }
 }
 
 /// What a source makes, as far as attributes are concerned.

@@ -24,7 +24,7 @@ const MOUNT_KEYS: &[&str] = &["path", "options"];
 const DEFAULTS_KEYS: &[&str] = &["owner", "mode", "dir_mode", "mtime"];
 const ENTRY_KEYS: &[&str] = &[
     "path", "file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink", "owner",
-    "mode", "dir_mode", "mtime", "trim", "xattrs",
+    "mode", "dir_mode", "mtime", "trim", "xattrs", "links",
 ];
 const SOURCE_KEYS: &[&str] =
     &["file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink"];
@@ -80,6 +80,7 @@ pub(super) struct Entry {
     pub(super) source: At<Source>,
     pub(super) attributes: Attributes,
     pub(super) trim: Option<At<bool>>,
+    pub(super) links: Option<At<Text>>,
     pub(super) xattrs: Option<At<Xattrs>>,
 }
 
@@ -206,8 +207,9 @@ fn entry(node: Node, key_path: String, problems: &mut Problems) -> Option<Entry>
     let source = source(&mut keys, SOURCE_KEYS, problems);
     let attributes = attributes(&mut keys, problems);
     let trim = keys.read("trim", boolean, problems);
+    let links = keys.read("links", text, problems);
     let xattrs = keys.take("xattrs").map(|(node, at)| xattrs(node, at, problems));
-    Some(Entry { at: keys.at, path: path?, source: source?, attributes, trim, xattrs })
+    Some(Entry { at: keys.at, path: path?, source: source?, attributes, trim, links, xattrs })
 }
 
 fn credential(node: Node, key_path: String, problems: &mut Problems) -> Option<Credential> {

@@ -112,6 +112,15 @@ pub(super) fn via(text: &str) -> Result<Option<Channel>, Fault> {
     Err(Fault::new("expected `auto`, `disk`, `smbios` or `fw_cfg`"))
 }
 
+/// Whether symbolic links of a directory are followed.
+pub(super) fn links(text: &str) -> Result<bool, Fault> {
+    match text {
+        "keep" => Ok(false),
+        "follow" => Ok(true),
+        _ => Err(Fault::new("expected `keep` or `follow`")),
+    }
+}
+
 /// Where the guest mounts the disk.
 pub(super) fn mount_point(text: &str) -> Result<MountPoint, Fault> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._+@-".contains(&byte);

@@ -84,6 +84,8 @@ pub(super) struct Directory {
     pub(super) path: PathBuf,
     /// Which directory it was.
     pub(super) id: FileId,
+    /// The directory above it, where it is not the first.
+    pub(super) parent: Option<Rc<Directory>>,
     /// The directory opened last by any of its kin, as files are streamed directory by directory.
     pub(super) latest: Latest,
 }

@@ -20,6 +20,7 @@ use crate::manifest::{Entry, Source};
 use crate::report::{Exit, Failure};
 
 use builder::{Own, TreeBuilder};
+use dir::Links;
 pub(crate) use host::open_file;
 
 /// Collects one entry of the manifest.
@@ -29,7 +30,8 @@ pub(crate) fn collect(
     to: &mut TreeBuilder,
 ) -> Result<(), Failure> {
     match &entry.source {
-        Source::Dir(path) => dir::collect(path, to),
+        Source::Dir(path) => dir::collect(path, Links::Keep, to),
+        Source::FollowedDir(path) => dir::collect(path, Links::Follow, to),
         Source::Tar(path) => archive::collect(path, to),
         Source::Symlink(target) => to.top_symlink(target),
         source => {
@@ -57,7 +59,7 @@ pub(crate) fn content(
             let program = command::Program { argv, directory, is_shell: *is_shell };
             output(&program, *trim, limits, to)?
         }
-        Source::Dir(_) | Source::Tar(_) | Source::Symlink(_) => {
+        Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) | Source::Symlink(_) => {
             let message = format!("a `{}` source is not one file's content", source.kind());
             return Err(Failure::new(Exit::Manifest, message));
         }

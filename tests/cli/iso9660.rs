@@ -285,7 +285,7 @@ fn other_labels_that_guests_know_bring_a_warning() {
     let linked = "label: config-2\nfiles: [{path: /openstack/latest, symlink: 2018-08-27}]\n";
     assert_eq!(
         said(&Host::new(linked).build_iso(&["--quiet"])),
-        "credimg: warning: 1 symbolic link leads to nothing that the disk holds: \
-         /openstack/latest\n"
+        "credimg: warning: 1 symbolic link leads to nothing that the disk holds (`links: \
+         follow` at a `dir:` takes what they lead to): /openstack/latest\n"
     );
 }

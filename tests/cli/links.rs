@@ -5,6 +5,11 @@ use std::process::Output;
 
 use super::*;
 
+/// What is told of links that dangle.
+const HELD: &str = "lead to nothing that the disk holds (`links: follow` at a `dir:` takes what \
+                    they lead to)";
+const MENDED: &str = "`links: follow` at a `dir:` takes what they lead to";
+
 fn check(host: &Host, options: &[&str]) -> Output {
     host.credimg().args(["check", "secrets.yaml"]).args(options).output().unwrap()
 }
@@ -33,8 +38,9 @@ fn letsencrypt(manifest: &str) -> Host {
 #[test]
 fn links_that_lead_nowhere_are_named_by_build_and_check() {
     let host = letsencrypt("label: A\nfiles:\n- {path: /tls/live, dir: live}\n");
-    let expected = "2 symbolic links lead to nothing that the disk holds: \
-                    /tls/live/h/cert.pem, /tls/live/h/privkey.pem";
+    let expected =
+        format!("2 symbolic links {HELD}: /tls/live/h/cert.pem, /tls/live/h/privkey.pem");
+    let expected = expected.as_str();
     for format in ["erofs", "squashfs", "iso9660"] {
         let built = host.build(&["--format", format, "--serial", "a"]);
         assert_eq!(built.status.code(), Some(0), "{}", stderr(&built));
@@ -101,10 +107,10 @@ fn links_are_judged_from_where_the_disk_is_mounted() {
         paths.join(", ")
     };
     let expected = [
-        format!("10 symbolic links lead to nothing that the disk holds: {}", told('-')),
+        format!("10 symbolic links {HELD}: {}", told('-')),
         format!(
             "6 symbolic links lead out of the disk, which is at /run/secrets, to what only the \
-             guest can have: {}",
+             guest can have ({MENDED}): {}",
             told('^')
         ),
     ];
@@ -117,10 +123,10 @@ fn links_are_judged_from_where_the_disk_is_mounted() {
 /// The warnings with their paths in order.
 fn sorted(warnings: &[String]) -> Vec<String> {
     let sort = |warning: &String| {
-        let (before, paths) = warning.split_once(": ").unwrap();
+        let (before, paths) = warning.split_once("): ").unwrap();
         let mut paths: Vec<_> = paths.split(", ").collect();
         paths.sort_unstable();
-        format!("{before}: {}", paths.join(", "))
+        format!("{before}): {}", paths.join(", "))
     };
     warnings.iter().map(sort).collect()
 }
@@ -171,10 +177,7 @@ fn twenty_links_are_named_and_the_others_counted() {
         symlink("missing", host.path(&format!("d/{index}"))).unwrap();
     }
     let names: Vec<_> = (10..30).map(|index| format!("/{index}")).collect();
-    let told = format!(
-        "25 symbolic links lead to nothing that the disk holds: {} and 5 more",
-        names.join(", ")
-    );
+    let told = format!("25 symbolic links {HELD}: {} and 5 more", names.join(", "));
     assert_eq!(warnings(&host.build(&[])), [told]);
 }
 
@@ -191,10 +194,60 @@ fn links_of_archives_and_pseudo_definitions_are_judged_as_well() {
     tar.args(["-cf", "t.tar", "dangling", "file"]).current_dir(host.path(""));
     assert!(tar.status().unwrap().success());
     let built = host.build(&[]);
-    let told = |names: &str, count| {
-        [format!("{count} symbolic links lead to nothing that the disk holds: {names}")]
-    };
+    let told = |names: &str, count| [format!("{count} symbolic links {HELD}: {names}")];
     assert_eq!(warnings(&built), told("/h, /no, /t/dangling, /p/n", 4), "{}", stderr(&built));
     // What is in the archive only the build sees.
     assert_eq!(warnings(&check(&host, &[])), told("/h, /p/n", 2));
+}
+
+/// The tree of an image as the format's own tool takes it out.
+fn extracted(host: &Host, format: &str) -> std::path::PathBuf {
+    let (image, to) = (host.path("out.erofs"), host.path(format));
+    let (image, to_text) = (image.to_str().unwrap(), to.to_str().unwrap());
+    let extract = format!("--extract={to_text}");
+    let (program, arguments): (_, &[&str]) = match format {
+        "erofs" => ("fsck.erofs", &[&extract, image]),
+        "squashfs" => ("unsquashfs", &["-d", to_text, image]),
+        _ => ("xorriso", &["-osirrox", "on", "-indev", image, "-extract", "/", to_text]),
+    };
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    to
+}
+
+#[test]
+fn followed_links_are_plain_files_in_every_format() {
+    let host = letsencrypt(
+        "label: A\nfiles:\n- {path: /tls, dir: live, links: follow}\n\
+         - {path: /k8s, dir: secret, links: follow}\n",
+    );
+    fs::create_dir_all(host.path("secret/..2024_03_01")).unwrap();
+    fs::write(host.path("secret/..2024_03_01/token"), "t0ken").unwrap();
+    symlink("..2024_03_01", host.path("secret/..data")).unwrap();
+    symlink("..data/token", host.path("secret/token")).unwrap();
+    for format in ["erofs", "squashfs", "iso9660"] {
+        let built = host.build(&["--format", format, "--serial", "a"]);
+        assert_eq!(built.status.code(), Some(0), "{}", stderr(&built));
+        assert_eq!(warnings(&built), [""; 0], "{format}");
+        let tree = extracted(&host, format);
+        for (path, content) in
+            [("tls/h/cert.pem", "pem"), ("tls/h/privkey.pem", "pem"), ("k8s/token", "t0ken")]
+        {
+            let path = tree.join(path);
+            assert!(fs::symlink_metadata(&path).unwrap().is_file(), "{format} {path:?}");
+            assert_eq!(fs::read_to_string(path).unwrap(), content, "{format}");
+        }
+        assert_eq!(fs::read_dir(tree.join("k8s")).unwrap().count(), 1, "{format}");
+    }
+    assert_eq!(warnings(&check(&host, &["--strict"])), [""; 0]);
+
+    symlink("../archive/none", host.path("live/lost")).unwrap();
+    let failed = host.build(&["--serial", "a"]);
+    assert_eq!(failed.status.code(), Some(4));
+    assert_eq!(
+        stderr(&failed),
+        "credimg: error: files[0] (/tls): live/lost leads nowhere: its target is ../archive/none\n\
+         credimg: hint: mend the link or take it away, or let `links: keep` store it as it is; \
+         the old image is unchanged\n"
+    );
 }

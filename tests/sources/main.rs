@@ -7,6 +7,7 @@ mod assembly;
 mod commands;
 mod directories;
 mod files;
+mod followed_links;
 mod hostile_archives;
 
 use std::io::{self, Write};

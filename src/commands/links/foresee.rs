@@ -72,7 +72,8 @@ impl Sketch {
                     self.walk(id, host);
                 }
             }
-            Source::Tar(_) => {
+            // It holds no link, but perhaps what others lead to.
+            Source::FollowedDir(_) | Source::Tar(_) => {
                 let id = self.directory(&path);
                 self.unknown.extend(id);
             }

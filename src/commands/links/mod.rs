@@ -17,6 +17,9 @@ use crate::source::pseudo::Definitions;
 /// How many links a warning names.
 const NAMED_MAX: usize = 20;
 
+/// How links become files.
+const MENDED: &str = "`links: follow` at a `dir:` takes what they lead to";
+
 /// What is told of the links of `tree`, which the guest mounts at `mount`; none where that
 /// is not known.
 pub(super) fn warnings(tree: &Tree, mount: Option<&MountPoint>) -> Vec<String> {
@@ -54,13 +57,16 @@ fn told(tree: &Tree, mount: Option<&MountPoint>, unknown: &[InodeId]) -> Vec<Str
     let mut warnings = Vec::new();
     if nowhere.count > 0 {
         let (links, lead) = nowhere.words();
-        warnings
-            .push(format!("{links} {lead} to nothing that the disk holds: {}", nowhere.names()));
+        warnings.push(format!(
+            "{links} {lead} to nothing that the disk holds ({MENDED}): {}",
+            nowhere.names()
+        ));
     }
     if let Some(point) = mount.filter(|_| outside.count > 0) {
         let (links, lead) = outside.words();
         warnings.push(format!(
-            "{links} {lead} out of the disk, which is at {}, to what only the guest can have: {}",
+            "{links} {lead} out of the disk, which is at {}, to what only the guest can have \
+             ({MENDED}): {}",
             point.as_str(),
             outside.names()
         ));

@@ -2,11 +2,13 @@
 //!
 //! Every name is opened relative to its open directory and never followed, so
 //! that no symbolic link, even one that is put there during the walk, leads out
-//! of the tree. Entries are taken in bytewise order, whatever order the file
+//! of the tree, unless links are to be followed: `links.rs` does that. Entries are taken in bytewise order, whatever order the file
 //! system lists them in. Hard links within the tree stay hard links; mount
 //! points are crossed. Extended attributes of the host are not taken: labels
 //! and capabilities of a secrets disk are the guest's business and stand in the
 //! manifest, or in an archive.
+
+mod links;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -19,9 +21,11 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::builder::{Own, TreeBuilder};
-use super::host::{self, Directory, FileId, Identity, Latest, Location, OPEN};
+use self::links::Followed;
+pub(super) use self::links::Links;
 use crate::report::{Exit, Failure, shown};
+use crate::source::builder::{Own, TreeBuilder};
+use crate::source::host::{self, Directory, FileId, Identity, Latest, Location, OPEN};
 
 /// How much of a directory the kernel lists at a time.
 const LISTING_BYTES: usize = 64 << 10;
@@ -30,34 +34,38 @@ const LISTING_BYTES: usize = 64 << 10;
 ///
 /// A FIFO, socket or device in the tree fails the walk before a file of its
 /// directory is read.
-pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> {
+pub(super) fn collect(path: &Path, links: Links, to: &mut TreeBuilder) -> Result<(), Failure> {
     let descriptor = openat(CWD, path, OPEN | OFlags::DIRECTORY, Mode::empty())
         .map_err(|errno| cannot_open_top(path, errno))?;
     let latest = Latest::default();
-    let mut walk = Walk { to, latest, links: HashMap::new(), listing: Vec::new() };
+    let followed = Followed::new(links);
+    let mut walk = Walk { to, latest, links: HashMap::new(), listing: Vec::new(), followed };
     let stat = fstat(&descriptor).map_err(|errno| host::cannot_read(path, errno))?;
     let id = walk.to.top_directory(Some(Own::of(&stat)), Xattrs::new())?;
-    let mut levels = vec![walk.level(path.into(), descriptor, &stat, id)?];
+    let mut levels = vec![walk.level((path.into(), None), descriptor, &stat, id)?];
     // A list, not recursion: the depth of the tree is not ours to choose.
     while let Some(level) = levels.last_mut() {
-        let Some(name) = level.subdirectories.pop() else {
+        let Some(Subdirectory { name, is_link }) = level.subdirectories.pop() else {
             levels.pop();
             continue;
         };
         let path = level.path(&name);
-        let flags = OPEN | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let flags = if is_link { OPEN } else { OPEN | OFlags::NOFOLLOW } | OFlags::DIRECTORY;
         let descriptor = openat(&level.descriptor, name.as_bytes(), flags, Mode::empty())
             .map_err(|errno| host::cannot_read(&path, errno))?;
-        let parent = level.id;
+        let (parent, above) = (level.id, Rc::clone(&level.directory));
         if level.subdirectories.is_empty() {
             // Its last subdirectory is open: a deep chain needs no descriptor a level.
             levels.pop();
         }
         let stat = fstat(&descriptor).map_err(|errno| host::cannot_read(&path, errno))?;
+        if is_link {
+            walk.followed.require_no_circle(&path, &stat, &above)?;
+        }
         let id = walk.to.directory(parent, &name, Some(Own::of(&stat)), Xattrs::new())?;
-        levels.push(walk.level(path, descriptor, &stat, id)?);
+        levels.push(walk.level((path, Some(above)), descriptor, &stat, id)?);
     }
-    Ok(())
+    walk.followed.require_unchanged()
 }
 
 /// A directory whose files are collected and whose subdirectories wait.
@@ -66,7 +74,14 @@ struct Level {
     descriptor: OwnedFd,
     id: InodeId,
     /// In descending order, so that the first is popped first.
-    subdirectories: Vec<Name>,
+    subdirectories: Vec<Subdirectory>,
+}
+
+/// A directory that waits.
+struct Subdirectory {
+    name: Name,
+    /// Whether the name is that of a symbolic link, which is followed.
+    is_link: bool,
 }
 
 impl Level {
@@ -82,26 +97,36 @@ struct Walk<'a, 'b> {
     links: HashMap<FileId, InodeId>,
     /// The kernel's listing, kept for the next directory.
     listing: Vec<u8>,
+    /// What became of links so far, where they are followed.
+    followed: Followed,
 }
 
 impl Walk<'_, '_> {
     /// Collects everything in a directory but what lies in its subdirectories.
     fn level(
         &mut self,
-        path: PathBuf,
+        (path, parent): (PathBuf, Option<Rc<Directory>>),
         descriptor: OwnedFd,
         stat: &Stat,
         id: InodeId,
     ) -> Result<Level, Failure> {
         self.to.input(&path, stat)?;
-        let directory =
-            Directory { path, id: host::file_id(stat), latest: Rc::clone(&self.latest) };
+        let latest = Rc::clone(&self.latest);
+        let directory = Directory { path, id: host::file_id(stat), parent, latest };
         let directory = Rc::new(directory);
         let mut level = Level { directory, descriptor, id, subdirectories: Vec::new() };
-        let entries = self.list(&level)?;
+        let mut entries = self.list(&level)?;
+        if self.followed.links == Links::Follow {
+            links::drop_generations(&level, &mut entries)?;
+        }
         for (name, kind) in entries {
             match kind {
-                FileType::Directory => level.subdirectories.push(name),
+                FileType::Directory => {
+                    level.subdirectories.push(Subdirectory { name, is_link: false });
+                }
+                FileType::Symlink if self.followed.links == Links::Follow => {
+                    self.follow(&mut level, name)?;
+                }
                 FileType::Symlink => self.symlink(&level, &name)?,
                 _ => self.file(&level, &name)?,
             }
