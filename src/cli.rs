@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::manifest::{Format, Luks};
 use crate::source::command::Limits;
-use crate::vm::{Bus, MachineType, SmbiosForm, Style, Target};
+use crate::vm::{Bus, MachineType, Place, SmbiosForm, Style, Target};
 pub use keys::{Genkey, Secret, Unwrap, Wrap};
 pub use seal::Seal;
 
@@ -343,6 +343,11 @@ pub struct Attach {
     /// Bus that the drive is attached to
     #[arg(long, value_enum, default_value_t = Bus::Virtio)]
     pub bus: Bus,
+    /// Place behind the machine's own disks: 1 for its only or first image, 2 for its second and
+    /// so on up to 16, or auto for wherever the monitor puts it [default: 1; `exec` takes the
+    /// first one that is free]
+    #[arg(long, value_name = "N")]
+    pub place: Option<Place>,
     /// Machine type of QEMU that the arguments are for: pc, q35, microvm, virt (without UEFI),
     /// virt-uefi, s390-ccw-virtio or pseries, with version and properties as in microvm,pcie=on
     /// [default: one that has PCI and SMBIOS tables]

@@ -29,6 +29,8 @@ pub enum Probe {
         label: Vec<u8>,
         /// Volume UUID, bytes in the order of its text form.
         uuid: [u8; 16],
+        /// Size of a block: a disk with larger ones cannot be mounted.
+        block_bytes: u32,
     },
     /// A SquashFS image, which has neither label nor UUID.
     Squashfs {},
@@ -95,7 +97,8 @@ pub fn probe(image: &mut dyn Read) -> Result<Probe> {
     }
     if let Some(record) = erofs_record(&start) {
         let label = record.volume_name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
-        return Ok(Probe::Erofs { label, uuid: record.uuid });
+        let block_bytes = 1_u32.checked_shl(record.block_bits.into()).unwrap_or(u32::MAX);
+        return Ok(Probe::Erofs { label, uuid: record.uuid, block_bytes });
     }
     if let Some(record) = iso9660_record(&start) {
         let label = record.volume_id.trim_ascii_end().to_vec();
@@ -201,7 +204,8 @@ mod tests {
         let options = Options { label, uuid: [7; 16], ..Options::default() };
         let mut image = Vec::new();
         Plan::new(&tree, options).unwrap().write(&mut image).unwrap();
-        let expected = Probe::Erofs { label: b"CHIMERA".to_vec(), uuid: [7; 16] };
+        let expected =
+            Probe::Erofs { label: b"CHIMERA".to_vec(), uuid: [7; 16], block_bytes: 4096 };
         assert_eq!(probe(&mut image.as_slice()).unwrap(), expected);
     }
 

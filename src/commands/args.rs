@@ -1,12 +1,10 @@
 //! `credimg args`: the arguments of an image that exists.
 
-use std::path::Path;
-
 use credimg_formats::probe::Probe;
 
 use super::encryption::{self, LABEL_END};
 use super::opened::Opened;
-use super::{attach, print, settings};
+use super::{attach, blocks, print, settings};
 use crate::channels::guest::Guest;
 use crate::channels::sidecar;
 use crate::cli::AttachImage;
@@ -22,10 +20,13 @@ pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
         None => None,
     };
     let drive_key = drive_key(&image, options, key.as_ref().map(|(_, key)| key))?;
-    let label = label_of(&mut image, key.as_ref())?;
+    let inside = key.as_ref().map(|(file, key)| image.inside(file, key)).transpose()?.flatten();
+    let label = label_of(&image, inside.as_ref())?;
     let attach = &options.attach;
     let machine_type = settings::machine(attach.machine, &Guest::default(), attach.target)?;
-    let drive = attach::drive(attach, machine_type, label.as_deref(), &options.image, drive_key)?;
+    let block = blocks::of_existing(&image, inside.as_ref().filter(|_| drive_key.is_some()));
+    let (label, path) = (label.as_deref(), &options.image);
+    let drive = attach::drive(attach, machine_type, label, path, block, drive_key)?;
     // The names of the private files beside the image say all about them.
     let suffixes = attach::suffixes(&options.image).map_err(|error| {
         let shown = report::shown(&options.image);
@@ -34,7 +35,7 @@ pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     })?;
     let firmware = sidecar::firmware(&options.image, suffixes.iter().map(String::as_str));
     let text = attach::render(&options.attach, &Machine { drive: Some(drive), firmware })?;
-    attach::warn(&options.attach, label.as_deref());
+    attach::warn(&options.attach, label);
     print(&text)
 }
 
@@ -61,11 +62,10 @@ fn drive_key(
     }
 }
 
-/// The volume label, of an encrypted image that of the image inside where the key is
-/// given, else what the header tells of it.
-fn label_of(image: &mut Opened, key: Option<&(&Path, Key)>) -> Result<Option<String>, Failure> {
-    let inside = key.map(|(file, key)| image.inside(file, key)).transpose()?.flatten();
-    let of_inside = inside.map(|inside| image.label(&inside)).transpose()?.flatten();
+/// The volume label, of an encrypted image that of the image `inside` where that is
+/// known, else what the header tells of it.
+fn label_of(image: &Opened, inside: Option<&Probe>) -> Result<Option<String>, Failure> {
+    let of_inside = inside.map(|inside| image.label(inside)).transpose()?.flatten();
     if of_inside.is_some() {
         return Ok(of_inside);
     }

@@ -12,7 +12,7 @@ use crate::channels::plan::Means;
 use crate::cli::{Attach, Recipe};
 use crate::report::{self, Exit, Failure, shown};
 use crate::vm::{
-    Bus, Drive, DriveId, DriveKey, Machine, MachineType, SmbiosFile, Style, Target,
+    Block, Bus, Drive, DriveId, DriveKey, Machine, MachineType, SmbiosFile, Style, Target,
     cloud_hypervisor, crosvm, firecracker, libvirt, proxmox, qemu, vmspawn,
 };
 
@@ -22,6 +22,7 @@ pub(super) fn drive(
     machine_type: Option<MachineType>,
     label: Option<&str>,
     path: &Path,
+    block: Block,
     key: Option<DriveKey>,
 ) -> Result<Drive, Failure> {
     let has_pci = machine_type.is_none_or(MachineType::has_pci);
@@ -37,7 +38,8 @@ pub(super) fn drive(
         None => DriveId::from_serial(&serial),
     };
     let path = path.to_owned();
-    Ok(Drive { id, serial, path, descriptor: None, bus: attach.bus, machine_type, key })
+    let (bus, place) = (attach.bus, attach.place.unwrap_or_default());
+    Ok(Drive { id, serial, path, descriptor: None, bus, place, block, machine_type, key })
 }
 
 /// What gives `machine` to the monitor that the command line names. Paths are as

@@ -31,7 +31,7 @@ const DIGEST_ITERATIONS_MAX: u32 = 1000;
 /// What is encrypted at once, unless told otherwise: isofs reads blocks of 2048 bytes,
 /// which a disk of larger sectors does not have.
 const SECTOR_BYTES: usize = 4096;
-const SMALL_SECTOR_BYTES: usize = 512;
+pub(super) const SMALL_SECTOR_BYTES: usize = 512;
 
 /// An image's encryption.
 pub(super) struct Encryption {
@@ -43,7 +43,7 @@ pub(super) struct Encryption {
     pub(super) is_new: bool,
     /// Of the header; the image inside has another one.
     pub(super) uuid: [u8; 16],
-    sector_bytes: usize,
+    pub(super) sector_bytes: usize,
     master: Option<PathBuf>,
 }
 

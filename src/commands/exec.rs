@@ -24,7 +24,7 @@ use crate::output::{self, MemoryFile, SealedFile};
 use crate::progress::Progress;
 use crate::report::{self, Exit, Failure, shown};
 use crate::signals;
-use crate::vm::{Drive, DriveKey, Firmware, Machine};
+use crate::vm::{self, Drive, DriveKey, Firmware, Machine};
 
 /// A word that is this one stands for all the arguments.
 const ARGUMENTS: &str = "{}";
@@ -217,6 +217,9 @@ impl<'a> Invocation<'a> {
     ) -> Result<Vec<OsString>, Failure> {
         if self.has_image() {
             machine.drive = None;
+        }
+        if let (Some(drive), None) = (&mut machine.drive, attach.place) {
+            drive.place = vm::free_place(self.words.iter().map(|word| word.as_bytes()));
         }
         let mut arguments = attach::words(attach, &machine)?;
         if !self.has_room() && !arguments.is_empty() {

@@ -68,7 +68,7 @@ struct Slot {
 impl Report {
     fn new(probe: &Probe, size_bytes: u64) -> Self {
         let (format, label, uuid) = match probe {
-            Probe::Erofs { label, uuid } => {
+            Probe::Erofs { label, uuid, .. } => {
                 ("erofs", label.as_slice(), Some(credimg_formats::uuid_text(*uuid)))
             }
             Probe::Iso9660 { label, uuid } => ("iso9660", label.as_slice(), uuid.clone()),

@@ -9,7 +9,7 @@ use credimg_formats::erofs::format::is_mistaken_for_ext2;
 
 use super::encryption::Encryption;
 use super::image::Image;
-use super::{attach, links, loss, seed, settings};
+use super::{attach, blocks, links, loss, seed, settings};
 use crate::assemble::{self, Assembly, Place, assemble_noting};
 use crate::channels::guest::Guest;
 use crate::channels::plan::{self, Means, Route};
@@ -54,7 +54,8 @@ impl Request {
         let drive_key = encryption.as_ref().map(Encryption::drive_key).transpose()?.flatten();
         let guest = settings::guest(recipe.guest.as_deref())?;
         let machine_type = settings::machine(attach.machine, &guest, attach.target)?;
-        let drive = attach::drive(attach, machine_type, label.as_deref(), path, drive_key)?;
+        let block = blocks::of_build(format, encryption.as_ref());
+        let drive = attach::drive(attach, machine_type, label.as_deref(), path, block, drive_key)?;
         if !settings::is_streamed(path) {
             // Whether the style carries the path, before anything is read.
             attach::render(attach, &drive.clone().into())?;

@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use super::carry;
-use super::{Bus, Drive, Firmware, FwCfgItem, Machine, PublicCredential, Target};
+use super::{Block, Bus, Drive, Firmware, FwCfgItem, Machine, PublicCredential, Target};
 use crate::report::{Exit, Failure};
 
 const TARGET: Target = Target::Libvirt;
@@ -22,8 +22,8 @@ const NAME_MAX_BYTES: usize = 55;
 /// then a `<disk>` where there is a drive, which belongs into `<devices>`;
 /// `virsh attach-device` takes the latter as it is.
 ///
-/// The disk takes the last single letter, as the first ones are the machine's
-/// own. It is left out of snapshots, which would copy it.
+/// The disk takes the last single letters, as the first ones are the machine's
+/// own: libvirt orders disks by them. It is left out of snapshots, which would copy it.
 /// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
     carry::require_carried(TARGET, &machine.firmware)?;
@@ -75,12 +75,21 @@ fn is_plain(name: &str) -> bool {
 
 fn disk(drive: &Drive) -> Result<String, Failure> {
     let bus = carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio"), (Bus::Usb, "usb")])?;
-    let device = if drive.bus == Bus::Virtio { "vdz" } else { "sdz" };
+    let class = if drive.bus == Bus::Virtio { "vd" } else { "sd" };
+    let letter = drive.place.last_letter();
+    // libvirt's `usb-storage` has no such choice.
+    let block = drive.block.bytes();
+    let blocks = if drive.block == Block::Small || drive.bus == Bus::Usb {
+        String::new()
+    } else {
+        format!("  <blockio logical_block_size='{block}' physical_block_size='{block}'/>\n")
+    };
     Ok(format!(
         "<disk type='file' device='disk' snapshot='no'>\n  \
          <driver name='qemu' type='raw'/>\n  \
          <source file='{}'/>\n  \
-         <target dev='{device}' bus='{bus}'/>\n  \
+         <target dev='{class}{letter}' bus='{bus}'/>\n\
+         {blocks}  \
          <readonly/>\n  \
          <serial>{}</serial>\n\
          </disk>\n",

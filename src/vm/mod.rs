@@ -8,6 +8,8 @@ pub mod crosvm;
 pub mod firecracker;
 pub mod libvirt;
 mod machine_type;
+mod own_slots;
+mod place;
 pub mod proxmox;
 pub mod qemu;
 pub mod share;
@@ -25,6 +27,8 @@ use clap::ValueEnum;
 use crate::keys::wrap::Wrapped;
 use crate::report::{Exit, Failure};
 pub use machine_type::{Board, MachineType};
+pub use own_slots::free_place;
+pub use place::{Block, Place};
 
 /// Everything that a machine is given.
 #[derive(Clone, Debug, Default)]
@@ -227,6 +231,10 @@ pub struct Drive {
     pub descriptor: Option<RawFd>,
     /// The device that the guest sees.
     pub bus: Bus,
+    /// Where it stands among the disks of the machine.
+    pub place: Place,
+    /// What the guest reads at once, where the bus leaves the choice.
+    pub block: Block,
     /// The machine that it is for, where that is known.
     pub machine_type: Option<MachineType>,
     /// What opens a LUKS1 image on the host, so that the guest sees the plain disk.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{
-    Board, Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, SmbiosFile, Style, Target,
-    carry, shell,
+    Block, Board, Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, SmbiosFile, Style,
+    Target, carry, shell,
 };
 use crate::keys::wrap::Wrapped;
 use crate::report::{Exit, Failure};
@@ -147,40 +147,46 @@ struct Device {
     properties: Vec<(&'static str, String)>,
 }
 
-/// The controller that the bus needs, then the disk. The controller belongs to
-/// this drive alone and takes its id, so that the devices of several drives
-/// never clash.
+/// The controllers that the bus needs, then the disk. The controllers belong to
+/// this drive alone and take its id, so that the devices of several drives
+/// never clash. The first of them has the place on the machine's own bus.
 fn devices(drive: &Drive) -> Vec<Device> {
-    let (virtio_blk, virtio_scsi) = match drive.machine_type.map(|machine| machine.board) {
+    let (virtio_blk, virtio_scsi, has_slots) = match drive.machine_type.map(|it| it.board) {
         // The plain names are those of PCI devices, and a microvm has no PCI unless asked.
-        Some(Board::Microvm) => ("virtio-blk-device", "virtio-scsi-device"),
-        None
-        | Some(
-            Board::Pc
-            | Board::Q35
-            | Board::Virt
-            | Board::VirtUefi
-            | Board::S390
-            | Board::Pseries
-            | Board::Unknown,
-        ) => ("virtio-blk", "virtio-scsi"),
+        Some(Board::Microvm) => ("virtio-blk-device", "virtio-scsi-device", false),
+        // The plain names are those of channel devices; or nothing is known.
+        Some(Board::S390 | Board::Unknown) => ("virtio-blk", "virtio-scsi", false),
+        None | Some(Board::Pc | Board::Q35 | Board::Virt | Board::VirtUefi | Board::Pseries) => {
+            ("virtio-blk", "virtio-scsi", true)
+        }
     };
-    let (controller, disk) = match drive.bus {
-        Bus::Virtio => (None, virtio_blk),
-        Bus::Scsi => (Some((virtio_scsi, "scsi")), "scsi-hd"),
-        Bus::Usb => (Some(("qemu-xhci", "usb")), "usb-storage"),
-        Bus::Nvme => (None, "nvme"),
-        Bus::Cdrom => (Some((virtio_scsi, "scsi")), "scsi-cd"),
+    let (controllers, disk) = match drive.bus {
+        Bus::Virtio => (&[][..], virtio_blk),
+        Bus::Scsi => (&[(virtio_scsi, "scsi")][..], "scsi-hd"),
+        // Of `usb-storage` no block size can be chosen.
+        Bus::Usb => (&[("qemu-xhci", "usb"), ("usb-bot", "bot")][..], "scsi-hd"),
+        Bus::Nvme => (&[][..], "nvme"),
+        Bus::Cdrom => (&[(virtio_scsi, "scsi")][..], "scsi-cd"),
     };
+    let slot = drive.place.pci_slot().filter(|_| has_slots);
+    let mut place = slot.map(|slot| ("addr", format!("{slot:#x}")));
+    let serial = ("serial", drive.serial.as_str().to_owned());
     let mut devices = Vec::new();
-    let mut properties = Vec::new();
-    if let Some((driver, suffix)) = controller {
+    for (driver, suffix) in controllers {
         let id = format!("{}-{suffix}", drive.id.as_str());
-        properties.push(("bus", format!("{id}.0")));
-        devices.push(Device { driver, id: Some(id), properties: Vec::new() });
+        let mut properties = Vec::from_iter(place.replace(("bus", format!("{id}.0"))));
+        if *driver == "usb-bot" {
+            properties.push(serial.clone());
+        }
+        devices.push(Device { driver, id: Some(id), properties });
     }
-    properties.push(("drive", drive.id.as_str().to_owned()));
-    properties.push(("serial", drive.serial.as_str().to_owned()));
+    let mut properties = Vec::from_iter(place);
+    properties.extend([("drive", drive.id.as_str().to_owned()), serial]);
+    if drive.block != Block::Small && drive.bus != Bus::Cdrom {
+        let bytes = drive.block.bytes().to_string();
+        properties.push(("logical_block_size", bytes.clone()));
+        properties.push(("physical_block_size", bytes));
+    }
     devices.push(Device { driver: disk, id: None, properties });
     devices
 }

@@ -78,7 +78,11 @@ fn guest_reads_its_secrets_and_nobody_else_does() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
     assert!(command.args(genkey).current_dir(&images).status().unwrap().success());
 
-    let built: Vec<_> = DISKS.iter().map(|disk| build(scratch.path(), &images, disk)).collect();
+    let built: Vec<_> = DISKS
+        .iter()
+        .zip(1..)
+        .map(|(disk, place)| build(scratch.path(), &images, disk, place))
+        .collect();
     let before: Vec<_> = built.iter().map(|(image, _)| digest(&fs::read(image).unwrap())).collect();
 
     let payload = scratch.path().join("payload");
@@ -151,7 +155,12 @@ impl Entry {
 }
 
 /// Runs the program for one disk; returns the image and the arguments it printed.
-fn build(sources: &Path, images: &Path, disk: &(&str, &str, &str, &str)) -> (PathBuf, String) {
+fn build(
+    sources: &Path,
+    images: &Path,
+    disk: &(&str, &str, &str, &str),
+    place: u8,
+) -> (PathBuf, String) {
     let (name, bus, format, label) = disk;
     let image = images.join(format!("{name}.img"));
     let options: &[&str] = match *name {
@@ -170,6 +179,7 @@ fn build(sources: &Path, images: &Path, disk: &(&str, &str, &str, &str)) -> (Pat
         .arg(&image)
         .args(["--format", format, "--bus", bus, "--label", label])
         .args(options)
+        .args(["--place", &place.to_string()])
         .args(["--serial", &format!("serial-{name}"), "--id", &format!("disk-{name}")])
         .current_dir(images)
         .output()

@@ -4,4 +4,7 @@
 mod cloud_init;
 mod firmware;
 mod guest;
+mod placement;
+#[path = "../support/places.rs"]
+mod places;
 mod systemd_guest;

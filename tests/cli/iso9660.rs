@@ -75,7 +75,8 @@ fn an_iso_9660_image_is_found_by_label_and_time() {
     );
     let args = host.credimg().args(["args", "out.iso"]).output().unwrap();
     let expected = "-drive if=none,id=credimg-cidata-2,file=out.iso,format=raw,read-only=on \
-                    -device virtio-blk,drive=credimg-cidata-2,serial=cidata-2\n";
+                    -device virtio-blk,addr=0x19,drive=credimg-cidata-2,serial=cidata-2,\
+                    logical_block_size=2048,physical_block_size=2048\n";
     assert_eq!(stdout(&args), expected);
 }
 

@@ -109,13 +109,13 @@ fn a_uuid_that_passes_for_ext2_is_a_wrong_option() {
 fn two_images_without_a_label_go_with_one_machine() {
     let host = Host::new("files: [{path: /a, text: hello}]\n");
     for (format, style) in [("erofs", "shell"), ("squashfs", "blockdev"), ("iso9660", "shell")] {
-        let build = |image: &str| {
+        let build = |image: &str, place: &str| {
             let mut command = host.credimg();
             command.args(["build", "secrets.yaml", "-q", "--format", format, "-o", image]);
-            command.args(["--args", style]);
+            command.args(["--args", style, "--place", place]);
             stdout(&succeed(command))
         };
-        let (first, second) = (build("Keys 1.img"), build("tls.img"));
+        let (first, second) = (build("Keys 1.img", "1"), build("tls.img", "2"));
         let mut qemu = Command::new("sh");
         qemu.current_dir(host.path("")).arg("-c").arg(
             "printf 'info qtree\\nquit\\n' | eval \"qemu-system-x86_64 -S -display none \

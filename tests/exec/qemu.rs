@@ -39,6 +39,28 @@ fn qemu_takes_the_image_on_every_bus_in_both_styles() {
     }
 }
 
+/// QEMU would refuse two devices in one slot.
+#[test]
+fn the_image_takes_the_first_place_that_is_free() {
+    let host = Host::new("label: CHIMERA\nfiles: [{path: /a, text: x}]\n");
+    for (own, options, slot) in [
+        (&[][..], &[][..], 0x19),
+        (&["-device", "e1000,addr=0x19", "-device", "virtio-rng-pci,addr=18.0"], &[], 0x17),
+        (&["-device", r#"{"driver":"e1000","addr":"19"}"#], &["--bus", "scsi"], 0x18),
+        (&["-device", "e1000,addr=0x19"], &["--place", "3"], 0x17),
+        (&["-device", "e1000,addr=0x19"], &["--place", "auto"], 2),
+    ] {
+        let mut qemu = Qemu::start(&mut host.exec(options, &[MACHINE, own].concat()));
+        let buses = qemu.execute(&json!({"execute": "query-pci"}));
+        let devices = buses[0]["devices"].as_array().unwrap();
+        // Virtio's own vendor id; entropy is device 0x1005.
+        let is_disk =
+            |device: &&Value| device["id"]["vendor"] == 0x1af4 && device["id"]["device"] != 0x1005;
+        let disks: Vec<_> = devices.iter().filter(is_disk).map(|disk| &disk["slot"]).collect();
+        assert_eq!(disks, [&json!(slot)], "{own:?} {options:?}");
+    }
+}
+
 /// Nested, each with a disk of its own, beside a set of the user's.
 #[test]
 fn several_images_and_sets_of_ones_own_go_together() {

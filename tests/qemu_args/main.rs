@@ -19,8 +19,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use clap::ValueEnum;
 use credimg::report::{Exit, Failure};
 use credimg::vm::{
-    Bus, Drive, DriveId, Firmware, FwCfgItem, Machine, PublicCredential, Serial, SmbiosFile, Style,
-    qemu,
+    Block, Bus, Drive, DriveId, Firmware, FwCfgItem, Machine, Place, PublicCredential, Serial,
+    SmbiosFile, Style, qemu,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -80,12 +80,13 @@ fn readconfig_style_opens_exactly_the_intended_file() {
 fn every_bus_carries_two_drives_with_their_serials() {
     let directory = TempDir::new().unwrap();
     let serials = ["0123456789abcdefg-._", "B"];
+    let places = [(serials[0], Place::Nth(1)), (serials[1], Place::Nth(16))];
     for bus in Bus::value_variants() {
         for style in [Style::Shell, Style::Blockdev, Style::Readconfig] {
-            let args = serials.map(|serial| {
+            let args = places.map(|(serial, place)| {
                 let path = directory.path().join(format!("{serial}.erofs"));
                 File::create(&path).unwrap().set_len(4096).unwrap();
-                let drive = Drive { bus: *bus, ..drive(path, serial) };
+                let drive = Drive { bus: *bus, place, block: Block::Cd, ..drive(path, serial) };
                 let file = directory.path().join(format!("{serial}.args"));
                 fs::write(&file, qemu::render(&drive.into(), style).unwrap()).unwrap();
                 file
@@ -186,36 +187,57 @@ fn firmware_looks_as_documented() {
 
 #[test]
 fn styles_look_as_documented() {
-    let mut drive = drive("/vm/a,b c.erofs".into(), "chimera");
+    let mut drive = Drive {
+        place: Place::default(),
+        block: Block::Page,
+        ..drive("/vm/a,b c.erofs".into(), "chimera")
+    };
     let text = |drive: &Drive, style| {
         String::from_utf8(qemu::render(&drive.clone().into(), style).unwrap()).unwrap()
     };
     assert_eq!(
         text(&drive, Style::Shell),
         "-drive 'if=none,id=credimg-chimera,file=/vm/a,,b c.erofs,format=raw,read-only=on' \
-         -device virtio-blk,drive=credimg-chimera,serial=chimera\n"
+         -device virtio-blk,addr=0x19,drive=credimg-chimera,serial=chimera,\
+         logical_block_size=4096,physical_block_size=4096\n"
     );
     assert_eq!(
         text(&drive, Style::Lines),
         "-drive\nif=none,id=credimg-chimera,file=/vm/a,,b c.erofs,format=raw,read-only=on\n\
-         -device\nvirtio-blk,drive=credimg-chimera,serial=chimera\n"
+         -device\nvirtio-blk,addr=0x19,drive=credimg-chimera,serial=chimera,\
+         logical_block_size=4096,physical_block_size=4096\n"
     );
     assert_eq!(
         text(&drive, Style::Json),
         "[\"-drive\",\"if=none,id=credimg-chimera,file=/vm/a,,b c.erofs,format=raw,read-only=on\",\
-         \"-device\",\"virtio-blk,drive=credimg-chimera,serial=chimera\"]\n"
+         \"-device\",\"virtio-blk,addr=0x19,drive=credimg-chimera,serial=chimera,\
+         logical_block_size=4096,physical_block_size=4096\"]\n"
     );
     assert_eq!(text(&drive, Style::None), "");
+    drive.bus = Bus::Usb;
+    drive.place = Place::Nth(2);
+    drive.block = Block::Cd;
+    let line = text(&drive, Style::Shell);
+    assert_eq!(
+        line.split_once(" -device ").unwrap().1,
+        "qemu-xhci,id=credimg-chimera-usb,addr=0x18 \
+         -device usb-bot,id=credimg-chimera-bot,bus=credimg-chimera-usb.0,serial=chimera \
+         -device scsi-hd,bus=credimg-chimera-bot.0,drive=credimg-chimera,serial=chimera,\
+         logical_block_size=2048,physical_block_size=2048\n"
+    );
     drive.bus = Bus::Scsi;
     assert_eq!(
         text(&drive, Style::Readconfig),
         "[drive \"credimg-chimera\"]\n  if = \"none\"\n  file = \"/vm/a,b c.erofs\"\n  \
          format = \"raw\"\n  read-only = \"on\"\n\n\
-         [device \"credimg-chimera-scsi\"]\n  driver = \"virtio-scsi\"\n\n\
+         [device \"credimg-chimera-scsi\"]\n  driver = \"virtio-scsi\"\n  addr = \"0x18\"\n\n\
          [device]\n  driver = \"scsi-hd\"\n  bus = \"credimg-chimera-scsi.0\"\n  \
-         drive = \"credimg-chimera\"\n  serial = \"chimera\"\n"
+         drive = \"credimg-chimera\"\n  serial = \"chimera\"\n  \
+         logical_block_size = \"2048\"\n  physical_block_size = \"2048\"\n"
     );
     drive.path = "x'".into();
+    drive.place = Place::Auto;
+    drive.block = Block::Small;
     assert_eq!(
         text(&drive, Style::Blockdev),
         r#"-blockdev '{"auto-read-only":false,"driver":"raw","file":{"driver":"file","#.to_owned()
@@ -302,7 +324,9 @@ fn size_bytes(index: usize) -> u64 {
 fn drive(path: PathBuf, serial: &str) -> Drive {
     let serial = Serial::new(serial).unwrap();
     let id = DriveId::from_serial(&serial);
-    Drive { id, serial, path, descriptor: None, bus: Bus::Virtio, machine_type: None, key: None }
+    // A machine has more drives here than there are places.
+    let (bus, place, block) = (Bus::Virtio, Place::Auto, Block::Small);
+    Drive { id, serial, path, descriptor: None, bus, place, block, machine_type: None, key: None }
 }
 
 fn qemu_command() -> Command {

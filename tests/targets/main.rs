@@ -15,8 +15,8 @@ use std::process::Command;
 
 use credimg::report::{Exit, Failure};
 use credimg::vm::{
-    Bus, CredentialFile, Drive, DriveId, FwCfgItem, Machine, PublicCredential, Serial, SmbiosFile,
-    cloud_hypervisor, crosvm, firecracker, proxmox, vmspawn,
+    Block, Bus, CredentialFile, Drive, DriveId, FwCfgItem, Machine, Place, PublicCredential,
+    Serial, SmbiosFile, cloud_hypervisor, crosvm, firecracker, proxmox, vmspawn,
 };
 use serde_json::Value;
 
@@ -185,6 +185,8 @@ fn with_disk(path: impl AsRef<Path>, bus: Bus) -> Machine {
             path,
             descriptor: None,
             bus,
+            place: Place::default(),
+            block: Block::Page,
             machine_type: None,
             key: None,
         }),

@@ -1,1 +1,1 @@
-qemu-system-x86_64 -drive if=none,id=credimg-chimera,file=out.erofs,format=raw,read-only=on -device virtio-blk,drive=credimg-chimera,serial=chimera
+qemu-system-x86_64 -drive if=none,id=credimg-chimera,file=out.erofs,format=raw,read-only=on -device virtio-blk,addr=0x19,drive=credimg-chimera,serial=chimera,logical_block_size=4096,physical_block_size=4096
