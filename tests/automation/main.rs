@@ -5,6 +5,7 @@
 
 mod apparmor;
 mod depfile;
+mod environment;
 mod hooks;
 mod if_changed;
 mod makefile;

@@ -12,6 +12,7 @@ cp /m/hook /etc/libvirt/hooks/qemu.d/credimg
 ln -s /usr/local/share/credimg/credimg-hook /etc/libvirt/hooks/qemu
 cp "${credimg:?}" /usr/local/bin/credimg
 printf 'label: CHIMERA\nfiles: [{path: /a, text: a}]\n' >/etc/credimg/chimera.yaml
+echo 'CREDIMG_OPTIONS="--mode 0440"' >/etc/credimg/chimera.env
 
 cat >/tmp/daemon <<'EOF'
 hook() {
