@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::hooks::{hook_with, host};
+use super::hooks::{hook_with, host, options_among, program_that_prints_its_arguments};
 use super::*;
 
 /// What people write, and each rule of systemd's once.
@@ -85,19 +85,11 @@ fn an_environment_file_that_cannot_be_read_stops_the_machine() {
 
 /// The options that the hook gives to the program with this content of the file.
 fn options(host: &Host, content: &str) -> Vec<String> {
-    use std::os::unix::fs::PermissionsExt;
-
     host.write("etc/101.env", content);
-    host.write("program", "#!/bin/sh\nprintf '%s\\0' \"$@\"\n");
-    fs::set_permissions(host.path("program"), PermissionsExt::from_mode(0o755)).unwrap();
-    let program = host.path("program");
-    let variables = [("CREDIMG", program.to_str().unwrap())];
-    let output = hook_with(host, &["101", "pre-start"], &variables);
+    let program = program_that_prints_its_arguments(host);
+    let output = hook_with(host, &["101", "pre-start"], &[("CREDIMG", &program)]);
     assert_done(&output);
-    let text = String::from_utf8(output.stdout).unwrap();
-    let words: Vec<_> = text.split_terminator('\0').collect();
-    let fixed = words.iter().position(|word| *word == "none").unwrap() + 1;
-    words[fixed..].iter().map(|word| (*word).to_owned()).collect()
+    options_among(&output)
 }
 
 /// An assignment of what has a meaning in such a file, the same on every run.

@@ -19,7 +19,12 @@ pub(crate) fn host() -> Host {
 
 /// Calls the hook with these arguments and variables, as root's daemon does: nothing but
 /// PATH in the environment, but for the directories.
-fn call(host: &Host, arguments: &[&str], variables: &[(&str, &str)], stdin: &[u8]) -> Output {
+pub(crate) fn call(
+    host: &Host,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+    stdin: &[u8],
+) -> Output {
     let mut command = host.command(preboot("credimg-hook"));
     command.args(arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command.env("CREDIMG", CREDIMG).env("CREDIMG_MANIFESTS", host.path("etc"));
@@ -33,6 +38,21 @@ fn call(host: &Host, arguments: &[&str], variables: &[(&str, &str)], stdin: &[u8
     let output = child.wait_with_output().unwrap();
     assert!(written.is_ok(), "standard input was not read: {output:?}");
     output
+}
+
+/// A program in credimg's place, which prints what it is given.
+pub(crate) fn program_that_prints_its_arguments(host: &Host) -> String {
+    host.write("program", "#!/bin/sh\nprintf '%s\\0' \"$@\"\n");
+    fs::set_permissions(host.path("program"), PermissionsExt::from_mode(0o755)).unwrap();
+    host.path("program").to_str().unwrap().to_owned()
+}
+
+/// The words that it has printed, behind those that it is always given.
+pub(crate) fn options_among(output: &Output) -> Vec<String> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    let words: Vec<_> = text.split_terminator('\0').map(str::to_owned).collect();
+    let fixed = words.iter().position(|word| word == "none").unwrap() + 1;
+    words[fixed..].to_vec()
 }
 
 /// Calls it as Proxmox VE does, with these variables besides.

@@ -8,6 +8,7 @@ mod depfile;
 mod environment;
 mod hooks;
 mod if_changed;
+mod machine;
 mod makefile;
 mod memory;
 mod restore;
