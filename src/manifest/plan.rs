@@ -162,7 +162,7 @@ pub enum Source {
     Dir(PathBuf),
     /// A whole tree of the host, with what symbolic links lead to in their place.
     FollowedDir(PathBuf),
-    /// A tar archive, plain or gzip.
+    /// A tar archive, plain or packed with gzip, xz or zstd.
     Tar(PathBuf),
     /// Content written in the manifest (`text:` or `base64:`).
     Inline(Secret),

@@ -9,6 +9,7 @@ mod directories;
 mod files;
 mod followed_links;
 mod hostile_archives;
+mod packed_archives;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

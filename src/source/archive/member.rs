@@ -20,9 +20,7 @@ const EXTENSIONS_MAX_BYTES: u64 = 64 << 20;
 const PADDING_MAX_BYTES: u64 = 16 << 20;
 
 /// Compressors that are not supported, by the first bytes of what they write.
-const COMPRESSORS: [(&[u8], &str); 11] = [
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"\xfd7zXZ\0", "xz"),
+const COMPRESSORS: [(&[u8], &str); 9] = [
     (b"BZh", "bzip2"),
     (b"\x04\x22\x4d\x18", "lz4"),
     (b"\x1f\x9d", "compress"),
@@ -167,7 +165,7 @@ impl Members {
             Some((_, name)) if position == 0 => self
                 .stream
                 .damaged(&format!("it seems to be compressed with {name}"))
-                .hint("supported are plain and gzip archives"),
+                .hint("supported are plain, gzip, xz and zstd archives"),
             _ if is_whole => self.stream.damaged("a header has a wrong checksum"),
             _ => self.stream.truncated(),
         })

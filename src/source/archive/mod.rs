@@ -1,12 +1,13 @@
-//! `tar:` sources: an archive, plain or gzip, told by its content.
+//! `tar:` sources: an archive, plain or packed with gzip, xz or zstd, told by its content.
 //!
 //! Members of a plain archive are ranges of its file and are streamed from it.
-//! A gzip archive is unpacked into memory, as plaintext never goes to a
+//! A packed archive is unpacked into memory, as plaintext never goes to a
 //! temporary file, and is limited for that reason. Hard links, times with
 //! fractions and extended attributes come along. What an image or credimg cannot
 //! hold (devices, FIFOs, sparse files, access control lists) is an error, and so
 //! is everything that two readers of the archive could understand differently.
 
+mod input;
 mod member;
 mod packed;
 mod pax;

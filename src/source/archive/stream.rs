@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use zeroize::Zeroizing;
 
-use super::packed::{Input, PADDING_MAX_BYTES, Packed};
+use super::input::PADDING_MAX_BYTES;
+use super::packed::Packed;
 use super::{printable, refused};
 use crate::report::{Exit, Failure, reason, shown};
 
@@ -27,8 +28,8 @@ pub(super) struct Stream {
 }
 
 enum Bytes {
-    Plain(Input),
-    Packed(Box<Packed>),
+    Plain(BufReader<File>),
+    Packed(Packed),
 }
 
 impl Stream {
@@ -37,7 +38,7 @@ impl Stream {
         let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
         file.fill_buf().map_err(|error| unreadable(path, &error))?;
         let (bytes, end_bytes) = match Packed::open(file) {
-            Ok(packed) => (Bytes::Packed(Box::new(packed)), UNPACKED_MAX_BYTES),
+            Ok(packed) => (Bytes::Packed(packed), UNPACKED_MAX_BYTES),
             Err(file) => (Bytes::Plain(file), size_bytes),
         };
         Ok(Self { bytes, path: path.into(), position_bytes: 0, end_bytes })
@@ -124,10 +125,9 @@ impl Stream {
             return Ok(());
         }
         let Bytes::Packed(packed) = &self.bytes else { return Err(self.truncated()) };
-        let (max, program) = (UNPACKED_MAX_BYTES >> 20, packed.program());
-        let hint =
-            format!("unpack it with {program}: a plain archive is streamed and may have any size");
-        Err(refused(format!("{} unpacks to more than {max} MiB", shown(&self.path))).hint(hint))
+        let max = UNPACKED_MAX_BYTES >> 20;
+        Err(refused(format!("{} unpacks to more than {max} MiB", shown(&self.path)))
+            .hint(unpack_with(packed)))
     }
 
     fn reader(&mut self) -> &mut dyn Read {
@@ -139,18 +139,36 @@ impl Stream {
 
     /// What went wrong, in our own words: a library's may quote content.
     fn failure(&self, error: &io::Error) -> Failure {
-        match (error.kind(), &self.bytes) {
-            (io::ErrorKind::UnexpectedEof, _) => self.truncated(),
-            (io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData, Bytes::Packed(packed)) => {
-                self.damaged(&format!("its {} data is damaged", packed.name()))
+        let Bytes::Packed(packed) = &self.bytes else { return unreadable(&self.path, error) };
+        let (name, path) = (packed.name(), shown(&self.path));
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.truncated(),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::Other => {
+                self.damaged(&format!("its {name} data is damaged"))
             }
-            (io::ErrorKind::FileTooLarge, Bytes::Packed(_)) => {
+            io::ErrorKind::FileTooLarge => {
                 let max = PADDING_MAX_BYTES >> 20;
                 self.damaged(&format!("more than {max} MiB of zeros follow its end"))
+            }
+            io::ErrorKind::QuotaExceeded => {
+                self.damaged(&format!("its {name} data is more than comes of it"))
+            }
+            io::ErrorKind::OutOfMemory => refused(format!(
+                "{path} has {name} data with a larger dictionary than fits in memory"
+            ))
+            .hint(unpack_with(packed)),
+            io::ErrorKind::Unsupported => {
+                refused(format!("{path} has {name} data of an unknown kind"))
+                    .hint(unpack_with(packed))
             }
             _ => unreadable(&self.path, error),
         }
     }
+}
+
+fn unpack_with(packed: &Packed) -> String {
+    let program = packed.program();
+    format!("unpack it with {program}: a plain archive is streamed and may have any size")
 }
 
 /// The failure to read the archive's file.
