@@ -332,7 +332,7 @@ pub struct AttachImage {
 }
 
 /// How the image is attached to the machine.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Attach {
     /// Virtual machine monitor that the arguments are for; all but qemu have one style
     #[arg(long, value_enum, default_value_t = Target::Qemu)]
@@ -350,7 +350,7 @@ pub struct Attach {
     pub place: Option<Place>,
     /// Machine type of QEMU that the arguments are for: pc, q35, microvm, virt (without UEFI),
     /// virt-uefi, s390-ccw-virtio or pseries, with version and properties as in microvm,pcie=on
-    /// [default: one that has PCI and SMBIOS tables]
+    /// [default: that of the program of `exec`, else one that has PCI and SMBIOS tables]
     #[arg(long, value_name = "TYPE")]
     pub machine: Option<MachineType>,
     /// Drive serial, at most 20 bytes [default: the label in lower case, else the image's file

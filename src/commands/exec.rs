@@ -24,7 +24,9 @@ use crate::output::{self, MemoryFile, SealedFile};
 use crate::progress::Progress;
 use crate::report::{self, Exit, Failure, shown};
 use crate::signals;
-use crate::vm::{self, Drive, DriveKey, Firmware, Machine};
+use crate::vm::{
+    self, Drive, DriveKey, Firmware, Machine, MachineType, Target, own_machine,
+};
 
 /// A word that is this one stands for all the arguments.
 const ARGUMENTS: &str = "{}";
@@ -36,11 +38,12 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 const SOME_DESCRIPTOR: &str = "/proc/self/fd/3";
 
 pub(super) fn run(options: &Exec) -> anyhow::Result<()> {
-    let Exec { attach, command, .. } = options;
+    let Exec { command, .. } = options;
     let invocation = Invocation::new(command)?;
+    let attach = &with_machine(options)?;
     // Whether this monitor inherits anything, before a source is read.
     attach::words(attach, &Machine::default())?;
-    let Made { machine, image, files, variables } = make(options, &invocation)?;
+    let Made { machine, image, files, variables } = make(options, attach, &invocation)?;
     let words = invocation.words(attach, machine, &image.path())?;
 
     let mut command = Command::new(&invocation.program);
@@ -60,6 +63,26 @@ pub(super) fn run(options: &Exec) -> anyhow::Result<()> {
     Err(Failure::new(Exit::Command, message).into())
 }
 
+/// How the image is attached, to the machine that the monitor's own arguments name where
+/// no option does.
+fn with_machine(options: &Exec) -> Result<Attach, Failure> {
+    let Exec { recipe, attach, command, .. } = options;
+    let mut attach = attach.clone();
+    let is_named = attach.machine.is_some()
+        || settings::guest(recipe.guest.as_deref())?.machine_type.is_some();
+    if attach.target != Target::Qemu || is_named {
+        return Ok(attach);
+    }
+    attach.machine = own_machine::read(command);
+    if attach.machine == Some(MachineType::UNKNOWN) {
+        report::warn(
+            "what this machine's firmware carries is not known: everything goes onto the disk; \
+             --machine names one that is known",
+        );
+    }
+    Ok(attach)
+}
+
 /// What the monitor inherits.
 struct Made {
     machine: Machine,
@@ -72,13 +95,13 @@ struct Made {
 
 /// Reads every source and fills the files. Whatever else has held a secret is
 /// wiped when this returns: nothing is dropped where another program takes over.
-fn make(options: &Exec, invocation: &Invocation) -> anyhow::Result<Made> {
+fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> anyhow::Result<Made> {
     let mut plan = manifest::load(&options.manifest)?;
     plan.pseudo.files.extend(settings::pseudo_files(&options.recipe.sources));
     // There is no name whose extension would tell it.
     plan.format.get_or_insert(Format::Erofs);
     let variables = variables(&plan);
-    let request = request(options, plan, invocation)?;
+    let request = request(options, attach, plan, invocation)?;
     let mut progress = Progress::new(!options.quiet);
     let assembly = request.collect(request.image.build_time, None, &mut progress)?;
     let sidecars = request.sidecars(&assembly)?;
@@ -103,8 +126,13 @@ fn make(options: &Exec, invocation: &Invocation) -> anyhow::Result<Made> {
 }
 
 /// Everything that is checked before a source is read.
-fn request(options: &Exec, plan: Plan, invocation: &Invocation) -> anyhow::Result<Request> {
-    let Exec { recipe, attach, quiet, .. } = options;
+fn request(
+    options: &Exec,
+    attach: &Attach,
+    plan: Plan,
+    invocation: &Invocation,
+) -> anyhow::Result<Request> {
+    let Exec { recipe, quiet, .. } = options;
     let path = Path::new(SOME_DESCRIPTOR);
     let format = settings::format(recipe, path, &plan)?;
     let file = output::Options::default();

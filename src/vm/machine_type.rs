@@ -37,6 +37,31 @@ pub enum Board {
     Unknown,
 }
 
+impl Board {
+    /// The board of a machine type's name.
+    pub(super) fn of_machine(name: &str) -> Option<Self> {
+        // The longest first: each name is that itself, or goes on with a version.
+        let families = [
+            ("pc-i440fx", Self::Pc),
+            ("pc-q35", Self::Q35),
+            ("pc", Self::Pc),
+            ("q35", Self::Q35),
+            ("ubuntu-q35", Self::Q35),
+            ("ubuntu", Self::Pc),
+            ("microvm", Self::Microvm),
+            ("virt-uefi", Self::VirtUefi),
+            ("virt", Self::Virt),
+            ("s390-ccw-virtio", Self::S390),
+            ("pseries", Self::Pseries),
+        ];
+        families.into_iter().find_map(|(family, board)| {
+            let rest = name.strip_prefix(family)?;
+            let is_version = rest.strip_prefix('-').is_some_and(|version| !version.is_empty());
+            (rest.is_empty() || is_version).then_some(board)
+        })
+    }
+}
+
 impl MachineType {
     /// What options take.
     pub const NAMES: &str =
@@ -139,35 +164,13 @@ impl FromStr for MachineType {
     /// `virt-9.1`), and properties as `-machine` takes them (`microvm,pcie=on`).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, properties) = text.split_once(',').unwrap_or((text, ""));
-        let board = board(name).ok_or_else(|| format!("expected {}", Self::NAMES))?;
+        let board = Board::of_machine(name).ok_or_else(|| format!("expected {}", Self::NAMES))?;
         let pairs = properties.split(',').filter(|property| !property.is_empty());
         pairs.map(|pair| pair.split_once('=')).try_fold(Self::new(board), |machine, pair| {
             let (key, value) = pair.ok_or("expected properties such as pcie=on")?;
             Ok(machine.with(key, value))
         })
     }
-}
-
-fn board(name: &str) -> Option<Board> {
-    // The longest first: each name is that itself, or goes on with a version.
-    let families = [
-        ("pc-i440fx", Board::Pc),
-        ("pc-q35", Board::Q35),
-        ("pc", Board::Pc),
-        ("q35", Board::Q35),
-        ("ubuntu-q35", Board::Q35),
-        ("ubuntu", Board::Pc),
-        ("microvm", Board::Microvm),
-        ("virt-uefi", Board::VirtUefi),
-        ("virt", Board::Virt),
-        ("s390-ccw-virtio", Board::S390),
-        ("pseries", Board::Pseries),
-    ];
-    families.into_iter().find_map(|(family, board)| {
-        let rest = name.strip_prefix(family)?;
-        let is_version = rest.strip_prefix('-').is_some_and(|version| !version.is_empty());
-        (rest.is_empty() || is_version).then_some(board)
-    })
 }
 
 #[cfg(test)]

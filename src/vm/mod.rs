@@ -8,6 +8,7 @@ pub mod crosvm;
 pub mod firecracker;
 pub mod libvirt;
 mod machine_type;
+pub mod own_machine;
 mod own_slots;
 mod place;
 pub mod proxmox;

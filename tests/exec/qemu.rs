@@ -14,6 +14,9 @@ use monitor::Qemu;
 #[path = "../qemu_args/monitor.rs"]
 mod monitor;
 
+/// The first goes by the firmware where there is one.
+const CREDENTIALS: &str = "label: CHIMERA\ncredentials: [{name: one, text: first}]\n";
+
 /// Every bus in both styles: QEMU has the whole image, read-only down to the
 /// file, and no file of the directory besides.
 #[test]
@@ -74,4 +77,68 @@ fn several_images_and_sets_of_ones_own_go_together() {
     let mut qemu = Qemu::start(&mut host.exec(&[], &program));
     let serials: Vec<_> = qemu.drives().into_iter().map(|(serial, _)| serial).collect();
     assert_eq!(serials, ["chimera", "other", "own"]);
+}
+
+/// What the monitor's own arguments name decides what it is given, unless an option does.
+#[test]
+fn the_monitors_own_machine_type_counts() {
+    let host = Host::new(CREDENTIALS);
+    let program = |name: &str| {
+        fs::write(host.path(name), "#!/bin/sh\nprintf '%s\\n' \"$@\"\n").unwrap();
+        fs::set_permissions(host.path(name), Permissions::from_mode(0o755)).unwrap();
+        format!("./{name}")
+    };
+    let (pc, arm) = (program("qemu-system-x86_64"), program("qemu-system-aarch64"));
+    let (plain, microvm) = ("virtio-blk,", "virtio-blk-device,");
+    for (options, words, channel, device) in [
+        (&[][..], &[&pc[..]][..], "-smbios", plain),
+        (&[], &[&pc, "-M", "microvm,accel=kvm"], "-fw_cfg", microvm),
+        (&[], &["env", &pc, "--machine", "type=microvm", "{}"], "-fw_cfg", microvm),
+        (&[], &[&arm, "-M", "virt"], "-fw_cfg", plain),
+        (&[], &[&arm, "-M", "virt", "-bios", "QEMU_EFI.fd"], "-smbios", plain),
+        (&["--machine=microvm"], &[&pc, "-M", "q35"], "-fw_cfg", microvm),
+        (&["--guest=machine=q35"], &[&pc, "-M", "microvm"], "-smbios", plain),
+        // A script of one's own may have an option of this name.
+        (
+            &[],
+            &["sh", "-c", "shift; printf '%s\\n' \"$@\"", "sh", "-M", "microvm"],
+            "-smbios",
+            plain,
+        ),
+    ] {
+        let printed = succeed(&mut host.exec(options, words));
+        for other in ["-smbios", "-fw_cfg"] {
+            assert_eq!(printed.contains(other), other == channel, "{words:?}: {printed}");
+        }
+        assert!(printed.contains(&format!("\n{device}")), "{words:?}: {printed}");
+    }
+
+    let machine = MACHINE.iter().map(|word| if *word == "pc" { "microvm" } else { word });
+    let mut qemu = Qemu::start(&mut host.exec(&[], &machine.collect::<Vec<_>>()));
+    let serials: Vec<_> = qemu.drives().into_iter().map(|(serial, _)| serial).collect();
+    assert_eq!(serials, ["chimera"]);
+}
+
+#[test]
+fn a_machine_type_that_is_not_known_gets_the_disk_alone() {
+    let host = Host::new(CREDENTIALS);
+    let machine = MACHINE.iter().map(|word| if *word == "pc" { "isapc" } else { word });
+    let words: Vec<_> = machine.collect();
+    // The machine has no PCI; its own line shows what it is given.
+    let output = run(&mut host.exec(&[], &[&["echo"], &words[..]].concat()));
+    let (arguments, said) = (stdout(&output), stderr(&output));
+    assert!(output.status.success(), "{said}");
+    assert!(!arguments.contains("-smbios") && !arguments.contains("-fw_cfg"), "{arguments}");
+    let lines: Vec<_> = said.lines().collect();
+    let unknown = "credimg: warning: what this machine's firmware carries is not known: everything \
+                   goes onto the disk; --machine names one that is known";
+    assert_eq!(lines[0], unknown);
+    assert!(
+        lines[1].ends_with("systemd.mount-extra=/run/secrets/credstore:/run/credstore:none:bind")
+    );
+    assert_eq!(lines.len(), 2, "{said}");
+
+    fs::write(host.path("secrets.yaml"), "credentials: [{name: a, text: x, via: smbios}]").unwrap();
+    let output = run(&mut host.exec(&[], &words));
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
 }

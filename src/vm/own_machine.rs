@@ -1,0 +1,158 @@
+//! The machine type in QEMU's own arguments, which whoever starts it has written.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::machine_type::{Board, MachineType};
+
+/// The machine that `words`, a program and its arguments, start: what `-machine` names,
+/// else the default of the program. None where no word is a QEMU, as in a script of one's own.
+pub fn read(words: &[impl AsRef<OsStr>]) -> Option<MachineType> {
+    let texts: Vec<_> = words.iter().map(|word| word.as_ref().to_string_lossy()).collect();
+    let start = texts.iter().position(|text| program(text).is_some())?;
+    let (name, options) = texts.get(start..)?.split_first()?;
+    let mut found = Found::default();
+    let mut options = options.iter();
+    while let Some(option) = options.next() {
+        let option = option.strip_prefix('-').map(|rest| rest.strip_prefix('-').unwrap_or(rest));
+        match option {
+            Some("machine" | "M") => found.machine(options.next().map_or("", AsRef::as_ref)),
+            Some("no-acpi") => found.properties.push(("acpi".to_owned(), "off".to_owned())),
+            Some("bios" | "pflash") => found.firmware(options.next().map_or("", AsRef::as_ref)),
+            // Where a drive is no flash memory a name alone does not make it one.
+            Some("drive" | "blockdev") => {
+                let value = options.next().map_or("", AsRef::as_ref);
+                if option == Some("blockdev") || value.contains("if=pflash") {
+                    found.firmware(value);
+                }
+            }
+            _ => {}
+        }
+    }
+    let board = match &found.name {
+        Some(name) => Board::of_machine(name).unwrap_or(Board::Unknown),
+        None => default_board(program(name)?),
+    };
+    let board = if board == Board::Virt && found.has_uefi { Board::VirtUefi } else { board };
+    let machine = MachineType::new(board);
+    Some(found.properties.iter().fold(machine, |machine, (key, value)| machine.with(key, value)))
+}
+
+/// What the options say so far; the last one wins.
+#[derive(Default)]
+struct Found {
+    name: Option<String>,
+    properties: Vec<(String, String)>,
+    has_uefi: bool,
+}
+
+impl Found {
+    /// Takes the value of one `-machine`.
+    fn machine(&mut self, value: &str) {
+        for (index, part) in value.split(',').enumerate() {
+            match part.split_once('=') {
+                None if index == 0 => self.name = Some(part.to_owned()),
+                Some(("type", name)) => self.name = Some(name.to_owned()),
+                Some((key, value)) => self.properties.push((key.to_owned(), value.to_owned())),
+                None => {}
+            }
+        }
+    }
+
+    /// Takes what names a firmware: one that is not UEFI, such as U-Boot, has its own tables.
+    fn firmware(&mut self, value: &str) {
+        let value = value.to_lowercase();
+        self.has_uefi |= ["efi", "edk2", "ovmf", "aavmf"].iter().any(|name| value.contains(name));
+    }
+}
+
+/// What follows the common part of a QEMU's name, where this word is one: an architecture.
+fn program(word: &str) -> Option<&str> {
+    let name = Path::new(word).file_name()?.to_str()?;
+    if matches!(name, "qemu-kvm" | "kvm") {
+        return Some(std::env::consts::ARCH);
+    }
+    name.strip_prefix("qemu-system-").filter(|architecture| !architecture.is_empty())
+}
+
+/// The machine that a program starts which is not told of any.
+fn default_board(architecture: &str) -> Board {
+    match architecture {
+        "x86_64" | "i386" => Board::Pc,
+        "x86_64-microvm" => Board::Microvm,
+        "s390x" => Board::S390,
+        "ppc64" | "powerpc64" => Board::Pseries,
+        _ => Board::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board(line: &str) -> Option<Board> {
+        let words: Vec<_> = line.split(' ').collect();
+        read(&words).map(|machine| machine.board)
+    }
+
+    #[test]
+    fn every_form_of_the_option_is_read() {
+        for (options, expected) in [
+            ("", Board::Pc),
+            ("-m 1G", Board::Pc),
+            ("-M q35", Board::Q35),
+            ("-machine pc-q35-9.2,accel=kvm", Board::Q35),
+            ("--machine type=microvm,pcie=on", Board::Microvm),
+            ("-machine accel=kvm", Board::Pc),
+            ("-machine accel=kvm,type=q35", Board::Q35),
+            ("-M q35 -machine accel=tcg", Board::Q35),
+            ("-M pc -M microvm", Board::Microvm),
+            ("-M isapc", Board::Unknown),
+            ("-M none", Board::Unknown),
+            ("-M", Board::Unknown),
+        ] {
+            let line = format!("/usr/bin/qemu-system-x86_64 {options}");
+            assert_eq!(board(line.trim_end()), Some(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_program_has_a_default() {
+        for (line, expected) in [
+            ("qemu-system-i386", Some(Board::Pc)),
+            ("qemu-system-x86_64-microvm", Some(Board::Microvm)),
+            ("qemu-system-s390x -m 1G", Some(Board::S390)),
+            ("qemu-system-ppc64", Some(Board::Pseries)),
+            ("qemu-system-aarch64", Some(Board::Unknown)),
+            ("setpriv --reuid=vm qemu-system-x86_64 {} -M microvm", Some(Board::Microvm)),
+            ("./start-vm.sh -M microvm", None),
+            ("cloud-hypervisor", None),
+            ("", None),
+        ] {
+            assert_eq!(board(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_board_of_arm_has_uefi_where_a_firmware_says_so() {
+        for (options, expected) in [
+            ("-kernel vmlinuz", Board::Virt),
+            ("-bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd", Board::VirtUefi),
+            ("-drive if=pflash,format=raw,readonly=on,file=/x/AAVMF_CODE.fd", Board::VirtUefi),
+            ("-pflash edk2-aarch64-code.fd", Board::VirtUefi),
+            ("-blockdev node-name=code,driver=file,filename=/x/AAVMF_CODE.fd", Board::VirtUefi),
+            ("-bios u-boot.bin", Board::Virt),
+            ("-drive file=efi-root.img,if=virtio", Board::Virt),
+        ] {
+            assert_eq!(board(&format!("qemu-system-aarch64 -M virt {options}")), Some(expected));
+        }
+    }
+
+    #[test]
+    fn properties_count_wherever_they_stand() {
+        let read = |line: &str| read(&line.split(' ').collect::<Vec<_>>());
+        let expected = "microvm,acpi=off,pcie=on".parse().ok();
+        assert_eq!(read("qemu-system-x86_64 -M microvm,pcie=on -no-acpi"), expected);
+        assert_eq!(read("qemu-system-x86_64 -machine acpi=off,pcie=on -M microvm"), expected);
+    }
+}
