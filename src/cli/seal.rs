@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::Sources;
 use crate::source::command::Limits;
-use crate::vm::Style;
+use crate::vm::{MachineType, Style};
 
 /// `credimg seal`
 #[derive(Args, Debug)]
@@ -37,17 +37,21 @@ pub struct Seal {
     /// What the blob is made of.
     #[command(flatten)]
     pub sources: Sources,
+    /// Machine type of QEMU, as for `build`: without SMBIOS tables the key goes by fw_cfg, from
+    /// FILE.fw_cfg.age.identity [default: one that has PCI and SMBIOS tables]
+    #[arg(long, value_name = "TYPE")]
+    pub machine: Option<MachineType>,
     /// Style of the printed arguments
     #[arg(long = "args", value_name = "STYLE", default_value = "shell", value_parser = share_style())]
     pub style: Style,
-    /// Owner of the blob and of FILE.smbios, which QEMU's user reads; a user alone stands for
+    /// Owner of the blob and of the key's FILE.smbios, which QEMU's user reads; a user alone stands for
     /// the user's primary group as well [default: the caller]
     #[arg(long, value_name = "USER[:GROUP]")]
     pub owner: Option<String>,
     /// Let this user of the host read both as well, by an access control list
     #[arg(long, value_name = "USER")]
     pub reader: Option<String>,
-    /// Mode of the blob and of FILE.smbios, in octal
+    /// Mode of the blob and of the key's FILE.smbios, in octal
     #[arg(long, value_name = "MODE", default_value = "0600")]
     pub mode: String,
     /// Seconds that a command of the manifest may take

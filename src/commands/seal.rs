@@ -18,13 +18,15 @@ use crate::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure, shown};
 use crate::seal::age::Sealed;
 use crate::seal::tar;
-use crate::vm::Channel;
 use crate::vm::share::{self, Share};
+use crate::vm::{Channel, MachineType};
 
 /// The credential by which the guest gets the identity.
 const CREDENTIAL: &str = "age.identity";
-/// What follows the key file's name and a dot in the name of the SMBIOS structure's file.
+/// What follows the key file's name and a dot in the name of the file that carries it: an
+/// SMBIOS structure, or an item of fw_cfg where the machine has no SMBIOS tables.
 const STRUCTURE: &str = "smbios";
+const ITEM: &str = "fw_cfg.age.identity";
 
 pub(super) fn run(options: &Seal) -> anyhow::Result<()> {
     let request = Request::new(options)?;
@@ -54,8 +56,10 @@ struct Request {
     share: Option<Share>,
     /// Where the blob will lie.
     place: Place,
-    /// The file of the SMBIOS structure.
-    structure: PathBuf,
+    /// The channel by which the guest gets the identity.
+    channel: Channel,
+    /// The file of the firmware that carries it.
+    carrier: PathBuf,
     file: output::Options,
     build_time: Timestamp,
     arguments: Vec<u8>,
@@ -63,7 +67,8 @@ struct Request {
 
 impl Request {
     fn new(options: &Seal) -> anyhow::Result<Self> {
-        let structure = sidecar::path(&options.key_out, STRUCTURE);
+        let (channel, suffix) = channel(options.machine)?;
+        let carrier = sidecar::path(&options.key_out, suffix);
         if settings::is_streamed(&options.key_out) {
             let failure = Failure::new(Exit::Usage, "the key is not written to standard output");
             return Err(failure.hint("name a file with --key-out").into());
@@ -94,19 +99,20 @@ impl Request {
                 outside("source", path)?;
             }
         }
-        require_apart(options, &structure, &plan)?;
+        require_apart(options, &carrier, &plan)?;
         let arguments = match &share {
             Some(share) => {
-                let firmware = sidecar::firmware(&options.key_out, [STRUCTURE]);
-                share::render(share, &firmware, options.style)?
+                let firmware = sidecar::firmware(&options.key_out, [suffix]);
+                let has_pci = options.machine.is_none_or(MachineType::has_pci);
+                share::render(share, &firmware, has_pci, options.style)?
             }
             None => Vec::new(),
         };
         // Whether it is one, before anything is read in vain.
         Identity::check(&options.key_out)?;
-        OutputFile::check(&structure)?;
+        OutputFile::check(&carrier)?;
         let mut place = settings::place(&options.output)?;
-        place.sidecars.extend(settings::id(std::fs::symlink_metadata(&structure)));
+        place.sidecars.extend(settings::id(std::fs::symlink_metadata(&carrier)));
         place.keys.extend(settings::id(std::fs::metadata(&options.key_out)));
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
         let file = access::options(owner, &options.mode, reader, None)?;
@@ -114,7 +120,8 @@ impl Request {
             plan,
             share,
             place,
-            structure,
+            channel,
+            carrier,
             file,
             build_time: settings::build_time(options.mtime)?,
             arguments,
@@ -141,7 +148,7 @@ impl Request {
         Ok(tree)
     }
 
-    /// Writes the blob into its temporary, then puts the structure in place, then the
+    /// Writes the blob into its temporary, then puts the key's carrier in place, then the
     /// blob; the key is there already. Returns the summary.
     fn write_file(
         &self,
@@ -152,7 +159,7 @@ impl Request {
     ) -> anyhow::Result<String> {
         let mut blob = OutputFile::create(&options.output, self.file)?;
         let made = write(tree, identity, &mut blob, progress)?;
-        self.write_structure(identity)?;
+        self.write_carrier(identity)?;
         blob.commit()?;
         Ok(format!("wrote {}: {made}", shown(&options.output)))
     }
@@ -164,22 +171,22 @@ impl Request {
         progress: &mut Progress,
     ) -> anyhow::Result<String> {
         let mut stream = StreamOutput::stdout()?;
-        self.write_structure(identity)?;
+        self.write_carrier(identity)?;
         let made = write(tree, identity, &mut stream, progress)?;
         stream.finish()?;
         Ok(format!("wrote standard output: {made}"))
     }
 
-    /// Writes the structure of the one OEM string that carries the identity. It lies in
+    /// Writes the OEM string, or the item, that carries the identity. It lies in
     /// the key file's directory, so that its way onto the disk takes along the
     /// name of a key file that another builder has just made.
-    fn write_structure(&self, identity: &Identity) -> anyhow::Result<()> {
-        let (name, channel) = (CREDENTIAL.to_owned(), Channel::Smbios);
+    fn write_carrier(&self, identity: &Identity) -> anyhow::Result<()> {
+        let (name, channel) = (CREDENTIAL.to_owned(), self.channel);
         let value = Value { name, channel, secret: identity.line() };
-        let mut file = OutputFile::create(&self.structure, self.file)?;
+        let mut file = OutputFile::create(&self.carrier, self.file)?;
         for sidecar in sidecar::pack(&[value], None, &Means::default())? {
             std::io::Write::write_all(&mut file, sidecar.content.expose())
-                .map_err(|error| explain(&error.into(), "the structure"))?;
+                .map_err(|error| explain(&error.into(), "the key's carrier"))?;
         }
         file.commit()
     }
@@ -221,6 +228,21 @@ fn write<S: Sink>(
     Ok(format!("a sealed tar archive, {files} file{plural}, {size}"))
 }
 
+/// The channel by which a machine of this type gets the key, and how the file is called.
+fn channel(machine: Option<MachineType>) -> Result<(Channel, &'static str), Failure> {
+    let Some(machine) = machine else { return Ok((Channel::Smbios, STRUCTURE)) };
+    if machine.carries(Channel::Smbios).is_ok() {
+        return Ok((Channel::Smbios, STRUCTURE));
+    }
+    match machine.carries(Channel::FwCfg) {
+        Ok(()) => Ok((Channel::FwCfg, ITEM)),
+        Err(reason) => {
+            let message = format!("the key does not reach the guest: {}: {reason}", machine.name());
+            Err(Failure::new(Exit::Usage, message).hint("`credimg build` makes a disk"))
+        }
+    }
+}
+
 /// The directory of the blob, which is what the guest gets; none where the blob is streamed.
 fn share(options: &Seal) -> anyhow::Result<Option<Share>> {
     if settings::is_streamed(&options.output) {
@@ -232,12 +254,12 @@ fn share(options: &Seal) -> anyhow::Result<Option<Share>> {
     Ok(Some(Share::new(directory)?))
 }
 
-/// An error where the key's structure would replace a file that is read or written besides.
-fn require_apart(options: &Seal, structure: &Path, plan: &Plan) -> Result<(), Failure> {
+/// An error where the key's carrier would replace a file that is read or written besides.
+fn require_apart(options: &Seal, carrier: &Path, plan: &Plan) -> Result<(), Failure> {
     let files = [("manifest", options.manifest.as_path()), ("blob", options.output.as_path())];
     let pseudo = plan.pseudo.files.iter().map(|file| ("pseudo file", file.path.as_path()));
     let mut files = files.into_iter().filter(|(_, path)| *path != Path::new("-")).chain(pseudo);
-    let Some((name, path)) = files.find(|(_, path)| settings::is_same(structure, path)) else {
+    let Some((name, path)) = files.find(|(_, path)| settings::is_same(carrier, path)) else {
         return Ok(());
     };
     let message = format!("the {name} {} has the name of the key's own file", shown(path));

@@ -51,11 +51,17 @@ impl Share {
 /// virtual machines has its driver, and some have no other.
 ///
 /// A path of the firmware's files that `style` cannot carry is an error of [`Exit::Usage`].
-pub fn render(share: &Share, firmware: &Firmware, style: Style) -> Result<Vec<u8>, Failure> {
+pub fn render(
+    share: &Share,
+    firmware: &Firmware,
+    has_pci: bool,
+    style: Style,
+) -> Result<Vec<u8>, Failure> {
     let mut arguments = qemu::firmware_arguments(firmware);
     let directory = qemu::escaped(share.path().as_os_str().as_bytes());
-    let card = b"user,model=virtio-net-pci,restrict=on,smb=";
-    arguments.extend([b"-nic".to_vec(), [&card[..], &directory].concat()]);
+    let model = if has_pci { "virtio-net-pci" } else { "virtio-net-device" };
+    let card = format!("user,model={model},restrict=on,smb=");
+    arguments.extend([b"-nic".to_vec(), [card.as_bytes(), &directory].concat()]);
     let refusal = |style: &str, fault: &str| {
         let message = format!("the style {style} cannot carry the key file's path: it {fault}");
         Failure::new(Exit::Usage, message).hint("use --args shell, or another path")
@@ -84,7 +90,7 @@ mod tests {
         let smbios = vec![SmbiosFile::Structure("it's, a.key.smbios".into())];
         let firmware = Firmware { smbios, ..Firmware::default() };
         let share = Share::new(directory.into()).unwrap();
-        String::from_utf8(render(&share, &firmware, style).unwrap()).unwrap()
+        String::from_utf8(render(&share, &firmware, true, style).unwrap()).unwrap()
     }
 
     #[test]

@@ -151,3 +151,41 @@ fn builders_that_race_for_a_key_all_use_the_same() {
         assert_eq!(key.matches(IDENTITY).count(), 1);
     }
 }
+
+/// A machine without SMBIOS tables gets the key by fw_cfg, one without either is refused.
+#[test]
+fn the_key_goes_by_what_the_machine_has() {
+    let host = Host::with_share("files: [{path: /a, text: x}]\n");
+    let output = host.seal(&["--machine", "microvm"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let share = fs::canonicalize(host.path("share")).unwrap();
+    let expected = format!(
+        "-fw_cfg name=opt/io.systemd.credentials/age.identity,file=key.fw_cfg.age.identity \
+         -nic user,model=virtio-net-device,restrict=on,smb={}\n",
+        share.display()
+    );
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    assert!(!host.path("key.smbios").exists());
+    // The item is the line of the identity, which opens the blob.
+    let opened = Command::new("age")
+        .args(["-d", "-i", "key.fw_cfg.age.identity", BLOB])
+        .current_dir(host.path(""))
+        .output()
+        .unwrap();
+    assert!(opened.status.success(), "{}", stderr(&opened));
+    // QEMU takes them: the machine is built whole and never runs.
+    let script = format!(
+        "echo quit | exec qemu-system-x86_64 -M microvm -accel tcg -m 32 -nodefaults -S \
+         -display none -monitor stdio {expected}"
+    );
+    run(Command::new("sh").args(["-c", script.trim_end()]).current_dir(host.path("")));
+
+    let output = host.seal(&["--machine", "virt-uefi"]);
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("-smbios file=key.smbios -nic"));
+    let output = host.seal(&["--machine", "s390-ccw-virtio"]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let expected = "credimg: error: the key does not reach the guest: s390-ccw-virtio: it has neither \
+                    SMBIOS tables nor fw_cfg\n";
+    assert!(said.starts_with(expected), "{said}");
+}
