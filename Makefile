@@ -30,7 +30,8 @@ test: cargo setup ## Run all tests, with reference tools and a real guest
 	cargo test --workspace --locked $(as_root) --lib --bins --tests
 
 # What `test` leaves out, because each takes over a minute.
-test-long: cargo setup ## Run the campaigns and the boots that take long
+test-long: cargo ## Run the campaigns and the boots that take long
+	scripts/setup-tools long
 	cargo test --workspace --locked --features long $(as_root) --test '*long*'
 
 check: cargo ## Check the format, the lints, the documentation and the scripts

@@ -24,9 +24,7 @@ use crate::output::{self, MemoryFile, SealedFile};
 use crate::progress::Progress;
 use crate::report::{self, Exit, Failure, shown};
 use crate::signals;
-use crate::vm::{
-    self, Drive, DriveKey, Firmware, Machine, MachineType, Target, own_machine,
-};
+use crate::vm::{self, Drive, DriveKey, Firmware, Machine, MachineType, Target, own_machine};
 
 /// A word that is this one stands for all the arguments.
 const ARGUMENTS: &str = "{}";

@@ -4,17 +4,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "../support/host.rs"]
-mod host;
-
 use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use host::{Host, stderr, stdout};
 use sha2::{Digest, Sha256};
+
+use super::host::{Host, stderr, stdout};
 
 const STRINGS: usize = 255;
 const ITEMS: usize = 17;
