@@ -38,7 +38,7 @@ pub struct Seal {
     #[command(flatten)]
     pub sources: Sources,
     /// Machine type of QEMU, as for `build`: without SMBIOS tables the key goes by fw_cfg, from
-    /// FILE.fw_cfg.age.identity [default: one that has PCI and SMBIOS tables]
+    /// `FILE.fw_cfg.age.identity` [default: one that has PCI and SMBIOS tables]
     #[arg(long, value_name = "TYPE")]
     pub machine: Option<MachineType>,
     /// Style of the printed arguments

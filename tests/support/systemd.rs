@@ -109,7 +109,7 @@ pub(crate) fn guest(
 /// The words that the report of the build has for the guest's kernel.
 fn kernel_arguments(scratch: &Path) -> String {
     let report: Value = serde_json::from_slice(&fs::read(scratch.join("report")).unwrap()).unwrap();
-    let words = report["kernel_arguments"].as_array().unwrap();
+    let words = report.get("kernel_arguments").and_then(Value::as_array).unwrap();
     let words: Vec<_> = words.iter().map(|word| word.as_str().unwrap()).collect();
     assert!(!words.is_empty(), "{report}");
     words.join(" ")
