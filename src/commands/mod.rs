@@ -27,6 +27,7 @@ mod secret;
 mod seed;
 mod settings;
 mod summary;
+mod user_data;
 
 use crate::cli::{Cli, Command};
 

@@ -1,9 +1,10 @@
 //! Volume labels that have a meaning to guests, and what these look for on such
 //! a volume.
 
-use credimg_formats::{Kind, Name, Tree};
+use credimg_formats::{Content, Kind, Name, Tree};
 
 use super::image::Image;
+use super::user_data;
 use crate::manifest::{Entry, Format, Plan, Source};
 use crate::report::{self, Exit, Failure};
 use crate::source::pseudo::Definitions;
@@ -13,67 +14,117 @@ struct Meaning {
     labels: &'static [&'static str],
     /// What the volume is to the guest.
     name: &'static str,
-    /// Paths below the root, all of which the guest's program wants.
-    wanted: &'static [&'static str],
+    /// Paths below the root: of each group the guest's program wants one.
+    wanted: &'static [&'static [&'static str]],
+    /// Where cloud-init looks for user-data.
+    user_data: Option<&'static str>,
     /// Whether the label has no other use, so that a volume without these
     /// paths is a mistake for sure.
     is_only_use: bool,
 }
 
-const MEANINGS: [Meaning; 3] = [
+const MEANINGS: [Meaning; 5] = [
     // cloud-init's NoCloud passes over a volume in silence where one of the two is missing.
     Meaning {
         labels: &["cidata", "CIDATA"],
         name: "a cloud-init seed",
-        wanted: &["user-data", "meta-data"],
+        wanted: &[&["user-data"], &["meta-data"]],
+        user_data: Some("user-data"),
         is_only_use: true,
     },
     Meaning {
         labels: &["config-2", "CONFIG-2"],
         name: "an OpenStack config drive",
-        wanted: &["openstack/latest/meta_data.json"],
+        wanted: &[&["openstack/latest/meta_data.json"]],
+        user_data: Some("openstack/latest/user_data"),
         is_only_use: false,
     },
     // A driver disk has the same label.
     Meaning {
         labels: &["OEMDRV"],
         name: "a kickstart volume",
-        wanted: &["ks.cfg"],
+        wanted: &[&["ks.cfg"]],
+        user_data: None,
+        is_only_use: false,
+    },
+    // ignition-setup-user.sh of SUSE's ignition, and combustion: both look here.
+    Meaning {
+        labels: &["ignition"],
+        name: "a configuration for Ignition or Combustion",
+        wanted: &[&["ignition/config.ign", "combustion/script"]],
+        user_data: None,
+        is_only_use: false,
+    },
+    Meaning {
+        labels: &["combustion", "COMBUSTION", "IGNITION"],
+        name: "a configuration for Combustion",
+        wanted: &[&["combustion/script"]],
+        user_data: None,
         is_only_use: false,
     },
 ];
 
-/// Compares what is on the volume, of which `has` tells, with what guests look
-/// for by its label: an error of [`Exit::Manifest`] where they would certainly
-/// pass it over, a warning where they may.
+/// What is on a volume.
+trait Volume {
+    /// Whether there is, or may be, a file at this path below the root.
+    fn has(&self, path: &str) -> bool;
+
+    /// What this file holds, where that is at hand.
+    fn content(&self, path: &str) -> Option<&[u8]>;
+}
+
+/// Compares what is on the volume with what guests look for by its label: an error of
+/// [`Exit::Manifest`] where they would certainly pass it over, warnings where they may.
 fn compare(
     format: Format,
     label: Option<&str>,
-    has: impl Fn(&str) -> bool,
-) -> Result<Option<String>, Failure> {
-    let Some(label) = label else { return Ok(None) };
+    volume: &impl Volume,
+) -> Result<Vec<String>, Failure> {
+    let Some(label) = label else { return Ok(Vec::new()) };
     let Some(meaning) = MEANINGS.iter().find(|known| known.labels.contains(&label)) else {
-        return Ok(None);
+        return Ok(other_case(label).into_iter().collect());
     };
     let name = meaning.name;
     if format != Format::Iso9660 {
         let format = format.name();
-        return Ok(Some(format!(
+        return Ok(vec![format!(
             "a volume with the label {label} is {name}: guests look for it on iso9660, not {format}"
-        )));
+        )]);
     }
-    let missing: Vec<_> =
-        meaning.wanted.iter().filter(|path| !has(path)).map(|path| format!("/{path}")).collect();
-    if missing.is_empty() {
-        return Ok(None);
-    }
-    let lacking = missing.join(" and ");
+    let missing = meaning.wanted.iter().filter(|paths| !paths.iter().any(|path| volume.has(path)));
+    let shown = |paths: &&[&str]| {
+        paths.iter().map(|path| format!("/{path}")).collect::<Vec<_>>().join(" or ")
+    };
+    let lacking = missing.map(shown).collect::<Vec<_>>().join(" and ");
     let message = format!("a volume with the label {label} is {name}: this one lacks {lacking}");
-    if meaning.is_only_use {
+    if !lacking.is_empty() && meaning.is_only_use {
         let hint = format!("guests pass over it in silence: add {lacking}, or change the label");
         return Err(Failure::new(Exit::Manifest, message).hint(hint));
     }
-    Ok(Some(message))
+    let mut warnings = Vec::new();
+    if !lacking.is_empty() {
+        warnings.push(message);
+    }
+    let user_data = meaning.user_data.and_then(|path| Some((path, volume.content(path)?)));
+    let fault = user_data.and_then(|(path, content)| Some((path, user_data::fault(content)?)));
+    if let Some((path, fault)) = fault {
+        warnings.push(format!(
+            "cloud-init passes over /{path} in silence, as it {fault}: begin it with \
+             `#cloud-config`, `#!/bin/sh` or another beginning that cloud-init knows"
+        ));
+    }
+    Ok(warnings)
+}
+
+/// The warning of a label that guests would know if its letters were small or large.
+fn other_case(label: &str) -> Option<String> {
+    let is_like = |known: &Meaning| known.labels.iter().any(|it| it.eq_ignore_ascii_case(label));
+    let meaning = MEANINGS.iter().find(|known| is_like(known))?;
+    let labels = meaning.labels.join(" or ");
+    Some(format!(
+        "a volume with the label {label} is nothing to guests, which look for {labels} as {}",
+        meaning.name
+    ))
 }
 
 /// What a volume with this label, within LUKS2, is to guests, which look for it before they
@@ -90,46 +141,78 @@ pub(super) fn is_hidden(label: Option<&str>) -> Option<String> {
 
 /// Judges the volume that a build is about to write.
 pub(super) fn check(image: &Image, tree: &Tree) -> Result<(), Failure> {
-    let warning = compare(image.format, image.label.as_deref(), |path| is_in(tree, path))?;
-    if let Some(warning) = warning {
+    for warning in compare(image.format, image.label.as_deref(), tree)? {
         report::warn(&warning);
     }
     Ok(())
 }
 
-/// The same of what a manifest says, before any source is read: the warning, if
-/// there is one. What a directory, an archive, a link or a pseudo definition may
-/// bring counts as there.
+/// The same of what a manifest says, before any source is read: the warnings. What a
+/// directory, an archive, a link or a pseudo definition may bring counts as there.
 pub(super) fn foresee(
     format: Format,
     label: Option<&str>,
     plan: &Plan,
     definitions: &Definitions,
-) -> Result<Option<String>, Failure> {
-    let may_have = |path: &str| {
+) -> Result<Vec<String>, Failure> {
+    compare(format, label, &Foreseen { plan, has_pseudo: !definitions.is_empty() })
+}
+
+impl Volume for Tree {
+    /// A symbolic link is taken for what it may lead to.
+    fn has(&self, path: &str) -> bool {
+        matches!(find(self, path), Some(Kind::File(_) | Kind::Symlink(_)))
+    }
+
+    fn content(&self, path: &str) -> Option<&[u8]> {
+        match find(self, path)? {
+            Kind::File(Content::Memory(secret)) => Some(secret.expose()),
+            _ => None,
+        }
+    }
+}
+
+/// What is at the path, or the symbolic link on the way to it.
+fn find<'a>(tree: &'a Tree, path: &str) -> Option<&'a Kind> {
+    let mut id = Tree::ROOT;
+    for name in path.split('/') {
+        let Some(child) = tree.child(id, name.as_bytes()) else {
+            let kind = tree.inode(id).kind();
+            return Some(kind).filter(|kind| matches!(kind, Kind::Symlink(_)));
+        };
+        id = child;
+    }
+    Some(tree.inode(id).kind())
+}
+
+/// A volume that is not made yet.
+struct Foreseen<'a> {
+    plan: &'a Plan,
+    has_pseudo: bool,
+}
+
+impl Volume for Foreseen<'_> {
+    fn has(&self, path: &str) -> bool {
         let wanted: Vec<_> = path.split('/').map(str::as_bytes).collect();
-        let credentials = plan.credentials.iter().map(|credential| &credential.entry);
-        plan.entries.iter().chain(credentials).any(|Entry { path, source, .. }| {
+        let credentials = self.plan.credentials.iter().map(|credential| &credential.entry);
+        let may_be_at = |Entry { path, source, .. }: &Entry| {
             let names: Vec<_> = path.0.iter().map(Name::as_bytes).collect();
             let is_tree = matches!(
                 source,
                 Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) | Source::Symlink(_)
             );
             names == wanted || is_tree && wanted.starts_with(&names)
-        })
-    };
-    let is_pseudo = definitions.iter().next().is_some();
-    compare(format, label, |path| is_pseudo || may_have(path))
-}
+        };
+        self.has_pseudo || self.plan.entries.iter().chain(credentials).any(may_be_at)
+    }
 
-/// Whether there is a file at `path`. A symbolic link is taken for what it may lead to.
-fn is_in(tree: &Tree, path: &str) -> bool {
-    let mut id = Tree::ROOT;
-    for name in path.split('/') {
-        match tree.child(id, name.as_bytes()) {
-            Some(child) => id = child,
-            None => return matches!(tree.inode(id).kind(), Kind::Symlink(_)),
+    fn content(&self, path: &str) -> Option<&[u8]> {
+        let is_at = |entry: &&Entry| {
+            entry.path.0.iter().map(Name::as_bytes).eq(path.split('/').map(str::as_bytes))
+        };
+        match &self.plan.entries.iter().find(is_at)?.source {
+            Source::Inline(secret) => Some(secret.expose()),
+            _ => None,
         }
     }
-    matches!(tree.inode(id).kind(), Kind::File(_) | Kind::Symlink(_))
 }

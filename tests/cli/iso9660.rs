@@ -234,7 +234,6 @@ fn a_cloud_init_seed_without_its_files_is_refused() {
             )
         );
     }
-    assert_eq!(said(&seed("Cidata", &[]).build_iso(&["--quiet"])), "");
 }
 
 /// The check says it before any source is read, and supposes the best of sources

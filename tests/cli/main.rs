@@ -12,6 +12,7 @@ mod labels;
 mod links;
 mod lossy;
 mod promises;
+mod seeds;
 #[path = "../support/wait.rs"]
 mod wait;
 
