@@ -379,9 +379,9 @@ Examples:
   credimg audit --pid $(pidof qemu-system-x86_64)
   virsh dumpxml chimera | credimg audit --json -")]
 pub struct Audit {
-    /// A shell script, systemd unit, libvirt XML, JSON arguments, Proxmox or mkosi
-    /// configuration, kickstart, preseed or /proc/PID/cmdline, at most 16 MiB; a directory
-    /// of such; or - for standard input
+    /// A shell or Python script, systemd unit, libvirt XML, JSON, YAML, cloud-config, Proxmox
+    /// or mkosi configuration, kickstart, preseed, log, `ps` listing, journal export or
+    /// /proc/PID/cmdline, at most 16 MiB; a directory of such; or - for standard input
     #[arg(value_name = "FILE", required_unless_present_any = ["running", "pids"],
         value_hint = ValueHint::AnyPath)]
     pub files: Vec<PathBuf>,

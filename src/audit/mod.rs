@@ -5,6 +5,7 @@
 //! it stood; `judge` looks at these. Nothing is expanded or run, and no text of
 //! the file leaves this module: a finding is a place and a rule.
 
+mod cloud;
 mod config;
 mod containers;
 mod ignore;
@@ -12,15 +13,20 @@ mod installer;
 mod json;
 mod judge;
 mod kernel;
+mod kind;
+mod listing;
 mod programs;
+mod python;
 mod rules;
 mod secrecy;
 mod shell;
 mod talk;
 mod word;
 mod xml;
+mod yaml;
 
 use judge::Found;
+use kind::Kind;
 pub use rules::Rule;
 use word::{Text, Word};
 
@@ -81,74 +87,6 @@ fn search(text: &[u8]) -> Vec<Finding> {
     place(text, &found)
 }
 
-/// What a text is, which decides how it is read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Arguments,
-    Json,
-    Xml,
-    Unit,
-    Proxmox,
-    Kickstart,
-    Preseed,
-    Shell,
-}
-
-impl Kind {
-    fn has_comments(self) -> bool {
-        match self {
-            Self::Arguments | Self::Json => false,
-            Self::Xml
-            | Self::Unit
-            | Self::Proxmox
-            | Self::Kickstart
-            | Self::Preseed
-            | Self::Shell => true,
-        }
-    }
-
-    fn of(bytes: &[u8]) -> Self {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut lines = bytes.split(|byte| *byte == b'\n');
-        let is_text = |line: &&[u8]| !matches!(line.first(), None | Some(b'#' | b';'));
-        let first = lines.by_ref().find(|line| is_text(&line.trim_ascii())).unwrap_or_default();
-        // Proxmox's keys begin their lines; those of other YAML stand within something.
-        let is_proxmox = is_proxmox(first) || lines.any(is_proxmox);
-        let first = first.trim_ascii();
-        if bytes.contains(&0) {
-            Self::Arguments
-        } else if first.starts_with(b"<") {
-            Self::Xml
-        } else if json::is_json(bytes) {
-            Self::Json
-        } else if is_section(first) {
-            Self::Unit
-        } else if is_proxmox {
-            Self::Proxmox
-        } else if installer::is_preseed(first) {
-            Self::Preseed
-        } else if installer::is_kickstart(first, bytes) {
-            Self::Kickstart
-        } else {
-            Self::Shell
-        }
-    }
-}
-
-/// `[Service]`
-fn is_section(line: &[u8]) -> bool {
-    let name = line.strip_prefix(b"[").and_then(|line| line.strip_suffix(b"]"));
-    name.is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_alphanumeric))
-}
-
-/// A key that only Proxmox has at the begin of a line: no shell command's name
-/// ends with a colon.
-fn is_proxmox(line: &[u8]) -> bool {
-    const KEYS: [&[u8]; 6] =
-        [b"args: -", b"cipassword: ", b"cores: ", b"ostype: ", b"scsihw: ", b"smbios1: "];
-    KEYS.iter().any(|key| line.starts_with(key))
-}
-
 /// Judges a text that stands in another one at `depth`.
 fn document(text: Text<'_>, depth: usize, found: &mut Found) {
     if depth > DEPTH_MAX {
@@ -166,17 +104,7 @@ fn document(text: Text<'_>, depth: usize, found: &mut Found) {
             }
         }),
         Kind::Xml => domain(text, depth, found),
-        Kind::Unit => config::unit(text, &mut |key, value| {
-            if key.starts_with(b"Exec") {
-                config::split(value, &mut |words| command(words, depth, found));
-            } else {
-                judge::unit_setting(key, value, found);
-            }
-            if key == b"Environment" {
-                // A variable may hold the arguments of a command.
-                config::split(value, &mut |words| within(words, depth, found));
-            }
-        }),
+        Kind::Unit => unit(text, depth, found),
         Kind::Proxmox => config::proxmox(text, &mut |key, value| {
             if key == b"args" {
                 config::split(value, &mut |words| command(words, depth, found));
@@ -188,21 +116,74 @@ fn document(text: Text<'_>, depth: usize, found: &mut Found) {
             answers(event, depth, found);
         }),
         Kind::Preseed => installer::preseed_file(text, &mut |event| answers(event, depth, found)),
-        Kind::Shell => shell::lex(text, &mut |event| match event {
-            // A line of a file, not a command.
-            shell::Event::Command([word, ..]) if judge::is_oem_template(word.text()) => {}
-            shell::Event::Command(words) => command(words, depth, found),
-            shell::Event::Piped(words) => {
-                let was_piped = std::mem::replace(&mut found.is_piped, true);
-                command(words, depth, found);
-                found.is_piped = was_piped;
+        Kind::CloudConfig => yaml(text, true, depth, found),
+        Kind::Yaml => yaml(text, false, depth, found),
+        Kind::Python => python::lex(text, &mut |words| command(words, depth, found)),
+        Kind::Log => listing::log(text, &mut |event| listed(event, depth, found)),
+        Kind::Processes => listing::processes(text, &mut |event| listed(event, depth, found)),
+        Kind::Journal => listing::journal(text, &mut |event| listed(event, depth, found)),
+        Kind::Shell => script(text, depth, found),
+    }
+}
+
+/// Judges a unit file.
+fn unit(text: Text<'_>, depth: usize, found: &mut Found) {
+    config::unit(text, &mut |key, value| {
+        if key.starts_with(b"Exec") {
+            config::split(value, &mut |words| command(words, depth, found));
+        } else {
+            judge::unit_setting(key, value, found);
+        }
+        if key == b"Environment" {
+            // A variable may hold the arguments of a command.
+            config::split(value, &mut |words| within(words, depth, found));
+        }
+    });
+}
+
+/// Judges a shell script.
+fn script(text: Text<'_>, depth: usize, found: &mut Found) {
+    shell::lex(text, &mut |event| match event {
+        // A line of a file, not a command.
+        shell::Event::Command([word, ..]) if judge::is_oem_template(word.text()) => {}
+        shell::Event::Command(words) => command(words, depth, found),
+        shell::Event::Piped(words) => {
+            let was_piped = std::mem::replace(&mut found.is_piped, true);
+            command(words, depth, found);
+            found.is_piped = was_piped;
+        }
+        shell::Event::Written(words) => {
+            let parts = words.split(|word| judge::is_oem_template(word.text()));
+            parts.for_each(|words| command(words, depth, found));
+        }
+        shell::Event::Document(text) => document(text, depth + 1, found),
+    });
+}
+
+/// Judges YAML, which may be a cloud-config.
+fn yaml(text: Text<'_>, is_cloud_config: bool, depth: usize, found: &mut Found) {
+    yaml::lex(text, &mut |path, event| match event {
+        yaml::Event::Sequence(words) => {
+            cloud::sequence(path, words, found);
+            command(words, depth, found);
+        }
+        yaml::Event::Mapping(members) => {
+            cloud::mapping(path, members, is_cloud_config, found);
+            for (_, value) in members {
+                command(std::slice::from_ref(value), depth, found);
             }
-            shell::Event::Written(words) => {
-                let parts = words.split(|word| judge::is_oem_template(word.text()));
-                parts.for_each(|words| command(words, depth, found));
-            }
-            shell::Event::Document(text) => document(text, depth + 1, found),
-        }),
+        }
+    });
+}
+
+/// Judges what logs and listings hold.
+fn listed(event: listing::Event<'_>, depth: usize, found: &mut Found) {
+    match event {
+        listing::Event::Command(words) => command(words, depth, found),
+        // Nothing else is expected within a line, least of all another log.
+        listing::Event::Script(text) if depth < DEPTH_MAX => script(text, depth + 1, found),
+        listing::Event::Script(_) => {}
+        listing::Event::Document(text) => document(text, depth + 1, found),
     }
 }
 
@@ -278,7 +259,7 @@ fn domain(text: Text<'_>, depth: usize, found: &mut Found) {
 
 /// Turns offsets, in ascending order, into lines and columns.
 fn place(text: &[u8], found: &[(usize, Rule)]) -> Vec<Finding> {
-    let has_nul = text.contains(&0);
+    let has_nul = Kind::of(text) == Kind::Arguments;
     let (mut line, mut column, mut at) = (1, 1, 0);
     let mut findings = Vec::with_capacity(found.len());
     for (offset, rule) in found {

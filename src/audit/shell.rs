@@ -11,6 +11,9 @@ const DEPTH_MAX: usize = 32;
 /// Here-documents that may begin in one line.
 const DOCUMENTS_MAX: usize = 64;
 
+/// Longest template within a word.
+const TEMPLATE_MAX_BYTES: usize = 256;
+
 /// What the lexer finds.
 pub(super) enum Event<'a> {
     /// A command that runs: assignments and arguments, without redirections.
@@ -338,10 +341,24 @@ impl<'a, 'e> Lexer<'a, 'e> {
                 b'"' => self.double_quoted(&mut word),
                 b'$' => self.dollar(&mut word, false),
                 b'`' => self.backticks(&mut word),
+                b'{' if self.follows(b"{{") => self.template(&mut word),
                 _ => self.take(&mut word),
             }
         }
         word
+    }
+
+    /// `{{ name }}`, which a template's engine replaces before the shell sees it.
+    fn template(&mut self, word: &mut Word) {
+        let rest = self.text.rest(self.at).bytes;
+        let rest = rest.get(..rest.len().min(TEMPLATE_MAX_BYTES)).unwrap_or_default();
+        let is_end = |pair: &[u8]| pair == b"}}" || matches!(pair.first(), Some(b'\n' | b'{'));
+        // It begins with two braces, and holds no other one.
+        let inner = rest.get(2..).unwrap_or_default();
+        let end = inner.windows(2).position(is_end).filter(|end| inner.get(*end) == Some(&b'}'));
+        for _ in 0..end.map_or(2, |end| end + 4) {
+            self.take(word);
+        }
     }
 
     /// Adds the byte here as it is.

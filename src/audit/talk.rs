@@ -235,7 +235,7 @@ impl Body {
 
 /// Whether a function of this name most likely prints a message: `die`, `log_error`,
 /// `print_info`. The words of a program's name stand between hyphens.
-fn is_message_name(name: &[u8]) -> bool {
+pub(super) fn is_message_name(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
     let mut words = name.split(|byte| *byte == b'_').filter(|word| !word.is_empty());
     let is_message = |word: &[u8]| MESSAGES.contains(&word);

@@ -80,10 +80,43 @@ fn hostile_files_end_soon() {
         "type=11,value=$X ",
         "\0",
         "://a@",
+        "- ",
+        "- - a: ",
+        "a:\n ",
+        "{a: ",
+        "[a, ",
+        "a: |\n",
+        "a: 'b\n  ",
+        "'''",
+        "f'{",
+        "{{ a",
+        "a(b, ",
+        "-H a ",
+        "a\n\x01\0\0\0\0\0\0\0",
+        "f() { $1",
+        "# credimg: ignore\n",
+        "%post\n",
+        "--key a:key:",
+        "-append a=b ",
+        "props\": {\"",
     ];
     for pattern in patterns {
-        for prefix in ["", "curl ", "[Service]\nExecStart=", "<domain>", "a\0"] {
-            let text = format!("{prefix}{}", pattern.repeat((1 << 18) / pattern.len()));
+        let prefixes = [
+            ("", 16),
+            ("curl ", 16),
+            ("[Service]\nExecStart=", 16),
+            ("<domain>", 16),
+            ("a\0", 16),
+            ("#cloud-config\n", 15),
+            ("import os\n", 15),
+            ("2024-01-01 00:00:00 a\n", 15),
+            ("PID CMD\n", 15),
+            ("__CURSOR=a\n", 15),
+            ("d-i a/b string x\n", 15),
+            ("text\n%end\n", 15),
+        ];
+        for (prefix, bits) in prefixes {
+            let text = format!("{prefix}{}", pattern.repeat((1 << bits) / pattern.len()));
             let start = Instant::now();
             audit(text.as_bytes());
             let elapsed = start.elapsed();
