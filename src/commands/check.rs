@@ -6,7 +6,7 @@ use std::path::Path;
 use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::{encryption, links, print, reach, seed, settings};
+use super::{encryption, links, print, reach, seed, settings, xattrs};
 use crate::channels::budget;
 use crate::channels::mount::{Disk, MOUNT_WORD};
 use crate::channels::plan::{Means, Opening, Route, Routes, Teller, plan as plan_channels};
@@ -48,6 +48,7 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
         warnings.extend(seed::foresee(format, label, &plan, &definitions)?);
     }
     warnings.extend(links::foresee(&plan, &definitions));
+    warnings.extend(xattrs::warnings(&plan));
     let luks = encryption::version(options.volume.encrypt, &plan);
     if let Some(luks) = luks {
         encryption::sector_bytes(luks, &plan, format)?;

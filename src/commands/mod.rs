@@ -28,6 +28,7 @@ mod seed;
 mod settings;
 mod summary;
 mod user_data;
+mod xattrs;
 
 use crate::cli::{Cli, Command};
 

@@ -9,7 +9,7 @@ use credimg_formats::erofs::format::is_mistaken_for_ext2;
 
 use super::encryption::Encryption;
 use super::image::Image;
-use super::{attach, blocks, links, loss, seed, settings};
+use super::{attach, blocks, links, loss, seed, settings, xattrs};
 use crate::assemble::{self, Assembly, Place, assemble_noting};
 use crate::channels::guest::Guest;
 use crate::channels::plan::{self, Means, Route};
@@ -85,6 +85,9 @@ impl Request {
 
     /// Says what people should know of the image that they ask for.
     pub(super) fn advise(&self, recipe: &Recipe, attach: &Attach, is_quiet: bool) {
+        for warning in xattrs::warnings(&self.plan) {
+            report::warn(&warning);
+        }
         let image = &self.image;
         let is_squashfs = image.format == Format::Squashfs;
         attach::warn(attach, image.label.as_deref().filter(|_| !is_squashfs));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use credimg_formats::{Kind, Sink, Timestamp, Tree};
 
 use super::image::explain;
-use super::{access, attach, links, print, settings};
+use super::{access, attach, links, print, settings, xattrs};
 use crate::assemble::{self, Assembly, Place};
 use crate::channels::plan::Means;
 use crate::channels::sidecar::{self, Value};
@@ -141,8 +141,8 @@ impl Request {
         })?;
         let Assembly { tree, .. } = assembly;
         // Where the guest unpacks it is not known.
-        for warning in links::warnings(&tree, None) {
-            report::warn(&warning);
+        for warning in links::warnings(&tree, None).iter().chain(&xattrs::warnings(&self.plan)) {
+            report::warn(warning);
         }
         tar::check(&tree).map_err(|error| explain(&error, "tar"))?;
         Ok(tree)

@@ -32,6 +32,7 @@ pub(super) fn resolve(
         owner: Keep::Set(OWNER),
         mtime: defaults.mtime,
         xattrs: Xattrs::new(),
+        xattrs_recursive: None,
         archive_xattrs: true,
     };
     let mut taken = HashMap::new();

@@ -27,6 +27,7 @@ mod schema;
 mod syntax;
 pub(crate) mod time;
 mod values;
+mod xattrs;
 
 pub use error::ManifestError;
 pub(crate) use error::manifest_name;

@@ -145,8 +145,11 @@ pub struct Attributes {
     pub owner: Keep<(u32, u32)>,
     /// Modification time; `Set(None)` is the build's own time.
     pub mtime: Keep<Option<Timestamp>>,
-    /// Extended attributes of the entry itself, never of what is below it.
+    /// Extended attributes: of an entry those of itself; of the manifest's defaults those of
+    /// everything on the disk that can have them.
     pub xattrs: Xattrs,
+    /// Whether those of an entry go to everything below it as well, where the manifest says it.
+    pub xattrs_recursive: Option<bool>,
     /// Whether the extended attributes and access lists of an archive's members count;
     /// else they are left out.
     pub archive_xattrs: bool,

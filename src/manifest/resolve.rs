@@ -10,8 +10,9 @@ use super::error::{Fault, Problem, Problems};
 use super::mapping::At;
 use super::node::Text;
 use super::plan::{Attributes, Entry, Keep, Label, Plan, Pseudo, PseudoFile, PseudoText, Source};
-use super::schema::{self, Source as Typed, XattrValue};
-use super::{conflicts, credentials, encrypt, mount, time, values};
+use super::schema::{self, Source as Typed};
+use super::xattrs::Resolved;
+use super::{conflicts, credentials, encrypt, mount, time, values, xattrs};
 
 const DEFAULT_OWNER: (u32, u32) = (0, 0);
 const DEFAULT_MODE: u16 = 0o400;
@@ -37,10 +38,14 @@ pub(super) fn resolve(
         owner: Keep::Set(DEFAULT_OWNER),
         mtime: Keep::Set(None),
         xattrs: Xattrs::new(),
+        xattrs_recursive: None,
         archive_xattrs: true,
     };
     let refusal = "`keep` is for entries only: parent directories have nothing to keep";
     let parents = attributes(&manifest.defaults, &built_in, Some(refusal), problems);
+    let xattrs =
+        xattrs::resolve(manifest.default_xattrs, Holder::Directory, false, problems).xattrs;
+    let parents = parents.map(|parents| Attributes { xattrs, ..parents });
     // With faulty defaults the entries are still checked, against the built-in ones.
     let defaults = parents.as_ref().unwrap_or(&built_in);
     let entries: Vec<_> = manifest
@@ -109,23 +114,20 @@ fn entry(
     let refusal = matches!(kind, Kind::Symlink | Kind::Content).then_some(refusal);
     let attributes = attributes(&typed.attributes, defaults, refusal, problems);
     let is_archive = matches!(typed.source.value, Typed::Tar(_));
-    let (xattrs, archive_xattrs) = match typed.xattrs {
-        None => (Xattrs::new(), true),
-        Some(At { value: schema::Xattrs::Given(given), .. }) => {
-            (xattrs(&given, kind, problems), true)
-        }
-        Some(At { value: schema::Xattrs::None, at }) => {
-            if !is_archive {
-                let fault = Fault::new("`none` is for `tar` sources only");
-                let hint = "it leaves out what an archive has; other sources bring none along";
-                problems.note(fault.hint(hint).at(&at));
-            }
-            (Xattrs::new(), false)
-        }
-    };
+    let is_given = matches!(&typed.xattrs, Some(At { value: schema::Xattrs::Given(_), .. }));
+    let Resolved { xattrs, keeps_archive } =
+        xattrs::resolve(typed.xattrs, kind.holder(), is_archive, problems);
+    if let Some(recursive) = typed.xattrs_recursive.as_ref().filter(|_| kind != Kind::Tree) {
+        problems.note(Fault::new("only for `dir` and `tar` sources").at(&recursive.at));
+    } else if let Some(recursive) = typed.xattrs_recursive.as_ref().filter(|_| !is_given) {
+        problems
+            .note(Fault::new("there are no `xattrs` to give to what is below").at(&recursive.at));
+    }
+    let xattrs_recursive = typed.xattrs_recursive.map(|recursive| recursive.value);
     let source = source(&typed.source, typed.trim, directory, problems);
     let source = links(typed.links.as_ref(), source, problems);
-    let attributes = Attributes { xattrs, archive_xattrs, ..attributes? };
+    let attributes =
+        Attributes { xattrs, xattrs_recursive, archive_xattrs: keeps_archive, ..attributes? };
     Some(Entry { path: path?, source: source?, attributes, position: typed.at })
 }
 
@@ -214,8 +216,7 @@ fn attributes(
     let (owner, mode) = (problems.keep(owner), problems.keep(mode));
     let (dir_mode, mtime) = (problems.keep(dir_mode), problems.keep(mtime));
     let (owner, mode, dir_mode, mtime) = (owner?, mode?, dir_mode?, mtime?);
-    let xattrs = Xattrs::new();
-    Some(Attributes { mode, dir_mode, owner, mtime, xattrs, archive_xattrs: true })
+    Some(Attributes { mode, dir_mode, owner, mtime, ..defaults.clone() })
 }
 
 fn keepable<T>(
@@ -281,32 +282,6 @@ fn checked_source(typed: &At<Typed>, directory: &Path, trim: bool) -> Result<Sou
         Typed::Env(text) => Source::Env { name: values::variable(text).map_err(at)?, trim },
         Typed::Symlink(text) => Source::Symlink(values::target(text).map_err(at)?),
     })
-}
-
-fn xattrs(typed: &[(At<Text>, At<XattrValue>)], kind: Kind, problems: &mut Problems) -> Xattrs {
-    let mut xattrs = Xattrs::new();
-    for (name, value) in typed {
-        let outcome = checked(name, |text| {
-            let name = values::xattr_name(text)?;
-            match kind.holder().fault(&name) {
-                Some(fault) => Err(Fault::new(fault)),
-                None if xattrs.contains_key(&name) => {
-                    Err(Fault::new("an attribute is given twice"))
-                }
-                None => Ok(name),
-            }
-        });
-        let fault_at = |fault: Fault| fault.at(&value.at);
-        let bytes = match &value.value {
-            XattrValue::Text(text) => Ok(Secret::from(text.as_bytes())),
-            XattrValue::Base64(text) => values::base64(text),
-        };
-        let bytes = bytes.and_then(values::xattr_value).map_err(fault_at);
-        if let (Some(name), Some(bytes)) = (problems.keep(outcome), problems.keep(bytes)) {
-            xattrs.insert(name, bytes);
-        }
-    }
-    xattrs
 }
 
 pub(super) fn optional<T>(

@@ -21,10 +21,26 @@ const MANIFEST_KEYS: &[&str] = &[
 ];
 const ENCRYPT_KEYS: &[&str] = &["luks", "key", "sector_size"];
 const MOUNT_KEYS: &[&str] = &["path", "options"];
-const DEFAULTS_KEYS: &[&str] = &["owner", "mode", "dir_mode", "mtime"];
+const DEFAULTS_KEYS: &[&str] = &["owner", "mode", "dir_mode", "mtime", "xattrs"];
 const ENTRY_KEYS: &[&str] = &[
-    "path", "file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink", "owner",
-    "mode", "dir_mode", "mtime", "trim", "xattrs", "links",
+    "path",
+    "file",
+    "dir",
+    "tar",
+    "text",
+    "base64",
+    "command",
+    "shell",
+    "env",
+    "symlink",
+    "owner",
+    "mode",
+    "dir_mode",
+    "mtime",
+    "trim",
+    "xattrs",
+    "xattrs_recursive",
+    "links",
 ];
 const SOURCE_KEYS: &[&str] =
     &["file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink"];
@@ -41,6 +57,8 @@ pub(super) struct Manifest {
     pub(super) joliet: Option<At<bool>>,
     pub(super) encrypt: Option<Encrypt>,
     pub(super) defaults: Attributes,
+    /// `xattrs` of `defaults`.
+    pub(super) default_xattrs: Option<At<Xattrs>>,
     /// The entries that have a path and a source.
     pub(super) files: Vec<Entry>,
     /// The credentials that have a name and a source.
@@ -82,6 +100,7 @@ pub(super) struct Entry {
     pub(super) trim: Option<At<bool>>,
     pub(super) links: Option<At<Text>>,
     pub(super) xattrs: Option<At<Xattrs>>,
+    pub(super) xattrs_recursive: Option<At<bool>>,
 }
 
 /// One item of `credentials`.
@@ -131,7 +150,9 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
     let encrypt = keys.take("encrypt").and_then(|(node, at)| encrypt(node, at.key_path, problems));
     let defaults = keys.take("defaults").and_then(|(node, at)| {
         let mut keys = Keys::open(node, at.key_path, DEFAULTS_KEYS, problems)?;
-        Some(attributes(&mut keys, problems))
+        let attributes = attributes(&mut keys, problems);
+        let xattrs = keys.take("xattrs").map(|(node, at)| xattrs(node, at, problems));
+        Some((attributes, xattrs))
     });
     let sources = ["files", "credentials", "pseudo", "pseudo_files"];
     if keys.given(&sources).is_empty() && !keys.is_flawed {
@@ -145,7 +166,7 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
     let pseudo = keys.read("pseudo", texts, problems);
     let pseudo_files = keys.read("pseudo_files", texts, problems);
     let files = items(keys.read("files", list, problems), entry, problems);
-    let defaults = defaults.unwrap_or_default();
+    let (defaults, default_xattrs) = defaults.unwrap_or_default();
     let values = |texts: Option<At<Vec<At<Text>>>>| texts.map_or_else(Vec::new, |at| at.value);
     let (pseudo, pseudo_files) = (values(pseudo), values(pseudo_files));
     Some(Manifest {
@@ -155,6 +176,7 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
         joliet,
         encrypt,
         defaults,
+        default_xattrs,
         files,
         credentials,
         mount,
@@ -209,7 +231,17 @@ fn entry(node: Node, key_path: String, problems: &mut Problems) -> Option<Entry>
     let trim = keys.read("trim", boolean, problems);
     let links = keys.read("links", text, problems);
     let xattrs = keys.take("xattrs").map(|(node, at)| xattrs(node, at, problems));
-    Some(Entry { at: keys.at, path: path?, source: source?, attributes, trim, links, xattrs })
+    let xattrs_recursive = keys.read("xattrs_recursive", boolean, problems);
+    Some(Entry {
+        at: keys.at,
+        path: path?,
+        source: source?,
+        attributes,
+        trim,
+        links,
+        xattrs,
+        xattrs_recursive,
+    })
 }
 
 fn credential(node: Node, key_path: String, problems: &mut Problems) -> Option<Credential> {

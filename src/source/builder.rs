@@ -2,11 +2,13 @@
 //! the manifest wants, makes missing parents, and finds entries that collide.
 
 mod collision;
+mod labels;
 mod place;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use credimg_formats::xattrs::Holder;
 use credimg_formats::{
     Content, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs, tree::DEPTH_MAX,
 };
@@ -119,7 +121,7 @@ impl<'a> TreeBuilder<'a> {
             attributes: &plan.parents,
             memory_left_bytes: MEMORY_MAX_BYTES,
         };
-        builder.dress(Tree::ROOT, None, Xattrs::new());
+        builder.dress(Tree::ROOT, None, plan.parents.xattrs.clone());
         builder.mark(Tree::ROOT, true);
         builder
     }
@@ -255,7 +257,7 @@ impl<'a> TreeBuilder<'a> {
             given(self.plan.parents.mode, FILE_MODE)
         });
         let metadata = self.metadata(self.attributes, mode, own, xattrs);
-        self.insert(parent, name, metadata, Kind::File(content))
+        self.insert_dressed(parent, name, metadata, Kind::File(content))
     }
 
     /// Adds a symbolic link. Its mode is 0777, as on every Linux file system.
@@ -268,7 +270,7 @@ impl<'a> TreeBuilder<'a> {
         target: &[u8],
     ) -> Result<InodeId, Failure> {
         let metadata = self.metadata(self.attributes, 0o777, own, xattrs);
-        self.insert(parent, name, metadata, Kind::Symlink(target.into()))
+        self.insert_dressed(parent, name, metadata, Kind::Symlink(target.into()))
     }
 
     /// Adds a directory, or gives one that exists the attributes of this one.
@@ -392,7 +394,8 @@ impl<'a> TreeBuilder<'a> {
                 _ => Err(self.collision(parent, name)),
             };
         }
-        let metadata = self.directory_metadata(attributes, None);
+        let mut metadata = self.directory_metadata(attributes, None);
+        labels::add_recursive(attributes, Holder::Directory, &mut metadata.xattrs);
         self.insert(parent, name, metadata, Kind::Directory(BTreeMap::new()))
     }
 
@@ -402,6 +405,7 @@ impl<'a> TreeBuilder<'a> {
         let metadata = &mut self.tree.inode_mut(id).metadata;
         dressed.xattrs = std::mem::take(&mut metadata.xattrs);
         dressed.xattrs.extend(xattrs);
+        labels::add_recursive(self.attributes, Holder::Directory, &mut dressed.xattrs);
         *metadata = dressed;
         self.mark(id, false);
     }
@@ -429,14 +433,27 @@ impl<'a> TreeBuilder<'a> {
         Metadata { mode, uid, gid, mtime: mtime.unwrap_or(self.build_time), xattrs }
     }
 
-    /// Adds an inode.
+    /// Adds an inode of the entry at hand.
+    fn insert_dressed(
+        &mut self,
+        parent: InodeId,
+        name: &Name,
+        mut metadata: Metadata,
+        kind: Kind,
+    ) -> Result<InodeId, Failure> {
+        labels::add_recursive(self.attributes, Holder::of(&kind), &mut metadata.xattrs);
+        self.insert(parent, name, metadata, kind)
+    }
+
+    /// Adds an inode, with what the manifest's defaults give to each.
     pub(crate) fn insert(
         &mut self,
         parent: InodeId,
         name: &Name,
-        metadata: Metadata,
+        mut metadata: Metadata,
         kind: Kind,
     ) -> Result<InodeId, Failure> {
+        labels::add_defaults(&self.plan.parents, &kind, &mut metadata.xattrs);
         let depth = self.made.get(parent.index()).map_or(0, |made| made.depth) + 1;
         if depth > DEPTH_MAX {
             let message = format!("nested more than {DEPTH_MAX} directories deep");

@@ -15,6 +15,7 @@ mod promises;
 mod seeds;
 #[path = "../support/wait.rs"]
 mod wait;
+mod xattrs;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -335,6 +335,66 @@ fn the_manifest_s_attributes_win_over_the_archive_s() {
     assert_eq!(metadata.xattrs[b"user.a".as_slice()].expose(), b"manifest");
 }
 
+/// Who gives an attribute: the manifest's defaults, an archive, an entry for all that it makes.
+#[test]
+fn of_several_values_for_an_attribute_the_nearest_to_the_manifest_s_entry_wins() {
+    let host = Host::new();
+    let a: (&str, &[u8]) = ("SCHILY.xattr.user.a", b"archive");
+    let b: (&str, &[u8]) = ("SCHILY.xattr.security.b", b"archive");
+    let bytes = Archive::default()
+        .pax(&[a, b])
+        .add(EntryType::Directory, "own/", b"", |_| {})
+        .pax(&[a, b])
+        .file("own/file", b"x")
+        .link(EntryType::Symlink, "own/link", "file")
+        .file("implied/file", b"x")
+        .end();
+    let path = host.write("a.tar", bytes);
+    let given = |pairs: &[(&str, &str)]| -> Xattrs {
+        let pair = |(name, value): &(&str, &str)| (name.as_bytes().into(), value.as_bytes().into());
+        pairs.iter().map(pair).collect()
+    };
+    let show = |recursive, archive_xattrs| {
+        let xattrs = given(&[("user.a", "entry"), ("security.c", "entry")]);
+        let attributes =
+            Attributes { xattrs, xattrs_recursive: recursive, archive_xattrs, ..keep() };
+        let mut plan = plan(vec![entry_with("/up/t", Source::Tar(path.clone()), attributes)]);
+        plan.parents.xattrs = given(&[("user.a", "default"), ("security.b", "default")]);
+        let tree = assemble(&plan, &settings(), &mut |_| {}).unwrap().tree;
+        let line = |(id, inode): (InodeId, &Inode)| {
+            let xattrs = inode.metadata.xattrs.iter().map(|(name, value)| {
+                let name = name.escape_ascii();
+                format!(" {name}={}", value.expose().escape_ascii())
+            });
+            format!("{}{}", tree.path_of(id).escape_ascii(), xattrs.collect::<String>())
+        };
+        tree.inodes().map(line).collect::<Vec<_>>()
+    };
+    let above = ["/ security.b=default user.a=default", "/up security.b=default user.a=default"];
+    let top = "/up/t security.b=default security.c=entry user.a=entry";
+    let expected = [
+        "/up/t/own security.b=archive security.c=entry user.a=entry",
+        "/up/t/own/file security.b=archive security.c=entry user.a=entry",
+        "/up/t/own/link security.b=default security.c=entry",
+        "/up/t/implied security.b=default security.c=entry user.a=entry",
+        "/up/t/implied/file security.b=default security.c=entry user.a=entry",
+    ];
+    assert_eq!(show(Some(true), true), [&above[..], &[top], &expected].concat());
+    let without = expected.map(|line| line.replace("b=archive", "b=default"));
+    let without: Vec<_> = without.iter().map(String::as_str).collect();
+    assert_eq!(show(Some(true), false), [&above[..], &[top], &without].concat());
+    let alone = [
+        "/up/t/own security.b=archive user.a=archive",
+        "/up/t/own/file security.b=archive user.a=archive",
+        "/up/t/own/link security.b=default",
+        "/up/t/implied security.b=default user.a=default",
+        "/up/t/implied/file security.b=default user.a=default",
+    ];
+    for recursive in [None, Some(false)] {
+        assert_eq!(show(recursive, true), [&above[..], &[top], &alone].concat());
+    }
+}
+
 #[test]
 fn the_attributes_of_an_archive_are_left_out_on_request() {
     let host = Host::new();

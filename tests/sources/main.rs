@@ -37,6 +37,7 @@ pub(crate) fn defaults() -> Attributes {
         owner: Keep::Set((0, 0)),
         mtime: Keep::Set(None),
         xattrs: Xattrs::new(),
+        xattrs_recursive: None,
         archive_xattrs: true,
     }
 }
@@ -49,6 +50,7 @@ pub(crate) fn keep() -> Attributes {
         owner: Keep::Keep,
         mtime: Keep::Keep,
         xattrs: Xattrs::new(),
+        xattrs_recursive: None,
         archive_xattrs: true,
     }
 }

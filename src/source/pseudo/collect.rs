@@ -193,14 +193,17 @@ impl Collector<'_, '_> {
     fn claim(
         &mut self,
         id: InodeId,
-        metadata: Metadata,
+        mut metadata: Metadata,
         refusal: impl FnOnce() -> Failure,
     ) -> Result<(), Failure> {
         if !self.to.claim(id) {
             let hint = "to change what a source of the manifest made write m or M";
             return Err(refusal().hint(hint));
         }
-        *self.to.metadata_mut(id) = metadata;
+        // Extended attributes of the manifest's defaults stay.
+        let existing = self.to.metadata_mut(id);
+        metadata.xattrs = std::mem::take(&mut existing.xattrs);
+        *existing = metadata;
         Ok(())
     }
 

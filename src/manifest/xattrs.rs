@@ -1,0 +1,67 @@
+//! What `xattrs` means, of an entry and of `defaults`.
+
+use credimg_formats::xattrs::Holder;
+use credimg_formats::{Secret, Xattrs};
+
+use super::error::{Fault, Problems};
+use super::mapping::At;
+use super::node::Text;
+use super::schema::{self, XattrValue};
+use super::{resolve, values};
+
+/// What an entry says of extended attributes.
+pub(super) struct Resolved {
+    pub(super) xattrs: Xattrs,
+    /// Whether an archive's own are kept.
+    pub(super) keeps_archive: bool,
+}
+
+/// The attributes given, each of which `holder` can have. `is_archive` says whether there are
+/// others to leave out.
+pub(super) fn resolve(
+    typed: Option<At<schema::Xattrs>>,
+    holder: Holder,
+    is_archive: bool,
+    problems: &mut Problems,
+) -> Resolved {
+    match typed {
+        None => Resolved { xattrs: Xattrs::new(), keeps_archive: true },
+        Some(At { value: schema::Xattrs::Given(typed), .. }) => {
+            Resolved { xattrs: given(&typed, holder, problems), keeps_archive: true }
+        }
+        Some(At { value: schema::Xattrs::None, at }) => {
+            if !is_archive {
+                let fault = Fault::new("`none` is for `tar` sources only");
+                let hint = "it leaves out what an archive has; other sources bring none along";
+                problems.note(fault.hint(hint).at(&at));
+            }
+            Resolved { xattrs: Xattrs::new(), keeps_archive: false }
+        }
+    }
+}
+
+fn given(typed: &[(At<Text>, At<XattrValue>)], holder: Holder, problems: &mut Problems) -> Xattrs {
+    let mut xattrs = Xattrs::new();
+    for (name, value) in typed {
+        let outcome = resolve::checked(name, |text| {
+            let name = values::xattr_name(text)?;
+            match holder.fault(&name) {
+                Some(fault) => Err(Fault::new(fault)),
+                None if xattrs.contains_key(&name) => {
+                    Err(Fault::new("an attribute is given twice"))
+                }
+                None => Ok(name),
+            }
+        });
+        let fault_at = |fault: Fault| fault.at(&value.at);
+        let bytes = match &value.value {
+            XattrValue::Text(text) => Ok(Secret::from(text.as_bytes())),
+            XattrValue::Base64(text) => values::base64(text),
+        };
+        let bytes = bytes.and_then(values::xattr_value).map_err(fault_at);
+        if let (Some(name), Some(bytes)) = (problems.keep(outcome), problems.keep(bytes)) {
+            xattrs.insert(name, bytes);
+        }
+    }
+    xattrs
+}
