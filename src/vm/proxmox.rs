@@ -1,53 +1,57 @@
 //! Proxmox VE: options of `qm set`, as qm(1) and qm.conf(5) have them.
 //!
-//! A drive is a property string: `key=value` pairs between commas, without any
-//! escape. `args` is split into QEMU's arguments as a shell would (Perl's
-//! `Text::ParseWords`), stands on one line of the configuration, and only root
-//! may set it.
+//! Everything goes by `args`, the drive as well: Proxmox counts a drive of its own by an
+//! absolute path among those that snapshots and migration of the machine have to take
+//! along, and refuses both (`has_feature` of its `QemuConfig.pm`). `args` is split into
+//! QEMU's arguments as a shell would (Perl's `Text::ParseWords`), stands on one line of the
+//! configuration, and only root may set it.
 
 use std::path::Path;
 
-use super::carry;
-use super::shell;
-use super::{Bus, Drive, Firmware, FwCfgItem, Machine, SmbiosFile, Target};
+use super::{Bus, Drive, Firmware, FwCfgItem, Machine, Place, SmbiosFile, Target};
+use super::{carry, qemu, shell};
 use crate::report::{Exit, Failure};
 
 const TARGET: Target = Target::Proxmox;
+/// A bridge that every machine has. Proxmox gives each of its own devices a fixed slot; on
+/// this bus they are 1 to 0x18 (its `PCI.pm`), and the rest is free.
+const BUS: &str = "pci.2";
+const LAST_SLOT: u8 = 0x1f;
+const SLOTS: u8 = 7;
 
 /// One line of options for `qm set VMID`, quoted for the shell; nothing where
 /// there is nothing to give.
 ///
-/// The drive takes the last place on its bus, as the first ones are the
-/// machine's own, and is left out of backups and replication, which would copy
-/// it. `--args` replaces what the machine has there.
+/// `--args` replaces what the machine has there.
 /// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
     carry::require_carried(TARGET, &machine.firmware)?;
-    let mut options = Vec::new();
+    let mut arguments = Vec::new();
     if let Some(drive) = &machine.drive {
-        options.extend(drive_options(drive)?.map(String::into_bytes));
+        arguments = drive_arguments(drive)?;
     }
-    let arguments = firmware_arguments(&machine.firmware)?;
-    if !arguments.is_empty() {
-        options.extend([b"--args".to_vec(), arguments.join(" ").into_bytes()]);
+    arguments.extend(firmware_arguments(&machine.firmware)?.into_iter().map(String::into_bytes));
+    if arguments.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(if options.is_empty() { Vec::new() } else { shell::line(&options) })
+    Ok(shell::line(&[b"--args".to_vec(), arguments.join(&b' ')]))
 }
 
-/// `ro` exists on these buses only. The serial is url-encoded, which leaves the
-/// letters of a [`super::Serial`] as they are.
-fn drive_options(drive: &Drive) -> Result<[String; 2], Failure> {
-    let place = carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio15"), (Bus::Scsi, "scsi30")])?;
-    let path = carry::absolute_text(TARGET, &drive.path)?;
-    let is_possible = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && byte != b',';
-    if !path.bytes().all(is_possible) || path.ends_with(' ') {
-        let fault =
-            "holds a comma or something else that is not printable ASCII, or ends in a space";
-        return Err(carry::no_path(TARGET, &drive.path, fault));
-    }
-    let serial = drive.serial.as_str();
-    let drive = format!("file={path},format=raw,ro=1,serial={serial},backup=0,replicate=0");
-    Ok([format!("--{place}"), drive])
+/// QEMU's arguments for the drive, none of which needs a quote. Of the other buses no test
+/// has seen a machine that migrates.
+fn drive_arguments(drive: &Drive) -> Result<Vec<Vec<u8>>, Failure> {
+    carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio"), (Bus::Scsi, "scsi")])?;
+    option_path(&drive.path)?;
+    let bus = ("bus", BUS.to_owned());
+    let plug = match drive.place {
+        Place::Auto => vec![bus],
+        Place::Nth(nth) if nth > SLOTS => {
+            let message = format!("proxmox has places for {SLOTS} images");
+            return Err(Failure::new(Exit::Usage, message).hint("use --place 1 to 7, or auto"));
+        }
+        Place::Nth(nth) => vec![bus, qemu::address(LAST_SLOT - nth.saturating_sub(1))],
+    };
+    qemu::plugged(drive, plug)
 }
 
 /// QEMU's arguments, none of which needs a quote.

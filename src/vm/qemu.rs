@@ -56,7 +56,7 @@ fn arguments(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
         };
         arguments.extend(match style {
             Style::Blockdev => blockdev_arguments(drive, &name)?,
-            _ => drive_arguments(drive, &name),
+            _ => drive_arguments(drive, &name, own_slot(drive)),
         });
     }
     arguments.extend(firmware_arguments(firmware));
@@ -147,18 +147,54 @@ struct Device {
     properties: Vec<(&'static str, String)>,
 }
 
+/// Where the first device of a drive is plugged in: properties that it gets.
+type Plug = Vec<(&'static str, String)>;
+
+/// The drive's place on the machine's first PCI bus.
+fn own_slot(drive: &Drive) -> Plug {
+    let slot = drive.place.pci_slot().filter(|_| has_slots(drive));
+    slot.map(address).into_iter().collect()
+}
+
+/// The property that is a slot of a PCI bus.
+pub(super) fn address(slot: u8) -> (&'static str, String) {
+    ("addr", format!("{slot:#x}"))
+}
+
+/// The drive's arguments, where its first device is plugged in by `plug` and not into the
+/// machine's first PCI bus.
+pub(super) fn plugged(drive: &Drive, plug: Plug) -> Result<Vec<Vec<u8>>, Failure> {
+    Ok(drive_arguments(drive, &file_name(&drive.path)?, plug))
+}
+
+/// Whether the machine's devices have slots of a PCI bus.
+fn has_slots(drive: &Drive) -> bool {
+    match drive.machine_type.map(|it| it.board) {
+        Some(Board::Microvm | Board::S390 | Board::Unknown) => false,
+        None | Some(Board::Pc | Board::Q35 | Board::Virt | Board::VirtUefi | Board::Pseries) => {
+            true
+        }
+    }
+}
+
 /// The controllers that the bus needs, then the disk. The controllers belong to
 /// this drive alone and take its id, so that the devices of several drives
-/// never clash. The first of them has the place on the machine's own bus.
-fn devices(drive: &Drive) -> Vec<Device> {
-    let (virtio_blk, virtio_scsi, has_slots) = match drive.machine_type.map(|it| it.board) {
+/// never clash. The first of them is plugged into the machine, by `plug`.
+fn devices(drive: &Drive, mut plug: Plug) -> Vec<Device> {
+    let (virtio_blk, virtio_scsi) = match drive.machine_type.map(|it| it.board) {
         // The plain names are those of PCI devices, and a microvm has no PCI unless asked.
-        Some(Board::Microvm) => ("virtio-blk-device", "virtio-scsi-device", false),
-        // The plain names are those of channel devices; or nothing is known.
-        Some(Board::S390 | Board::Unknown) => ("virtio-blk", "virtio-scsi", false),
-        None | Some(Board::Pc | Board::Q35 | Board::Virt | Board::VirtUefi | Board::Pseries) => {
-            ("virtio-blk", "virtio-scsi", true)
-        }
+        Some(Board::Microvm) => ("virtio-blk-device", "virtio-scsi-device"),
+        // On s390 those of channel devices.
+        None
+        | Some(
+            Board::Pc
+            | Board::Q35
+            | Board::Virt
+            | Board::VirtUefi
+            | Board::Pseries
+            | Board::S390
+            | Board::Unknown,
+        ) => ("virtio-blk", "virtio-scsi"),
     };
     let (controllers, disk) = match drive.bus {
         Bus::Virtio => (&[][..], virtio_blk),
@@ -168,19 +204,17 @@ fn devices(drive: &Drive) -> Vec<Device> {
         Bus::Nvme => (&[][..], "nvme"),
         Bus::Cdrom => (&[(virtio_scsi, "scsi")][..], "scsi-cd"),
     };
-    let slot = drive.place.pci_slot().filter(|_| has_slots);
-    let mut place = slot.map(|slot| ("addr", format!("{slot:#x}")));
     let serial = ("serial", drive.serial.as_str().to_owned());
     let mut devices = Vec::new();
     for (driver, suffix) in controllers {
         let id = format!("{}-{suffix}", drive.id.as_str());
-        let mut properties = Vec::from_iter(place.replace(("bus", format!("{id}.0"))));
+        let mut properties = std::mem::replace(&mut plug, vec![("bus", format!("{id}.0"))]);
         if *driver == "usb-bot" {
             properties.push(serial.clone());
         }
         devices.push(Device { driver, id: Some(id), properties });
     }
-    let mut properties = Vec::from_iter(place);
+    let mut properties = plug;
     properties.extend([("drive", drive.id.as_str().to_owned()), serial]);
     if drive.block != Block::Small && drive.bus != Bus::Cdrom {
         let bytes = drive.block.bytes().to_string();
@@ -237,7 +271,7 @@ pub(super) fn firmware_arguments(firmware: &Firmware) -> Vec<Vec<u8>> {
     arguments
 }
 
-fn drive_arguments(drive: &Drive, path: &[u8]) -> Vec<Vec<u8>> {
+fn drive_arguments(drive: &Drive, path: &[u8], plug: Plug) -> Vec<Vec<u8>> {
     let path = escaped(path);
     let head = format!("if=none,id={},file=", drive.id.as_str()).into_bytes();
     let (format, key) = driver(drive);
@@ -245,7 +279,7 @@ fn drive_arguments(drive: &Drive, path: &[u8]) -> Vec<Vec<u8>> {
     let tail = format!(",format={format}{key},read-only=on").into_bytes();
     let value = [&head[..], &path, &tail].concat();
     let mut arguments = vec![b"-drive".to_vec(), value];
-    arguments.extend(device_arguments(drive));
+    arguments.extend(device_arguments(drive, plug));
     arguments
 }
 
@@ -266,7 +300,7 @@ fn blockdev_arguments(drive: &Drive, path: &[u8]) -> Result<Vec<Vec<u8>>, Failur
         members.insert("key-secret".to_owned(), key.into());
     }
     let mut arguments = vec![b"-blockdev".to_vec(), node.to_string().into_bytes()];
-    arguments.extend(device_arguments(drive));
+    arguments.extend(device_arguments(drive, own_slot(drive)));
     Ok(arguments)
 }
 
@@ -277,9 +311,9 @@ fn is_noncharacter(letter: char) -> bool {
     matches!(code, 0xfdd0..=0xfdef) || code & 0xfffe == 0xfffe
 }
 
-fn device_arguments(drive: &Drive) -> Vec<Vec<u8>> {
+fn device_arguments(drive: &Drive, plug: Plug) -> Vec<Vec<u8>> {
     let mut arguments = Vec::new();
-    for Device { driver, id, properties } in devices(drive) {
+    for Device { driver, id, properties } in devices(drive, plug) {
         let id = id.map(|id| ("id", id));
         let options =
             id.into_iter().chain(properties).map(|(key, value)| format!(",{key}={value}"));
@@ -362,7 +396,7 @@ fn config_drive(drive: &Drive) -> Result<Vec<u8>, Failure> {
         text.extend(format!("  key-secret = \"{key}\"\n").bytes());
     }
     text.extend(b"  read-only = \"on\"\n");
-    for Device { driver, id, properties } in devices(drive) {
+    for Device { driver, id, properties } in devices(drive, own_slot(drive)) {
         let id = id.map_or_else(String::new, |id| format!(" \"{id}\""));
         text.extend(format!("\n[device{id}]\n  driver = \"{driver}\"\n").bytes());
         for (key, value) in properties {

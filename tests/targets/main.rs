@@ -8,6 +8,7 @@
 mod libvirt;
 mod paths;
 mod program;
+mod started;
 
 use std::fs;
 use std::path::{Path, PathBuf};

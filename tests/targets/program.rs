@@ -21,7 +21,7 @@ fn a_build_gives_each_target_what_it_carries() {
     };
     let expected: [(&str, &str, Vec<String>); 4] = [
         ("libvirt", "virtio", vec![format!("file='{image}.fw_cfg.fstab.extra'")]),
-        ("proxmox", "virtio", vec![format!("--args '-smbios file={image}.smbios'")]),
+        ("proxmox", "virtio", vec![format!(" -smbios file={image}.smbios'")]),
         (
             "vmspawn",
             "cdrom",
