@@ -246,7 +246,7 @@ impl<'a> Planner<'a> {
             ));
             return Ok(None);
         }
-        let carries_public = target.carries_public() && !self.means.lacks_smbios();
+        let carries_public = target.carries_public(self.means.machine_type);
         let by = match self.first_open() {
             Some(channel) => Teller::Channel(channel),
             None if carries_public => Teller::Argument,

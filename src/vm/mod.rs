@@ -181,22 +181,32 @@ impl Target {
         !matches!(self, Self::Vmspawn | Self::Firecracker)
     }
 
-    /// Whether the machine is one of several of QEMU's, so that a machine type says
-    /// something of it.
+    /// Whether a machine type of QEMU says something of the machine. systemd-vmspawn takes the
+    /// one of its processor, and Cloud Hypervisor has SMBIOS tables on x86 alone.
     pub fn has_machine_types(self) -> bool {
-        matches!(self, Self::Qemu | Self::Libvirt | Self::Proxmox)
+        !matches!(self, Self::Crosvm | Self::Firecracker)
     }
 
-    /// Whether a credential that is no secret can be given as an argument.
-    pub fn carries_public(self) -> bool {
-        !matches!(self, Self::Crosvm | Self::Firecracker)
+    /// Whether a credential that is no secret can be given as an argument and reaches the
+    /// guest of such a machine.
+    pub fn carries_public(self, machine: Option<MachineType>) -> bool {
+        let has_smbios = machine.is_none_or(|machine| machine.carries(Channel::Smbios).is_ok());
+        match self {
+            Self::Qemu | Self::Libvirt | Self::Proxmox => has_smbios,
+            // It takes fw_cfg, or else the kernel's command line, for a short name.
+            Self::Vmspawn => true,
+            Self::CloudHypervisor => {
+                has_smbios && machine.is_none_or(|machine| machine.board != Board::VirtUefi)
+            }
+            Self::Crosvm | Self::Firecracker => false,
+        }
     }
 
     /// Whether secrets can go by `channel` without anybody else on the host
     /// seeing them; if not, the reason, in lower case and without a full stop.
     pub fn carries(self, channel: Channel) -> Result<(), &'static str> {
-        const OEM_STRINGS: &str = "it takes OEM strings on its command line only, which every \
-                                   user of the host can read";
+        const OEM_STRINGS: &str = "OEM strings would stand in its arguments, which every user of \
+                                   the host can read";
         match (self, channel) {
             (_, Channel::Disk)
             | (Self::Qemu | Self::Proxmox, Channel::Smbios | Channel::FwCfg)
@@ -211,9 +221,13 @@ impl Target {
             (Self::Vmspawn, Channel::FwCfg) => {
                 Err("it chooses between SMBIOS and fw_cfg itself: ask for `smbios`")
             }
-            (Self::CloudHypervisor | Self::Crosvm | Self::Firecracker, Channel::FwCfg) => {
-                Err("it has no firmware configuration device that every release carries")
+            (Self::CloudHypervisor, Channel::FwCfg) => {
+                Err("its fw_cfg device is a feature that its releases are built without")
             }
+            (Self::Crosvm, Channel::FwCfg) => {
+                Err("its fw_cfg device is on x86 alone and not in every release")
+            }
+            (Self::Firecracker, Channel::FwCfg) => Err("it has no fw_cfg device"),
         }
     }
 }

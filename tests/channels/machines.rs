@@ -67,6 +67,27 @@ fn a_machine_of_libvirt_has_what_both_carry() {
     }
 }
 
+/// Each of these chooses its machine by the processor that it runs on. vmspawn would put what
+/// does not fit onto the kernel's command line, which every user of guest and host can read.
+#[test]
+fn monitors_that_choose_their_machine_get_what_it_carries() {
+    let kernel = Teller::KernelLine;
+    for (target, machine, channel, teller) in [
+        (Target::Vmspawn, "q35", "smbios", Teller::Channel(Channel::Smbios)),
+        (Target::Vmspawn, "virt-uefi", "smbios", Teller::Channel(Channel::Smbios)),
+        (Target::Vmspawn, "virt", "disk", Teller::Argument),
+        (Target::Vmspawn, "pseries", "disk", Teller::Argument),
+        (Target::CloudHypervisor, "q35", "disk", Teller::Argument),
+        (Target::CloudHypervisor, "virt", "disk", kernel),
+        (Target::CloudHypervisor, "virt-uefi", "disk", kernel),
+    ] {
+        let with_disk = format!("{AUTO}\nmount: /run/secrets");
+        let routes = planned(&with_disk, &[Some(5); 2], &means(machine, target)).unwrap();
+        assert_eq!(names(&routes), [channel; 2], "{target:?} {machine}");
+        assert_eq!(routes.mount.unwrap().by, teller, "{target:?} {machine}");
+    }
+}
+
 #[test]
 fn what_a_machine_lacks_is_refused_with_its_reason() {
     for (machine, via, expected) in [
@@ -181,7 +202,7 @@ fn the_guest_may_name_its_machine() {
             &["--target=firecracker", "--machine=microvm"],
             "firecracker has no machine types of QEMU",
         ),
-        (&["--target=vmspawn", "--guest=machine=q35"], "vmspawn has no machine types of QEMU"),
+        (&["--target=crosvm", "--guest=machine=q35"], "crosvm has no machine types of QEMU"),
         (
             &["--guest=machine=raspi3b"],
             "--guest: machine: expected pc, q35, microvm, virt, virt-uefi, s390-ccw-virtio, \

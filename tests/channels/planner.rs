@@ -66,7 +66,7 @@ fn what_a_monitor_cannot_carry_is_refused_with_its_reason() {
         (Target::Libvirt, "smbios", "libvirt: it puts OEM strings on QEMU's command line, which"),
         (Target::Vmspawn, "fw_cfg", "vmspawn: it chooses between SMBIOS and fw_cfg itself"),
         (Target::Firecracker, "smbios", "firecracker: it has no SMBIOS tables"),
-        (Target::CloudHypervisor, "fw_cfg", "cloud-hypervisor: it has no firmware configuration"),
+        (Target::CloudHypervisor, "fw_cfg", "cloud-hypervisor: its fw_cfg device is a feature"),
     ] {
         let manifest = format!("credentials: [{{name: a, env: A, via: {via}}}]");
         let failure = planned(&manifest, &[Some(1)], &means(target)).unwrap_err();

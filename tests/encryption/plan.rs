@@ -84,10 +84,9 @@ fn check_shows_what_each_target_does_not_carry() {
         (
             "firecracker",
             0,
-            "the key does not reach the guest by itself (firecracker: it has no firmware \
-             configuration device that every release carries): give the guest what `credimg \
-             guest-unit` prints, and there the path of a file of its own in place of \
-             /run/credentials/@system/luks.chimera",
+            "the key does not reach the guest by itself (firecracker: it has no fw_cfg device): give \
+             the guest what `credimg guest-unit` prints, and there the path of a file of its own in \
+             place of /run/credentials/@system/luks.chimera",
         ),
     ] {
         let (table, warnings) = check(&manifest, &format!("--target {target}"));

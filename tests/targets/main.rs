@@ -108,10 +108,20 @@ fn a_channel_that_is_not_private_is_refused_with_what_to_use_instead() {
              for `smbios`",
         ),
         ("cloud-hypervisor", smbios, OEM_STRINGS),
-        ("cloud-hypervisor", fw_cfg, NO_FW_CFG),
+        (
+            "cloud-hypervisor",
+            fw_cfg,
+            "cannot carry credentials by fw_cfg: its fw_cfg device is a feature that its releases \
+             are built without",
+        ),
         ("cloud-hypervisor", files, NO_FILES),
         ("crosvm", smbios, OEM_STRINGS),
-        ("crosvm", fw_cfg, NO_FW_CFG),
+        (
+            "crosvm",
+            fw_cfg,
+            "cannot carry credentials by fw_cfg: its fw_cfg device is on x86 alone and not in every \
+             release",
+        ),
         (
             "crosvm",
             public,
@@ -119,7 +129,7 @@ fn a_channel_that_is_not_private_is_refused_with_what_to_use_instead() {
              in every release",
         ),
         ("firecracker", smbios, "cannot carry credentials by smbios: it has no SMBIOS tables"),
-        ("firecracker", fw_cfg, NO_FW_CFG),
+        ("firecracker", fw_cfg, "cannot carry credentials by fw_cfg: it has no fw_cfg device"),
         ("firecracker", files, NO_FILES),
         ("firecracker", public, "cannot carry the credential fstab.extra: it has no SMBIOS tables"),
     ];
@@ -142,10 +152,8 @@ fn a_channel_that_is_not_private_is_refused_with_what_to_use_instead() {
 type Give = fn(&mut Machine);
 
 const NO_FILES: &str = "loads no credentials from files of their own";
-const OEM_STRINGS: &str = "cannot carry credentials by smbios: it takes OEM strings on its command \
-                           line only, which every user of the host can read";
-const NO_FW_CFG: &str = "cannot carry credentials by fw_cfg: it has no firmware configuration \
-                         device that every release carries";
+const OEM_STRINGS: &str = "cannot carry credentials by smbios: OEM strings would stand in its \
+                           arguments, which every user of the host can read";
 const FSTAB: &str =
     "leave it out, and let the guest mount the disk by its own fstab or a mount unit";
 
