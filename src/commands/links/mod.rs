@@ -41,8 +41,11 @@ pub(super) fn point(plan: &Plan) -> MountPoint {
 fn told(tree: &Tree, mount: Option<&MountPoint>, unknown: &[InodeId]) -> Vec<String> {
     let mut links = Links::new(tree, mount, unknown);
     let (mut nowhere, mut outside) = (Found::default(), Found::default());
-    for (directory, inode) in tree.inodes() {
-        let Kind::Directory(entries) = inode.kind() else { continue };
+    // In the order of names, whatever order they came in.
+    let mut directories = vec![Tree::ROOT];
+    while let Some(directory) = directories.pop() {
+        let Kind::Directory(entries) = tree.inode(directory).kind() else { continue };
+        directories.extend(entries.values().rev());
         // By name, not by inode: a link with several names leads from each elsewhere.
         for (name, id) in entries {
             if let Kind::Symlink(_) = tree.inode(*id).kind() {
