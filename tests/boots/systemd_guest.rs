@@ -16,10 +16,12 @@ use base64::engine::general_purpose::STANDARD;
 
 const CLOSED: &str = include_str!("systemd_guest/closed");
 const EMERGENCY: &str = include_str!("systemd_guest/emergency.service");
-/// The disk is found by its label; its `credstore` is a part of it.
+/// The disk is found by its label; its `credstore` is a part of it. A label for its files
+/// does no harm to a guest without `SELinux`: mount(8) leaves it out.
 const EROFS: Case = Case {
     image: "chimera.erofs",
-    head: "label: CHIMERA\nfiles: [{path: /extra, text: more}]\n",
+    head: "label: CHIMERA\nfiles: [{path: /extra, text: more}]\n\
+           mount: {path: /run/secrets, options: 'context=\"system_u:object_r:etc_t:s0:c1,c2\"'}\n",
     options: &[],
     machine: "q35",
     without: &[],
@@ -60,7 +62,8 @@ const ENCRYPTED: Case = Case {
 const CRYPTTAB: Case = Case {
     image: "chimera.squashfs",
     head: "label: CHIMERA\nencrypt: {luks: 2, key: passphrase, sector_size: 512}\n\
-           format: squashfs\nfiles: [{path: /extra, text: more}]\n",
+           format: squashfs\nfiles: [{path: /extra, text: more}]\n\
+           mount: {path: /run/secrets, options: 'context=\"system_u:object_r:etc_t:s0:c1,c2\"'}\n",
     options: &["--args", "readconfig"],
     machine: "q35",
     without: &["smbios"],
