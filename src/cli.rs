@@ -214,7 +214,7 @@ pub struct FormatChoice {
     pub joliet: bool,
     /// Give up, with warnings, what would be refused: extended attributes that the format cannot
     /// hold; of ISO 9660 also what Linux does not read from it (the end of a name over 253 bytes,
-    /// times after January 2038)
+    /// times after January 2038) and names that Joliet does not hold
     #[arg(long)]
     pub lossy: bool,
 }

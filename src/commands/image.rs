@@ -121,10 +121,17 @@ impl Image {
         self.warn_of_fractions(tree, "ISO 9660");
         let plan = iso9660::Plan::new(tree, options.clone()).map_err(|error| {
             let failure = self.explain(&error);
-            let lossy = iso9660::Options { lossy: true, ..options };
-            let would_do = !self.lossy && iso9660::Plan::new(tree, lossy).is_ok();
-            let hint = "use another format, or leave out with --lossy what iso9660 cannot hold";
-            if would_do { failure.hint(hint) } else { failure }
+            let would_do = |options| iso9660::Plan::new(tree, options).is_ok();
+            let lossy = iso9660::Options { lossy: true, ..options.clone() };
+            if self.lossy || !would_do(lossy) {
+                return failure;
+            }
+            let joliet = options.joliet && would_do(iso9660::Options { joliet: false, ..options });
+            failure.hint(if joliet {
+                "rename it, build without Joliet, or have another name there with --lossy"
+            } else {
+                "use another format, or leave out with --lossy what iso9660 cannot hold"
+            })
         })?;
         if self.warns {
             loss::warn_of_losses(tree, plan.losses());

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use credimg_formats::iso9660::{Loss, Lost};
-use credimg_formats::{Error, Inode, InodeId, Tree, erofs, squashfs};
+use credimg_formats::{Error, Inode, Tree, erofs, squashfs};
 
 use super::image::explain;
 use crate::manifest::Format;
@@ -54,7 +54,8 @@ pub(super) fn leave_out_xattrs(
             format!("{count} extended {attributes} that {format} cannot hold {are} left out");
         losses.push((id, news));
     }
-    warn(tree, losses);
+    let count = losses.len();
+    warn(count, losses.into_iter().map(|(id, news)| (tree.path_of(id), news)));
     Ok(())
 }
 
@@ -65,13 +66,15 @@ pub(super) fn warn_of_losses(tree: &Tree, losses: &[Loss]) {
             Lost::Xattrs => "its extended attributes are left out",
             Lost::NameEnd => "Linux shows the first 253 bytes of its name",
             Lost::Entry => "Linux lists its name but does not find it",
+            Lost::JolietLength => "Joliet has another name, of at most 64 characters",
+            Lost::JolietCharacter => "Joliet has another name, without characters that it lacks",
             Lost::DeviceNumber => "Linux reads another device number",
             Lost::Time => "Linux reads another time",
             _ => "something of it is left out",
         };
-        (loss.id, news.to_owned())
+        (loss.path(tree), news.to_owned())
     };
-    warn(tree, losses.iter().map(news).collect());
+    warn(losses.len(), losses.iter().map(news));
 }
 
 fn refusal(error: &Error, format: Format, name: &[u8]) -> Failure {
@@ -87,15 +90,14 @@ fn refusal(error: &Error, format: Format, name: &[u8]) -> Failure {
     })
 }
 
-/// A warning for each of the first losses, and one that counts the others.
-fn warn(tree: &Tree, losses: Vec<(InodeId, String)>) {
-    let others = losses.len().saturating_sub(NAMED_MAX);
-    for (id, news) in losses.into_iter().take(NAMED_MAX) {
-        let path = tree.path_of(id);
+/// A warning for each of the first of `count` losses, of paths and what is lost there, and
+/// one that counts the others.
+fn warn(count: usize, losses: impl Iterator<Item = (Vec<u8>, String)>) {
+    for (path, news) in losses.take(NAMED_MAX) {
         let path = report::shown(Path::new(OsStr::from_bytes(&path)));
         report::warn(&format!("{path}: {news}"));
     }
-    if others > 0 {
-        report::warn(&format!("and {others} more such losses"));
+    if count > NAMED_MAX {
+        report::warn(&format!("and {} more such losses", count - NAMED_MAX));
     }
 }

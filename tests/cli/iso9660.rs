@@ -185,6 +185,74 @@ fn what_iso_9660_cannot_hold_is_refused_or_named() {
     assert_eq!(stderr(&erofs), "");
 }
 
+/// Who mounts by Joliet must be able to tell a key from a certificate.
+#[test]
+fn names_that_joliet_cannot_hold_are_refused_or_named() {
+    let digits = "a".repeat(64);
+    let entries = format!(
+        "joliet: true\nfiles:\n  - {{path: /{digits}.key.pem, text: x}}\n  \
+         - {{path: /{digits}.crt.pem, text: y}}\n  - {{path: \"/a:b*c?\", text: z}}\n  \
+         - {{path: /{digits}, text: held}}\n  - {{path: /a_b_c_, text: held}}\n"
+    );
+    let host = Host::new(&entries);
+    fs::write(host.path("out.iso"), "old").unwrap();
+    let length = "a name is longer than the 64 characters, its last dot not counted, that Joliet \
+                  holds";
+    let hint = "credimg: hint: rename it, build without Joliet, or have another name there with \
+                --lossy; the old image is unchanged\n";
+    assert_eq!(
+        refusal(&host.build_iso(&["--quiet"]), 4),
+        format!("{JOLIET}credimg: error: /{digits}.key.pem: {length}\n{hint}")
+    );
+    assert_eq!(fs::read(host.path("out.iso")).unwrap(), b"old");
+    let built = host.build_iso(&["--lossy", "--quiet"]);
+    let cut = "Joliet has another name, of at most 64 characters";
+    let lacking = "Joliet has another name, without characters that it lacks";
+    assert_eq!(
+        said(&built),
+        format!(
+            "{JOLIET}credimg: warning: /{digits}.key.pem: {cut}\n\
+             credimg: warning: /{digits}.crt.pem: {cut}\n\
+             credimg: warning: /a:b*c?: {lacking}\n"
+        )
+    );
+    let mut isoinfo = Command::new("isoinfo");
+    let listed = isoinfo.args(["-J", "-f", "-i"]).arg(host.path("out.iso")).output().unwrap();
+    let mut listed: Vec<_> = stdout(&listed).lines().map(str::to_owned).collect();
+    listed.sort();
+    let stem = "a".repeat(61);
+    let expected = [
+        "/a_b_c_;1".to_owned(),
+        "/a_b_c__1;1".to_owned(),
+        format!("/{}_1.pem;1", "a".repeat(52)),
+        format!("/{stem}.pem;1"),
+        format!("/{digits};1"),
+    ];
+    assert_eq!(listed, expected);
+    // Rock Ridge holds them all.
+    fs::write(host.path("secrets.yaml"), entries.replace("joliet: true\n", "")).unwrap();
+    assert_eq!(said(&host.build_iso(&["--quiet"])), "");
+    // What Joliet has not, it need not name: no links.
+    let linked = format!("joliet: true\nfiles: [{{path: /{digits}{digits}, symlink: /}}]\n");
+    fs::write(host.path("secrets.yaml"), linked).unwrap();
+    assert!(said(&host.build_iso(&["--quiet"])).starts_with(JOLIET));
+}
+
+/// A character, on the other hand, is told as such.
+#[test]
+fn a_character_that_joliet_lacks_is_named() {
+    let host = Host::new("joliet: true\nfiles: [{path: \"/sub:d/key\", text: x}]\n");
+    assert_eq!(
+        refusal(&host.build_iso(&["--quiet"]), 4),
+        format!(
+            "{JOLIET}credimg: error: /sub:d: a name has a character that Joliet does not hold: \
+             one of `*:;?\\`, a control character, or one outside of UCS-2\n\
+             credimg: hint: rename it, build without Joliet, or have another name there with \
+             --lossy\n"
+        )
+    );
+}
+
 #[test]
 fn fractions_of_seconds_are_cut_off_with_a_warning() {
     let host = Host::new("files: [{path: /a, file: a, mtime: keep}]\n");

@@ -4,13 +4,17 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
+use super::loss::Lost;
 use crate::tree::{InodeId, Name};
 
 /// Longest name and extension of a file, or identifier of a directory less one
 /// byte (ECMA-119 7.5.1, 7.6.3), in bytes.
 const PRIMARY_MAX: usize = 30;
-/// Longest Joliet name in characters, less a version of two.
-const JOLIET_MAX: usize = 62;
+/// Longest name and extension of a file, or identifier of a directory, in characters of
+/// Joliet, which are two bytes of 128 ("Joliet File Identifiers", "Directory Identifiers").
+/// The dot between name and extension is not counted, nor is the version.
+pub(super) const JOLIET_MAX: usize = 64;
+const JOLIET_DOT: u16 = b'.' as u16;
 /// Longest extension that is kept whole.
 const EXTENSION_MAX: usize = 8;
 /// Room for an underscore and the number that tells names apart.
@@ -56,13 +60,22 @@ impl Alphabet {
                 entries.map(entry).collect()
             }
             Self::Joliet => {
-                let mut keys = Keys::new(JOLIET_MAX, u16::from(b'_'), u16::from(b'.'));
-                let entry = |(name, id, is_directory): (&'t Name, _, _)| {
-                    let key = keys.make(Parts::joliet(name.as_bytes(), is_directory));
+                let mut keys = Keys::new(JOLIET_MAX, u16::from(b'_'), JOLIET_DOT);
+                // A name that is held as it is comes first: no other one takes its place.
+                let units = |(name, id, is_directory): (&'t Name, _, _)| {
+                    (name, id, is_directory, joliet_units(name.as_bytes(), is_directory))
+                };
+                let (held, mangled): (Vec<_>, Vec<_>) =
+                    entries.map(units).partition(|(.., units)| units.is_ok());
+                let entry = |(name, id, is_directory, units): (&'t Name, _, _, Result<_, _>)| {
+                    let key = match units {
+                        Ok(units) => keys.take(units),
+                        Err(_) => keys.make(Parts::joliet(name.as_bytes(), is_directory)),
+                    };
                     let key = key.iter().flat_map(|unit| unit.to_be_bytes()).collect();
                     Entry { name, id, is_directory, key }
                 };
-                entries.map(entry).collect()
+                held.into_iter().chain(mangled).map(entry).collect()
             }
         };
         named.sort_unstable_by(|left, right| self.order(&left.key).cmp(self.order(&right.key)));
@@ -131,17 +144,36 @@ impl Parts<u8> {
 
 impl Parts<u16> {
     fn joliet(name: &[u8], is_directory: bool) -> Self {
-        // Neither control characters nor `*`, `/`, `:`, `;`, `?` and `\`, nor what
-        // takes more than one unit of UCS-2 (Joliet, "Joliet Directory Identifiers").
-        let unit = |character: char| match u16::try_from(u32::from(character)) {
-            Ok(unit) if unit >= 0x20 && !"*/:;?\\\u{fffd}\u{7f}".contains(character) => unit,
-            _ => u16::from(b'_'),
-        };
-        let text = String::from_utf8_lossy(name);
+        let text = String::from_utf8_lossy(name).replace(char::REPLACEMENT_CHARACTER, "_");
+        let unit = |character| joliet_unit(character).unwrap_or(u16::from(b'_'));
         let units: Vec<u16> = text.chars().map(unit).collect();
-        let (stem, extension) = split(&units, u16::from(b'.'), is_directory);
+        let (stem, extension) = split(&units, JOLIET_DOT, is_directory);
         Self { stem: stem.to_vec(), extension: extension.to_vec() }
     }
+}
+
+/// What Joliet does not hold of a name.
+pub(super) fn lost_in_joliet(name: &[u8], is_directory: bool) -> Option<Lost> {
+    joliet_units(name, is_directory).err()
+}
+
+/// The characters of a name that Joliet holds as it is.
+fn joliet_units(name: &[u8], is_directory: bool) -> Result<Vec<u16>, Lost> {
+    let text = str::from_utf8(name).map_err(|_| Lost::JolietCharacter)?;
+    let units: Option<Vec<u16>> = text.chars().map(joliet_unit).collect();
+    let units = units.ok_or(Lost::JolietCharacter)?;
+    let has_extension = !is_directory && units.contains(&JOLIET_DOT);
+    if units.len() - usize::from(has_extension) > JOLIET_MAX {
+        return Err(Lost::JolietLength);
+    }
+    Ok(units)
+}
+
+/// A character of Joliet: neither a control character nor `*`, `/`, `:`, `;`, `?` or `\`,
+/// nor what takes more than one unit of UCS-2 ("Joliet Directory Identifiers").
+fn joliet_unit(character: char) -> Option<u16> {
+    let unit = u16::try_from(u32::from(character)).ok()?;
+    (unit >= 0x20 && !"*/:;?\\\u{7f}".contains(character)).then_some(unit)
 }
 
 /// Cuts a file's name at its last dot, unless that is at the start or has much
@@ -175,6 +207,12 @@ struct Keys<C> {
 impl<C: Copy + Eq + Hash + From<u8>> Keys<C> {
     fn new(max: usize, underscore: C, dot: C) -> Self {
         Self { max, underscore, dot, taken: HashSet::new(), numbers: HashMap::new() }
+    }
+
+    /// The name itself, which is fit to be a key and nobody else's.
+    fn take(&mut self, name: Vec<C>) -> Vec<C> {
+        self.taken.insert(name.clone());
+        name
     }
 
     /// The name itself where it is short enough and not taken, else one with a number.
@@ -317,20 +355,52 @@ mod tests {
                 b"key.txt",
                 b"a:b",
                 b"a?b",
+                b"a_b",
                 b"bad\xff",
                 b"dir.d/",
                 "\u{1f511}".as_bytes(),
+                "h\u{fffd}".as_bytes(),
             ],
             &[
                 ("Key.txt", "Key.txt;1"),
                 ("\\xf0\\x9f\\x94\\x91", "_;1"),
-                ("a:b", "a_b;1"),
-                ("a?b", "a_b_1;1"),
+                // What is held as it is stays so.
+                ("a_b", "a_b;1"),
+                ("a:b", "a_b_1;1"),
+                ("a?b", "a_b_2;1"),
                 ("bad\\xff", "bad_;1"),
                 ("dir.d", "dir.d"),
+                ("h\\xef\\xbf\\xbd", "h\\xff\\xfd;1"),
                 ("key.txt", "key.txt;1"),
             ],
         );
+    }
+
+    #[test]
+    fn joliet_s_limit_is_on_name_and_extension() {
+        let lost = |name: &str, is_directory| lost_in_joliet(name.as_bytes(), is_directory);
+        let of = |length| "n".repeat(length);
+        for held in [of(64), format!("{}.{}", of(60), of(4)), format!(".{}", of(64)), of(64) + "."]
+        {
+            assert_eq!(lost(&held, false), None, "{held}");
+            let longer = format!("n{held}");
+            assert_eq!(lost(&longer, false), Some(Lost::JolietLength), "{longer}");
+        }
+        // An extension of any length, and dots in the name, which count.
+        assert_eq!(lost(&format!("{}.{}", of(2), of(62)), false), None);
+        assert_eq!(lost(&format!("a.{}.{}", of(60), of(2)), false), None);
+        assert_eq!(lost(&format!("a.{}.{}", of(60), of(3)), false), Some(Lost::JolietLength));
+        // A directory has no extension.
+        assert_eq!(lost(&of(64), true), None);
+        assert_eq!(lost(&format!("{}.{}", of(60), of(4)), true), Some(Lost::JolietLength));
+        // Two bytes and three are one character.
+        assert_eq!(lost(&"\u{e4}\u{20ac}".repeat(32), false), None);
+        assert_eq!(lost(&"\u{e4}".repeat(65), false), Some(Lost::JolietLength));
+        for character in ["*", ":", ";", "?", "\\", "\n", "\u{7f}", "\u{1f511}"] {
+            assert_eq!(lost(character, false), Some(Lost::JolietCharacter), "{character:?}");
+            assert_eq!(lost(character, true), Some(Lost::JolietCharacter), "{character:?}");
+        }
+        assert_eq!(lost_in_joliet(b"\xff", false), Some(Lost::JolietCharacter));
     }
 
     #[test]

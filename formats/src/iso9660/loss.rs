@@ -1,9 +1,10 @@
 //! What an image does not hold of a tree: what the format has no place for, and what
 //! it has but Linux reads otherwise.
 
+use super::identifier::{JOLIET_MAX, lost_in_joliet};
 use super::system_use::LINUX_NAME_MAX_BYTES;
 use crate::error::{Error, ErrorKind};
-use crate::tree::{Device, InodeId, Kind, Tree};
+use crate::tree::{Device, InodeId, Kind, Name, Tree};
 
 /// Largest minor number that Linux takes apart from major number 0: a larger one is
 /// taken for a number that holds both (`parse_rock_ridge_inode`).
@@ -14,6 +15,8 @@ const DEVICE_LOW_MAX: u32 = 255;
 pub struct Loss {
     /// The inode that it belongs to.
     pub id: InodeId,
+    /// Of a loss of one name: the directory and the name.
+    pub entry: Option<(InodeId, Name)>,
     /// What is lost of it.
     pub lost: Lost,
 }
@@ -32,11 +35,31 @@ pub enum Lost {
     /// The device's number: Linux reads another one, where the major number is 0 and
     /// the minor number is over 255.
     DeviceNumber,
+    /// Its name in the Joliet tree: another one is there, of at most 64 characters.
+    JolietLength,
+    /// Its name in the Joliet tree: another one is there, without the characters that
+    /// Joliet does not have.
+    JolietCharacter,
     /// Its time: Linux reads the seconds since 1970 as a signed number of 32 bits.
     Time,
 }
 
 impl Loss {
+    fn of(id: InodeId, lost: Lost) -> Self {
+        Self { id, entry: None, lost }
+    }
+
+    /// The path in `tree` that it is about, with a leading slash.
+    pub fn path(&self, tree: &Tree) -> Vec<u8> {
+        let Some((directory, name)) = &self.entry else { return tree.path_of(self.id) };
+        let mut path = tree.path_of(*directory);
+        if path.last() != Some(&b'/') {
+            path.push(b'/');
+        }
+        path.extend(name.as_bytes());
+        path
+    }
+
     pub(super) fn error(&self) -> Error {
         Error::new(
             ErrorKind::Unrepresentable,
@@ -53,6 +76,14 @@ impl Loss {
                     "Linux reads no minor number over {DEVICE_LOW_MAX} of major number 0 from \
                      ISO 9660"
                 ),
+                Lost::JolietLength => format!(
+                    "a name is longer than the {JOLIET_MAX} characters, its last dot not counted, \
+                     that Joliet holds"
+                ),
+                Lost::JolietCharacter => "a name has a character that Joliet does not hold: one \
+                                          of `*:;?\\`, a control character, or one outside of \
+                                          UCS-2"
+                    .to_owned(),
                 Lost::Time => "the time is out of range: from ISO 9660 Linux reads those from \
                                1901-12-13T20:45:52Z to 2038-01-19T03:14:07Z"
                     .to_owned(),
@@ -62,32 +93,47 @@ impl Loss {
 }
 
 /// All that `tree` would lose, in the order of its inodes.
-pub(super) fn find_losses(tree: &Tree) -> Vec<Loss> {
+pub(super) fn find_losses(tree: &Tree, joliet: bool) -> Vec<Loss> {
     let is_lost_number = |device: &Device| device.major() == 0 && device.minor() > DEVICE_LOW_MAX;
     let mut losses = Vec::new();
     for (id, inode) in tree.inodes() {
         if !inode.metadata.xattrs.is_empty() {
-            losses.push(Loss { id, lost: Lost::Xattrs });
+            losses.push(Loss::of(id, Lost::Xattrs));
         }
         // `iso_date` returns an `int`, at least up to Linux 6.12.
         if i32::try_from(inode.metadata.mtime.seconds).is_err() {
-            losses.push(Loss { id, lost: Lost::Time });
+            losses.push(Loss::of(id, Lost::Time));
         }
         match inode.kind() {
             Kind::Directory(entries) => {
-                let named = entries.iter().filter_map(|(name, id)| {
-                    lost_of_name(name.as_bytes()).map(|lost| Loss { id: *id, lost })
-                });
-                losses.extend(named);
+                for (name, child) in entries {
+                    let in_joliet = joliet.then(|| lost_in_joliet_of(tree, *child, name));
+                    let found = [lost_of_name(name.as_bytes()), in_joliet.flatten()];
+                    let loss = |lost| Loss { id: *child, entry: Some((id, name.clone())), lost };
+                    losses.extend(found.into_iter().flatten().map(loss));
+                }
             }
             Kind::CharDevice(device) | Kind::BlockDevice(device) if is_lost_number(device) => {
-                losses.push(Loss { id, lost: Lost::DeviceNumber });
+                losses.push(Loss::of(id, Lost::DeviceNumber));
             }
             _ => {}
         }
     }
     losses.sort_by_key(|loss| loss.id);
     losses
+}
+
+/// Joliet has directories and files only.
+fn lost_in_joliet_of(tree: &Tree, id: InodeId, name: &Name) -> Option<Lost> {
+    match tree.inode(id).kind() {
+        Kind::Directory(_) => lost_in_joliet(name.as_bytes(), true),
+        Kind::File(_) => lost_in_joliet(name.as_bytes(), false),
+        Kind::Symlink(_)
+        | Kind::CharDevice(_)
+        | Kind::BlockDevice(_)
+        | Kind::Fifo
+        | Kind::Socket => None,
+    }
 }
 
 fn lost_of_name(name: &[u8]) -> Option<Lost> {

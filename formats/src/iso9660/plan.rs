@@ -98,9 +98,9 @@ impl<'t> Plan<'t> {
         for (id, inode) in tree.inodes() {
             check_inode(inode, &options).map_err(|error| error.at_inode(tree, id))?;
         }
-        let losses = find_losses(tree);
+        let losses = find_losses(tree, options.joliet);
         if let Some(loss) = losses.first().filter(|_| !options.lossy) {
-            return Err(loss.error().at_inode(tree, loss.id));
+            return Err(loss.error().at(loss.path(tree)));
         }
         let alphabets = [Alphabet::Primary, Alphabet::Joliet];
         let alphabets = alphabets.into_iter().take(1 + usize::from(options.joliet));

@@ -152,13 +152,15 @@ fn what_linux_misreads_is_on_the_image_all_the_same() {
     let device = Kind::BlockDevice(Device::new(0, 256).unwrap());
     tree.insert(Tree::ROOT, name("device"), plain(0o400), device).unwrap();
     for joliet in [false, true] {
-        assert_eq!(
-            Plan::new(&tree, options(joliet)).unwrap_err().kind(),
-            ErrorKind::Unrepresentable
-        );
-        let plan = Plan::new(&tree, Options { lossy: true, ..options(joliet) }).unwrap();
-        let lost: Vec<_> = plan.losses().iter().map(|loss| loss.lost).collect();
+        let with = |lossy| Options { lossy, ..options(joliet) };
+        assert_eq!(Plan::new(&tree, with(false)).unwrap_err().kind(), ErrorKind::Unrepresentable);
+        let plan = Plan::new(&tree, with(true)).unwrap();
+        let mut lost: Vec<_> = plan.losses().iter().map(|loss| loss.lost).collect();
+        let is_joliet = |lost: &Lost| matches!(lost, Lost::JolietLength | Lost::JolietCharacter);
+        let names: Vec<_> = lost.extract_if(.., |lost| is_joliet(lost)).collect();
         assert_eq!(lost, [Lost::NameEnd, Lost::Time, Lost::Entry, Lost::DeviceNumber]);
+        let expected = [Lost::JolietLength, Lost::JolietCharacter];
+        assert_eq!(names, &expected[..2 * usize::from(joliet)]);
         let mut image = Vec::new();
         plan.write(&mut image).unwrap();
         let listing = check(&image).unwrap_or_else(|fault| panic!("{fault:x?}")).listing(&image);
@@ -188,6 +190,66 @@ fn joliet_holds_the_same_files_under_unique_names() {
             !path.is_empty() && is_held
         });
         assert_eq!(checked.joliet.unwrap().len(), held.count(), "seed {seed}");
+    }
+}
+
+/// As isoinfo and libarchive see it.
+#[test]
+fn joliet_names_are_held_as_they_are_or_told() {
+    let scratch = Scratch::new("iso9660-joliet-names");
+    let of = |length| "n".repeat(length);
+    let held = [
+        of(64),
+        format!("{}.pem", of(61)),
+        format!("a.b.{}.key", of(57)),
+        format!("{}.extension", of(55)),
+        "h\u{e4}\u{20ac}".to_owned(),
+        "a_b_c_".to_owned(),
+    ];
+    let told = [of(65), format!("{}.pem", of(62)), "a:b*c?".to_owned(), "x\u{1f511}".to_owned()];
+    let mut tree = Tree::new(plain(0o755));
+    let directory = tree.insert_directory(Tree::ROOT, name(&of(64)), plain(0o755)).unwrap();
+    for entry in held.iter().chain(&told) {
+        tree.insert(directory, name(entry), plain(0o400), file(entry.as_bytes())).unwrap();
+    }
+    let linked = tree.child(directory, held[0].as_bytes()).unwrap();
+    tree.link(directory, name("a;1"), linked).unwrap();
+    let long = format!("{}.d", of(63));
+    tree.insert_directory(Tree::ROOT, name(&long), plain(0o755)).unwrap();
+
+    let strict = Options { lossy: false, ..options(true) };
+    assert_eq!(Plan::new(&tree, strict).unwrap_err().kind(), ErrorKind::Unrepresentable);
+    let plan = Plan::new(&tree, options(true)).unwrap();
+    let got: BTreeSet<_> = plan
+        .losses()
+        .iter()
+        .map(|loss| (String::from_utf8(loss.path(&tree)).unwrap(), loss.lost == Lost::JolietLength))
+        .collect();
+    let below = |entry: &str| format!("/{}/{entry}", of(64));
+    let mut expected: BTreeSet<_> =
+        told.iter().map(|entry| (below(entry), entry.len() > 64)).collect();
+    expected.extend([(below("a;1"), false), (format!("/{long}"), true)]);
+    assert_eq!(got, expected);
+
+    let image = scratch.path("joliet.iso");
+    write_image(&image, &tree, true);
+    assert_eq!(checked_file(&image).joliet.unwrap().len(), 2 + held.len() + told.len() + 1);
+    let isoinfo = run(Command::new("isoinfo").args(["-J", "-f", "-i"]).arg(&image)).stdout;
+    let mut bsdtar = Command::new("bsdtar");
+    let bsdtar = bsdtar.args(["--options", "iso9660:!rockridge", "-tf"]).arg(&image);
+    let bsdtar = run(bsdtar.env("LC_ALL", "C.UTF-8")).stdout;
+    for (judge, shown) in [("isoinfo", isoinfo), ("bsdtar", bsdtar)] {
+        let shown = String::from_utf8_lossy(&shown);
+        let lines = shown.lines().map(|line| line.strip_suffix(";1").unwrap_or(line));
+        let lines: BTreeSet<_> = lines.map(|line| line.trim_start_matches('/')).collect();
+        let has = |path: &str| lines.contains(&path[1..]);
+        // isoinfo knows no UTF-8.
+        for entry in held.iter().filter(|entry| entry.is_ascii() || judge != "isoinfo") {
+            assert!(has(&below(entry)), "{judge} shows no {entry}: {shown}");
+        }
+        for entry in &told {
+            assert!(!has(&below(entry)), "{judge} shows {entry}: {shown}");
+        }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::support::{
 use crate::{shape, write_image};
 
 const TREES: u64 = 330;
+/// 64 characters and a dot.
+const LONGEST_OF_JOLIET: &str = "the longest name that Joliet can hold has 64 characters and a.dot";
 const WIDE_ENTRIES: u32 = 50_000;
 const LARGE_BYTES: u64 = (4 << 30) + 4097;
 /// Where the first section of a file ends that has several: ECMA-119 leaves it to
@@ -91,8 +93,7 @@ fn joliet_tree() -> Tree {
     for (entry, content) in [("Key.pem", b"a key".as_slice()), ("empty", b"")] {
         tree.insert(directory, name(entry), plain(0o400), file(content)).unwrap();
     }
-    let long = "a name of sixty-two characters, the most that Joliet can hold!";
-    tree.insert(Tree::ROOT, name(long), plain(0o400), file(b"long")).unwrap();
+    tree.insert(Tree::ROOT, name(LONGEST_OF_JOLIET), plain(0o400), file(b"long")).unwrap();
     tree.insert(Tree::ROOT, name("link"), plain(0o777), Kind::Symlink(b"x".as_slice().into()))
         .unwrap();
     tree
@@ -114,7 +115,7 @@ fn assert_joliet(listing: &Listing) {
         ("Größe", None),
         ("Größe/Key.pem", Some(b"a key".as_slice())),
         ("Größe/empty", Some(b"")),
-        ("a name of sixty-two characters, the most that Joliet can hold!", Some(b"long")),
+        (LONGEST_OF_JOLIET, Some(b"long")),
     ]);
     assert_eq!(contents, expected);
 }

@@ -88,7 +88,7 @@ fn primary_directory_fault(identifier: &[u8]) -> Option<&'static str> {
     (!legal).then_some("has another character than A-Z, 0-9 and _")
 }
 
-/// The limit is on names and extensions, without the version.
+/// The limit is on names and extensions, without the dot between them and the version.
 fn joliet_fault(identifier: &[u8], is_directory: bool) -> Option<&'static str> {
     if !identifier.len().is_multiple_of(2) {
         return Some("has half a character");
@@ -99,7 +99,8 @@ fn joliet_fault(identifier: &[u8], is_directory: bool) -> Option<&'static str> {
         (Some(name), false) => name,
         _ => &units,
     };
-    if !(1..=64).contains(&name.len()) {
+    let has_extension = !is_directory && name.contains(&u16::from(b'.'));
+    if !(1..=64).contains(&(name.len() - usize::from(has_extension))) {
         return Some("does not have 1 to 64 characters");
     }
     let illegal = |unit: u16| {
