@@ -105,7 +105,7 @@ fn every_key_means_what_it_says() {
     assert_eq!(plan.parents.owner, Keep::Set((0, 0)));
     let entries = &plan.entries;
     assert_eq!(entries[1].position.key_path, "files[1]");
-    assert_eq!((entries[1].position.line, entries[1].position.column), (13, 5));
+    assert_eq!((entries[1].position.line, entries[1].position.column), (17, 5));
     let Source::File(host) = &entries[0].source else { panic!("{:?}", entries[0].source) };
     assert_eq!(host, Path::new("conf/keys/ssh_host_ed25519_key"));
     let Source::Command { argv, directory, is_shell: false, trim: true } = &entries[1].source
@@ -138,6 +138,16 @@ fn every_key_means_what_it_says() {
     assert_eq!(xattrs.len(), 2);
     assert_eq!(xattrs[&b"security.selinux"[..]].expose(), b"system_u:object_r:etc_t:s0");
     assert_eq!(xattrs[&b"user.binary"[..]].expose(), [0, 255]);
+    let Source::FollowedDir(host) = &entries[11].source else { panic!("{:?}", entries[11].source) };
+    assert_eq!(host, Path::new("conf/ssl"));
+    let recursive = [7, 11].map(|index| entries[index].attributes.xattrs_recursive);
+    assert_eq!(recursive, [None, Some(true)]);
+    assert!(matches!(entries[12].source, Source::Dir(_)));
+    let label = &plan.parents.xattrs[&b"security.selinux"[..]];
+    assert_eq!(label.expose(), b"system_u:object_r:etc_t:s0:c1,c2");
+    assert!(entries[12].attributes.xattrs.is_empty());
+    let options = "ro,nosuid,nodev,noexec,nofail,context=\"system_u:object_r:etc_t:s0:c1,c2\"";
+    assert_eq!(plan.mount.as_ref().unwrap().options(), options);
 }
 
 #[test]

@@ -43,8 +43,10 @@ pub(super) fn resolve(
     };
     let refusal = "`keep` is for entries only: parent directories have nothing to keep";
     let parents = attributes(&manifest.defaults, &built_in, Some(refusal), problems);
+    let at = manifest.default_xattrs.as_ref().map(|typed| typed.at.clone());
     let xattrs =
         xattrs::resolve(manifest.default_xattrs, Holder::Directory, false, problems).xattrs;
+    xattrs::require_short(&xattrs, at.as_ref(), problems);
     let parents = parents.map(|parents| Attributes { xattrs, ..parents });
     // With faulty defaults the entries are still checked, against the built-in ones.
     let defaults = parents.as_ref().unwrap_or(&built_in);
@@ -123,6 +125,8 @@ fn entry(
         problems
             .note(Fault::new("there are no `xattrs` to give to what is below").at(&recursive.at));
     }
+    let is_recursive = typed.xattrs_recursive.as_ref().filter(|recursive| recursive.value);
+    xattrs::require_short(&xattrs, is_recursive.map(|recursive| &recursive.at), problems);
     let xattrs_recursive = typed.xattrs_recursive.map(|recursive| recursive.value);
     let source = source(&typed.source, typed.trim, directory, problems);
     let source = links(typed.links.as_ref(), source, problems);
@@ -216,7 +220,16 @@ fn attributes(
     let (owner, mode) = (problems.keep(owner), problems.keep(mode));
     let (dir_mode, mtime) = (problems.keep(dir_mode), problems.keep(mtime));
     let (owner, mode, dir_mode, mtime) = (owner?, mode?, dir_mode?, mtime?);
-    Some(Attributes { mode, dir_mode, owner, mtime, ..defaults.clone() })
+    let (xattrs, xattrs_recursive) = (Xattrs::new(), None);
+    Some(Attributes {
+        mode,
+        dir_mode,
+        owner,
+        mtime,
+        xattrs,
+        xattrs_recursive,
+        archive_xattrs: true,
+    })
 }
 
 fn keepable<T>(

@@ -6,8 +6,13 @@ use credimg_formats::{Secret, Xattrs};
 use super::error::{Fault, Problems};
 use super::mapping::At;
 use super::node::Text;
+use super::plan::Position;
 use super::schema::{self, XattrValue};
 use super::{resolve, values};
+
+/// Most bytes of names and values that go to many inodes: each has them in memory and, on
+/// EROFS, on the disk.
+const SHARED_MAX_BYTES: usize = 512;
 
 /// What an entry says of extended attributes.
 pub(super) struct Resolved {
@@ -37,6 +42,18 @@ pub(super) fn resolve(
             }
             Resolved { xattrs: Xattrs::new(), keeps_archive: false }
         }
+    }
+}
+
+/// Notes attributes for many inodes that are too long for that; `at` says what gives them.
+pub(super) fn require_short(xattrs: &Xattrs, at: Option<&Position>, problems: &mut Problems) {
+    let lengths = xattrs.iter().map(|(name, value)| name.len() + value.len());
+    let total_bytes: usize = lengths.sum();
+    if let Some(at) = at.filter(|_| total_bytes > SHARED_MAX_BYTES) {
+        let fault = Fault::new(format!(
+            "expected at most {SHARED_MAX_BYTES} bytes of names and values, got {total_bytes}"
+        ));
+        problems.note(fault.hint("every file gets them: long ones go to single entries").at(at));
     }
 }
 
