@@ -12,7 +12,7 @@ use credimg_formats::{Content, Secret, Timestamp, Tree};
 
 use crate::channels::plan::{Means, Routes, plan as plan_channels};
 use crate::channels::sidecar::Value;
-use crate::manifest::{Credential, Entry, Plan, Position, manifest_name};
+use crate::manifest::{Credential, Entry, FwCfg, Plan, Position, manifest_name};
 use crate::rehearsal::rehearse;
 use crate::report::{Exit, Failure};
 use crate::signals;
@@ -96,7 +96,7 @@ pub fn assemble_noting(
         source::collect(entry, &settings.commands, &mut builder)
             .map_err(|failure| in_entry(failure, plan, entry))?;
     }
-    let contents = credentials(plan, settings, &mut builder)?;
+    let contents = values(plan, settings, &mut builder)?;
     let lengths: Vec<_> = contents.iter().map(|content| Some(content.len())).collect();
     let routes = plan_channels(plan, &lengths, &settings.means)?;
     let values = distribute(plan, contents, &routes, &mut builder)?;
@@ -106,16 +106,16 @@ pub fn assemble_noting(
     Ok(Assembly { tree, routes, values })
 }
 
-/// Reads every credential.
-fn credentials<'a>(
+/// Reads every credential and every item of `fw_cfg`.
+fn values<'a>(
     plan: &'a Plan,
     settings: &Settings,
     builder: &mut TreeBuilder<'a>,
 ) -> Result<Vec<Content>> {
-    let mut contents = Vec::with_capacity(plan.credentials.len());
-    for (index, Credential { entry, .. }) in plan.credentials.iter().enumerate() {
+    let mut contents = Vec::with_capacity(plan.credentials.len() + plan.fw_cfg.len());
+    for (index, entry) in plan.values().enumerate() {
         signals::check()?;
-        builder.begin_credential(index, entry);
+        builder.begin_value(index, entry);
         let (_, content) = source::content(&entry.source, &settings.commands, builder)
             .map_err(|failure| in_entry(failure, plan, entry))?;
         contents.push(content);
@@ -131,35 +131,40 @@ fn distribute<'a>(
     builder: &mut TreeBuilder<'a>,
 ) -> Result<Vec<Value>> {
     let mut values = Vec::new();
-    let planned = plan.credentials.iter().zip(&routes.routes).zip(contents);
+    let mut contents = contents.into_iter();
+    let planned = plan.credentials.iter().zip(&routes.routes).zip(contents.by_ref());
     for (index, ((credential, route), content)) in planned.enumerate() {
         let Credential { name, entry, .. } = credential;
         match route.channel.unwrap_or(Channel::Disk) {
             Channel::Disk => {
-                builder.begin_credential(index, entry);
+                builder.begin_value(index, entry);
                 builder
                     .credential_file(content)
                     .map_err(|failure| in_entry(failure, plan, entry))?;
             }
             channel => {
-                let secret = in_memory(content)
-                    .map_err(|error| Failure::new(Exit::Source, error.to_string()))
-                    .map_err(|failure| in_entry(failure, plan, entry))?;
+                let secret = in_memory(content, plan, entry)?;
                 values.push(Value { name: name.clone(), channel, secret });
             }
         }
     }
+    for (FwCfg { name, entry }, content) in plan.fw_cfg.iter().zip(contents) {
+        let secret = in_memory(content, plan, entry)?;
+        values.push(Value { name: name.clone(), channel: Channel::FwCfg, secret });
+    }
     Ok(values)
 }
 
-/// The content itself; it has been planned to be small.
-fn in_memory(content: Content) -> credimg_formats::Result<Secret> {
+/// The content of `entry` itself; it has been planned to be small.
+fn in_memory(content: Content, plan: &Plan, entry: &Entry) -> Result<Secret, Failure> {
     if let Content::Memory(secret) = content {
         return Ok(secret);
     }
     // As large as it gets, so that no shorter copy of it is left in the heap.
     let mut bytes = Vec::with_capacity(usize::try_from(content.len()).unwrap_or(0));
-    content.stream(&mut bytes)?;
+    content
+        .stream(&mut bytes)
+        .map_err(|error| in_entry(Failure::new(Exit::Source, error.to_string()), plan, entry))?;
     Ok(Secret::new(bytes))
 }
 

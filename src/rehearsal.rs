@@ -60,7 +60,7 @@ pub(crate) fn rehearse(plan: &Plan, definitions: &Definitions) -> Result<Rehears
         let entry = &credential.entry;
         match credential.via {
             Some(Channel::Disk) => {
-                builder.begin_credential(index, entry);
+                builder.begin_value(index, entry);
                 builder
                     .credential_file(nothing())
                     .map_err(|failure| in_entry(failure, plan, entry))?;

@@ -29,6 +29,8 @@ pub const ITEM_NAME_MAX: usize = 28;
 /// Longest value by fw_cfg. The guest's driver starts anew at every 4 KiB that
 /// are read, so that its time grows with the square of the length.
 pub const ITEM_MAX_BYTES: u64 = 64 << 10;
+/// Longest item of another name. Whoever reads it in large pieces waits some seconds for it.
+pub const OTHER_ITEM_MAX_BYTES: u64 = 1 << 20;
 /// All values by the firmware: systemd drops what goes beyond (`CREDENTIALS_TOTAL_SIZE_MAX`).
 pub const SYSTEM_MAX_BYTES: u64 = 1 << 20;
 /// One credential with its name, and all that one service takes: systemd does
@@ -78,6 +80,26 @@ impl Budget {
         Ok(())
     }
 
+    /// Takes a slot for an item of fw_cfg that is no credential; errors as of [`take`](Self::take).
+    pub fn take_other_item(&mut self, length_bytes: u64) -> Result<(), String> {
+        self.require_slot()?;
+        if length_bytes > OTHER_ITEM_MAX_BYTES {
+            return Err(format!(
+                "it is {length_bytes} bytes long, and the guest takes too long to read more than \
+                 {OTHER_ITEM_MAX_BYTES} from fw_cfg"
+            ));
+        }
+        self.items += 1;
+        Ok(())
+    }
+
+    fn require_slot(&self) -> Result<(), String> {
+        if self.items == ITEMS_MAX {
+            return Err(format!("all {ITEMS_MAX} items of fw_cfg are taken"));
+        }
+        Ok(())
+    }
+
     /// The length of the structure with all strings; zero without any.
     pub fn structure_bytes(&self) -> u64 {
         if self.strings == 0 { 0 } else { STRUCTURE_EMPTY_BYTES + self.string_bytes }
@@ -123,9 +145,7 @@ impl Budget {
                 name.len()
             ));
         }
-        if self.items == ITEMS_MAX {
-            return Err(format!("all {ITEMS_MAX} items of fw_cfg are taken"));
-        }
+        self.require_slot()?;
         if length_bytes > ITEM_MAX_BYTES {
             return Err(format!(
                 "it is {length_bytes} bytes long, and the guest takes too long to read more than \

@@ -1,5 +1,7 @@
 //! Which channel each credential goes by, and why.
 
+use std::iter;
+
 use super::budget::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
 use super::mount::{self, Disk, MOUNT_CREDENTIAL};
 use super::unlock::Unlock;
@@ -154,8 +156,8 @@ impl Means {
     }
 }
 
-/// Plans the credentials of `plan`, whose values have these lengths in bytes;
-/// none is a length that is not known before the source is read.
+/// Plans the credentials of `plan` and its items of fw_cfg, whose values have these lengths
+/// in bytes; none is a length that is not known before the source is read.
 ///
 /// What `via` asks for comes first, then `auto` in the manifest's order: by OEM
 /// string, or by fw_cfg where the machine has no SMBIOS tables, what fits, the rest onto
@@ -193,11 +195,12 @@ impl<'a> Planner<'a> {
         self.require_other_names()?;
         let opening = self.opening();
         let mount = self.mount(has_store, opening)?;
+        self.items()?;
         let wishes: Vec<_> = self
             .plan
             .credentials
             .iter()
-            .zip(self.lengths.iter().copied().chain(std::iter::repeat(None)))
+            .zip(self.lengths.iter().copied().chain(iter::repeat(None)))
             .collect();
         let mut routes = Vec::new();
         for (credential, length) in &wishes {
@@ -314,6 +317,23 @@ impl<'a> Planner<'a> {
         Some(Opening { key, unit })
     }
 
+    /// The items of fw_cfg of whole names, which have no other way.
+    fn items(&mut self) -> Result<(), Failure> {
+        let lengths = self.lengths.iter().copied().skip(self.plan.credentials.len());
+        for (item, length) in self.plan.fw_cfg.iter().zip(lengths.chain(iter::repeat(None))) {
+            let taken = match (self.means.target, self.means.refusal(Channel::FwCfg)) {
+                // Its own reason speaks of credentials.
+                (Target::Vmspawn, Some(_)) => Err("vmspawn: it passes on no items".to_owned()),
+                (_, Some(reason)) => Err(reason),
+                (_, None) => self.budget.take_other_item(length.unwrap_or(0)),
+            };
+            taken.map_err(|reason| {
+                self.failure(&item.entry.position, &format!("cannot go by fw_cfg: {reason}"))
+            })?;
+        }
+        Ok(())
+    }
+
     /// The first channel of the firmware that is open.
     fn first_open(&self) -> Option<Channel> {
         let channels = [Channel::Smbios, Channel::FwCfg];
@@ -377,7 +397,7 @@ impl<'a> Planner<'a> {
     fn warn(&mut self) {
         let warnings = &mut self.warnings;
         let names = self.plan.credentials.iter().map(|credential| credential.name.len() as u64);
-        let values = self.lengths.iter().copied().flatten();
+        let values = self.lengths.iter().take(self.plan.credentials.len()).copied().flatten();
         let all_bytes: u64 = names.chain(values).sum();
         if all_bytes > SERVICE_MAX_BYTES {
             warnings.push(format!(

@@ -14,7 +14,7 @@ use super::mount::MOUNT_CREDENTIAL;
 use super::plan::{Means, Mount, Opening, Teller};
 use super::smbios;
 use super::unlock::Unlock;
-use crate::manifest::is_credential_name;
+use crate::manifest::{is_credential_name, is_fw_cfg_name};
 use crate::report::Failure;
 use crate::vm::{
     Channel, CredentialFile, Firmware, FwCfgItem, PublicCredential, SmbiosFile, SmbiosForm, Target,
@@ -30,7 +30,7 @@ const CREDENTIAL: &str = "credential.";
 /// A value that goes by the firmware.
 #[derive(Clone, Debug)]
 pub struct Value {
-    /// The credential's name.
+    /// The credential's name, or the whole one of another item of fw_cfg, which holds a slash.
     pub name: String,
     /// SMBIOS or fw_cfg.
     pub channel: Channel,
@@ -86,7 +86,9 @@ pub fn pack(
                 continue;
             }
         };
-        sidecars.push(Sidecar { suffix: format!("{prefix}{name}"), content });
+        // No file's name holds a slash, and no credential's and no item's a colon.
+        let suffix = format!("{prefix}{}", name.replace('/', ":"));
+        sidecars.push(Sidecar { suffix, content });
     }
     if !strings.is_empty() {
         let content = smbios::structure(&strings)?;
@@ -124,6 +126,7 @@ pub fn firmware_of<'a>(files: impl IntoIterator<Item = (&'a str, PathBuf)>) -> F
             Some(Kind::Item(name)) => {
                 firmware.fw_cfg.push(FwCfgItem { name: format!("{ITEM_PREFIX}{name}"), file });
             }
+            Some(Kind::OtherItem(name)) => firmware.fw_cfg.push(FwCfgItem { name, file }),
             Some(Kind::Credential(name)) => {
                 firmware.credentials.push(CredentialFile { name: name.to_owned(), file });
             }
@@ -149,6 +152,7 @@ enum Kind<'a> {
     Structure,
     String,
     Item(&'a str),
+    OtherItem(String),
     Credential(&'a str),
 }
 
@@ -160,6 +164,11 @@ fn kind(suffix: &[u8]) -> Option<Kind<'_>> {
     let named = |prefix| text.strip_prefix(prefix).filter(|name| is_credential_name(name));
     if let Some(name) = named(ITEM) {
         return Some(Kind::Item(name));
+    }
+    if let Some(name) = text.strip_prefix(ITEM).filter(|name| !name.contains('/')) {
+        return Some(name.replace(':', "/"))
+            .filter(|name| is_fw_cfg_name(name))
+            .map(Kind::OtherItem);
     }
     if let Some(name) = named(CREDENTIAL) {
         return Some(Kind::Credential(name));

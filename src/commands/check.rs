@@ -14,8 +14,8 @@ use crate::channels::unlock::{self, Unlock};
 use crate::cli::{Check, Volume};
 use crate::keys;
 use crate::manifest::{
-    self, Attributes, Credential, Entry, Format, Keep, KeySource, Luks, MOUNT_CREDENTIAL, Plan,
-    Source, time,
+    self, Attributes, Entry, Format, FwCfg, Keep, KeySource, Luks, MOUNT_CREDENTIAL, Plan, Source,
+    time,
 };
 use crate::rehearsal::rehearse;
 use crate::report::{self, Exit, Failure};
@@ -55,7 +55,8 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
         encryption::require_opener(luks, options.target)?;
         text.push_str(opener(luks));
     }
-    let is_told = !plan.credentials.is_empty() || plan.mount.is_some() || luks == Some(Luks::Luks2);
+    let has_values = plan.values().next().is_some();
+    let is_told = has_values || plan.mount.is_some() || luks == Some(Luks::Luks2);
     if is_told || options.guest.is_some() {
         // Only the build knows the image's name, which makes the serial where there is no label.
         let option = options.volume.serial.as_deref();
@@ -116,7 +117,7 @@ fn routes(
         Some(_) => Disk::encrypted(format, serial),
         None => Disk::new(format, label, &uuid, serial, Bus::Virtio),
     };
-    let lengths: Vec<_> = plan.credentials.iter().map(known_length).collect();
+    let lengths: Vec<_> = plan.values().map(known_length).collect();
     plan_channels(plan, &lengths, &Means { target, machine_type, disk, unlock, ..Means::default() })
 }
 
@@ -129,8 +130,8 @@ fn opener(luks: Luks) -> &'static str {
 }
 
 /// The length of a value that stands in the manifest.
-fn known_length(credential: &Credential) -> Option<u64> {
-    match &credential.entry.source {
+fn known_length(entry: &Entry) -> Option<u64> {
+    match &entry.source {
         Source::Inline(secret) => Some(secret.len() as u64),
         _ => None,
     }
@@ -166,9 +167,18 @@ pub fn channels(
         rows.push([
             credential.name.clone(),
             credential.entry.source.kind().to_owned(),
-            known_length(credential).map_or_else(unknown, |length| length.to_string()),
+            known_length(&credential.entry).map_or_else(unknown, |length| length.to_string()),
             channel.map_or_else(unknown, |channel| channel.name().to_owned()),
             why.clone(),
+        ]);
+    }
+    for FwCfg { name, entry } in &plan.fw_cfg {
+        rows.push([
+            name.clone(),
+            entry.source.kind().to_owned(),
+            known_length(entry).map_or_else(unknown, |length| length.to_string()),
+            Channel::FwCfg.name().to_owned(),
+            "an item of this whole name".to_owned(),
         ]);
     }
     if let Some(Opening { key, unit }) = routes.opening {

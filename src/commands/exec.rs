@@ -191,12 +191,11 @@ fn write_image(
 /// The environment variables that are sources: whoever reads the monitor's
 /// environment shall not find there what the image holds.
 fn variables(plan: &Plan) -> Vec<OsString> {
-    let credentials = plan.credentials.iter().map(|credential| &credential.entry);
     let variable = |entry: &Entry| match &entry.source {
         Source::Env { name, .. } => Some(name.clone()),
         _ => None,
     };
-    plan.entries.iter().chain(credentials).filter_map(variable).collect()
+    plan.sources().filter_map(variable).collect()
 }
 
 /// The program and its words, as the command line has them.

@@ -131,7 +131,7 @@ impl Request {
         let routes = plan::plan(&self.plan, &[], &self.means)?;
         let is_off_disk = |route: &Route| route.channel != Some(Channel::Disk);
         let is_told = routes.mount.is_some() || routes.opening.is_some();
-        Ok(is_told || routes.routes.iter().any(is_off_disk))
+        Ok(is_told || !self.plan.fw_cfg.is_empty() || routes.routes.iter().any(is_off_disk))
     }
 
     /// Reads every source. What has no time of its own gets `build_time`; `inputs`

@@ -272,6 +272,9 @@ fn require_plain(plan: &Plan) -> Result<(), Failure> {
     let place = if let Some(credential) = plan.credentials.first() {
         let manifest::Position { line, column, key_path } = &credential.entry.position;
         format!("{manifest}:{line}:{column}: {key_path}: credentials go")
+    } else if let Some(item) = plan.fw_cfg.first() {
+        let manifest::Position { line, column, key_path } = &item.entry.position;
+        format!("{manifest}:{line}:{column}: {key_path}: items of fw_cfg go")
     } else if let Some(encrypt) = &plan.encrypt {
         let manifest::Position { line, column, key_path } = &encrypt.position;
         format!("{manifest}:{line}:{column}: {key_path}: a blob is always encrypted, and LUKS goes")

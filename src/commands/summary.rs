@@ -76,6 +76,9 @@ pub(super) struct Delivery {
     pub(super) sidecars: Vec<String>,
     /// The words that the guest's kernel needs on its command line to mount the disk.
     pub(super) kernel_arguments: Vec<String>,
+    /// How many items of fw_cfg go that are no credentials.
+    #[serde(skip)]
+    items: usize,
 }
 
 /// One credential: its name and the channel it goes by.
@@ -102,6 +105,7 @@ impl Delivery {
             credentials: planned.map(credential).collect(),
             sidecars: sidecars.collect(),
             kernel_arguments: routes.kernel_arguments(),
+            items: plan.fw_cfg.len(),
         }
     }
 
@@ -177,8 +181,12 @@ impl Summary {
             0 => String::new(),
             count => format!(", {count} credential{} by the firmware", plural(count)),
         };
+        let items = match self.delivery.items {
+            0 => String::new(),
+            count => format!(", {count} item{} of fw_cfg", plural(count)),
+        };
         format!(
-            "wrote {}: {}{around},{label} {} file{}, {}{firmware}",
+            "wrote {}: {}{around},{label} {} file{}, {}{firmware}{items}",
             self.shown,
             self.format,
             self.files,

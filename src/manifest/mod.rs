@@ -18,6 +18,7 @@ mod conflicts;
 mod credentials;
 mod encrypt;
 mod error;
+mod fw_cfg;
 mod mapping;
 mod mount;
 mod node;
@@ -31,9 +32,10 @@ mod xattrs;
 
 pub use error::ManifestError;
 pub(crate) use error::manifest_name;
+pub(crate) use fw_cfg::is_name as is_fw_cfg_name;
 pub use plan::{
-    Attributes, Credential, Encrypt, Entry, Format, Keep, KeySource, Label, Luks, MountPoint, Plan,
-    Position, Pseudo, PseudoFile, PseudoText, Source, TreePath,
+    Attributes, Credential, Encrypt, Entry, Format, FwCfg, Keep, KeySource, Label, Luks,
+    MountPoint, Plan, Position, Pseudo, PseudoFile, PseudoText, Source, TreePath,
 };
 pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};
 

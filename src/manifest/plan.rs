@@ -240,6 +240,15 @@ pub struct Credential {
     pub entry: Entry,
 }
 
+/// One item of QEMU's firmware configuration device that is no credential of systemd's.
+#[derive(Clone, Debug)]
+pub struct FwCfg {
+    /// Its whole name, which begins with `opt/`: at most 55 characters.
+    pub name: String,
+    /// Its source. The path is the name, for messages; attributes say nothing.
+    pub entry: Entry,
+}
+
 /// Where and how the guest mounts the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountPoint {
@@ -334,8 +343,24 @@ pub struct Plan {
     pub entries: Vec<Entry>,
     /// What the guest's systemd gets as credentials, in the manifest's order.
     pub credentials: Vec<Credential>,
+    /// Items of QEMU's firmware configuration device, in the manifest's order.
+    pub fw_cfg: Vec<FwCfg>,
     /// Where the guest is to mount the disk, where given.
     pub mount: Option<MountPoint>,
     /// Pseudo definitions, which come after the entries and the credentials.
     pub pseudo: Pseudo,
+}
+
+impl Plan {
+    /// What becomes a value of its own, rather than a part of the tree: the credentials,
+    /// then the items of `fw_cfg`.
+    pub fn values(&self) -> impl Iterator<Item = &Entry> {
+        let credentials = self.credentials.iter().map(|credential| &credential.entry);
+        credentials.chain(self.fw_cfg.iter().map(|item| &item.entry))
+    }
+
+    /// Everything that has a source: the entries, then the values.
+    pub fn sources(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().chain(self.values())
+    }
 }

@@ -12,7 +12,7 @@ use super::node::Text;
 use super::plan::{Attributes, Entry, Keep, Label, Plan, Pseudo, PseudoFile, PseudoText, Source};
 use super::schema::{self, Source as Typed};
 use super::xattrs::Resolved;
-use super::{conflicts, credentials, encrypt, mount, time, values, xattrs};
+use super::{conflicts, credentials, encrypt, fw_cfg, mount, time, values, xattrs};
 
 const DEFAULT_OWNER: (u32, u32) = (0, 0);
 const DEFAULT_MODE: u16 = 0o400;
@@ -59,6 +59,7 @@ pub(super) fn resolve(
     let credentials =
         credentials::resolve(manifest.credentials, mount.as_ref(), directory, defaults, problems);
     conflicts::note(&entries, &credentials, problems);
+    let fw_cfg = fw_cfg::resolve(manifest.fw_cfg, directory, &built_in, problems);
     let pseudo = pseudo(&manifest.pseudo, &manifest.pseudo_files, directory, problems);
     let manifest = path.into();
     let parents = parents?;
@@ -72,6 +73,7 @@ pub(super) fn resolve(
         parents,
         entries,
         credentials,
+        fw_cfg,
         mount,
         pseudo,
     })

@@ -15,6 +15,7 @@ const MANIFEST_KEYS: &[&str] = &[
     "defaults",
     "files",
     "credentials",
+    "fw_cfg",
     "mount",
     "pseudo",
     "pseudo_files",
@@ -46,6 +47,7 @@ const SOURCE_KEYS: &[&str] =
     &["file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink"];
 const CREDENTIAL_KEYS: &[&str] =
     &["name", "file", "text", "base64", "command", "shell", "env", "trim", "via"];
+const FW_CFG_KEYS: &[&str] = &["name", "file", "text", "base64", "command", "shell", "env", "trim"];
 /// The sources that deliver one file's content.
 const CONTENT_KEYS: &[&str] = &["file", "text", "base64", "command", "shell", "env"];
 
@@ -63,6 +65,8 @@ pub(super) struct Manifest {
     pub(super) files: Vec<Entry>,
     /// The credentials that have a name and a source.
     pub(super) credentials: Vec<Credential>,
+    /// The items of fw_cfg that have a name and a source.
+    pub(super) fw_cfg: Vec<FwCfg>,
     pub(super) mount: Option<Mount>,
     pub(super) pseudo: Vec<At<Text>>,
     pub(super) pseudo_files: Vec<At<Text>>,
@@ -112,6 +116,14 @@ pub(super) struct Credential {
     pub(super) via: Option<At<Text>>,
 }
 
+/// One item of `fw_cfg`.
+pub(super) struct FwCfg {
+    pub(super) at: Position,
+    pub(super) name: At<Text>,
+    pub(super) source: At<Source>,
+    pub(super) trim: Option<At<bool>>,
+}
+
 /// An entry's source as typed.
 pub(super) enum Source {
     File(Text),
@@ -154,15 +166,16 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
         let xattrs = keys.take("xattrs").map(|(node, at)| xattrs(node, at, problems));
         Some((attributes, xattrs))
     });
-    let sources = ["files", "credentials", "pseudo", "pseudo_files"];
+    let sources = ["files", "credentials", "fw_cfg", "pseudo", "pseudo_files"];
     if keys.given(&sources).is_empty() && !keys.is_flawed {
         let fault = Fault::new("missing key `files`");
-        let hint = "`credentials`, `pseudo` or `pseudo_files` will do as well";
+        let hint = "`credentials`, `fw_cfg`, `pseudo` or `pseudo_files` will do as well";
         problems.note(fault.hint(hint).at(&keys.at));
         return None;
     }
     let mount = keys.take("mount").and_then(|(node, at)| mount(node, at, problems));
     let credentials = items(keys.read("credentials", list, problems), credential, problems);
+    let fw_cfg = items(keys.read("fw_cfg", list, problems), fw_cfg, problems);
     let pseudo = keys.read("pseudo", texts, problems);
     let pseudo_files = keys.read("pseudo_files", texts, problems);
     let files = items(keys.read("files", list, problems), entry, problems);
@@ -179,6 +192,7 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
         default_xattrs,
         files,
         credentials,
+        fw_cfg,
         mount,
         pseudo,
         pseudo_files,
@@ -251,6 +265,14 @@ fn credential(node: Node, key_path: String, problems: &mut Problems) -> Option<C
     let trim = keys.read("trim", boolean, problems);
     let via = keys.read("via", text, problems);
     Some(Credential { at: keys.at, name: name?, source: source?, trim, via })
+}
+
+fn fw_cfg(node: Node, key_path: String, problems: &mut Problems) -> Option<FwCfg> {
+    let mut keys = Keys::open(node, key_path, FW_CFG_KEYS, problems)?;
+    let name = keys.require("name", text, problems);
+    let source = source(&mut keys, CONTENT_KEYS, problems);
+    let trim = keys.read("trim", boolean, problems);
+    Some(FwCfg { at: keys.at, name: name?, source: source?, trim })
 }
 
 fn attributes(keys: &mut Keys, problems: &mut Problems) -> Attributes {

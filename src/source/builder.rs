@@ -134,8 +134,9 @@ impl<'a> TreeBuilder<'a> {
         self.report();
     }
 
-    /// What follows belongs to the manifest's credential `index`.
-    pub(crate) fn begin_credential(&mut self, index: usize, entry: &'a Entry) {
+    /// What follows belongs to the manifest's value `index`: a credential, or behind
+    /// those an item of `fw_cfg`.
+    pub(crate) fn begin_value(&mut self, index: usize, entry: &'a Entry) {
         self.begin(self.plan.entries.len() + index, entry);
     }
 
@@ -469,9 +470,9 @@ impl<'a> TreeBuilder<'a> {
         Ok(id)
     }
 
-    /// How many entries and credentials the manifest has.
+    /// How many entries, credentials and items of `fw_cfg` the manifest has.
     fn listed(&self) -> usize {
-        self.plan.entries.len() + self.plan.credentials.len()
+        self.plan.entries.len() + self.plan.credentials.len() + self.plan.fw_cfg.len()
     }
 
     /// Says how far the assembly has come.

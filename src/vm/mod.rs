@@ -76,7 +76,7 @@ pub enum SmbiosFile {
 /// One item of QEMU's firmware configuration device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FwCfgItem {
-    /// The whole name, `opt/io.systemd.credentials/NAME`: at most 55 printable
+    /// The whole name, such as `opt/io.systemd.credentials/NAME`: at most 55 printable
     /// ASCII characters, of which a comma may be one.
     pub name: String,
     /// The private file that holds the value, byte for byte.

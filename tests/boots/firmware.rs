@@ -1,6 +1,6 @@
 //! One boot of a real Linux guest with every firmware budget filled to its last
 //! byte: 255 OEM strings in a structure of 57,343 bytes, 17 items of `fw_cfg` with
-//! names of 28 characters, and 1 MiB of values. The guest reads them back.
+//! names of 28 characters but one of another name, and 1 MiB of values. The guest reads them back.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -15,7 +15,10 @@ use sha2::{Digest, Sha256};
 use super::host::{Host, stderr, stdout};
 
 const STRINGS: usize = 255;
-const ITEMS: usize = 17;
+/// One of the 17 has the name that Ignition looks for.
+const ITEMS: usize = 16;
+const CONFIG: &str = "opt/com.coreos/config";
+const CONFIG_BYTES: usize = 100_000;
 
 /// Names by SMBIOS with their values. Each string has 35 characters beside the
 /// value's, so that 57,337 - 255 * 35 are left for base64, in fours.
@@ -63,7 +66,9 @@ fn full_budgets_arrive_whole_in_a_guest() {
     for (name, _) in &items {
         writeln!(manifest, "- {{name: {name}, file: {name}, via: fw_cfg}}").unwrap();
     }
+    writeln!(manifest, "fw_cfg: [{{name: {CONFIG}, file: config}}]").unwrap();
     let host = Host::new(&manifest);
+    fs::write(host.path("config"), pattern(3, CONFIG_BYTES)).unwrap();
     for (name, value) in &items {
         fs::write(host.path(name), value).unwrap();
     }
@@ -75,7 +80,8 @@ fn full_budgets_arrive_whole_in_a_guest() {
     fs::write(
         host.path("payload"),
         "cd /sys/firmware/dmi/entries && sha256sum 11-*/raw\n\
-         cd /sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials && sha256sum */raw\n",
+         cd /sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials && sha256sum */raw\n\
+         cd /sys/firmware/qemu_fw_cfg/by_name && sha256sum opt/com.coreos/config/raw\n",
     )
     .unwrap();
     let guest = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/guest-boot"))
@@ -90,6 +96,7 @@ fn full_budgets_arrive_whole_in_a_guest() {
     for (name, value) in &items {
         writeln!(expected, "{}  {name}/raw", digest(value)).unwrap();
     }
+    writeln!(expected, "{}  {CONFIG}/raw", digest(&pattern(3, CONFIG_BYTES))).unwrap();
     assert!(guest.status.success(), "{}\n{}", guest.status, stderr(&guest));
     assert_eq!(stdout(&guest), expected);
 }

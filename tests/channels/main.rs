@@ -6,6 +6,7 @@
 mod guests;
 #[path = "../support/host.rs"]
 mod host;
+mod items;
 mod limits;
 mod machines;
 mod mount_options;

@@ -96,6 +96,7 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Plan {
         parents: defaults(),
         entries,
         credentials: Vec::new(),
+        fw_cfg: Vec::new(),
         mount: None,
         pseudo,
     }

@@ -32,9 +32,7 @@ pub fn require_allowed(
     definitions: &Definitions,
 ) -> Result<(), Failure> {
     const COMMANDS: &str = "runs a command, which --no-commands forbids";
-    let credentials = plan.credentials.iter().map(|credential| &credential.entry);
-    let entries = plan.entries.iter().chain(credentials);
-    let commands = entries.filter(|_| !policy.allow_commands);
+    let commands = plan.sources().filter(|_| !policy.allow_commands);
     if let Some(entry) =
         commands.into_iter().find(|entry| matches!(entry.source, Source::Command { .. }))
     {
