@@ -8,6 +8,12 @@ use super::word::{Text, Word};
 /// Short options without a value, which may stand before `e` in one word.
 const SWITCHES: &[u8] = b"diqtP";
 
+/// Whether a program runs containers.
+pub(super) fn is_engine(program: &[u8]) -> bool {
+    const ENGINES: [&[u8]; 5] = [b"buildah", b"docker", b"kubectl", b"nerdctl", b"podman"];
+    ENGINES.contains(&program)
+}
+
 /// Judges the arguments of an engine. A name alone takes the engine's own variable
 /// and shows nothing.
 pub(super) fn judge(arguments: &[Word], found: &mut Found) {

@@ -8,9 +8,6 @@ use super::rules::Rule;
 use super::secrecy::is_hash;
 use super::word::{Text, Word, first_word, lines};
 
-/// Commands of a kickstart that tell themselves apart from those of a shell.
-const PASSWORD_COMMANDS: [&[u8]; 2] = [b"rootpw", b"sshpw"];
-
 /// Commands of which a kickstart begins with one.
 const FIRST_COMMANDS: [&[u8]; 28] = [
     b"auth",
@@ -117,12 +114,26 @@ pub(super) fn preseed_file(text: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
     });
 }
 
-/// Judges a command of a kickstart, wherever it may stand.
-pub(super) fn kickstart(words: &[Word], found: &mut Found) {
-    let is_it = |word: &Word| PASSWORD_COMMANDS.contains(&word.bytes());
-    let Some(at) = words.iter().position(is_it) else { return };
-    let arguments = words.get(at + 1..).unwrap_or_default();
-    // What has a value of its own: `sshpw --username NAME PASSWORD`.
+/// Judges a line of a kickstart or preseed that tells itself, also where a script
+/// prints it into a file.
+pub(super) fn line(words: &[Word], found: &mut Found) {
+    let words = match words {
+        [print, words @ ..] if matches!(print.bytes(), b"echo" | b"printf") => words,
+        words => words,
+    };
+    match words {
+        [name, arguments @ ..] if matches!(name.bytes(), b"rootpw" | b"sshpw") => {
+            user_password(arguments, found);
+        }
+        [owner, question, _, value, ..] if owner.bytes() == b"d-i" => {
+            answer(question.bytes(), value.text(), found);
+        }
+        _ => {}
+    }
+}
+
+/// `rootpw PASSWORD`, `sshpw --username NAME PASSWORD`
+fn user_password(arguments: &[Word], found: &mut Found) {
     let mut takes_value = false;
     for word in arguments {
         let text = word.text();
@@ -156,13 +167,6 @@ fn clear_text(rule: Rule, arguments: &[Word], value: Text<'_>, found: &mut Found
     let is_crypted = arguments.iter().any(|word| word.bytes() == b"--iscrypted");
     if !is_crypted && !is_hash(value.bytes) && !value.is_empty() {
         found.add_written(rule, value);
-    }
-}
-
-/// Judges a line of a preseed behind its owner: question, type and value.
-pub(super) fn preseed(words: &[Word], found: &mut Found) {
-    if let [question, _, value, ..] = words {
-        answer(question.bytes(), value.text(), found);
     }
 }
 

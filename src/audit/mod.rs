@@ -63,8 +63,14 @@ pub struct Judgement {
 /// Judges a text. Any bytes will do; the kind is told by the content. What is read
 /// from processes and logs is nobody's to comment.
 pub fn audit(text: &[u8]) -> Judgement {
-    let findings = search(text);
-    if Kind::of(text).has_comments() {
+    let kind = Kind::of(text);
+    let mut found = Found::default();
+    judge(kind, Text::file(text), 0, &mut found);
+    let mut found = found.places;
+    found.sort_unstable();
+    found.dedup();
+    let findings = place(text, kind == Kind::Arguments, &found);
+    if kind.has_comments() {
         ignore::apply(text, findings)
     } else {
         Judgement { findings, ..Judgement::default() }
@@ -78,21 +84,16 @@ pub fn is_text(begin: &[u8]) -> bool {
     !begin.contains(&0) || !begin.iter().any(is_control)
 }
 
-fn search(text: &[u8]) -> Vec<Finding> {
-    let mut found = Found::default();
-    document(Text::file(text), 0, &mut found);
-    let mut found = found.places;
-    found.sort_unstable();
-    found.dedup();
-    place(text, &found)
-}
-
 /// Judges a text that stands in another one at `depth`.
 fn document(text: Text<'_>, depth: usize, found: &mut Found) {
-    if depth > DEPTH_MAX {
-        return;
+    if depth <= DEPTH_MAX {
+        judge(Kind::of(text.bytes), text, depth, found);
     }
-    match Kind::of(text.bytes) {
+}
+
+/// Judges a text of a kind.
+fn judge(kind: Kind, text: Text<'_>, depth: usize, found: &mut Found) {
+    match kind {
         Kind::Arguments => arguments(text, depth, found),
         Kind::Json => json::lex(text, &mut |event| match event {
             json::Event::Array(words) => command(words, depth, found),
@@ -257,9 +258,8 @@ fn domain(text: Text<'_>, depth: usize, found: &mut Found) {
     command(arguments.as_slice(), depth, found);
 }
 
-/// Turns offsets, in ascending order, into lines and columns.
-fn place(text: &[u8], found: &[(usize, Rule)]) -> Vec<Finding> {
-    let has_nul = Kind::of(text) == Kind::Arguments;
+/// Turns offsets, in ascending order, into lines and columns; a NUL byte may end a line.
+fn place(text: &[u8], has_nul: bool, found: &[(usize, Rule)]) -> Vec<Finding> {
     let (mut line, mut column, mut at) = (1, 1, 0);
     let mut findings = Vec::with_capacity(found.len());
     for (offset, rule) in found {

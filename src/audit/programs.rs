@@ -6,41 +6,44 @@ use super::secrecy::{is_expansion, is_secret_name, is_secret_value};
 use super::word::{Text, Word};
 use super::{containers, installer, kernel};
 
-/// Judges the arguments of each program that is known, wherever in the command
-/// it stands: `sudo`, `ssh HOST` or an assignment may precede it.
+/// Judges the arguments of the first program that is known, wherever in the command
+/// it stands: `sudo`, `ssh HOST` or an assignment may precede it. An engine's arguments
+/// are judged as well as those of the program that it runs.
 pub(super) fn judge(words: &[Word], found: &mut Found) {
     let monitor = words.iter().position(|word| word.bytes() == b"set_password");
     if let Some(arguments) = monitor.and_then(|at| words.get(at + 1..)) {
         set_password(arguments, found);
     }
+    installer::line(words, found);
+    let engine = words.iter().position(|word| containers::is_engine(program(word)));
+    if let Some(arguments) = engine.and_then(|at| words.get(at + 1..)) {
+        containers::judge(arguments, found);
+    }
     for (index, word) in words.iter().enumerate() {
         let arguments = words.get(index + 1..).unwrap_or_default();
-        // What systemd's Exec= lines put before a program.
-        let path = word.bytes().trim_ascii_start();
-        let begin = path.iter().position(|byte| !b"@-:+!|".contains(byte)).unwrap_or(0);
-        let path = path.get(begin..).unwrap_or_default();
-        let program = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        match program {
+        match program(word) {
             b"curl" => curl(arguments, found),
             b"wget" => wget(arguments, found),
-            b"sshpass" => return sshpass(arguments, found),
-            b"virsh" => return virsh(arguments, found),
-            b"virt-customize" | b"virt-sysprep" | b"virt-builder" => {
-                return customize(arguments, found);
-            }
-            b"docker" | b"podman" | b"nerdctl" | b"buildah" | b"kubectl" => {
-                containers::judge(arguments, found);
-                continue;
-            }
-            b"mkosi" => return mkosi(arguments, found),
-            b"virt-install" | b"crosvm" | b"grubby" => kernel_line(program, arguments, found),
-            b"rootpw" | b"sshpw" => return installer::kickstart(words, found),
-            b"d-i" => return installer::preseed(arguments, found),
-            b"qm" | b"pct" | b"pvesh" => return proxmox(arguments, found),
+            b"sshpass" => sshpass(arguments, found),
+            b"virsh" => virsh(arguments, found),
+            b"virt-customize" | b"virt-sysprep" | b"virt-builder" => customize(arguments, found),
+            b"mkosi" => mkosi(arguments, found),
+            b"virt-install" => kernel_line(&[b"x"], arguments, found),
+            b"crosvm" => kernel_line(&[b"p", b"params"], arguments, found),
+            b"grubby" => kernel_line(&[b"args"], arguments, found),
+            b"qm" | b"pct" | b"pvesh" => proxmox(arguments, found),
             _ => continue,
         }
         return;
     }
+}
+
+/// A program's name without its directory and what systemd's Exec= lines put before it.
+fn program(word: &Word) -> &[u8] {
+    let path = word.bytes().trim_ascii_start();
+    let begin = path.iter().position(|byte| !b"@-:+!|".contains(byte)).unwrap_or(0);
+    let path = path.get(begin..).unwrap_or_default();
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
 fn curl(arguments: &[Word], found: &mut Found) {
@@ -197,14 +200,9 @@ fn mkosi(arguments: &[Word], found: &mut Found) {
 }
 
 /// The kernel's command line in options whose names mean something else elsewhere.
-fn kernel_line(program: &[u8], arguments: &[Word], found: &mut Found) {
-    for (name, value) in options(arguments) {
-        match (program, name) {
-            (b"virt-install", b"x") | (b"crosvm", b"p" | b"params") | (b"grubby", b"args") => {
-                kernel::command_line(value, found);
-            }
-            _ => {}
-        }
+fn kernel_line(names: &[&[u8]], arguments: &[Word], found: &mut Found) {
+    for (_, value) in options(arguments).filter(|(name, _)| names.contains(name)) {
+        kernel::command_line(value, found);
     }
 }
 

@@ -97,6 +97,9 @@ fn hostile_files_end_soon() {
         "# credimg: ignore\n",
         "%post\n",
         "--key a:key:",
+        "docker ",
+        "virt-install ",
+        "rootpw ",
         "-append a=b ",
         "props\": {\"",
     ];
