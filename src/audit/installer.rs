@@ -92,8 +92,9 @@ pub(super) fn kickstart_file(text: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
                 }
                 is_section = false;
             }
-            _ if name.starts_with(b"%") => is_section = true,
-            _ if is_section || name.starts_with(b"#") => {}
+            b"%packages" | b"%addon" | b"%anaconda" | b"%certificate" => is_section = true,
+            // Others, such as %include, are lines of their own.
+            _ if is_section || name.starts_with(b"#") || name.starts_with(b"%") => {}
             _ => split(line.text, &mut |words| emit(Event::Command(words))),
         }
     }

@@ -74,7 +74,7 @@ impl Kind {
         } else if listing::is_log(first) {
             Self::Log
         } else if is_yaml(first, bytes) {
-            Self::Yaml
+            if has_cloud_key(bytes) { Self::CloudConfig } else { Self::Yaml }
         } else {
             Self::Shell
         }
@@ -100,6 +100,12 @@ fn is_cloud_config(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let first = lines.find(|line| !line.starts_with(b"## template:")).unwrap_or_default();
     first == b"#cloud-config" || first.starts_with(b"#cloud-config ")
+}
+
+/// A part of a cloud-config, which a script adds to one, is told by its keys.
+fn has_cloud_key(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    lines.any(|line| line.starts_with(b"chpasswd:") || line.starts_with(b"ssh_pwauth:"))
 }
 
 /// A document's begin, or a key, of which no command of a shell has the form. A

@@ -70,6 +70,10 @@ struct Item {
     word: Option<Word>,
     /// The last name in it, which may be called.
     name: Vec<u8>,
+    /// A string ends it so far.
+    is_string: bool,
+    /// That name is a string's own method, such as `encode`.
+    is_method: bool,
 }
 
 impl Lexer<'_, '_> {
@@ -191,6 +195,12 @@ impl Lexer<'_, '_> {
         let Some(list) = self.open.last_mut() else { return };
         list.has_begun = true;
         list.item.name = name.bytes.to_vec();
+        let is_attribute = begin > 0 && self.text.bytes.get(begin - 1) == Some(&b'.');
+        list.item.is_method = is_attribute && list.item.is_string;
+        if list.item.is_method {
+            return;
+        }
+        list.item.is_string = false;
         if self.text.bytes.get(self.at) != Some(&b'.') {
             self.variable(name);
         }
@@ -222,6 +232,7 @@ impl Lexer<'_, '_> {
     fn expression(&mut self, at: usize) {
         let offset = self.text.offset(at);
         if let Some(list) = self.open.last_mut()
+            && !std::mem::take(&mut list.item.is_method)
             && let Some(word) = &mut list.item.word
             && word.bytes().last() != Some(&b')')
         {
@@ -283,6 +294,7 @@ impl Lexer<'_, '_> {
         if is_statement && !list.has_begun {
             return;
         }
+        list.item.is_string = true;
         match &mut list.item.word {
             None => list.item.word = Some(word),
             Some(before) => {

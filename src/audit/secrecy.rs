@@ -214,6 +214,8 @@ pub(super) fn url_password(text: Text<'_>) -> Option<usize> {
         let authority = rest.get(..length)?;
         if let Some(at) = authority.iter().rposition(|byte| *byte == b'@') {
             let userinfo = authority.get(..at)?;
+            // `[user[:password]@]host` of a manual: brackets stand in no userinfo.
+            let userinfo = if userinfo.contains(&b'[') { b"" } else { userinfo };
             // libiscsi writes `iscsi://user%password@host`.
             let is_iscsi = text.bytes.get(..from + scheme)?.ends_with(b"iscsi");
             let separator = if is_iscsi { b'%' } else { b':' };
@@ -299,6 +301,7 @@ mod tests {
             ("https://me:p@w@host", Some(11)),
             ("https://me@host:80/a:b@c", None),
             ("https://me:@host", None),
+            ("https://[[user][:pass]@]host[:port]/", None),
             ("ssh://git@host:22/x", None),
             ("https://host/?a:b@c", None),
         ] {
