@@ -205,3 +205,37 @@ fn commands_and_sources_are_those_of_credentials() {
     let expected = "secrets.yaml:1:10: fw_cfg[0]: items of fw_cfg go with a disk, not with a share";
     assert_eq!(refused(&host.credimg().args(seal).output().unwrap()), (3, expected.to_owned()));
 }
+
+/// What `exec` starts inherits an item as a descriptor.
+#[test]
+fn exec_hands_items_on() {
+    let host = Host::new("fw_cfg: [{name: opt/com.coreos/config, text: hunter2}]\n");
+    let script = "for word; do case $word in name=opt/com.coreos/config,file=*) \
+                  cat \"${word#*file=}\";; esac; done";
+    let exec = ["exec", "secrets.yaml", "--quiet", "--", "sh", "-c", script, "sh", "{}"];
+    let output = host.credimg().args(exec).output().unwrap();
+    assert_eq!((stdout(&output), stderr(&output)), ("hunter2".to_owned(), String::new()));
+    let left = fs::read_dir(host.path("")).unwrap().count();
+    assert_eq!(left, 1, "the manifest alone");
+}
+
+/// libvirt's own schema judges the element.
+#[test]
+fn libvirt_takes_items() {
+    let host = Host::new("label: CHIMERA\nfw_cfg: [{name: opt/com.coreos/config, text: x}]\n");
+    let output = host.build(&["--target", "libvirt", "--quiet"]);
+    let (sysinfo, disk) = {
+        let text = stdout(&output);
+        let (sysinfo, disk) = text.split_once("</sysinfo>\n").unwrap();
+        (format!("{sysinfo}</sysinfo>"), disk.to_owned())
+    };
+    let domain = format!(
+        "<domain type='qemu'><name>x</name><memory>1</memory><os><type>hvm</type></os>{sysinfo}\
+         <devices>{disk}</devices></domain>"
+    );
+    fs::write(host.path("domain.xml"), domain).unwrap();
+    let mut validate = Command::new("virt-xml-validate");
+    validate.args(["domain.xml", "domain"]).current_dir(host.path(""));
+    let output = validate.output().unwrap();
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+}
