@@ -250,4 +250,7 @@ fn followed_links_are_plain_files_in_every_format() {
          credimg: hint: mend the link or take it away, or let `links: keep` store it as it is; \
          the old image is unchanged\n"
     );
+    let checked = check(&host, &["--strict"]);
+    let told = "1 symbolic link to be followed leads nowhere, so that a build fails: live/lost";
+    assert_eq!((warnings(&checked), checked.status.code()), (vec![told.to_owned()], Some(5)));
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind::PermissionDenied;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -16,13 +17,15 @@ pub(super) struct Sketch {
     pub(super) tree: Tree,
     /// Directories of which not everything is known.
     pub(super) unknown: Vec<InodeId>,
+    /// Links of the host that are to be followed and lead nowhere.
+    pub(super) broken: Vec<PathBuf>,
 }
 
 /// The sketch of what `plan` and `definitions` make. What is wrong with a source the build
 /// will say: here it is passed over.
 pub(super) fn sketch(plan: &Plan, definitions: &Definitions) -> Sketch {
     let tree = Tree::new(Metadata::default());
-    let mut sketch = Sketch { tree, unknown: Vec::new() };
+    let mut sketch = Sketch { tree, unknown: Vec::new(), broken: Vec::new() };
     for entry in &plan.entries {
         sketch.entry(entry);
     }
@@ -73,7 +76,12 @@ impl Sketch {
                 }
             }
             // It holds no link, but perhaps what others lead to.
-            Source::FollowedDir(_) | Source::Tar(_) => {
+            Source::FollowedDir(host) => {
+                let id = self.directory(&path);
+                self.unknown.extend(id);
+                self.try_links(host);
+            }
+            Source::Tar(_) => {
                 let id = self.directory(&path);
                 self.unknown.extend(id);
             }
@@ -111,6 +119,28 @@ impl Sketch {
                 self.insert(id, name.as_bytes(), kind);
             }
         }
+    }
+
+    /// Notes the links below a directory of the host that cannot be followed; those that lead
+    /// to directories are not walked.
+    fn try_links(&mut self, host: &Path) {
+        let mut directories = vec![host.to_owned()];
+        while let Some(host) = directories.pop() {
+            let Ok(entries) = fs::read_dir(&host) else { continue };
+            for entry in entries.flatten() {
+                let (path, kind) = (entry.path(), entry.file_type());
+                // What Kubernetes has for itself is not followed.
+                let is_own = entry.file_name().as_bytes().starts_with(b"..");
+                if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
+                    directories.push(path);
+                } else if kind.is_ok_and(|kind| kind.is_symlink() && !is_own)
+                    && fs::metadata(&path).is_err_and(|error| error.kind() != PermissionDenied)
+                {
+                    self.broken.push(path);
+                }
+            }
+        }
+        self.broken.sort();
     }
 
     fn child(&mut self, parent: InodeId, name: &OsStr) -> Option<InodeId> {

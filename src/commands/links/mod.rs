@@ -10,6 +10,7 @@ use std::path::Path;
 use credimg_formats::{InodeId, Kind, Name, Tree};
 
 use self::follow::{Answer, Links};
+use self::foresee::Sketch;
 use crate::manifest::{MountPoint, Plan};
 use crate::report::shown;
 use crate::source::pseudo::Definitions;
@@ -29,8 +30,18 @@ pub(super) fn warnings(tree: &Tree, mount: Option<&MountPoint>) -> Vec<String> {
 /// The same of what a manifest says. The names in a `dir:` are read, and no file is opened.
 /// What an archive may hold counts as there.
 pub(super) fn foresee(plan: &Plan, definitions: &Definitions) -> Vec<String> {
-    let sketch = foresee::sketch(plan, definitions);
-    told(&sketch.tree, Some(&point(plan)), &sketch.unknown)
+    let Sketch { tree, unknown, broken } = foresee::sketch(plan, definitions);
+    let mut warnings = told(&tree, Some(&point(plan)), &unknown);
+    if !broken.is_empty() {
+        let named = broken.iter().take(NAMED_MAX).map(|path| shown(path));
+        let found = Found { count: broken.len(), named: named.collect() };
+        let (links, lead) = found.words();
+        warnings.push(format!(
+            "{links} to be followed {lead} nowhere, so that a build fails: {}",
+            found.names()
+        ));
+    }
+    warnings
 }
 
 /// Where the guest mounts the disk.
