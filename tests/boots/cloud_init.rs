@@ -22,7 +22,7 @@ fn cloud_init_takes_the_sample_seed_and_no_seed_without_meta_data() {
     let (plain, joliet) = (scratch.path().join("plain.iso"), scratch.path().join("joliet.iso"));
     let drives = [
         arguments(&credimg(&["--serial", "plain"], &sample, &plain)),
-        arguments(&credimg(&["--serial", "joliet", "--joliet"], &sample, &joliet)),
+        arguments(&credimg(&["--serial", "joliet", "--joliet", "--place", "2"], &sample, &joliet)),
         broken_seed(scratch.path()),
         cloud_init(scratch.path()),
     ];
@@ -82,7 +82,7 @@ fn cloud_init(scratch: &Path) -> String {
     let keep = "mode: keep, dir_mode: keep, owner: keep, mtime: keep";
     let text = format!("label: TOOLS\nfiles: [{{path: /, dir: {tree}, {keep}}}]\n");
     fs::write(&manifest, text).unwrap();
-    arguments(&credimg(&[], &manifest, &scratch.join("tools.erofs")))
+    arguments(&credimg(&["--place", "4"], &manifest, &scratch.join("tools.erofs")))
 }
 
 fn credimg(options: &[&str], manifest: &Path, image: &Path) -> Output {
@@ -92,7 +92,7 @@ fn credimg(options: &[&str], manifest: &Path, image: &Path) -> Output {
 
 fn credimg_args(image: &Path) -> Output {
     let mut credimg = Command::new(env!("CARGO_BIN_EXE_credimg"));
-    credimg.arg("args").arg(image).args(["--serial", "broken"]).output().unwrap()
+    credimg.arg("args").arg(image).args(["--serial", "broken", "--place", "3"]).output().unwrap()
 }
 
 /// The arguments that the program printed.

@@ -109,13 +109,14 @@ fn a_wrong_or_a_missing_key_opens_nothing() {
     let wrong = STANDARD.encode("0".repeat(64));
     let mut strings = Vec::new();
     let mut arguments = String::new();
-    for (name, mount) in [("chimera", "/run/secrets"), ("medusa", "/run/others")] {
+    for (name, mount, place) in [("chimera", "/run/secrets", "1"), ("medusa", "/run/others", "2")] {
         let label = name.to_uppercase();
         let head = format!("label: {label}\nencrypt: {{luks: 2, key: generate}}\n");
         let manifest = format!("{head}mount: {mount}\nfiles: [{{path: /extra, text: more}}]\n");
         fs::write(scratch.path().join("secrets.yaml"), manifest).unwrap();
         let image = format!("{name}.erofs");
-        let printed = credimg(scratch.path(), &image, &["--key-out", &format!("{name}.key")]);
+        let key = format!("{name}.key");
+        let printed = credimg(scratch.path(), &image, &["--key-out", &key, "--place", place]);
         let drive = printed.split(" -smbios").next().unwrap();
         write!(arguments, "{drive} ").unwrap();
         let structure = fs::read(scratch.path().join(format!("{image}.smbios"))).unwrap();
