@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod libvirt;
 mod machines;
 #[path = "../support/systemd.rs"]
 mod systemd;
