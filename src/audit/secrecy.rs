@@ -17,7 +17,7 @@ const PUBLIC_CREDENTIALS: [&[u8]; 10] = [
     b"network.hosts",
 ];
 
-/// The same for families of names.
+/// What the names of credentials begin with that are no secret.
 const PUBLIC_FAMILIES: [&[u8]; 11] = [
     b"firstboot.",
     b"getty.",

@@ -113,7 +113,7 @@ impl<'a> Text<'a> {
         self.bytes.is_empty()
     }
 
-    /// The same text as a word of its own.
+    /// Its text as a word of its own.
     pub(super) fn to_word(self) -> Word {
         let mut word = Word::at(self.offset(0));
         for (index, byte) in self.bytes.iter().enumerate() {

@@ -86,8 +86,9 @@ impl Disk {
     }
 }
 
-/// The same mounts as words for the kernel's command line, which systemd takes from version
-/// 254 on (systemd-fstab-generator(8)): `systemd.mount-extra=WHAT:WHERE:TYPE:OPTIONS`.
+/// The mounts of these lines of fstab(5), as words for the kernel's command line that systemd
+/// takes from version 254 on (systemd-fstab-generator(8)):
+/// `systemd.mount-extra=WHAT:WHERE:TYPE:OPTIONS`.
 ///
 /// Colons part the fields, and quotes would be taken away with the words of the command line:
 /// those of a label or an option are escaped (measured with systemd 257).

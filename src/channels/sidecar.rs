@@ -113,7 +113,8 @@ pub fn firmware<'a>(image: &Path, suffixes: impl IntoIterator<Item = &'a str>) -
     firmware_of(suffixes.into_iter().map(|suffix| (suffix, path(image, suffix))))
 }
 
-/// The same of files that lie anywhere: each with the suffix that it has beside an image.
+/// What files that lie anywhere give to the machine, in the order of their names: each with
+/// the suffix that it has beside an image.
 pub fn firmware_of<'a>(files: impl IntoIterator<Item = (&'a str, PathBuf)>) -> Firmware {
     let mut files: Vec<_> = files.into_iter().collect();
     files.sort_unstable();

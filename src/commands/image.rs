@@ -45,7 +45,7 @@ impl Image {
         encryption.write(label, sink, |inner| self.write_plain(tree, inner, progress))
     }
 
-    /// The same of what is inside.
+    /// Writes the image alone, which an encrypted one has inside.
     pub(super) fn write_plain<S: Sink>(
         &self,
         tree: &Tree,

@@ -147,7 +147,7 @@ pub(super) fn check(image: &Image, tree: &Tree) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The same of what a manifest says, before any source is read: the warnings. What a
+/// The warnings of a volume that a manifest foretells, before any source is read. What a
 /// directory, an archive, a link or a pseudo definition may bring counts as there.
 pub(super) fn foresee(
     format: Format,

@@ -157,7 +157,7 @@ impl Summary {
         }
     }
 
-    /// The same of an image that was left as it is.
+    /// The summary of an image that was left as it is.
     pub(super) fn unchanged(self) -> Self {
         Self { changed: Some(false), ..self }
     }

@@ -45,7 +45,8 @@ pub(super) fn fault(content: &[u8]) -> Option<&'static str> {
     if is_mime { fault_of_message(&text) } else { fault_of_text(&text) }
 }
 
-/// The same of a MIME message: what says its type is taken, and else its body counts.
+/// Why cloud-init passes over this MIME message: what says its type is taken, and else its
+/// body counts.
 fn fault_of_message(text: &str) -> Option<&'static str> {
     let is_header = |line: &str| {
         let name = line.split(':').next().unwrap_or_default();

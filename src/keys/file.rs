@@ -88,7 +88,8 @@ pub fn read_or_make(path: &Path, options: output::Options) -> Result<(Key, bool)
     read_or_make_as(path, options, read, Key::generate, |key| key.secret().clone())
 }
 
-/// The same for any kind of key: how it is read and generated, and what its file holds.
+/// Reads or makes a key of any kind, given how it is read and generated, and what its file
+/// holds. Returns whether it was made here.
 pub(super) fn read_or_make_as<K>(
     path: &Path,
     options: output::Options,

@@ -9,7 +9,7 @@ pub fn hold(bytes: &[u8]) {
     hold_range(bytes.as_ptr(), bytes.len());
 }
 
-/// The same of a range that is not a slice, such as a cipher's expanded key.
+/// Locks a range into memory that is not a slice, such as a cipher's expanded key.
 pub fn hold_range(start: *const u8, length_bytes: usize) {
     if let Ok(guard) = region::lock(start, length_bytes) {
         std::mem::forget(guard);

@@ -76,7 +76,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// The same fault of an option's value.
+    /// This fault where the value is that of an option.
     pub(super) fn in_option(self, option: &str) -> Failure {
         let message = format!("{option}: {}", self.message);
         Failure { exit: Exit::Usage, message, hint: self.hint }

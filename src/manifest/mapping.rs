@@ -73,7 +73,7 @@ impl Keys {
         Some(At { value, at })
     }
 
-    /// The same for a key that must be there.
+    /// Takes a key that must be there, and reads its value.
     pub(super) fn require<T>(
         &mut self,
         key: &str,

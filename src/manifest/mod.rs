@@ -80,7 +80,8 @@ pub(crate) fn xattr_name(text: &str) -> Result<Box<[u8]>, String> {
     values::xattr_name(text).map_err(error::Fault::into_message)
 }
 
-/// The same for its value.
+/// An extended attribute's value of a pseudo definition, by the manifest's rules; the error
+/// never holds it.
 pub(crate) fn xattr_value(value: Secret) -> Result<Secret, String> {
     values::xattr_value(value).map_err(error::Fault::into_message)
 }

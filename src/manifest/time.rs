@@ -15,7 +15,8 @@ pub(super) fn seconds(text: &str) -> Result<i64, Fault> {
         .ok_or_else(|| Fault::new("expected whole seconds, YYYY-MM-DDTHH:MM:SSZ or `keep`"))
 }
 
-/// The same time as text: the date where its year has four digits, else the seconds after an `@`.
+/// A time as text that the manifest takes: the date where its year has four digits, else the
+/// seconds after an `@`.
 pub(crate) fn show(seconds: i64) -> String {
     let Some(DateTime { year, month, day, hour, minute, second }) = DateTime::from_seconds(seconds)
     else {

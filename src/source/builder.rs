@@ -158,7 +158,7 @@ impl<'a> TreeBuilder<'a> {
         }
     }
 
-    /// The same of a file in a directory that is an input, unless the file is a key.
+    /// Notes a file in a directory that is an input, unless the file is a key.
     pub(crate) fn file_input(
         &mut self,
         path: impl Fn() -> PathBuf,

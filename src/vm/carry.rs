@@ -81,7 +81,7 @@ pub(super) fn text(target: Target, path: &Path) -> Result<&str, Failure> {
     Ok(text)
 }
 
-/// The same for a target that starts elsewhere than the caller.
+/// The path as text for a target that starts elsewhere than the caller: it must be absolute.
 pub(super) fn absolute_text(target: Target, path: &Path) -> Result<&str, Failure> {
     if path.is_relative() {
         return Err(no_path(target, path, "is not absolute"));

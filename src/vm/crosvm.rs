@@ -20,7 +20,7 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
     Ok(if arguments.is_empty() { Vec::new() } else { shell::line(&arguments) })
 }
 
-/// The same as words, for a monitor that is started with them.
+/// The arguments as words, for a monitor that is started with them.
 pub fn words(machine: &Machine) -> Result<Vec<Vec<u8>>, Failure> {
     carry::require_carried(TARGET, &machine.firmware)?;
     if let Some(public) = machine.firmware.public.first() {

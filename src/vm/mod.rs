@@ -306,9 +306,9 @@ pub enum Style {
     /// One line of -drive and -device, quoted for the shell's `eval`
     #[default]
     Shell,
-    /// The same arguments, one a line, unquoted
+    /// One argument a line, unquoted
     Lines,
-    /// The same arguments as a JSON array of strings
+    /// A JSON array of strings, one an argument
     Json,
     /// One line of -blockdev and -device, quoted for the shell
     Blockdev,
@@ -377,7 +377,7 @@ impl DriveId {
         Self::of(text, "the drive's id is not usable")
     }
 
-    /// The same of the id of something else; errors begin with `fault`.
+    /// Checks the id of something else than a drive; errors begin with `fault`.
     pub fn of(text: &str, fault: &str) -> Result<Self, Failure> {
         let begins_well = text.starts_with(|first: char| first.is_ascii_alphabetic());
         let start =

@@ -86,8 +86,8 @@ impl Block {
         }
     }
 
-    /// The same for an image of this size, of which the guest would not see the rest of a
-    /// block.
+    /// The block for an image of this size: a small one where this one would hide a rest
+    /// that does not fill it.
     #[must_use]
     pub fn dividing(self, size_bytes: u64) -> Self {
         if size_bytes.is_multiple_of(u64::from(self.bytes())) { self } else { Self::Small }

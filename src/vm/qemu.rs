@@ -38,7 +38,7 @@ pub fn render(machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// The same as words, for a QEMU that is started with them; the styles are
+/// The arguments as words, for a QEMU that is started with them; the styles are
 /// [`Style::Blockdev`], or else that of [`Style::Shell`].
 pub fn words(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
     carry::require_carried(Target::Qemu, &machine.firmware)?;

@@ -14,7 +14,7 @@ fn text(host: &Host, arguments: &str) -> String {
     stdout(&output)
 }
 
-/// The same with every UUID replaced.
+/// What the program prints, with every UUID replaced.
 fn golden(host: &Host, arguments: &str) -> String {
     let mut text = text(host, arguments);
     let is_uuid = |word: &str| {

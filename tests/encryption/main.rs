@@ -57,7 +57,7 @@ fn run(host: &Host, arguments: &str) -> Output {
     run_with(host, arguments, b"")
 }
 
-/// The same with this on standard input. What hangs is ended, with exit code 124.
+/// Runs the program with these arguments and this on standard input. What hangs is ended, with exit code 124.
 fn run_with(host: &Host, arguments: &str, input: &[u8]) -> Output {
     let mut command = Command::new("timeout");
     command.arg("60").arg(env!("CARGO_BIN_EXE_credimg")).args(arguments.split(' '));

@@ -297,7 +297,7 @@ pub(super) struct PosixAttributes {
     pub(super) uid: BothU32,
     /// Group.
     pub(super) gid: BothU32,
-    /// The same for all links of one file, and for no other.
+    /// One number for all links of one file, and for no other.
     pub(super) serial: BothU32,
 }
 

@@ -27,7 +27,8 @@ pub(super) fn warnings(tree: &Tree, mount: Option<&MountPoint>) -> Vec<String> {
     told(tree, mount, &[])
 }
 
-/// The same of what a manifest says. The names in a `dir:` are read, and no file is opened.
+/// What a manifest foretells of its links, before any source is read. The names in a `dir:`
+/// are read, and no file is opened.
 /// What an archive may hold counts as there.
 pub(super) fn foresee(plan: &Plan, definitions: &Definitions) -> Vec<String> {
     let Sketch { tree, unknown, broken } = foresee::sketch(plan, definitions);

@@ -327,7 +327,7 @@ impl Collector<'_, '_> {
         Ok(Some((self.to.parent(parent, &missing)?, name)))
     }
 
-    /// The same for what can neither be the root nor be there already.
+    /// Where something goes that can neither be the root nor be there already.
     fn free_place(&mut self, path: &ImagePath) -> Result<(InodeId, Name), Failure> {
         let Some((parent, name)) = self.place(path)? else {
             return Err(Failure::new(Exit::Manifest, "only a directory can be the root directory"));

@@ -138,7 +138,7 @@ impl<'a> Fields<'a> {
         (at, rest)
     }
 
-    /// The same for what is one line.
+    /// What is left, which is one line, and where it begins.
     fn line(&mut self) -> Result<(usize, &'a [u8]), Fault> {
         let (at, line) = self.rest();
         match line.iter().position(|byte| *byte == b'\n') {
