@@ -22,6 +22,12 @@ fn assert_shown(host: &Host, image: &str, values: &[&str]) {
     }
 }
 
+/// A random key, which takes cheap rounds.
+fn write_key(host: &Host) {
+    fs::write(host.path("key"), "0123456789abcdef".repeat(4)).unwrap();
+    fs::set_permissions(host.path("key"), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 fn succeed(mut command: Command) -> Output {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", stderr(&output));
@@ -35,8 +41,7 @@ fn a_directory_of_any_number_of_files_has_its_label() {
     for index in 0..FILES {
         fs::write(host.path(&format!("d/{index}")), b"").unwrap();
     }
-    fs::write(host.path("key"), "correct horse battery staple").unwrap();
-    fs::set_permissions(host.path("key"), fs::Permissions::from_mode(0o600)).unwrap();
+    write_key(&host);
     let build = |output: &str, options: &[&str]| {
         let mut command = host.credimg();
         command.args(["build", "secrets.yaml", "--args", "none", "-q", "-o", output]);
@@ -142,8 +147,7 @@ fn content_that_hides_the_label_brings_a_warning() {
     // An old swap area, its magic at the end of its first page.
     let area = [vec![1; 4086], b"SWAP-SPACE".to_vec(), vec![1; 2_000_000]].concat();
     fs::write(host.path("area"), area).unwrap();
-    fs::write(host.path("key"), "correct horse battery staple").unwrap();
-    fs::set_permissions(host.path("key"), fs::Permissions::from_mode(0o600)).unwrap();
+    write_key(&host);
     // EROFS has its superblock before it.
     let warning = |offset_bytes: usize| {
         format!(

@@ -44,7 +44,7 @@ pub struct SuperBlock {
     /// nid of the root directory; 16 bits only.
     pub root_nid: U16,
 
-    /// How many inodes there are, for `statfs` alone; one more where that is a magic of MINIX.
+    /// How many inodes there are, for `statfs` alone; see [`inode_count`].
     pub inodes: U64,
     /// Time of every compact inode, seconds since 1970, two's complement.
     pub build_time_seconds: U64,
@@ -225,7 +225,7 @@ const _: () = {
 /// bits lie where the first MINIX file system has its magic, of either byte order, and
 /// libblkid up to 2.42.3 then takes the image for one of that kind: it tells no label. As
 /// the number only shows up in `df -i`, one inode more, which no directory names, does no harm.
-pub(super) fn inode_count(inodes: u64) -> u64 {
+pub fn inode_count(inodes: u64) -> u64 {
     const MINIX_MAGICS: [u64; 4] = [0x137f, 0x138f, 0x7f13, 0x8f13];
     let is_magic = MINIX_MAGICS.contains(&(inodes & 0xffff));
     if is_magic { inodes + 1 } else { inodes }

@@ -22,8 +22,8 @@ fn image(uuid: [u8; 16], seconds: i64) -> Result<Vec<u8>, credimg_formats::Error
     Ok(image)
 }
 
-/// libblkid up to 2.38 finds ext2 at any time of the image, a newer one at a time before
-/// 256: there the block size of ext2 has its place.
+/// libblkid 2.38 finds ext2 at any time of the image, 2.42 at a time before 256: there the
+/// block size of ext2 has its place.
 #[test]
 fn a_uuid_with_the_magic_of_ext2_is_refused() {
     assert!(is_mistaken_for_ext2(&EXT2));
