@@ -9,8 +9,8 @@ use super::{Finding, Judgement};
 
 const MARK: &[u8] = b"credimg: ignore";
 
-/// What begins a comment: of shells, YAML and units; of units; of SQL and Lua; of
-/// JSON with comments; of XML; of a boot loader's and a batch file's.
+/// What begins a comment: in scripts, YAML and most settings; in units as well; in
+/// boot loaders' menus; in XML; in Lua and SQL.
 const SIGNS: [&[u8]; 5] = [b"#", b";", b"//", b"<!--", b"--"];
 
 /// Findings that are let stand.

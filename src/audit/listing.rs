@@ -52,7 +52,7 @@ pub(super) fn is_log(first: &[u8]) -> bool {
     let is_trace = first.split(|byte| *byte == b'@').next().is_some_and(|pid| {
         !pid.is_empty() && pid.len() < first.len() && pid.iter().all(u8::is_ascii_digit)
     });
-    shape.starts_with(b"0000-00-00 00") && shape.get(10).is_some()
+    shape.starts_with(b"0000-00-00 00")
         || shape.starts_with(b"0000-00-00T00")
         || MONTHS.iter().any(|month| first.starts_with(month))
         || first.starts_with(b"-- ")

@@ -143,9 +143,8 @@ fn running(each: &mut dyn FnMut(Result<Input, Failure>)) {
     for pid in pids {
         let Ok(Input::Text { name, text }) = process(pid) else { continue };
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-        let is_named = |word: &[u8]| is_monitor(word);
         let mut words = text.split(|byte| *byte == 0 || byte.is_ascii_whitespace());
-        if words.any(is_named) || is_monitor(program.as_os_str().as_encoded_bytes()) {
+        if words.any(is_monitor) || is_monitor(program.as_os_str().as_encoded_bytes()) {
             each(Ok(Input::Text { name, text }));
         }
     }
