@@ -135,7 +135,7 @@ impl OutputFile {
         let subject = &self.target.subject;
         self.sink.spill()?;
         widen(self.sink.file(), self.options)
-            .map_err(|error| subject.failure("set the owner and mode of", error))?;
+            .map_err(|error| no_access(subject, error, self.options))?;
         retry_on_intr(|| rustix::fs::fsync(self.sink.file()))
             .map_err(|error| subject.failure("write", error))?;
         signals::check()?;
@@ -230,6 +230,17 @@ fn sync_directory(directory: &OwnedFd) -> rustix::io::Result<()> {
         Err(Errno::INVAL | Errno::OPNOTSUPP) => rustix::fs::syncfs(directory),
         outcome => outcome,
     }
+}
+
+/// The failure of [`widen`].
+fn no_access(subject: &Subject, error: Errno, options: Options) -> Failure {
+    let failure = subject.failure("set the owner and mode of", error);
+    if error != Errno::OPNOTSUPP || options.reader.is_none() {
+        return failure;
+    }
+    let hint = "its file system has no access control lists, as --reader wants: give --owner";
+    let both = failure.hint.as_ref().map(|news| format!("{hint}; {news}"));
+    failure.hint(both.unwrap_or_else(|| hint.to_owned()))
 }
 
 /// Gives the finished image the owner, mode and reader that were asked for: the owner

@@ -16,7 +16,7 @@ use rustix::fs::{
 use rustix::io::{Errno, retry_on_intr};
 
 use super::target::{Target, is_replaceable};
-use super::{Options, Subject, widen};
+use super::{Options, Subject, no_access, widen};
 use crate::report::{self, Exit, Failure};
 use crate::signals;
 
@@ -70,11 +70,12 @@ impl Sidecars {
         let subject = Subject { shown, hint: target.subject.hint };
         is_replaceable(&subject, &target.directory, &name)?;
         let (mut file, temporary) = target.create_temporary()?;
-        let written = file.write_all(content).and_then(|()| {
-            widen(&file, options)?;
-            Ok(retry_on_intr(|| rustix::fs::fsync(&file))?)
+        let to_failure = |error: std::io::Error| subject.failure("write", error);
+        let written = file.write_all(content).map_err(to_failure).and_then(|()| {
+            widen(&file, options).map_err(|error| no_access(&subject, error, options))?;
+            retry_on_intr(|| rustix::fs::fsync(&file)).map_err(|error| to_failure(error.into()))
         });
-        let failure = written.err().map(|error| subject.failure("write", error));
+        let failure = written.err();
         let state = State::Written;
         self.files.push(Sidecar { name, temporary, subject, state, _file: file });
         failure.map_or(Ok(()), Err)

@@ -147,3 +147,28 @@ fn an_image_with_another_reader_is_made_anew() {
         assert_eq!(changed(options), expected, "{options:?}");
     }
 }
+
+#[test]
+fn a_file_system_without_access_lists_is_told_of() {
+    for manifest in ["label: A\nfiles: []\n", "credentials: [{name: a, text: x}]\n"] {
+        let host = Host::new(manifest);
+        fs::write(host.path("out.erofs"), "old").unwrap();
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-o", "/dev/null", "-e", "inject=fsetxattr:error=EOPNOTSUPP"]);
+        strace.arg(env!("CARGO_BIN_EXE_credimg")).args(["build", "secrets.yaml", "--quiet"]);
+        strace.args(["-o", "out.erofs", "--label", "A", "--reader", "nobody"]);
+        let output = strace.current_dir(host.path("")).output().unwrap();
+        let file = if manifest.contains("credentials") { "out.erofs.smbios" } else { "out.erofs" };
+        let stderr = stderr(&output);
+        assert_eq!(output.status.code(), Some(7), "{stderr}");
+        assert!(stderr.contains(&format!("cannot set the owner and mode of {file}: ")), "{stderr}");
+        assert!(
+            stderr.contains(
+                "its file system has no access control lists, as --reader wants: give --owner; \
+                 the old image is unchanged"
+            ),
+            "{stderr}"
+        );
+        assert_eq!(fs::read(host.path("out.erofs")).unwrap(), b"old");
+    }
+}
