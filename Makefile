@@ -9,7 +9,7 @@ share := $(DESTDIR)$(PREFIX)/share
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 demo: build ## Build a sample disk and print the QEMU arguments that attach it
 	@mkdir -p $(target)/demo

@@ -390,11 +390,17 @@ pub struct Audit {
     #[arg(long)]
     pub running: bool,
     /// Look at the arguments of these processes
-    #[arg(long = "pid", value_name = "PID", num_args = 1..)]
+    #[arg(long = "pid", value_name = "PID", num_args = 1.., value_parser = process)]
     pub pids: Vec<u32>,
     /// Print a JSON object instead of lines
     #[arg(long)]
     pub json: bool,
+}
+
+/// A process of `--pid`, which takes every word behind it.
+fn process(text: &str) -> Result<u32, String> {
+    let expected = "expected the number of a process; files stand in front of --pid";
+    text.parse().map_err(|_| expected.to_owned())
 }
 
 /// `credimg completions`

@@ -158,7 +158,8 @@ impl Guest {
 }
 
 fn usage() -> Failure {
-    let message = "--guest: expected a list such as systemd=252,kernel=5.14,cvm=no,machine=q35";
+    let message = "--guest: expected systemd=, kernel=, cvm=, os= and machine=, each at most once, as \
+                   in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35";
     Failure::new(Exit::Usage, message)
         .hint("in the guest `systemctl --version` and `uname -r` tell the versions")
 }

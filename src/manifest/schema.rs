@@ -331,7 +331,7 @@ fn xattrs(node: Node, at: Position, problems: &mut Problems) -> At<Xattrs> {
             return At { value: Xattrs::None, at };
         }
         Value::Scalar(_) | Value::List(_) => {
-            problems.note(expected("a mapping", found).at(&at));
+            problems.note(expected("a mapping, or `none` at a `tar:`", found).at(&at));
             Vec::new()
         }
     };

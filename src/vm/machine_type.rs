@@ -167,6 +167,10 @@ impl FromStr for MachineType {
         let pairs = properties.split(',').filter(|property| !property.is_empty());
         pairs.map(|pair| pair.split_once('=')).try_fold(Self::new(board), |machine, pair| {
             let (key, value) = pair.ok_or("expected properties such as pcie=on")?;
+            // QEMU knows these values; who writes another one would plan for the wrong machine.
+            if matches!(key, "pcie" | "acpi") && !matches!(value, "on" | "off" | "auto") {
+                return Err(format!("expected {key}=on, {key}=off or {key}=auto"));
+            }
             Ok(machine.with(key, value))
         })
     }
@@ -228,5 +232,16 @@ mod tests {
             assert_eq!(carries, [smbios, fw_cfg, true], "{text}");
         }
         assert!(MachineType::UNKNOWN.carries(Channel::FwCfg).is_err());
+    }
+
+    #[test]
+    fn properties_that_count_have_values_that_qemu_knows() {
+        for (bad, expected) in [
+            ("microvm,pcie=maybe", "expected pcie=on, pcie=off or pcie=auto"),
+            ("microvm,pcie=on,acpi=", "expected acpi=on, acpi=off or acpi=auto"),
+            ("microvm,pcie", "expected properties such as pcie=on"),
+        ] {
+            assert_eq!(bad.parse::<MachineType>().unwrap_err(), expected);
+        }
     }
 }

@@ -81,6 +81,9 @@ fn running_processes_are_looked_at() {
         end(process);
     }
 
+    let output = credimg(&["--pid", "1", "start-vm.sh"]).output().unwrap();
+    let expected = "expected the number of a process; files stand in front of --pid";
+    assert_eq!((output.status.code(), texts(&output).1.contains(expected)), (Some(2), true));
     let output = credimg(&["--pid", "4194305"]).output().unwrap();
     let expected = "credimg: error: no process has the id 4194305\n";
     assert_eq!((texts(&output).1.as_str(), output.status.code()), (expected, Some(4)));
