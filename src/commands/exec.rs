@@ -66,12 +66,23 @@ pub(super) fn run(options: &Exec) -> anyhow::Result<()> {
 fn with_machine(options: &Exec) -> Result<Attach, Failure> {
     let Exec { recipe, attach, command, .. } = options;
     let mut attach = attach.clone();
-    let is_named = attach.machine.is_some()
-        || settings::guest(recipe.guest.as_deref())?.machine_type.is_some();
-    if attach.target != Target::Qemu || is_named {
+    if attach.target != Target::Qemu {
         return Ok(attach);
     }
-    attach.machine = own_machine::read(command);
+    let own = own_machine::read(command);
+    let guest = settings::guest(recipe.guest.as_deref())?;
+    if let Some(named) = attach.machine.or(guest.machine_type) {
+        if let Some(own) = own.filter(|own| !named.is_like(*own)) {
+            report::warn(&format!(
+                "the arguments of the program start the machine type {}, and what it gets is \
+                 for {}, as an option says: the guest may miss its disk or its credentials",
+                own.name(),
+                named.name()
+            ));
+        }
+        return Ok(attach);
+    }
+    attach.machine = own;
     if attach.machine == Some(MachineType::UNKNOWN) {
         report::warn(
             "what this machine's firmware carries is not known: everything goes onto the disk; \

@@ -77,7 +77,7 @@ impl MachineType {
     /// Takes one more property, as `-machine` has it.
     #[must_use]
     pub fn with(self, key: &str, value: &str) -> Self {
-        let is_on = matches!(value, "on" | "yes" | "true");
+        let is_on = matches!(value, "on" | "yes" | "true" | "y");
         match key {
             // "auto" is on.
             "acpi" => Self { has_acpi: is_on || value == "auto", ..self },
@@ -98,6 +98,15 @@ impl MachineType {
             Board::Pseries => "pseries",
             Board::Unknown => "an unknown machine type",
         }
+    }
+
+    /// Whether `other`, which is read from arguments, may be this machine: those do not always
+    /// tell what it is, or which firmware it has.
+    pub fn is_like(self, other: Self) -> bool {
+        let is_virt = |machine: Self| matches!(machine.board, Board::Virt | Board::VirtUefi);
+        other.board == Board::Unknown
+            || self.board == other.board
+            || is_virt(self) && is_virt(other)
     }
 
     /// Whether its guest gets what goes by `channel`; if not, the reason, in lower case
@@ -221,6 +230,7 @@ mod tests {
             ("q35,acpi=off", true, false),
             ("microvm", false, true),
             ("microvm,acpi=auto", false, true),
+            ("pc,acpi=y", true, true),
             ("microvm,acpi=off", false, false),
             ("virt,acpi=off", false, true),
             ("virt-uefi", true, true),

@@ -7,21 +7,28 @@ use super::machine_type::{Board, MachineType};
 
 /// The machine that `words`, a program and its arguments, start: what `-machine` names,
 /// else the default of the program. None where no word is a QEMU, as in a script of one's own.
+/// A program handed to a shell by `-c` is read as well, as far as it is plain words.
 pub fn read(words: &[impl AsRef<OsStr>]) -> Option<MachineType> {
     let texts: Vec<_> = words.iter().map(|word| word.as_ref().to_string_lossy()).collect();
-    let start = texts.iter().position(|text| program(text).is_some())?;
-    let (name, options) = texts.get(start..)?.split_first()?;
+    let (start, mut own) = texts.iter().enumerate().find_map(|(index, text)| {
+        let words = shell_words(text);
+        let at = words.iter().position(|word| program(word).is_some())?;
+        Some((index, words.into_iter().skip(at)))
+    })?;
+    let name = own.next()?;
+    let further = texts.get(start + 1..)?.iter().map(AsRef::as_ref);
+    let options: Vec<&str> = own.chain(further).collect();
     let mut found = Found::default();
     let mut options = options.iter();
     while let Some(option) = options.next() {
         let option = option.strip_prefix('-').map(|rest| rest.strip_prefix('-').unwrap_or(rest));
         match option {
-            Some("machine" | "M") => found.machine(options.next().map_or("", AsRef::as_ref)),
+            Some("machine" | "M") => found.machine(options.next().copied().unwrap_or_default()),
             Some("no-acpi") => found.properties.push(("acpi".to_owned(), "off".to_owned())),
-            Some("bios" | "pflash") => found.firmware(options.next().map_or("", AsRef::as_ref)),
+            Some("bios" | "pflash") => found.firmware(options.next().copied().unwrap_or_default()),
             // Where a drive is no flash memory a name alone does not make it one.
             Some("drive" | "blockdev") => {
-                let value = options.next().map_or("", AsRef::as_ref);
+                let value = options.next().copied().unwrap_or_default();
                 if option == Some("blockdev") || value.contains("if=pflash") {
                     found.firmware(value);
                 }
@@ -36,6 +43,12 @@ pub fn read(words: &[impl AsRef<OsStr>]) -> Option<MachineType> {
     let board = if board == Board::Virt && found.has_uefi { Board::VirtUefi } else { board };
     let machine = MachineType::new(board);
     Some(found.properties.iter().fold(machine, |machine, (key, value)| machine.with(key, value)))
+}
+
+/// The words of a program for a shell, without the quotes around them; of any other word itself.
+fn shell_words(text: &str) -> Vec<&str> {
+    let is_mark = |letter: char| "\"';&|()".contains(letter);
+    text.split_ascii_whitespace().map(|word| word.trim_matches(is_mark)).collect()
 }
 
 /// What the options say so far; the last one wins.
@@ -131,6 +144,22 @@ mod tests {
         ] {
             assert_eq!(board(line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn the_program_of_a_shell_is_read() {
+        for (script, expected) in [
+            ("exec qemu-system-x86_64 -M microvm \"$@\"", Some(Board::Microvm)),
+            ("cd /vm && (/usr/bin/qemu-system-x86_64 -m 1G \"$@\");", Some(Board::Pc)),
+            ("qemu-system-x86_64 -M 'q35,accel=kvm'", Some(Board::Q35)),
+            ("'/opt/my qemu/qemu-system-x86_64' \"$@\"", Some(Board::Pc)),
+            ("./start-vm.sh -M microvm \"$@\"", None),
+        ] {
+            let words = ["sh", "-c", script, "sh", "-m", "2G"];
+            assert_eq!(read(&words).map(|machine| machine.board), expected, "{script}");
+        }
+        let words = ["sh", "-c", "qemu-system-x86_64 \"$@\"", "sh", "-M", "microvm"];
+        assert_eq!(read(&words), Some(MachineType::new(Board::Microvm)));
     }
 
     #[test]

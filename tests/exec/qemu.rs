@@ -90,14 +90,16 @@ fn the_monitors_own_machine_type_counts() {
     };
     let (pc, arm) = (program("qemu-system-x86_64"), program("qemu-system-aarch64"));
     let (plain, microvm) = ("virtio-blk,", "virtio-blk-device,");
+    let shell = |machine: &str| format!("exec {pc} -M '{machine},accel=kvm' \"$@\"");
     for (options, words, channel, device) in [
         (&[][..], &[&pc[..]][..], "-smbios", plain),
         (&[], &[&pc, "-M", "microvm,accel=kvm"], "-fw_cfg", microvm),
         (&[], &["env", &pc, "--machine", "type=microvm", "{}"], "-fw_cfg", microvm),
         (&[], &[&arm, "-M", "virt"], "-fw_cfg", plain),
         (&[], &[&arm, "-M", "virt", "-bios", "QEMU_EFI.fd"], "-smbios", plain),
-        (&["--machine=microvm"], &[&pc, "-M", "q35"], "-fw_cfg", microvm),
-        (&["--guest=machine=q35"], &[&pc, "-M", "microvm"], "-smbios", plain),
+        (&["--machine=microvm"], &["sh", "-c", "printf '%s\\n' \"$@\"", "sh"], "-fw_cfg", microvm),
+        (&[], &["sh", "-c", &shell("microvm"), "sh", "{}"], "-fw_cfg", microvm),
+        (&[], &["sh", "-c", &shell("q35"), "sh", "{}"], "-smbios", plain),
         // A script of one's own may have an option of this name.
         (
             &[],
@@ -117,6 +119,30 @@ fn the_monitors_own_machine_type_counts() {
     let mut qemu = Qemu::start(&mut host.exec(&[], &machine.collect::<Vec<_>>()));
     let serials: Vec<_> = qemu.drives().into_iter().map(|(serial, _)| serial).collect();
     assert_eq!(serials, ["chimera"]);
+}
+
+#[test]
+fn an_option_that_contradicts_the_program_brings_a_warning() {
+    let host = Host::new(CREDENTIALS);
+    for (options, words, names, channel) in [
+        (&["--machine=q35"][..], &["-M", "microvm"][..], Some(["microvm", "q35"]), "-smbios"),
+        (&["--guest=machine=microvm"], &["-M", "pc"], Some(["pc", "microvm"]), "-fw_cfg"),
+        (&["--machine=microvm"], &[], Some(["pc", "microvm"]), "-fw_cfg"),
+        (&["--machine=microvm"], &["-M", "microvm,pcie=on"], None, "-fw_cfg"),
+        (&["--machine=virt-uefi"], &["-M", "virt"], None, "-smbios"),
+        (&["--machine=pc"], &["-M", "isapc"], None, "-smbios"),
+    ] {
+        let words = [&["echo", "qemu-system-x86_64"], words].concat();
+        let output = run(&mut host.exec(options, &words));
+        let (arguments, said) = (stdout(&output), stderr(&output));
+        assert!(output.status.success(), "{said}");
+        assert!(arguments.contains(channel), "{words:?}: {arguments}");
+        let expected = names.map(|[own, named]| {
+            format!("start the machine type {own}, and what it gets is for {named}, as an option")
+        });
+        assert_eq!(said.contains("the machine type"), expected.is_some(), "{words:?}: {said}");
+        assert!(said.contains(&expected.unwrap_or_default()), "{words:?}: {said}");
+    }
 }
 
 #[test]
