@@ -6,7 +6,7 @@ use std::path::Path;
 use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::{encryption, links, print, reach, seed, settings, xattrs};
+use super::{encryption, links, loss, print, reach, seed, settings, xattrs};
 use crate::channels::budget;
 use crate::channels::mount::{Disk, MOUNT_WORD};
 use crate::channels::plan::{Means, Opening, Route, Routes, Teller, plan as plan_channels};
@@ -46,6 +46,7 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let mut warnings = reach::foresee(&rehearsal);
     if let Some(format) = options.volume.format.or(plan.format) {
         warnings.extend(seed::foresee(format, label, &plan, &definitions)?);
+        warnings.extend(loss::foresee(&rehearsal.tree, format));
     }
     warnings.extend(links::foresee(&plan, &definitions));
     warnings.extend(xattrs::warnings(&plan));

@@ -22,21 +22,7 @@ pub(super) fn leave_out_xattrs(
     format: Format,
     lossy: bool,
 ) -> Result<(), Failure> {
-    let check = match format {
-        Format::Erofs => erofs::check_xattr,
-        Format::Squashfs => squashfs::check_xattr,
-        Format::Iso9660 => return Ok(()),
-    };
-    let faults = |inode: &Inode| -> Vec<(Box<[u8]>, Error)> {
-        let mut faults = Vec::new();
-        for (name, value) in &inode.metadata.xattrs {
-            if let Err(error) = check(inode.kind(), name, value.expose()) {
-                faults.push((name.clone(), error));
-            }
-        }
-        faults
-    };
-    let found: Vec<_> = tree.inodes().map(|(id, inode)| (id, faults(inode))).collect();
+    let found: Vec<_> = tree.inodes().map(|(id, inode)| (id, faults(inode, format))).collect();
     let found: Vec<_> = found.into_iter().filter(|(_, faults)| !faults.is_empty()).collect();
     let mut losses = Vec::new();
     for (id, faults) in found {
@@ -57,6 +43,37 @@ pub(super) fn leave_out_xattrs(
     let count = losses.len();
     warn(count, losses.into_iter().map(|(id, news)| (tree.path_of(id), news)));
     Ok(())
+}
+
+/// The attributes that `format` cannot hold, each with the reason; none of ISO 9660.
+fn faults(inode: &Inode, format: Format) -> Vec<(Box<[u8]>, Error)> {
+    let check = match format {
+        Format::Erofs => erofs::check_xattr,
+        Format::Squashfs => squashfs::check_xattr,
+        Format::Iso9660 => return Vec::new(),
+    };
+    let mut faults = Vec::new();
+    for (name, value) in &inode.metadata.xattrs {
+        if let Err(error) = check(inode.kind(), name, value.expose()) {
+            faults.push((name.clone(), error));
+        }
+    }
+    faults
+}
+
+/// A warning where a manifest alone tells that a build in `format` wants `--lossy`.
+pub(super) fn foresee(tree: &Tree, format: Format) -> Option<String> {
+    let is_refused = |inode: &Inode| match format {
+        Format::Iso9660 => !inode.metadata.xattrs.is_empty(),
+        Format::Erofs | Format::Squashfs => !faults(inode, format).is_empty(),
+    };
+    let (first, _) = tree.inodes().find(|(_, inode)| is_refused(inode))?;
+    let path = tree.path_of(first);
+    let path = report::shown(Path::new(OsStr::from_bytes(&path)));
+    let format = format.name();
+    Some(format!(
+        "{path}: {format} cannot hold its extended attributes, so that a build without --lossy fails"
+    ))
 }
 
 /// Names what an ISO 9660 image does not hold.

@@ -196,3 +196,30 @@ fn the_first_losses_are_named_and_the_others_counted() {
     expected.push("credimg: warning: and 5 more such losses".to_owned());
     assert_eq!(lines, expected);
 }
+
+#[test]
+fn check_foresees_what_wants_lossy() {
+    let acl = "files: [{path: /a, text: x, mode: \"0440\", xattrs: {system.posix_acl_access: \
+               {base64: AgAAAAEABAD/////AgAEAOgDAAAEAAQA/////xAABAD/////IAAAAP////8=}}}]\n";
+    let labels = "defaults: {xattrs: {security.selinux: a}}\nfiles: [{path: /a, text: x}]\n";
+    for (manifest, format, path) in [
+        (acl, "erofs", None),
+        (acl, "squashfs", Some("/a")),
+        (acl, "iso9660", Some("/a")),
+        (labels, "squashfs", None),
+        (labels, "iso9660", Some("/")),
+    ] {
+        let host = Host::new(manifest);
+        let check = ["check", "secrets.yaml", "--format", format];
+        let output = host.credimg().args(check).output().unwrap();
+        let expected = path.map(|path| {
+            format!(
+                "credimg: warning: {path}: {format} cannot hold its extended attributes, so that a \
+                 build without --lossy fails\n"
+            )
+        });
+        assert_eq!(stderr(&output), expected.unwrap_or_default(), "{manifest} {format}");
+        assert_eq!(host.build_as(format, &[]).status.success(), path.is_none(), "{format}");
+        assert!(host.build_as(format, &["--lossy"]).status.success(), "{format}");
+    }
+}
