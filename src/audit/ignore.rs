@@ -93,8 +93,10 @@ fn read(body: &[u8], ignored: &mut Ignored, line: usize, judgement: &mut Judgeme
             Some(rule) => {
                 ignored.rules.insert(*rule);
             }
-            None => judgement.unknown_rules.push(line),
+            None if judgement.unknown_rules.last() != Some(&line) => {
+                judgement.unknown_rules.push(line);
+            }
+            None => {}
         }
     }
-    judgement.unknown_rules.dedup();
 }

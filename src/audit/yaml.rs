@@ -10,6 +10,9 @@ const DEPTH_MAX: usize = 64;
 /// Members of one mapping that are judged together.
 const MEMBERS_MAX: usize = 4096;
 
+/// Longest key that begins in its line (YAML 1.2, 7.4.2): what is longer is a value.
+const KEY_MAX_BYTES: usize = 1024;
+
 /// What the lexer finds.
 pub(super) enum Event<'a> {
     /// The scalars of a sequence.
@@ -136,6 +139,7 @@ impl Lexer<'_, '_> {
 
     /// The colon that ends the key at this place of the line, if there is one.
     fn key_end(&self, end: usize) -> Option<usize> {
+        let end = end.min(self.at + KEY_MAX_BYTES);
         let mut at = self.at;
         if let Some(quote @ (b'"' | b'\'')) = self.peek() {
             at += 1 + self.text.bytes.get(at + 1..end)?.iter().position(|byte| *byte == quote)?;
@@ -232,7 +236,8 @@ impl Lexer<'_, '_> {
                 words.push(word, |words| emit(&[], Event::Sequence(words)));
             }
             Some(Content::Mapping { key, members }) => {
-                members.push((key.clone(), word));
+                // A key has one value. What follows without one has none.
+                members.push((std::mem::take(key), word));
                 if members.len() >= MEMBERS_MAX {
                     emit(&[], Event::Mapping(members));
                     members.clear();
@@ -385,7 +390,8 @@ impl Lexer<'_, '_> {
         while self.peek().is_some_and(|byte| byte == b' ') {
             self.at += 1;
         }
-        if self.peek() == Some(b':') && (is_quoted || self.is_flow_end(self.at + 1)) {
+        let is_key = self.peek() == Some(b':') && word.bytes().len() <= KEY_MAX_BYTES;
+        if is_key && (is_quoted || self.is_flow_end(self.at + 1)) {
             self.at += 1;
             if let Some(Level { content: Content::Mapping { key, .. }, .. }) = self.open.last_mut()
             {

@@ -43,6 +43,37 @@ fn a_long_line_is_searched_once() {
     }
 }
 
+/// A long key that every value below it is judged with takes gigabytes.
+#[test]
+fn a_long_key_is_kept_once() {
+    let key = "k".repeat(1 << 18);
+    let flow = format!("a:\n  {{{key}: a{}}}\n", ", b".repeat(1 << 16));
+    let quoted = format!("a:\n  {{\"{key}\": a{}}}\n", ", b".repeat(1 << 16));
+    let block = format!("{key}: \"a\"\n{}", "  \"b\"\n".repeat(1 << 16));
+    let several = format!("{}: \"a\"\n{}", &key[..1024], "  \"b\"\n".repeat(1 << 16));
+    for text in [flow, quoted, block, several] {
+        let text = format!("{text}plain_text_passwd: letmein\n");
+        let start = Instant::now();
+        let found: Vec<_> =
+            audit(text.as_bytes()).findings.iter().map(|it| it.rule.name()).collect();
+        assert_eq!(found, ["guest-password"]);
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+    // As long as YAML lets a key be: the value is its own.
+    let text = format!("{}:\n  plain_text_passwd: letmein\n", &key[..1000]);
+    assert_eq!(audit(text.as_bytes()).findings.len(), 1);
+}
+
+/// Looking through all earlier lines at each takes minutes.
+#[test]
+fn comments_that_name_no_rule_are_noted_once_a_line() {
+    let text = "# credimg: ignore a b\n".repeat(1 << 17);
+    let start = Instant::now();
+    let judgement = audit(text.as_bytes());
+    assert_eq!(judgement.unknown_rules, (1..=1 << 17).collect::<Vec<_>>());
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
 /// What makes a lexer go deep, or back again and again.
 #[test]
 fn hostile_files_end_soon() {
