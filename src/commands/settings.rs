@@ -175,9 +175,10 @@ pub(super) fn machine(
         return Err(Failure::new(Exit::Usage, message).hint("leave one of them out"));
     }
     let machine = option.or(guest.machine_type);
-    if machine.is_some() && !target.has_machine_types() {
-        let message = format!("{} has no machine types of QEMU", target.name());
-        return Err(Failure::new(Exit::Usage, message).hint("leave --machine out"));
+    if let Some(machine) = machine.filter(|machine| !target.has_machine(*machine)) {
+        let message = format!("{} has no machine type {}", target.name(), machine.name());
+        let hint = "leave the machine out, or name one that is there";
+        return Err(Failure::new(Exit::Usage, message).hint(hint));
     }
     Ok(machine)
 }

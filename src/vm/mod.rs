@@ -181,10 +181,17 @@ impl Target {
         !matches!(self, Self::Vmspawn | Self::Firecracker)
     }
 
-    /// Whether a machine type of QEMU says something of the machine. systemd-vmspawn takes the
-    /// one of its processor, and Cloud Hypervisor has SMBIOS tables on x86 alone.
-    pub fn has_machine_types(self) -> bool {
-        !matches!(self, Self::Crosvm | Self::Firecracker)
+    /// Whether its machines can be, or be like, this one of QEMU. systemd-vmspawn takes the one
+    /// of its processor, and Cloud Hypervisor has SMBIOS tables on x86 alone.
+    pub fn has_machine(self, machine: MachineType) -> bool {
+        match self {
+            Self::Qemu | Self::Libvirt | Self::Vmspawn | Self::CloudHypervisor => true,
+            // Its `PVE::QemuServer::Machine` names no other.
+            Self::Proxmox => {
+                matches!(machine.board, Board::Pc | Board::Q35 | Board::Virt | Board::VirtUefi)
+            }
+            Self::Crosvm | Self::Firecracker => false,
+        }
     }
 
     /// Whether a credential that is no secret can be given as an argument and reaches the

@@ -196,13 +196,19 @@ fn the_guest_may_name_its_machine() {
         let output = host.credimg().args(["check", "secrets.yaml"]).args(options).output().unwrap();
         assert!(stdout(&output).contains("  fw_cfg   it fits"), "{}", stdout(&output));
     }
+    for machine in ["--machine=pc-i440fx-9.0", "--machine=q35", "--machine=virt-uefi"] {
+        built(&host, &["--target=proxmox", machine]);
+    }
     for (options, expected) in [
         (&["--guest=machine=virt", "--machine=pc"][..], "--machine and --guest name two machines"),
+        (&["--target=firecracker", "--machine=microvm"], "firecracker has no machine type microvm"),
+        (&["--target=crosvm", "--guest=machine=q35"], "crosvm has no machine type q35"),
+        (&["--target=proxmox", "--machine=microvm"], "proxmox has no machine type microvm"),
         (
-            &["--target=firecracker", "--machine=microvm"],
-            "firecracker has no machine types of QEMU",
+            &["--target=proxmox", "--guest=machine=s390-ccw-virtio"],
+            "proxmox has no machine type s390-ccw-virtio",
         ),
-        (&["--target=crosvm", "--guest=machine=q35"], "crosvm has no machine types of QEMU"),
+        (&["--target=proxmox", "--machine=pseries-9.2"], "proxmox has no machine type pseries"),
         (
             &["--guest=machine=raspi3b"],
             "--guest: machine: expected pc, q35, microvm, virt, virt-uefi, s390-ccw-virtio, \
