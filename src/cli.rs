@@ -56,7 +56,7 @@ pub enum Command {
     /// Print what mounts the disk and loads the credentials in guests older than systemd 254, and
     /// opens an encrypted one in those older than 256
     GuestUnit(GuestUnit),
-    /// Find secrets that stand inline in scripts, unit files, libvirt XML and command lines
+    /// Find secrets that stand inline in scripts, configurations, logs and command lines
     Audit(Audit),
     /// Print a shell's completion script
     Completions(Completions),

@@ -1,5 +1,5 @@
-//! Finds secrets that stand inline in scripts, unit files, libvirt's XML, argument
-//! lists in JSON, Proxmox configurations and command lines of processes.
+//! Finds secrets that stand inline in scripts, configurations of every kind that
+//! `kind` tells apart, logs and command lines of processes.
 //!
 //! One lexer a kind of file gives words, settings or elements, each knowing where
 //! it stood; `judge` looks at these. Nothing is expanded or run, and no text of
