@@ -79,11 +79,13 @@ fn comment<'a>(line: &Line<'a>) -> Option<&'a [u8]> {
     let at = find(bytes, MARK)?;
     let before = bytes.get(..at)?.trim_ascii_end();
     let rest = bytes.get(at + MARK.len()..)?;
-    let is_whole = rest.first().is_none_or(u8::is_ascii_whitespace);
+    // A letter makes another word of it.
+    let is_whole = rest.first().is_none_or(|byte| !byte.is_ascii_alphanumeric());
     (is_whole && SIGNS.iter().any(|sign| before.ends_with(sign))).then_some(rest)
 }
 
-/// Reads the names of rules, up to the reason; without a name every rule is meant.
+/// Reads the names of rules, up to the reason; without a name every rule is meant. What
+/// follows the mark itself, such as a colon, is no name.
 fn read(body: &[u8], ignored: &mut Ignored, line: usize, judgement: &mut Judgement) {
     let words = body.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let mut names = words.take_while(|word| !word.starts_with(b"--")).peekable();

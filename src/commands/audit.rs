@@ -79,7 +79,7 @@ impl Report {
         let found = judgement.findings;
         self.ignored += judgement.ignored;
         for line in judgement.unknown_rules {
-            report::warn(&format!("{file}:{line}: the comment names a rule that there is not"));
+            report::warn(&format!("{file}:{line}: the comment holds what is no rule's name"));
         }
         let left_off = found.len().saturating_sub(FINDINGS_MAX);
         if left_off > 0 {

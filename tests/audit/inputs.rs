@@ -172,11 +172,13 @@ fn a_comment_lets_a_finding_pass() {
         assert!(judgement.unknown_rules.is_empty(), "{text}");
     }
     let directory = tempfile::tempdir().unwrap();
-    let text = format!("true\n{leak} # credimg: ignore sshpas -- why\n");
-    fs::write(directory.path().join("a.sh"), text).unwrap();
-    let output = credimg(&["a.sh"]).current_dir(directory.path()).output().unwrap();
-    let (_, stderr) = texts(&output);
-    let warning = "credimg: warning: a.sh:2: the comment names a rule that there is not\n";
-    assert!(stderr.starts_with(warning), "{stderr}");
-    assert_eq!(output.status.code(), Some(5));
+    for rules in [" sshpas -- why", ": sshpass", " sshpass, url-password", "-all"] {
+        let text = format!("true\n{leak} # credimg: ignore{rules}\n");
+        fs::write(directory.path().join("a.sh"), text).unwrap();
+        let output = credimg(&["a.sh"]).current_dir(directory.path()).output().unwrap();
+        let (_, stderr) = texts(&output);
+        let warning = "credimg: warning: a.sh:2: the comment holds what is no rule's name\n";
+        assert!(stderr.starts_with(warning), "{rules}: {stderr}");
+        assert_eq!(output.status.code(), Some(5), "{rules}");
+    }
 }
