@@ -120,6 +120,14 @@ fn machines_without_a_manifest_are_left_alone() {
     assert_done(&hook_with(&host, &["102", "pre-start"], &[]));
     assert!(!host.path("run").exists());
     host.write("run/chimera/disk.erofs", "old");
+    // Of names that no file can have either.
+    let long = "m".repeat(300);
+    for name in [&long, "-rf", "*", "$(id)", "a\nb"] {
+        for step in [["prepare", "begin"], ["started", "begin"], ["release", "end"]] {
+            assert_done(&libvirt(&host, name, step[0], step[1]));
+        }
+        assert_done(&hook_with(&host, &[name, "post-stop"], &[]));
+    }
     host.write("etc/..yaml", "files: []\n");
     for name in ["", ".", "..", "../run", "a/b"] {
         for step in [["prepare", "begin"], ["release", "end"]] {
