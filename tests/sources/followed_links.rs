@@ -193,6 +193,31 @@ fn links_that_are_swapped_meanwhile_are_refused() {
     assert_eq!((failure.exit, swap), (Exit::Source, None));
 }
 
+/// Where it leads in between is what is stored, though it leads back at the end.
+#[test]
+fn a_link_to_a_directory_that_is_swapped_and_swapped_back_is_refused() {
+    let host = Host::new();
+    for index in 0..1100 {
+        host.write(format!("tree/many/{index}"), "");
+        host.write(format!("new/{index}"), "");
+    }
+    host.write("old/key", "old");
+    link(&host, "old", "current");
+    link(&host, "../current", "tree/z");
+    let mut swaps = vec!["old", "new"];
+    let error = assemble(&plan(follow(&host, "tree")), &settings(), &mut |step| {
+        if step.inodes > 3000 - 1000 * swaps.len()
+            && let Some(target) = swaps.pop()
+        {
+            fs::remove_file(host.path("current")).unwrap();
+            link(&host, target, "current");
+        }
+    });
+    let failure = error.unwrap_err().downcast::<Failure>().unwrap();
+    assert_contains(&failure.message, "tree/z changed while it was read");
+    assert!(swaps.is_empty());
+}
+
 #[test]
 fn a_streamed_file_that_a_link_leads_to_must_not_change() {
     let host = Host::new();

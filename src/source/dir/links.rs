@@ -45,9 +45,9 @@ impl Followed {
         Self { links, seen: Vec::new(), directories: 0 }
     }
 
-    /// An error where the link at `path`, which lies in `above`, leads to a directory that it
-    /// is itself in.
-    pub(super) fn require_no_circle(
+    /// Notes the directory that was opened by the link at `path`, which lies in `above`; an
+    /// error where the link lies in that directory itself.
+    pub(super) fn enter(
         &mut self,
         path: &Path,
         stat: &Stat,
@@ -63,6 +63,8 @@ impl Followed {
             }
             upper = directory.parent.as_ref();
         }
+        // As it was opened: the link may have led elsewhere when it was met.
+        self.seen.push((path.to_owned(), Identity::of(stat)));
         self.directories += 1;
         if self.directories > DIRECTORIES_MAX {
             let path = shown(path);
@@ -89,16 +91,17 @@ impl Followed {
 impl Walk<'_, '_> {
     /// Collects the file that a link leads to; a directory waits as others do.
     pub(super) fn follow(&mut self, level: &mut Level, name: Name) -> Result<(), Failure> {
-        let path = level.path(&name);
         let stat = statat(&level.descriptor, name.as_bytes(), AtFlags::empty())
             .map_err(|errno| nowhere(level, &name, errno))?;
-        self.followed.seen.push((path, Identity::of(&stat)));
         match host::file_type(&stat) {
             FileType::Directory => {
                 level.subdirectories.push(Subdirectory { name, is_link: true });
                 Ok(())
             }
-            FileType::RegularFile => self.followed_file(level, &name, &stat),
+            FileType::RegularFile => {
+                self.followed.seen.push((level.path(&name), Identity::of(&stat)));
+                self.followed_file(level, &name, &stat)
+            }
             kind => {
                 let (path, kind) = (shown(&level.path(&name)), host::kind_name(kind));
                 let message = format!(

@@ -2,8 +2,8 @@
 //!
 //! Every name is opened relative to its open directory and never followed, so
 //! that no symbolic link, even one that is put there during the walk, leads out
-//! of the tree, unless links are to be followed: `links.rs` does that. Entries are taken in bytewise order, whatever order the file
-//! system lists them in. Hard links within the tree stay hard links; mount
+//! of the tree, unless links are to be followed: `links.rs` does that. Entries are taken in
+//! bytewise order, whatever order the file system lists them in. Hard links within the tree stay hard links; mount
 //! points are crossed. Extended attributes of the host are not taken: labels
 //! and capabilities of a secrets disk are the guest's business and stand in the
 //! manifest, or in an archive.
@@ -60,7 +60,7 @@ pub(super) fn collect(path: &Path, links: Links, to: &mut TreeBuilder) -> Result
         }
         let stat = fstat(&descriptor).map_err(|errno| host::cannot_read(&path, errno))?;
         if is_link {
-            walk.followed.require_no_circle(&path, &stat, &above)?;
+            walk.followed.enter(&path, &stat, &above)?;
         }
         let id = walk.to.directory(parent, &name, Some(Own::of(&stat)), Xattrs::new())?;
         levels.push(walk.level((path, Some(above)), descriptor, &stat, id)?);
