@@ -23,6 +23,8 @@ pub struct Disk {
     kind: &'static str,
     /// The unit that opens it, where it is encrypted.
     opened_by: Option<String>,
+    /// Whether the next build gives it another name.
+    is_passing: bool,
 }
 
 impl Disk {
@@ -39,13 +41,27 @@ impl Disk {
             }
             (Format::Squashfs | Format::Iso9660, _) => None,
         };
-        Self { what, kind: format.name(), opened_by: None }
+        Self { what, kind: format.name(), opened_by: None, is_passing: false }
+    }
+
+    /// The disk where each build makes up a UUID of its own: what is found by that has
+    /// another name after the next one.
+    #[must_use]
+    pub fn with_random_uuid(mut self) -> Self {
+        self.is_passing = self.what.as_ref().is_some_and(|what| what.starts_with("UUID="));
+        self
     }
 
     /// A disk that the guest opens before it mounts what is inside.
     pub fn encrypted(format: Format, serial: &Serial) -> Self {
         let what = Some(format!("/dev/mapper/{}", unlock::mapping(serial)));
-        Self { what, kind: format.name(), opened_by: Some(unlock::unit_name(serial)) }
+        let opened_by = Some(unlock::unit_name(serial));
+        Self { what, kind: format.name(), opened_by, is_passing: false }
+    }
+
+    /// Whether what names it now names nothing after the next build.
+    pub(super) fn is_passing(&self) -> bool {
+        self.is_passing
     }
 
     /// Whether it is found by the drive's serial alone.

@@ -255,6 +255,14 @@ impl<'a> Planner<'a> {
             None if carries_public => Teller::Argument,
             None => Teller::KernelLine,
         };
+        if by == Teller::KernelLine && self.means.disk.is_passing() {
+            self.warnings.push(
+                "nothing tells the guest to mount the disk, which has no label and is another one \
+                 after each build: give it a label, for words on the guest's kernel command line"
+                    .to_owned(),
+            );
+            return Ok(None);
+        }
         let mount = Mount { by, fstab: self.means.disk.fstab(&point, has_store)? };
         if let Some(channel) = mount.channel() {
             // Next to nothing has taken room yet.

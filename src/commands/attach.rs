@@ -111,6 +111,7 @@ pub(super) fn means(recipe: &Recipe, attach: &Attach, image: &Image, drive: &Dri
         Some(_) => Disk::encrypted(image.format, &drive.serial),
         None => Disk::new(image.format, label, &uuid, &drive.serial, drive.bus),
     };
+    let disk = if recipe.uuid.is_none() { disk.with_random_uuid() } else { disk };
     Means {
         target: attach.target,
         machine_type: drive.machine_type,

@@ -116,7 +116,7 @@ fn routes(
     });
     let disk = match unlock {
         Some(_) => Disk::encrypted(format, serial),
-        None => Disk::new(format, label, &uuid, serial, Bus::Virtio),
+        None => Disk::new(format, label, &uuid, serial, Bus::Virtio).with_random_uuid(),
     };
     let lengths: Vec<_> = plan.values().map(known_length).collect();
     plan_channels(plan, &lengths, &Means { target, machine_type, disk, unlock, ..Means::default() })

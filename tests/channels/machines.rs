@@ -184,6 +184,32 @@ fn the_words_for_the_kernel_are_told_and_reported() {
     assert_eq!(warning, "");
 }
 
+/// Words with a UUID that the next build replaces would keep the guest from its disk.
+#[test]
+fn the_words_for_the_kernel_last_longer_than_a_build() {
+    let host = Host::new("files: [{path: /a, text: x}]\nmount: /run/secrets\n");
+    let machine = "--machine=pseries";
+    let expected = "nothing tells the guest to mount the disk, which has no label and is another one \
+                    after each build: give it a label, for words on the guest's kernel command line";
+    let expected = format!("credimg: warning: {expected}\n");
+    let check = host.credimg().args(["check", "secrets.yaml", machine]).output().unwrap();
+    assert_eq!(stderr(&check), expected);
+    assert!(!stdout(&check).contains("mount-extra"), "{}", stdout(&check));
+    assert_eq!(stderr(&host.build(&[machine, "--quiet"])), expected);
+    assert_eq!(built(&host, &[machine])["kernel_arguments"], serde_json::json!([]));
+
+    let uuid = "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81";
+    for (options, what) in [
+        (&["--uuid", uuid][..], &*format!("UUID={uuid}")),
+        (&["--label=A"], "LABEL=A"),
+        (&["--format=squashfs"], "/dev/disk/by-id/virtio-out"),
+    ] {
+        let report = built(&host, &[&[machine], options].concat());
+        let words = report["kernel_arguments"][0].as_str().unwrap();
+        assert!(words.starts_with(&format!("systemd.mount-extra={what}:/run/")), "{words}");
+    }
+}
+
 #[test]
 fn the_guest_may_name_its_machine() {
     let host = Host::new(MANIFEST);
