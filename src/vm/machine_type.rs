@@ -56,7 +56,8 @@ impl Board {
         ];
         families.into_iter().find_map(|(family, board)| {
             let rest = name.strip_prefix(family)?;
-            let is_version = rest.strip_prefix('-').is_some_and(|version| !version.is_empty());
+            // Proxmox VE's own versions follow a plus sign.
+            let is_version = rest.strip_prefix(['-', '+']).is_some_and(|it| !it.is_empty());
             (rest.is_empty() || is_version).then_some(board)
         })
     }
@@ -201,6 +202,9 @@ mod tests {
             ("ubuntu", Board::Pc),
             ("q35", Board::Q35),
             ("pc-q35-7.2", Board::Q35),
+            ("q35+pve0", Board::Q35),
+            ("pc-q35-8.1+pve0", Board::Q35),
+            ("virt+pve0", Board::Virt),
             ("pc-q35-rhel9.4.0", Board::Q35),
             ("ubuntu-q35", Board::Q35),
             ("microvm", Board::Microvm),
@@ -213,7 +217,9 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(MachineType::new(expected)), "{text}");
         }
-        for bad in ["", "isapc", "pc-", "q35-", "virtx", "raspi3b", "none", "microvm,pcie", ",on"] {
+        for bad in
+            ["", "isapc", "pc-", "q35-", "q35+", "virtx", "raspi3b", "none", "microvm,pcie", ",on"]
+        {
             assert!(bad.parse::<MachineType>().is_err(), "{bad}");
         }
     }
