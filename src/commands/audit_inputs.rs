@@ -123,7 +123,7 @@ fn met(path: &Path) -> Result<Option<Input>, Failure> {
 /// The arguments of a process.
 fn process(pid: u32) -> Result<Input, Failure> {
     let path = PathBuf::from(format!("/proc/{pid}/cmdline"));
-    if !Path::new("/proc").join(pid.to_string()).exists() {
+    if !is_process(pid) {
         return Err(Failure::new(Exit::Source, format!("no process has the id {pid}")));
     }
     named(&path)
@@ -140,14 +140,28 @@ fn running(each: &mut dyn FnMut(Result<Input, Failure>)) {
     let mut pids: Vec<u32> = entries.flatten().filter_map(|entry| pid(entry.file_name())).collect();
     pids.retain(|pid| *pid != std::process::id());
     pids.sort_unstable();
+    // The first process is always there.
+    let mut is_hidden = !is_process(1);
     for pid in pids {
-        let Ok(Input::Text { name, text }) = process(pid) else { continue };
+        let Ok(Input::Text { name, text }) = process(pid) else {
+            is_hidden |= is_process(pid);
+            continue;
+        };
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
         let mut words = text.split(|byte| *byte == 0 || byte.is_ascii_whitespace());
         if words.any(is_monitor) || is_monitor(program.as_os_str().as_encoded_bytes()) {
             each(Ok(Input::Text { name, text }));
         }
     }
+    if is_hidden {
+        let message = "cannot read the arguments of other users' processes: /proc hides them";
+        each(Err(Failure::new(Exit::Source, message)
+            .hint("run it as root, or in the group that /proc is mounted for by `gid=`")));
+    }
+}
+
+fn is_process(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
 }
 
 /// Whether a program of this path runs machines.

@@ -189,3 +189,20 @@ fn a_comment_lets_a_finding_pass() {
         assert_eq!(output.status.code(), Some(code), "{rules}");
     }
 }
+
+/// What was not read is not clean: `hidepid=` of proc(5) keeps other users' arguments away.
+#[test]
+fn processes_that_are_hidden_are_told() {
+    let script = "mount -t proc -o \"$0\" proc /proc && \
+                  exec setpriv --reuid 65534 --regid 65534 --clear-groups /proc/self/fd/3 \
+                  audit --running 3<\"$1\"";
+    for (option, expected) in [("hidepid=1", true), ("hidepid=2", true), ("hidepid=0", false)] {
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script, option, env!("CARGO_BIN_EXE_credimg")]);
+        let output = command.output().unwrap();
+        let stderr = texts(&output).1;
+        let told = stderr.contains("cannot read the arguments of other users' processes");
+        assert_eq!(told, expected, "{option}: {stderr}");
+        assert!(!expected || matches!(output.status.code(), Some(4 | 5)), "{option}: {output:?}");
+    }
+}
