@@ -11,7 +11,7 @@ pub fn free_place<'w>(words: impl Iterator<Item = &'w [u8]>) -> Place {
 }
 
 /// The slots in `addr=SLOT[.FUNCTION]` and `"addr": "SLOT"`, of whatever bus: QEMU reads
-/// them as hexadecimal numbers.
+/// them as hexadecimal numbers. A number of JSON is eight times the slot, plus the function.
 fn slots(word: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(word);
     let is_end = |letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter));
@@ -24,6 +24,11 @@ fn slots(word: &[u8]) -> Vec<u8> {
             continue;
         }
         let digits = value.split(is_end).next().unwrap_or_default();
+        let separator = after.strip_suffix(value).unwrap_or_default();
+        if separator.trim_end().ends_with(':') {
+            slots.extend(digits.parse().map(|number: u8| number >> 3));
+            continue;
+        }
         let digits = digits.trim_start_matches("0x").trim_start_matches("0X");
         slots.extend(u8::from_str_radix(digits, 16));
     }
@@ -55,6 +60,8 @@ mod tests {
             "addr=0X19",
             r#"{"driver":"virtio-blk","addr":"0x19"}"#,
             r#"{"driver": "virtio-blk", "addr": "19.1"}"#,
+            r#"{"driver": "virtio-blk", "addr": 200}"#,
+            r#"{"addr":201,"driver":"virtio-blk"}"#,
         ] {
             assert_eq!(place(&[word]), Place::Nth(2), "{word}");
         }
