@@ -71,6 +71,7 @@ fn sparse_members_of_bsdtar_are_refused_with_the_option_that_mends_it() {
         archive
     };
     let refused = failure(vec![entry("/", Source::Tar(pack("--read-sparse")))], &settings());
+    assert_contains(&refused.message, "\"sparse\" in ");
     assert_contains(&refused.message, "sparse files are not supported");
     assert_contains(
         &refused.hint.unwrap(),

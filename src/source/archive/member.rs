@@ -4,6 +4,8 @@
 //! kept here, because the crate's iterator takes extension headers of any size
 //! into memory and splits their values at newlines.
 
+use std::borrow::Cow;
+
 use credimg_formats::{Timestamp, Xattrs};
 use tar::{EntryType, Header};
 
@@ -183,8 +185,11 @@ impl Members {
 
     fn pax(&mut self, header: &Header, size_bytes: u64) -> Result<Pax, Failure> {
         let records = self.extension(size_bytes)?;
-        Pax::parse(&records, self.keeps_xattrs)
-            .map_err(|failure| self.stream.in_member(&header.path_bytes(), failure))
+        Pax::parse(&records, self.keeps_xattrs).map_err(|failure| {
+            // The header's own name is one that the archiver made up.
+            let name = pax::member_name(&records).map_or_else(|| header.path_bytes(), Cow::from);
+            self.stream.in_member(&name, failure)
+        })
     }
 
     fn member(
@@ -202,7 +207,7 @@ impl Members {
         let path = extension.path.or(pax.path);
         let path = path.unwrap_or_else(|| header.path_bytes().into_owned());
         let link = extension.link.or(pax.link);
-        let link = link.or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
+        let link = link.or_else(|| header.link_name_bytes().map(Cow::into_owned));
         let fault = |failure| self.stream.in_member(&path, failure);
         let length_bytes = pax.size.unwrap_or(size_bytes);
         let kind = kind(header, &path, link.unwrap_or_default(), length_bytes).map_err(fault)?;

@@ -167,6 +167,19 @@ pub(super) fn sparse() -> Failure {
     )
 }
 
+/// The name of the member that these records describe, if they tell it, whatever is wrong
+/// with the others.
+pub(super) fn member_name(mut records: &[u8]) -> Option<&[u8]> {
+    let mut name = None;
+    while let Some((keyword, value, rest)) = split_record(records) {
+        if matches!(keyword, b"path" | b"GNU.sparse.name") {
+            name = Some(value);
+        }
+        records = rest;
+    }
+    name
+}
+
 /// Splits off the first record: keyword, value, rest.
 fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let digits = bytes.iter().position(|byte| *byte == b' ')?;
