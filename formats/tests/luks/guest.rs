@@ -31,12 +31,12 @@ fn linux_reads_what_was_written() {
         let passphrase = passphrase.clone();
         Spec { sector_bytes, passphrase, inner, ..Spec::new(seed, Version::Luks2) }
     };
-    for (name, volume) in
-        [("erofs", of(100, 4096, Inner::Erofs)), ("iso9660", of(101, 512, Inner::Iso9660))]
-    {
+    for (name, block, volume) in [
+        ("erofs", 4096, of(100, 4096, Inner::Erofs)),
+        ("iso9660", 2048, of(101, 512, Inner::Iso9660)),
+    ] {
         volume.write_file(&scratch.path(name));
-        let content = digest(&volume.content);
-        writeln!(expected, "{name} {} {content}", volume.sector_bytes).unwrap();
+        writeln!(expected, "{name} {block} {}", digest(&volume.content)).unwrap();
     }
     write_far(&of(102, 4096, Inner::Erofs), &scratch.path("far"));
     let mut list = String::new();
@@ -62,12 +62,18 @@ fn boot(scratch: &Scratch, volumes: &Path) -> String {
     guest.env("GUEST_PROGRAMS", "cryptsetup");
     guest.env("GUEST_MODULES", "dm-crypt xts ecb aes_generic algif_skcipher");
     guest.arg(tests.join("tests/luks/guest.sh")).arg("--");
-    let disks =
-        [("volumes", "container"), ("erofs", "erofs"), ("iso9660", "iso9660"), ("far", "far")];
-    for (serial, file) in disks {
+    // Blocks as those that credimg's arguments ask for.
+    let disks = [
+        ("volumes", "container", 4096),
+        ("erofs", "erofs", 4096),
+        ("iso9660", "iso9660", 2048),
+        ("far", "far", 4096),
+    ];
+    for (serial, file, block) in disks {
         let path = scratch.path(file).into_os_string().into_string().unwrap().replace(',', ",,");
         let drive = format!("if=none,id={serial},format=raw,read-only=on,file={path}");
-        let device = format!("virtio-blk-pci,drive={serial},serial={serial}");
+        let blocks = format!("logical_block_size={block},physical_block_size={block}");
+        let device = format!("virtio-blk-pci,drive={serial},serial={serial},{blocks}");
         guest.args(["-drive", &drive, "-device", &device]);
     }
     String::from_utf8(run(&mut guest).stdout).unwrap()
