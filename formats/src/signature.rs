@@ -51,7 +51,7 @@ pub struct Watch<'s, S> {
 impl<'s, S: Sink> Watch<'s, S> {
     /// Watches what goes to `sink`, from the image's first byte on.
     pub fn new(sink: &'s mut S) -> Self {
-        Self { sink, start: Zeroizing::new(Vec::with_capacity(START_BYTES)) }
+        Self { sink, start: Zeroizing::default() }
     }
 
     /// What the image, which is of the format that blkid calls `own`, looks like besides;
@@ -76,8 +76,21 @@ impl<'s, S: Sink> Watch<'s, S> {
         START_BYTES - self.start.len()
     }
 
+    /// Makes room for more bytes of the start. Most images are small; what is outgrown is
+    /// wiped.
+    fn reserve(&mut self, more_bytes: usize) {
+        let wanted = self.start.len() + more_bytes;
+        if wanted > self.start.capacity() {
+            let capacity = wanted.next_power_of_two().min(START_BYTES);
+            let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+            larger.extend_from_slice(&self.start);
+            self.start = larger;
+        }
+    }
+
     fn note(&mut self, bytes: &[u8]) {
         let kept = bytes.len().min(self.room());
+        self.reserve(kept);
         self.start.extend_from_slice(bytes.get(..kept).unwrap_or_default());
     }
 }
@@ -107,6 +120,7 @@ impl<S: Sink> Sink for Watch<'_, S> {
     fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
         self.sink.write_zeros(length_bytes)?;
         let kept = usize::try_from(length_bytes).unwrap_or(usize::MAX).min(self.room());
+        self.reserve(kept);
         let length = self.start.len() + kept;
         self.start.resize(length, 0);
         Ok(())
