@@ -142,7 +142,11 @@ fn machines_without_a_manifest_are_left_alone() {
 fn without_the_program_only_machines_with_a_manifest_stop() {
     let host = host();
     let missing = [("CREDIMG", "/nowhere/credimg")];
-    let call = |arguments: &[&str]| call(&host, arguments, &missing, b"<domain/>");
+    let call = |arguments: &[&str]| {
+        // Proxmox VE writes nothing, and its calls may end before anything could be read.
+        let stdin: &[u8] = if arguments.len() == 4 { b"<domain/>" } else { b"" };
+        call(&host, arguments, &missing, stdin)
+    };
     for arguments in [&["medusa", "prepare", "begin", "-"][..], &["102", "pre-start"]] {
         assert_done(&call(arguments));
     }
