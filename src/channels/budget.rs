@@ -82,11 +82,16 @@ impl Budget {
 
     /// Takes a slot for an item of fw_cfg that is no credential; errors as of [`take`](Self::take).
     pub fn take_other_item(&mut self, length_bytes: u64) -> Result<(), String> {
+        self.take_slot(length_bytes, OTHER_ITEM_MAX_BYTES)
+    }
+
+    /// Takes a slot for an item of fw_cfg of at most `max_bytes`.
+    fn take_slot(&mut self, length_bytes: u64, max_bytes: u64) -> Result<(), String> {
         self.require_slot()?;
-        if length_bytes > OTHER_ITEM_MAX_BYTES {
+        if length_bytes > max_bytes {
             return Err(format!(
                 "it is {length_bytes} bytes long, and the guest takes too long to read more than \
-                 {OTHER_ITEM_MAX_BYTES} from fw_cfg"
+                 {max_bytes} from fw_cfg"
             ));
         }
         self.items += 1;
@@ -145,14 +150,7 @@ impl Budget {
                 name.len()
             ));
         }
-        self.require_slot()?;
-        if length_bytes > ITEM_MAX_BYTES {
-            return Err(format!(
-                "it is {length_bytes} bytes long, and the guest takes too long to read more than \
-                 {ITEM_MAX_BYTES} from fw_cfg"
-            ));
-        }
-        self.items += 1;
+        self.take_slot(length_bytes, ITEM_MAX_BYTES)?;
         self.item_name = self.item_name.max(name.len());
         Ok(())
     }

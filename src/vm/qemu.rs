@@ -56,7 +56,9 @@ fn arguments(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
         };
         arguments.extend(match style {
             Style::Blockdev => blockdev_arguments(drive, &name)?,
-            _ => drive_arguments(drive, &name, own_slot(drive)),
+            Style::Shell | Style::Lines | Style::Json | Style::Readconfig | Style::None => {
+                drive_arguments(drive, &name, own_slot(drive))
+            }
         });
     }
     arguments.extend(firmware_arguments(firmware));
