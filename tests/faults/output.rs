@@ -2,8 +2,6 @@
 //! interrupted or be the last one before SIGKILL. The output path always holds
 //! the complete old or the complete new image, and the next run cleans up.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
-
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,0 +1,9 @@
+//! What fails, is interrupted or is killed leaves whole files, and says what is true.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+mod output;
+mod tracing;
+
+#[path = "../support/tracer.rs"]
+mod tracer;
