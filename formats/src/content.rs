@@ -51,6 +51,14 @@ impl Buffer {
     pub fn zeroed(length_bytes: usize) -> Self {
         Self(vec![0; length_bytes])
     }
+
+    /// The first bytes, at most so many, kept where they are; the others are wiped.
+    pub fn into_secret(mut self, length_bytes: usize) -> Secret {
+        let mut bytes = std::mem::take(&mut self.0);
+        bytes.get_mut(length_bytes..).unwrap_or_default().zeroize();
+        bytes.truncate(length_bytes);
+        Secret(bytes)
+    }
 }
 
 impl std::ops::Deref for Buffer {

@@ -6,41 +6,21 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credimg_formats::Secret;
-use credimg_formats::content::read_full;
 
 use super::wrap::MasterKey;
 use super::{Key, MAX_BYTES, hold};
+use crate::host::private::{self, Owners};
 use crate::output;
 use crate::report::{Exit, Failure, reason, shown};
-use crate::source;
 
-/// Whose key files are taken.
-#[derive(Clone, Copy, Debug)]
-pub enum Owners {
-    /// Anybody's: the key opens what is there already.
-    Any,
-    /// The caller's own, root's, and those of this user, whom the image is given to:
-    /// whoever has planted a key would open what is encrypted to it.
-    Trusted(Option<u32>),
-}
-
-impl Owners {
-    fn include(self, uid: u32) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Trusted(other) => {
-                let own = rustix::process::geteuid().as_raw();
-                uid == own || uid == 0 || Some(uid) == other
-            }
-        }
-    }
-}
+/// How to come by a master key.
+const GENKEY: &str = "`credimg genkey FILE` makes one";
 
 /// Reads the key of an image from `path`. What QEMU, cryptsetup and systemd would read
 /// differently, or refuse later without a reason, is an error: of exit code 5 where
 /// every user can read or change the file, or another one owns it, else of 4.
 pub fn read(path: &Path, owners: Owners) -> Result<Key, Failure> {
-    let secret = small(path, owners)?;
+    let secret = small(path, owners, "--key-out FILE makes one where there is none")?;
     let bytes = secret.expose();
     let hint = "`credimg genkey --luks FILE` makes a good one";
     let fault = |fault: &str| {
@@ -63,7 +43,7 @@ pub fn read(path: &Path, owners: Owners) -> Result<Key, Failure> {
 /// Reads the key of QEMU's secret objects from `path`: 32 bytes in base64, perhaps with
 /// a newline behind. Errors as of [`read`].
 pub fn read_master(path: &Path) -> Result<MasterKey, Failure> {
-    let secret = small(path, Owners::Trusted(None))?;
+    let secret = small(path, Owners::Trusted(None), GENKEY)?;
     let text = secret.expose();
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     // As large as it gets, so that no shorter copy of it is left in the heap.
@@ -74,7 +54,7 @@ pub fn read_master(path: &Path) -> Result<MasterKey, Failure> {
     hold(key.expose());
     MasterKey::new(&key).filter(|_| is_base64).ok_or_else(|| {
         let message = format!("the master key file {} is not 32 bytes in base64", shown(path));
-        Failure::new(Exit::Source, message).hint("`credimg genkey FILE` makes one")
+        Failure::new(Exit::Source, message).hint(GENKEY)
     })
 }
 
@@ -127,62 +107,14 @@ pub(super) fn is_there(path: &Path) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// The file's bytes, 1 to 512.
-fn small(path: &Path, owners: Owners) -> Result<Secret, Failure> {
-    let bytes = private_bytes(path, MAX_BYTES, owners)?;
-    let fault = match bytes.len() {
-        1..=MAX_BYTES => return Ok(bytes),
-        0 => "is empty".to_owned(),
-        _ => format!("has over {MAX_BYTES} bytes"),
+/// The file's bytes, 1 to 512; `missing` is the hint where there is none.
+fn small(path: &Path, owners: Owners, missing: &str) -> Result<Secret, Failure> {
+    let fault = match private::read(path, "the key file", MAX_BYTES, owners, missing)? {
+        Some(bytes) if !bytes.is_empty() => return Ok(bytes),
+        Some(_) => "is empty".to_owned(),
+        None => format!("has over {MAX_BYTES} bytes"),
     };
     let message = format!("the key file {} {fault}", shown(path));
     let hint = "remove it, and `credimg genkey --luks FILE` or --key-out makes a good one";
     Err(Failure::new(Exit::Source, message).hint(hint))
-}
-
-/// The bytes of a key file, or one more than `max_bytes` where it is larger. One that every
-/// user can read or change, or that somebody else owns, is an error of exit code 5, all
-/// others are of 4.
-pub(super) fn private_bytes(
-    path: &Path,
-    max_bytes: usize,
-    owners: Owners,
-) -> Result<Secret, Failure> {
-    let shown = shown(path);
-    let (file, stat) = source::open_file(path).map_err(|failure| {
-        // Its hints speak of sources in a manifest.
-        let message = format!("the key file: {}", failure.message);
-        let failure = Failure::new(failure.exit, message);
-        let is_missing =
-            std::fs::metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-        if is_missing {
-            failure.hint("--key-out FILE makes one where there is none")
-        } else {
-            failure
-        }
-    })?;
-    let mode = stat.st_mode & 0o7777;
-    if mode & 0o007 != 0 {
-        let message = format!("the key file {shown} is open to every user of the host");
-        let hint =
-            format!("chmod 600 {shown}, and make a new key if others may have read this one");
-        return Err(Failure::new(Exit::Policy, format!("{message} (mode {mode:04o})")).hint(hint));
-    }
-    if !owners.include(stat.st_uid) {
-        let message = format!("the key file {shown} belongs to another user (uid {})", stat.st_uid);
-        return Err(Failure::new(Exit::Policy, message)
-            .hint("whoever made it could open what is encrypted to it: make one of your own"));
-    }
-    // No larger than the file: what is reserved is locked and wiped, read or not.
-    let size_bytes = usize::try_from(stat.st_size).unwrap_or(max_bytes);
-    let mut bytes = vec![0; size_bytes.min(max_bytes) + 1];
-    hold(&bytes);
-    let length = read_full(&file, &mut bytes);
-    bytes.truncate(*length.as_ref().unwrap_or(&0));
-    let bytes = Secret::new(bytes);
-    length.map_err(|error| {
-        let message = format!("cannot read the key file {shown}: {}", reason(&error));
-        Failure::new(Exit::Source, message)
-    })?;
-    Ok(bytes)
 }

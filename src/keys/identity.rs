@@ -7,8 +7,9 @@ use ::age::secrecy::ExposeSecret;
 use ::age::x25519;
 use credimg_formats::Secret;
 
-use super::file::{Owners, is_there, private_bytes, read_or_make_as};
+use super::file::{is_there, read_or_make_as};
 use super::hold;
+use crate::host::private::{self, Owners};
 use crate::output;
 use crate::report::{Exit, Failure, shown};
 
@@ -37,10 +38,9 @@ impl Identity {
     /// The identity in the file at `path`. A file that is no identity is an error of
     /// [`Exit::Source`], one that every user may read or write is of [`Exit::Policy`].
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let text = private_bytes(path, FILE_MAX_BYTES, Owners::Trusted(None))?;
-        if text.len() > FILE_MAX_BYTES {
-            return Err(failure(path, "is too large to be an identity file"));
-        }
+        let (owners, missing) = (Owners::Trusted(None), "--key-out FILE makes one");
+        let text = private::read(path, "the key file", FILE_MAX_BYTES, owners, missing)?
+            .ok_or_else(|| failure(path, "is too large to be an identity file"))?;
         Self::parse(text.expose()).map_err(|fault| failure(path, fault.message()))
     }
 

@@ -12,9 +12,10 @@ pub mod wrap;
 
 use credimg_formats::{Buffer, Secret};
 
-pub use file::{Owners, read, read_master, read_or_make};
+pub use file::{read, read_master, read_or_make};
 pub use memory::{hold, hold_range};
 
+pub use crate::host::private::Owners;
 use crate::report::Failure;
 
 /// Length of a random key's text: 256 bits as hexadecimal digits.

@@ -37,7 +37,7 @@ pub(super) type FileId = (u64, u64);
 /// What stays the same while a file is not written to. The change time betrays
 /// even a rewrite in place whose size and modification time were put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     id: FileId,
     size_bytes: u64,
     modified: (i64, u64),
@@ -45,7 +45,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn of(stat: &Stat) -> Self {
+    pub(crate) fn of(stat: &Stat) -> Self {
         Self {
             id: file_id(stat),
             size_bytes: size_bytes(stat),
@@ -224,7 +224,7 @@ pub(super) fn later(stat: &Stat, location: Location) -> Content {
 /// times before it copies its bytes, and what follows within one tick of the
 /// clock may leave them as they are: only the times of a file that is older
 /// than both tell later whether it was written to.
-pub(super) fn settle(stat: &Stat) {
+pub(crate) fn settle(stat: &Stat) {
     let changed = Duration::new(
         u64::try_from(stat.st_ctime).unwrap_or(0),
         u32::try_from(wide(stat.st_ctime_nsec)).unwrap_or(0),

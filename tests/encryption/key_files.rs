@@ -52,7 +52,8 @@ impl Mistake {
     }
 
     /// What is no file of a key at all, whatever a key looks like.
-    fn of_every_key(good: &'static str) -> Vec<Self> {
+    /// `make` is the hint where there is none.
+    fn of_every_key(good: &'static str, make: &'static str) -> Vec<Self> {
         let regular = "expected a regular file";
         let fifo = |host: &Host| mkfifoat(CWD, host.path("bad"), Mode::RUSR | Mode::WUSR).unwrap();
         let link =
@@ -62,8 +63,8 @@ impl Mistake {
             [0o604, 0o644, 0o606, 0o602, 0o601, 0o777].map(|mode| Self::mode(good, mode)).into();
         mistakes.extend([
             Self::content(b"", "the key file bad is empty", REMOVE),
-            Self::new(|_| {}, 4, missing, Some(MAKE)),
-            Self::new(link("nowhere"), 4, missing, Some(MAKE)),
+            Self::new(|_| {}, 4, missing, Some(make)),
+            Self::new(link("nowhere"), 4, missing, Some(make)),
             Self::new(
                 link("bad"),
                 4,
@@ -148,7 +149,7 @@ fn mistakes_of_key_files_have_their_messages() {
         ),
         content(&vec![b'x'; 1 << 20], "the key file bad has over 512 bytes", REMOVE),
     ];
-    mistakes.extend(Mistake::of_every_key("cAnArY"));
+    mistakes.extend(Mistake::of_every_key("cAnArY", MAKE));
     let commands = [
         "build secrets.yaml -o old1.erofs --encrypt luks1 --key-file bad",
         "build secrets.yaml -o old2.erofs --encrypt luks2 --key-file bad --if-changed",
@@ -165,7 +166,7 @@ fn mistakes_of_key_files_have_their_messages() {
 fn a_bad_file_at_key_out_stays() {
     let newline = "the key file bad ends in a newline, which would be a part of the key";
     let mut mistakes = vec![Mistake::content(b"cAnArY\n", newline, NEWLINE)];
-    mistakes.extend(Mistake::of_every_key("cAnArY"));
+    mistakes.extend(Mistake::of_every_key("cAnArY", MAKE));
     // Where there is none, one is made; a link that leads nowhere is no place for one.
     mistakes.retain(|mistake| !mistake.message.contains("no such file"));
     assert_mistakes(
@@ -194,7 +195,7 @@ fn mistakes_of_master_keys_have_their_messages() {
         content(b"\n"),
         Mistake::content(&[b'A'; 513], "the key file bad has over 512 bytes", REMOVE),
     ]);
-    mistakes.extend(Mistake::of_every_key(MASTER));
+    mistakes.extend(Mistake::of_every_key(MASTER, GENKEY));
     let commands = [
         "build secrets.yaml -o old1.erofs --encrypt luks1 --key-file key --master-key bad",
         "args old1.erofs --key-file key --master-key bad",

@@ -18,6 +18,7 @@ mod plan;
 mod secrecy;
 mod secret;
 mod streams;
+mod torn_keys;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

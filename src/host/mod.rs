@@ -1,0 +1,3 @@
+//! What touches the host's files, memory and processes on behalf of everything else.
+
+pub(crate) mod private;

@@ -1,0 +1,129 @@
+//! Private files, such as those of keys: read whole and as they are, or not at all.
+//!
+//! Half a key is a key as well, one that opens nothing or that anybody guesses. So a file
+//! is read to its end, has to be as long as it says, and has to be the same file
+//! afterwards.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use credimg_formats::content::read_full;
+use credimg_formats::{Buffer, Secret};
+use rustix::fs::{Stat, fstat, fstatfs};
+
+use crate::keys::hold;
+use crate::report::{Exit, Failure, reason, shown};
+use crate::source::{self, Identity, settle};
+
+/// File systems whose files are made up by the kernel as they are read (linux/magic.h):
+/// proc, sysfs, cgroup 1 and 2, debugfs, tracefs, securityfs, efivarfs.
+const PSEUDO: [i64; 8] = [
+    0x9fa0,
+    0x6265_6572,
+    0x0027_e0eb,
+    0x6367_7270,
+    0x6462_6720,
+    0x7472_6163,
+    0x7363_6673,
+    0xde5e_81e4,
+];
+
+/// Whose private files are taken.
+#[derive(Clone, Copy, Debug)]
+pub enum Owners {
+    /// Anybody's: the key opens what is there already.
+    Any,
+    /// The caller's own, root's, and those of this user, whom the image is given to:
+    /// whoever has planted a key would open what is encrypted to it.
+    Trusted(Option<u32>),
+}
+
+impl Owners {
+    fn include(self, uid: u32) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Trusted(other) => {
+                let own = rustix::process::geteuid().as_raw();
+                uid == own || uid == 0 || Some(uid) == other
+            }
+        }
+    }
+}
+
+/// Reads the private file at `path`, which messages call `what`, such as "the key file"; none where
+/// it has more than `max_bytes`. `missing` is the hint where there is none.
+///
+/// A file that every user can read or change, or that somebody else owns, is an error
+/// of exit code 5. One that is no regular file, changes while it is read, or is not as long
+/// as it says, is an error of exit code 4.
+pub(crate) fn read(
+    path: &Path,
+    what: &str,
+    max_bytes: usize,
+    owners: Owners,
+    missing: &str,
+) -> Result<Option<Secret>, Failure> {
+    let (file, stat) = source::open_file(path).map_err(|failure| {
+        // Its hints speak of sources in a manifest.
+        let failure = Failure::new(failure.exit, format!("{what}: {}", failure.message));
+        let is_missing =
+            std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if is_missing { failure.hint(missing) } else { failure }
+    })?;
+    let name = format!("{what} {}", shown(path));
+    require_private(path, &name, &stat, owners)?;
+    settle(&stat);
+    let size_bytes = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+    let torn = || {
+        Err(if is_pseudo(&file) {
+            let message = format!("{name} is made up by the kernel as it is read");
+            Failure::new(Exit::Source, format!("{message}: its size says nothing"))
+                .hint("copy what it holds into a private file, and name that one")
+        } else {
+            Failure::new(Exit::Source, format!("{name} changed while it was read"))
+                .hint("do it again when nothing writes to it")
+        })
+    };
+    if size_bytes > max_bytes {
+        return if is_pseudo(&file) { torn() } else { Ok(None) };
+    }
+    let failure = |error: &io::Error| {
+        Failure::new(Exit::Source, format!("cannot read {name}: {}", reason(error)))
+    };
+    // No larger than the file: what is reserved is locked and wiped, read or not. One byte
+    // more tells whether it has grown.
+    let mut bytes = Buffer::zeroed(size_bytes + 1);
+    hold(&bytes);
+    let length = read_full(&file, &mut bytes).map_err(|error| failure(&error))?;
+    let after = fstat(&file).map_err(|errno| failure(&errno.into()))?;
+    if length == size_bytes && Identity::of(&after) == Identity::of(&stat) {
+        return Ok(Some(bytes.into_secret(length)));
+    }
+    torn()
+}
+
+/// An error of exit code 5 where others can read or change the file, or have made it.
+fn require_private(path: &Path, name: &str, stat: &Stat, owners: Owners) -> Result<(), Failure> {
+    let mode = stat.st_mode & 0o7777;
+    if mode & 0o007 != 0 {
+        let message = format!("{name} is open to every user of the host (mode {mode:04o})");
+        let hint = format!(
+            "chmod 600 {}, and make a new key if others may have read this one",
+            shown(path)
+        );
+        return Err(Failure::new(Exit::Policy, message).hint(hint));
+    }
+    if !owners.include(stat.st_uid) {
+        let message = format!("{name} belongs to another user (uid {})", stat.st_uid);
+        return Err(Failure::new(Exit::Policy, message)
+            .hint("whoever made it could open what is encrypted to it: make one of your own"));
+    }
+    Ok(())
+}
+
+/// Whether the file is in one of the file systems of the kernel's own.
+fn is_pseudo(file: &File) -> bool {
+    let kind = fstatfs(file).map(|found| found.f_type);
+    kind.is_ok_and(|kind| PSEUDO.contains(&kind))
+}
