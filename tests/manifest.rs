@@ -148,6 +148,7 @@ fn every_key_means_what_it_says() {
     assert!(entries[12].attributes.xattrs.is_empty());
     let options = "ro,nosuid,nodev,noexec,nofail,context=\"system_u:object_r:etc_t:s0:c1,c2\"";
     assert_eq!(plan.mount.as_ref().unwrap().options(), options);
+    assert_eq!(plan.pass_env, ["VAULT_ADDR", "SSH_AUTH_SOCK"]);
 }
 
 #[test]

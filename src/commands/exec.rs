@@ -19,11 +19,12 @@ use super::{attach, settings};
 use crate::assemble::{Assembly, Place};
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::{Attach, Exec};
-use crate::manifest::{self, Entry, Format, Luks, Plan, Source};
+use crate::manifest::{self, Format, Luks, Plan};
 use crate::output::{self, MemoryFile, SealedFile};
 use crate::progress::Progress;
 use crate::report::{self, Exit, Failure, shown};
 use crate::signals;
+use crate::source::environment;
 use crate::vm::{self, Drive, DriveKey, Firmware, Machine, MachineType, Target, own_machine};
 
 /// A word that is this one stands for all the arguments.
@@ -109,7 +110,8 @@ fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> anyhow::Res
     plan.pseudo.files.extend(settings::pseudo_files(&options.recipe.sources));
     // There is no name whose extension would tell it.
     plan.format.get_or_insert(Format::Erofs);
-    let variables = variables(&plan);
+    // Whoever reads the monitor's environment shall not find there what the image holds.
+    let variables = environment::sources(&plan).cloned().collect();
     let request = request(options, attach, plan, invocation)?;
     let mut progress = Progress::new(!options.quiet);
     let assembly = request.collect(request.image.build_time, None, &mut progress)?;
@@ -197,16 +199,6 @@ fn write_image(
     let mut file = MemoryFile::create("the image in memory")?;
     request.image.write(&assembly.tree, file.sink(), progress)?;
     file.seal()
-}
-
-/// The environment variables that are sources: whoever reads the monitor's
-/// environment shall not find there what the image holds.
-fn variables(plan: &Plan) -> Vec<OsString> {
-    let variable = |entry: &Entry| match &entry.source {
-        Source::Env { name, .. } => Some(name.clone()),
-        _ => None,
-    };
-    plan.sources().filter_map(variable).collect()
 }
 
 /// The program and its words, as the command line has them.

@@ -22,6 +22,7 @@ mod fw_cfg;
 mod mapping;
 mod mount;
 mod node;
+mod pass_env;
 mod plan;
 mod resolve;
 mod schema;

@@ -347,6 +347,9 @@ pub struct Plan {
     pub fw_cfg: Vec<FwCfg>,
     /// Where the guest is to mount the disk, where given.
     pub mount: Option<MountPoint>,
+    /// Which variables of the environment commands see besides those that each does; none
+    /// of them is a source.
+    pub pass_env: Vec<OsString>,
     /// Pseudo definitions, which come after the entries and the credentials.
     pub pseudo: Pseudo,
 }

@@ -12,7 +12,7 @@ use super::node::Text;
 use super::plan::{Attributes, Entry, Keep, Label, Plan, Pseudo, PseudoFile, PseudoText, Source};
 use super::schema::{self, Source as Typed};
 use super::xattrs::Resolved;
-use super::{conflicts, credentials, encrypt, fw_cfg, mount, time, values, xattrs};
+use super::{conflicts, credentials, encrypt, fw_cfg, mount, pass_env, time, values, xattrs};
 
 const DEFAULT_OWNER: (u32, u32) = (0, 0);
 const DEFAULT_MODE: u16 = 0o400;
@@ -60,6 +60,9 @@ pub(super) fn resolve(
         credentials::resolve(manifest.credentials, mount.as_ref(), directory, defaults, problems);
     conflicts::note(&entries, &credentials, problems);
     let fw_cfg = fw_cfg::resolve(manifest.fw_cfg, directory, &built_in, problems);
+    let values = credentials.iter().map(|it| &it.entry).chain(fw_cfg.iter().map(|it| &it.entry));
+    let sources = entries.iter().chain(values);
+    let pass_env = pass_env::resolve(&manifest.pass_env, &sources, problems);
     let pseudo = pseudo(&manifest.pseudo, &manifest.pseudo_files, directory, problems);
     let manifest = path.into();
     let parents = parents?;
@@ -75,6 +78,7 @@ pub(super) fn resolve(
         credentials,
         fw_cfg,
         mount,
+        pass_env,
         pseudo,
     })
 }

@@ -17,6 +17,7 @@ const MANIFEST_KEYS: &[&str] = &[
     "credentials",
     "fw_cfg",
     "mount",
+    "pass_env",
     "pseudo",
     "pseudo_files",
 ];
@@ -68,6 +69,7 @@ pub(super) struct Manifest {
     /// The items of fw_cfg that have a name and a source.
     pub(super) fw_cfg: Vec<FwCfg>,
     pub(super) mount: Option<Mount>,
+    pub(super) pass_env: Vec<At<Text>>,
     pub(super) pseudo: Vec<At<Text>>,
     pub(super) pseudo_files: Vec<At<Text>>,
 }
@@ -176,12 +178,13 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
     let mount = keys.take("mount").and_then(|(node, at)| mount(node, at, problems));
     let credentials = items(keys.read("credentials", list, problems), credential, problems);
     let fw_cfg = items(keys.read("fw_cfg", list, problems), fw_cfg, problems);
+    let pass_env = keys.read("pass_env", texts, problems);
     let pseudo = keys.read("pseudo", texts, problems);
     let pseudo_files = keys.read("pseudo_files", texts, problems);
     let files = items(keys.read("files", list, problems), entry, problems);
     let (defaults, default_xattrs) = defaults.unwrap_or_default();
     let values = |texts: Option<At<Vec<At<Text>>>>| texts.map_or_else(Vec::new, |at| at.value);
-    let (pseudo, pseudo_files) = (values(pseudo), values(pseudo_files));
+    let (pass_env, pseudo, pseudo_files) = (values(pass_env), values(pseudo), values(pseudo_files));
     Some(Manifest {
         label,
         format,
@@ -194,6 +197,7 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
         credentials,
         fw_cfg,
         mount,
+        pass_env,
         pseudo,
         pseudo_files,
     })

@@ -81,7 +81,7 @@ struct Made {
 /// The tree as it grows, and the entry of the manifest or the pseudo definition
 /// that adds to it now.
 pub(crate) struct TreeBuilder<'a> {
-    plan: &'a Plan,
+    pub(super) plan: &'a Plan,
     definitions: &'a Definitions,
     build_time: Timestamp,
     output: Place,

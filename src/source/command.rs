@@ -1,6 +1,6 @@
 //! `command:` and `shell:` sources: a program whose output is the file.
 //!
-//! The program runs in the manifest's directory with credimg's environment, no
+//! The program runs in the manifest's directory with little of credimg's environment, no
 //! input and a process group of its own. When it is done, or has failed, every
 //! process left in that group is killed: nothing that handles secrets outlives
 //! the build. Only a daemon that leaves the group is not followed.
@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::report::{Exit, Failure, reason, shown};
 use crate::signals;
+use crate::source::environment;
 
 /// A wait looks after signals and the program's state at least this often.
 const CHECK: Duration = Duration::from_millis(100);
@@ -78,20 +79,23 @@ impl Program<'_> {
             Some(program) => shown(Path::new(program)),
             None => "the command".to_owned(),
         };
-        Failure::new(Exit::Command, format!("{name} {what}"))
-            .hint("`--command-stderr` shows what it says on standard error")
+        Failure::new(Exit::Command, format!("{name} {what}")).hint(format!(
+            "`--command-stderr` shows what it says on standard error; {}",
+            environment::HINT
+        ))
     }
 }
 
 /// Runs the program and returns what it printed. It must end with status 0
-/// within the time limit, and its output with it. `waiting` is called now and
-/// then meanwhile.
+/// within the time limit, and its output with it. It does not see the variables `hidden`.
+/// `waiting` is called now and then meanwhile.
 pub(super) fn run(
     program: &Program,
+    hidden: &[OsString],
     limits: &Limits,
     waiting: &mut dyn FnMut(),
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let group = Group::start(program, limits)?;
+    let group = Group::start(program, hidden, limits)?;
     let outcome = group.watch(program, limits, waiting);
     // Every way out comes by here, so that no process is left.
     let status = group.end();
@@ -112,13 +116,17 @@ struct Group {
 }
 
 impl Group {
-    fn start(program: &Program, limits: &Limits) -> Result<Self, Failure> {
+    fn start(program: &Program, hidden: &[OsString], limits: &Limits) -> Result<Self, Failure> {
         let no_program = || Failure::new(Exit::Manifest, "its command names no program");
         let (name, arguments) = program.argv.split_first().ok_or_else(no_program)?;
         // The directory of `secrets.yaml` is the empty path, which no system call takes.
         let is_here = program.directory.as_os_str().is_empty();
         let directory = if is_here { Path::new(".") } else { program.directory };
-        let spawned = Command::new(name)
+        let mut command = Command::new(name);
+        for variable in hidden {
+            command.env_remove(variable);
+        }
+        let spawned = command
             .args(arguments)
             .current_dir(directory)
             .process_group(0)

@@ -9,6 +9,7 @@ mod archive;
 pub(crate) mod builder;
 pub mod command;
 mod dir;
+pub(crate) mod environment;
 mod file;
 mod host;
 mod inline;
@@ -75,13 +76,14 @@ fn output(
     limits: &command::Limits,
     to: &mut TreeBuilder,
 ) -> Result<Secret, Failure> {
+    let hidden = environment::hidden(to.plan);
     // What the command says itself is not to be mixed with progress.
     let mut waiting = || {
         if !limits.show_stderr {
             to.report();
         }
     };
-    let mut output = command::run(program, limits, &mut waiting)?;
+    let mut output = command::run(program, &hidden, limits, &mut waiting)?;
     if trim {
         inline::trim(&mut output);
     }

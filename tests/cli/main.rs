@@ -5,6 +5,7 @@
 mod access;
 mod check;
 mod commands;
+mod environment;
 #[path = "../support/host.rs"]
 mod host;
 mod iso9660;
@@ -21,7 +22,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use host::{Host, stderr, stdout};

@@ -98,6 +98,7 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Plan {
         credentials: Vec::new(),
         fw_cfg: Vec::new(),
         mount: None,
+        pass_env: Vec::new(),
         pseudo,
     }
 }

@@ -1,0 +1,36 @@
+//! What commands see of the environment: little, as it may hold the secrets of others.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::manifest::{Entry, Plan, Source};
+
+/// What every command sees where it is set.
+const SEEN: [&str; 8] =
+    ["PATH", "HOME", "LANG", "TZ", "USER", "SHELL", "TERM", "SOURCE_DATE_EPOCH"];
+/// How the names of more of them begin.
+const PREFIX: &[u8] = b"CREDIMG_";
+
+/// Says it where a command failed, which may be for want of a variable.
+pub(super) const HINT: &str = "a command sees PATH, HOME, LANG, TZ, USER, SHELL, TERM, \
+                               SOURCE_DATE_EPOCH, CREDIMG_* and what `pass_env` names";
+
+/// The variables that a command of `plan` does not see: neither those that nobody asked for,
+/// nor those that are sources, however they are called.
+pub(super) fn hidden(plan: &Plan) -> Vec<OsString> {
+    let is_seen = |name: &OsStr| {
+        let is_asked_for = SEEN.iter().any(|seen| name == *seen)
+            || name.as_bytes().starts_with(PREFIX)
+            || plan.pass_env.iter().any(|passed| name == passed);
+        is_asked_for && !sources(plan).any(|source| name == source)
+    };
+    std::env::vars_os().map(|(name, _)| name).filter(|name| !is_seen(name)).collect()
+}
+
+/// The variables that are sources of `plan`.
+pub(crate) fn sources(plan: &Plan) -> impl Iterator<Item = &OsString> {
+    plan.sources().filter_map(|entry: &Entry| match &entry.source {
+        Source::Env { name, .. } => Some(name),
+        _ => None,
+    })
+}
