@@ -7,6 +7,7 @@
 //! its builder lives, and every step is relative to one descriptor of the
 //! target's directory, so that a renamed directory cannot lead astray.
 
+mod access;
 mod acl;
 mod buffered;
 mod memory;
@@ -28,6 +29,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::report::{self, Exit, Failure};
 use crate::signals;
+pub use access::{Access, Excess};
 use buffered::Buffered;
 pub use memory::{MemoryFile, SealedFile};
 pub use once::{create_once, settle};

@@ -4,13 +4,13 @@ use credimg_formats::probe::Probe;
 
 use super::encryption::{self, LABEL_END};
 use super::opened::Opened;
-use super::{attach, blocks, print, settings};
+use super::{attach, beside, blocks, print, settings};
 use crate::channels::guest::Guest;
 use crate::channels::sidecar;
 use crate::cli::AttachImage;
 use crate::keys::{self, Key, Owners};
 use crate::manifest::Luks;
-use crate::report::{self, Exit, Failure, reason};
+use crate::report::{Exit, Failure};
 use crate::vm::{DriveKey, Machine};
 
 pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
@@ -28,11 +28,7 @@ pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     let (label, path) = (label.as_deref(), &options.image);
     let drive = attach::drive(attach, machine_type, label, path, block, drive_key)?;
     // The names of the private files beside the image say all about them.
-    let suffixes = attach::suffixes(&options.image).map_err(|error| {
-        let shown = report::shown(&options.image);
-        let message = format!("cannot read the directory of {shown}: {}", reason(&error));
-        Failure::new(Exit::Image, message)
-    })?;
+    let suffixes = beside::of_image(&options.image, &image)?;
     let firmware = sidecar::firmware(&options.image, suffixes.iter().map(String::as_str));
     let text = attach::render(&options.attach, &Machine { drive: Some(drive), firmware })?;
     attach::warn(&options.attach, label);

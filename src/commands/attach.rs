@@ -1,8 +1,7 @@
 //! From the command line's wishes to the machine that is attached.
 
 use std::ffi::OsString;
-use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::image::Image;
@@ -121,33 +120,6 @@ pub(super) fn means(recipe: &Recipe, attach: &Attach, image: &Image, drive: &Dri
         disk,
         unlock,
     }
-}
-
-/// What follows the image's name and a dot in the names of files beside it,
-/// sorted. Directories, FIFOs and the like are nothing that a build has made.
-pub(super) fn suffixes(image: &Path) -> io::Result<Vec<String>> {
-    let directory = image.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut start = image.file_name().unwrap_or_default().to_owned();
-    start.push(".");
-    let mut suffixes = Vec::new();
-    let entries = loop {
-        match std::fs::read_dir(directory.unwrap_or(Path::new("."))) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            entries => break entries?,
-        }
-    };
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let suffix = name.as_bytes().strip_prefix(start.as_bytes()).map(str::from_utf8);
-        let Some(Ok(suffix)) = suffix else { continue };
-        // Somebody may have linked to both an image and what belongs to it.
-        if std::fs::metadata(entry.path()).is_ok_and(|found| found.is_file()) {
-            suffixes.push(suffix.to_owned());
-        }
-    }
-    suffixes.sort_unstable();
-    Ok(suffixes)
 }
 
 /// Says what people should know before they attach the image so; `label` is

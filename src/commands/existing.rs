@@ -17,7 +17,7 @@ use credimg_formats::{InodeId, Sink, Timestamp, Tree};
 use rustix::fs::{CWD, Mode, OFlags};
 use zeroize::Zeroizing;
 
-use super::attach;
+use super::beside;
 use super::encryption::{Encryption, Inside};
 use super::image::Image;
 use crate::channels::sidecar::{self, Sidecar};
@@ -114,8 +114,7 @@ impl Existing {
 
 /// Whether the private files beside the image at `path` are these, and no others.
 pub(super) fn has_sidecars(path: &Path, sidecars: &[Sidecar], wanted: output::Options) -> bool {
-    let Ok(mut found) = attach::suffixes(path) else { return false };
-    found.retain(|suffix| sidecar::is_suffix(suffix.as_bytes()));
+    let Ok(found) = beside::suffixes(path) else { return false };
     let is_there = |Sidecar { suffix, content }: &Sidecar| {
         let file = open(&sidecar::path(path, suffix), wanted);
         file.is_some_and(|file| holds(&file, content.expose()))

@@ -5,6 +5,7 @@ mod args;
 mod attach;
 mod audit;
 mod audit_inputs;
+mod beside;
 mod blocks;
 mod build;
 pub mod check;

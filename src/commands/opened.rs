@@ -1,13 +1,14 @@
 //! An image that exists, opened to tell what it is.
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use credimg_formats::probe::{Probe, probe};
 use credimg_formats::{ErrorKind, luks};
 
 use crate::keys::Key;
+use crate::output::Access;
 use crate::report::{self, Exit, Failure, reason};
 use crate::{signals, source};
 
@@ -78,6 +79,11 @@ impl Opened {
             let failure = invalid(error);
             Failure { message: format!("{} (inside the encryption)", failure.message), ..failure }
         })
+    }
+
+    /// Who may get at it.
+    pub(super) fn access(&self) -> io::Result<Access> {
+        Access::of_file(&self.file, &self.file.metadata()?)
     }
 
     /// The volume label in `probe`, of this image or of what is inside; none where there

@@ -111,7 +111,7 @@ impl Request {
         // Whether it is one, before anything is read in vain.
         Identity::check(&options.key_out)?;
         OutputFile::check(&carrier)?;
-        let mut place = settings::place(&options.output)?;
+        let mut place = settings::place(&options.output, &settings::beside(&options.output)?);
         place.sidecars.extend(settings::id(std::fs::symlink_metadata(&carrier)));
         place.keys.extend(settings::id(std::fs::metadata(&options.key_out)));
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());

@@ -12,7 +12,7 @@ use credimg_formats::Timestamp;
 use credimg_formats::erofs::format::is_mistaken_for_ext2;
 use credimg_formats::squashfs::Compression;
 
-use super::attach;
+use super::beside::{self, Beside};
 use crate::assemble::Place;
 use crate::channels::guest::Guest;
 use crate::channels::sidecar;
@@ -316,30 +316,36 @@ pub(super) fn is_same(left: &Path, right: &Path) -> bool {
         || id(left).is_some_and(|left| id(right) == Some(left))
 }
 
-/// Where a file lies, or will lie.
-pub(super) fn place(path: &Path) -> Result<Place, Failure> {
+/// What has the name of a file of the image at `path`.
+pub(super) fn beside(path: &Path) -> Result<Vec<Beside>, Failure> {
     if is_streamed(path) {
-        return Ok(Place::default());
+        return Ok(Vec::new());
     }
-    let suffixes = match attach::suffixes(path) {
-        Ok(suffixes) => suffixes,
+    match beside::look(path) {
+        Ok(all) => Ok(all),
         // The output itself says more of these.
-        Err(error) if is_no_directory(&error) => Vec::new(),
+        Err(error) if is_no_directory(&error) => Ok(Vec::new()),
         Err(error) => {
             let (shown, reason) = (report::shown(path), report::reason(&error));
             let message = format!("cannot read the directory of {shown}: {reason}");
-            return Err(Failure::new(Exit::Output, message));
+            Err(Failure::new(Exit::Output, message))
         }
-    };
-    let sidecars = suffixes.iter().filter(|suffix| sidecar::is_suffix(suffix.as_bytes()));
-    let found = sidecars.map(|suffix| std::fs::symlink_metadata(sidecar::path(path, suffix)));
-    let sidecars = found.filter(|found| found.as_ref().is_ok_and(Metadata::is_file));
-    Ok(Place {
-        sidecars: sidecars.filter_map(id).collect(),
+    }
+}
+
+/// Where a file lies, or will lie, that has these beside it.
+pub(super) fn place(path: &Path, beside: &[Beside]) -> Place {
+    if is_streamed(path) {
+        return Place::default();
+    }
+    let sidecars = beside.iter().map(|Beside { found, .. }| found);
+    let sidecars = sidecars.filter(|found| found.is_file());
+    Place {
+        sidecars: sidecars.map(|found| (found.dev(), found.ino())).collect(),
         keys: Vec::new(),
         directory: directory_of(path),
         file: id(std::fs::symlink_metadata(path)),
-    })
+    }
 }
 
 fn is_no_directory(error: &io::Error) -> bool {

@@ -5,6 +5,7 @@ const VERSION: u32 = 2;
 const USER_OBJ: u16 = 0x01;
 const USER: u16 = 0x02;
 const GROUP_OBJ: u16 = 0x04;
+const GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
 const OTHER: u16 = 0x20;
 /// The id of entries that have none.
@@ -37,4 +38,60 @@ pub(super) fn with_reader(mode: u16, reader: u32) -> Vec<u8> {
 /// What stat(2) shows as the mode of such a file: the mask in place of the group.
 pub(super) fn shown_mode(mode: u16) -> u16 {
     mode | READ << 3
+}
+
+/// What a list gives besides to the owner and to everybody: each permission as far as the
+/// mask leaves it.
+pub(super) struct List {
+    /// To the owning group.
+    pub(super) group: u16,
+    /// To users and groups by name: whether it is a group, its id, and the permissions.
+    pub(super) named: Vec<(bool, u32, u16)>,
+}
+
+/// The list in an extended attribute; none where it is not one.
+pub(super) fn parse(bytes: &[u8]) -> Option<List> {
+    let (version, entries) = bytes.split_first_chunk()?;
+    let (entries, rest) = entries.as_chunks::<8>();
+    if u32::from_le_bytes(*version) != VERSION || !rest.is_empty() {
+        return None;
+    }
+    let entry = |[tag, high, permissions, more, id @ ..]: &[u8; 8]| {
+        let number = |low: &u8, high: &u8| u16::from_le_bytes([*low, *high]);
+        (number(tag, high), number(permissions, more), u32::from_le_bytes(*id))
+    };
+    let entries: Vec<_> = entries.iter().map(entry).collect();
+    let of = |wanted| entries.iter().find(|(tag, ..)| *tag == wanted).map(|(_, found, _)| *found);
+    let mask = of(MASK).unwrap_or(u16::MAX);
+    let named = entries.iter().filter(|(tag, ..)| [USER, GROUP].contains(tag));
+    let named = named.map(|(tag, permissions, id)| (*tag == GROUP, *id, permissions & mask));
+    let named = named.filter(|(.., permissions)| *permissions != 0).collect();
+    Some(List { group: of(GROUP_OBJ)? & mask, named })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a panic is how a test fails"
+    )]
+
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_as_it_is_written_and_masked() {
+        let list = parse(&with_reader(0o600, 990)).unwrap();
+        assert_eq!((list.group, list.named), (0, vec![(false, 990, READ)]));
+        let mut bytes = with_reader(0o640, 990);
+        assert_eq!(parse(&bytes).unwrap().group, READ);
+        // A mask of nothing, in the fourth of its entries.
+        let mask = bytes.get_mut(4 + 3 * 8 + 2).unwrap();
+        assert_eq!(u16::from(std::mem::take(mask)), READ);
+        let list = parse(&bytes).unwrap();
+        assert_eq!((list.group, list.named), (0, Vec::new()));
+        for broken in [&b""[..], &bytes[..3], &bytes[..bytes.len() - 1], b"\x03\0\0\0"] {
+            assert!(parse(broken).is_none());
+        }
+    }
 }
