@@ -5,6 +5,7 @@
 //! Invariant: a rehearsal refuses nothing that a build could take.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use anyhow::Result;
 use credimg_formats::{Content, InodeId, Name, Secret, Timestamp, Tree, Xattrs};
@@ -34,7 +35,8 @@ pub(crate) struct Rehearsal {
 pub(crate) fn rehearse(plan: &Plan, definitions: &Definitions) -> Result<Rehearsal, Failure> {
     let settings = Settings {
         build_time: Timestamp::default(),
-        commands: Limits::default(),
+        // Nothing is run.
+        commands: Limits::new(Path::new("")),
         policy: Policy::default(),
         output: Place::default(),
         means: Means::default(),
