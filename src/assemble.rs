@@ -36,6 +36,20 @@ pub struct Settings {
     pub output: Place,
     /// By which channels credentials can go.
     pub means: Means,
+    /// What becomes of sources that another user of the host can exchange.
+    pub exchangeable: Exchangeable,
+}
+
+/// What becomes of sources that another user of the host can exchange, where the caller is
+/// root; of other callers they are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchangeable {
+    /// They are taken.
+    Taken,
+    /// They are taken, and [`Assembly::warning`] tells of them.
+    Told,
+    /// They are an error of exit code 5.
+    Refused,
 }
 
 /// What all sources deliver.
@@ -47,6 +61,8 @@ pub struct Assembly {
     pub routes: Routes,
     /// The values that go by the firmware, in the manifest's order.
     pub values: Vec<Value>,
+    /// What people should know of sources that another user of the host can exchange.
+    pub warning: Option<String>,
 }
 
 /// Reads and runs the sources of `plan`. Large files, and small ones once 8 MiB
@@ -101,9 +117,15 @@ pub fn assemble_noting(
     let routes = plan_channels(plan, &lengths, &settings.means)?;
     let values = distribute(plan, contents, &routes, &mut builder)?;
     pseudo::collect(&definitions, Mode::Build(&settings.commands), &mut builder)?;
+    let warning = builder.exchangeable();
+    if let (Some(message), Exchangeable::Refused) = (&warning, settings.exchangeable) {
+        return Err(Failure::new(Exit::Policy, format!("--strict: {message}"))
+            .hint("--trust takes them as they are")
+            .into());
+    }
     let tree = builder.finish();
     require_single(plan, &routes, &tree)?;
-    Ok(Assembly { tree, routes, values })
+    Ok(Assembly { tree, routes, values, warning })
 }
 
 /// Reads every credential and every item of `fw_cfg`.

@@ -166,6 +166,9 @@ pub struct Recipe {
     /// What the image is made of.
     #[command(flatten)]
     pub sources: Sources,
+    /// Refuse sources that another user of the host can exchange, where the caller is root
+    #[arg(long)]
+    pub strict: bool,
     /// How credentials that go by SMBIOS are given to QEMU
     #[arg(long, value_name = "FORM", value_enum, default_value_t = SmbiosForm::File)]
     pub smbios: SmbiosForm,
@@ -261,6 +264,9 @@ pub struct GuestUnit {
     /// What the build is told of the volume.
     #[command(flatten)]
     pub volume: Volume,
+    /// Whom the manifest is taken from.
+    #[command(flatten)]
+    pub trust: Trust,
 }
 
 /// What a build takes from its options or the manifest, for commands that build nothing.
@@ -293,6 +299,18 @@ pub struct Sources {
     /// Refuse manifests and pseudo definitions that run a command
     #[arg(long)]
     pub no_commands: bool,
+    /// Whom it is taken from.
+    #[command(flatten)]
+    pub trust: Trust,
+}
+
+/// Whom a manifest is taken from.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Trust {
+    /// Take a manifest, pseudo files and sources that another user of the host can change, where
+    /// the caller is root
+    #[arg(long)]
+    pub trust: bool,
 }
 
 /// `credimg inspect`

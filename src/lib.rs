@@ -9,7 +9,7 @@ pub mod cli;
 pub mod commands;
 pub mod depfile;
 pub mod hardening;
-pub mod host;
+mod host;
 pub mod input;
 pub mod keys;
 pub mod manifest;

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use credimg::cli::Cli;
-use credimg::host::guard;
 use credimg::report::Exit;
 use credimg::{commands, hardening, report, signals};
 use zeroizing_alloc::ZeroAlloc;
@@ -16,9 +15,6 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
-    if let Some(exit) = guard::stand() {
-        return exit;
-    }
     let cli = Cli::parse();
     let outcome = hardening::harden().and_then(|()| commands::run(&cli));
     match outcome {

@@ -5,12 +5,11 @@
 //! Invariant: a rehearsal refuses nothing that a build could take.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use anyhow::Result;
 use credimg_formats::{Content, InodeId, Name, Secret, Timestamp, Tree, Xattrs};
 
-use crate::assemble::{Place, Settings, Step, in_entry};
+use crate::assemble::{Exchangeable, Place, Settings, Step, in_entry};
 use crate::channels::plan::Means;
 use crate::manifest::{Entry, Keep, Plan, Source};
 use crate::report::Failure;
@@ -35,11 +34,11 @@ pub(crate) struct Rehearsal {
 pub(crate) fn rehearse(plan: &Plan, definitions: &Definitions) -> Result<Rehearsal, Failure> {
     let settings = Settings {
         build_time: Timestamp::default(),
-        // Nothing is run.
-        commands: Limits::new(Path::new("")),
+        commands: Limits::default(),
         policy: Policy::default(),
         output: Place::default(),
         means: Means::default(),
+        exchangeable: Exchangeable::Taken,
     };
     let mut progress = |_: Step| {};
     let mut builder = TreeBuilder::new(plan, definitions, &settings, &mut progress);

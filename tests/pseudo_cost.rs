@@ -4,10 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use credimg::assemble::{Assembly, Place, Settings, assemble};
+use credimg::assemble::{Assembly, Exchangeable, Place, Settings, assemble};
 use credimg::channels::plan::Means;
 use credimg::manifest::{PseudoFile, parse};
 use credimg::source::command::Limits;
@@ -107,10 +106,11 @@ fn hostile_definitions_cost_little() {
     let limit = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 2 });
     let settings = Settings {
         build_time: Timestamp::default(),
-        commands: Limits::new(Path::new(env!("CARGO_BIN_EXE_credimg"))),
+        commands: Limits::default(),
         output: Place::default(),
         policy: Policy { allow_devices: true, allow_commands: true },
         means: Means::default(),
+        exchangeable: Exchangeable::Taken,
     };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("extra.pf");

@@ -37,6 +37,9 @@ pub struct Seal {
     /// What the blob is made of.
     #[command(flatten)]
     pub sources: Sources,
+    /// Refuse sources that another user of the host can exchange, where the caller is root
+    #[arg(long)]
+    pub strict: bool,
     /// Machine type of QEMU, as for `build`: without SMBIOS tables the key goes by fw_cfg, from
     /// `FILE.fw_cfg.age.identity` [default: one that has PCI and SMBIOS tables]
     #[arg(long, value_name = "TYPE")]

@@ -8,11 +8,11 @@ use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
 use super::request::Request;
 use super::summary::{Delivery, Summary};
-use super::{access, attach, beside, print, settings};
+use super::{access, attach, beside, print, settings, trusted};
 use crate::assemble::Assembly;
 use crate::channels::sidecar::{self, Sidecar};
-use crate::cli::Build;
-use crate::manifest::{self, Format, Plan};
+use crate::cli::{Build, Sources};
+use crate::manifest::{Format, Plan};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::Progress;
 use crate::report::{self, Failure};
@@ -50,9 +50,9 @@ struct Builder {
 impl Builder {
     fn new(options: &Build) -> anyhow::Result<Self> {
         settings::require_file(options)?;
-        let mut plan = manifest::load(&options.manifest)?;
+        let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
+        let plan = trusted::load(&options.manifest, *trust, pseudo_file)?;
         settings::require_apart(options, &plan)?;
-        plan.pseudo.files.extend(settings::pseudo_files(&options.recipe.sources));
         let beside = settings::beside(&options.output)?;
         let mut place = settings::place(&options.output, &beside);
         settings::require_not_beside(options, &plan, &place)?;

@@ -6,12 +6,12 @@ use std::path::Path;
 use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::{encryption, links, loss, print, reach, seed, settings, xattrs};
+use super::{encryption, links, loss, print, reach, seed, settings, trusted, xattrs};
 use crate::channels::budget;
 use crate::channels::mount::{Disk, MOUNT_WORD};
 use crate::channels::plan::{Means, Opening, Route, Routes, Teller, plan as plan_channels};
 use crate::channels::unlock::{self, Unlock};
-use crate::cli::{Check, Volume};
+use crate::cli::{Check, Sources, Volume};
 use crate::keys;
 use crate::manifest::{
     self, Attributes, Entry, Format, FwCfg, Keep, KeySource, Luks, MOUNT_CREDENTIAL, Plan, Source,
@@ -32,8 +32,8 @@ const BUILD: &str = "build";
 const NONE: &str = "-";
 
 pub(super) fn run(options: &Check) -> anyhow::Result<()> {
-    let mut plan = manifest::load(&options.manifest)?;
-    plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
+    let Sources { trust, pseudo_file, .. } = &options.sources;
+    let plan = trusted::load(&options.manifest, *trust, pseudo_file)?;
     let label = label(&options.volume, &plan)?;
     let label = label.as_deref();
     let definitions = pseudo::load(&plan)?;
@@ -50,6 +50,7 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     }
     warnings.extend(links::foresee(&plan, &definitions));
     warnings.extend(xattrs::warnings(&plan));
+    warnings.extend(trusted::foresee(*trust, &plan, &definitions));
     let luks = encryption::version(options.volume.encrypt, &plan);
     if let Some(luks) = luks {
         encryption::sector_bytes(luks, &plan, format)?;

@@ -15,11 +15,11 @@ use rustix::fs::Access;
 
 use super::encryption::{Encryption, Keeping};
 use super::request::Request;
-use super::{attach, settings};
+use super::{attach, settings, trusted};
 use crate::assemble::{Assembly, Place};
 use crate::channels::sidecar::{self, Sidecar};
-use crate::cli::{Attach, Exec};
-use crate::manifest::{self, Format, Luks, Plan};
+use crate::cli::{Attach, Exec, Sources};
+use crate::manifest::{Format, Luks, Plan};
 use crate::output::{self, MemoryFile, SealedFile};
 use crate::progress::Progress;
 use crate::report::{self, Exit, Failure, shown};
@@ -106,8 +106,8 @@ struct Made {
 /// Reads every source and fills the files. Whatever else has held a secret is
 /// wiped when this returns: nothing is dropped where another program takes over.
 fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> anyhow::Result<Made> {
-    let mut plan = manifest::load(&options.manifest)?;
-    plan.pseudo.files.extend(settings::pseudo_files(&options.recipe.sources));
+    let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
+    let mut plan = trusted::load(&options.manifest, *trust, pseudo_file)?;
     // There is no name whose extension would tell it.
     plan.format.get_or_insert(Format::Erofs);
     // Whoever reads the monitor's environment shall not find there what the image holds.

@@ -1,15 +1,15 @@
 //! `credimg guest-unit`: what mounts the disk in guests that ignore `fstab.extra`.
 
-use super::{encryption, print, settings};
+use super::{encryption, print, settings, trusted};
 use crate::channels::mount::Disk;
 use crate::channels::{units, unlock};
 use crate::cli::{GuestUnit, Volume};
-use crate::manifest::{self, Format, Luks};
+use crate::manifest::{Format, Luks};
 use crate::report::{Exit, Failure};
 use crate::vm::{Bus, Serial};
 
 pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
-    let plan = manifest::load(&options.manifest)?;
+    let plan = trusted::load(&options.manifest, options.trust, &[])?;
     let Volume { encrypt, format, label, serial } = &options.volume;
     let format = format.or(plan.format).unwrap_or(Format::Erofs);
     let label = settings::label(label.as_deref(), &plan, format, plan.joliet)?;

@@ -28,6 +28,7 @@ mod secret;
 mod seed;
 mod settings;
 mod summary;
+mod trusted;
 mod user_data;
 mod xattrs;
 

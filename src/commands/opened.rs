@@ -26,9 +26,11 @@ impl Opened {
     /// Opens the image at `path`. Errors are of exit code 8.
     pub(super) fn new(path: &Path) -> Result<Self, Failure> {
         let shown = report::shown(path);
-        let (mut file, stat) = source::open_file(path)
-            // Its hints speak of manifests.
-            .map_err(|failure| Failure::new(Exit::Image, failure.message))?;
+        let (mut file, stat) = source::open_file(path).map_err(|failure| {
+            // Its hints speak of manifests, but for that of a policy.
+            let is_policy = failure.exit == Exit::Policy;
+            if is_policy { failure } else { Failure::new(Exit::Image, failure.message) }
+        })?;
         let found = probe(&mut file).map_err(|error| invalid(&shown, &error))?;
         let header = match found {
             Probe::Luks { .. } => {

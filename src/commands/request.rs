@@ -9,8 +9,8 @@ use credimg_formats::erofs::format::is_mistaken_for_ext2;
 
 use super::encryption::Encryption;
 use super::image::Image;
-use super::{attach, blocks, links, loss, seed, settings, xattrs};
-use crate::assemble::{self, Assembly, Place, assemble_noting};
+use super::{attach, blocks, links, loss, seed, settings, trusted, xattrs};
+use crate::assemble::{self, Assembly, Exchangeable, Place, assemble_noting};
 use crate::channels::guest::Guest;
 use crate::channels::plan::{self, Means, Route};
 use crate::channels::sidecar::{self, Sidecar};
@@ -33,6 +33,7 @@ pub(super) struct Request {
     guest: Guest,
     commands: Limits,
     policy: Policy,
+    exchangeable: Exchangeable,
 }
 
 impl Request {
@@ -80,7 +81,8 @@ impl Request {
         let means = attach::means(recipe, attach, &image, &drive);
         let commands = settings::commands(recipe.command_timeout, recipe.command_stderr);
         let policy = settings::policy(&recipe.sources);
-        Ok(Self { plan, image, drive, place, means, guest, commands, policy })
+        let exchangeable = trusted::exchangeable(recipe.sources.trust, recipe.strict);
+        Ok(Self { plan, image, drive, place, means, guest, commands, policy, exchangeable })
     }
 
     /// Says what people should know of the image that they ask for.
@@ -148,10 +150,14 @@ impl Request {
             policy: self.policy,
             output: self.place.clone(),
             means: self.means.clone(),
+            exchangeable: self.exchangeable,
         };
         let mut assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {
             progress.show_step(step);
         })?;
+        if let Some(warning) = &assembly.warning {
+            report::warn(warning);
+        }
         seed::check(&self.image, &assembly.tree)?;
         loss::leave_out_xattrs(&mut assembly.tree, self.image.format, self.image.lossy)?;
         for warning in links::warnings(&assembly.tree, Some(&links::point(&self.plan))) {

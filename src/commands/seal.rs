@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use credimg_formats::{Kind, Sink, Timestamp, Tree};
 
 use super::image::explain;
-use super::{access, attach, links, print, settings, xattrs};
+use super::{access, attach, links, print, settings, trusted, xattrs};
 use crate::assemble::{self, Assembly, Place};
 use crate::channels::plan::Means;
 use crate::channels::sidecar::{self, Value};
-use crate::cli::Seal;
+use crate::cli::{Seal, Sources};
 use crate::keys::identity::Identity;
 use crate::manifest::{self, Plan, Source, manifest_name};
 use crate::output::{self, OutputFile, StreamOutput};
@@ -83,9 +83,9 @@ impl Request {
             // Before it is read: a guest that writes the manifest runs commands on the host.
             outside("manifest", &options.manifest)?;
         }
-        let mut plan = manifest::load(&options.manifest)?;
+        let Sources { trust, pseudo_file, .. } = &options.sources;
+        let plan = trusted::load(&options.manifest, *trust, pseudo_file)?;
         require_plain(&plan)?;
-        plan.pseudo.files.extend(settings::pseudo_files(&options.sources));
         for file in &plan.pseudo.files {
             outside("pseudo file", &file.path)?;
         }
@@ -135,14 +135,16 @@ impl Request {
             policy: settings::policy(&options.sources),
             output: self.place.clone(),
             means: Means::default(),
+            exchangeable: trusted::exchangeable(options.sources.trust, options.strict),
         };
         let assembly = assemble::assemble(&self.plan, &settings, &mut |step| {
             progress.show_step(step);
         })?;
-        let Assembly { tree, .. } = assembly;
+        let Assembly { tree, warning, .. } = assembly;
         // Where the guest unpacks it is not known.
-        for warning in links::warnings(&tree, None).iter().chain(&xattrs::warnings(&self.plan)) {
-            report::warn(warning);
+        let warnings = links::warnings(&tree, None).into_iter();
+        for warning in warnings.chain(xattrs::warnings(&self.plan)).chain(warning) {
+            report::warn(&warning);
         }
         tar::check(&tree).map_err(|error| explain(&error, "tar"))?;
         Ok(tree)

@@ -17,9 +17,8 @@ use crate::assemble::Place;
 use crate::channels::guest::Guest;
 use crate::channels::sidecar;
 use crate::cli::{Build, EncryptionChoice, Recipe, Sources};
-use crate::host::guard;
 use crate::keys::random;
-use crate::manifest::{self, Format, KeySource, Plan, Position, PseudoFile, manifest_name};
+use crate::manifest::{self, Format, KeySource, Plan, Position, manifest_name};
 use crate::output;
 use crate::report::{self, Exit, Failure};
 use crate::source::command::Limits;
@@ -188,20 +187,14 @@ pub(super) fn machine(
 pub(super) fn commands(timeout_seconds: u32, show_stderr: bool) -> Limits {
     Limits {
         timeout: Duration::from_secs(u64::from(timeout_seconds)),
+        output_max_bytes: Limits::OUTPUT_MAX_BYTES,
         show_stderr,
-        ..Limits::new(Path::new(guard::OWN_PROGRAM))
     }
 }
 
 /// What `--no-commands` and `--allow-devices` leave allowed.
 pub(super) fn policy(sources: &Sources) -> Policy {
     Policy { allow_commands: !sources.no_commands, allow_devices: sources.allow_devices }
-}
-
-/// `--pseudo-file`, relative to the working directory.
-pub(super) fn pseudo_files(sources: &Sources) -> impl Iterator<Item = PseudoFile> {
-    let files = sources.pseudo_file.iter().cloned();
-    files.map(|path| PseudoFile { path, position: None })
 }
 
 /// Whether the image goes to standard output.

@@ -1,4 +1,5 @@
 //! What touches the host's files, memory and processes on behalf of everything else.
 
-pub mod guard;
+pub(crate) mod follow;
 pub(crate) mod private;
+pub(crate) mod trust;

@@ -54,8 +54,8 @@ impl Owners {
 /// Reads the private file at `path`, which messages call `what`, such as "the key file"; none where
 /// it has more than `max_bytes`. `missing` is the hint where there is none.
 ///
-/// A file that every user can read or change, or that somebody else owns, is an error
-/// of exit code 5. One that is no regular file, changes while it is read, or is not as long
+/// A file that every user can read or change, or its group can change, or that somebody else
+/// owns, is an error of exit code 5. One that is no regular file, changes while it is read, or is not as long
 /// as it says, is an error of exit code 4.
 pub(crate) fn read(
     path: &Path,
@@ -65,8 +65,10 @@ pub(crate) fn read(
     missing: &str,
 ) -> Result<Option<Secret>, Failure> {
     let (file, stat) = source::open_file(path).map_err(|failure| {
-        // Its hints speak of sources in a manifest.
-        let failure = Failure::new(failure.exit, format!("{what}: {}", failure.message));
+        // Its hints speak of sources in a manifest, but for that of a policy.
+        let hint = failure.hint.filter(|_| failure.exit == Exit::Policy);
+        let message = format!("{what}: {}", failure.message);
+        let failure = Failure { exit: failure.exit, message, hint };
         let is_missing =
             std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         if is_missing { failure.hint(missing) } else { failure }
@@ -110,6 +112,14 @@ fn require_private(path: &Path, name: &str, stat: &Stat, owners: Owners) -> Resu
         let message = format!("{name} is open to every user of the host (mode {mode:04o})");
         let hint = format!(
             "chmod 600 {}, and make a new key if others may have read this one",
+            shown(path)
+        );
+        return Err(Failure::new(Exit::Policy, message).hint(hint));
+    }
+    if mode & 0o020 != 0 {
+        let message = format!("{name} can be written by its group (mode {mode:04o})");
+        let hint = format!(
+            "chmod g-w {}, and make a new key if the group may have put another one there",
             shown(path)
         );
         return Err(Failure::new(Exit::Policy, message).hint(hint));

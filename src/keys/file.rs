@@ -82,6 +82,8 @@ pub(super) fn read_or_make_as<K>(
         return Ok((read(path)?, false));
     }
     let key = generate()?;
+    // Whoever writes it chooses what opens the next image: that is refused when it is read.
+    let options = output::Options { mode: options.mode.map(|mode| mode & !0o020), ..options };
     if output::create_once(path, text(&key).expose(), options)? {
         return Ok((key, true));
     }

@@ -9,8 +9,10 @@ use std::path::Path;
 
 use credimg_formats::Secret;
 use credimg_formats::squashfs::Compression;
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+use crate::host::follow;
 use crate::input;
 use crate::report::{self, Exit, Failure};
 
@@ -89,6 +91,11 @@ pub(crate) fn xattr_value(value: Secret) -> Result<Secret, String> {
 
 /// The manifest's bytes, somewhat more than are allowed where it is too large.
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = if path == Path::new("-") { input::stdin()? } else { File::open(path)? };
+    let file = if path == Path::new("-") { input::stdin()? } else { open(path)? };
     input::read(&file, node::MANIFEST_MAX_BYTES)
+}
+
+/// Opens the file of a manifest.
+fn open(path: &Path) -> io::Result<File> {
+    Ok(File::from(follow::open(path, OFlags::RDONLY | OFlags::CLOEXEC)?))
 }

@@ -2,11 +2,12 @@
 //! the manifest wants, makes missing parents, and finds entries that collide.
 
 mod collision;
+mod inputs;
 mod labels;
 mod place;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use credimg_formats::xattrs::Holder;
 use credimg_formats::{
@@ -16,7 +17,8 @@ use rustix::fs::Stat;
 
 use super::host;
 use super::pseudo::Definitions;
-use crate::assemble::Settings;
+use crate::assemble::{self, Settings};
+use crate::host::trust::{Census, Exchangeable};
 use crate::manifest::{Attributes, Entry, Keep, Plan};
 use crate::report::{Exit, Failure};
 use crate::signals;
@@ -88,6 +90,8 @@ pub(crate) struct TreeBuilder<'a> {
     progress: &'a mut dyn FnMut(Step),
     /// Where the inputs are noted, if anybody wants to know.
     inputs: Option<&'a mut Vec<PathBuf>>,
+    /// What another user can exchange, where that counts.
+    exchangeable: Option<Exchangeable>,
     tree: Tree,
     /// One for each inode of `tree`.
     made: Vec<Made>,
@@ -114,6 +118,12 @@ impl<'a> TreeBuilder<'a> {
             output: settings.output.clone(),
             progress,
             inputs: None,
+            exchangeable: match settings.exchangeable {
+                assemble::Exchangeable::Taken => None,
+                assemble::Exchangeable::Told | assemble::Exchangeable::Refused => {
+                    Census::of_privileged().map(Exchangeable::new)
+                }
+            },
             tree: Tree::new(Metadata::default()),
             made: vec![Made { entry: None, is_implied: true, depth: 0 }],
             current: 0,
@@ -144,34 +154,6 @@ impl<'a> TreeBuilder<'a> {
     pub(crate) fn begin_definition(&mut self, index: usize) {
         self.current = self.listed() + index;
         self.report();
-    }
-
-    /// From now on notes every input in `inputs`.
-    pub(crate) fn note_inputs(&mut self, inputs: &'a mut Vec<PathBuf>) {
-        self.inputs = Some(inputs);
-    }
-
-    /// Notes a file or directory of the host that is read.
-    pub(crate) fn note_input(&mut self, path: impl FnOnce() -> PathBuf) {
-        if let Some(inputs) = &mut self.inputs {
-            inputs.push(path());
-        }
-    }
-
-    /// Notes a file in a directory that is an input, unless the file is a key.
-    pub(crate) fn file_input(
-        &mut self,
-        path: impl Fn() -> PathBuf,
-        stat: &Stat,
-    ) -> Result<(), Failure> {
-        self.note_input(&path);
-        self.output.refuse_key(&path, stat)
-    }
-
-    /// Notes an input, unless the image would take itself in or destroy it.
-    pub(crate) fn input(&mut self, path: &Path, stat: &Stat) -> Result<(), Failure> {
-        self.note_input(|| path.to_owned());
-        self.output.refuse(path, stat)
     }
 
     /// The finished tree.

@@ -17,6 +17,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, stat
 use rustix::io::{Errno, read, retry_on_intr};
 
 use super::builder::TreeBuilder;
+use crate::host::follow;
 use crate::report::{Exit, Failure, reason, shown};
 
 /// How every file is opened: a FIFO does not block, a terminal does not become
@@ -184,13 +185,14 @@ impl Source for LaterFile {
     }
 }
 
-/// Opens the regular file at `path`, a symbolic link followed. What else lies
-/// there is refused before it is opened, so that no device notices.
+/// Opens the regular file at `path`, a symbolic link followed unless another user has planted
+/// it. What else lies there is refused before it is opened, so that no device notices.
 pub(crate) fn open_file(path: &Path) -> Result<(File, Stat), Failure> {
     let failure = |errno| cannot_read(path, errno);
-    let stat = statat(CWD, path, AtFlags::empty()).map_err(failure)?;
+    let stat = statat(CWD, path, AtFlags::empty())
+        .map_err(|errno| follow::explain(path, errno, failure))?;
     require_regular(path, &stat)?;
-    let file = openat(CWD, path, OPEN, Mode::empty()).map_err(failure)?;
+    let file = follow::open(path, OPEN).map_err(|refusal| refusal.into_failure(failure))?;
     let stat = fstat(&file).map_err(failure)?;
     require_regular(path, &stat)?;
     Ok((file.into(), stat))

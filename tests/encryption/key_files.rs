@@ -51,6 +51,13 @@ impl Mistake {
         Self::new(make, 5, &format!("{open} (mode {mode:04o})"), Some(CHMOD))
     }
 
+    /// A good file that its group can write.
+    fn group_mode(content: &'static str, mode: u32) -> Self {
+        let message = format!("the key file bad can be written by its group (mode {mode:04o})");
+        let hint = "chmod g-w bad, and make a new key if the group may have put another one there";
+        Self { message, hint: Some(hint), ..Self::mode(content, mode) }
+    }
+
     /// What is no file of a key at all, whatever a key looks like.
     /// `make` is the hint where there is none.
     fn of_every_key(good: &'static str, make: &'static str) -> Vec<Self> {
@@ -61,6 +68,7 @@ impl Mistake {
         let missing = "the key file: cannot read bad: no such file or directory";
         let mut mistakes: Vec<_> =
             [0o604, 0o644, 0o606, 0o602, 0o601, 0o777].map(|mode| Self::mode(good, mode)).into();
+        mistakes.extend([0o620, 0o660, 0o770].map(|mode| Self::group_mode(good, mode)));
         mistakes.extend([
             Self::content(b"", "the key file bad is empty", REMOVE),
             Self::new(|_| {}, 4, missing, Some(make)),
@@ -277,7 +285,8 @@ fn keys_of_other_users_are_refused() {
 #[test]
 fn a_key_has_the_owner_and_mode_of_its_image() {
     let host = host(MANIFEST);
-    let options = "--encrypt luks1 --key-out made --owner 0:65534 --mode 0640";
+    // A group that writes an image has no use for writing its key, which would be refused then.
+    let options = "--encrypt luks1 --key-out made --owner 0:65534 --mode 0660";
     let output = run(&host, &format!("build secrets.yaml -o a.erofs {options}"));
     assert_done(&output);
     assert!(stderr(&output).starts_with("made the key file made\nwrote a.erofs: "), "{output:?}");

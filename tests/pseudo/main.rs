@@ -10,7 +10,7 @@ mod reference;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use credimg::assemble::{Place, Settings, assemble};
+use credimg::assemble::{Exchangeable, Place, Settings, assemble};
 use credimg::channels::plan::Means;
 use credimg::manifest::{Plan, PseudoFile, parse};
 use credimg::report::Failure;
@@ -27,10 +27,11 @@ pub(crate) const BUILD_TIME: i64 = 1_740_000_000;
 pub(crate) fn settings() -> Settings {
     Settings {
         build_time: Timestamp { seconds: BUILD_TIME, nanoseconds: 0 },
-        commands: Limits::new(Path::new(env!("CARGO_BIN_EXE_credimg"))),
+        commands: Limits::default(),
         output: Place::default(),
         policy: Policy { allow_devices: true, allow_commands: true },
         means: Means::default(),
+        exchangeable: Exchangeable::Taken,
     }
 }
 

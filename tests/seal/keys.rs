@@ -86,6 +86,10 @@ fn each_wrong_key_file_has_an_error_of_its_own() {
         let message = format!("is open to every user of the host (mode {mode:04o})");
         assert_refused(&host, 5, &message);
     }
+    for mode in [0o620, 0o660] {
+        fs::set_permissions(host.path("key"), fs::Permissions::from_mode(mode)).unwrap();
+        assert_refused(&host, 5, &format!("can be written by its group (mode {mode:04o})"));
+    }
     fs::remove_file(host.path("key")).unwrap();
     mknodat(CWD, host.path("key"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
     assert_refused(&host, 4, "key");

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use credimg::assemble::{Place, Settings, Step, assemble};
+use credimg::assemble::{Exchangeable, Place, Settings, Step, assemble};
 use credimg::channels::plan::Means;
 use credimg::manifest::{Attributes, Entry, Keep, Plan, Position, Pseudo, Source, TreePath};
 use credimg::report::{Exit, Failure};
@@ -55,19 +55,16 @@ pub(crate) fn keep() -> Attributes {
     }
 }
 
-/// What commands are granted, under the program's guard.
-pub(crate) fn limits() -> Limits {
-    Limits::new(Path::new(env!("CARGO_BIN_EXE_credimg")))
-}
-
 pub(crate) fn settings() -> Settings {
     let (output, policy) = (Place::default(), Policy::default());
     let means = Means::default();
-    Settings { build_time: BUILD_TIME, commands: limits(), output, policy, means }
+    let exchangeable = Exchangeable::Taken;
+    let commands = Limits::default();
+    Settings { build_time: BUILD_TIME, commands, output, policy, means, exchangeable }
 }
 
 pub(crate) fn with_timeout(timeout: Duration) -> Settings {
-    Settings { commands: Limits { timeout, ..limits() }, ..settings() }
+    Settings { commands: Limits { timeout, ..Limits::default() }, ..settings() }
 }
 
 /// An entry of a manifest; `plan` says where it stands.

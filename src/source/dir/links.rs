@@ -4,15 +4,17 @@
 //! holds the half of what was swapped meanwhile.
 
 use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use credimg_formats::{Name, Xattrs};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Stat, fstat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, OFlags, Stat, fstat, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::{Level, Subdirectory, Walk};
+use crate::host::follow;
 use crate::report::{Exit, Failure, shown};
 use crate::source::builder::Own;
 use crate::source::host::{self, Directory, Identity, Location, OPEN};
@@ -91,8 +93,10 @@ impl Followed {
 impl Walk<'_, '_> {
     /// Collects the file that a link leads to; a directory waits as others do.
     pub(super) fn follow(&mut self, level: &mut Level, name: Name) -> Result<(), Failure> {
-        let stat = statat(&level.descriptor, name.as_bytes(), AtFlags::empty())
-            .map_err(|errno| nowhere(level, &name, errno))?;
+        let stat =
+            statat(&level.descriptor, name.as_bytes(), AtFlags::empty()).map_err(|errno| {
+                follow::explain(&level.path(&name), errno, |errno| nowhere(level, &name, errno))
+            })?;
         match host::file_type(&stat) {
             FileType::Directory => {
                 level.subdirectories.push(Subdirectory { name, is_link: true });
@@ -126,8 +130,7 @@ impl Walk<'_, '_> {
         let content = if self.to.memory_is_full() && host::size_bytes(stat) > 0 {
             host::later(stat, location())
         } else {
-            let file = openat(&level.descriptor, name.as_bytes(), OPEN, Mode::empty())
-                .map_err(|errno| host::cannot_read(&path, errno))?;
+            let file = open(level, name, OPEN)?;
             let opened = fstat(&file).map_err(|errno| host::cannot_read(&path, errno))?;
             if Identity::of(&opened) != Identity::of(stat) {
                 return Err(host::has_changed(&path));
@@ -138,6 +141,15 @@ impl Walk<'_, '_> {
         self.remember(stat, id);
         Ok(())
     }
+}
+
+/// Opens what a link leads to, unless another user has planted the link.
+pub(super) fn open(level: &Level, name: &Name, flags: OFlags) -> Result<OwnedFd, Failure> {
+    let base = (level.descriptor.as_fd(), level.directory.path.as_path());
+    let path = Path::new(OsStr::from_bytes(name.as_bytes()));
+    follow::open_at(base, path, flags).map_err(|refusal| {
+        refusal.into_failure(|errno| host::cannot_read(&level.path(name), errno))
+    })
 }
 
 /// Leaves out what Kubernetes keeps beside the links of a mounted volume: `..data`, a link,

@@ -17,12 +17,13 @@ use std::rc::Rc;
 
 use credimg_formats::{InodeId, Name, Xattrs};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RawDir, Stat, fstat, openat, readlinkat, statat,
+    AtFlags, FileType, Mode, OFlags, RawDir, Stat, fstat, openat, readlinkat, statat,
 };
 use rustix::io::Errno;
 
 use self::links::Followed;
 pub(super) use self::links::Links;
+use crate::host::follow;
 use crate::report::{Exit, Failure, shown};
 use crate::source::builder::{Own, TreeBuilder};
 use crate::source::host::{self, Directory, FileId, Identity, Latest, Location, OPEN};
@@ -35,8 +36,8 @@ const LISTING_BYTES: usize = 64 << 10;
 /// A FIFO, socket or device in the tree fails the walk before a file of its
 /// directory is read.
 pub(super) fn collect(path: &Path, links: Links, to: &mut TreeBuilder) -> Result<(), Failure> {
-    let descriptor = openat(CWD, path, OPEN | OFlags::DIRECTORY, Mode::empty())
-        .map_err(|errno| cannot_open_top(path, errno))?;
+    let descriptor = follow::open(path, OPEN | OFlags::DIRECTORY)
+        .map_err(|refusal| refusal.into_failure(|errno| cannot_open_top(path, errno)))?;
     let latest = Latest::default();
     let followed = Followed::new(links);
     let mut walk = Walk { to, latest, links: HashMap::new(), listing: Vec::new(), followed };
@@ -50,9 +51,13 @@ pub(super) fn collect(path: &Path, links: Links, to: &mut TreeBuilder) -> Result
             continue;
         };
         let path = level.path(&name);
-        let flags = if is_link { OPEN } else { OPEN | OFlags::NOFOLLOW } | OFlags::DIRECTORY;
-        let descriptor = openat(&level.descriptor, name.as_bytes(), flags, Mode::empty())
-            .map_err(|errno| host::cannot_read(&path, errno))?;
+        let descriptor = if is_link {
+            links::open(level, &name, OPEN | OFlags::DIRECTORY)?
+        } else {
+            let flags = OPEN | OFlags::NOFOLLOW | OFlags::DIRECTORY;
+            openat(&level.descriptor, name.as_bytes(), flags, Mode::empty())
+                .map_err(|errno| host::cannot_read(&path, errno))?
+        };
         let (parent, above) = (level.id, Rc::clone(&level.directory));
         if level.subdirectories.is_empty() {
             // Its last subdirectory is open: a deep chain needs no descriptor a level.

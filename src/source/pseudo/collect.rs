@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::iter;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::rc::Rc;
 
 use credimg_formats::xattrs::Holder;
@@ -14,6 +13,7 @@ use rustix::fs::{AtFlags, CWD, FileType, readlinkat, statat};
 
 use super::Definitions;
 use super::definition::{Action, Attributes, DataSection, Definition, HostFile, ImagePath, New};
+use crate::host::follow;
 use crate::manifest::TreePath;
 use crate::report::{Exit, Failure};
 use crate::signals;
@@ -77,8 +77,7 @@ pub(crate) fn collect(
         }
     }
     let inodes_before = to.len();
-    let mut collector =
-        Collector { directory: &definitions.directory, mode, to, links: HashMap::new() };
+    let mut collector = Collector { definitions, mode, to, links: HashMap::new() };
     for is_late in [false, true] {
         for (index, definition) in definitions.iter().enumerate() {
             if is_late != matches!(definition.action, Action::Xattr { .. }) {
@@ -111,7 +110,7 @@ fn in_definition(mut failure: Failure, definition: &Definition) -> Failure {
 }
 
 struct Collector<'a, 'b> {
-    directory: &'a Path,
+    definitions: &'a Definitions,
     mode: Mode<'a>,
     to: &'a mut TreeBuilder<'b>,
     /// Files of the host that a definition named already: a second name is a hard link.
@@ -163,7 +162,8 @@ impl Collector<'_, '_> {
     fn output(&mut self, script: &OsString) -> Result<Content, Failure> {
         let Mode::Build(limits) = self.mode else { return Ok(nothing()) };
         let argv: [OsString; 3] = ["/bin/sh".into(), "-c".into(), script.clone()];
-        let program = Program { argv: &argv, directory: self.directory, is_shell: true };
+        let program =
+            Program { argv: &argv, directory: &self.definitions.directory, is_shell: true };
         let output = output(&program, false, limits, self.to)?;
         self.to.count_in_memory(output.len());
         Ok(Content::Memory(output))
@@ -229,20 +229,16 @@ impl Collector<'_, '_> {
 
     /// A file of the host with its own attributes: a regular file, or for `l` a symbolic link.
     fn host_file(&mut self, path: &ImagePath, file: &HostFile) -> Result<(), Failure> {
-        // The manifest's directory is `.` where the manifest is named without
-        // one; no message needs to show that.
-        let host_path = match self.directory {
-            here if here == Path::new(".") => file.path.clone(),
-            directory => directory.join(&file.path),
-        };
+        let host_path = self.definitions.host_path(&file.path);
         let (parent, name) = self.free_place(path)?;
         if let Mode::Rehearsal(_) = self.mode {
             let metadata = Metadata::default();
             return self.to.insert(parent, &name, metadata, Kind::File(nothing())).map(drop);
         }
         let flags = if file.is_followed { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
-        let stat =
-            statat(CWD, &host_path, flags).map_err(|errno| host::cannot_read(&host_path, errno))?;
+        let failure = |errno| host::cannot_read(&host_path, errno);
+        let stat = statat(CWD, &host_path, flags)
+            .map_err(|errno| follow::explain(&host_path, errno, failure))?;
         let is_symlink = host::file_type(&stat) == FileType::Symlink;
         self.to.note_input(|| match host_path.parent() {
             // Another link in its place shows in the directory's time only.

@@ -64,6 +64,15 @@ impl Definitions {
         self.list.is_empty()
     }
 
+    /// Where a file of the host is that a definition names. The manifest's directory is `.`
+    /// where the manifest is named without one; no message needs to show that.
+    pub(crate) fn host_path(&self, path: &Path) -> PathBuf {
+        match self.directory.as_path() {
+            here if here == Path::new(".") => path.to_owned(),
+            directory => directory.join(path),
+        }
+    }
+
     pub(crate) fn get(&self, index: usize) -> Option<&Definition> {
         self.list.get(index)
     }

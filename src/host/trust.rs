@@ -1,0 +1,225 @@
+//! What another user of the host can write, where the caller may read and write everything:
+//! whoever changes the manifest of root runs commands as root.
+//!
+//! A path is looked at from `/` downwards, links followed. What was found to be in the hands
+//! of root and the caller stays so while the rest is looked at: nobody else can exchange it.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Stat, readlinkat, statat};
+use rustix::process::geteuid;
+use rustix::thread::{CapabilitySet, capabilities};
+
+use super::follow::LINKS_MAX;
+use crate::report::{Exit, Failure, shown};
+
+/// The owner of files whose owner has no number in a user namespace (`overflowuid` of Linux).
+const UNMAPPED: u32 = 65534;
+
+/// What is known already of the files and directories of this host. There is one only where
+/// the permissions of files do not bind the caller.
+pub(crate) struct Census {
+    /// The user that the program runs as.
+    uid: u32,
+    /// The working directory, once it was asked for.
+    here: Option<PathBuf>,
+    /// What lies in the hands of others on the way to a directory or link, and it itself.
+    seen: HashMap<PathBuf, Vec<Fault>>,
+}
+
+/// A file or directory that another user can change, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    path: PathBuf,
+    /// Device and inode number: one directory may have several paths.
+    id: (u64, u64),
+    exposure: Exposure,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exposure {
+    Owner(u32),
+    Group(u32),
+    Everybody,
+}
+
+impl Census {
+    /// A new one where the caller is root, or may read and write what root may.
+    pub(crate) fn of_privileged() -> Option<Self> {
+        let uid = geteuid().as_raw();
+        let bypass = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+        let has_bypass = || capabilities(None).is_ok_and(|sets| sets.effective.intersects(bypass));
+        (uid == 0 || has_bypass()).then(|| Self { uid, here: None, seen: HashMap::new() })
+    }
+
+    /// An error of exit code 5 where another user can change the file at `path`, which
+    /// messages call `what`, or exchange it. One that is not there brings none.
+    pub(crate) fn require(&mut self, what: &str, path: &Path) -> Result<(), Failure> {
+        let faults = self.faults(path);
+        let Some(first) = faults.first() else { return Ok(()) };
+        let message =
+            format!("another user can change the {what} {}: {}", shown(path), first.describe());
+        let mends: Vec<String> = faults.iter().map(Fault::mend).collect();
+        Err(Failure::new(Exit::Policy, message).hint(format!(
+            "{}, or keep it where root alone writes; --trust takes it as it is",
+            mends.join(" && ")
+        )))
+    }
+
+    /// What lies in the hands of others on the way to `path`, the topmost first, and at its end.
+    fn faults(&mut self, path: &Path) -> Vec<Fault> {
+        if path.is_absolute() {
+            return self.walk(path, LINKS_MAX);
+        }
+        // Without a working directory nothing is found by this path.
+        let here = self.here.take().or_else(|| std::env::current_dir().ok());
+        let Some(here) = here else { return Vec::new() };
+        let faults = self.walk(&here.join(path), LINKS_MAX);
+        self.here = Some(here);
+        faults
+    }
+
+    /// The faults of an absolute path, as far as there is something.
+    fn walk(&mut self, path: &Path, links_left: usize) -> Vec<Fault> {
+        if let Some(known) = self.seen.get(path) {
+            return known.clone();
+        }
+        let mut faults = path.parent().map_or_else(Vec::new, |above| self.walk(above, links_left));
+        let Ok(stat) = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) else { return faults };
+        self.add(path, &stat, &mut faults);
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Symlink => {
+                for fault in self.behind(path, links_left) {
+                    if !faults.iter().any(|known| known.id == fault.id) {
+                        faults.push(fault);
+                    }
+                }
+            }
+            FileType::Directory => {}
+            _ => return faults,
+        }
+        self.seen.insert(path.to_owned(), faults.clone());
+        faults
+    }
+
+    /// The faults of what the link at `path` leads to.
+    fn behind(&mut self, path: &Path, links_left: usize) -> Vec<Fault> {
+        let target = readlinkat(CWD, path, Vec::new());
+        let (Ok(target), Some(left), Some(above)) =
+            (target, links_left.checked_sub(1), path.parent())
+        else {
+            return Vec::new();
+        };
+        let target = above.join(OsStr::from_bytes(target.as_bytes()));
+        if statat(CWD, &target, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return self.walk(&target, left);
+        }
+        // A link of /proc leads to what may have no name, such as a pipe.
+        let mut faults = Vec::new();
+        if let Ok(stat) = statat(CWD, path, AtFlags::empty()) {
+            self.add(path, &stat, &mut faults);
+        }
+        faults
+    }
+
+    /// Adds what is wrong with the file or directory itself. An access control list shows in
+    /// the bits of the group.
+    fn add(&self, path: &Path, stat: &Stat, faults: &mut Vec<Fault>) {
+        let id = (stat.st_dev, stat.st_ino);
+        let mut add = |exposure| faults.push(Fault { path: path.to_owned(), id, exposure });
+        let (uid, mode) = (stat.st_uid, stat.st_mode);
+        if uid != 0 && uid != self.uid && !(uid == UNMAPPED && is_mapped()) {
+            add(Exposure::Owner(uid));
+        }
+        match FileType::from_raw_mode(mode) {
+            // It has no mode.
+            FileType::Symlink => {}
+            // It is sticky: others add to it, and cannot exchange what is there.
+            FileType::Directory if mode & 0o1000 != 0 => {}
+            _ if mode & 0o002 != 0 => add(Exposure::Everybody),
+            _ if mode & 0o020 != 0 && stat.st_gid != 0 => add(Exposure::Group(stat.st_gid)),
+            _ => {}
+        }
+    }
+}
+
+/// Whether this is a user namespace, such as that of a container without root: what belongs
+/// to users outside of it cannot be told from what belongs to the host's root.
+fn is_mapped() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+impl Fault {
+    fn describe(&self) -> String {
+        let path = shown(&self.path);
+        match self.exposure {
+            Exposure::Owner(uid) => format!("{path} belongs to uid {uid}"),
+            Exposure::Group(gid) => format!("the group {gid} can write to {path}"),
+            Exposure::Everybody => format!("everybody can write to {path}"),
+        }
+    }
+
+    /// The command that mends it.
+    fn mend(&self) -> String {
+        let path = shown(&self.path);
+        match self.exposure {
+            Exposure::Owner(_) => format!("chown -h root {path}"),
+            Exposure::Group(_) => format!("chmod g-w {path}"),
+            Exposure::Everybody => format!("chmod go-w {path}"),
+        }
+    }
+}
+
+/// The sources that another user can exchange, gathered for one message.
+pub(crate) struct Exchangeable {
+    census: Census,
+    first: Option<Fault>,
+    places: HashSet<(u64, u64)>,
+}
+
+impl Exchangeable {
+    pub(crate) fn new(census: Census) -> Self {
+        Self { census, first: None, places: HashSet::new() }
+    }
+
+    /// Looks at a source, and at the directories above it.
+    pub(crate) fn look_at(&mut self, path: &Path) {
+        let faults = self.census.faults(path);
+        self.note(faults);
+    }
+
+    /// Looks at an entry of a directory that was looked at.
+    pub(crate) fn look_at_entry(&mut self, path: impl Fn() -> PathBuf, stat: &Stat) {
+        let mut faults = Vec::new();
+        self.census.add(Path::new(""), stat, &mut faults);
+        for fault in &mut faults {
+            fault.path = path();
+        }
+        self.note(faults);
+    }
+
+    fn note(&mut self, faults: Vec<Fault>) {
+        for fault in faults {
+            self.places.insert(fault.id);
+            self.first.get_or_insert(fault);
+        }
+    }
+
+    /// What people should know, if anything was found.
+    pub(crate) fn message(&self) -> Option<String> {
+        let first = self.first.as_ref()?;
+        let more = match self.places.len() {
+            1 => String::new(),
+            count => format!(", and {} more files and directories are like that", count - 1),
+        };
+        Some(format!(
+            "another user of the host can choose what is read: {}{more}; {} mends that",
+            first.describe(),
+            first.mend()
+        ))
+    }
+}
