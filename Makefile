@@ -5,11 +5,11 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
 share := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: help demo build setup test test-long check bench install clean cargo
+.PHONY: help demo build setup test test-long test-leaks check bench install clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 # Root takes no manifest that is another user's. Who runs this file as root trusts the checkout,
 # though, and may say so where it, or a directory above it, belongs to somebody else.
@@ -38,6 +38,9 @@ test: cargo setup ## Run all tests, with reference tools and a real guest
 test-long: cargo ## Run the campaigns and the boots that take long
 	scripts/setup-tools long
 	cargo test --workspace --locked --features long $(as_root) --test '*long*'
+
+test-leaks: cargo ## Look for secrets in what comes of some 40,000 builds and other runs
+	CREDIMG_LEAK_CASES=$${CREDIMG_LEAK_CASES:-1000000} cargo test --locked $(as_root) --test leaks -- --nocapture
 
 check: cargo ## Check the format, the lints, the documentation and the scripts
 	cargo fmt --all --check
