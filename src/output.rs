@@ -6,15 +6,21 @@
 //! the complete new one. The temporary is 0600 under any umask, is locked while
 //! its builder lives, and every step is relative to one descriptor of the
 //! target's directory, so that a renamed directory cannot lead astray.
+//! Invariant: what is said and done after an error goes by what lies at the name, not by
+//! what the failing call says.
 
 mod access;
 mod acl;
 mod buffered;
+mod leftovers;
+mod lock;
 mod memory;
 mod once;
 mod sidecars;
 mod stream;
 mod target;
+mod temporary;
+mod turn;
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
@@ -24,19 +30,21 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use credimg_formats::Sink;
-use rustix::fs::{AtFlags, Gid, Mode, Uid, XattrFlags};
+use rustix::fs::{Gid, Mode, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::report::{self, Exit, Failure};
 use crate::signals;
 pub use access::{Access, Excess};
 use buffered::Buffered;
+use leftovers::Beside;
 pub use memory::{MemoryFile, SealedFile};
 pub use once::{create_once, settle};
 use sidecars::Sidecars;
 pub use stream::StreamOutput;
-use target::Target;
-pub use target::is_leftover_name;
+use target::{Target, There};
+use temporary::Temporary;
+pub use temporary::is_leftover_name;
 
 /// The mode of a file for which none is asked.
 const PRIVATE_MODE: u16 = 0o600;
@@ -87,10 +95,21 @@ impl Options {
 pub struct OutputFile {
     sidecars: Sidecars,
     target: Target,
-    temporary: OsString,
+    temporary: Temporary,
     options: Options,
     sink: Buffered,
-    is_in_place: bool,
+    state: State,
+}
+
+/// How far an image has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The old image, if there is one, is in place.
+    Made,
+    /// It has taken its name.
+    InPlace,
+    /// A file system that fails has kept to itself whether it has.
+    Unknown,
 }
 
 impl OutputFile {
@@ -100,18 +119,16 @@ impl OutputFile {
         Ok(Target::open(path)?.subject.hint.is_some())
     }
 
-    /// Opens a temporary file beside `path`, after removing those that killed
-    /// builders of the same path left there.
+    /// Opens a temporary file beside `path`.
     ///
     /// A directory, FIFO, socket or device at `path` is refused; a symbolic
     /// link will be replaced, never followed. All errors are of [`Exit::Output`].
     pub fn create(path: &Path, options: Options) -> anyhow::Result<Self> {
         let target = Target::open(path)?;
-        target.remove_stale(options.owner.map(|(uid, _)| uid));
-        let (file, temporary) = target.create_temporary()?;
+        let (file, temporary) = Temporary::create(&target, options)?;
         let sink = Buffered::new(file, target.subject.clone());
         let sidecars = Sidecars::default();
-        Ok(Self { sidecars, target, temporary, options, sink, is_in_place: false })
+        Ok(Self { sidecars, target, temporary, options, sink, state: State::Made })
     }
 
     /// Writes the sidecar `IMAGE.SUFFIX` into a temporary of its own and onto
@@ -120,20 +137,56 @@ impl OutputFile {
         Ok(self.sidecars.add(&self.target, suffix, content, self.options)?)
     }
 
-    /// Puts the image in place. When this returns `Ok`, the image and its name
-    /// are on the disk, and so are its sidecars, and no others.
+    /// Puts the image in place, and removes what killed builders of the same path left
+    /// there. When this returns `Ok`, the image and its name are on the disk, and so are
+    /// its sidecars, and no others.
     ///
     /// Everything is complete and on the disk before the first name changes; the
     /// image's is the last. An error takes back what was changed. A crash of the
     /// machine, or SIGKILL, between two names leaves each file whole, the old one
-    /// or the new one, under an old image or, once it has its name, with sidecars
-    /// that nothing names any more. Nothing of the image depends on a sidecar:
+    /// or the new one, under an old image. Nothing of the image depends on a sidecar:
     /// each credential is one of the two builds', but one that changed its
     /// channel may be missing or twice until the next build.
     ///
     /// Errors are of [`Exit::Output`], or of [`Exit::Interrupted`] where a
     /// signal came before the image was in place.
     pub fn commit(mut self) -> anyhow::Result<()> {
+        let placed = self.put_in_place();
+        match self.state {
+            State::Made => {
+                let lost = self.take_back();
+                Ok(placed.map(drop).map_err(|failure| self.with_lost(failure, &lost))?)
+            }
+            State::InPlace => Ok(self.finish(placed)?),
+            State::Unknown => Ok(placed.map(drop)?),
+        }
+    }
+
+    /// Cleans up behind the image, which is in place, and brings all names onto the disk.
+    /// Of several errors the first is told.
+    fn finish(&mut self, placed: Result<Vec<OsString>, Failure>) -> Result<(), Failure> {
+        let looked = self.sidecars.look_again(&self.target);
+        let settled = self.sidecars.settle(&self.target);
+        if let Ok(leftovers) = &placed {
+            leftovers::remove_these(&self.target, leftovers, self.options);
+        }
+        // The next builder need not wait for the disk.
+        lock::release(self.sink.file());
+        let Target { directory, subject, .. } = &self.target;
+        let synced = sync_directory(directory).map_err(|error| {
+            let message = format!(
+                "cannot write the directory of {} to the disk: {}",
+                subject.shown,
+                report::reason(&error.into())
+            );
+            Failure::new(Exit::Output, message)
+                .hint("the new image is in place, but a crash of the machine may undo that")
+        });
+        placed.map(drop).and(looked).and(synced).and(settled)
+    }
+
+    /// Returns the leftovers of other builders.
+    fn put_in_place(&mut self) -> Result<Vec<OsString>, Failure> {
         let subject = &self.target.subject;
         self.sink.spill()?;
         widen(self.sink.file(), self.options)
@@ -142,31 +195,89 @@ impl OutputFile {
             .map_err(|error| subject.failure("write", error))?;
         signals::check()?;
 
-        let Target { directory, name, .. } = &self.target;
-        self.sidecars.put_in_place(&self.target, self.options)?;
-        rustix::fs::renameat(directory, &self.temporary, directory, name)
-            .map_err(|error| subject.failure("replace", error))?;
-        self.is_in_place = true;
-        let settled = self.sidecars.settle(&self.target);
-        sync_directory(directory).map_err(|error| {
-            let message = format!(
-                "cannot write the directory of {} to the disk: {}",
-                subject.shown,
-                report::reason(&error.into())
-            );
-            Failure::new(Exit::Output, message)
-                .hint("the new image is in place, but a crash of the machine may undo that")
-        })?;
-        Ok(settled?)
+        turn::take(&self.target, self.sink.file_mut(), &mut self.temporary, self.options)?;
+        let beside = match Beside::find(&self.target, self.options.is_sidecar) {
+            // Leftovers alone are no reason to fail.
+            Err(_) if self.options.is_sidecar.is_none() => Beside::default(),
+            found => found
+                .map_err(|error| subject.failure("look for files of an old image beside", error))?,
+        };
+        signals::check()?;
+        self.sidecars.put_in_place(&self.target, beside.sidecars, self.options)?;
+        let own = self.temporary.name().map(ToOwned::to_owned);
+        self.replace()?;
+        let others = beside.leftovers.into_iter().filter(|name| Some(name) != own.as_ref());
+        Ok(others.collect())
+    }
+
+    /// Gives the image its name, and looks whether it has it.
+    fn replace(&mut self) -> Result<(), Failure> {
+        let Target { directory, name, subject, .. } = &self.target;
+        let file = self.temporary.id();
+        let Some(temporary) = self.temporary.name() else {
+            return Err(subject.refusal("replace", "its temporary has no name"));
+        };
+        let renamed = rustix::fs::renameat(directory, temporary, directory, name);
+        let reason = |error: Errno| report::reason(&error.into());
+        let outcome = match (renamed, self.target.there(file)) {
+            (Ok(()), Ok(There::New)) => Ok(()),
+            (Err(_), Ok(There::New)) => {
+                // Done all the same; a second name may be left.
+                if let Ok(true) = self.target.leads_to(temporary, file) {
+                    self.temporary.remove(&self.target);
+                }
+                Ok(())
+            }
+            (Err(error), Ok(There::Old)) => return Err(subject.failure("replace", error)),
+            (Err(error), Ok(There::Other)) => {
+                let failure = subject.failure("replace", error);
+                return Err(failure.hint("another file than the old image is there now"));
+            }
+            (Ok(()), Ok(There::Old | There::Other)) => Err(subject
+                .refusal("find", "another file has taken its place since")
+                .hint("the new image was in place for an instant only: see who replaced it")),
+            (Ok(()), Err(error)) => Err(subject
+                .refusal("look at", &reason(error))
+                .hint("the new image was put in place, but it may be another one by now")),
+            (Err(error), Err(second)) => {
+                self.state = State::Unknown;
+                self.temporary.forget();
+                let both = format!("{}, and then {}", reason(error), reason(second));
+                let hint = "whether the old image or the new one is in place is not known: build \
+                            again";
+                return Err(subject.refusal("replace", &both).hint(hint));
+            }
+        };
+        self.state = State::InPlace;
+        self.temporary.forget();
+        outcome
+    }
+
+    /// Undoes all; returns what could not be undone.
+    fn take_back(&mut self) -> Vec<String> {
+        let lost = self.sidecars.take_back(&self.target);
+        self.temporary.remove(&self.target);
+        lost
+    }
+
+    /// Says which of the files beside the old image are not its own any more.
+    fn with_lost(&self, failure: Failure, lost: &[String]) -> Failure {
+        if lost.is_empty() {
+            return failure;
+        }
+        let image =
+            self.target.subject.hint.map_or("there is no image", |_| "the image is the old one");
+        failure.hint(format!("{image}, but {}: build again", lost.join(", and ")))
     }
 }
 
 impl Drop for OutputFile {
     fn drop(&mut self) {
-        if !self.is_in_place {
-            self.sidecars.take_back(&self.target);
-            // Nothing is left to report it to; the next run removes what stays.
-            let _ = rustix::fs::unlinkat(&self.target.directory, &self.temporary, AtFlags::empty());
+        if self.state == State::Made {
+            for lost in self.take_back() {
+                report::warn(&lost);
+            }
+            leftovers::remove(&self.target, self.options);
         }
     }
 }
@@ -200,7 +311,7 @@ impl Sink for OutputFile {
 /// left beside it. Errors are of [`Exit::Output`].
 pub fn sync(path: &Path, image: &File, options: Options) -> anyhow::Result<()> {
     let target = Target::open(path)?;
-    target.remove_stale(options.owner.map(|(uid, _)| uid));
+    leftovers::remove(&target, options);
     let Target { directory, subject, .. } = target;
     retry_on_intr(|| rustix::fs::fsync(image))
         .and_then(|()| sync_directory(&directory))

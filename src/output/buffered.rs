@@ -49,6 +49,10 @@ impl Buffered {
         &self.to.file
     }
 
+    pub(super) fn file_mut(&mut self) -> &mut File {
+        &mut self.to.file
+    }
+
     pub(super) fn subject(&self) -> &Subject {
         &self.to.subject
     }

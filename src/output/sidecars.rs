@@ -1,57 +1,60 @@
 //! The files that belong to an image, `IMAGE.SUFFIX`: each is written to a
 //! private temporary like the image's, and takes its name just before the image
-//! does. What it replaces is kept until the image is in place.
+//! does. What it replaces is kept until the image is in place, and so is what the old
+//! image had and the new one has not.
+//!
+//! A call that reports an error may have done what was asked: what lies at a name
+//! decides, never the call's word.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use rustix::fs::{
-    AtFlags, FileType, FlockOperation, RenameFlags, flock, linkat, renameat, renameat_with, statat,
-    unlinkat,
-};
+use rustix::fs::{AtFlags, RenameFlags, linkat, renameat, renameat_with};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::target::{Target, is_replaceable};
+use super::target::{Target, replaceable};
+use super::temporary::{self, Temporary, random_name};
 use super::{Options, Subject, no_access, widen};
 use crate::report::{self, Exit, Failure};
-use crate::signals;
 
-/// How long another build of the same directory may take to put its files in
-/// place, which are a few renames.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
+/// How often a name may be taken and given away by others while it is replaced.
+const ATTEMPTS: usize = 8;
 
 /// The sidecars of an image in the making.
 #[derive(Default)]
 pub(super) struct Sidecars {
     files: Vec<Sidecar>,
-    /// Names of those that the old image had and the new one has not.
-    stale: Vec<OsString>,
+    /// Those that the old image had and the new one has not.
+    stale: Vec<Kept>,
 }
 
 struct Sidecar {
     name: OsString,
-    temporary: OsString,
+    temporary: Temporary,
     subject: Subject,
     state: State,
     /// Open to the end: its lock says that the temporary is in use.
-    _file: File,
+    file: File,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Under its temporary name.
+    /// Under its temporary name, or none.
     Written,
     /// In place, where nothing was before.
     Placed,
-    /// In place, and what it replaced has the temporary name.
-    Exchanged,
+    /// In place, and what it replaced has a temporary name.
+    Exchanged(OsString),
     /// In place, and what it replaced is gone.
     Replaced,
+}
+
+/// A file of the old image that waits under a temporary name.
+struct Kept {
+    name: OsString,
+    temporary: OsString,
 }
 
 impl Sidecars {
@@ -68,154 +71,199 @@ impl Sidecars {
         // Beside the image, as messages call that.
         let shown = format!("{}.{}", target.subject.shown, report::shown(Path::new(suffix)));
         let subject = Subject { shown, hint: target.subject.hint };
-        is_replaceable(&subject, &target.directory, &name)?;
-        let (mut file, temporary) = target.create_temporary()?;
+        replaceable(&subject, &target.directory, &name)?;
+        let (mut file, temporary) = Temporary::create(target, options)?;
         let to_failure = |error: std::io::Error| subject.failure("write", error);
         let written = file.write_all(content).map_err(to_failure).and_then(|()| {
             widen(&file, options).map_err(|error| no_access(&subject, error, options))?;
             retry_on_intr(|| rustix::fs::fsync(&file)).map_err(|error| to_failure(error.into()))
         });
-        let failure = written.err();
-        let state = State::Written;
-        self.files.push(Sidecar { name, temporary, subject, state, _file: file });
-        failure.map_or(Ok(()), Err)
+        self.files.push(Sidecar { name, temporary, subject, state: State::Written, file });
+        written
     }
 
-    /// Gives every sidecar its name. After an error [`take_back`](Self::take_back)
-    /// restores what was there.
+    /// Gives every sidecar its name, and those of `old` that no new one replaces a
+    /// temporary one. After an error [`take_back`](Self::take_back) restores what was there.
     pub(super) fn put_in_place(
         &mut self,
         target: &Target,
+        old: Vec<OsString>,
         options: Options,
     ) -> Result<(), Failure> {
-        if self.files.is_empty() && options.is_sidecar.is_none() {
-            return Ok(());
-        }
-        // Two builders never mix their files. That takes the lock for an image
-        // without any as well: another builder may add some at this moment, and
-        // they would be left under this image.
-        lock(target)?;
-        signals::check()?;
-        self.stale = options.is_sidecar.map_or_else(Vec::new, |is| old(target, is));
-        self.stale.retain(|name| self.files.iter().all(|file| file.name != *name));
         for file in &mut self.files {
-            file.state = file
-                .put_in_place(target)
-                .map_err(|error| file.subject.failure("replace", error))?;
+            file.put_in_place(target, options)?;
+        }
+        for name in old {
+            if self.files.iter().all(|file| file.name != name) {
+                self.stale.extend(Kept::take_away(target, name)?);
+            }
         }
         Ok(())
     }
 
-    /// Removes what was replaced and what is stale; the image is in place. What
-    /// was replaced goes with the next build at the latest, but a stale sidecar
-    /// that stays would still be taken for one of the image's.
-    pub(super) fn settle(&mut self, target: &Target) -> Result<(), Failure> {
-        for file in self.files.iter().filter(|file| file.state == State::Exchanged) {
-            target.unlink(&file.temporary);
+    /// Whether each is still in place, now that the image is: another user's builder may
+    /// have been at work.
+    pub(super) fn look_again(&self, target: &Target) -> Result<(), Failure> {
+        for file in &self.files {
+            let reason = match target.leads_to(&file.name, file.temporary.id()) {
+                Ok(true) => continue,
+                Ok(false) => "another file has taken its place".to_owned(),
+                Err(error) => report::reason(&error.into()),
+            };
+            let failure = file.subject.refusal("find", &reason);
+            return Err(failure.hint("the new image is in place, without this file: build again"));
         }
+        Ok(())
+    }
+
+    /// Removes what was replaced and what is stale; the image is in place. One that
+    /// stays is an error, as it holds secrets of the old image.
+    pub(super) fn settle(&mut self, target: &Target) -> Result<(), Failure> {
+        let replaced = self.files.iter().filter_map(|file| match &file.state {
+            State::Exchanged(kept) => Some((&file.name, kept)),
+            State::Written | State::Placed | State::Replaced => None,
+        });
+        let stale = self.stale.iter().map(|kept| (&kept.name, &kept.temporary));
         let mut outcome = Ok(());
-        for name in &self.stale {
-            match unlinkat(&target.directory, name, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(error) => {
-                    let shown = report::shown(Path::new(name));
-                    let reason = report::reason(&error.into());
-                    let message = format!("cannot remove {shown} of the old image: {reason}");
-                    let failure = Failure::new(Exit::Output, message);
-                    outcome = Err(failure.hint("the new image is in place: remove the file"));
-                }
+        for (name, kept) in replaced.chain(stale) {
+            if let Err(error) = target.unlink(kept) {
+                let message = format!(
+                    "cannot remove {}, which was {} of the old image: {}",
+                    target.shown(kept),
+                    report::shown(Path::new(name)),
+                    report::reason(&error.into())
+                );
+                let failure = Failure::new(Exit::Output, message);
+                outcome = Err(failure.hint("the new image is in place: remove the file"));
             }
         }
         outcome
     }
 
-    /// Restores what was there, from the last one to the first, and removes the temporaries.
-    pub(super) fn take_back(&mut self, target: &Target) {
-        for file in self.files.iter().rev() {
-            let Sidecar { name, temporary, state, .. } = file;
-            let directory = &target.directory;
-            let is_back = match state {
-                // What it replaces is no longer wanted.
-                State::Exchanged => renameat(directory, temporary, directory, name),
-                State::Placed => renameat(directory, name, directory, temporary),
-                State::Written | State::Replaced => Ok(()),
-            };
-            // Else the temporary is what was replaced. Nothing is left to report it to.
-            if is_back.is_ok() {
-                target.unlink(temporary);
+    /// Restores what was there, from the last one to the first, and removes the
+    /// temporaries. Returns what could not be restored.
+    pub(super) fn take_back(&mut self, target: &Target) -> Vec<String> {
+        let mut lost = Vec::new();
+        for kept in self.stale.drain(..).rev() {
+            if !kept.put_back(target) {
+                let (name, place) = (target.shown(&kept.name), target.shown(&kept.temporary));
+                lost.push(format!("{name} is called {place} now"));
             }
         }
+        for file in self.files.iter_mut().rev() {
+            if !file.take_back(target) {
+                lost.push(format!("{} is of the new build", file.subject.shown));
+            }
+            file.temporary.remove(target);
+        }
+        lost
     }
 }
 
 impl Sidecar {
-    fn put_in_place(&mut self, target: &Target) -> Result<State, Errno> {
-        let Self { name, temporary, .. } = &*self;
-        let directory = &target.directory;
-        let exchange = RenameFlags::EXCHANGE;
-        match renameat_with(directory, temporary, directory, name, exchange) {
-            Ok(()) => return Ok(State::Exchanged),
-            Err(Errno::NOENT) => {
-                renameat(directory, temporary, directory, name)?;
-                return Ok(State::Placed);
+    fn put_in_place(&mut self, target: &Target, options: Options) -> Result<(), Failure> {
+        for _ in 0..ATTEMPTS {
+            let Self { name, temporary, file, .. } = self;
+            if temporary.take_name(target, file, name, options)? {
+                temporary.forget();
+                self.state = State::Placed;
+                return Ok(());
             }
+            let own = self.temporary.take_any_name(target, &mut self.file, options)?;
+            match self.replace(target, &own) {
+                Ok(state) => {
+                    self.temporary.forget();
+                    self.state = state;
+                    return Ok(());
+                }
+                // It went at this moment.
+                Err(Errno::NOENT) => {}
+                Err(error) => return Err(self.subject.failure("replace", error)),
+            }
+        }
+        Err(self.subject.refusal("replace", "others replace it at the same time"))
+    }
+
+    /// Takes the place of what has the name.
+    fn replace(&self, target: &Target, own: &OsStr) -> Result<State, Errno> {
+        let directory = &target.directory;
+        match renameat_with(directory, own, directory, &self.name, RenameFlags::EXCHANGE) {
+            Ok(()) => return Ok(State::Exchanged(own.to_owned())),
             // The file system cannot do it, as NFS: a second name keeps what is replaced.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            Err(_) if target.leads_to(&self.name, self.temporary.id())? => {
+                return Ok(State::Exchanged(own.to_owned()));
+            }
             Err(error) => return Err(error),
         }
-        let kept = target.temporary_name()?;
-        let linked = linkat(directory, name, directory, &kept, AtFlags::empty());
-        let replaced = renameat(directory, temporary, directory, name);
-        if replaced.is_err() && linked.is_ok() {
-            target.unlink(&kept);
-        }
-        replaced?;
-        Ok(match linked {
-            Ok(()) => {
-                self.temporary = kept;
-                State::Exchanged
+        let kept = random_name(target)?;
+        let linked = linkat(directory, &self.name, directory, &kept, AtFlags::empty());
+        let is_kept = linked.is_ok() || matches!(target.at(&kept), Ok(Some(_)));
+        if let Err(error) = renameat(directory, own, directory, &self.name)
+            && !target.leads_to(&self.name, self.temporary.id())?
+        {
+            if is_kept {
+                temporary::remove(target, &kept);
             }
+            return Err(error);
+        }
+        Ok(match linked {
+            _ if is_kept => State::Exchanged(kept),
             Err(Errno::NOENT) => State::Placed,
             // It cannot do that either.
-            Err(_) => State::Replaced,
+            Ok(()) | Err(_) => State::Replaced,
         })
+    }
+
+    /// False where the new file stays.
+    fn take_back(&mut self, target: &Target) -> bool {
+        let directory = &target.directory;
+        match std::mem::replace(&mut self.state, State::Written) {
+            State::Written => return true,
+            State::Replaced => return false,
+            State::Placed => {
+                if let Ok(true) = target.leads_to(&self.name, self.temporary.id()) {
+                    return target.unlink(&self.name).is_ok();
+                }
+            }
+            State::Exchanged(kept) => {
+                if renameat(directory, &kept, directory, &self.name).is_ok() {
+                    return true;
+                }
+            }
+        }
+        // What others have put there is theirs.
+        target.leads_to(&self.name, self.temporary.id()) == Ok(false)
     }
 }
 
-/// The sidecars that are there: regular files, whoever owns them, as an earlier
-/// build may have given them to somebody else. One that has another name as well
-/// counts, too: it would be taken for one of the image's, and keeps its bytes there.
-fn old(target: &Target, is_sidecar: fn(&[u8]) -> bool) -> Vec<OsString> {
-    let mut names = target.entries(|name| {
-        let suffix = name.strip_prefix(target.name.as_bytes());
-        suffix.and_then(|rest| rest.strip_prefix(b".")).is_some_and(is_sidecar)
-    });
-    names.retain(|name: &OsString| {
-        let seen = statat(&target.directory, name, AtFlags::SYMLINK_NOFOLLOW);
-        let is_file = |mode| FileType::from_raw_mode(mode) == FileType::RegularFile;
-        seen.is_ok_and(|seen| is_file(seen.st_mode))
-    });
-    names
-}
-
-/// Locks the directory until the image is dropped, where its file system knows locks.
-fn lock(target: &Target) -> Result<(), Failure> {
-    let started = Instant::now();
-    loop {
-        match flock(&target.directory, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::INTR) => {}
-            Err(Errno::WOULDBLOCK) if started.elapsed() < LOCK_PATIENCE => {
-                signals::check()?;
-                std::thread::sleep(LOCK_PAUSE);
+impl Kept {
+    /// Gives a file of the old image a temporary name; none where it is gone already.
+    fn take_away(target: &Target, name: OsString) -> Result<Option<Self>, Failure> {
+        let failure = |error: Errno| {
+            let shown = target.shown(&name);
+            let reason = report::reason(&error.into());
+            let message = format!("cannot remove {shown} of the old image: {reason}");
+            let failure = Failure::new(Exit::Output, message);
+            failure.hint(target.subject.hint.unwrap_or("nothing is replaced"))
+        };
+        let directory = &target.directory;
+        let temporary = random_name(target).map_err(failure)?;
+        if let Err(error) = renameat(directory, &name, directory, &temporary) {
+            match target.at(&temporary) {
+                // It is done all the same.
+                Ok(Some(_)) => {}
+                Ok(None) if error == Errno::NOENT => return Ok(None),
+                Ok(None) | Err(_) => return Err(failure(error)),
             }
-            Err(Errno::WOULDBLOCK) => {
-                let reason = "another program holds a lock of its directory";
-                return Err(target.subject.refusal("replace", reason));
-            }
-            Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                return Ok(());
-            }
-            Err(error) => return Err(target.subject.failure("lock the directory of", error)),
         }
+        Ok(Some(Self { name, temporary }))
+    }
+
+    /// False where it keeps the temporary name.
+    fn put_back(&self, target: &Target) -> bool {
+        let directory = &target.directory;
+        let back = renameat(directory, &self.temporary, directory, &self.name);
+        back.is_ok() || matches!(target.at(&self.temporary), Ok(None))
     }
 }

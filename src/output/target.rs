@@ -1,35 +1,47 @@
-//! The output path: its directory, its name and the temporaries beside it.
+//! The output path: its directory, its name, and what lies at a name.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RawDir, SeekFrom, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, SeekFrom, Stat, statat};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::rand::GetRandomFlags;
 
 use super::Subject;
 use crate::report::{self, Exit, Failure};
-
-/// Between the output's name and the random letters of a temporary's name.
-const MARK: &[u8] = b".credimg-";
-const LETTERS: usize = 10;
-/// 32 letters: five bits of a random byte choose one without a bias.
-const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-/// Longest file name in bytes (`NAME_MAX` of Linux).
-const NAME_MAX_BYTES: usize = 255;
-/// Names tried before giving up. One is enough unless somebody fights for them.
-const ATTEMPTS: usize = 32;
-const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// The directory entry that the image becomes.
 pub(super) struct Target {
     pub(super) directory: OwnedFd,
     pub(super) name: OsString,
     pub(super) subject: Subject,
+    /// The directory, for messages.
+    parent: PathBuf,
+    /// What was at the name when the target was opened.
+    old: Option<Id>,
+}
+
+/// Tells a file from every other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Id(u64, u64);
+
+/// What is found at a name that a file was to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum There {
+    /// The file itself.
+    New,
+    /// What was there when the target was opened, or nothing if nothing was.
+    Old,
+    /// Something that somebody else has put there, or nothing where something was.
+    Other,
+}
+
+impl From<&Stat> for Id {
+    fn from(stat: &Stat) -> Self {
+        Self(stat.st_dev, stat.st_ino)
+    }
 }
 
 impl Target {
@@ -52,121 +64,70 @@ impl Target {
                 Failure::new(Exit::Output, message)
                     .hint("the directory must exist, and be readable and writable")
             })?;
-        if is_replaceable(&subject, &directory, name)? {
+        let old = replaceable(&subject, &directory, name)?;
+        if old.is_some() {
             subject.hint = Some("the old image is unchanged");
         }
-        Ok(Self { directory, name: name.to_owned(), subject })
+        let parent = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { directory, name: name.to_owned(), subject, parent, old })
     }
 
-    /// A new file of mode 0600 with a name of its own, locked until it is closed.
-    pub(super) fn create_temporary(&self) -> Result<(File, OsString), Failure> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let failure = |error: Errno| self.subject.failure("create a temporary file for", error);
-        for _ in 0..ATTEMPTS {
-            let name = self.temporary_name().map_err(failure)?;
-            let file = match rustix::fs::openat(&self.directory, &name, flags, PRIVATE) {
-                Ok(file) => File::from(file),
-                Err(Errno::EXIST | Errno::INTR) => continue,
-                Err(error) => return Err(failure(error)),
-            };
-            match claim(&file) {
-                Ok(true) => return Ok((file, name)),
-                Ok(false) => self.unlink(&name),
-                Err(error) => {
-                    self.unlink(&name);
-                    return Err(failure(error));
-                }
-            }
-        }
-        Err(failure(Errno::EXIST))
+    /// A name in the directory, as messages call it.
+    pub(super) fn shown(&self, name: &OsStr) -> String {
+        report::shown(&self.parent.join(name))
     }
 
-    /// Removes temporaries that killed builders left: those that nobody holds
-    /// locked. What cannot be removed stays: it must not fail a build.
-    pub(super) fn remove_stale(&self, other_owner: Option<u32>) {
-        for name in self.entries(|name| is_leftover_name(OsStr::from_bytes(name), &self.name)) {
-            // Errors mean that it is gone, in use or not ours.
-            let _ = self.remove_unlocked(&name, other_owner);
+    /// What has this name; a symbolic link counts for itself.
+    pub(super) fn at(&self, name: &OsStr) -> Result<Option<Stat>, Errno> {
+        match statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(None),
+            found => found.map(Some),
         }
     }
 
-    /// The directory's entries whose names are wanted.
-    pub(super) fn entries(&self, is_wanted: impl Fn(&[u8]) -> bool) -> Vec<OsString> {
-        // It may have been read before. An error shows as an empty directory.
-        let _ = rustix::fs::seek(&self.directory, SeekFrom::Start(0));
+    /// Whether the name leads to this very file. What reports an error may be done all
+    /// the same, on network file systems for one.
+    pub(super) fn leads_to(&self, name: &OsStr, file: Id) -> Result<bool, Errno> {
+        Ok(self.at(name)?.map(|found| Id::from(&found)) == Some(file))
+    }
+
+    /// What is at the target's name, which `file` was to take.
+    pub(super) fn there(&self, file: Id) -> Result<There, Errno> {
+        let found = self.at(&self.name)?.map(|found| Id::from(&found));
+        Ok(if found == Some(file) {
+            There::New
+        } else if found == self.old {
+            There::Old
+        } else {
+            There::Other
+        })
+    }
+
+    /// Calls `visit` with the name and the kind of every entry of the directory.
+    pub(super) fn visit(&self, mut visit: impl FnMut(&OsStr, FileType)) -> Result<(), Errno> {
+        // It may have been read before.
+        rustix::fs::seek(&self.directory, SeekFrom::Start(0))?;
         let mut buffer = [const { MaybeUninit::uninit() }; 8192];
         let mut entries = RawDir::new(&self.directory, &mut buffer);
-        let mut wanted = Vec::new();
-        while let Some(Ok(entry)) = entries.next() {
-            let name = entry.file_name().to_bytes();
-            if is_wanted(name) {
-                wanted.push(OsStr::from_bytes(name).to_owned());
+        while let Some(entry) = entries.next() {
+            match entry {
+                Ok(entry) => {
+                    visit(OsStr::from_bytes(entry.file_name().to_bytes()), entry.file_type());
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
             }
         }
-        wanted
-    }
-
-    fn remove_unlocked(&self, name: &OsStr, other_owner: Option<u32>) -> Result<(), Errno> {
-        let seen = rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let is_ours =
-            seen.st_uid == rustix::process::geteuid().as_raw() || Some(seen.st_uid) == other_owner;
-        let is_regular = FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile;
-        // What has another name is nobody's leftover, unless that name is the target's: it
-        // was about to lose this one.
-        let is_alone = seen.st_nlink == 1 || seen.st_nlink == 2 && self.is_at_target(&seen);
-        if !is_ours || !is_regular || !is_alone {
-            return Ok(());
-        }
-        let open = |access: OFlags| {
-            let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            rustix::fs::openat(&self.directory, name, flags, Mode::empty())
-        };
-        // For writing, because NFS locks nothing else; but one that was about to
-        // be put in place may have a mode such as 0440 already.
-        let file = match open(OFlags::RDWR) {
-            Err(Errno::ACCESS) => open(OFlags::RDONLY)?,
-            opened => opened?,
-        };
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        // A builder that finished meanwhile has taken the name away with the
-        // file, and no other builder draws the same one.
-        self.unlink(name);
         Ok(())
     }
 
-    fn is_at_target(&self, seen: &Stat) -> bool {
-        let there = rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW);
-        let id = |stat: &Stat| (stat.st_dev, stat.st_ino);
-        there.is_ok_and(|there| id(&there) == id(seen))
+    /// Removes a name. What fails but is done, or was done by somebody else, is no error.
+    pub(super) fn unlink(&self, name: &OsStr) -> Result<(), Errno> {
+        match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
+            Err(error) if !matches!(self.at(name), Ok(None)) => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
-
-    pub(super) fn unlink(&self, name: &OsStr) {
-        let _ = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
-    }
-
-    pub(super) fn temporary_name(&self) -> rustix::io::Result<OsString> {
-        let mut name = temporary_prefix(&self.name);
-        let mut random = [0; LETTERS];
-        rustix::rand::getrandom(&mut random, GetRandomFlags::empty())?;
-        name.extend(random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31))));
-        Ok(OsString::from_vec(name))
-    }
-}
-
-/// Whether a file of this name would be taken for a leftover of a build of `target`, both
-/// names without a directory.
-pub fn is_leftover_name(name: &OsStr, target: &OsStr) -> bool {
-    name.as_bytes().strip_prefix(&*temporary_prefix(target)).is_some_and(|letters| {
-        letters.len() == LETTERS && letters.iter().all(|letter| ALPHABET.contains(letter))
-    })
-}
-
-/// `.NAME.credimg-`, where a long name is cut so that the letters have room.
-fn temporary_prefix(name: &OsStr) -> Vec<u8> {
-    let room = NAME_MAX_BYTES - 1 - MARK.len() - LETTERS;
-    let name = name.as_bytes();
-    [b".", name.get(..room).unwrap_or(name), MARK].concat()
 }
 
 /// Directory and name, at the last slash and as they stand: `Path` would take
@@ -180,19 +141,19 @@ fn split(path: &Path) -> (&OsStr, &OsStr) {
     (OsStr::from_bytes(parent), OsStr::from_bytes(name))
 }
 
-/// Whether there is something at `name`; an error where it is nothing to be replaced.
-pub(super) fn is_replaceable(
+/// What is at `name`, if anything; an error where it is nothing to be replaced.
+pub(super) fn replaceable(
     subject: &Subject,
     directory: &OwnedFd,
     name: &OsStr,
-) -> Result<bool, Failure> {
-    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => Ok(false),
+) -> Result<Option<Id>, Failure> {
+    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(subject.failure("write", error)),
         Ok(stat) => {
             refuse_type(subject, FileType::from_raw_mode(stat.st_mode))?;
             refuse_descriptor(subject, directory, name, stat.st_mode)?;
-            Ok(true)
+            Ok(Some(Id::from(&stat)))
         }
     }
 }
@@ -230,21 +191,4 @@ fn refuse_descriptor(
             .hint("`-o -` writes to standard output"));
     }
     Ok(())
-}
-
-/// Locks a fresh temporary and makes it 0600. `false` means that another
-/// builder took it for a leftover in the instant before it was locked.
-fn claim(file: &File) -> rustix::io::Result<bool> {
-    match retry_on_intr(|| rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)) {
-        Err(Errno::WOULDBLOCK) => return Ok(false),
-        // On a file system without locks nobody can lock it to remove it either.
-        Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
-        Err(error) => return Err(error),
-    }
-    let stat = rustix::fs::fstat(file)?;
-    if Mode::from_raw_mode(stat.st_mode) != PRIVATE {
-        // The umask took the caller's own bits.
-        rustix::fs::fchmod(file, PRIVATE)?;
-    }
-    Ok(stat.st_nlink > 0)
 }

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "../support/builders.rs"]
+mod builders;
 #[path = "../support/host.rs"]
 #[expect(dead_code, reason = "other programs use more of it")]
 mod host;
@@ -14,3 +16,4 @@ mod placement;
 mod places;
 #[path = "../support/systemd.rs"]
 mod systemd;
+mod turns;

@@ -1,0 +1,166 @@
+//! What killed builders left beside the output, and the files of an old image.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{FileType, Mode, OFlags, Stat, openat};
+use rustix::io::Errno;
+
+use super::Options;
+use super::lock::{self, Holder, Lock};
+use super::target::{Id, Target};
+use super::temporary::{is_leftover_name, turn_name};
+use crate::report;
+
+/// What one look at the directory has found.
+#[derive(Default)]
+pub(super) struct Beside {
+    /// Temporaries, perhaps of builders that live.
+    pub(super) leftovers: Vec<OsString>,
+    /// Sidecars of an old image: regular files, whoever owns them, as an earlier build
+    /// may have given them to somebody else. One that has another name as well counts,
+    /// too: it would be taken for one of the image's, and keeps its bytes there.
+    pub(super) sidecars: Vec<OsString>,
+}
+
+/// What became of a leftover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing has its name any more, or something else.
+    Gone,
+    /// Its builder lives.
+    InUse,
+    /// It cannot be told whether it is in use, or it is nobody's business here.
+    Foreign,
+}
+
+impl Beside {
+    /// Looks for leftovers of the target's builders, and for its sidecars.
+    pub(super) fn find(
+        target: &Target,
+        is_sidecar: Option<fn(&[u8]) -> bool>,
+    ) -> Result<Self, Errno> {
+        let mut found = Self::default();
+        let mut unknown = Vec::new();
+        target.visit(|name, kind| {
+            let suffix = name.as_bytes().strip_prefix(target.name.as_bytes());
+            let suffix = suffix.and_then(|rest| rest.strip_prefix(b"."));
+            if is_leftover_name(name, &target.name) {
+                found.leftovers.push(name.to_owned());
+            } else if is_sidecar.is_some_and(|is| suffix.is_some_and(is)) {
+                match kind {
+                    FileType::RegularFile => found.sidecars.push(name.to_owned()),
+                    FileType::Unknown => unknown.push(name.to_owned()),
+                    FileType::Directory
+                    | FileType::Symlink
+                    | FileType::Fifo
+                    | FileType::Socket
+                    | FileType::CharacterDevice
+                    | FileType::BlockDevice => {}
+                }
+            }
+        })?;
+        // Not every file system tells the kind.
+        for name in unknown {
+            if target.at(&name)?.is_some_and(|seen| is_regular(&seen)) {
+                found.sidecars.push(name);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Removes what killed builders left, as far as that can be done: it must not fail a build.
+pub(super) fn remove(target: &Target, options: Options) {
+    if let Ok(found) = Beside::find(target, None) {
+        remove_these(target, &found.leftovers, options);
+    }
+}
+
+/// Removes those of the temporaries that are in use no more.
+pub(super) fn remove_these(target: &Target, names: &[OsString], options: Options) {
+    // First the one that may be a second name of another.
+    let turn = turn_name(target);
+    let (first, rest): (Vec<_>, Vec<_>) = names.iter().partition(|name| **name == turn);
+    for name in first.into_iter().chain(rest) {
+        // An error means that it is gone or not ours.
+        let _ = remove_unused(target, name, options);
+    }
+}
+
+/// Removes a temporary that nobody uses any more. That one of ours stays is told.
+pub(super) fn remove_unused(
+    target: &Target,
+    name: &OsStr,
+    options: Options,
+) -> Result<Fate, Errno> {
+    let Some(seen) = target.at(name)? else { return Ok(Fate::Gone) };
+    let is_turn = name == turn_name(target);
+    let owners = [Some(rustix::process::geteuid().as_raw()), options.owner.map(|(uid, _)| uid)];
+    // What has another name is nobody's leftover, unless that name is the target's: it
+    // was about to lose this one. A turn may have a temporary's besides.
+    let is_alone = seen.st_nlink == 1 || seen.st_nlink == 2 && (is_turn || is_at(target, &seen));
+    if !owners.contains(&Some(seen.st_uid)) || !is_regular(&seen) || !is_alone {
+        return Ok(Fate::Foreign);
+    }
+    let id = Id::from(&seen);
+    let file = match open(target, name, &seen) {
+        Err(Errno::NOENT) => return Ok(Fate::Gone),
+        opened => opened?,
+    };
+    match lock::lock(&file)? {
+        Lock::Taken => {}
+        Lock::Unknown => return Ok(Fate::Foreign),
+        Lock::Held => match lock::holder(&file)? {
+            Holder::Builder => return Ok(Fate::InUse),
+            // Whoever may read it cannot keep it: a random name is nobody else's. A
+            // turn may be given to the next one at any instant.
+            Holder::Reader | Holder::Nobody if is_turn => return Ok(Fate::Foreign),
+            Holder::Reader | Holder::Nobody => {}
+        },
+    }
+    if Id::from(&rustix::fs::fstat(&file)?) != id || !target.leads_to(name, id)? {
+        // Its builder has finished, or somebody else has removed it.
+        return Ok(Fate::Gone);
+    }
+    if let Err(error) = target.unlink(name) {
+        report::warn(&format!(
+            "cannot remove {}, which a build that was killed left and which may hold secrets: {}: \
+             remove it",
+            target.shown(name),
+            report::reason(&error.into())
+        ));
+        return Ok(Fate::Foreign);
+    }
+    Ok(Fate::Gone)
+}
+
+/// Opens a leftover for writing, as its lock wants. One that was about to be put in
+/// place may have a mode such as 0440 already.
+fn open(target: &Target, name: &OsStr, seen: &Stat) -> Result<File, Errno> {
+    let open = |access: OFlags| {
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        openat(&target.directory, name, flags, Mode::empty()).map(File::from)
+    };
+    match open(OFlags::RDWR) {
+        Err(Errno::ACCESS) if seen.st_nlink == 1 => {
+            let file = open(OFlags::RDONLY)?;
+            if Id::from(&rustix::fs::fstat(&file)?) != Id::from(seen) {
+                return Err(Errno::ACCESS);
+            }
+            rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+            open(OFlags::RDWR)
+        }
+        opened => opened,
+    }
+}
+
+fn is_at(target: &Target, seen: &Stat) -> bool {
+    let there = target.at(&target.name);
+    there.is_ok_and(|there| there.is_some_and(|there| Id::from(&there) == Id::from(seen)))
+}
+
+fn is_regular(seen: &Stat) -> bool {
+    FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile
+}
