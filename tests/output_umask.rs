@@ -20,13 +20,24 @@ fn the_image_is_private_under_any_umask() {
         let path = directory.path().join("image");
         let before = umask(Mode::from_raw_mode(mask));
         let mut output = OutputFile::create(&path, Options::default()).unwrap();
-        assert_eq!(modes(directory.path()), [0o600], "umask {mask:03o}");
+        assert_eq!(unnamed(directory.path()), [0o600], "umask {mask:03o}");
         output.write_all(&vec![1; 1 << 20]).unwrap();
-        assert_eq!(modes(directory.path()), [0o600], "umask {mask:03o}");
+        assert_eq!(unnamed(directory.path()), [0o600], "umask {mask:03o}");
+        assert!(modes(directory.path()).is_empty());
         output.commit().unwrap();
         assert_eq!(modes(directory.path()), [0o600], "umask {mask:03o}");
         umask(before);
     }
+}
+
+/// The modes of the files without a name in `directory` that this process has open.
+fn unnamed(directory: &Path) -> Vec<u32> {
+    let entries = fs::read_dir("/proc/self/fd").unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let is_in = |path: &Path| fs::read_link(path).is_ok_and(|to| to.starts_with(directory));
+    let found = paths.filter(|path| is_in(path)).map(|path| fs::metadata(path).unwrap());
+    let files = found.filter(fs::Metadata::is_file);
+    files.map(|file| file.permissions().mode() & 0o7777).collect()
 }
 
 /// The modes of all files in `directory`.
