@@ -326,6 +326,10 @@ pub struct Inspect {
     /// Look into an encrypted image with the key in FILE
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key_file: Option<PathBuf>,
+    /// Derive keys whatever the image's header asks for: more than 32 million hashes of PBKDF2,
+    /// 1 GiB of memory or 16 GiB that Argon2 fills are refused else
+    #[arg(long, requires = "key_file")]
+    pub allow_cost: bool,
     /// Print a JSON object instead of lines
     #[arg(long)]
     pub json: bool,
@@ -341,6 +345,10 @@ pub struct AttachImage {
     /// File with the key of an encrypted image; needed for LUKS1
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key_file: Option<PathBuf>,
+    /// Derive keys whatever the image's header asks for: more than 32 million hashes of PBKDF2,
+    /// 1 GiB of memory or 16 GiB that Argon2 fills are refused else
+    #[arg(long, requires = "key_file")]
+    pub allow_cost: bool,
     /// Wrap that key with the master key in FILE
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "key_file")]
     pub master_key: Option<PathBuf>,

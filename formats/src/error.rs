@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Unrepresentable,
     /// A limit of the format or of this crate is exceeded.
     Limit,
+    /// What the image asks for costs more work or memory than is allowed.
+    Cost,
     /// A tree operation that makes no sense, such as two entries of one name.
     Conflict,
     /// A source delivered other bytes than were planned.

@@ -20,7 +20,10 @@ pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
         None => None,
     };
     let drive_key = drive_key(&image, options, key.as_ref().map(|(_, key)| key))?;
-    let inside = key.as_ref().map(|(file, key)| image.inside(file, key)).transpose()?.flatten();
+    let inside = match &key {
+        Some((file, key)) => image.inside(file, key, options.allow_cost)?,
+        None => None,
+    };
     let label = label_of(&image, inside.as_ref())?;
     let attach = &options.attach;
     let machine_type = settings::machine(attach.machine, &Guest::default(), attach.target)?;

@@ -20,7 +20,7 @@ pub(super) fn run(options: &Inspect) -> anyhow::Result<()> {
         if image.header.is_none() {
             return Err(encryption::no_encryption("--key-file").into());
         }
-        let inside = image.inside(file, &keys::read(file, Owners::Any)?)?;
+        let inside = image.inside(file, &keys::read(file, Owners::Any)?, options.allow_cost)?;
         let offset_bytes = image.header.as_ref().map_or(0, Header::payload_offset_bytes);
         let size_bytes = image.size_bytes.saturating_sub(offset_bytes);
         report.inside = inside.map(|probe| Box::new(Report::new(&probe, size_bytes)));

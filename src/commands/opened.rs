@@ -57,14 +57,26 @@ impl Opened {
     /// What is inside an encrypted image, by its key; none of one that is not.
     ///
     /// A key that opens nothing, from `file`, is an error of exit code 4: the image is a
-    /// valid one.
-    pub(super) fn inside(&mut self, file: &Path, key: &Key) -> Result<Option<Probe>, Failure> {
+    /// valid one. One that asks for much work or memory is an error of exit code 5, before
+    /// any of it is done, unless that is allowed.
+    pub(super) fn inside(
+        &mut self,
+        file: &Path,
+        key: &Key,
+        allow_cost: bool,
+    ) -> Result<Option<Probe>, Failure> {
         let Some(header) = &self.header else { return Ok(None) };
+        if !allow_cost {
+            header.require_cheap().map_err(|error| {
+                Failure::new(Exit::Policy, format!("{}: {error}", self.shown))
+                    .hint("where you know who made the image, --allow-cost opens it")
+            })?;
+        }
         let invalid = |error| invalid(&self.shown, &error);
         let secret = key.secret().expose();
         // A header may ask for much work, and nothing is there to be ended in order.
         signals::let_through()?;
-        let mut plain = header.open(&self.file, secret).map_err(|error| {
+        let mut plain = header.open_at_any_cost(&self.file, secret).map_err(|error| {
             if error.kind() != ErrorKind::Key {
                 return invalid(error);
             }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod ciphertext;
+mod cost;
 mod faults;
 mod genkey;
 #[path = "../support/host.rs"]

@@ -7,9 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Most memory that Argon2 may be given, in KiB: what cryptsetup takes by default,
-/// and a bit.
-pub(super) const ARGON2_MEMORY_MAX_KIB: u32 = (1 << 20) + (1 << 16);
+/// Most memory that Argon2 may be given, in KiB: cryptsetup's own limit.
+pub(super) const ARGON2_MEMORY_MAX_KIB: u32 = 4 << 20;
 /// Most lanes: cryptsetup's own limit.
 pub(super) const ARGON2_LANES_MAX: u32 = 4;
 

@@ -2,6 +2,7 @@
 //! trusted: every length is checked before it is used, and what deriving keys may cost
 //! is limited.
 
+mod cost;
 mod luks1;
 mod luks2;
 
@@ -18,13 +19,6 @@ use super::stripes;
 use super::xts::Xts;
 use crate::content::{Buffer, read_full};
 use crate::error::{Error, ErrorKind, Result};
-
-/// What all tries to open a volume together may cost: hashes of PBKDF2, of two
-/// compressions each, and KiB that Argon2 fills. Eight slots of cryptsetup's defaults cost
-/// less; more would take minutes.
-const PBKDF2_BUDGET: u64 = 128_000_000;
-/// See [`PBKDF2_BUDGET`].
-const ARGON2_BUDGET_KIB: u64 = 64 << 20;
 
 /// What is decrypted at once.
 const WINDOW_BYTES: u64 = 64 << 10;
@@ -193,10 +187,22 @@ impl Header {
         &self.slots
     }
 
-    /// Opens `image`, which this header was read from, by trying every slot. Where none
-    /// opens, [`ErrorKind::Key`]; where no slot can be tried, the reason. An image that ends
-    /// too early is [`ErrorKind::Corrupt`].
-    pub fn open<R: Read + Seek>(&self, mut image: R, passphrase: &[u8]) -> Result<Reader<R>> {
+    /// Opens `image`, which this header was read from, by trying every slot, unless that
+    /// costs more than [`Self::require_cheap`] allows. Where none opens,
+    /// [`ErrorKind::Key`]; where no slot can be tried, the reason. An image that ends too
+    /// early is [`ErrorKind::Corrupt`].
+    pub fn open<R: Read + Seek>(&self, image: R, passphrase: &[u8]) -> Result<Reader<R>> {
+        self.require_cheap()?;
+        self.open_at_any_cost(image, passphrase)
+    }
+
+    /// Opens `image` whatever its header asks for, within the limits of cryptsetup: that
+    /// may take hours and 4 GiB of memory. Errors as of [`Self::open`], but for the cost.
+    pub fn open_at_any_cost<R: Read + Seek>(
+        &self,
+        mut image: R,
+        passphrase: &[u8],
+    ) -> Result<Reader<R>> {
         let key = self.unlock(&mut image, passphrase)?;
         let Payload { offset_bytes, sector_bytes, .. } = self.payload;
         let image_bytes = image.seek(SeekFrom::End(0)).map_err(unreadable)?;
@@ -229,12 +235,11 @@ impl Header {
         image: &mut R,
         passphrase: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
-        let mut budget = Budget { pbkdf2: PBKDF2_BUDGET, argon2_kib: ARGON2_BUDGET_KIB };
         let mut was_tried = false;
         let mut obstacle = None;
         for slot in &self.slots {
             let outcome = match &slot.recipe {
-                Ok(recipe) => self.try_slot(recipe, image, passphrase, &mut budget),
+                Ok(recipe) => self.try_slot(recipe, image, passphrase),
                 Err(error) => Err(Error::new(error.kind(), error.to_string())),
             };
             match outcome {
@@ -262,7 +267,6 @@ impl Header {
         recipe: &Recipe,
         image: &mut R,
         passphrase: &[u8],
-        budget: &mut Budget,
     ) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let length = STRIPES as usize * self.key_bytes;
         let mut material = Zeroizing::new(read_at(image, recipe.area_offset_bytes, length)?);
@@ -270,8 +274,7 @@ impl Header {
             return Err(cut_off());
         }
         let Digest { hash, salt, iterations, value } = &self.digest;
-        budget.pbkdf2(*hash, *iterations, value.len())?;
-        let slot_key = recipe.derive(passphrase, budget)?;
+        let slot_key = recipe.derive(passphrase)?;
         // The material of either version is in sectors of 512 bytes, counted from its start.
         Xts::new(&slot_key)?.decrypt(0, 512, &mut material);
         let key = stripes::merge(recipe.hash, &material, self.key_bytes);
@@ -283,15 +286,13 @@ impl Header {
 
 impl Recipe {
     /// The key of the key material.
-    fn derive(&self, passphrase: &[u8], budget: &mut Budget) -> Result<Zeroizing<Vec<u8>>> {
+    fn derive(&self, passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let mut key = Zeroizing::new(vec![0; self.area_key_bytes]);
         match self.derivation {
             Derivation::Pbkdf2 { hash, iterations } => {
-                budget.pbkdf2(hash, iterations, key.len())?;
                 hash.pbkdf2(passphrase, &self.salt, iterations, &mut key);
             }
             Derivation::Argon2 { algorithm, passes, memory_kib, lanes } => {
-                budget.argon2(passes, memory_kib)?;
                 let costs = (passes, memory_kib, lanes);
                 kdf::argon2(algorithm, costs, passphrase, &self.salt, &mut key)?;
             }
@@ -320,33 +321,6 @@ impl Derivation {
             }
         }
     }
-}
-
-/// What may still be spent.
-struct Budget {
-    pbkdf2: u64,
-    argon2_kib: u64,
-}
-
-impl Budget {
-    fn pbkdf2(&mut self, hash: Hash, iterations: u32, out_bytes: usize) -> Result<()> {
-        let blocks = out_bytes.div_ceil(hash.bytes()) as u64;
-        let left = self.pbkdf2.checked_sub(u64::from(iterations) * blocks);
-        self.pbkdf2 =
-            left.ok_or_else(|| too_dear(&format!("{iterations} iterations of pbkdf2")))?;
-        Ok(())
-    }
-
-    fn argon2(&mut self, passes: u32, memory_kib: u32) -> Result<()> {
-        let left = self.argon2_kib.checked_sub(u64::from(passes) * u64::from(memory_kib));
-        self.argon2_kib = left
-            .ok_or_else(|| too_dear(&format!("{passes} passes of argon2 over {memory_kib} KiB")))?;
-        Ok(())
-    }
-}
-
-fn too_dear(what: &str) -> Error {
-    Error::new(ErrorKind::Limit, format!("{what} would take too long"))
 }
 
 /// The plaintext of a volume.

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 use std::time::{Duration, Instant};
 
-use credimg_formats::ErrorKind::{Corrupt, Key, Limit, Unsupported};
+use credimg_formats::ErrorKind::{Corrupt, Cost, Key, Unsupported};
 use credimg_formats::Result;
 use credimg_formats::luks::{Header, Kdf, Version};
 use credimg_formats::probe::{Probe, probe};
@@ -71,12 +71,12 @@ fn damage_to_any_field_of_luks1_is_told() {
         (132, number(1), Key, "no key slot opens"),
         (164, number(0), Corrupt, "no iterations"),
         (164, number(1001), Key, "no key slot opens"),
-        (164, number(u32::MAX), Limit, "too long"),
+        (164, number(u32::MAX), Cost, "hashes of pbkdf2"),
         (208, number(1), Corrupt, "state 0x1"),
         (208, number(0xdead), Key, "no key slot opens"),
         (212, number(0), Corrupt, "no iterations"),
         (212, number(999), Key, "no key slot opens"),
-        (212, number(u32::MAX), Limit, "too long"),
+        (212, number(u32::MAX), Cost, "hashes of pbkdf2"),
         (216, number(1), Key, "no key slot opens"),
         (248, number(0), Corrupt, "overlaps"),
         (248, number(9), Key, "no key slot opens"),
@@ -160,6 +160,43 @@ fn what_the_json_may_not_say_is_told() {
     }
     let tweaked = with_json(&images[0], "\"iv_tweak\":\"0\"", "\"iv_tweak\":\"8\"");
     assert!(open(&tweaked, &spec.passphrase).unwrap()[..4096] != plaintext[..4096]);
+}
+
+/// Every slot counts, and the digest with each: a volume is refused before one is tried.
+#[test]
+fn what_all_key_slots_ask_for_together_is_limited() {
+    let image = Spec::new(5, Version::Luks1).image();
+    // A key of 64 bytes is two hashes; the digest of each try takes 1,000 more.
+    let with = |iterations: &[u32]| {
+        let mut image = image.clone();
+        for (index, iterations) in iterations.iter().enumerate() {
+            image.copy_within(208..256, 208 + 48 * index);
+            image[212 + 48 * index..][..4].copy_from_slice(&iterations.to_be_bytes());
+        }
+        Header::read(&mut Cursor::new(&image)).unwrap().require_cheap()
+    };
+    for (allowed, refused) in [
+        (&[15_999_500][..], &[15_999_501][..]),
+        (&[7_999_500, 7_999_500], &[7_999_501, 7_999_500]),
+        (&[1_999_500; 8], &[1_999_500, 1, 1_999_500, 1_999_500, 12_000_000]),
+    ] {
+        with(allowed).unwrap();
+        let error = with(refused).unwrap_err();
+        assert_eq!(error.kind(), Cost, "{error}");
+        assert!(error.to_string().ends_with(" at most 32000000 are allowed"), "{error}");
+    }
+    let argon2 = Kdf::Argon2id { passes: 1, memory_kib: 64, lanes: 1 };
+    let image = Spec { kdf: argon2, ..Spec::new(6, Version::Luks2) }.image();
+    let with = |time: u32, memory: u32| {
+        let image = with_json(&image, "\"time\":1", &format!("\"time\":{time}"));
+        let image = with_json(&image, "\"memory\":64", &format!("\"memory\":{memory}"));
+        Header::read(&mut Cursor::new(&image)).unwrap().require_cheap()
+    };
+    for (allowed, refused) in [((16, 1 << 20), (17, 1 << 20)), ((1, 1 << 20), (1, (1 << 20) + 1))] {
+        with(allowed.0, allowed.1).unwrap();
+        assert_eq!(with(refused.0, refused.1).unwrap_err().kind(), Cost);
+    }
+    assert_eq!(with(u32::MAX, u32::MAX).unwrap_err().kind(), Cost);
 }
 
 #[test]

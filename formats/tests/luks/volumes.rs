@@ -297,7 +297,7 @@ fn what_a_format_cannot_hold_is_refused() {
         (Spec { kdf: argon2(0, 64, 1), ..good.clone() }, ErrorKind::Limit, "argon2"),
         (Spec { kdf: argon2(1, 7, 1), ..good.clone() }, ErrorKind::Limit, "argon2"),
         (Spec { kdf: argon2(1, 64, 5), ..good.clone() }, ErrorKind::Limit, "5 lanes"),
-        (Spec { kdf: argon2(1, 2 << 20, 1), ..good.clone() }, ErrorKind::Limit, "2097152 KiB"),
+        (Spec { kdf: argon2(1, 8 << 20, 1), ..good.clone() }, ErrorKind::Limit, "8388608 KiB"),
         (Spec { passphrase: Vec::new(), ..good.clone() }, ErrorKind::Key, "empty"),
         (Spec { random: vec![1; 9], ..good.clone() }, ErrorKind::Key, "got 9"),
         (Spec { key: [1; 64], ..good.clone() }, ErrorKind::Key, "halves"),
