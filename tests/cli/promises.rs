@@ -154,7 +154,7 @@ fn the_image_and_its_temporary_are_private_under_every_umask() {
         assert_eq!(mode & 0o7777, 0o600, "umask {umask}");
         // Created 0600 in the first place, and never anything else until it has its name.
         let trace = fs::read_to_string(&trace).unwrap();
-        let created = trace.lines().filter(|line| line.contains("O_CREAT")).collect::<Vec<_>>();
+        let created = trace.lines().filter(|line| line.contains("O_TMPFILE")).collect::<Vec<_>>();
         assert!(!created.is_empty() && created.iter().all(|line| line.contains("0600")), "{trace}");
         let changed = trace.lines().filter(|line| line.contains("chmod")).collect::<Vec<_>>();
         assert!(

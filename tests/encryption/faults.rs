@@ -214,12 +214,22 @@ fn a_full_disk_leaves_a_whole_key_or_none_and_no_temporary() {
 fn a_file_system_without_noreplace_gets_the_key_by_a_link() {
     let bench = Bench::new(Start::Nothing, "luks1");
     let no_rename = "inject=renameat2:error=EINVAL";
-    assert!(bench.strace(&["-e", no_rename]).success());
+    // Nor does such a one know files without a name.
+    assert!(bench.strace(&["-e", "trace=openat"]).success());
+    let log = fs::read_to_string(bench.host.path("log")).unwrap();
+    let opened: Vec<_> = log.lines().filter(|line| line.contains("openat(")).collect();
+    let unnamed = opened.iter().position(|line| line.contains("O_TMPFILE")).unwrap() + 1;
+    let no_unnamed = format!("inject=openat:error=EOPNOTSUPP:when={unnamed}");
+    let faults = ["-e", no_rename, "-e", &no_unnamed];
+    bench.reset();
+    assert!(bench.strace(&faults).success());
     assert!(bench.assert_whole("a link") && !bench.has_temporaries());
     let log = fs::read_to_string(bench.host.path("log")).unwrap();
     assert!(log.contains("linkat("), "{log}");
 
-    let killed = bench.strace(&["-e", no_rename, "-e", "inject=unlinkat:signal=SIGKILL:when=1"]);
+    bench.reset();
+    let kill = ["-e", "inject=unlinkat:signal=SIGKILL:when=1"];
+    let killed = bench.strace(&[&faults[..], &kill].concat());
     assert_eq!(killed.signal(), Some(Signal::KILL.as_raw()));
     assert!(bench.assert_whole("two names") && bench.has_temporaries());
     bench.assert_next_run_is_clean("two names");
