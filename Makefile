@@ -5,7 +5,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
 share := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: help demo build setup test test-long test-leaks check bench install clean cargo
+.PHONY: help demo build setup test test-long test-leaks fuzz check bench install clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -42,8 +42,14 @@ test-long: cargo ## Run the campaigns and the boots that take long
 test-leaks: cargo ## Look for secrets in what comes of some 40,000 builds and other runs
 	CREDIMG_LEAK_CASES=$${CREDIMG_LEAK_CASES:-1000000} cargo test --locked $(as_root) --test leaks -- --nocapture
 
+# CREDIMG_FUZZ_RUNS says how often each target is run; scripts/fuzz tells the rest.
+fuzz: cargo ## Fuzz every parser, reader and writer, and the arguments' round trip
+	scripts/setup-tools fuzz
+	scripts/fuzz
+
 check: cargo ## Check the format, the lints, the documentation and the scripts
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: run `make setup`' >&2; exit 1; }

@@ -8,6 +8,8 @@ pub mod channels;
 pub mod cli;
 pub mod commands;
 pub mod depfile;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hardening;
 mod host;
 pub mod input;

@@ -32,14 +32,7 @@ pub(crate) struct Rehearsal {
 /// Goes through the entries, the credentials and the definitions as a build does.
 /// An error, of exit code 3, is one that this build would end with.
 pub(crate) fn rehearse(plan: &Plan, definitions: &Definitions) -> Result<Rehearsal, Failure> {
-    let settings = Settings {
-        build_time: Timestamp::default(),
-        commands: Limits::default(),
-        policy: Policy::default(),
-        output: Place::default(),
-        means: Means::default(),
-        exchangeable: Exchangeable::Taken,
-    };
+    let settings = settings();
     let mut progress = |_: Step| {};
     let mut builder = TreeBuilder::new(plan, definitions, &settings, &mut progress);
     let (mut opaque, mut kept) = (HashSet::new(), HashSet::new());
@@ -73,6 +66,18 @@ pub(crate) fn rehearse(plan: &Plan, definitions: &Definitions) -> Result<Rehears
     let unknown = Unknown { opaque: &opaque, uncertain: &uncertain };
     pseudo::collect(definitions, Mode::Rehearsal(unknown), &mut builder)?;
     Ok(Rehearsal { tree: builder.finish(), opaque, kept })
+}
+
+/// Those of a build that reads nothing.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        build_time: Timestamp::default(),
+        commands: Limits::default(),
+        policy: Policy::default(),
+        output: Place::default(),
+        means: Means::default(),
+        exchangeable: Exchangeable::Taken,
+    }
 }
 
 /// Adds what the entry makes at its own path.

@@ -10,6 +10,8 @@ mod calendar;
 pub mod content;
 pub mod erofs;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod iso9660;
 pub mod luks;
 pub mod probe;

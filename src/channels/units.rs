@@ -69,7 +69,7 @@ fn device(what: &str) -> String {
 
 /// A path as the name of its unit (systemd.unit(5), "String escaping for
 /// inclusion in unit names").
-pub(super) fn escaped(path: &str) -> String {
+pub(crate) fn escaped(path: &str) -> String {
     let mut name = String::new();
     for (index, byte) in path.trim_start_matches('/').bytes().enumerate() {
         match byte {

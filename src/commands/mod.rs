@@ -24,12 +24,12 @@ mod pages;
 mod reach;
 mod request;
 mod seal;
-mod secret;
+pub(crate) mod secret;
 mod seed;
 mod settings;
 mod summary;
 mod trusted;
-mod user_data;
+pub(crate) mod user_data;
 mod xattrs;
 
 use crate::cli::{Cli, Command};

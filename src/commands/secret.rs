@@ -84,7 +84,7 @@ fn read(max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
 }
 
 /// The vector and the data of an `-object`, as QEMU's options or as JSON.
-fn parse(text: &[u8]) -> Option<Wrapped> {
+pub(crate) fn parse(text: &[u8]) -> Option<Wrapped> {
     #[derive(Deserialize)]
     struct Object {
         iv: String,

@@ -33,7 +33,7 @@ const OTHERS: [&str; 4] = ["#ps1", "rem cmd", "<powershell>", "<script>"];
 
 /// Why cloud-init passes over user-data of this content, to follow "it"; none where
 /// it does not, and where there is nothing.
-pub(super) fn fault(content: &[u8]) -> Option<&'static str> {
+pub(crate) fn fault(content: &[u8]) -> Option<&'static str> {
     let content = unpacked(content)?;
     if content.is_empty() {
         return None;

@@ -15,6 +15,11 @@ pub(super) fn seconds(text: &str) -> Result<i64, Fault> {
         .ok_or_else(|| Fault::new("expected whole seconds, YYYY-MM-DDTHH:MM:SSZ or `keep`"))
 }
 
+/// The seconds of a time, none where it is no such text.
+pub(crate) fn read(text: &str) -> Option<i64> {
+    seconds(text).ok()
+}
+
 /// A time as text that the manifest takes: the date where its year has four digits, else the
 /// seconds after an `@`.
 pub(crate) fn show(seconds: i64) -> String {

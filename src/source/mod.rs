@@ -5,7 +5,7 @@
 //! open, and say what is wrong as a [`crate::report::Failure`] without the
 //! entry's position: `assemble` adds that.
 
-mod archive;
+pub(crate) mod archive;
 pub(crate) mod builder;
 pub mod command;
 mod dir;

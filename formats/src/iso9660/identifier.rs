@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use super::loss::Lost;
-use crate::tree::{InodeId, Name};
+use crate::tree::{InodeId, Name, Tree};
 
 /// Longest name and extension of a file, or identifier of a directory less one
 /// byte (ECMA-119 7.5.1, 7.6.3), in bytes.
@@ -120,6 +120,19 @@ impl Entry<'_> {
         };
         alphabet.append(if has_dot { b";1" } else { b".;1" }, identifier);
     }
+}
+
+/// The identifiers of entries in the order of their names, each with whether it is a
+/// directory's; returned in the order of their records.
+pub(crate) fn identifiers(names: &[(Name, bool)], is_joliet: bool) -> Vec<Vec<u8>> {
+    let alphabet = if is_joliet { Alphabet::Joliet } else { Alphabet::Primary };
+    let entries = names.iter().map(|(name, is_directory)| (name, Tree::ROOT, *is_directory));
+    let identifier = |entry: &Entry<'_>| {
+        let mut identifier = Vec::new();
+        entry.append(alphabet, &mut identifier);
+        identifier
+    };
+    alphabet.assign(entries).iter().map(identifier).collect()
 }
 
 /// A name in two parts, each of characters that the alphabet has.

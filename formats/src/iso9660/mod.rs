@@ -18,5 +18,6 @@ mod system_use;
 mod time;
 mod write;
 
+pub(crate) use identifier::identifiers;
 pub use loss::{Loss, Lost};
 pub use plan::{Options, Plan, VolumeId};

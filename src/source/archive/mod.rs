@@ -13,6 +13,7 @@ mod packed;
 mod pax;
 mod stream;
 
+use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -37,6 +38,20 @@ pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> 
     host::settle(&stat);
     let planned = Identity::of(&stat);
     let descriptor = file.try_clone().map_err(|error| stream::unreadable(path, &error))?;
+    let outcome = unpack(file, host::size_bytes(&stat), planned, path, to);
+    // A change of the file explains whatever seemed wrong with it.
+    host::require_unchanged(&descriptor, &planned, path)?;
+    outcome
+}
+
+/// Adds what is in `file`, which is `size_bytes` long.
+pub(crate) fn unpack(
+    file: File,
+    size_bytes: u64,
+    planned: Identity,
+    path: &Path,
+    to: &mut TreeBuilder,
+) -> Result<(), Failure> {
     let mut archive = Archive {
         path: path.into(),
         planned,
@@ -45,12 +60,9 @@ pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> 
         members: 0,
         to,
     };
-    let stream = Stream::open(file, host::size_bytes(&stat), path)?;
+    let stream = Stream::open(file, size_bytes, path)?;
     let members = Members::new(stream, archive.to.keeps_archive_xattrs());
-    let outcome = archive.add_all(members);
-    // A change of the file explains whatever seemed wrong with it.
-    host::require_unchanged(&descriptor, &planned, path)?;
-    outcome
+    archive.add_all(members)
 }
 
 struct Archive<'a, 'b> {

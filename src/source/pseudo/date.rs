@@ -28,7 +28,7 @@ const MONTHS: [&str; 12] = [
 ///   name or the first three letters of it, with or without commas;
 /// - the same and then `HH:MM` or `HH:MM:SS`, after a space or a `T`;
 /// - the same and then `Z`, `UTC`, `GMT`, or after a time of day `+HH:MM` or `+HHMM`.
-pub(super) fn parse(text: &str) -> Option<u32> {
+pub(crate) fn parse(text: &str) -> Option<u32> {
     if let Some(digits) = text.strip_prefix('@') {
         return number(digits, 1..=10).and_then(|seconds| u32::try_from(seconds).ok());
     }

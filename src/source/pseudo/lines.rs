@@ -50,13 +50,24 @@ pub(super) fn read(
     let (file, stat) = host::open_file(&path).map_err(named)?;
     host::settle(&stat);
     definitions.files.push((Rc::clone(&path), stat));
-    let list = &mut definitions.list;
-    let bytes = BufReader::new(file);
-    let reader = Reader { path: Rc::clone(&path), bytes, consumed_bytes: 0, number: 0 };
-    let read = reader.sections(&stat, DEFINITIONS_MAX - list.len()).map_err(|error| {
+    read_open(file, &stat, &path, definitions, problems).map_err(|error| {
         let message = format!("cannot read {}: {}", shown(&path), reason(&error));
         named(Failure::new(Exit::Source, message))
-    })?;
+    })
+}
+
+/// Adds the definitions of an open file.
+pub(super) fn read_open(
+    file: File,
+    stat: &Stat,
+    path: &Rc<Path>,
+    definitions: &mut Definitions,
+    problems: &mut Problems,
+) -> io::Result<()> {
+    let list = &mut definitions.list;
+    let bytes = BufReader::new(file);
+    let reader = Reader { path: Rc::clone(path), bytes, consumed_bytes: 0, number: 0 };
+    let read = reader.sections(stat, DEFINITIONS_MAX - list.len())?;
     let (lines, data) = match read {
         Ok((lines, data)) => (lines, data.map(Rc::new)),
         // What is there cannot be told apart.
@@ -70,11 +81,11 @@ pub(super) fn read(
         match parse::definition(&line.text, Some(in_file)) {
             Ok((path_in_image, action)) => {
                 let begin = line.text.len() - parse::trim_start(&line.text).len();
-                let place = line.place(&path, begin);
+                let place = line.place(path, begin);
                 list.push(Definition { path: path_in_image, action, place });
             }
             Err(Fault { offset, message, hint }) => {
-                problems.note(Problem::new(line.place(&path, offset), message, hint));
+                problems.note(Problem::new(line.place(path, offset), message, hint));
             }
         }
     }

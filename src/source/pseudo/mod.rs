@@ -21,11 +21,14 @@ mod parse;
 mod place;
 mod value;
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub use self::check::{Policy, require_allowed};
 pub(crate) use self::collect::{Mode, Unknown, collect};
+pub(crate) use self::date::parse as parse_date;
 pub use self::definition::{Action, Attributes, DataSection, Definition, HostFile, New};
 pub use self::place::Place;
 
@@ -121,4 +124,17 @@ pub fn load(plan: &Plan) -> Result<Definitions, Failure> {
     problems.finish()?;
     check::conflicts(&definitions.list)?;
     Ok(definitions)
+}
+
+/// The definitions of one open pseudo file, understood and checked.
+pub(crate) fn of_file(
+    file: File,
+    stat: &Stat,
+    path: &Path,
+) -> io::Result<Result<Definitions, Failure>> {
+    let mut definitions = Definitions { directory: ".".into(), ..Definitions::default() };
+    let mut problems = Problems::default();
+    lines::read_open(file, stat, &path.into(), &mut definitions, &mut problems)?;
+    let checked = problems.finish().and_then(|()| check::conflicts(&definitions.list));
+    Ok(checked.map(|()| definitions))
 }

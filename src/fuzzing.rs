@@ -1,0 +1,90 @@
+//! Ways into private parts for the fuzz targets under `tests/fuzz/`, which the program
+//! itself does not use. None of them does anything of its own.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::path::Path;
+
+use credimg_formats::Tree;
+use rustix::fs::{MemfdFlags, fstat, memfd_create};
+
+use crate::assemble::Step;
+use crate::keys::wrap::Wrapped;
+use crate::manifest::{Plan, time};
+use crate::report::{Exit, Failure};
+use crate::source::builder::TreeBuilder;
+use crate::source::pseudo::{self, Definitions};
+use crate::source::{Identity, archive as archives};
+use crate::{channels, commands, rehearsal};
+
+/// The tree of a plan as far as it is known without its sources.
+pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
+    let definitions = pseudo::load(plan)?;
+    rehearsal::rehearse(plan, &definitions).map(drop)
+}
+
+/// The definitions of a pseudo file with this text, on top of `plan`.
+pub fn pseudo_file(plan: &Plan, path: &Path, text: &[u8]) -> Result<(), Failure> {
+    let read = || -> io::Result<_> {
+        let mut file = memory_file()?;
+        file.write_all(text)?;
+        file.rewind()?;
+        let stat = fstat(&file)?;
+        pseudo::of_file(file, &stat, path)
+    };
+    let definitions = read().map_err(|error| Failure::new(Exit::Source, error.to_string()))??;
+    // A definition may collide with an entry: then its path is shown on purpose.
+    let _ = rehearsal::rehearse(plan, &definitions);
+    Ok(())
+}
+
+/// A new file in memory.
+pub fn memory_file() -> io::Result<File> {
+    Ok(memfd_create("input", MemfdFlags::CLOEXEC)?.into())
+}
+
+/// The tree of the first entry of `plan`, which is an archive with the content of `file`.
+pub fn archive(plan: &Plan, file: &File, size_bytes: u64) -> Result<Tree, Failure> {
+    let unreadable = |error: io::Error| Failure::new(Exit::Source, error.to_string());
+    let copy = file.try_clone().map_err(unreadable)?;
+    let stat = fstat(file).map_err(|error| unreadable(error.into()))?;
+    let settings = rehearsal::settings();
+    let definitions = Definitions::default();
+    let mut progress = |_: Step| {};
+    let mut builder = TreeBuilder::new(plan, &definitions, &settings, &mut progress);
+    if let Some(entry) = plan.entries.first() {
+        builder.begin(0, entry);
+    }
+    archives::unpack(copy, size_bytes, Identity::of(&stat), Path::new("a.tar"), &mut builder)?;
+    Ok(builder.finish())
+}
+
+/// The seconds of a date in a pseudo definition.
+pub fn pseudo_date(text: &str) -> Option<u32> {
+    pseudo::parse_date(text)
+}
+
+/// The seconds of a time in a manifest.
+pub fn manifest_time(text: &str) -> Option<i64> {
+    time::read(text)
+}
+
+/// How a time is shown to people.
+pub fn shown_time(seconds: i64) -> String {
+    time::show(seconds)
+}
+
+/// The wrapped secret in a text.
+pub fn wrapped(text: &[u8]) -> Option<Wrapped> {
+    commands::secret::parse(text)
+}
+
+/// Why cloud-init passes over user-data.
+pub fn user_data(content: &[u8]) -> Option<&'static str> {
+    commands::user_data::fault(content)
+}
+
+/// The name of a path's unit.
+pub fn unit_name(path: &str) -> String {
+    channels::units::escaped(path)
+}

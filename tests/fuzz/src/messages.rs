@@ -1,0 +1,77 @@
+//! What every message promises: it holds nothing that stands in the input.
+
+use credimg::report::Failure;
+
+/// Words with letters and digits that messages have of their own.
+const OWN: [&str; 14] = [
+    "iso9660",
+    "base64",
+    "argon2id",
+    "pbkdf2",
+    "luks1",
+    "luks2",
+    "4294967295",
+    "sha256",
+    "sha512",
+    "aes256",
+    "plain64",
+    "CP1252",
+    "UTF8",
+    "rfc4648",
+];
+/// The shortest word that is looked for: shorter ones may be in both by chance.
+const WORD_MIN_BYTES: usize = 7;
+
+/// Fails where `message` holds a word of `data` that looks like a secret: one of letters
+/// and digits both.
+pub fn assert_hides(message: &str, data: &[u8]) {
+    let words = message.split(|c: char| !c.is_ascii_alphanumeric());
+    for word in words.filter(|word| is_secret(word)) {
+        let is_there = data.windows(word.len()).any(|window| window == word.as_bytes());
+        assert!(!is_there, "a message shows what stands in the input: {word:?} in {message:?}");
+    }
+}
+
+/// The same for a failure and its hint, which are one line each but for several problems.
+pub fn assert_failure_hides(failure: &Failure, data: &[u8]) {
+    assert!(!failure.message.is_empty());
+    assert_hides(&failure.message, data);
+    assert_hides(failure.hint.as_deref().unwrap_or_default(), data);
+}
+
+fn is_secret(word: &str) -> bool {
+    word.len() >= WORD_MIN_BYTES
+        && !OWN.contains(&word)
+        && word.bytes().any(|byte| byte.is_ascii_digit())
+        && word.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+/// Fails unless each line of `message` that begins with `name` and a place says one that
+/// `text` has: a line, and a column of at most one behind its end.
+pub fn assert_places(message: &str, name: &str, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    let lines: Vec<usize> = lines(&text).map(|line| line.chars().count()).collect();
+    for problem in message.lines() {
+        let Some(place) = problem.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) else {
+            panic!("a problem begins without the file's name: {problem:?}");
+        };
+        let mut numbers = place.split(':').map_while(|part| part.parse::<usize>().ok());
+        let (Some(line), Some(column)) = (numbers.next(), numbers.next()) else { continue };
+        // A text that ends with a newline ends on the line behind it.
+        let length = lines.get(line.wrapping_sub(1)).copied();
+        assert!(length.is_some(), "line {line} of {}: {problem:?}", lines.len());
+        assert!((1..=length.unwrap_or(0) + 1).contains(&column), "column {column}: {problem:?}");
+    }
+}
+
+/// The lines of a text, which end with a newline, a carriage return or both.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = text.find(['\n', '\r']) else { return rest.take() };
+        let (line, behind) = text.split_at(end);
+        rest = behind.strip_prefix("\r\n").or_else(|| behind.get(1..));
+        Some(line)
+    })
+}
