@@ -3,21 +3,23 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read as read_some, retry_on_intr};
 use zeroize::Zeroizing;
 
+use crate::host::streams::Stream;
 use crate::signals;
 
 /// Most manifests fit into this; what is reserved is wiped as well, read or not.
 const START_BYTES: usize = 8 << 10;
 
 /// Standard input, not through `io::stdin()`: its buffer would keep what was read to the end.
+/// Where it is closed, the error holds a [`crate::report::Failure`].
 pub fn stdin() -> io::Result<File> {
-    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+    Stream::Input.require_open()?;
+    Ok(File::from(Stream::Input.descriptor().try_clone_to_owned()?))
 }
 
 /// Everything that `file` delivers, or one byte more than `max_bytes`: so a caller tells

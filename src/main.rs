@@ -15,8 +15,12 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let outcome = hardening::harden().and_then(|()| commands::run(&cli));
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => hardening::harden().and_then(|()| commands::run(&cli)),
+        // What was asked for, such as the help, is data like any other.
+        Err(answer) if !answer.use_stderr() => commands::answer(&answer.render()),
+        Err(error) => error.exit(),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match report::print_error(&error) {

@@ -41,7 +41,7 @@ use leftovers::Beside;
 pub use memory::{MemoryFile, SealedFile};
 pub use once::{create_once, settle};
 use sidecars::Sidecars;
-pub use stream::StreamOutput;
+pub use stream::{StreamOutput, hand_over, require_reader, to_stderr, to_stdout};
 use target::{Target, There};
 use temporary::Temporary;
 pub use temporary::is_leftover_name;

@@ -9,6 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 
 use crate::audit::{self, FILE_MAX_BYTES};
 use crate::cli::Audit;
+use crate::host::streams::Stream;
 use crate::report::{Exit, Failure, reason, shown};
 use crate::source;
 
@@ -34,10 +35,10 @@ pub(super) enum Input {
 pub(super) fn read(options: &Audit, each: &mut dyn FnMut(Result<Input, Failure>)) {
     for path in &options.files {
         if path == Path::new("-") {
-            each(
-                bounded(std::io::stdin().lock(), "standard input")
-                    .map(|text| Input::Text { name: "standard input".to_owned(), text }),
-            );
+            let text = Stream::Input
+                .require_open()
+                .and_then(|()| bounded(std::io::stdin().lock(), "standard input"));
+            each(text.map(|text| Input::Text { name: "standard input".to_owned(), text }));
         } else if path.is_dir() {
             directory(path, each);
         } else {

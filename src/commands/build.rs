@@ -7,36 +7,38 @@ use super::encryption::{Encryption, Keeping};
 use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
 use super::request::Request;
-use super::summary::{Delivery, Summary};
-use super::{access, attach, beside, print, settings, trusted};
+use super::summary::{self, Delivery, Summary};
+use super::{access, attach, beside, reports, settings, trusted};
 use crate::assemble::Assembly;
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::{Build, Sources};
 use crate::manifest::{Format, Plan};
 use crate::output::{self, OutputFile, StreamOutput};
 use crate::progress::Progress;
-use crate::report::{self, Failure};
+use crate::report::{self, Exit, Failure};
 use crate::vm::{Firmware, Machine, Style};
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     let builder = Builder::new(options)?;
-    let (summary, arguments) = if settings::is_streamed(&options.output) {
+    if settings::is_streamed(&options.output) {
         // There is no path to attach.
-        (builder.build_stream(options)?, Vec::new())
-    } else {
-        builder.build_file(options)?
-    };
-    match &options.json {
-        Some(file) => summary.write_json(file.as_deref())?,
-        None if options.quiet => {}
-        None => {
-            if let Some(encryption) = &builder.request.image.encryption {
-                encryption.note();
-            }
-            report::note(&summary.line());
-        }
+        let summary = builder.build_stream(options)?;
+        return builder.tell(options, &summary).map_err(|error| {
+            delivered(vec![error], "the image is on standard output, whole".to_owned())
+        });
     }
-    if arguments.is_empty() { Ok(()) } else { print(&arguments) }
+    let built = builder.build_file(options)?;
+    let Built { summary, arguments, dependencies, .. } = &built;
+    let mut told = vec![dependencies.commit(), builder.tell(options, summary)];
+    if !arguments.is_empty() {
+        told.push(output::to_stdout(arguments).map_err(|failure| of_arguments(failure).into()));
+    }
+    let is_printed = told.last().is_some_and(Result::is_ok) || arguments.is_empty();
+    let errors: Vec<_> = told.into_iter().filter_map(Result::err).collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(delivered(errors, built.news(options, is_printed)))
 }
 
 /// A build of a file or a stream, of which everything is checked but the sources.
@@ -107,11 +109,14 @@ impl Builder {
         Ok(summary)
     }
 
-    /// Returns the arguments as well.
-    fn build_file(&self, options: &Build) -> anyhow::Result<(Summary, Vec<u8>)> {
+    /// Puts the image in place; what there is to tell of it is told afterwards.
+    fn build_file(&self, options: &Build) -> anyhow::Result<Built> {
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
         let has_old = OutputFile::check(&options.output)?;
+        if let Some(Some(file)) = &options.json {
+            reports::check(file, summary::REPORT_HINT)?;
+        }
         let mut dependencies = Dependencies::new(options)?;
         if let (Some(inputs), Some(encryption)) =
             (dependencies.inputs(), &self.request.image.encryption)
@@ -120,20 +125,44 @@ impl Builder {
         }
         let mut progress = Progress::new(!options.quiet);
         let still_old = |error| if has_old { unchanged(error) } else { error };
-        let Made { file, summary, mut arguments } =
-            self.make(options, &mut dependencies, &mut progress).map_err(still_old)?;
-        let encryption = self.request.image.encryption.as_ref();
-        if file.is_some() && encryption.is_some_and(|encryption| encryption.key_file.is_none()) {
-            // They hold the only copy of the key: somebody has it before the old image goes.
-            print(&std::mem::take(&mut arguments)).map_err(still_old)?;
+        if self.holds_the_key() {
+            output::require_reader().map_err(|failure| still_old(of_the_key(failure).into()))?;
         }
+        let Made { file, summary, mut arguments, knows_all } =
+            self.make(options, &mut dependencies, &mut progress).map_err(still_old)?;
+        if file.is_some() && self.holds_the_key() {
+            // Somebody has them before the old image goes.
+            output::hand_over(&std::mem::take(&mut arguments))
+                .map_err(|failure| still_old(of_the_key(failure).into()))?;
+        }
+        let is_new = file.is_some();
         if let Some(file) = file {
             file.commit()?;
         } else if let Some(existing) = &self.existing {
             existing.keep(&options.output, self.file)?;
         }
-        dependencies.commit()?;
-        Ok((summary, arguments))
+        Ok(Built { summary, arguments, dependencies, is_new, knows_all })
+    }
+
+    /// Whether the arguments hold the only copy of the key.
+    fn holds_the_key(&self) -> bool {
+        let encryption = self.request.image.encryption.as_ref();
+        encryption.is_some_and(|encryption| encryption.key_file.is_none())
+    }
+
+    /// The report or the summary.
+    fn tell(&self, options: &Build, summary: &Summary) -> anyhow::Result<()> {
+        match &options.json {
+            Some(file) => summary.write_json(file.as_deref())?,
+            None if options.quiet => {}
+            None => {
+                if let Some(encryption) = &self.request.image.encryption {
+                    encryption.note();
+                }
+                report::note(&summary.line());
+            }
+        }
+        Ok(())
     }
 
     fn make(
@@ -149,15 +178,17 @@ impl Builder {
         let sidecars = request.sidecars(&assembly)?;
         let machine = self.machine(&assembly, &sidecars, options);
         let arguments = attach::render(&options.attach, &machine)?;
+        let has_key = machine.drive.as_ref().is_some_and(|drive| drive.key.is_some());
+        let knows_all = machine.firmware.public.is_empty() && !has_key;
         if let Some(summary) = self.keep(&mut assembly, &sidecars, progress, options)? {
-            return Ok(Made { file: None, summary, arguments });
+            return Ok(Made { file: None, summary, arguments, knows_all });
         }
         let mut file = OutputFile::create(&options.output, self.file)?;
         for Sidecar { suffix, content } in &sidecars {
             file.add_sidecar(suffix, content.expose())?;
         }
         let summary = self.write(&assembly, &sidecars, &mut file, progress, options)?;
-        Ok(Made { file: Some(file), summary, arguments })
+        Ok(Made { file: Some(file), summary, arguments, knows_all })
     }
 
     /// What is told of the existing image where it is the one that would be
@@ -232,6 +263,66 @@ struct Made {
     file: Option<OutputFile>,
     summary: Summary,
     arguments: Vec<u8>,
+    /// Whether `credimg args` would print the same ones.
+    knows_all: bool,
+}
+
+/// A build whose image is in place.
+struct Built {
+    summary: Summary,
+    /// Those that are still to be printed.
+    arguments: Vec<u8>,
+    dependencies: Dependencies,
+    /// Whether the image is a new one.
+    is_new: bool,
+    knows_all: bool,
+}
+
+impl Built {
+    /// What is in place, for the hint where something else could not be delivered.
+    fn news(&self, options: &Build, is_printed: bool) -> String {
+        let image = report::shown(&options.output);
+        let place = if self.is_new {
+            format!("the new image {image} is in place")
+        } else {
+            format!("the image {image} is in place, as it was")
+        };
+        if is_printed {
+            place
+        } else if self.knows_all {
+            let again = "with the options of this build, prints them";
+            format!("{place}: `credimg args {image}`, {again}")
+        } else {
+            format!("{place}: the same build with --if-changed prints them")
+        }
+    }
+}
+
+/// The failure of what could not be delivered, with news of the image.
+fn delivered(errors: Vec<anyhow::Error>, news: String) -> anyhow::Error {
+    let failure = |error: anyhow::Error| {
+        let failure = error.downcast::<Failure>();
+        failure.unwrap_or_else(|error| Failure::new(Exit::Output, error.to_string()))
+    };
+    let failures: Vec<_> = errors.into_iter().map(failure).collect();
+    let is_interrupted = failures.iter().any(|failure| failure.exit == Exit::Interrupted);
+    let exit = if is_interrupted { Exit::Interrupted } else { Exit::Output };
+    let messages: Vec<_> = failures.into_iter().map(|failure| failure.message).collect();
+    Failure::new(exit, messages.join("\n")).hint(news).into()
+}
+
+/// The failure of arguments that could not be printed.
+fn of_arguments(failure: Failure) -> Failure {
+    let message = failure.message.replacen("write to", "write the arguments to", 1);
+    Failure { message, ..failure }
+}
+
+/// The failure of arguments that hold the only copy of a key.
+fn of_the_key(failure: Failure) -> Failure {
+    let with_key = "write the arguments, which hold the only copy of the key, to";
+    let message = failure.message.replacen("write to", with_key, 1);
+    let hint = "send standard output somewhere, or keep the key in a file with --key-out";
+    Failure { message, ..failure }.hint(hint)
 }
 
 /// Adds to an error's hint that the old image is as it was.

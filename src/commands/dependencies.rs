@@ -1,12 +1,11 @@
 //! `--depfile`: what the image was made of, for Make.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::reports;
 use crate::cli::Build;
 use crate::depfile;
-use crate::output::{self, OutputFile};
-use crate::report::{self, Exit, Failure};
+use crate::report::Failure;
 
 /// The inputs of a build, where anybody wants to know them.
 pub(super) struct Dependencies {
@@ -21,7 +20,7 @@ impl Dependencies {
         let depfile = options.depfile.clone();
         let mut inputs = Vec::new();
         if let Some(path) = &depfile {
-            OutputFile::check(path).map_err(without_hint)?;
+            reports::check(path, "a dependency file is a regular file")?;
             let is_file = options.manifest != Path::new("-");
             inputs.extend(is_file.then(|| options.manifest.clone()));
         }
@@ -42,30 +41,7 @@ impl Dependencies {
     }
 
     /// Writes the dependency file, once the image is in place.
-    pub(super) fn commit(self) -> anyhow::Result<()> {
-        let Some(path) = &self.depfile else { return Ok(()) };
-        let written = || -> anyhow::Result<()> {
-            let mut file = OutputFile::create(path, output::Options::default())?;
-            file.write_all(&self.text).map_err(|error| {
-                let failure = Failure::inside(&error).cloned();
-                failure.unwrap_or_else(|| Failure::new(Exit::Output, report::reason(&error)))
-            })?;
-            file.commit()
-        };
-        written().map_err(|error| {
-            let mut error = without_hint(error);
-            if let Some(failure) = error.downcast_mut::<Failure>() {
-                failure.hint = Some("the image itself is written".to_owned());
-            }
-            error
-        })
+    pub(super) fn commit(&self) -> anyhow::Result<()> {
+        self.depfile.as_deref().map_or(Ok(()), |path| reports::replace(path, &self.text))
     }
-}
-
-/// The hints of an output speak of images.
-fn without_hint(mut error: anyhow::Error) -> anyhow::Error {
-    if let Some(failure) = error.downcast_mut::<Failure>() {
-        failure.hint = None;
-    }
-    error
 }

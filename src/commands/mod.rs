@@ -22,6 +22,7 @@ mod loss;
 mod opened;
 mod pages;
 mod reach;
+mod reports;
 mod request;
 mod seal;
 pub(crate) mod secret;
@@ -32,7 +33,12 @@ mod trusted;
 pub(crate) mod user_data;
 mod xattrs;
 
+use std::io::{self, IsTerminal};
+
+use clap::builder::StyledStr;
+
 use crate::cli::{Cli, Command};
+use crate::output;
 
 /// Runs the command that the command line names.
 pub fn run(cli: &Cli) -> anyhow::Result<()> {
@@ -52,12 +58,14 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
     }
 }
 
-/// Writes data to standard output; the one place that does.
+/// Prints the help or the version, with colours on a terminal.
+pub fn answer(text: &StyledStr) -> anyhow::Result<()> {
+    let is_coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let text = if is_coloured { text.ansi().to_string() } else { text.to_string() };
+    print(text.as_bytes())
+}
+
+/// Writes data to standard output.
 fn print(bytes: &[u8]) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {
-        let message = format!("cannot write to standard output: {}", crate::report::reason(&error));
-        crate::report::Failure::new(crate::report::Exit::Output, message).into()
-    })
+    Ok(output::to_stdout(bytes)?)
 }

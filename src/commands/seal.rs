@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use credimg_formats::{Kind, Sink, Timestamp, Tree};
 
 use super::image::explain;
-use super::{access, attach, links, print, settings, trusted, xattrs};
+use super::{access, attach, links, settings, trusted, xattrs};
 use crate::assemble::{self, Assembly, Place};
 use crate::channels::plan::Means;
 use crate::channels::sidecar::{self, Value};
@@ -30,13 +30,13 @@ const ITEM: &str = "fw_cfg.age.identity";
 
 pub(super) fn run(options: &Seal) -> anyhow::Result<()> {
     let request = Request::new(options)?;
+    let stream = request.share.is_none().then(StreamOutput::stdout).transpose()?;
     let mut progress = Progress::new(!options.quiet);
     let tree = request.collect(options, &mut progress)?;
     let (identity, is_new) = Identity::read_or_make(&options.key_out)?;
-    let made = if request.share.is_some() {
-        request.write_file(options, &tree, &identity, &mut progress)?
-    } else {
-        request.write_stream(&tree, &identity, &mut progress)?
+    let made = match stream {
+        None => request.write_file(options, &tree, &identity, &mut progress)?,
+        Some(stream) => request.write_stream(stream, &tree, &identity, &mut progress)?,
     };
     drop(progress);
     if !options.quiet {
@@ -46,7 +46,16 @@ pub(super) fn run(options: &Seal) -> anyhow::Result<()> {
         report::note(&made);
     }
     request.warn();
-    if request.arguments.is_empty() { Ok(()) } else { print(&request.arguments) }
+    if request.arguments.is_empty() {
+        return Ok(());
+    }
+    Ok(output::to_stdout(&request.arguments).map_err(|failure| {
+        let message = failure.message.replacen("write to", "write the arguments to", 1);
+        let blob = shown(&options.output);
+        Failure { message, ..failure }.hint(format!(
+            "the new blob {blob} is in place: the same `credimg seal` makes another and prints them"
+        ))
+    })?)
 }
 
 /// Everything that is checked before a source is read.
@@ -159,20 +168,21 @@ impl Request {
         identity: &Identity,
         progress: &mut Progress,
     ) -> anyhow::Result<String> {
-        let mut blob = OutputFile::create(&options.output, self.file)?;
-        let made = write(tree, identity, &mut blob, progress)?;
-        self.write_carrier(identity)?;
-        blob.commit()?;
+        let has_old = OutputFile::check(&options.output)?;
+        let mut blob = OutputFile::create(&options.output, self.file).map_err(of_blob)?;
+        let made = write(tree, identity, &mut blob, progress).map_err(|f| of_blob(f.into()))?;
+        self.write_carrier(identity).map_err(|error| of_carrier(error, has_old))?;
+        blob.commit().map_err(of_blob)?;
         Ok(format!("wrote {}: {made}", shown(&options.output)))
     }
 
     fn write_stream(
         &self,
+        mut stream: StreamOutput,
         tree: &Tree,
         identity: &Identity,
         progress: &mut Progress,
     ) -> anyhow::Result<String> {
-        let mut stream = StreamOutput::stdout()?;
         self.write_carrier(identity)?;
         let made = write(tree, identity, &mut stream, progress)?;
         stream.finish()?;
@@ -203,6 +213,23 @@ impl Request {
             place.unwrap_or_default()
         ));
     }
+}
+
+/// The hints of an output speak of images.
+fn of_blob(mut error: anyhow::Error) -> anyhow::Error {
+    if let Some(failure) = error.downcast_mut::<Failure>() {
+        failure.hint = failure.hint.take().map(|hint| hint.replace("image", "blob"));
+    }
+    error
+}
+
+/// The failure of the key's carrier, before the blob is put in place.
+fn of_carrier(mut error: anyhow::Error, has_old: bool) -> anyhow::Error {
+    if let Some(failure) = error.downcast_mut::<Failure>() {
+        let news = if has_old { "the old blob is unchanged" } else { "no blob was written" };
+        failure.hint = Some(news.to_owned());
+    }
+    error
 }
 
 /// Seals the tree; returns what there is to say about it.

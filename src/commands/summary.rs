@@ -1,6 +1,5 @@
 //! What a build tells at its end: a line for people or a JSON object for programs.
 
-use std::io::Write;
 use std::path::Path;
 
 use credimg_formats::{Kind, Timestamp, Tree};
@@ -8,13 +7,17 @@ use serde::Serialize;
 
 use super::encryption::Encryption;
 use super::image::Image;
-use super::settings;
+use super::{reports, settings};
 use crate::channels::plan::{Route, Routes};
 use crate::channels::sidecar;
 use crate::cli::Build;
 use crate::manifest::{Format, Plan, time};
-use crate::report::{self, Exit, Failure};
+use crate::output;
+use crate::report::{self, Failure};
 use crate::vm::{Bus, Channel, Drive};
+
+/// Where a report cannot go into a file.
+pub(super) const REPORT_HINT: &str = "`--json` without a file writes it to standard error";
 
 /// What was built. The field names are stable: programs read them.
 #[derive(Serialize)]
@@ -199,15 +202,13 @@ impl Summary {
     pub(super) fn write_json(&self, file: Option<&Path>) -> anyhow::Result<()> {
         let mut text = serde_json::to_vec(self)?;
         text.push(b'\n');
-        let written = match file {
-            None => std::io::stderr().write_all(&text),
-            Some(path) => std::fs::write(path, &text),
-        };
-        written.map_err(|error| {
-            let place = file.map_or_else(|| "standard error".to_owned(), report::shown);
-            let message = format!("cannot write the report to {place}: {}", report::reason(&error));
-            Failure::new(Exit::Output, message).hint("the image itself is written").into()
-        })
+        match file {
+            None => output::to_stderr(&text).map_err(|failure| {
+                let message = failure.message.replacen("write to", "write the report to", 1);
+                Failure { message, ..failure }.into()
+            }),
+            Some(path) => reports::replace(path, &text),
+        }
     }
 }
 

@@ -2,4 +2,5 @@
 
 pub(crate) mod follow;
 pub(crate) mod private;
+pub(crate) mod streams;
 pub(crate) mod trust;

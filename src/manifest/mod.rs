@@ -47,8 +47,8 @@ pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};
 /// the working directory. Every error is a [`Failure`] of exit code 3.
 pub fn load(path: &Path) -> anyhow::Result<Plan> {
     let text = read(path).map_err(|error| {
-        if let Some(interrupted) = Failure::inside(&error) {
-            return interrupted.clone();
+        if let Some(failure) = Failure::inside(&error) {
+            return failure.clone();
         }
         let file = manifest_name(path);
         let reason = report::reason(&error);

@@ -53,6 +53,11 @@ impl Buffered {
         &mut self.to.file
     }
 
+    /// The descriptor; what the buffer still holds is wiped.
+    pub(super) fn into_file(self) -> File {
+        self.to.file
+    }
+
     pub(super) fn subject(&self) -> &Subject {
         &self.to.subject
     }

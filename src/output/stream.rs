@@ -1,14 +1,74 @@
-//! `-o -`: the image as a stream.
+//! Standard output and standard error: `-o -` and everything that is printed.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Seek, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use credimg_formats::Sink;
 
+use rustix::io::{Errno, retry_on_intr};
+
 use super::buffered::Buffered;
 use super::{Subject, memory};
+use crate::host::streams::Stream;
 use crate::report::{Exit, Failure};
+
+/// Writes all of `bytes` to standard output. Errors are of [`Exit::Output`] or
+/// [`Exit::Interrupted`].
+pub fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
+    close(write(Stream::Output, bytes)?)
+}
+
+/// Writes all of `bytes` to standard error; errors as of [`to_stdout`].
+pub fn to_stderr(bytes: &[u8]) -> Result<(), Failure> {
+    close(write(Stream::Error, bytes)?)
+}
+
+/// Writes to standard output what is nowhere else, so that it is there when this returns: on
+/// the disk where standard output is a file. Errors as of [`to_stdout`].
+pub fn hand_over(bytes: &[u8]) -> Result<(), Failure> {
+    require_reader()?;
+    let stream = write(Stream::Output, bytes)?;
+    match retry_on_intr(|| rustix::fs::fsync(stream.file())) {
+        // Pipes and terminals have nothing to sync.
+        Ok(()) | Err(Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP | Errno::NOSYS) => {}
+        Err(error) => return Err(stream.subject().failure("write", error)),
+    }
+    close(stream)
+}
+
+/// An error of [`Exit::Output`] where nothing can come of what is printed.
+pub fn require_reader() -> Result<(), Failure> {
+    Stream::Output.require_reader()
+}
+
+fn write(stream: Stream, bytes: &[u8]) -> Result<Buffered, Failure> {
+    let mut buffered = open(stream)?;
+    buffered.write_all(bytes).map_err(|error| {
+        let failure = Failure::inside(&error).cloned();
+        failure.unwrap_or_else(|| buffered.subject().failure("write", error))
+    })?;
+    buffered.spill()?;
+    Ok(buffered)
+}
+
+/// A stream of our own that leads to the same place.
+fn open(stream: Stream) -> Result<Buffered, Failure> {
+    stream.require_open()?;
+    let subject = Subject { shown: format!("to {}", stream.name()), hint: None };
+    let own = stream.descriptor().try_clone_to_owned();
+    let own = own.map_err(|error| subject.failure("write", error))?;
+    Ok(Buffered::stream(File::from(own), subject))
+}
+
+/// Some file systems, such as NFS, tell only now that there was no room.
+fn close(stream: Buffered) -> Result<(), Failure> {
+    let subject = stream.subject().clone();
+    match nix::unistd::close(stream.into_file()) {
+        Ok(()) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(error) => Err(subject.failure("write", error)),
+    }
+}
 
 /// An image that goes to standard output. Nothing is promised of where it ends.
 pub struct StreamOutput {
@@ -19,11 +79,12 @@ pub struct StreamOutput {
 }
 
 impl StreamOutput {
-    /// Streams to standard output; a terminal is refused with [`Exit::Usage`].
+    /// Streams to standard output; a terminal is refused with [`Exit::Usage`], a closed one
+    /// with [`Exit::Output`].
     pub fn stdout() -> anyhow::Result<Self> {
-        let subject = Self::subject();
-        let stdout = io::stdout().as_fd().try_clone_to_owned();
-        Self::new(stdout.map_err(|error| subject.failure("write", error))?)
+        Stream::Output.require_open()?;
+        let stdout = Stream::Output.descriptor().try_clone_to_owned();
+        Self::new(stdout.map_err(|error| Self::subject().failure("write", error))?)
     }
 
     /// Streams to `descriptor`, which messages call standard output.
@@ -57,7 +118,8 @@ impl StreamOutput {
                 failure.unwrap_or_else(|| Self::subject().failure("write", error))
             })?;
         }
-        Ok(self.stream.spill()?)
+        self.stream.spill()?;
+        Ok(close(self.stream)?)
     }
 
     fn sink(&mut self) -> &mut Buffered {

@@ -185,7 +185,10 @@ fn refuse_descriptor(
     }
     let link = rustix::fs::readlinkat(directory, name, Vec::new())
         .map_err(|error| subject.failure("write", error))?;
-    if link.to_bytes().starts_with(b"/proc/") {
+    // `/dev/fd` leads to the directory of the links themselves.
+    let is_proc = rustix::fs::fstatfs(directory)
+        .is_ok_and(|found| found.f_type == rustix::fs::PROC_SUPER_MAGIC);
+    if is_proc || link.to_bytes().starts_with(b"/proc/") {
         return Err(subject
             .refusal("write", "it stands for an open descriptor")
             .hint("`-o -` writes to standard output"));

@@ -13,7 +13,9 @@ mod labels;
 mod links;
 mod lossy;
 mod promises;
+mod reports;
 mod seeds;
+mod streams;
 #[path = "../support/wait.rs"]
 mod wait;
 mod xattrs;

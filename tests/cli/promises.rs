@@ -136,6 +136,19 @@ fn neither_the_program_nor_its_commands_dump_core() {
     }
 }
 
+/// As hosts have it whose limits.conf says `* hard core 0`: only root could lift that.
+#[test]
+fn a_user_who_may_not_dump_core_at_all_can_build() {
+    let host = Host::new("files: [{path: /a, text: x}]\n");
+    let own = "chmod 0777 . && chmod 0644 secrets.yaml && cp \"$0\" ./program && ulimit -c 0 && \
+        exec setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all \
+        ./program build secrets.yaml -o out.erofs --quiet --args none";
+    let mut command = Command::new("sh");
+    command.args(["-c", own, env!("CARGO_BIN_EXE_credimg")]).current_dir(host.path(""));
+    let output = command.output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+}
+
 #[test]
 fn the_image_and_its_temporary_are_private_under_every_umask() {
     for umask in ["000", "022", "077", "777"] {

@@ -14,6 +14,7 @@ mod if_changed;
 mod inspect;
 mod key_files;
 mod key_out;
+mod only_copy;
 mod options;
 mod plan;
 mod secrecy;

@@ -146,24 +146,6 @@ fn a_generated_key_is_never_in_arguments_that_nobody_sees() {
     }
 }
 
-/// Whoever is to have the key has it before the old image is gone.
-#[test]
-fn an_image_whose_key_is_in_arguments_alone_replaces_none_before_they_are_printed() {
-    let host = host(PLAIN);
-    assert_done(&run(&host, "build secrets.yaml -o a.erofs"));
-    let old = fs::read(host.path("a.erofs")).unwrap();
-    let encrypted = format!("{PLAIN}encrypt: {{luks: 1, key: generate}}\n");
-    fs::write(host.path("secrets.yaml"), encrypted).unwrap();
-    let mut command = host.credimg();
-    command.args(["build", "secrets.yaml", "-o", "a.erofs", "--master-key", "master"]);
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = command.stdout(full).output().unwrap();
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(7), "{said}");
-    assert!(said.contains("the old image is unchanged"), "{said}");
-    assert!(fs::read(host.path("a.erofs")).unwrap() == old);
-}
-
 #[test]
 fn keys_are_in_files() {
     let host = host(PLAIN);

@@ -20,6 +20,7 @@ mod guest;
 mod host;
 mod keys;
 mod refusals;
+mod streams;
 #[expect(dead_code, reason = "image writers need more of it")]
 #[path = "../../formats/tests/support/mod.rs"]
 mod support;
