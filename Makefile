@@ -5,7 +5,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
 share := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: help demo build setup test test-long test-leaks fuzz check bench install clean cargo
+.PHONY: help demo build setup test test-long test-leaks test-faults fuzz check bench install clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -41,6 +41,11 @@ test-long: cargo ## Run the campaigns and the boots that take long
 
 test-leaks: cargo ## Look for secrets in what comes of some 40,000 builds and other runs
 	CREDIMG_LEAK_CASES=$${CREDIMG_LEAK_CASES:-1000000} cargo test --locked $(as_root) --test leaks -- --nocapture
+
+# Some 100,000 runs: 20 minutes on two cores. CREDIMG_FAULT_RUNS=5000 makes fewer.
+test-faults: cargo ## Run every kind of command with a fault at every system call
+	CREDIMG_FAULT_RUNS=$${CREDIMG_FAULT_RUNS:-all} cargo test --release --locked $(as_root) \
+		--test faults campaign -- --nocapture
 
 # CREDIMG_FUZZ_RUNS says how often each target is run; scripts/fuzz tells the rest.
 fuzz: cargo ## Fuzz every parser, reader and writer, and the arguments' round trip

@@ -92,7 +92,7 @@ pub(crate) struct Tracer {
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    status: WaitStatus,
+    pub(crate) status: WaitStatus,
     /// Standard output, unless it was sent elsewhere.
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr_bytes: Vec<u8>,
@@ -103,6 +103,19 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// One that no run had, to try with what a test makes of outcomes.
+    pub(crate) fn made_up(code: i32, stderr: &str) -> Self {
+        let status = WaitStatus::Exited(Pid::from_raw(1), code);
+        let stderr_bytes = stderr.as_bytes().to_vec();
+        Self { status, stdout: Vec::new(), stderr_bytes, orphans: 0, is_hung: false }
+    }
+
+    /// One that a signal ended.
+    pub(crate) fn made_up_end(signal: Signal) -> Self {
+        let status = WaitStatus::Signaled(Pid::from_raw(1), signal, false);
+        Self { status, ..Self::made_up(0, "") }
+    }
+
     /// The exit code, unless a signal ended it.
     pub(crate) fn code(&self) -> Option<i32> {
         match self.status {
