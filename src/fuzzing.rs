@@ -9,12 +9,13 @@ use credimg_formats::Tree;
 use rustix::fs::{MemfdFlags, fstat, memfd_create};
 
 use crate::assemble::Step;
+use crate::host::identity::Identity;
 use crate::keys::wrap::Wrapped;
 use crate::manifest::{Plan, time};
 use crate::report::{Exit, Failure};
+use crate::source::archive as archives;
 use crate::source::builder::TreeBuilder;
 use crate::source::pseudo::{self, Definitions};
-use crate::source::{Identity, archive as archives};
 use crate::{channels, commands, rehearsal};
 
 /// The tree of a plan as far as it is known without its sources.
@@ -55,7 +56,8 @@ pub fn archive(plan: &Plan, file: &File, size_bytes: u64) -> Result<Tree, Failur
     if let Some(entry) = plan.entries.first() {
         builder.begin(0, entry);
     }
-    archives::unpack(copy, size_bytes, Identity::of(&stat), Path::new("a.tar"), &mut builder)?;
+    let origin = archives::Origin { planned: Identity::of(&stat), watched: None };
+    archives::unpack(copy, size_bytes, origin, Path::new("a.tar"), &mut builder)?;
     Ok(builder.finish())
 }
 

@@ -47,9 +47,10 @@ impl Progress {
     /// Shows how far the sources are read.
     pub fn show_step(&mut self, step: Step) {
         self.show(|| {
-            let Step { entry, entries, inodes } = step;
+            let Step { entry, entries, inodes, is_waiting } = step;
             let made = inodes - 1; // The root is always there.
-            format!("reading: entry {} of {entries}, {made} made so far", entry + 1)
+            let doing = if is_waiting { "waiting for what was just changed" } else { "reading" };
+            format!("{doing}: entry {} of {entries}, {made} made so far", entry + 1)
         });
     }
 }

@@ -2,19 +2,23 @@
 //! processes.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 
 use crate::audit::{self, FILE_MAX_BYTES};
 use crate::cli::Audit;
+use crate::host::identity::Identity;
 use crate::host::streams::Stream;
 use crate::report::{Exit, Failure, reason, shown};
 use crate::source;
 
 /// How a file begins that is no text is seen in so many bytes.
 const BEGIN_BYTES: usize = 64 << 10;
+
+/// How often a file is read until it stays the same meanwhile.
+const READINGS: usize = 5;
 
 /// Programs that run machines, by how their names begin; `kvm` is a name as it is.
 const MONITORS: [&[u8]; 6] =
@@ -55,12 +59,32 @@ pub(super) fn read(options: &Audit, each: &mut dyn FnMut(Result<Input, Failure>)
 
 /// A file that was named on the command line.
 fn named(path: &Path) -> Result<Input, Failure> {
-    // Its hints speak of manifests. A process's command line is a regular file of size 0.
+    // Its hints speak of manifests.
     let (file, _): (File, _) =
         source::open_file(path).map_err(|failure| Failure::new(Exit::Source, failure.message))?;
     let name = shown(path);
-    let text = bounded(file, &name)?;
+    let text = steady(&file, &name, || bounded(&file, &name))?;
     Ok(Input::Text { name, text })
+}
+
+/// What `read` delivers of the whole `file`, once more where it has changed meanwhile: it may
+/// be a log, and half a line says nothing.
+fn steady<T>(
+    file: &File,
+    name: &str,
+    mut read: impl FnMut() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let failure = |error: std::io::Error| cannot_read(name, &error);
+    let identity = || fstat(file).map(|stat| Identity::of(&stat)).map_err(|e| failure(e.into()));
+    for _ in 0..READINGS {
+        let before = identity()?;
+        let text = read()?;
+        if identity()? == before {
+            return Ok(text);
+        }
+        { file }.rewind().map_err(failure)?;
+    }
+    Err(Failure::new(Exit::Source, format!("{name} changed each time while it was read")))
 }
 
 /// The files of a directory and of those in it, in the order of their names. Links are
@@ -110,15 +134,21 @@ fn met(path: &Path) -> Result<Option<Input>, Failure> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Ok(None);
     }
-    let mut file = File::from(file);
-    let mut text = Vec::new();
-    let begin = file.by_ref().take(BEGIN_BYTES as u64).read_to_end(&mut text);
-    begin.map_err(|error| cannot_read(&name, &error))?;
-    if !audit::is_text(&text) {
-        return Ok(Some(Input::NoText));
-    }
-    let text = bounded(text.as_slice().chain(file), &name)?;
-    Ok(Some(if audit::is_text(&text) { Input::Text { name, text } } else { Input::NoText }))
+    let file = File::from(file);
+    steady(&file, &name, || {
+        let mut text = Vec::new();
+        let begin = (&file).take(BEGIN_BYTES as u64).read_to_end(&mut text);
+        begin.map_err(|error| cannot_read(&name, &error))?;
+        if !audit::is_text(&text) {
+            return Ok(Some(Input::NoText));
+        }
+        let text = bounded(text.as_slice().chain(&file), &name)?;
+        Ok(Some(if audit::is_text(&text) {
+            Input::Text { name: name.clone(), text }
+        } else {
+            Input::NoText
+        }))
+    })
 }
 
 /// The arguments of a process.

@@ -14,13 +14,15 @@ use std::path::Path;
 use credimg_formats::content::read_full;
 use credimg_formats::probe::{self, Stamp};
 use credimg_formats::{InodeId, Sink, Timestamp, Tree};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, Stat, fstat};
 use zeroize::Zeroizing;
 
 use super::beside;
 use super::encryption::{Encryption, Inside};
 use super::image::Image;
 use crate::channels::sidecar::{self, Sidecar};
+use crate::host::identity::Identity;
+use crate::host::lease::is_open_for_writing;
 use crate::output;
 use crate::progress::Progress;
 use crate::report::Exit;
@@ -90,12 +92,23 @@ impl Existing {
             Some(Inside { plain, offset_bytes, .. }) => (plain, *offset_bytes),
             None => (&mut &self.file, 0),
         };
+        let Ok(before) = fstat(&self.file) else { return Ok(None) };
         let Ok(mut comparison) = Comparison::new(old) else { return Ok(None) };
         match image.write_plain(tree, &mut comparison, progress) {
-            Ok(size_bytes) => Ok(comparison.found_equal().then_some(offset_bytes + size_bytes)),
+            Ok(size_bytes) => {
+                let is_same = comparison.found_equal() && self.is_at_rest(&before);
+                Ok(is_same.then_some(offset_bytes + size_bytes))
+            }
             Err(failure) if failure.exit == Exit::Interrupted => Err(failure.into()),
             Err(_) => Ok(None),
         }
+    }
+
+    /// Whether nobody has written to the image since it was looked at, nor can do it now: what
+    /// is written later is not an image that this build has made.
+    fn is_at_rest(&self, before: &Stat) -> bool {
+        let after = fstat(&self.file).map(|after| Identity::of(&after));
+        after == Ok(Identity::of(before)) && !is_open_for_writing(&self.file)
     }
 
     /// Whether the image is still what lies at `path`: a command of the manifest

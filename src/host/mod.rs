@@ -1,6 +1,9 @@
 //! What touches the host's files, memory and processes on behalf of everything else.
 
+pub(crate) mod at_rest;
 pub(crate) mod follow;
+pub(crate) mod identity;
+pub(crate) mod lease;
 pub(crate) mod private;
 pub(crate) mod streams;
 pub(crate) mod trust;

@@ -5,16 +5,19 @@
 //! afterwards.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek};
 use std::path::Path;
 
 use credimg_formats::content::read_full;
 use credimg_formats::{Buffer, Secret};
 use rustix::fs::{Stat, fstat, fstatfs};
 
+use super::at_rest::{settle, wait_apart};
+use super::identity::Identity;
+use super::lease::is_open_for_writing;
 use crate::keys::hold;
 use crate::report::{Exit, Failure, reason, shown};
-use crate::source::{self, Identity, settle};
+use crate::source;
 
 /// File systems whose files are made up by the kernel as they are read (linux/magic.h):
 /// proc, sysfs, cgroup 1 and 2, debugfs, tracefs, securityfs, efivarfs.
@@ -75,7 +78,8 @@ pub(crate) fn read(
     })?;
     let name = format!("{what} {}", shown(path));
     require_private(path, &name, &stat, owners)?;
-    settle(&stat);
+    settle(&stat, &mut || {})?;
+    let is_open = is_open_for_writing(&file);
     let size_bytes = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
     let torn = || {
         Err(if is_pseudo(&file) {
@@ -98,6 +102,17 @@ pub(crate) fn read(
     let mut bytes = Buffer::zeroed(size_bytes + 1);
     hold(&bytes);
     let length = read_full(&file, &mut bytes).map_err(|error| failure(&error))?;
+    if is_open {
+        // Two readings apart, as what is open for writing may change without a trace.
+        wait_apart()?;
+        let mut again = Buffer::zeroed(size_bytes + 1);
+        hold(&again);
+        (&file).rewind().map_err(|error| failure(&error))?;
+        read_full(&file, &mut again).map_err(|error| failure(&error))?;
+        if again[..] != bytes[..] {
+            return torn();
+        }
+    }
     let after = fstat(&file).map_err(|errno| failure(&errno.into()))?;
     if length == size_bytes && Identity::of(&after) == Identity::of(&stat) {
         return Ok(Some(bytes.into_secret(length)));

@@ -9,9 +9,10 @@ use std::path::Path;
 
 use credimg_formats::Secret;
 use credimg_formats::squashfs::Compression;
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags, fstat};
 use zeroize::Zeroizing;
 
+use crate::host::at_rest::Watched;
 use crate::host::follow;
 use crate::input;
 use crate::report::{self, Exit, Failure};
@@ -44,7 +45,8 @@ pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};
 
 /// Reads the manifest at `path`, `-` being standard input, and resolves it.
 /// Host paths in it are relative to its directory, those of standard input to
-/// the working directory. Every error is a [`Failure`] of exit code 3.
+/// the working directory. Every error is a [`Failure`] of exit code 3, but for a signal and
+/// for a file that changes while it is read, which is of 4.
 pub fn load(path: &Path) -> anyhow::Result<Plan> {
     let text = read(path).map_err(|error| {
         if let Some(failure) = Failure::inside(&error) {
@@ -89,10 +91,24 @@ pub(crate) fn xattr_value(value: Secret) -> Result<Secret, String> {
     values::xattr_value(value).map_err(error::Fault::into_message)
 }
 
-/// The manifest's bytes, somewhat more than are allowed where it is too large.
+/// The manifest's bytes, somewhat more than are allowed where it is too large. An error that
+/// holds a [`Failure`] is one of a signal or of a file that changes while it is read.
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = if path == Path::new("-") { input::stdin()? } else { open(path)? };
-    input::read(&file, node::MANIFEST_MAX_BYTES)
+    if path == Path::new("-") {
+        return input::read(&input::stdin()?, node::MANIFEST_MAX_BYTES);
+    }
+    let file = open(path)?;
+    let stat = fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        // A pipe gives its bytes once.
+        return input::read(&file, node::MANIFEST_MAX_BYTES);
+    }
+    let watched = Watched::begin(&file, &stat, path)?;
+    let text = input::read(&file, node::MANIFEST_MAX_BYTES)?;
+    if text.len() <= node::MANIFEST_MAX_BYTES {
+        watched.end_at(text.len() as u64, &file, path)?;
+    }
+    Ok(text)
 }
 
 /// Opens the file of a manifest.

@@ -45,6 +45,8 @@ pub struct Step {
     pub entries: usize,
     /// How many files, directories and links the tree holds already.
     pub inodes: usize,
+    /// Whether it waits until a file that was changed just now is at rest.
+    pub is_waiting: bool,
 }
 
 /// What an inode has at its source; `keep` in the manifest asks for it.
@@ -459,8 +461,17 @@ impl<'a> TreeBuilder<'a> {
 
     /// Says how far the assembly has come.
     pub(crate) fn report(&mut self) {
-        let entries = self.listed() + self.definitions.len();
-        (self.progress)(Step { entry: self.current, entries, inodes: self.tree.len() });
+        self.show(false);
+    }
+
+    /// Says that a file is not yet at rest.
+    pub(crate) fn report_waiting(&mut self) {
+        self.show(true);
+    }
+
+    fn show(&mut self, is_waiting: bool) {
+        let (entry, entries) = (self.current, self.listed() + self.definitions.len());
+        (self.progress)(Step { entry, entries, inodes: self.tree.len(), is_waiting });
     }
 }
 

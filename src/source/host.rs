@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
 
 use credimg_formats::{Content, Error, ErrorKind, Name, Secret, Sink, Source, Timestamp};
 use rustix::buffer::spare_capacity;
@@ -17,54 +16,17 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, stat
 use rustix::io::{Errno, read, retry_on_intr};
 
 use super::builder::TreeBuilder;
+pub(crate) use crate::host::at_rest::changed as has_changed;
+use crate::host::at_rest::{CHANGED_HINT, Digesting, FirstReading, settle};
 use crate::host::follow;
+use crate::host::identity::wide;
+pub(crate) use crate::host::identity::{FileId, Identity, file_id, size_bytes};
 use crate::report::{Exit, Failure, reason, shown};
 
 /// How every file is opened: a FIFO does not block, a terminal does not become
 /// ours, and no command that a source runs inherits the descriptor.
 pub(super) const OPEN: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
-
-/// A file that was not written to for so long is at rest: two ticks of the slowest
-/// clock in use, and longer than one `write` takes.
-const SETTLED: Duration = Duration::from_millis(20);
-
-const CHANGED_HINT: &str = "build again when nothing writes to it; a file of /proc or /sys, whose \
-                            size says nothing, is read by `command: [cat, ...]`";
-
-/// Device and inode number: which file it is, whatever its name.
-pub(super) type FileId = (u64, u64);
-
-/// What stays the same while a file is not written to. The change time betrays
-/// even a rewrite in place whose size and modification time were put back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    id: FileId,
-    size_bytes: u64,
-    modified: (i64, u64),
-    changed: (i64, u64),
-}
-
-impl Identity {
-    pub(crate) fn of(stat: &Stat) -> Self {
-        Self {
-            id: file_id(stat),
-            size_bytes: size_bytes(stat),
-            modified: (stat.st_mtime, wide(stat.st_mtime_nsec)),
-            changed: (stat.st_ctime, wide(stat.st_ctime_nsec)),
-        }
-    }
-}
-
-/// Which file it is.
-pub(super) fn file_id(stat: &Stat) -> FileId {
-    (wide(stat.st_dev), wide(stat.st_ino))
-}
-
-/// Size in bytes.
-pub(super) fn size_bytes(stat: &Stat) -> u64 {
-    u64::try_from(stat.st_size).unwrap_or(0)
-}
 
 /// When the content last changed.
 pub(super) fn modification_time(stat: &Stat) -> Timestamp {
@@ -168,6 +130,8 @@ pub(super) struct LaterFile {
     pub(super) planned: Identity,
     /// Where the range begins.
     pub(super) offset_bytes: u64,
+    /// What the range held already, where somebody had the file open for writing.
+    pub(super) first: Option<FirstReading>,
 }
 
 impl Source for LaterFile {
@@ -177,11 +141,19 @@ impl Source for LaterFile {
             file.seek(SeekFrom::Start(self.offset_bytes))
                 .map_err(|error| unreadable_because(&self.location.path(), error))?;
         }
-        let copied = sink
-            .copy_from_file(&file, planned_bytes)
-            .map_err(|error| blame(&file, &self.location.path(), error))?;
+        let path = || self.location.path();
+        let made = match &self.first {
+            Some(_) => None,
+            None => FirstReading::if_needed(&file, self.offset_bytes, planned_bytes)
+                .map_err(|error| cannot_digest(&path(), error))?,
+        };
+        let copied = match self.first.as_ref().or(made.as_ref()) {
+            None => sink.copy_from_file(&file, planned_bytes).map(Some),
+            Some(first) => copy_again(first, &file, planned_bytes, sink),
+        }
+        .map_err(|error| blame(&file, &path(), error))?;
         self.location.require_unchanged(&file, &self.planned)?;
-        if copied == planned_bytes { Ok(()) } else { Err(changed(&self.location.path())) }
+        if copied == Some(planned_bytes) { Ok(()) } else { Err(changed(&path())) }
     }
 }
 
@@ -207,34 +179,35 @@ pub(super) fn content(
     path: impl Fn() -> PathBuf,
     location: impl FnOnce() -> Location,
 ) -> Result<Content, Failure> {
-    settle(stat);
+    settle(stat, &mut || to.report_waiting())?;
     let length_bytes = size_bytes(stat);
-    if to.fits_in_memory(length_bytes) {
-        return read_unchanged(file, stat, &path).map(Content::Memory);
+    if !to.fits_in_memory(length_bytes) {
+        return later(stat, location(), to);
     }
-    Ok(later(stat, location()))
+    let first = FirstReading::if_needed(&file, 0, length_bytes)
+        .map_err(|error| cannot_read_because(&path(), error))?;
+    if let Some(first) = first.as_ref().filter(|_| length_bytes == 0) {
+        // Emptied, perhaps, by who is about to write. Files of /proc only look empty.
+        first.wait()?;
+    }
+    let Some(first) = first.filter(|_| length_bytes > 0) else {
+        return read_unchanged(file, stat, &path).map(Content::Memory);
+    };
+    let planned = Identity::of(stat);
+    let source = LaterFile { location: location(), planned, offset_bytes: 0, first: Some(first) };
+    Ok(Content::Stream { length_bytes, source: Box::new(source) })
 }
 
 /// Content that is streamed later, whole.
-pub(super) fn later(stat: &Stat, location: Location) -> Content {
-    settle(stat);
-    let source = LaterFile { location, planned: Identity::of(stat), offset_bytes: 0 };
-    Content::Stream { length_bytes: size_bytes(stat), source: Box::new(source) }
-}
-
-/// Waits until a file that was changed just now is at rest. A write sets the
-/// times before it copies its bytes, and what follows within one tick of the
-/// clock may leave them as they are: only the times of a file that is older
-/// than both tell later whether it was written to.
-pub(crate) fn settle(stat: &Stat) {
-    let changed = Duration::new(
-        u64::try_from(stat.st_ctime).unwrap_or(0),
-        u32::try_from(wide(stat.st_ctime_nsec)).unwrap_or(0),
-    );
-    let age = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + changed);
-    if let Some(rest) = age.ok().and_then(|age| SETTLED.checked_sub(age)) {
-        std::thread::sleep(rest);
-    }
+pub(super) fn later(
+    stat: &Stat,
+    location: Location,
+    to: &mut TreeBuilder,
+) -> Result<Content, Failure> {
+    settle(stat, &mut || to.report_waiting())?;
+    let planned = Identity::of(stat);
+    let source = LaterFile { location, planned, offset_bytes: 0, first: None };
+    Ok(Content::Stream { length_bytes: size_bytes(stat), source: Box::new(source) })
 }
 
 /// An error unless `stat` is that of a regular file.
@@ -295,11 +268,6 @@ pub(super) fn cannot_read(path: &Path, errno: Errno) -> Failure {
     }
 }
 
-/// The failure of a host file to stay the same.
-pub(super) fn has_changed(path: &Path) -> Failure {
-    Failure::new(Exit::Source, changed(path).to_string()).hint(CHANGED_HINT)
-}
-
 /// Reads a whole small file and proves that it did not change meanwhile: one
 /// `read` where the size is as announced, and no bigger buffer than needed.
 fn read_unchanged(
@@ -327,12 +295,41 @@ fn read_unchanged(
     if Identity::of(&after) == Identity::of(stat) { Ok(bytes) } else { Err(has_changed(&path())) }
 }
 
+/// Copies to `sink` what was read once already, and only if it is still the same: then the
+/// number of bytes is returned.
+fn copy_again(
+    first: &FirstReading,
+    file: &File,
+    length_bytes: u64,
+    sink: &mut dyn Sink,
+) -> std::io::Result<Option<u64>> {
+    first.wait()?;
+    let mut second = Digesting::new(sink);
+    let copied = second.copy_from_file(file, length_bytes)?;
+    Ok(first.is_same(second).then_some(copied))
+}
+
 /// An error of copying is the source's where the source cannot be read, else the sink's.
 fn blame(file: &File, path: &Path, error: std::io::Error) -> Error {
     let mut byte = [0];
     match retry_on_intr(|| read(file, &mut byte)) {
         Ok(_) => Error::from(error),
         Err(_) => unreadable_because(path, error),
+    }
+}
+
+/// A signal is no fault of the file.
+fn cannot_digest(path: &Path, error: std::io::Error) -> Error {
+    match Failure::inside(&error) {
+        Some(_) => Error::from(error),
+        None => unreadable_because(path, error),
+    }
+}
+
+fn cannot_read_because(path: &Path, error: std::io::Error) -> Failure {
+    match Failure::inside(&error) {
+        Some(interrupted) => interrupted.clone(),
+        None => Failure::new(Exit::Source, unreadable_because(path, error).to_string()),
     }
 }
 
@@ -347,11 +344,6 @@ fn unreadable(path: &Path, errno: Errno) -> Error {
 fn unreadable_because(path: &Path, error: std::io::Error) -> Error {
     let message = format!("cannot read {}: {}", shown(path), reason(&error));
     Error::new(ErrorKind::Source, message).caused_by(error)
-}
-
-/// The fields of `Stat` have other widths on other machines.
-fn wide(value: impl Into<u64>) -> u64 {
-    value.into()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::report::{Exit, Failure};
 
 use builder::{Own, TreeBuilder};
 use dir::Links;
-pub(crate) use host::{Identity, open_file, settle};
+pub(crate) use host::open_file;
 
 /// Collects one entry of the manifest.
 pub(crate) fn collect(

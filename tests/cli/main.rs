@@ -16,6 +16,7 @@ mod promises;
 mod reports;
 mod seeds;
 mod streams;
+mod torn;
 #[path = "../support/wait.rs"]
 mod wait;
 mod xattrs;

@@ -451,6 +451,7 @@ fn members_over_8_gib_are_found_by_their_extended_size() {
     let end = before.0.len() as u64 + size.next_multiple_of(512);
     file.seek(SeekFrom::Start(end)).unwrap();
     file.write_all(&after).unwrap();
+    drop(file);
     let tree = build(vec![entry("/", Source::Tar(path))]).unwrap();
     assert_eq!(content_of(&tree, "/huge").len(), size);
     assert_eq!(read(&tree, "/after"), b"x");

@@ -10,6 +10,7 @@ mod files;
 mod followed_links;
 mod hostile_archives;
 mod packed_archives;
+mod torn;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -222,6 +223,10 @@ pub(crate) struct Host(tempfile::TempDir);
 impl Host {
     pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn within(directory: impl AsRef<Path>) -> Self {
+        Self(tempfile::tempdir_in(directory).unwrap())
     }
 
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {

@@ -99,12 +99,14 @@ fn only_zeros_may_follow_packed_data() {
         // As far as a file without blocks can be long, and no further.
         let host = Host::new();
         let path = host.write("a.tar", &packed);
-        let file = fs::OpenOptions::new().append(true).open(&path).unwrap();
-        file.set_len(packed.len() as u64 + (256 << 20)).unwrap();
+        let set_length = |length| {
+            fs::OpenOptions::new().append(true).open(&path).unwrap().set_len(length).unwrap();
+        };
+        set_length(packed.len() as u64 + (256 << 20));
         build(vec![entry("/a", Source::Tar(path.clone()))]).unwrap();
-        file.set_len(1 << 40).unwrap();
+        set_length(1 << 40);
         let started = Instant::now();
-        let (exit, message) = failure_of(Source::Tar(path));
+        let (exit, message) = failure_of(Source::Tar(path.clone()));
         assert_eq!(exit, Exit::Source);
         assert_contains(&message, "not a valid archive: more than 256 MiB of zeros follow its end");
         assert!(started.elapsed() < Duration::from_secs(2));

@@ -23,6 +23,7 @@ use self::member::{Member, MemberKind, Members};
 use self::stream::Stream;
 use super::builder::{Own, TreeBuilder};
 use super::host::{self, Identity, LaterFile, Location};
+use crate::host::at_rest::Watched;
 use crate::report::{Exit, Failure};
 
 /// Most members that one archive may have, and most inodes that it may make:
@@ -35,26 +36,34 @@ const PATH_MAX_BYTES: usize = 4096;
 pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> {
     let (file, stat) = host::open_file(path)?;
     to.input(path, &stat)?;
-    host::settle(&stat);
-    let planned = Identity::of(&stat);
+    let watched = Watched::begin(&file, &stat, path)?;
     let descriptor = file.try_clone().map_err(|error| stream::unreadable(path, &error))?;
-    let outcome = unpack(file, host::size_bytes(&stat), planned, path, to);
+    let origin = Origin { planned: Identity::of(&stat), watched: Some((&watched, &descriptor)) };
+    let outcome = unpack(file, host::size_bytes(&stat), origin, path, to);
     // A change of the file explains whatever seemed wrong with it.
-    host::require_unchanged(&descriptor, &planned, path)?;
+    watched.end(&descriptor, path)?;
     outcome
+}
+
+/// What is known of an archive's file besides its path.
+pub(crate) struct Origin<'a> {
+    /// What it was when it was opened.
+    pub(crate) planned: Identity,
+    /// How it is watched, and the open file, unless it is no file of the host.
+    pub(crate) watched: Option<(&'a Watched, &'a File)>,
 }
 
 /// Adds what is in `file`, which is `size_bytes` long.
 pub(crate) fn unpack(
     file: File,
     size_bytes: u64,
-    planned: Identity,
+    origin: Origin,
     path: &Path,
     to: &mut TreeBuilder,
 ) -> Result<(), Failure> {
     let mut archive = Archive {
         path: path.into(),
-        planned,
+        origin,
         top: to.top_directory(None, Xattrs::new())?,
         inodes_before: to.len(),
         members: 0,
@@ -67,7 +76,7 @@ pub(crate) fn unpack(
 
 struct Archive<'a, 'b> {
     path: Rc<Path>,
-    planned: Identity,
+    origin: Origin<'a>,
     /// The directory of the image that the archive is unpacked into.
     top: InodeId,
     inodes_before: usize,
@@ -155,7 +164,13 @@ impl Archive<'_, '_> {
             let location = Location::Path(Rc::clone(&self.path));
             let offset_bytes = stream.position();
             stream.skip(length_bytes)?;
-            let source = LaterFile { location, planned: self.planned, offset_bytes };
+            let range = (offset_bytes, length_bytes);
+            let first = match self.origin.watched {
+                Some((watched, file)) => watched.range(range, file, &self.path)?,
+                None => None,
+            };
+            let planned = self.origin.planned;
+            let source = LaterFile { location, planned, offset_bytes, first };
             return Ok(Content::Stream { length_bytes, source: Box::new(source) });
         }
         let content = stream.read(length_bytes)?;

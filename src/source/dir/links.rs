@@ -128,7 +128,7 @@ impl Walk<'_, '_> {
         let location = || Location::Path(Rc::clone(&path));
         // An empty file is read all the same: those of /proc only look empty.
         let content = if self.to.memory_is_full() && host::size_bytes(stat) > 0 {
-            host::later(stat, location())
+            host::later(stat, location(), self.to)?
         } else {
             let file = open(level, name, OPEN)?;
             let opened = fstat(&file).map_err(|errno| host::cannot_read(&path, errno))?;

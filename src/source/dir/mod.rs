@@ -23,6 +23,7 @@ use rustix::io::Errno;
 
 use self::links::Followed;
 pub(super) use self::links::Links;
+use crate::host::at_rest::settle;
 use crate::host::follow;
 use crate::report::{Exit, Failure, shown};
 use crate::source::builder::{Own, TreeBuilder};
@@ -116,6 +117,7 @@ impl Walk<'_, '_> {
         id: InodeId,
     ) -> Result<Level, Failure> {
         self.to.input(&path, stat)?;
+        settle(stat, &mut || self.to.report_waiting())?;
         let latest = Rc::clone(&self.latest);
         let directory = Directory { path, id: host::file_id(stat), parent, latest };
         let directory = Rc::new(directory);
@@ -181,7 +183,7 @@ impl Walk<'_, '_> {
             // An empty file is read all the same: those of /proc only look empty.
             if host::size_bytes(&stat) > 0 {
                 host::require_regular(&level.path(name), &stat)?;
-                return self.add(level, name, &stat, |_| Ok(host::later(&stat, location())));
+                return self.add(level, name, &stat, |to| host::later(&stat, location(), to));
             }
         }
         let flags = OPEN | OFlags::NOFOLLOW;

@@ -284,7 +284,8 @@ impl Collector<'_, '_> {
         let offset_bytes = file.start_bytes + offset_bytes;
         if !self.to.fits_in_memory(*length_bytes) {
             let location = Location::Path(Rc::clone(&file.path));
-            let source = LaterFile { location, planned: file.planned, offset_bytes };
+            let planned = file.planned;
+            let source = LaterFile { location, planned, offset_bytes, first: None };
             return Ok(Content::Stream { length_bytes: *length_bytes, source: Box::new(source) });
         }
         let mut bytes = vec![0; usize::try_from(*length_bytes).unwrap_or(0)];

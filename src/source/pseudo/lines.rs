@@ -1,7 +1,7 @@
 //! Pseudo files: lines to definitions, and where the data section begins.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::definition::Definition;
 use super::place::{Fault, Place, Problem, Problems, column};
 use super::{DEFINITIONS_MAX, Definitions, parse};
+use crate::host::at_rest::{Watched, being_written};
 use crate::manifest::PseudoFile;
 use crate::report::{Exit, Failure, reason, shown};
 use crate::source::host::{self, Identity};
@@ -48,22 +49,35 @@ pub(super) fn read(
     };
     let path: Rc<Path> = Rc::from(source.path.as_path());
     let (file, stat) = host::open_file(&path).map_err(named)?;
-    host::settle(&stat);
+    let descriptor = file.try_clone().map_err(|error| named(unreadable(&path, &error)))?;
+    let watched = Watched::begin(&descriptor, &stat, &path).map_err(named)?;
     definitions.files.push((Rc::clone(&path), stat));
-    read_open(file, &stat, &path, definitions, problems).map_err(|error| {
-        let message = format!("cannot read {}: {}", shown(&path), reason(&error));
-        named(Failure::new(Exit::Source, message))
-    })
+    let outcome = read_open(file, &stat, &path, definitions, problems);
+    // A change of the file explains whatever seemed wrong with it.
+    if let Ok(false) = outcome {
+        // Both descriptors have one position.
+        let position = (&descriptor).stream_position();
+        let position = position.map_err(|error| named(unreadable(&path, &error)))?;
+        watched.end_at(position, &descriptor, &path).map_err(named)
+    } else {
+        watched.end(&descriptor, &path).map_err(named)?;
+        outcome.map_err(|error| named(unreadable(&path, &error)))?;
+        if watched.is_open_for_writing() {
+            return Err(named(being_written(&path)));
+        }
+        Ok(())
+    }
 }
 
-/// Adds the definitions of an open file.
+/// Adds the definitions of an open file; returns whether it was left before its end, at its
+/// data section or at something wrong.
 pub(super) fn read_open(
     file: File,
     stat: &Stat,
     path: &Rc<Path>,
     definitions: &mut Definitions,
     problems: &mut Problems,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     let list = &mut definitions.list;
     let bytes = BufReader::new(file);
     let reader = Reader { path: Rc::clone(path), bytes, consumed_bytes: 0, number: 0 };
@@ -73,9 +87,10 @@ pub(super) fn read_open(
         // What is there cannot be told apart.
         Err(problem) => {
             problems.note(problem);
-            return Ok(());
+            return Ok(true);
         }
     };
+    let has_data = data.is_some();
     for line in lines {
         let in_file = parse::InFile { data: data.as_ref() };
         match parse::definition(&line.text, Some(in_file)) {
@@ -89,7 +104,11 @@ pub(super) fn read_open(
             }
         }
     }
-    Ok(())
+    Ok(has_data)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Source, format!("cannot read {}: {}", shown(path), reason(error)))
 }
 
 /// A logical line: physical lines that end with a backslash are joined.

@@ -1,0 +1,75 @@
+//! Whether anybody can write to a file at this moment, as the kernel's read leases tell.
+//!
+//! Times betray who opens a file for writing from now on. They do not betray who has it
+//! open already: one `write` sets them once, however long it takes, and a shared mapping
+//! that was written to before is written to again without any call. The kernel refuses a
+//! read lease while a descriptor or a mapping for writing is there, whoever has it.
+//!
+//! A lease is given back at once: whoever opens the file for writing would have to wait
+//! for it, and from then on the times tell.
+
+use std::os::fd::AsFd;
+
+/// Whether the regular file, which was opened for reading, is open for writing anywhere.
+/// False also where that cannot be told: the file belongs to another user (and the caller
+/// lacks `CAP_LEASE`), or its file system has no leases. NFS without a delegation says yes.
+pub(crate) fn is_open_for_writing(file: impl AsFd) -> bool {
+    imp::is_open_for_writing(file)
+}
+
+#[cfg(all(feature = "leases", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod imp {
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, OnceLock};
+    use std::time::{Duration, Instant};
+
+    use signal_hook::consts::SIGIO;
+
+    /// What a child inherits by a fork is closed by its `exec` within less.
+    const FORK: Duration = Duration::from_millis(20);
+
+    // linux/fcntl.h, asm-generic/fcntl.h and asm-generic/errno-base.h.
+    const F_SETLEASE: i32 = 1024;
+    const F_RDLCK: usize = 0;
+    const F_UNLCK: usize = 2;
+    const EAGAIN: i32 = 11;
+
+    pub(super) fn is_open_for_writing(file: impl AsFd) -> bool {
+        if !can_be_told() {
+            return false;
+        }
+        let descriptor = file.as_fd().as_raw_fd();
+        let mut since = None;
+        loop {
+            match nc::fcntl(descriptor, F_SETLEASE, F_RDLCK) {
+                Ok(_) => {
+                    // Closing the file would give it back as well.
+                    let _ = nc::fcntl(descriptor, F_SETLEASE, F_UNLCK);
+                    return false;
+                }
+                Err(EAGAIN) if since.get_or_insert_with(Instant::now).elapsed() >= FORK => {
+                    return true;
+                }
+                Err(EAGAIN) => std::thread::sleep(Duration::from_millis(1)),
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Whether leases can be asked for: where the file is opened for writing within the
+    /// short time, SIGIO comes, which ends a process that does not expect it.
+    fn can_be_told() -> bool {
+        static IS_EXPECTED: OnceLock<bool> = OnceLock::new();
+        *IS_EXPECTED.get_or_init(|| {
+            signal_hook::flag::register(SIGIO, Arc::new(AtomicBool::new(false))).is_ok()
+        })
+    }
+}
+
+#[cfg(not(all(feature = "leases", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+mod imp {
+    pub(super) fn is_open_for_writing(_: impl std::os::fd::AsFd) -> bool {
+        false
+    }
+}
