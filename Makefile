@@ -74,6 +74,7 @@ install: $(binary) ## Install the program, its manual, completions and hooks (PR
 	install -D -m 755 scripts/preboot/credimg-hook $(DESTDIR)/etc/libvirt/hooks/qemu.d/credimg
 	install -D -m 644 scripts/preboot/apparmor-libvirt $(share)/credimg/apparmor-libvirt
 	install -D -m 644 scripts/preboot/credimg.mk $(share)/credimg/credimg.mk
+	install -D -m 644 scripts/preboot/credimg-commands.conf $(share)/credimg/credimg-commands.conf
 	install -D -m 644 scripts/preboot/credimg@.service \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/credimg@.service
 	umask 022 && $(binary) man $(share)/man/man1

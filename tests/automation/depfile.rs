@@ -186,7 +186,11 @@ fn a_dependency_file_replaces_nothing_that_is_needed() {
     fs::create_dir(host.path("a.d")).unwrap();
     let output = host.credimg("build secrets.yaml -o a.erofs --depfile a.d");
     assert_eq!(output.status.code(), Some(7));
-    assert_eq!(stderr(&output), "credimg: error: cannot write a.d: it is a directory\n");
+    assert_eq!(
+        stderr(&output),
+        "credimg: error: cannot write a.d: it is a directory\n\
+         credimg: hint: a dependency file is a regular file\n"
+    );
     assert!(!host.path("a.erofs").exists());
 }
 

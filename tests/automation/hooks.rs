@@ -1,4 +1,4 @@
-//! The hook as libvirt and Proxmox VE call it, and the systemd unit.
+//! The hook as libvirt and Proxmox VE call it.
 
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -71,7 +71,7 @@ fn libvirt(host: &Host, domain: &str, operation: &str, step: &str) -> Output {
     libvirt_with(host, [domain, operation, step, "-"])
 }
 
-fn mode(host: &Host, name: &str) -> u32 {
+pub(crate) fn mode(host: &Host, name: &str) -> u32 {
     fs::metadata(host.path(name)).unwrap().mode() & 0o7777
 }
 
@@ -201,54 +201,6 @@ fn proxmox_builds_before_the_start_and_removes_after_the_stop() {
     assert!(String::from_utf8(args.stdout).unwrap().contains("serial=other"));
     assert_done(&hook_with(&host, &["101", "post-stop"], &[]));
     assert!(!host.path("run/101").exists());
-}
-
-/// The unit with the program's own path: systemd looks for it in the system's
-/// directories, where a test installs nothing.
-fn unit(host: &Host) -> String {
-    let unit = fs::read_to_string(preboot("credimg@.service")).unwrap();
-    assert!(unit.contains("\nExecStart=credimg build "));
-    let unit = unit.replace("ExecStart=credimg ", &format!("ExecStart={CREDIMG} "));
-    host.write("credimg@.service", &unit);
-    unit
-}
-
-#[test]
-fn systemd_accepts_the_unit() {
-    let host = Host::new();
-    unit(&host);
-    let mut analyze = host.command("systemd-analyze");
-    let output = analyze.args(["verify", "--man=no", "./credimg@.service"]).output();
-    let output = output.expect("systemd-analyze starts; `make setup` installs it");
-    assert_done(&output);
-    assert_eq!(stderr(&output), "");
-
-    // It finds mistakes, if there are any.
-    host.write("broken@.service", unit(&host).replace("Type=oneshot", "Type=onesht"));
-    let mut analyze = host.command("systemd-analyze");
-    let output = analyze.args(["verify", "--man=no", "./broken@.service"]).output().unwrap();
-    assert!(stderr(&output).contains("onesht"), "{output:?}");
-}
-
-/// Its command line, taken apart at white space as systemd does, for one instance.
-#[test]
-fn the_units_command_builds_the_image() {
-    let host = host();
-    let unit = unit(&host);
-    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
-    let line = line
-        .replace("/etc/credimg", host.path("etc").to_str().unwrap())
-        .replace("/run/credimg", host.path("run").to_str().unwrap())
-        .replace("%i", "chimera")
-        .replace("$CREDIMG_OPTIONS", "--owner 0:0");
-    fs::create_dir_all(host.path("run/chimera")).unwrap();
-    fs::set_permissions(host.path("run"), PermissionsExt::from_mode(0o711)).unwrap();
-    let mut words = line.split_whitespace();
-    let mut command = host.command(words.next().unwrap());
-    let output = command.args(words).output().unwrap();
-    assert_done(&output);
-    assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()));
-    assert_eq!(mode(&host, "run/chimera/disk.erofs"), 0o600);
 }
 
 /// Whoever gives a machine up may remove its manifest before it stops.

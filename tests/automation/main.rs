@@ -12,6 +12,7 @@ mod machine;
 mod makefile;
 mod memory;
 mod restore;
+mod unit;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -9,11 +9,14 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use super::systemd::{Case, Way, boot, credimg, guest};
+use super::systemd::{Case, Way, boot, boot_with, credimg, guest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+const MEDUSA: &str = include_str!("systemd_guest/medusa.yaml");
+const PROBE_WANTS: &str = "[Unit]\nWants=credimg@medusa.service\nAfter=credimg@medusa.service\n";
 const CLOSED: &str = include_str!("systemd_guest/closed");
 const EMERGENCY: &str = include_str!("systemd_guest/emergency.service");
 /// The disk is found by its label; its `credstore` is a part of it. A label for its files
@@ -35,6 +38,8 @@ const EROFS: Case = Case {
         "/dev/disk/by-id/virtio-chimera",
         OEM_STRINGS,
         FIRMWARE_ITEM,
+        "/run/credimg/medusa/disk.erofs",
+        "/run/credimg/medusa/disk.erofs.smbios",
     ],
 };
 
@@ -77,9 +82,31 @@ const OEM_STRINGS: &str = "/sys/firmware/dmi/entries/11-0/raw";
 const FIRMWARE_ITEM: &str =
     "/sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials/api.firmware/raw";
 
+/// This guest is a host as well: there the unit that builds before a machine boots does so
+/// with nothing but the rights that it asks for.
 #[test]
 fn a_service_sees_its_credentials_and_nothing_else() {
-    boot(&EROFS);
+    boot_with(&EROFS, add_preboot_unit);
+}
+
+/// Adds the program, its unit, and a manifest that wants what the unit allows: files of
+/// others, commands, and an image that is somebody else's.
+fn add_preboot_unit(tree: &Path) {
+    let units = tree.join("etc/systemd/system");
+    let unit = "credimg@.service";
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/preboot").join(unit);
+    fs::copy(source, units.join(unit)).unwrap();
+    for (name, content) in [
+        ("etc/systemd/system/probe.service.d/disk.conf", PROBE_WANTS),
+        ("etc/tmpfiles.d/others.conf", "f /var/lib/others 0600 990 990 - private\n"),
+        ("etc/credimg/medusa.env", "CREDIMG_OPTIONS=\"--owner 990:990 --reader 991\"\n"),
+        ("etc/credimg/medusa.yaml", MEDUSA),
+    ] {
+        fs::create_dir_all(tree.join(name).parent().unwrap()).unwrap();
+        fs::write(tree.join(name), content).unwrap();
+    }
+    fs::create_dir_all(tree.join("usr/bin")).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_credimg"), tree.join("usr/bin/credimg")).unwrap();
 }
 
 #[test]

@@ -64,9 +64,15 @@ fn credentials() -> [(&'static str, &'static str, Vec<u8>); 5] {
 
 /// Boots the guest of this case, which must see all that it is given and nothing else.
 pub(crate) fn boot(case: &Case) {
+    boot_with(case, |_| {});
+}
+
+/// Boots it with what `add` adds to the files of the guest.
+pub(crate) fn boot_with(case: &Case, add: impl FnOnce(&Path)) {
     let scratch = tempfile::tempdir().unwrap();
     let tree = scratch.path().join("tree");
     write_tree(&tree, case);
+    add(&tree);
     let mut arguments = build(scratch.path(), case);
     let mut kernel_line = String::new();
     match case.way {
