@@ -7,6 +7,7 @@ use clap::Parser;
 use credimg::cli::Cli;
 use credimg::report::Exit;
 use credimg::{commands, hardening, report, signals};
+use credimg_formats::without_traces;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Clears every block of the heap that is freed, whoever freed it: the YAML
@@ -16,7 +17,7 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
-        Ok(cli) => hardening::harden().and_then(|()| commands::run(&cli)),
+        Ok(cli) => without_traces(|| hardening::harden().and_then(|()| commands::run(&cli))),
         // What was asked for, such as the help, is data like any other.
         Err(answer) if !answer.use_stderr() => commands::answer(&answer.render()),
         Err(error) => error.exit(),

@@ -189,6 +189,8 @@ impl OutputFile {
     fn put_in_place(&mut self) -> Result<Vec<OsString>, Failure> {
         let subject = &self.target.subject;
         self.sink.spill()?;
+        // It may hold a key, and a file may take long to reach the disk.
+        self.sink.forget();
         widen(self.sink.file(), self.options)
             .map_err(|error| no_access(subject, error, self.options))?;
         retry_on_intr(|| rustix::fs::fsync(self.sink.file()))

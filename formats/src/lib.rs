@@ -19,6 +19,7 @@ pub mod signature;
 pub mod squashfs;
 pub mod tree;
 mod uuid;
+mod wipe;
 pub mod xattrs;
 
 pub use calendar::DateTime;
@@ -26,3 +27,4 @@ pub use content::{Buffer, Content, Secret, Sink, Source};
 pub use error::{Error, ErrorKind, Result};
 pub use tree::{Device, Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};
 pub use uuid::uuid_text;
+pub use wipe::without_traces;

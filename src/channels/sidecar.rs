@@ -14,6 +14,7 @@ use super::mount::MOUNT_CREDENTIAL;
 use super::plan::{Means, Mount, Opening, Teller};
 use super::smbios;
 use super::unlock::Unlock;
+use crate::host::memory::{held, hold};
 use crate::manifest::{is_credential_name, is_fw_cfg_name};
 use crate::report::Failure;
 use crate::vm::{
@@ -52,7 +53,7 @@ pub fn opening(opening: Option<Opening>, unlock: Option<&Unlock>, key: &Secret) 
     let (Some(Opening { key: channel, unit }), Some(unlock)) = (opening, unlock) else {
         return Vec::new();
     };
-    let key = Value { name: unlock.key_name(), channel, secret: key.clone() };
+    let key = Value { name: unlock.key_name(), channel, secret: held(key.clone()) };
     let unit = unit.map(|channel| Value {
         name: unlock.unit_credential(),
         channel,
@@ -95,6 +96,14 @@ pub fn pack(
         sidecars.push(Sidecar { suffix: STRUCTURE.to_owned(), content });
     }
     Ok(sidecars)
+}
+
+/// Keeps those that may hold the key of this name out of the swap.
+pub fn hold_key(sidecars: &[Sidecar], key_name: &str) {
+    let holds = |suffix: &str| suffix == STRUCTURE || suffix.ends_with(key_name);
+    for sidecar in sidecars.iter().filter(|sidecar| holds(&sidecar.suffix)) {
+        hold(sidecar.content.expose());
+    }
 }
 
 /// The lines for the disk where they are an argument: they are no secret.

@@ -10,9 +10,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use crate::audit::{self, FILE_MAX_BYTES};
 use crate::cli::Audit;
 use crate::host::identity::Identity;
-use crate::host::streams::Stream;
 use crate::report::{Exit, Failure, reason, shown};
-use crate::source;
+use crate::{input, source};
 
 /// How a file begins that is no text is seen in so many bytes.
 const BEGIN_BYTES: usize = 64 << 10;
@@ -39,10 +38,12 @@ pub(super) enum Input {
 pub(super) fn read(options: &Audit, each: &mut dyn FnMut(Result<Input, Failure>)) {
     for path in &options.files {
         if path == Path::new("-") {
-            let text = Stream::Input
-                .require_open()
-                .and_then(|()| bounded(std::io::stdin().lock(), "standard input"));
-            each(text.map(|text| Input::Text { name: "standard input".to_owned(), text }));
+            let name = "standard input";
+            let stdin = input::stdin().map_err(|error| {
+                Failure::inside(&error).cloned().unwrap_or_else(|| cannot_read(name, &error))
+            });
+            let text = stdin.and_then(|stdin| bounded(stdin, name));
+            each(text.map(|text| Input::Text { name: name.to_owned(), text }));
         } else if path.is_dir() {
             directory(path, each);
         } else {

@@ -128,7 +128,11 @@ impl Encryption {
             && header.digest_iterations() <= DIGEST_ITERATIONS_MAX;
         let uuid = settings::parse_uuid(header.uuid()).filter(|_| is_alike)?;
         let offset_bytes = header.payload_offset_bytes();
-        let plain = header.open(image, self.key.secret().expose()).ok()?;
+        let open = || header.open(image, self.key.secret().expose()).ok();
+        let plain = keys::without_traces(open)?;
+        // It stays while sources are read.
+        let (start, length_bytes) = plain.memory();
+        keys::hold_range(start, length_bytes);
         Some(Inside { plain, offset_bytes, uuid })
     }
 
@@ -175,6 +179,15 @@ impl Encryption {
     /// Writes the header and what `write` makes of the sink behind it, encrypted; returns
     /// the size of the whole in bytes.
     pub(super) fn write(
+        &self,
+        label: Option<&str>,
+        sink: &mut dyn Sink,
+        write: impl FnOnce(&mut luks::Writer<'_, '_>) -> Result<u64, Failure>,
+    ) -> Result<u64, Failure> {
+        keys::without_traces(|| self.write_traced(label, sink, write))
+    }
+
+    fn write_traced(
         &self,
         label: Option<&str>,
         sink: &mut dyn Sink,

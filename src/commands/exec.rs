@@ -19,6 +19,7 @@ use super::{attach, settings, trusted};
 use crate::assemble::{Assembly, Place};
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::{Attach, Exec, Sources};
+use crate::host::memory::without_traces;
 use crate::manifest::{Format, Luks, Plan};
 use crate::output::{self, MemoryFile, SealedFile};
 use crate::progress::Progress;
@@ -42,7 +43,8 @@ pub(super) fn run(options: &Exec) -> anyhow::Result<()> {
     let attach = &with_machine(options)?;
     // Whether this monitor inherits anything, before a source is read.
     attach::words(attach, &Machine::default())?;
-    let Made { machine, image, files, variables } = make(options, attach, &invocation)?;
+    let Made { machine, image, files, variables } =
+        without_traces(|| make(options, attach, &invocation))?;
     let words = invocation.words(attach, machine, &image.path())?;
 
     let mut command = Command::new(&invocation.program);

@@ -23,6 +23,7 @@ use super::image::Image;
 use crate::channels::sidecar::{self, Sidecar};
 use crate::host::identity::Identity;
 use crate::host::lease::is_open_for_writing;
+use crate::host::memory::without_traces;
 use crate::output;
 use crate::progress::Progress;
 use crate::report::Exit;
@@ -62,6 +63,14 @@ impl Existing {
         wanted: output::Options,
         encryption: Option<(&Encryption, Option<&str>)>,
     ) -> Option<Self> {
+        without_traces(|| Self::open_here(path, wanted, encryption))
+    }
+
+    fn open_here(
+        path: &Path,
+        wanted: output::Options,
+        encryption: Option<(&Encryption, Option<&str>)>,
+    ) -> Option<Self> {
         let file = open(path, wanted)?;
         let Some((encryption, label)) = encryption else {
             let stamp = probe::stamp(&mut &file).ok()??;
@@ -94,7 +103,7 @@ impl Existing {
         };
         let Ok(before) = fstat(&self.file) else { return Ok(None) };
         let Ok(mut comparison) = Comparison::new(old) else { return Ok(None) };
-        match image.write_plain(tree, &mut comparison, progress) {
+        match without_traces(|| image.write_plain(tree, &mut comparison, progress)) {
             Ok(size_bytes) => {
                 let is_same = comparison.found_equal() && self.is_at_rest(&before);
                 Ok(is_same.then_some(offset_bytes + size_bytes))

@@ -10,8 +10,7 @@ use crate::output;
 use crate::report::{Exit, Failure, shown};
 
 pub(super) fn run(options: &Genkey) -> anyhow::Result<()> {
-    let secret =
-        if options.luks { Key::generate()?.secret().clone() } else { MasterKey::generate()? };
+    let secret = if options.luks { Key::generate()?.into_secret() } else { MasterKey::generate()? };
     if options.file == Path::new("-") {
         return print(secret.expose());
     }

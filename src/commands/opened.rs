@@ -7,7 +7,7 @@ use std::path::Path;
 use credimg_formats::probe::{Probe, probe};
 use credimg_formats::{ErrorKind, luks};
 
-use crate::keys::Key;
+use crate::keys::{self, Key};
 use crate::output::Access;
 use crate::report::{self, Exit, Failure, reason};
 use crate::{signals, source};
@@ -76,7 +76,8 @@ impl Opened {
         let secret = key.secret().expose();
         // A header may ask for much work, and nothing is there to be ended in order.
         signals::let_through()?;
-        let mut plain = header.open_at_any_cost(&self.file, secret).map_err(|error| {
+        let opened = keys::without_traces(|| header.open_at_any_cost(&self.file, secret));
+        let mut plain = opened.map_err(|error| {
             if error.kind() != ErrorKind::Key {
                 return invalid(error);
             }

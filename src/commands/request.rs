@@ -15,6 +15,7 @@ use crate::channels::guest::Guest;
 use crate::channels::plan::{self, Means, Route};
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::{Attach, Recipe};
+use crate::host::memory::without_traces;
 use crate::manifest::{Format, Plan};
 use crate::progress::Progress;
 use crate::report::{self, Failure};
@@ -179,6 +180,11 @@ impl Request {
             let unlock = self.means.unlock.as_ref();
             values.extend(sidecar::opening(routes.opening, unlock, encryption.key.secret()));
         }
-        sidecar::pack(&values, routes.mount.as_ref(), &self.means)
+        let pack = || sidecar::pack(&values, routes.mount.as_ref(), &self.means);
+        let Some(unlock) = &self.means.unlock else { return pack() };
+        // One of them holds the key, in base64, which goes by the stack.
+        let sidecars = without_traces(pack)?;
+        sidecar::hold_key(&sidecars, &unlock.key_name());
+        Ok(sidecars)
     }
 }

@@ -11,6 +11,7 @@ use crate::assemble::{self, Assembly, Place};
 use crate::channels::plan::Means;
 use crate::channels::sidecar::{self, Value};
 use crate::cli::{Seal, Sources};
+use crate::keys;
 use crate::keys::identity::Identity;
 use crate::manifest::{self, Plan, Source, manifest_name};
 use crate::output::{self, OutputFile, StreamOutput};
@@ -170,7 +171,8 @@ impl Request {
     ) -> anyhow::Result<String> {
         let has_old = OutputFile::check(&options.output)?;
         let mut blob = OutputFile::create(&options.output, self.file).map_err(of_blob)?;
-        let made = write(tree, identity, &mut blob, progress).map_err(|f| of_blob(f.into()))?;
+        let made = keys::without_traces(|| write(tree, identity, &mut blob, progress))
+            .map_err(|failure| of_blob(failure.into()))?;
         self.write_carrier(identity).map_err(|error| of_carrier(error, has_old))?;
         blob.commit().map_err(of_blob)?;
         Ok(format!("wrote {}: {made}", shown(&options.output)))
@@ -184,7 +186,7 @@ impl Request {
         progress: &mut Progress,
     ) -> anyhow::Result<String> {
         self.write_carrier(identity)?;
-        let made = write(tree, identity, &mut stream, progress)?;
+        let made = keys::without_traces(|| write(tree, identity, &mut stream, progress))?;
         stream.finish()?;
         Ok(format!("wrote standard output: {made}"))
     }
@@ -194,9 +196,12 @@ impl Request {
     /// name of a key file that another builder has just made.
     fn write_carrier(&self, identity: &Identity) -> anyhow::Result<()> {
         let (name, channel) = (CREDENTIAL.to_owned(), self.channel);
-        let value = Value { name, channel, secret: identity.line() };
+        let value = Value { name, channel, secret: keys::held(identity.line().clone()) };
         let mut file = OutputFile::create(&self.carrier, self.file)?;
-        for sidecar in sidecar::pack(&[value], None, &Means::default())? {
+        // Base64 goes by the stack.
+        let pack = || sidecar::pack(&[value], None, &Means::default());
+        for sidecar in keys::without_traces(pack)? {
+            keys::hold(sidecar.content.expose());
             std::io::Write::write_all(&mut file, sidecar.content.expose())
                 .map_err(|error| explain(&error.into(), "the key's carrier"))?;
         }

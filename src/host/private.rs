@@ -15,7 +15,7 @@ use rustix::fs::{Stat, fstat, fstatfs};
 use super::at_rest::{settle, wait_apart};
 use super::identity::Identity;
 use super::lease::is_open_for_writing;
-use crate::keys::hold;
+use super::memory::hold;
 use crate::report::{Exit, Failure, reason, shown};
 use crate::source;
 

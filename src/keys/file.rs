@@ -2,13 +2,14 @@
 
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use credimg_formats::Secret;
+use credimg_formats::{Buffer, Secret};
 
 use super::wrap::MasterKey;
-use super::{Key, MAX_BYTES, hold};
+use super::{Key, MAX_BYTES, hold, without_traces};
 use crate::host::private::{self, Owners};
 use crate::output;
 use crate::report::{Exit, Failure, reason, shown};
@@ -46,13 +47,14 @@ pub fn read_master(path: &Path) -> Result<MasterKey, Failure> {
     let secret = small(path, Owners::Trusted(None), GENKEY)?;
     let text = secret.expose();
     let text = text.strip_suffix(b"\n").unwrap_or(text);
-    // As large as it gets, so that no shorter copy of it is left in the heap.
-    let mut key = Vec::with_capacity(MAX_BYTES);
-    // The library's error is dropped: it quotes the byte that it stumbled over.
-    let is_base64 = STANDARD.decode_vec(text, &mut key).is_ok();
-    let key = Secret::new(key);
-    hold(key.expose());
-    MasterKey::new(&key).filter(|_| is_base64).ok_or_else(|| {
+    let decode = || {
+        let mut key = Buffer::zeroed(MAX_BYTES);
+        hold(&key);
+        // The library's error is dropped: it quotes the byte that it stumbled over.
+        let length = STANDARD.decode_slice(text, &mut key).ok()?;
+        MasterKey::new(key.into_secret(length))
+    };
+    without_traces(decode).ok_or_else(|| {
         let message = format!("the master key file {} is not 32 bytes in base64", shown(path));
         Failure::new(Exit::Source, message).hint(GENKEY)
     })
@@ -65,7 +67,7 @@ pub fn read_master(path: &Path) -> Result<MasterKey, Failure> {
 pub fn read_or_make(path: &Path, options: output::Options) -> Result<(Key, bool), Failure> {
     let owners = Owners::Trusted(options.owner.map(|(uid, _)| uid));
     let read = |path: &Path| read(path, owners);
-    read_or_make_as(path, options, read, Key::generate, |key| key.secret().clone())
+    read_or_make_as(path, options, read, Key::generate, |key| Rc::clone(&key.0))
 }
 
 /// Reads or makes a key of any kind, given how it is read and generated, and what its file
@@ -75,7 +77,7 @@ pub(super) fn read_or_make_as<K>(
     options: output::Options,
     read: impl Fn(&Path) -> Result<K, Failure>,
     generate: impl Fn() -> Result<K, Failure>,
-    text: impl Fn(&K) -> Secret,
+    text: impl Fn(&K) -> Rc<Secret>,
 ) -> Result<(K, bool), Failure> {
     if is_there(path)? {
         output::settle(path)?;

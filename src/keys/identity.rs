@@ -1,14 +1,16 @@
 //! The key of a blob: one age identity of the kind X25519, as age-keygen writes it.
 
 use std::fmt;
+use std::io::Write;
 use std::path::Path;
+use std::rc::Rc;
 
 use ::age::secrecy::ExposeSecret;
 use ::age::x25519;
-use credimg_formats::Secret;
+use credimg_formats::{Buffer, Secret};
 
 use super::file::{is_there, read_or_make_as};
-use super::hold;
+use super::{held, hold, without_traces};
 use crate::host::private::{self, Owners};
 use crate::output;
 use crate::report::{Exit, Failure, shown};
@@ -26,13 +28,18 @@ const ENCRYPTED: [&[u8]; 2] = [b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTE
 const COMMENT: &[u8] = b"# Made by credimg: opens the sealed blobs of one virtual machine.\n\
     # Keep its public key as private as this file: who knows it can make a blob that opens.\n";
 
-/// An X25519 identity. Not shown by `Debug`, and wiped when dropped.
-pub struct Identity(x25519::Identity);
+/// An X25519 identity. Not shown by `Debug`, and wiped when dropped. Kept as its line of
+/// text: the library's own form would be wherever the compiler puts it.
+pub struct Identity(Rc<Secret>);
 
 impl Identity {
     /// A new identity from the system's random numbers.
     pub fn generate() -> Self {
-        Self(x25519::Identity::generate())
+        without_traces(|| Self::of(&x25519::Identity::generate()))
+    }
+
+    fn of(identity: &x25519::Identity) -> Self {
+        Self(Rc::new(held(Secret::from(identity.to_string().expose_secret().as_bytes()))))
     }
 
     /// The identity in the file at `path`. A file that is no identity is an error of
@@ -55,7 +62,13 @@ impl Identity {
     /// [`Exit::Output`].
     pub fn read_or_make(path: &Path) -> Result<(Self, bool), Failure> {
         let options = output::Options::default();
-        read_or_make_as(path, options, Self::read, || Ok(Self::generate()), Self::file_text)
+        read_or_make_as(
+            path,
+            options,
+            Self::read,
+            || Ok(Self::generate()),
+            |identity| Rc::new(identity.file_text()),
+        )
     }
 
     /// Reads the text of an identity file: one line of an identity, and any number
@@ -70,39 +83,43 @@ impl Identity {
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
         let line = lines.next().ok_or(Fault::OnlyComments)?;
-        let identity = std::str::from_utf8(line)
-            .ok()
-            .filter(|_| line.starts_with(PREFIX))
-            .and_then(|line| line.parse().ok())
-            .ok_or_else(|| Fault::of(line))?;
+        let identity = without_traces(|| {
+            let text = std::str::from_utf8(line).ok().filter(|_| line.starts_with(PREFIX))?;
+            text.parse().ok().map(|identity| Self::of(&identity))
+        });
+        let identity = identity.ok_or_else(|| Fault::of(line))?;
         match lines.next() {
-            None => Ok(Self(identity)),
+            None => Ok(identity),
             Some(more) if more.starts_with(PREFIX) => Err(Fault::Several),
             Some(more) => Err(Fault::of(more)),
         }
     }
 
     /// The line of the identity, without a newline.
-    pub fn line(&self) -> Secret {
-        let line = Secret::from(self.0.to_string().expose_secret().as_bytes());
-        hold(line.expose());
-        line
+    pub fn line(&self) -> &Secret {
+        &self.0
     }
 
     /// The text of an identity file.
     pub fn file_text(&self) -> Secret {
-        let line = self.line();
-        // As large as it gets, so that no shorter copy of it is left in the heap.
-        let mut text = Vec::with_capacity(COMMENT.len() + line.len() + 1);
-        text.extend_from_slice(COMMENT);
-        text.extend_from_slice(line.expose());
-        text.push(b'\n');
-        Secret::new(text)
+        let text = [COMMENT, self.0.expose(), b"\n"];
+        let mut file = Buffer::zeroed(text.iter().map(|part| part.len()).sum());
+        hold(&file);
+        let mut rest = &mut *file;
+        for part in text {
+            // Into a slice that is long enough.
+            let _ = rest.write_all(part);
+        }
+        let length_bytes = file.len();
+        file.into_secret(length_bytes)
     }
 
-    /// The public half, to encrypt to.
-    pub(crate) fn recipient(&self) -> x25519::Recipient {
-        self.0.to_public()
+    /// The public half, to encrypt to; none never, as it was parsed before.
+    pub(crate) fn recipient(&self) -> Option<x25519::Recipient> {
+        without_traces(|| {
+            let text = std::str::from_utf8(self.0.expose()).ok()?;
+            text.parse().ok().map(|identity: x25519::Identity| identity.to_public())
+        })
     }
 }
 

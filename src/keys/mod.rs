@@ -1,19 +1,22 @@
 //! Keys: of encrypted images, and of QEMU's secret objects.
 //!
 //! `file` reads key files and makes them, `identity` is age's kind of key, `random` asks
-//! the kernel, `memory` keeps keys out of the swap, `wrap` encrypts what may then stand
-//! on a command line.
+//! the kernel, `wrap` encrypts what may then stand on a command line.
+//!
+//! Invariant: what is kept of a key is in locked memory ([`held`]), and what works with one
+//! leaves nothing of it on the stack ([`without_traces`]).
 
 mod file;
 pub mod identity;
-mod memory;
 pub mod random;
 pub mod wrap;
 
+use std::rc::Rc;
+
 use credimg_formats::{Buffer, Secret};
 
+pub(crate) use crate::host::memory::{held, hold, hold_range, without_traces};
 pub use file::{read, read_master, read_or_make};
-pub use memory::{hold, hold_range};
 
 pub use crate::host::private::Owners;
 use crate::report::Failure;
@@ -26,23 +29,32 @@ pub const MAX_BYTES: usize = 512;
 /// What opens an encrypted image: 1 to 512 bytes of UTF-8 without NUL that do not end
 /// in a newline, so that QEMU, cryptsetup and systemd take the same bytes from one file.
 #[derive(Clone, Debug)]
-pub struct Key(Secret);
+pub struct Key(Rc<Secret>);
 
 impl Key {
     /// A fresh random key: 64 hexadecimal digits.
     pub fn generate() -> Result<Self, Failure> {
-        let mut bytes = Buffer::zeroed(RANDOM_DIGITS / 2);
-        random::fill(&mut bytes)?;
-        let mut text = Vec::with_capacity(RANDOM_DIGITS);
-        for byte in bytes.iter() {
-            text.extend([byte >> 4, byte & 15].map(digit));
-        }
-        Ok(Self::held(Secret::new(text)))
+        without_traces(|| {
+            let mut bytes = Buffer::zeroed(RANDOM_DIGITS / 2);
+            hold(&bytes);
+            random::fill(&mut bytes)?;
+            let mut text = Buffer::zeroed(RANDOM_DIGITS);
+            hold(&text);
+            for (to, byte) in text.chunks_exact_mut(2).zip(bytes.iter()) {
+                to.copy_from_slice(&[byte >> 4, byte & 15].map(digit));
+            }
+            Ok(Self(Rc::new(text.into_secret(RANDOM_DIGITS))))
+        })
     }
 
     /// The bytes themselves.
     pub fn secret(&self) -> &Secret {
         &self.0
+    }
+
+    /// The bytes, where nobody else has them; else a copy.
+    pub fn into_secret(self) -> Secret {
+        Rc::try_unwrap(self.0).unwrap_or_else(|shared| held(Secret::clone(&shared)))
     }
 
     /// Whether it has the form of a random key of 256 bits: 64 hexadecimal digits. Any
@@ -53,8 +65,7 @@ impl Key {
 
     /// Keeps the key's memory out of the swap.
     fn held(secret: Secret) -> Self {
-        hold(secret.expose());
-        Self(secret)
+        Self(Rc::new(held(secret)))
     }
 }
 
@@ -78,7 +89,7 @@ mod tests {
 
     #[test]
     fn passphrases_are_told_from_random_keys() {
-        let is_random = |text: &str| Key(Secret::from(text.as_bytes())).is_random();
+        let is_random = |text: &str| Key::held(Secret::from(text.as_bytes())).is_random();
         assert!(is_random(&"0aF9".repeat(16)));
         assert!(!is_random(&"0aF9".repeat(15)));
         assert!(!is_random(&"0aF9".repeat(17)));

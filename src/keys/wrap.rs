@@ -2,6 +2,8 @@
 //! padding, key and initialisation vector in base64 (QEMU's `crypto/secret_common.c`
 //! and its manual, "Providing secret data"). Nothing authenticates the result.
 
+use std::rc::Rc;
+
 use aes::Aes256;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +11,7 @@ use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use credimg_formats::{Buffer, Secret};
 
-use super::{hold, random};
+use super::{held, hold, random, without_traces};
 use crate::report::Failure;
 
 /// Length of the initialisation vector in bytes: a block of AES.
@@ -17,26 +19,29 @@ const IV_BYTES: usize = 16;
 
 /// The key that secrets of one machine are wrapped with: 32 bytes.
 #[derive(Clone, Debug)]
-pub struct MasterKey(Secret);
+pub struct MasterKey(Rc<Secret>);
 
 impl MasterKey {
     /// Length in bytes: AES-256 (QEMU, `qcrypto_secret_decrypt`).
     pub const BYTES: usize = 32;
 
     /// Takes exactly 32 bytes.
-    pub fn new(bytes: &Secret) -> Option<Self> {
-        let key = (bytes.len() == Self::BYTES).then(|| bytes.clone())?;
-        hold(key.expose());
-        Some(Self(key))
+    pub fn new(bytes: Secret) -> Option<Self> {
+        (bytes.len() == Self::BYTES).then(|| Self(Rc::new(held(bytes))))
     }
 
     /// A fresh one, in base64 as its file holds it.
     pub fn generate() -> Result<Secret, Failure> {
-        let mut bytes = Buffer::zeroed(Self::BYTES);
-        random::fill(&mut bytes)?;
-        let mut text = String::with_capacity(Self::BYTES.div_ceil(3) * 4);
-        STANDARD.encode_string(&*bytes, &mut text);
-        Ok(Secret::new(text.into_bytes()))
+        without_traces(|| {
+            let mut bytes = Buffer::zeroed(Self::BYTES);
+            hold(&bytes);
+            random::fill(&mut bytes)?;
+            let mut text = Buffer::zeroed(Self::BYTES.div_ceil(3) * 4);
+            hold(&text);
+            // It is as long as it has to be.
+            let length = STANDARD.encode_slice(&*bytes, &mut text).unwrap_or_default();
+            Ok(text.into_secret(length))
+        })
     }
 
     /// Wraps `secret` under a fresh random vector.
@@ -48,6 +53,10 @@ impl MasterKey {
 
     /// What `wrapped` holds; none where this key does not open it, or nothing does.
     pub fn unwrap(&self, wrapped: &Wrapped) -> Option<Secret> {
+        without_traces(|| self.unwrap_here(wrapped))
+    }
+
+    fn unwrap_here(&self, wrapped: &Wrapped) -> Option<Secret> {
         let iv = STANDARD.decode(&wrapped.iv).ok()?;
         let mut bytes = STANDARD.decode(&wrapped.data).ok()?;
         let cipher = cbc::Decryptor::<Aes256>::new_from_slices(self.0.expose(), &iv).ok()?;
@@ -58,8 +67,10 @@ impl MasterKey {
 
     fn wrap_with(&self, secret: &Secret, iv: [u8; IV_BYTES]) -> Wrapped {
         // The length of the key is checked, so this is never none.
-        let cipher = cbc::Encryptor::<Aes256>::new_from_slices(self.0.expose(), &iv).ok();
-        let data = cipher.map(|cipher| cipher.encrypt_padded_vec::<Pkcs7>(secret.expose()));
+        let data = without_traces(|| {
+            let cipher = cbc::Encryptor::<Aes256>::new_from_slices(self.0.expose(), &iv).ok();
+            cipher.map(|cipher| cipher.encrypt_padded_vec::<Pkcs7>(secret.expose()))
+        });
         Wrapped { iv: STANDARD.encode(iv), data: STANDARD.encode(data.unwrap_or_default()) }
     }
 }
@@ -87,7 +98,7 @@ mod tests {
             let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
             pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect::<Vec<_>>()
         };
-        let master = MasterKey::new(&Secret::new(bytes(key))).unwrap();
+        let master = MasterKey::new(Secret::new(bytes(key))).unwrap();
         let secret = Secret::new(bytes("6bc1bee22e409f96e93d7e117393172a"));
         let iv = bytes("000102030405060708090a0b0c0d0e0f").try_into().unwrap();
         let wrapped = master.wrap_with(&secret, iv);
@@ -99,7 +110,7 @@ mod tests {
 
     #[test]
     fn every_length_comes_back_and_never_as_the_same_text() {
-        let master = MasterKey::new(&Secret::new(vec![7; 32])).unwrap();
+        let master = MasterKey::new(Secret::new(vec![7; 32])).unwrap();
         for length in 0..100 {
             let secret = Secret::new((0..length).collect());
             let [first, second] = [(); 2].map(|()| master.wrap(&secret).unwrap());
@@ -110,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_damaged_does_not_open() {
-        let master = MasterKey::new(&Secret::new(vec![7; 32])).unwrap();
+        let master = MasterKey::new(Secret::new(vec![7; 32])).unwrap();
         let whole = master.wrap(&Secret::from(&b"hunter2"[..])).unwrap();
         for (iv, data) in [
             ("", whole.data.as_str()),
@@ -123,6 +134,6 @@ mod tests {
             let wrapped = Wrapped { iv: iv.to_owned(), data: data.to_owned() };
             assert_eq!(master.unwrap(&wrapped), None);
         }
-        assert!(MasterKey::new(&Secret::new(vec![7; 31])).is_none());
+        assert!(MasterKey::new(Secret::new(vec![7; 31])).is_none());
     }
 }

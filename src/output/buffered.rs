@@ -69,6 +69,11 @@ impl Buffered {
         Ok(())
     }
 
+    /// Wipes what was written. The next write has a new buffer.
+    pub(super) fn forget(&mut self) {
+        self.buffer = Buffer::default();
+    }
+
     /// The free end of the buffer, never empty: a full buffer is written out,
     /// and as often as that happens one of twice its size takes its place, up to the
     /// largest: what is never filled has to be wiped all the same.
@@ -76,7 +81,8 @@ impl Buffered {
         if self.filled == self.buffer.len() {
             self.spill()?;
             if self.buffer.len() < LARGE_BUFFER_BYTES {
-                self.buffer = Buffer::zeroed(2 * self.buffer.len());
+                let length_bytes = (2 * self.buffer.len()).max(SMALL_BUFFER_BYTES);
+                self.buffer = Buffer::zeroed(length_bytes);
             }
         }
         Ok(self.buffer.get_mut(self.filled..).unwrap_or_default())

@@ -24,11 +24,11 @@ pub struct Sealed<W: Write>(StreamWriter<W>);
 impl<W: Write> Sealed<W> {
     /// Writes the header of a new age file, which the identity opens.
     pub fn new(identity: &Identity, to: W) -> io::Result<Self> {
-        let recipient = identity.recipient();
+        let failure = || Failure::new(Exit::Output, "cannot encrypt to the key");
+        let recipient = identity.recipient().ok_or_else(failure)?;
         let recipients = std::iter::once(&recipient as &dyn ::age::Recipient);
         // One X25519 recipient goes with itself. The library's error may quote: it is not shown.
-        let encryptor = Encryptor::with_recipients(recipients)
-            .map_err(|_| Failure::new(Exit::Output, "cannot encrypt to the key"))?;
+        let encryptor = Encryptor::with_recipients(recipients).map_err(|_| failure())?;
         Ok(Self(encryptor.wrap_output(to)?))
     }
 

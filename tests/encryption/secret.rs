@@ -48,7 +48,7 @@ fn another_implementation_reads_ours_and_we_read_its() {
     let mut lines = String::new();
     for index in 0..COUNT {
         let (master, secret) = (master(index), secret(index));
-        let Wrapped { iv, data } = MasterKey::new(&master).unwrap().wrap(&secret).unwrap();
+        let Wrapped { iv, data } = MasterKey::new(master.clone()).unwrap().wrap(&secret).unwrap();
         let [master, secret] = [master, secret].map(|bytes| STANDARD.encode(bytes.expose()));
         lines.extend([&master, " ", &iv, " ", &data, " ", &secret, "\n"]);
     }
@@ -60,7 +60,7 @@ fn another_implementation_reads_ours_and_we_read_its() {
     for line in stdout(&output).lines() {
         let words: Vec<_> = line.split(' ').collect();
         let [key, iv, data, secret] = words[..] else { panic!("{line}") };
-        let master = MasterKey::new(&Secret::new(STANDARD.decode(key).unwrap())).unwrap();
+        let master = MasterKey::new(Secret::new(STANDARD.decode(key).unwrap())).unwrap();
         let wrapped = Wrapped { iv: iv.to_owned(), data: data.to_owned() };
         let expected = Secret::new(STANDARD.decode(secret).unwrap());
         assert_eq!(master.unwrap(&wrapped), Some(expected), "{line}");

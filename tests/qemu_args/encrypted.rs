@@ -66,7 +66,7 @@ impl Vault {
     fn drive(&self, name: &[u8], index: usize, bus: Bus, is_wrapped: bool) -> Drive {
         let below = |directory: &str| Path::new(directory).join(OsStr::from_bytes(name));
         let key = if is_wrapped {
-            let master = MasterKey::new(&Secret::new((0..32).collect())).unwrap();
+            let master = MasterKey::new(Secret::new((0..32).collect())).unwrap();
             let key = master.wrap(&Secret::from(KEY.as_bytes())).unwrap();
             DriveKey::Wrapped { master: below("master"), key }
         } else {

@@ -336,6 +336,11 @@ pub struct Reader<R> {
 }
 
 impl<R: Read + Seek> Reader<R> {
+    /// Address and length of the expanded keys, for locking them until the reader is dropped.
+    pub fn memory(&self) -> (*const u8, usize) {
+        self.cipher.memory()
+    }
+
     /// Decrypts the window that holds the position, which is before the end.
     fn load(&mut self) -> io::Result<()> {
         let start = self.position - self.position % WINDOW_BYTES;

@@ -104,6 +104,14 @@ impl Xts {
         cipher.ok_or_else(unusable)
     }
 
+    /// Address and length of the schedules.
+    pub(super) fn memory(&self) -> (*const u8, usize) {
+        match self {
+            Self::Aes128(pair) => (std::ptr::from_ref(&**pair).cast(), size_of::<Pair<Aes128>>()),
+            Self::Aes256(pair) => (std::ptr::from_ref(&**pair).cast(), size_of::<Pair<Aes256>>()),
+        }
+    }
+
     pub(super) fn encrypt(&self, first_sector: u64, sector_bytes: usize, data: &mut [u8]) {
         match self {
             Self::Aes128(pair) => pair.apply::<Encrypt>(first_sector, sector_bytes, data),

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::compress::{Compression, Packer};
 use super::format::BLOCK_RAW;
 use crate::content::Sink;
+use crate::wipe::without_traces;
 
 /// How many blocks a thread may have waiting, besides the one that it compresses.
 const WAITING_PER_THREAD: usize = 2;
@@ -216,12 +217,15 @@ impl Jobs {
         block_bytes: usize,
     ) -> io::Result<()> {
         for _ in 0..threads {
-            std::thread::Builder::new().spawn_scoped(scope, move || {
+            // The system keeps the stacks of threads that have ended.
+            let compress = move || {
                 let mut packer = Packer::new(compression, block_bytes);
                 while let Some(job) = self.next() {
                     job.run(&mut packer);
                 }
-            })?;
+            };
+            let thread = std::thread::Builder::new();
+            thread.spawn_scoped(scope, move || without_traces(compress))?;
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ fn run(data: &[u8]) {
 
 fn open(wrapped: &Wrapped) {
     let opened = MASTER.with(|master| {
-        let key = || MasterKey::new(&Secret::new(vec![7; 32])).expect("32 bytes");
+        let key = || MasterKey::new(Secret::new(vec![7; 32])).expect("32 bytes");
         master.get_or_init(key).unwrap(wrapped)
     });
     // A block of padding at least.

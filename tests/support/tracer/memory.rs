@@ -18,7 +18,8 @@ pub(crate) struct Mapping {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// All readable mappings of a process, in the order of their addresses.
+/// All readable mappings of a process, in the order of their addresses, but for those
+/// of files that it cannot write to.
 pub(super) fn mappings(process: Pid) -> Vec<Mapping> {
     let text = fs::read_to_string(format!("/proc/{process}/smaps")).unwrap();
     let memory = File::open(format!("/proc/{process}/mem")).unwrap();
@@ -28,7 +29,10 @@ pub(super) fn mappings(process: Pid) -> Vec<Mapping> {
     for line in text.lines() {
         if let Some((start, end)) = range(line) {
             let mut words = line.split_whitespace().skip(1);
-            is_readable = words.next().is_some_and(|access| access.starts_with('r'));
+            let access = words.next().unwrap_or_default();
+            // What is mapped from a file to be read is the file's.
+            let is_own = access.contains('w') || !line.contains('/');
+            is_readable = access.starts_with('r') && is_own;
             if is_readable {
                 let name = words.skip(3).collect::<Vec<_>>().join(" ");
                 let mut bytes = vec![0; usize::try_from(end - start).unwrap()];

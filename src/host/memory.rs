@@ -1,18 +1,42 @@
-//! Keeps keys out of the swap.
+//! Where keys are in memory: in pages that no swap gets, and not for longer than needed.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use credimg_formats::Secret;
+pub(crate) use credimg_formats::without_traces;
+
+use crate::report;
+
+/// Whether people know that there is not enough memory that may be locked.
+static IS_SAID: AtomicBool = AtomicBool::new(false);
 
 /// Locks the pages of `bytes` into memory, for as long as the process lives: pages hold
 /// other things as well, and unlocking one would unlock its neighbours.
 ///
 /// Where the limit of locked memory (`ulimit -l`) or a sandbox forbids it, they stay
-/// as they are: most systems encrypt their swap or have none, and a build is short.
-pub fn hold(bytes: &[u8]) {
+/// as they are, and a warning says so once: most systems encrypt their swap or have none,
+/// and a build is short.
+pub(crate) fn hold(bytes: &[u8]) {
     hold_range(bytes.as_ptr(), bytes.len());
 }
 
+/// Locks the pages of a secret, and gives it back.
+pub(crate) fn held(secret: Secret) -> Secret {
+    hold(secret.expose());
+    secret
+}
+
 /// Locks a range into memory that is not a slice, such as a cipher's expanded key.
-pub fn hold_range(start: *const u8, length_bytes: usize) {
-    if let Ok(guard) = region::lock(start, length_bytes) {
-        std::mem::forget(guard);
+pub(crate) fn hold_range(start: *const u8, length_bytes: usize) {
+    if length_bytes == 0 {
+        return;
+    }
+    match region::lock(start, length_bytes) {
+        Ok(guard) => std::mem::forget(guard),
+        Err(_) if IS_SAID.swap(true, Ordering::Relaxed) => {}
+        Err(_) => report::warn(
+            "keys may go to the swap: the limit of locked memory (ulimit -l) is too low",
+        ),
     }
 }
 
