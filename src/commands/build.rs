@@ -58,6 +58,7 @@ impl Builder {
         let beside = settings::beside(&options.output)?;
         let mut place = settings::place(&options.output, &beside);
         settings::require_not_beside(options, &plan, &place)?;
+        settings::require_streams_apart(options, &place)?;
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
         let file = access::options(owner, &options.mode, reader, Some(sidecar::is_suffix))?;
         beside::require_replaceable(&options.output, &beside, file)?;

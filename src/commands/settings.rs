@@ -17,6 +17,7 @@ use crate::assemble::Place;
 use crate::channels::guest::Guest;
 use crate::channels::sidecar;
 use crate::cli::{Build, EncryptionChoice, Recipe, Sources};
+use crate::host::streams::Stream;
 use crate::keys::random;
 use crate::manifest::{self, Format, KeySource, Plan, Position, manifest_name};
 use crate::output;
@@ -252,6 +253,27 @@ pub(super) fn require_not_beside(
         report::shown(path)
     );
     Err(Failure::new(Exit::Usage, message).hint("give it another name"))
+}
+
+/// An error where what is printed goes into a file that the build replaces or removes, and
+/// would be gone with it. The image lies at `place`.
+pub(super) fn require_streams_apart(options: &Build, place: &Place) -> Result<(), Failure> {
+    for stream in [Stream::Output, Stream::Error] {
+        let Some(file) = stream.file_id() else { continue };
+        let replaced = files(options).filter(|(name, _)| *name != "manifest");
+        let mut replaced = replaced.map(|(name, path)| (name, id(std::fs::symlink_metadata(path))));
+        let found =
+            replaced.find_map(|(name, found)| (found == Some(file)).then(|| format!("the {name}")));
+        let beside = place.sidecars.contains(&file).then(|| "a file of the old image".to_owned());
+        if let Some(name) = beside.or(found) {
+            let message = format!(
+                "{} goes into {name}, which is replaced: what is printed would be lost",
+                stream.name()
+            );
+            return Err(Failure::new(Exit::Usage, message).hint("send it into another file"));
+        }
+    }
+    Ok(())
 }
 
 /// The files that the command line names, and what messages call them.

@@ -68,6 +68,13 @@ impl Stream {
         Err(Failure::new(exit, format!("cannot {verb} {}: it is closed", self.name())))
     }
 
+    /// Which file it is; none where it is no regular file.
+    pub(crate) fn file_id(self) -> Option<(u64, u64)> {
+        let found = rustix::fs::fstat(self.descriptor()).ok()?;
+        let is_file = rustix::fs::FileType::from_raw_mode(found.st_mode).is_file();
+        is_file.then_some((found.st_dev, found.st_ino))
+    }
+
     /// An error of [`Exit::Output`] where nothing can come of what is written to it: it is
     /// closed, or `/dev/null`.
     pub(crate) fn require_reader(self) -> Result<(), Failure> {

@@ -201,3 +201,30 @@ fn what_a_file_system_tells_late_is_heard() {
         assert!(stderr(&output).contains("disk quota exceeded"), "{}", stderr(&output));
     }
 }
+
+/// The shell opens a file and the build gives its name to another one: what went into the
+/// first would be gone without a name.
+#[test]
+fn a_stream_into_what_is_replaced_is_refused() {
+    let manifest = "files: [{path: /a, text: x}]\ncredentials: [{name: t, text: x, via: smbios}]\n";
+    let host = Host::new(manifest);
+    let build = "build secrets.yaml -o out.erofs --json=report --depfile d --quiet";
+    for (redirection, stream, file) in [
+        (">>out.erofs", "output", "the image"),
+        (">>out.erofs.smbios", "output", "a file of the old image"),
+        (">>report", "output", "the report"),
+        (">>d", "output", "the dependency file"),
+        ("2>>report >/dev/null", "error", "the report"),
+    ] {
+        assert!(run(&host, build, ">printed 2>said").status.success());
+        let output = run(&host, build, redirection);
+        let message = format!(
+            "credimg: error: standard {stream} goes into {file}, which is replaced: what is \
+             printed would be lost\n"
+        );
+        assert_eq!(output.status.code(), Some(2), "{redirection}: {}", stderr(&output));
+        let said = fs::read_to_string(host.path("report")).unwrap() + &stderr(&output);
+        assert!(said.contains(&message), "{redirection}: {said}");
+        fs::remove_file(host.path("report")).unwrap();
+    }
+}
