@@ -16,6 +16,7 @@ pub mod input;
 pub mod keys;
 pub mod manifest;
 pub mod output;
+pub mod panics;
 pub mod progress;
 mod rehearsal;
 pub mod report;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use credimg::cli::Cli;
 use credimg::report::Exit;
-use credimg::{commands, hardening, report, signals};
+use credimg::{commands, hardening, panics, report, signals};
 use credimg_formats::without_traces;
 use zeroizing_alloc::ZeroAlloc;
 
@@ -16,6 +16,10 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
+    panics::catch(run).unwrap_or_else(|exit| ExitCode::from(exit as u8))
+}
+
+fn run() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(cli) => without_traces(|| hardening::harden().and_then(|()| commands::run(&cli))),
         // What was asked for, such as the help, is data like any other.

@@ -10,6 +10,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use crate::audit::{self, FILE_MAX_BYTES};
 use crate::cli::Audit;
 use crate::host::identity::Identity;
+use crate::host::listing;
 use crate::report::{Exit, Failure, reason, shown};
 use crate::{input, source};
 
@@ -117,10 +118,8 @@ fn directory(top: &Path, each: &mut dyn FnMut(Result<Input, Failure>)) {
 
 /// What is in a directory, the last name first.
 fn children(path: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut children = Vec::new();
-    for entry in fs::read_dir(path)? {
-        children.push(entry?.path());
-    }
+    let names = listing::names(path)?;
+    let mut children: Vec<_> = names.into_iter().map(|name| path.join(name)).collect();
     children.sort_unstable_by(|one, other| other.cmp(one));
     Ok(children)
 }
@@ -164,12 +163,12 @@ fn process(pid: u32) -> Result<Input, Failure> {
 /// The arguments of every monitor, in the order of the ids, and of what started it by
 /// naming it, such as sudo. One that ends meanwhile is passed over.
 fn running(each: &mut dyn FnMut(Result<Input, Failure>)) {
-    let entries = match fs::read_dir("/proc") {
-        Ok(entries) => entries,
+    let names = match listing::names(Path::new("/proc")) {
+        Ok(names) => names,
         Err(error) => return each(Err(cannot_read("/proc", &error))),
     };
     let pid = |name: std::ffi::OsString| name.to_str()?.parse::<u32>().ok();
-    let mut pids: Vec<u32> = entries.flatten().filter_map(|entry| pid(entry.file_name())).collect();
+    let mut pids: Vec<u32> = names.into_iter().filter_map(pid).collect();
     pids.retain(|pid| *pid != std::process::id());
     pids.sort_unstable();
     // The first process is always there.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::opened::Opened;
 use crate::channels::sidecar;
+use crate::host::listing;
 use crate::output::{self, Access, Excess};
 use crate::report::{Exit, Failure, reason, shown};
 
@@ -20,14 +21,8 @@ pub(super) fn suffixes(image: &Path) -> io::Result<Vec<String>> {
     let mut start = image.file_name().unwrap_or_default().to_owned();
     start.push(".");
     let mut suffixes = Vec::new();
-    let entries = loop {
-        match std::fs::read_dir(directory.unwrap_or(Path::new("."))) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            entries => break entries?,
-        }
-    };
-    for entry in entries {
-        suffixes.extend(suffix(&entry?.file_name(), &start));
+    for name in listing::names(directory.unwrap_or(Path::new(".")))? {
+        suffixes.extend(suffix(&name, &start));
     }
     suffixes.sort_unstable();
     Ok(suffixes)

@@ -4,6 +4,7 @@ pub(crate) mod at_rest;
 pub(crate) mod follow;
 pub(crate) mod identity;
 pub(crate) mod lease;
+pub(crate) mod listing;
 pub(crate) mod memory;
 pub(crate) mod private;
 pub(crate) mod streams;

@@ -1,15 +1,15 @@
 //! The output path: its directory, its name, and what lies at a name.
 
 use std::ffi::{OsStr, OsString};
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, SeekFrom, Stat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, SeekFrom, Stat, statat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::Subject;
+use crate::host::listing;
 use crate::report::{self, Exit, Failure};
 
 /// The directory entry that the image becomes.
@@ -104,21 +104,10 @@ impl Target {
     }
 
     /// Calls `visit` with the name and the kind of every entry of the directory.
-    pub(super) fn visit(&self, mut visit: impl FnMut(&OsStr, FileType)) -> Result<(), Errno> {
+    pub(super) fn visit(&self, visit: impl FnMut(&OsStr, FileType)) -> Result<(), Errno> {
         // It may have been read before.
         rustix::fs::seek(&self.directory, SeekFrom::Start(0))?;
-        let mut buffer = [const { MaybeUninit::uninit() }; 8192];
-        let mut entries = RawDir::new(&self.directory, &mut buffer);
-        while let Some(entry) = entries.next() {
-            match entry {
-                Ok(entry) => {
-                    visit(OsStr::from_bytes(entry.file_name().to_bytes()), entry.file_type());
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        listing::visit(&self.directory, visit)
     }
 
     /// Removes a name. What fails but is done, or was done by somebody else, is no error.

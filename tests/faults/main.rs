@@ -5,6 +5,7 @@
 mod campaign;
 mod done;
 mod output;
+mod panics;
 mod tracing;
 
 #[path = "../support/tracer.rs"]

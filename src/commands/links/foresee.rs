@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use credimg_formats::{Content, InodeId, Kind, Metadata, Name, Secret, Tree};
 
+use crate::host::listing;
 use crate::manifest::{Entry, Plan, Source};
 use crate::source::pseudo::{Action, Definitions, New};
 
@@ -96,16 +97,11 @@ impl Sketch {
     fn walk(&mut self, top: InodeId, host: &Path) {
         let mut directories: Vec<(InodeId, PathBuf)> = vec![(top, host.into())];
         while let Some((id, host)) = directories.pop() {
-            let Ok(entries) = fs::read_dir(&host) else {
+            let Ok(entries) = listing::kinds(&host) else {
                 self.unknown.push(id);
                 continue;
             };
-            for entry in entries {
-                let found = entry.and_then(|entry| Ok((entry.file_type()?, entry.file_name())));
-                let Ok((kind, name)) = found else {
-                    self.unknown.push(id);
-                    continue;
-                };
+            for (name, kind) in entries {
                 let path = host.join(&name);
                 let kind = if kind.is_dir() {
                     directories.extend(self.child(id, &name).map(|child| (child, path)));
@@ -126,14 +122,15 @@ impl Sketch {
     fn try_links(&mut self, host: &Path) {
         let mut directories = vec![host.to_owned()];
         while let Some(host) = directories.pop() {
-            let Ok(entries) = fs::read_dir(&host) else { continue };
-            for entry in entries.flatten() {
-                let (path, kind) = (entry.path(), entry.file_type());
+            let Ok(entries) = listing::kinds(&host) else { continue };
+            for (name, kind) in entries {
+                let path = host.join(&name);
                 // What Kubernetes has for itself is not followed.
-                let is_own = entry.file_name().as_bytes().starts_with(b"..");
-                if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
+                let is_own = name.as_bytes().starts_with(b"..");
+                if kind.is_dir() {
                     directories.push(path);
-                } else if kind.is_ok_and(|kind| kind.is_symlink() && !is_own)
+                } else if kind.is_symlink()
+                    && !is_own
                     && fs::metadata(&path).is_err_and(|error| error.kind() != PermissionDenied)
                 {
                     self.broken.push(path);
