@@ -11,7 +11,7 @@ pub mod depfile;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hardening;
-mod host;
+pub mod host;
 pub mod input;
 pub mod keys;
 pub mod manifest;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use credimg::cli::Cli;
+use credimg::host::guard;
 use credimg::report::Exit;
 use credimg::{commands, hardening, panics, report, signals};
 use credimg_formats::without_traces;
@@ -16,6 +17,9 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
+    if let Some(exit) = guard::stand() {
+        return exit;
+    }
     panics::catch(run).unwrap_or_else(|exit| ExitCode::from(exit as u8))
 }
 

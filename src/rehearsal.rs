@@ -5,6 +5,7 @@
 //! Invariant: a rehearsal refuses nothing that a build could take.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use anyhow::Result;
 use credimg_formats::{Content, InodeId, Name, Secret, Timestamp, Tree, Xattrs};
@@ -72,7 +73,8 @@ pub(crate) fn rehearse(plan: &Plan, definitions: &Definitions) -> Result<Rehears
 pub(crate) fn settings() -> Settings {
     Settings {
         build_time: Timestamp::default(),
-        commands: Limits::default(),
+        // Nothing is run.
+        commands: Limits::new(Path::new("")),
         policy: Policy::default(),
         output: Place::default(),
         means: Means::default(),

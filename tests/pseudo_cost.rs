@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use credimg::assemble::{Assembly, Exchangeable, Place, Settings, assemble};
@@ -106,7 +107,7 @@ fn hostile_definitions_cost_little() {
     let limit = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 2 });
     let settings = Settings {
         build_time: Timestamp::default(),
-        commands: Limits::default(),
+        commands: Limits::new(Path::new(env!("CARGO_BIN_EXE_credimg"))),
         output: Place::default(),
         policy: Policy { allow_devices: true, allow_commands: true },
         means: Means::default(),

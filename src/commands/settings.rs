@@ -18,6 +18,7 @@ use crate::channels::guest::Guest;
 use crate::channels::sidecar;
 use crate::cli::{Build, EncryptionChoice, Recipe, Sources};
 use crate::host::streams::Stream;
+use crate::host::guard;
 use crate::keys::random;
 use crate::manifest::{self, Format, KeySource, Plan, Position, manifest_name};
 use crate::output;
@@ -188,8 +189,8 @@ pub(super) fn machine(
 pub(super) fn commands(timeout_seconds: u32, show_stderr: bool) -> Limits {
     Limits {
         timeout: Duration::from_secs(u64::from(timeout_seconds)),
-        output_max_bytes: Limits::OUTPUT_MAX_BYTES,
         show_stderr,
+        ..Limits::new(Path::new(guard::OWN_PROGRAM))
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod identity;
 pub(crate) mod lease;
 pub(crate) mod listing;
 pub(crate) mod memory;
+pub mod guard;
 pub(crate) mod private;
 pub(crate) mod streams;
 pub(crate) mod trust;

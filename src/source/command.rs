@@ -2,8 +2,8 @@
 //!
 //! The program runs in the manifest's directory with little of credimg's environment, no
 //! input and a process group of its own. When it is done, or has failed, every
-//! process left in that group is killed: nothing that handles secrets outlives
-//! the build. Only a daemon that leaves the group is not followed.
+//! process left in that group is killed, and by a guard when this process dies before: nothing
+//! that handles secrets outlives the build. Only a daemon that leaves the group is not followed.
 
 use std::ffi::OsString;
 use std::io;
@@ -16,11 +16,10 @@ use std::time::{Duration, Instant};
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read, retry_on_intr};
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid,
-};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use zeroize::Zeroizing;
 
+use crate::host::guard::Guard;
 use crate::report::{Exit, Failure, reason, shown};
 use crate::signals;
 use crate::source::environment;
@@ -43,6 +42,8 @@ pub struct Limits {
     pub output_max_bytes: usize,
     /// Whether its standard error is shown. It is hidden by default, as it may hold secrets.
     pub show_stderr: bool,
+    /// The program `credimg`, which stands guard over each command: [`crate::host::guard`].
+    pub guard: &'static Path,
 }
 
 impl Limits {
@@ -50,12 +51,11 @@ impl Limits {
     pub const TIMEOUT_SECONDS: u32 = 30;
     /// How much any command may print, in bytes.
     pub const OUTPUT_MAX_BYTES: usize = 16 << 20;
-}
 
-impl Default for Limits {
-    fn default() -> Self {
+    /// What a command is granted unless told otherwise, under this guard.
+    pub fn new(guard: &'static Path) -> Self {
         let timeout = Duration::from_secs(Self::TIMEOUT_SECONDS.into());
-        Self { timeout, output_max_bytes: Self::OUTPUT_MAX_BYTES, show_stderr: false }
+        Self { timeout, output_max_bytes: Self::OUTPUT_MAX_BYTES, show_stderr: false, guard }
     }
 }
 
@@ -109,10 +109,10 @@ pub(super) fn run(
 
 /// A running program with every process that it starts.
 struct Group {
-    /// The leader. It is reaped last: until then its process group's number
-    /// cannot belong to anyone else.
     child: Child,
     stdout: ChildStdout,
+    /// The leader, which is dropped last.
+    guard: Guard,
 }
 
 impl Group {
@@ -122,6 +122,10 @@ impl Group {
         // The directory of `secrets.yaml` is the empty path, which no system call takes.
         let is_here = program.directory.as_os_str().is_empty();
         let directory = if is_here { Path::new(".") } else { program.directory };
+        let guard = Guard::start(limits.guard).map_err(|error| {
+            let message = format!("has no guard: {}", reason(&error));
+            program.failure(&message).hint("commands want /proc to be mounted")
+        })?;
         let mut command = Command::new(name);
         for variable in hidden {
             command.env_remove(variable);
@@ -129,7 +133,7 @@ impl Group {
         let spawned = command
             .args(arguments)
             .current_dir(directory)
-            .process_group(0)
+            .process_group(guard.group().as_raw_pid())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(if limits.show_stderr { Stdio::inherit() } else { Stdio::null() })
@@ -144,11 +148,11 @@ impl Group {
         let Some(stdout) = child.stdout.take() else {
             return Err(program.failure("has no output"));
         };
-        Ok(Self { child, stdout })
+        Ok(Self { child, stdout, guard })
     }
 
-    /// Collects the output until it ends and the leader has exited. Returns
-    /// early, without an error, where the leader's status will be one.
+    /// Collects the output until it ends and the program has exited. Returns
+    /// early, without an error, where its status will be one.
     fn watch(
         &self,
         program: &Program,
@@ -193,16 +197,16 @@ impl Group {
         Ok(output)
     }
 
-    /// The leader's state once it has exited; it is not reaped. Where it is
+    /// The program's state once it has exited; it is not reaped. Where it is
     /// stopped instead it asks for something: in a process group of its own it
     /// cannot read from the terminal.
     fn exited(&self, program: &Program) -> Result<Option<WaitIdStatus>, Failure> {
-        let leader = Pid::from_child(&self.child);
+        let process = Pid::from_child(&self.child);
         let options = WaitIdOptions::EXITED
             | WaitIdOptions::STOPPED
             | WaitIdOptions::NOHANG
             | WaitIdOptions::NOWAIT;
-        let state = waitid(WaitId::Pid(leader), options).ok().flatten();
+        let state = waitid(WaitId::Pid(process), options).ok().flatten();
         if state.as_ref().is_some_and(WaitIdStatus::stopped) {
             let failure = program.failure("was stopped, as if it asked on the terminal");
             return Err(failure.hint("a command has no terminal: unlock what it needs beforehand"));
@@ -222,11 +226,10 @@ impl Group {
         }
     }
 
-    /// Kills what is left of the group and reaps the leader. None where the
-    /// leader outlives that: it runs as another user.
+    /// Kills what is left of the group and reaps the program. None where that
+    /// outlives it: it runs as another user.
     fn end(mut self) -> Option<ExitStatus> {
-        // No error of it matters: the group is gone, or belongs to another user.
-        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        self.guard.kill();
         let started = Instant::now();
         let mut pause = Duration::from_micros(50);
         loop {

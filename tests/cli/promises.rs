@@ -225,7 +225,9 @@ fn the_same_input_gives_the_same_bytes() {
 
 #[test]
 fn an_interrupt_leaves_neither_temporary_nor_command() {
-    let host = Host::new("files: [{path: /a, shell: 'echo $$ > pid; sleep 100 & sleep 100'}]\n");
+    let host = Host::new(
+        "files: [{path: /a, shell: \"cut -d' ' -f5 /proc/$$/stat > pid; sleep 100 & sleep 100\"}]\n",
+    );
     fs::write(host.path("out.erofs"), "old image").unwrap();
     // A shell's background jobs, of which the tests may be one, ignore it.
     let mut child = Command::new("env")

@@ -49,7 +49,9 @@ fn core_dumps_stay_off() {
 
 #[test]
 fn a_signal_while_a_command_runs_leaves_nothing() {
-    let host = Host::new("files: [{path: /a, shell: 'echo $$ > pid; sleep 100 & sleep 100'}]\n");
+    let host = Host::new(
+        "files: [{path: /a, shell: \"cut -d' ' -f5 /proc/$$/stat > pid; sleep 100 & sleep 100\"}]\n",
+    );
     let child = host.exec(&["--command-timeout", "90"], &["touch", "started"]).spawn().unwrap();
     let mut child = Running(child);
     let group = wait_for(|| fs::read_to_string(host.path("pid")).ok()?.trim().parse::<i32>().ok());

@@ -4,6 +4,7 @@
 
 mod campaign;
 mod done;
+mod orphans;
 mod output;
 mod panics;
 mod tracing;

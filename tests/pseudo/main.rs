@@ -27,7 +27,7 @@ pub(crate) const BUILD_TIME: i64 = 1_740_000_000;
 pub(crate) fn settings() -> Settings {
     Settings {
         build_time: Timestamp { seconds: BUILD_TIME, nanoseconds: 0 },
-        commands: Limits::default(),
+        commands: Limits::new(Path::new(env!("CARGO_BIN_EXE_credimg"))),
         output: Place::default(),
         policy: Policy { allow_devices: true, allow_commands: true },
         means: Means::default(),

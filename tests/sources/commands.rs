@@ -54,9 +54,12 @@ fn assert_gone(host: &Host) {
     }
 }
 
+/// Prints the process group of a shell, as /proc tells it.
+const GROUP: &str = "cut -d' ' -f5 /proc/$$/stat";
+
 /// A shell script that first says who leads its group.
 fn leading(host: &Host, script: &str) -> Source {
-    shell(host, &format!("echo $$ > leader; : {CANARY}; {script}"))
+    shell(host, &format!("{GROUP} > leader; : {CANARY}; {script}"))
 }
 
 fn fails(source: Source, settings: &Settings) -> String {
@@ -193,7 +196,7 @@ fn an_endless_command_is_stopped_at_the_cap() {
 #[test]
 fn the_cap_itself_is_allowed() {
     let host = Host::new();
-    let limits = Limits { output_max_bytes: 1000, ..Limits::default() };
+    let limits = Limits { output_max_bytes: 1000, ..limits() };
     let settings = Settings { commands: limits, ..settings() };
     let exact = plan(vec![entry("/a", command(&host, &["head", "-c", "1000", "/dev/zero"]))]);
     assert_eq!(read(&assemble(&exact, &settings, &mut |_| {}).unwrap().tree, "/a").len(), 1000);

@@ -56,16 +56,21 @@ pub(crate) fn keep() -> Attributes {
     }
 }
 
+/// What commands are granted, under the program's guard.
+pub(crate) fn limits() -> Limits {
+    Limits::new(Path::new(env!("CARGO_BIN_EXE_credimg")))
+}
+
 pub(crate) fn settings() -> Settings {
     let (output, policy) = (Place::default(), Policy::default());
     let means = Means::default();
     let exchangeable = Exchangeable::Taken;
-    let commands = Limits::default();
+    let commands = limits();
     Settings { build_time: BUILD_TIME, commands, output, policy, means, exchangeable }
 }
 
 pub(crate) fn with_timeout(timeout: Duration) -> Settings {
-    Settings { commands: Limits { timeout, ..Limits::default() }, ..settings() }
+    Settings { commands: Limits { timeout, ..limits() }, ..settings() }
 }
 
 /// An entry of a manifest; `plan` says where it stands.
