@@ -9,7 +9,7 @@ use crate::report::{self, Exit, Failure};
 use crate::signals;
 
 /// Turns core dumps off, also those of the commands that are run, keeps other
-/// processes of the user from attaching, and starts listening to signals.
+/// processes of the user from attaching, and prepares for signals.
 pub fn harden() -> anyhow::Result<()> {
     let forbidden = |error: Errno| {
         let message = format!("cannot turn core dumps off: {}", report::reason(&error.into()));

@@ -1,54 +1,112 @@
-//! Ctrl-C and its kin end a build in order: the handler only notes the signal,
-//! and the places that wait or write ask [`check`]. A second one is no reason
-//! for haste: `timeout`, service managers and closed terminals send two within a
-//! millisecond, and dying at once would leave a command running. SIGQUIT
-//! (Ctrl-\) is left alone, for when the place that should ask is stuck.
+//! What Ctrl-C and its kin do. As long as nothing would be left behind they end the process by
+//! themselves, wherever it waits: the program has no handler then.
+//!
+//! From [`note`] on, which is called before there is a temporary file or a command, the handler
+//! only notes the signal, and the places that wait or write ask [`check`], so that the stack
+//! unwinds in order. A second signal is no reason for haste: `timeout`, service managers and
+//! closed terminals send two within a millisecond. But a place may be stuck, as a file system
+//! of the network can be: then a watchdog ends the process after [`GRACE`], by that same signal.
+//! A temporary that it leaves is for the next run to remove, a command for its guard to kill.
+//! SIGQUIT (Ctrl-\) is left alone.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 use crate::report::{self, Exit, Failure};
 
-static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
-
 /// What ends a build in order.
 const NOTED: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+/// How often the watchdog looks.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long a build may take to end in order, from when the watchdog has seen the signal.
+const GRACE: Duration = Duration::from_millis(500);
+/// What the watchdog's stack holds: next to nothing.
+const WATCHDOG_STACK_BYTES: usize = 64 << 10;
 
-/// Starts noting SIGINT, SIGTERM and SIGHUP, but for those that the caller left
-/// ignored: `nohup` and a script's background jobs want that, and so does a
-/// program that takes this one's place. Fails where the system refuses a handler.
+/// Which signals the caller left ignored: signal N is bit N - 1.
+static IGNORED: OnceLock<u64> = OnceLock::new();
+/// What was noted, once [`note`] has begun.
+static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
+
+/// Makes a file that grows too large an error instead of the end, and lets [`note`] work, which
+/// does nothing without this. Fails where the system refuses a handler.
 pub fn install() -> io::Result<()> {
-    let received = RECEIVED.get_or_init(|| Arc::new(AtomicUsize::new(0)));
-    for signal in not_ignored(&NOTED) {
-        let number = usize::try_from(signal).unwrap_or(usize::MAX);
-        signal_hook::flag::register_usize(signal, Arc::clone(received), number)?;
-    }
-    // SIGXFSZ would kill instead of failing the write. The parent may have left
-    // SIGCHLD ignored: then the kernel throws away how a command ended.
-    for signal in not_ignored(&[SIGXFSZ]).chain([SIGCHLD]) {
-        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    IGNORED.get_or_init(|| {
+        // As far as /proc tells.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    });
+    if !is_ignored(SIGXFSZ) {
+        do_nothing_at(SIGXFSZ)?;
     }
     Ok(())
 }
 
-/// Those of `signals` that are not ignored, as far as /proc tells: signal N is
-/// bit N - 1 there.
-fn not_ignored(signals: &[i32]) -> impl Iterator<Item = i32> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    signals.iter().copied().filter(move |signal| (ignored << 1 >> signal) & 1 == 0)
+/// Starts noting SIGINT, SIGTERM and SIGHUP: to be called before there is anything that a
+/// signal must not leave behind. Those that the caller left ignored stay so: `nohup` and a
+/// script's background jobs want that, and so does a program that takes this one's place.
+pub fn note() -> Result<(), Failure> {
+    if IGNORED.get().is_none() || RECEIVED.get().is_some() {
+        return Ok(());
+    }
+    let received = RECEIVED.get_or_init(|| Arc::new(AtomicUsize::new(0)));
+    let outcome = begin(received);
+    outcome.map_err(|error| {
+        let message = format!("cannot listen to signals: {}", report::reason(&error));
+        Failure::new(Exit::Policy, message)
+    })
+}
+
+fn begin(received: &Arc<AtomicUsize>) -> io::Result<()> {
+    for signal in NOTED.into_iter().filter(|signal| !is_ignored(*signal)) {
+        let number = usize::try_from(signal).unwrap_or(usize::MAX);
+        signal_hook::flag::register_usize(signal, Arc::clone(received), number)?;
+    }
+    // Where the parent left it ignored the kernel throws away how a command ended.
+    if is_ignored(SIGCHLD) {
+        do_nothing_at(SIGCHLD)?;
+    }
+    let watchdog = std::thread::Builder::new().stack_size(WATCHDOG_STACK_BYTES);
+    watchdog.spawn(watch).map(drop)
+}
+
+/// Ends the process when the one who should ask for a signal does not get to it.
+fn watch() {
+    let none_of_ours = SigSet::from(Signal::SIGWINCH);
+    while received().is_none() {
+        // Nobody ends these pauses; `sleep` would panic at an error of the system.
+        std::thread::park_timeout(LOOK);
+        // Linux leaves a signal to the first thread alone, even where that waits in a system
+        // call which signals do not end. A change of what this one blocks has it look as well.
+        let _ = none_of_ours.thread_block().and_then(|()| none_of_ours.thread_unblock());
+    }
+    std::thread::park_timeout(GRACE);
+    die();
+}
+
+fn do_nothing_at(signal: i32) -> io::Result<()> {
+    signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false))).map(drop)
+}
+
+fn is_ignored(signal: i32) -> bool {
+    IGNORED.get().is_some_and(|ignored| (ignored << 1 >> signal) & 1 == 1)
 }
 
 /// From now on the noted signals end the process at once, by themselves: where
 /// another program is about to take its place, a note would be lost with it. What
 /// was noted before is an error, as of [`check`].
 pub fn let_through() -> Result<(), Failure> {
-    for signal in not_ignored(&NOTED) {
+    if RECEIVED.get().is_none() {
+        return Ok(());
+    }
+    for signal in NOTED.into_iter().filter(|signal| !is_ignored(*signal)) {
         let always = Arc::new(AtomicBool::new(true));
         signal_hook::flag::register_conditional_default(signal, always).map_err(|error| {
             let message = format!("cannot let signals through: {}", report::reason(&error));

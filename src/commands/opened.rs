@@ -10,7 +10,7 @@ use credimg_formats::{ErrorKind, luks};
 use crate::keys::{self, Key};
 use crate::output::Access;
 use crate::report::{self, Exit, Failure, reason};
-use crate::{signals, source};
+use crate::source;
 
 /// An image and what it says of itself.
 pub(super) struct Opened {
@@ -74,8 +74,6 @@ impl Opened {
         }
         let invalid = |error| invalid(&self.shown, &error);
         let secret = key.secret().expose();
-        // A header may ask for much work, and nothing is there to be ended in order.
-        signals::let_through()?;
         let opened = keys::without_traces(|| header.open_at_any_cost(&self.file, secret));
         let mut plain = opened.map_err(|error| {
             if error.kind() != ErrorKind::Key {

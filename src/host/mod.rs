@@ -2,11 +2,11 @@
 
 pub(crate) mod at_rest;
 pub(crate) mod follow;
+pub mod guard;
 pub(crate) mod identity;
 pub(crate) mod lease;
 pub(crate) mod listing;
 pub(crate) mod memory;
-pub mod guard;
 pub(crate) mod private;
 pub(crate) mod streams;
 pub(crate) mod trust;

@@ -19,6 +19,7 @@ use super::lock::{self, Lock};
 use super::target::{Id, Target};
 use super::{Options, leftovers, no_access, widen};
 use crate::report::{self, Failure};
+use crate::signals;
 
 /// Between the output's name and the letters that end a temporary's name.
 const MARK: &[u8] = b".credimg-";
@@ -43,6 +44,7 @@ impl Temporary {
     /// A new file of mode 0600, locked until it is closed. Where it cannot be without a
     /// name, what killed builders left is removed first: it may be as large as an image.
     pub(super) fn create(target: &Target, options: Options) -> Result<(File, Self), Failure> {
+        signals::note()?;
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         let Ok(file) = retry_on_intr(|| openat(&target.directory, ".", flags, PRIVATE)) else {
             leftovers::remove(target, options);

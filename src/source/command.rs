@@ -122,6 +122,7 @@ impl Group {
         // The directory of `secrets.yaml` is the empty path, which no system call takes.
         let is_here = program.directory.as_os_str().is_empty();
         let directory = if is_here { Path::new(".") } else { program.directory };
+        signals::note()?;
         let guard = Guard::start(limits.guard).map_err(|error| {
             let message = format!("has no guard: {}", reason(&error));
             program.failure(&message).hint("commands want /proc to be mounted")

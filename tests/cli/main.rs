@@ -6,6 +6,8 @@ mod access;
 mod check;
 mod commands;
 mod environment;
+#[path = "../support/fuse.rs"]
+mod fuse;
 #[path = "../support/host.rs"]
 mod host;
 mod iso9660;
@@ -15,6 +17,7 @@ mod lossy;
 mod promises;
 mod reports;
 mod seeds;
+mod signals;
 mod streams;
 mod torn;
 #[path = "../support/wait.rs"]

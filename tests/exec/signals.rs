@@ -13,9 +13,17 @@ fn seen(host: &Host, caller: &[&str]) -> (String, String) {
         // Whatever runs the tests may ignore or block something itself.
         let clean = ["env", "--default-signal", "--block-signal=USR2"];
         let words = [&clean, caller, words].concat();
-        succeed(Command::new(words[0]).args(&words[1..]).current_dir(host.path("")))
+        let told = succeed(Command::new(words[0]).args(&words[1..]).current_dir(host.path("")));
+        told.lines().map(without_own).collect()
     };
     (see(&SHOW), see(&[&exec[..], &SHOW, &["{image}"]].concat()))
+}
+
+/// A line of masks without signals 32 and 33: the C library keeps them to itself, and takes
+/// them where a thread is made.
+fn without_own(line: &str) -> String {
+    let (name, mask) = line.split_once(":\t").unwrap();
+    format!("{name} {:x}\n", u64::from_str_radix(mask, 16).unwrap() & !(3 << 31))
 }
 
 #[test]
