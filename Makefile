@@ -55,18 +55,25 @@ fuzz: cargo ## Fuzz every parser, reader and writer, and the arguments' round tr
 check: cargo ## Check the format, the lints, the documentation and the scripts
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
+	cargo metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: run `make setup`' >&2; exit 1; }
 	shellcheck $$(grep -rlE '^#(!/.*sh| shellcheck shell)' .ci formats/tests scripts tests)
 
+# The second program is for measurements alone: it keeps no promise, and says so at each run.
+without := $(target)/without-promises
+
 bench: build ## Compare speed, memory and size with the reference tools and a floor
 	scripts/setup-tools bench
-	scripts/bench/run $(binary)
+	RUSTFLAGS='$(RUSTFLAGS) --cfg credimg_without_promises' \
+		cargo build --release --locked --target-dir $(without)
+	CREDIMG_WITHOUT_PROMISES=$(without)/release/credimg scripts/bench/run $(binary)
 
 # Builds only what is not there, so that `make build && sudo make install` needs no cargo for root.
 # Whatever root's umask is, everybody reads the manual.
 install: $(binary) ## Install the program, its manual, completions and hooks (PREFIX, DESTDIR)
+	@! $(binary) --version 2>&1 | grep 'keeps no promise'
 	install -D -m 755 $(binary) $(DESTDIR)$(PREFIX)/bin/credimg
 	install -d $(share)/man/man1 $(share)/bash-completion/completions \
 		$(share)/zsh/site-functions $(share)/fish/vendor_completions.d

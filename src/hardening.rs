@@ -11,6 +11,9 @@ use crate::signals;
 /// Turns core dumps off, also those of the commands that are run, keeps other
 /// processes of the user from attaching, and prepares for signals.
 pub fn harden() -> anyhow::Result<()> {
+    if !crate::KEEPS_PROMISES {
+        return Ok(());
+    }
     let forbidden = |error: Errno| {
         let message = format!("cannot turn core dumps off: {}", report::reason(&error.into()));
         Failure::new(Exit::Policy, message)

@@ -24,3 +24,8 @@ pub mod seal;
 pub mod signals;
 pub mod source;
 pub mod vm;
+
+/// Whether the program keeps its promises about the disk, other users and what is left in
+/// memory: always, but in a build with `--cfg credimg_without_promises`, by which `make bench`
+/// learns what they cost.
+pub const KEEPS_PROMISES: bool = !cfg!(credimg_without_promises);

@@ -1,6 +1,5 @@
 //! The `credimg` program: parse, run, exit code; nothing else.
 
-use std::alloc::System;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -9,12 +8,13 @@ use credimg::host::guard;
 use credimg::report::Exit;
 use credimg::{commands, hardening, panics, report, signals};
 use credimg_formats::without_traces;
-use zeroizing_alloc::ZeroAlloc;
 
 /// Clears every block of the heap that is freed, whoever freed it: the YAML
 /// parser's and the tar reader's copies of a secret are wiped like our own.
+#[cfg(not(credimg_without_promises))]
 #[global_allocator]
-static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
     if let Some(exit) = guard::stand() {

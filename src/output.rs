@@ -125,10 +125,15 @@ impl OutputFile {
     /// link will be replaced, never followed. All errors are of [`Exit::Output`].
     pub fn create(path: &Path, options: Options) -> anyhow::Result<Self> {
         let target = Target::open(path)?;
-        let (file, temporary) = Temporary::create(&target, options)?;
+        let (file, temporary) = if crate::KEEPS_PROMISES {
+            Temporary::create(&target, options)?
+        } else {
+            Temporary::none(&target)?
+        };
         let sink = Buffered::new(file, target.subject.clone());
         let sidecars = Sidecars::default();
-        Ok(Self { sidecars, target, temporary, options, sink, state: State::Made })
+        let state = if crate::KEEPS_PROMISES { State::Made } else { State::InPlace };
+        Ok(Self { sidecars, target, temporary, options, sink, state })
     }
 
     /// Writes the sidecar `IMAGE.SUFFIX` into a temporary of its own and onto
@@ -151,6 +156,9 @@ impl OutputFile {
     /// Errors are of [`Exit::Output`], or of [`Exit::Interrupted`] where a
     /// signal came before the image was in place.
     pub fn commit(mut self) -> anyhow::Result<()> {
+        if !crate::KEEPS_PROMISES {
+            return Ok(self.sink.spill()?);
+        }
         let placed = self.put_in_place();
         match self.state {
             State::Made => {

@@ -93,6 +93,9 @@ fn wipe_all(bytes: &mut Vec<u8>) {
 /// time: `zeroize` takes a slice element by element, and a byte by byte wipe of
 /// an image's content takes longer than writing it.
 fn wipe(bytes: &mut [u8]) {
+    if cfg!(credimg_without_promises) {
+        return;
+    }
     let words = bytes.len() / size_of::<u64>();
     match <[u64]>::mut_from_prefix_with_elems(bytes, words) {
         Ok((words, rest)) => {

@@ -56,6 +56,16 @@ impl Temporary {
         Ok((file, Self { id: Id::from(&seen), name: None }))
     }
 
+    /// The target itself, opened in place: what the program does without its promises.
+    pub(super) fn none(target: &Target) -> Result<(File, Self), Failure> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        let opened = openat(&target.directory, &target.name, flags, mode);
+        let file = File::from(opened.map_err(|error| failure(target, error))?);
+        let seen = rustix::fs::fstat(&file).map_err(|error| failure(target, error))?;
+        Ok((file, Self { id: Id::from(&seen), name: None }))
+    }
+
     fn create_named(target: &Target) -> Result<(File, Self), Failure> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
