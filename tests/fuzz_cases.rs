@@ -20,6 +20,7 @@ use targets::TARGETS;
 
 #[test]
 fn every_target_passes_its_seeds_and_what_was_found() {
+    targets::lift_limit_on_panic();
     let found = targets::root().join("tests/fuzz/regressions");
     for target in &TARGETS {
         let seeds = (target.seeds)();

@@ -91,9 +91,19 @@ pub fn run(name: &str, data: &[u8]) {
     of_name(name).run(data);
 }
 
+/// A panic is told of with more memory than a target may take.
+pub fn lift_limit_on_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let _ = ALLOCATOR.set_limit(usize::MAX);
+        tell(panic);
+    }));
+}
+
 /// Where a directory is named by `CREDIMG_FUZZ_SEEDS`, writes the seeds of the target of this
 /// name there, prints how long its inputs may be, and ends the process.
 pub fn begin(name: &str) {
+    lift_limit_on_panic();
     let Some(directory) = std::env::var_os("CREDIMG_FUZZ_SEEDS") else { return };
     let target = of_name(name);
     for (index, seed) in (target.seeds)().iter().enumerate() {
