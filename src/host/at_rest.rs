@@ -45,7 +45,11 @@ pub(crate) fn settle(stat: &Stat, waiting: &mut dyn FnMut()) -> Result<(), Failu
     let changed = Duration::new(u64::try_from(stat.st_ctime).unwrap_or(0), nanoseconds);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let rest = unrest(changed, now);
-    if rest.is_zero() { Ok(()) } else { wait_until(Instant::now() + rest, waiting) }
+    if !crate::KEEPS_PROMISES || rest.is_zero() {
+        Ok(())
+    } else {
+        wait_until(Instant::now() + rest, waiting)
+    }
 }
 
 /// How long a file of this change time is not yet at rest. File systems that count
@@ -186,6 +190,9 @@ impl Watched {
 
     /// An error of exit code 4 that names the file unless it is still what it was.
     pub(crate) fn end(&self, file: impl AsFd, path: &Path) -> Result<(), Failure> {
+        if !crate::KEEPS_PROMISES {
+            return Ok(());
+        }
         let mut is_same = true;
         if let Some(first) = &self.first {
             first.wait()?;

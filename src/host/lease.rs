@@ -14,7 +14,7 @@ use std::os::fd::AsFd;
 /// False also where that cannot be told: the file belongs to another user (and the caller
 /// lacks `CAP_LEASE`), or its file system has no leases. NFS without a delegation says yes.
 pub(crate) fn is_open_for_writing(file: impl AsFd) -> bool {
-    imp::is_open_for_writing(file)
+    crate::KEEPS_PROMISES && imp::is_open_for_writing(file)
 }
 
 #[cfg(all(feature = "leases", any(target_arch = "x86_64", target_arch = "aarch64")))]

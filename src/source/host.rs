@@ -116,6 +116,9 @@ impl Location {
     }
 
     fn require_unchanged(&self, file: &File, planned: &Identity) -> Result<(), Error> {
+        if !crate::KEEPS_PROMISES {
+            return Ok(());
+        }
         let stat = fstat(file).map_err(|errno| unreadable(&self.path(), errno))?;
         if Identity::of(&stat) == *planned { Ok(()) } else { Err(changed(&self.path())) }
     }
@@ -290,6 +293,9 @@ fn read_unchanged(
         let got = if bytes.len() > size { "more".to_owned() } else { bytes.len().to_string() };
         let message = format!("{}: expected {size} bytes, got {got}", changed(&path()));
         return Err(Failure::new(Exit::Source, message).hint(CHANGED_HINT));
+    }
+    if !crate::KEEPS_PROMISES {
+        return Ok(bytes);
     }
     let after = fstat(&file).map_err(failure)?;
     if Identity::of(&after) == Identity::of(stat) { Ok(bytes) } else { Err(has_changed(&path())) }
