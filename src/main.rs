@@ -24,6 +24,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
+    if !credimg::KEEPS_PROMISES {
+        report::warn("this program is for measurements: it keeps no promise, use it for no secret");
+    }
     let outcome = match Cli::try_parse() {
         Ok(cli) => without_traces(|| hardening::harden().and_then(|()| commands::run(&cli))),
         // What was asked for, such as the help, is data like any other.

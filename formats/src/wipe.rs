@@ -12,6 +12,9 @@ const DEPTH_BYTES: usize = if cfg!(debug_assertions) { 256 << 10 } else { 128 <<
 /// Runs `work`, and overwrites what it left on the stack below its caller's frame. Where
 /// the outcome holds bytes of a secret itself, and not only their address, they stay.
 pub fn without_traces<T>(work: impl FnOnce() -> T) -> T {
+    if cfg!(credimg_without_promises) {
+        return work();
+    }
     let outcome = apart(work);
     overwrite();
     outcome
