@@ -38,10 +38,14 @@ use std::io::{self, IsTerminal};
 use clap::builder::StyledStr;
 
 use crate::cli::{Cli, Command};
+use crate::keys::random;
 use crate::output;
 
 /// Runs the command that the command line names.
 pub fn run(cli: &Cli) -> anyhow::Result<()> {
+    if reads_manifest(&cli.command) {
+        random::seed_tables()?;
+    }
     match &cli.command {
         Command::Build(options) => build::run(options),
         Command::Exec(options) => exec::run(options),
@@ -55,6 +59,24 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Audit(options) => audit::run(options),
         Command::Completions(options) => pages::completions(options),
         Command::Man(options) => pages::man(options),
+    }
+}
+
+/// Whether it reads a manifest, of which hash tables are made.
+fn reads_manifest(command: &Command) -> bool {
+    match command {
+        Command::Build(_)
+        | Command::Exec(_)
+        | Command::Check(_)
+        | Command::Seal(_)
+        | Command::GuestUnit(_) => true,
+        Command::Args(_)
+        | Command::Inspect(_)
+        | Command::Genkey(_)
+        | Command::Secret(_)
+        | Command::Audit(_)
+        | Command::Completions(_)
+        | Command::Man(_) => false,
     }
 }
 

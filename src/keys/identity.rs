@@ -10,7 +10,7 @@ use ::age::x25519;
 use credimg_formats::{Buffer, Secret};
 
 use super::file::{is_there, read_or_make_as};
-use super::{held, hold, without_traces};
+use super::{held, hold, random, without_traces};
 use crate::host::private::{self, Owners};
 use crate::output;
 use crate::report::{Exit, Failure, shown};
@@ -33,9 +33,10 @@ const COMMENT: &[u8] = b"# Made by credimg: opens the sealed blobs of one virtua
 pub struct Identity(Rc<Secret>);
 
 impl Identity {
-    /// A new identity from the system's random numbers.
-    pub fn generate() -> Self {
-        without_traces(|| Self::of(&x25519::Identity::generate()))
+    /// A new identity from the system's random numbers; where it gives none, an error of
+    /// [`Exit::Policy`].
+    pub fn generate() -> Result<Self, Failure> {
+        without_traces(|| random::guarded(|| Self::of(&x25519::Identity::generate())))
     }
 
     fn of(identity: &x25519::Identity) -> Self {
@@ -62,13 +63,9 @@ impl Identity {
     /// [`Exit::Output`].
     pub fn read_or_make(path: &Path) -> Result<(Self, bool), Failure> {
         let options = output::Options::default();
-        read_or_make_as(
-            path,
-            options,
-            Self::read,
-            || Ok(Self::generate()),
-            |identity| Rc::new(identity.file_text()),
-        )
+        read_or_make_as(path, options, Self::read, Self::generate, |identity| {
+            Rc::new(identity.file_text())
+        })
     }
 
     /// Reads the text of an identity file: one line of an identity, and any number
@@ -217,11 +214,11 @@ mod tests {
 
     #[test]
     fn a_new_identity_is_read_again() {
-        let identity = Identity::generate();
+        let identity = Identity::generate().unwrap();
         let text = identity.file_text();
         let again = Identity::parse(text.expose()).unwrap();
         assert_eq!(again.line(), identity.line());
-        assert_ne!(Identity::generate().line(), identity.line());
+        assert_ne!(Identity::generate().unwrap().line(), identity.line());
         assert!(!format!("{identity:?}").contains("AGE-"));
     }
 

@@ -13,6 +13,7 @@ use ::age::stream::StreamWriter;
 use credimg_formats::Sink;
 
 use crate::keys::identity::Identity;
+use crate::keys::random;
 use crate::report::{Exit, Failure};
 
 /// Encrypts what is written to it; holds one chunk.
@@ -28,8 +29,10 @@ impl<W: Write> Sealed<W> {
         let recipient = identity.recipient().ok_or_else(failure)?;
         let recipients = std::iter::once(&recipient as &dyn ::age::Recipient);
         // One X25519 recipient goes with itself. The library's error may quote: it is not shown.
-        let encryptor = Encryptor::with_recipients(recipients).map_err(|_| failure())?;
-        Ok(Self(encryptor.wrap_output(to)?))
+        let sealed = random::guarded(|| {
+            Encryptor::with_recipients(recipients).map_err(|_| failure())?.wrap_output(to)
+        });
+        Ok(Self(sealed??))
     }
 
     /// Encrypts the last chunk, which says that it is the last.

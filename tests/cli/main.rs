@@ -15,6 +15,7 @@ mod labels;
 mod links;
 mod lossy;
 mod promises;
+mod random;
 mod reports;
 mod seeds;
 mod signals;
