@@ -179,7 +179,9 @@ impl Group {
                     _ => continue,
                 }
             }
-            output.reserve(READ_BYTES);
+            output
+                .try_reserve(READ_BYTES)
+                .map_err(|_| program.failure("printed more than there is memory for"))?;
             let got = retry_on_intr(|| read(&self.stdout, spare_capacity(&mut output)))
                 .map_err(unreadable)?;
             if got == 0 {

@@ -281,7 +281,8 @@ fn read_unchanged(
     let failure = |errno| cannot_read(&path(), errno);
     let size = usize::try_from(size_bytes(stat)).unwrap_or(usize::MAX);
     // One byte more than announced shows growth without another call.
-    let mut bytes = Vec::with_capacity(size.saturating_add(1));
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size.saturating_add(1)).map_err(|_| failure(Errno::NOMEM))?;
     loop {
         let got = retry_on_intr(|| read(&file, spare_capacity(&mut bytes))).map_err(failure)?;
         if got == 0 || bytes.len() >= size {

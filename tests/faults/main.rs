@@ -4,6 +4,7 @@
 
 mod campaign;
 mod done;
+mod memory;
 mod orphans;
 mod output;
 mod panics;

@@ -288,7 +288,12 @@ impl Collector<'_, '_> {
             let source = LaterFile { location, planned, offset_bytes, first: None };
             return Ok(Content::Stream { length_bytes: *length_bytes, source: Box::new(source) });
         }
-        let mut bytes = vec![0; usize::try_from(*length_bytes).unwrap_or(0)];
+        let length = usize::try_from(*length_bytes).unwrap_or(usize::MAX);
+        let mut bytes = Vec::new();
+        bytes
+            .try_reserve_exact(length)
+            .map_err(|_| host::cannot_read(&file.path, rustix::io::Errno::NOMEM))?;
+        bytes.resize(length, 0);
         let outcome = file.file.read_exact_at(&mut bytes, offset_bytes);
         // A change of the file explains whatever seemed wrong with it.
         host::require_unchanged(&file.file, &file.planned, &file.path)?;
