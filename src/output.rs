@@ -108,7 +108,8 @@ enum State {
     Made,
     /// It has taken its name.
     InPlace,
-    /// A file system that fails has kept to itself whether it has.
+    /// A file system that fails has kept to itself whether it has, or has not let
+    /// everything be undone. Nothing is cleaned up.
     Unknown,
 }
 
@@ -163,6 +164,10 @@ impl OutputFile {
         match self.state {
             State::Made => {
                 let lost = self.take_back();
+                if !lost.is_empty() {
+                    // Files of the old image have temporary names: they are no leftovers.
+                    self.state = State::Unknown;
+                }
                 Ok(placed.map(drop).map_err(|failure| self.with_lost(failure, &lost))?)
             }
             State::InPlace => Ok(self.finish(placed)?),
@@ -171,7 +176,7 @@ impl OutputFile {
     }
 
     /// Cleans up behind the image, which is in place, and brings all names onto the disk.
-    /// Of several errors the first is told.
+    /// Of several errors the first is the outcome; the others are told.
     fn finish(&mut self, placed: Result<Vec<OsString>, Failure>) -> Result<(), Failure> {
         let looked = self.sidecars.look_again(&self.target);
         let settled = self.sidecars.settle(&self.target);
@@ -190,7 +195,14 @@ impl OutputFile {
             Failure::new(Exit::Output, message)
                 .hint("the new image is in place, but a crash of the machine may undo that")
         });
-        placed.map(drop).and(looked).and(synced).and(settled)
+        let failures = [placed.map(drop), looked, synced].into_iter().filter_map(Result::err);
+        let mut failures = failures.chain(settled);
+        let first = failures.next();
+        for other in failures {
+            // Each may be about a file that holds secrets.
+            report::warn(&other.message);
+        }
+        first.map_or(Ok(()), Err)
     }
 
     /// Returns the leftovers of other builders.
@@ -284,10 +296,13 @@ impl OutputFile {
 impl Drop for OutputFile {
     fn drop(&mut self) {
         if self.state == State::Made {
-            for lost in self.take_back() {
+            let lost = self.take_back();
+            if lost.is_empty() {
+                leftovers::remove(&self.target, self.options);
+            }
+            for lost in lost {
                 report::warn(&lost);
             }
-            leftovers::remove(&self.target, self.options);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::report::{self, Exit, Failure};
 use crate::vm::{Firmware, Machine, Style};
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
-    let builder = Builder::new(options)?;
+    let builder = Builder::new(options).map_err(|error| early(options, error))?;
     if settings::is_streamed(&options.output) {
         // There is no path to attach.
         let summary = builder.build_stream(options)?;
@@ -114,11 +114,12 @@ impl Builder {
     fn build_file(&self, options: &Build) -> anyhow::Result<Built> {
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
-        let has_old = OutputFile::check(&options.output)?;
+        let early = |error| early(options, error);
+        let has_old = OutputFile::check(&options.output).map_err(early)?;
         if let Some(Some(file)) = &options.json {
-            reports::check(file, summary::REPORT_HINT)?;
+            reports::check(file, summary::REPORT_HINT).map_err(early)?;
         }
-        let mut dependencies = Dependencies::new(options)?;
+        let mut dependencies = Dependencies::new(options).map_err(early)?;
         if let (Some(inputs), Some(encryption)) =
             (dependencies.inputs(), &self.request.image.encryption)
         {
@@ -140,7 +141,7 @@ impl Builder {
         if let Some(file) = file {
             file.commit()?;
         } else if let Some(existing) = &self.existing {
-            existing.keep(&options.output, self.file)?;
+            existing.keep(&options.output, self.file).map_err(early)?;
         }
         Ok(Built { summary, arguments, dependencies, is_new, knows_all })
     }
@@ -324,6 +325,15 @@ fn of_the_key(failure: Failure) -> Failure {
     let message = failure.message.replacen("write to", with_key, 1);
     let hint = "send standard output somewhere, or keep the key in a file with --key-out";
     Failure { message, ..failure }.hint(hint)
+}
+
+/// An error that came before anything was made. One of the output says that the old image
+/// is as it was, if there is one.
+fn early(options: &Build, error: anyhow::Error) -> anyhow::Error {
+    let is_of_output =
+        error.downcast_ref::<Failure>().is_some_and(|failure| failure.exit == Exit::Output);
+    let has_old = || std::fs::symlink_metadata(&options.output).is_ok_and(|old| old.is_file());
+    if is_of_output && has_old() { unchanged(error) } else { error }
 }
 
 /// Adds to an error's hint that the old image is as it was.

@@ -116,15 +116,15 @@ impl Sidecars {
         Ok(())
     }
 
-    /// Removes what was replaced and what is stale; the image is in place. One that
+    /// Removes what was replaced and what is stale; the image is in place. Each one that
     /// stays is an error, as it holds secrets of the old image.
-    pub(super) fn settle(&mut self, target: &Target) -> Result<(), Failure> {
+    pub(super) fn settle(&mut self, target: &Target) -> Vec<Failure> {
         let replaced = self.files.iter().filter_map(|file| match &file.state {
             State::Exchanged(kept) => Some((&file.name, kept)),
             State::Written | State::Placed | State::Replaced => None,
         });
         let stale = self.stale.iter().map(|kept| (&kept.name, &kept.temporary));
-        let mut outcome = Ok(());
+        let mut failures = Vec::new();
         for (name, kept) in replaced.chain(stale) {
             if let Err(error) = target.unlink(kept) {
                 let message = format!(
@@ -134,10 +134,10 @@ impl Sidecars {
                     report::reason(&error.into())
                 );
                 let failure = Failure::new(Exit::Output, message);
-                outcome = Err(failure.hint("the new image is in place: remove the file"));
+                failures.push(failure.hint("the new image is in place: remove the file"));
             }
         }
-        outcome
+        failures
     }
 
     /// Restores what was there, from the last one to the first, and removes the
@@ -151,9 +151,7 @@ impl Sidecars {
             }
         }
         for file in self.files.iter_mut().rev() {
-            if !file.take_back(target) {
-                lost.push(format!("{} is of the new build", file.subject.shown));
-            }
+            lost.extend(file.take_back(target));
             file.temporary.remove(target);
         }
         lost
@@ -215,25 +213,27 @@ impl Sidecar {
         })
     }
 
-    /// False where the new file stays.
-    fn take_back(&mut self, target: &Target) -> bool {
+    /// Tells what cannot be undone.
+    fn take_back(&mut self, target: &Target) -> Option<String> {
         let directory = &target.directory;
+        // What others have put there is theirs.
+        let is_there = |it: &Self| target.leads_to(&it.name, it.temporary.id());
+        let stays = format!("{} is of the new build", self.subject.shown);
         match std::mem::replace(&mut self.state, State::Written) {
-            State::Written => return true,
-            State::Replaced => return false,
+            State::Written => None,
+            State::Replaced => Some(stays),
             State::Placed => {
-                if let Ok(true) = target.leads_to(&self.name, self.temporary.id()) {
-                    return target.unlink(&self.name).is_ok();
-                }
+                let is_gone = is_there(self)
+                    .is_ok_and(|is_there| !is_there || target.unlink(&self.name).is_ok());
+                (!is_gone).then_some(stays)
             }
             State::Exchanged(kept) => {
-                if renameat(directory, &kept, directory, &self.name).is_ok() {
-                    return true;
-                }
+                let is_back = renameat(directory, &kept, directory, &self.name).is_ok();
+                let place = target.shown(&kept);
+                (!is_back && is_there(self) != Ok(false))
+                    .then(|| format!("{stays} while what it replaced is called {place} now"))
             }
         }
-        // What others have put there is theirs.
-        target.leads_to(&self.name, self.temporary.id()) == Ok(false)
     }
 }
 

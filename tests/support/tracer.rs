@@ -242,6 +242,15 @@ impl Watchdog {
     }
 }
 
+/// A call that has begun.
+struct Inside {
+    call: Call,
+    /// The error that it reports in the end.
+    error: Option<Errno>,
+    /// The argument that was replaced, with its place.
+    replaced: Option<(usize, u64)>,
+}
+
 /// A thread that is traced.
 struct Thread {
     /// The number of its process.
@@ -254,8 +263,7 @@ struct Thread {
     calls: usize,
     /// Whether its next stop is the end of the launcher's call.
     ends_launch: bool,
-    /// The call that it is in, and the error that it reports in the end.
-    inside: Option<(Call, Option<Errno>)>,
+    inside: Option<Inside>,
 }
 
 struct Run<F> {
@@ -345,11 +353,17 @@ impl<F: FnMut(Stop) -> Action> Run<F> {
         if std::mem::take(&mut thread.ends_launch) {
             return self.resume(pid, None);
         }
-        let action = if let Some((call, error)) = thread.inside.take() {
+        let action = if let Some(Inside { call, error, replaced }) = thread.inside.take() {
             let result = registers.rax.cast_signed();
             let action = (self.decide)(Stop::Exit(&call, result));
             if let Some(error) = error {
                 registers.rax = (-i64::from(error as i32)).cast_unsigned();
+            }
+            if let Some((place, value)) = replaced {
+                // The program finds its argument as it has left it.
+                *call::argument(&mut registers, place) = value;
+            }
+            if error.is_some() || replaced.is_some() {
                 let _ = ptrace::setregs(pid, registers);
             }
             if let Action::Fail(_) | Action::RunAndFail(_) | Action::Replace(..) = action {
@@ -360,6 +374,7 @@ impl<F: FnMut(Stop) -> Action> Run<F> {
             let call = Call::new(pid, thread.process, thread.index, thread.calls, &registers);
             thread.calls += 1;
             let action = (self.decide)(Stop::Entry(&call));
+            let mut replaced = None;
             let error = match action {
                 Action::Fail(error) => {
                     // There is no call of this number.
@@ -368,7 +383,8 @@ impl<F: FnMut(Stop) -> Action> Run<F> {
                 }
                 Action::RunAndFail(error) => Some(error),
                 Action::Replace(index, value) => {
-                    *call::argument(&mut registers, index) = value;
+                    let argument = call::argument(&mut registers, index);
+                    replaced = Some((index, std::mem::replace(argument, value)));
                     None
                 }
                 Action::Run | Action::Signal(_) | Action::Release => None,
@@ -376,7 +392,7 @@ impl<F: FnMut(Stop) -> Action> Run<F> {
             if !matches!(action, Action::Run) {
                 let _ = ptrace::setregs(pid, registers);
             }
-            thread.inside = Some((call, error));
+            thread.inside = Some(Inside { call, error, replaced });
             action
         };
         match action {

@@ -15,6 +15,8 @@ pub(super) enum Fault {
     Done(Errno),
     /// From this call on all that writes to the file system fails.
     From(Errno),
+    /// From this call on all of its name fail.
+    Alike(Errno),
     /// The call transfers one byte.
     One,
     /// The call transfers half of what it shall.
@@ -147,6 +149,7 @@ impl Point {
                 faults.push(Fault::Done(Errno::EINTR));
             }
             faults.extend([Errno::EIO, Errno::ENOSPC, Errno::EROFS].map(Fault::From));
+            faults.push(Fault::Alike(Errno::EIO));
         }
         if self.length.is_some_and(|length| length > 1) {
             faults.extend([Fault::One, Fault::Half]);
@@ -174,7 +177,7 @@ impl Fault {
         match self {
             // The kernel tells of a failure by the old end.
             Self::Fail(_) if call.name() == "brk" => Action::Replace(0, 0),
-            Self::Fail(error) | Self::From(error) => Action::Fail(error),
+            Self::Fail(error) | Self::From(error) | Self::Alike(error) => Action::Fail(error),
             Self::Done(error) => Action::RunAndFail(error),
             Self::Signal(signal) => Action::Signal(signal),
             Self::One => call.length().map_or(Action::Run, |(place, _)| Action::Replace(place, 1)),
@@ -185,12 +188,18 @@ impl Fault {
     }
 
     /// Whether this later call fails as well.
-    pub(super) fn lasts(self, call: &Call) -> Option<Errno> {
+    pub(super) fn lasts(self, first: &Point, call: &Call) -> Option<Errno> {
+        let is_stream = call.name() == "write" && call.arguments[0] <= 2;
         match self {
+            Self::Alike(error) => {
+                // The kernel has two calls for a rename.
+                let is_alike =
+                    call.name().trim_end_matches('2') == first.name.trim_end_matches('2');
+                (is_alike && !is_stream).then_some(error)
+            }
             // Messages still arrive.
             Self::From(error) => {
                 let point = Point::new(call, 0);
-                let is_stream = call.name() == "write" && call.arguments[0] <= 2;
                 (point.changes() && !is_stream).then_some(error)
             }
             Self::Fail(_) | Self::Done(_) | Self::One | Self::Half | Self::Signal(_) => None,
@@ -198,7 +207,7 @@ impl Fault {
     }
 
     pub(super) fn is_lasting(self) -> bool {
-        matches!(self, Self::From(_))
+        matches!(self, Self::From(_) | Self::Alike(_))
     }
 }
 
@@ -208,6 +217,7 @@ impl fmt::Display for Fault {
             Self::Fail(error) => write!(f, "fail-{error:?}"),
             Self::Done(error) => write!(f, "done-{error:?}"),
             Self::From(error) => write!(f, "from-{error:?}"),
+            Self::Alike(error) => write!(f, "alike-{error:?}"),
             Self::One => f.write_str("one"),
             Self::Half => f.write_str("half"),
             Self::Signal(signal) => f.write_str(signal.as_str()),

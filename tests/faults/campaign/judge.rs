@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::bench::{Bench, State};
+use super::bench::{Bench, Entry, State};
 use super::fault::{Fault, Point};
 use super::scenarios::{CANARY, Start};
 use crate::tracer::{Outcome, Signal};
 
 /// The sentences that say which image is in place.
 const SAYS_OLD: &str = "the old image is unchanged";
-const SAYS_NEW: &[&str] = &["the new image is in place", "the image itself is written"];
+/// It may go on with what is not as it was beside it.
+const SAYS_OLD_ALONE: &str = "the image is the old one";
+const SAYS_WRITTEN: &str = "the image itself is written";
 
 /// One run and what came of it.
 pub(super) struct Evidence<'a> {
@@ -67,18 +69,18 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
 }
 
 /// Everything that is wrong with a run that follows a fault. It may refuse to replace a key
-/// that the first run had made, if nobody was there to hear of it (`is_untold`).
+/// that the first run had made, if that was told, or nobody was left to tell (`may_refuse`).
 pub(super) fn judge_next(
     bench: &Bench,
     run: &(Result<(), String>, State),
-    is_untold: bool,
+    may_refuse: bool,
 ) -> Vec<Finding> {
     let (outcome, state) = run;
     let mut findings = Vec::new();
     let mut find = |what: String| findings.push(Finding { rule: "next", what });
     let differing = differing(bench, state);
     match (outcome, differing) {
-        (Err(said), None) if is_untold && said.contains("is there already") => {}
+        (Err(said), None) if may_refuse && said.contains("is there already") => {}
         (Err(said), _) => find(format!("the next run fails: {said}")),
         (Ok(()), Some(name)) => find(format!("the next run does not mend {name}")),
         (Ok(()), None) => {}
@@ -114,6 +116,7 @@ impl Judge<'_> {
             | Fault::Fail(_)
             | Fault::Done(_)
             | Fault::From(_)
+            | Fault::Alike(_)
             | Fault::One
             | Fault::Half => None,
         }
@@ -160,7 +163,10 @@ impl Judge<'_> {
         }
         for name in bench.old.files.keys().filter(|name| !now.files.contains_key(*name)) {
             let goes = !bench.new.files.contains_key(name);
-            if (!goes || !self.image().is_none_or(Age::is_new)) && !self.is_told_moved(name) {
+            // Those that the new image does not have wait under a temporary name.
+            let is_kept = self.is_killed() && self.is_kept(name);
+            let is_gone = goes && (self.image().is_none_or(Age::is_new) || is_kept);
+            if !is_gone && !self.is_told_moved(name) {
                 self.find("lost", format!("{name} is gone"));
             }
         }
@@ -176,6 +182,13 @@ impl Judge<'_> {
         moved.is_some_and(|(_, entry)| {
             bench.old.files.get(name).is_some_and(|old| old.bytes == entry.bytes)
         })
+    }
+
+    /// Whether a temporary is what had this name.
+    fn is_kept(&self, name: &str) -> bool {
+        let Evidence { bench, now, .. } = self.evidence;
+        let is_it = |entry: &Entry| bench.old.files.get(name) == Some(entry);
+        now.temporaries.values().any(is_it)
     }
 
     fn has_access(&self, name: &str) -> bool {
@@ -316,7 +329,8 @@ impl Judge<'_> {
         let Evidence { bench, outcome, now, .. } = self.evidence;
         let (point, code) = (self.evidence.point, outcome.code());
         let says_old = self.stderr.contains(SAYS_OLD);
-        let says_new = SAYS_NEW.iter().any(|words| self.stderr.contains(words));
+        let says_placed = |line: &str| line.contains("image") && line.contains(" in place");
+        let says_new = self.stderr.contains(SAYS_WRITTEN) || self.stderr.lines().any(says_placed);
         let image = self.image();
         // Without an image it is said of another file that is replaced.
         let mut names = now.files.keys().filter(|name| bench.old.files.contains_key(*name));
@@ -324,7 +338,8 @@ impl Judge<'_> {
             Some(_) => image.is_some_and(Age::is_old),
             None => names.all(|name| self.age(name).is_some_and(Age::is_old)),
         };
-        if says_old && !is_old {
+        let says_old_alone = self.stderr.contains(SAYS_OLD_ALONE);
+        if (says_old || says_old_alone) && !is_old {
             self.find("untrue", "the old image is not as it was");
         }
         if says_new && !image.is_some_and(Age::is_new) {
@@ -345,7 +360,7 @@ impl Judge<'_> {
         }
         let writes_image = bench.scenario.setup.is_none()
             && bench.scenario.image.is_some_and(|image| bench.old.files.contains_key(image));
-        if code == Some(7) && writes_image && !says_old && !says_new {
+        if code == Some(7) && writes_image && !(says_old || says_old_alone || says_new) {
             self.find("mute", "it is not said which image is in place");
         }
     }

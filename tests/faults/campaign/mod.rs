@@ -8,7 +8,6 @@
 mod bench;
 mod fault;
 mod judge;
-mod known;
 mod planted;
 mod scenarios;
 mod table;
@@ -117,10 +116,7 @@ impl Draw {
 fn work(scenario: &Scenario, place: usize, draw: &Draw, table: &Mutex<Table>) {
     let bench = Bench::new(scenario);
     for (point, fault) in draw.jobs(scenario, &record(&bench)) {
-        let (row, found, stderr) = run(&bench, &point, fault);
-        let (known, findings): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|it| known::is_known(it.rule, &it.what, &point, fault));
-        let row = row.known(!known.is_empty());
+        let (row, findings, stderr) = run(&bench, &point, fault);
         let id = id(&scenario.name, &point, fault);
         table.lock().unwrap().add(place, row, findings, &id, &stderr);
     }
@@ -172,7 +168,7 @@ fn run(bench: &Bench, point: &Point, fault: Fault) -> (Row, Vec<Finding>, String
                 is_inside = true;
                 return fault.action(call);
             }
-            let lasting = is_hit.then(|| fault.lasts(call)).flatten();
+            let lasting = is_hit.then(|| fault.lasts(point, call)).flatten();
             let error = lasting.or_else(|| absent(call));
             error.map_or(Action::Run, Action::Fail)
         }
@@ -192,8 +188,10 @@ fn run(bench: &Bench, point: &Point, fault: Fault) -> (Row, Vec<Finding>, String
     let evidence = Evidence { bench, point, fault, is_hit, is_synced, outcome: &outcome, now };
     let mut findings = judge(&evidence);
     if is_untidy {
-        let is_untold = matches!(fault, Fault::Signal(_)) || stderr.contains("is in place");
-        findings.extend(judge_next(bench, &bench.next_run(), is_untold));
+        let says = |words| stderr.contains(words);
+        let is_told = says("the new key is not used") || says("the file is in place");
+        let may_refuse = is_told || matches!(fault, Fault::Signal(_));
+        findings.extend(judge_next(bench, &bench.next_run(), may_refuse));
     }
     (row, findings, stderr)
 }

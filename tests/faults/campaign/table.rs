@@ -25,8 +25,6 @@ pub(super) struct Row {
     /// Those that did not come to the call.
     missed: usize,
     findings: usize,
-    /// Those with a finding that is known.
-    known: usize,
 }
 
 impl Row {
@@ -39,12 +37,7 @@ impl Row {
             temporaries: usize::from(temporaries > 0),
             missed: usize::from(!is_hit),
             findings: 0,
-            known: 0,
         }
-    }
-
-    pub(super) fn known(self, is_known: bool) -> Self {
-        Self { known: usize::from(is_known), ..self }
     }
 
     fn add(&mut self, other: Self) {
@@ -55,12 +48,11 @@ impl Row {
         self.temporaries += other.temporaries;
         self.missed += other.missed;
         self.findings += other.findings;
-        self.known += other.known;
     }
 
-    fn cells(&self) -> [usize; 8] {
-        let Self { runs, done, failed, signalled, temporaries, missed, findings, known } = *self;
-        [runs, done, failed, signalled, temporaries, missed, findings, known]
+    fn cells(&self) -> [usize; 7] {
+        let Self { runs, done, failed, signalled, temporaries, missed, findings } = *self;
+        [runs, done, failed, signalled, temporaries, missed, findings]
     }
 }
 
@@ -118,8 +110,7 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let heads =
-            ["runs", "exit 0", "errors", "signals", "leftovers", "missed", "found", "known"];
+        let heads = ["runs", "exit 0", "errors", "signals", "leftovers", "missed", "found"];
         write!(f, "{:26}", "scenario")?;
         heads.iter().try_for_each(|head| write!(f, "{head:>10}"))?;
         let mut total = Row::default();
