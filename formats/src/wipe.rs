@@ -1,8 +1,10 @@
-//! What is left of a secret on the stack: copies that a compiler made, and what libraries
+//! What is left of a secret on the stack and in registers: copies that a compiler made, and what libraries
 //! forgot.
 
 use std::hint::black_box;
 
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, Key, KeyInit};
+use aes::{Aes256, Block};
 use zeroize::Zeroize;
 
 /// How much of the stack is overwritten: more than anything here uses, with room for the
@@ -15,14 +17,34 @@ pub fn without_traces<T>(work: impl FnOnce() -> T) -> T {
     if cfg!(credimg_without_promises) {
         return work();
     }
-    let outcome = apart(work);
-    overwrite();
+    // After a panic, too.
+    let _wipe = Wipe;
+    apart(work)
+}
+
+struct Wipe;
+
+impl Drop for Wipe {
+    fn drop(&mut self) {
+        overwrite_registers();
+        overwrite();
+    }
+}
+
+/// Leaves room between its caller's frame and that of the work: what overwrites begins a
+/// few words below as well.
+#[inline(never)]
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    let room = [0_u64; 64];
+    black_box(&room);
+    let outcome = deeper(work);
+    black_box(&room);
     outcome
 }
 
 /// Has a frame of its own: merged into its caller's, that would keep what was in it.
 #[inline(never)]
-fn apart<T>(work: impl FnOnce() -> T) -> T {
+fn deeper<T>(work: impl FnOnce() -> T) -> T {
     black_box(());
     work()
 }
@@ -34,6 +56,18 @@ fn overwrite() {
     // Somebody could look at it, so it is there.
     black_box(&mut waste).zeroize();
     black_box(&waste);
+}
+
+/// Ciphers leave round keys in the vector registers, which whatever saves registers, such
+/// as the dynamic linker, copies onto the stack later. The same work with a key of
+/// zeros takes their places.
+#[inline(never)]
+fn overwrite_registers() {
+    let cipher = Aes256::new(&Key::<Aes256>::default());
+    let mut blocks = [Block::default(); 32];
+    cipher.encrypt_blocks(black_box(&mut blocks));
+    cipher.decrypt_blocks(black_box(&mut blocks));
+    black_box(&blocks);
 }
 
 #[cfg(test)]
