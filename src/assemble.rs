@@ -38,7 +38,12 @@ pub struct Settings {
     pub means: Means,
     /// What becomes of sources that another user of the host can exchange.
     pub exchangeable: Exchangeable,
+    /// Most bytes of the image, and of the content of all its files together.
+    pub max_size_bytes: u64,
 }
+
+/// Most bytes of an image where nobody says otherwise.
+pub const MAX_SIZE_BYTES: u64 = 64 << 30;
 
 /// What becomes of sources that another user of the host can exchange, where the caller is
 /// root; of other callers they are taken.
@@ -100,7 +105,7 @@ pub fn assemble_noting(
     pseudo::require_allowed(settings.policy, plan, &definitions)?;
     if !definitions.is_empty() {
         // So that no command runs for a definition that can do nothing.
-        rehearse(plan, &definitions)?;
+        rehearse(plan, &definitions, settings.max_size_bytes)?;
     }
     let mut builder = TreeBuilder::new(plan, &definitions, settings, progress);
     if let Some(inputs) = inputs {

@@ -166,6 +166,9 @@ pub struct Recipe {
     /// What the image is made of.
     #[command(flatten)]
     pub sources: Sources,
+    /// Most bytes of the image, with a suffix as in 512M, 64G or 1T
+    #[arg(long, value_name = "SIZE", default_value = "64G", value_parser = size)]
+    pub max_size: u64,
     /// Refuse sources that another user of the host can exchange, where the caller is root
     #[arg(long)]
     pub strict: bool,
@@ -249,6 +252,9 @@ pub struct Check {
     /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,
+    /// Most bytes of the image that will be built, with a suffix as in 512M, 64G or 1T
+    #[arg(long, value_name = "SIZE", default_value = "64G", value_parser = size)]
+    pub max_size: u64,
     /// Exit with 5 where there is a warning
     #[arg(long)]
     pub strict: bool,
@@ -427,6 +433,22 @@ pub struct Audit {
 fn process(text: &str) -> Result<u32, String> {
     let expected = "expected the number of a process; files stand in front of --pid";
     text.parse().map_err(|_| expected.to_owned())
+}
+
+/// A number of bytes, perhaps with the first letter of a binary unit behind.
+fn size(text: &str) -> Result<u64, String> {
+    let shift = match text.bytes().last() {
+        Some(b'K' | b'k') => 10,
+        Some(b'M' | b'm') => 20,
+        Some(b'G' | b'g') => 30,
+        Some(b'T' | b't') => 40,
+        _ => 0,
+    };
+    let digits = if shift == 0 { text } else { text.get(..text.len() - 1).unwrap_or_default() };
+    let number = digits.parse::<u64>().ok().filter(|_| !digits.starts_with('+'));
+    number
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or_else(|| "expected a number of bytes, or of K, M, G or T".to_owned())
 }
 
 /// `credimg completions`

@@ -8,6 +8,7 @@ use std::path::Path;
 use credimg_formats::Tree;
 use rustix::fs::{MemfdFlags, fstat, memfd_create};
 
+use crate::assemble::MAX_SIZE_BYTES;
 use crate::assemble::Step;
 use crate::host::identity::Identity;
 use crate::keys::wrap::Wrapped;
@@ -21,7 +22,7 @@ use crate::{channels, commands, rehearsal};
 /// The tree of a plan as far as it is known without its sources.
 pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
     let definitions = pseudo::load(plan)?;
-    rehearsal::rehearse(plan, &definitions).map(drop)
+    rehearsal::rehearse(plan, &definitions, MAX_SIZE_BYTES).map(drop)
 }
 
 /// The definitions of a pseudo file with this text, on top of `plan`.
@@ -35,7 +36,7 @@ pub fn pseudo_file(plan: &Plan, path: &Path, text: &[u8]) -> Result<(), Failure>
     };
     let definitions = read().map_err(|error| Failure::new(Exit::Source, error.to_string()))??;
     // A definition may collide with an entry: then its path is shown on purpose.
-    let _ = rehearsal::rehearse(plan, &definitions);
+    let _ = rehearsal::rehearse(plan, &definitions, MAX_SIZE_BYTES);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Result;
 use credimg_formats::{Content, InodeId, Name, Secret, Timestamp, Tree, Xattrs};
 
-use crate::assemble::{Exchangeable, Place, Settings, Step, in_entry};
+use crate::assemble::{Exchangeable, MAX_SIZE_BYTES, Place, Settings, Step, in_entry};
 use crate::channels::plan::Means;
 use crate::manifest::{Entry, Keep, Plan, Source};
 use crate::report::Failure;
@@ -31,9 +31,14 @@ pub(crate) struct Rehearsal {
 }
 
 /// Goes through the entries, the credentials and the definitions as a build does.
-/// An error, of exit code 3, is one that this build would end with.
-pub(crate) fn rehearse(plan: &Plan, definitions: &Definitions) -> Result<Rehearsal, Failure> {
-    let settings = settings();
+/// An error, of exit code 3, or 4 where
+/// the definitions make more than `max_size_bytes`, is one that this build would end with.
+pub(crate) fn rehearse(
+    plan: &Plan,
+    definitions: &Definitions,
+    max_size_bytes: u64,
+) -> Result<Rehearsal, Failure> {
+    let settings = Settings { max_size_bytes, ..settings() };
     let mut progress = |_: Step| {};
     let mut builder = TreeBuilder::new(plan, definitions, &settings, &mut progress);
     let (mut opaque, mut kept) = (HashSet::new(), HashSet::new());
@@ -79,6 +84,7 @@ pub(crate) fn settings() -> Settings {
         output: Place::default(),
         means: Means::default(),
         exchangeable: Exchangeable::Taken,
+        max_size_bytes: MAX_SIZE_BYTES,
     }
 }
 

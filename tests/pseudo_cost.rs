@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use credimg::assemble::{Assembly, Exchangeable, Place, Settings, assemble};
+use credimg::assemble::{Assembly, Exchangeable, MAX_SIZE_BYTES, Place, Settings, assemble};
 use credimg::channels::plan::Means;
 use credimg::manifest::{PseudoFile, parse};
 use credimg::source::command::Limits;
@@ -112,6 +112,7 @@ fn hostile_definitions_cost_little() {
         policy: Policy { allow_devices: true, allow_commands: true },
         means: Means::default(),
         exchangeable: Exchangeable::Taken,
+        max_size_bytes: MAX_SIZE_BYTES,
     };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("extra.pf");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::Sources;
+use super::{Sources, size};
 use crate::source::command::Limits;
 use crate::vm::{MachineType, Style};
 
@@ -37,6 +37,9 @@ pub struct Seal {
     /// What the blob is made of.
     #[command(flatten)]
     pub sources: Sources,
+    /// Most bytes of the files sealed, together, with a suffix as in 512M, 64G or 1T
+    #[arg(long, value_name = "SIZE", default_value = "64G", value_parser = size)]
+    pub max_size: u64,
     /// Refuse sources that another user of the host can exchange, where the caller is root
     #[arg(long)]
     pub strict: bool,

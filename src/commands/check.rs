@@ -41,7 +41,7 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let guest = settings::guest(options.guest.as_deref())?;
     let machine = settings::machine(options.machine, &guest, options.target)?;
     let format = options.volume.format.or(plan.format).unwrap_or(Format::Erofs);
-    let rehearsal = rehearse(&plan, &definitions)?;
+    let rehearsal = rehearse(&plan, &definitions, options.max_size)?;
     let mut text = table(&plan, &definitions);
     let mut warnings = reach::foresee(&rehearsal);
     if let Some(format) = options.volume.format.or(plan.format) {

@@ -11,6 +11,7 @@ use super::loss;
 use crate::manifest::Format;
 use crate::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure};
+use crate::source::builder::budget::over_size;
 
 /// How the image is written.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub(super) struct Image {
     pub(super) encryption: Option<Rc<Encryption>>,
     /// Leaves out, with warnings, what the format cannot hold.
     pub(super) lossy: bool,
+    /// Most bytes of it, without what encryption adds.
+    pub(super) max_size_bytes: u64,
     /// Says what the format cannot hold; not where an image is only compared.
     pub(super) warns: bool,
 }
@@ -55,7 +58,7 @@ impl Image {
         let mut sink = Watch::new(sink);
         let explain = |error| self.explain(&error);
         let size_bytes = match self.format {
-            Format::Erofs => self.write_erofs(tree, &mut sink, progress).map_err(explain)?,
+            Format::Erofs => self.write_erofs(tree, &mut sink, progress)?,
             Format::Squashfs => self.write_squashfs(tree, &mut sink, progress).map_err(explain)?,
             Format::Iso9660 => self.write_iso9660(tree, &mut sink, progress)?,
         };
@@ -72,13 +75,22 @@ impl Image {
         tree: &Tree,
         sink: &mut S,
         progress: &mut Progress,
-    ) -> credimg_formats::Result<u64> {
-        let label = erofs::Label::new(self.label_bytes())?;
+    ) -> Result<u64, Failure> {
+        let explain = |error| self.explain(&error);
+        let label = erofs::Label::new(self.label_bytes()).map_err(explain)?;
         let options = erofs::Options { label, uuid: self.uuid, build_time: self.build_time };
-        let plan = erofs::Plan::new(tree, options)?;
+        let plan = erofs::Plan::new(tree, options).map_err(explain)?;
         let total_bytes = plan.size_bytes();
-        plan.write(&mut Counted { sink, progress, total_bytes, done_bytes: 0 })?;
+        self.require_size(total_bytes)?;
+        plan.write(&mut Counted { sink, progress, total_bytes, done_bytes: 0 }).map_err(explain)?;
         Ok(total_bytes)
+    }
+
+    /// An error where the image is larger than it may be, before a byte of it is written.
+    /// How large one of SquashFS gets is known at its end alone: its content is limited.
+    fn require_size(&self, total_bytes: u64) -> Result<(), Failure> {
+        let is_within = total_bytes <= self.max_size_bytes;
+        if is_within { Ok(()) } else { Err(over_size(self.max_size_bytes)) }
     }
 
     fn write_squashfs<S: Sink>(
@@ -137,6 +149,7 @@ impl Image {
             loss::warn_of_losses(tree, plan.losses());
         }
         let total_bytes = plan.size_bytes();
+        self.require_size(total_bytes)?;
         plan.write(&mut Counted { sink, progress, total_bytes, done_bytes: 0 })
             .map_err(|error| self.explain(&error))?;
         Ok(total_bytes)

@@ -78,6 +78,7 @@ impl Request {
             encryption: encryption.map(Rc::new),
             lossy: recipe.format.lossy,
             warns: true,
+            max_size_bytes: recipe.max_size,
         };
         let means = attach::means(recipe, attach, &image, &drive);
         let commands = settings::commands(recipe.command_timeout, recipe.command_stderr);
@@ -152,6 +153,7 @@ impl Request {
             output: self.place.clone(),
             means: self.means.clone(),
             exchangeable: self.exchangeable,
+            max_size_bytes: self.image.max_size_bytes,
         };
         let mut assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {
             progress.show_step(step);

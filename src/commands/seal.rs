@@ -146,6 +146,7 @@ impl Request {
             output: self.place.clone(),
             means: Means::default(),
             exchangeable: trusted::exchangeable(options.sources.trust, options.strict),
+            max_size_bytes: options.max_size,
         };
         let assembly = assemble::assemble(&self.plan, &settings, &mut |step| {
             progress.show_step(step);

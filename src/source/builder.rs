@@ -1,6 +1,7 @@
 //! The tree as it grows: gives every file and directory the attributes that
 //! the manifest wants, makes missing parents, and finds entries that collide.
 
+pub(crate) mod budget;
 mod collision;
 mod inputs;
 mod labels;
@@ -15,6 +16,7 @@ use credimg_formats::{
 };
 use rustix::fs::Stat;
 
+use self::budget::Budget;
 use super::host;
 use super::pseudo::Definitions;
 use crate::assemble::{self, Settings};
@@ -103,6 +105,7 @@ pub(crate) struct TreeBuilder<'a> {
     path: &'a [Name],
     attributes: &'a Attributes,
     memory_left_bytes: u64,
+    budget: Budget,
 }
 
 impl<'a> TreeBuilder<'a> {
@@ -132,6 +135,7 @@ impl<'a> TreeBuilder<'a> {
             path: &[],
             attributes: &plan.parents,
             memory_left_bytes: MEMORY_MAX_BYTES,
+            budget: Budget::new(settings.max_size_bytes),
         };
         builder.dress(Tree::ROOT, None, plan.parents.xattrs.clone());
         builder.mark(Tree::ROOT, true);
@@ -181,8 +185,14 @@ impl<'a> TreeBuilder<'a> {
     }
 
     /// Counts content that has no other place than memory.
-    pub(crate) fn count_in_memory(&mut self, length_bytes: usize) {
+    pub(crate) fn count_in_memory(&mut self, length_bytes: usize) -> Result<(), Failure> {
         self.memory_left_bytes = self.memory_left_bytes.saturating_sub(length_bytes as u64);
+        self.budget.count_memory(length_bytes as u64)
+    }
+
+    /// Counts a member of an archive, of which so many bytes of names and attributes are kept.
+    pub(crate) fn count_member(&mut self, said_bytes: usize) -> Result<(), Failure> {
+        self.budget.count_member(said_bytes)
     }
 
     /// The regular file of the entry at hand.
@@ -444,6 +454,7 @@ impl<'a> TreeBuilder<'a> {
             let message = format!("nested more than {DEPTH_MAX} directories deep");
             return Err(Failure::new(Exit::Source, message));
         }
+        self.budget.count(&kind, self.made.len())?;
         let result = self.tree.insert(parent, name.clone(), metadata, kind);
         let id = result.map_err(|error| self.refusal(&error, parent, name))?;
         self.made.push(Made { entry: Some(self.current), is_implied: false, depth });

@@ -65,7 +65,7 @@ pub(crate) fn content(
             return Err(Failure::new(Exit::Manifest, message));
         }
     };
-    to.count_in_memory(secret.len());
+    to.count_in_memory(secret.len())?;
     Ok((None, Content::Memory(secret)))
 }
 

@@ -19,6 +19,7 @@ mod random;
 mod reports;
 mod seeds;
 mod signals;
+mod size;
 mod streams;
 mod torn;
 #[path = "../support/wait.rs"]

@@ -10,7 +10,7 @@ mod reference;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use credimg::assemble::{Exchangeable, Place, Settings, assemble};
+use credimg::assemble::{Exchangeable, MAX_SIZE_BYTES, Place, Settings, assemble};
 use credimg::channels::plan::Means;
 use credimg::manifest::{Plan, PseudoFile, parse};
 use credimg::report::Failure;
@@ -32,6 +32,7 @@ pub(crate) fn settings() -> Settings {
         policy: Policy { allow_devices: true, allow_commands: true },
         means: Means::default(),
         exchangeable: Exchangeable::Taken,
+        max_size_bytes: MAX_SIZE_BYTES,
     }
 }
 

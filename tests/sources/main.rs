@@ -16,7 +16,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use credimg::assemble::{Exchangeable, Place, Settings, Step, assemble};
+use credimg::assemble::{Exchangeable, MAX_SIZE_BYTES, Place, Settings, Step, assemble};
 use credimg::channels::plan::Means;
 use credimg::manifest::{Attributes, Entry, Keep, Plan, Position, Pseudo, Source, TreePath};
 use credimg::report::{Exit, Failure};
@@ -66,7 +66,16 @@ pub(crate) fn settings() -> Settings {
     let means = Means::default();
     let exchangeable = Exchangeable::Taken;
     let commands = limits();
-    Settings { build_time: BUILD_TIME, commands, output, policy, means, exchangeable }
+    let max_size_bytes = MAX_SIZE_BYTES;
+    Settings {
+        build_time: BUILD_TIME,
+        commands,
+        output,
+        policy,
+        means,
+        exchangeable,
+        max_size_bytes,
+    }
 }
 
 pub(crate) fn with_timeout(timeout: Duration) -> Settings {

@@ -98,6 +98,8 @@ impl Archive<'_, '_> {
         if self.members.max(self.to.len() - self.inodes_before) > MEMBERS_MAX {
             return Err(refused(format!("an archive may hold at most {MEMBERS_MAX} files")));
         }
+        let attributes = member.xattrs.iter().map(|(name, value)| name.len() + value.len());
+        self.to.count_member(member.path.len() + attributes.sum::<usize>())?;
         let own = Own { mode: member.mode, owner: member.owner, mtime: member.mtime };
         let (own, xattrs) = (Some(own), member.xattrs.clone());
         let components = components(&member.path)?;
@@ -173,10 +175,12 @@ impl Archive<'_, '_> {
             let source = LaterFile { location, planned, offset_bytes, first };
             return Ok(Content::Stream { length_bytes, source: Box::new(source) });
         }
-        let content = stream.read(length_bytes)?;
         if !is_plain {
-            self.to.count_in_memory(content.len());
+            // Before it is there.
+            stream.require(length_bytes)?;
+            self.to.count_in_memory(usize::try_from(length_bytes).unwrap_or(usize::MAX))?;
         }
+        let content = stream.read(length_bytes)?;
         Ok(Content::Memory(Secret::new(content)))
     }
 

@@ -119,7 +119,7 @@ impl Stream {
     }
 
     /// An error unless `length_bytes` more bytes can be there.
-    fn require(&self, length_bytes: u64) -> Result<(), Failure> {
+    pub(super) fn require(&self, length_bytes: u64) -> Result<(), Failure> {
         let end = self.position_bytes.checked_add(length_bytes);
         if end.is_some_and(|end| end <= self.end_bytes) {
             return Ok(());

@@ -165,7 +165,7 @@ impl Collector<'_, '_> {
         let program =
             Program { argv: &argv, directory: &self.definitions.directory, is_shell: true };
         let output = output(&program, false, limits, self.to)?;
-        self.to.count_in_memory(output.len());
+        self.to.count_in_memory(output.len())?;
         Ok(Content::Memory(output))
     }
 
@@ -277,12 +277,11 @@ impl Collector<'_, '_> {
 
     /// The content of a range of a data section, read now while memory lasts.
     fn data(&mut self, section: &DataSection) -> Result<Content, Failure> {
-        if let Mode::Rehearsal(_) = self.mode {
-            return Ok(nothing());
-        }
         let DataSection { file, length_bytes, offset_bytes } = section;
         let offset_bytes = file.start_bytes + offset_bytes;
-        if !self.to.fits_in_memory(*length_bytes) {
+        // In a rehearsal only its length counts.
+        let is_rehearsed = matches!(self.mode, Mode::Rehearsal(_));
+        if is_rehearsed || !self.to.fits_in_memory(*length_bytes) {
             let location = Location::Path(Rc::clone(&file.path));
             let planned = file.planned;
             let source = LaterFile { location, planned, offset_bytes, first: None };

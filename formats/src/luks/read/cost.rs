@@ -5,8 +5,8 @@ use super::{Derivation, Header, Recipe};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Most hashes of PBKDF2 that all key slots and digests together may take: iterations, times
-/// the length of what is derived in hashes. It is what cryptsetup asks of four slots of
-/// LUKS1, on fast machines: half a minute.
+/// the length of what is derived in hashes. It is what cryptsetup asks of a few slots of
+/// LUKS1, on a fast machine: some seconds of work.
 const HASHES_MAX: u64 = 32_000_000;
 /// Most memory that one derivation by Argon2 may take, in KiB: what cryptsetup takes by default.
 const MEMORY_MAX_KIB: u64 = 1 << 20;
