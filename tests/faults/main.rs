@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod campaign;
+mod disks;
 mod done;
 mod memory;
 mod orphans;
