@@ -5,7 +5,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
 share := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: help demo build setup test test-long test-leaks test-faults fuzz check bench install clean cargo
+.PHONY: help demo build setup test test-long test-leaks test-faults test-races fuzz check bench install clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -41,6 +41,10 @@ test-long: cargo ## Run the campaigns and the boots that take long
 
 test-leaks: cargo ## Look for secrets in what comes of some 40,000 builds and other runs
 	CREDIMG_LEAK_CASES=$${CREDIMG_LEAK_CASES:-1000000} cargo test --locked $(as_root) --test leaks -- --nocapture
+
+test-races: cargo ## Build against writers, swapped links, other builders and lost directories
+	CREDIMG_RACES=$${CREDIMG_RACES:-100} cargo test --locked $(as_root) --test races -- \
+		--nocapture --test-threads=8
 
 # Some 100,000 runs: 20 minutes on two cores. CREDIMG_FAULT_RUNS=5000 makes fewer.
 test-faults: cargo ## Run every kind of command with a fault at every system call

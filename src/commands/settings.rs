@@ -234,19 +234,22 @@ pub(super) fn require_not_beside(
     if is_streamed(image) {
         return Ok(());
     }
-    let is_beside = |path: &Path| {
+    let is_beside = |name: &str, path: &Path| {
         let has_such_name =
             sidecar_suffix(path, image).is_some_and(sidecar::is_suffix) || is_leftover(path, image);
         let is_there = || {
             let found = id(std::fs::metadata(path));
             found.is_some_and(|found| place.sidecars.contains(&found))
         };
-        // As a rule there are none, and nothing has to be asked of the file.
-        has_such_name && is_together(path, image) || !place.sidecars.is_empty() && is_there()
+        // As a rule there are none, and nothing has to be asked of the file. The image has another
+        // name, and another build may have given it the number of a sidecar that is gone.
+        has_such_name && is_together(path, image)
+            || name != "image" && !place.sidecars.is_empty() && is_there()
     };
     let pseudo = plan.pseudo.files.iter().map(|file| ("pseudo file", file.path.as_path()));
     let read = keys(options, plan).chain(pseudo);
-    let Some((name, path)) = files(options).chain(read).find(|(_, path)| is_beside(path)) else {
+    let Some((name, path)) = files(options).chain(read).find(|(name, path)| is_beside(name, path))
+    else {
         return Ok(());
     };
     let message = format!(

@@ -6,16 +6,17 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use credimg_formats::{Buffer, Sink};
-use rustix::fs::{Stat, fstat};
+use rustix::fs::{SeekFrom, Stat, fstat, seek};
 use rustix::io::{pread, retry_on_intr};
 use sha2::{Digest, Sha256};
 
 use super::identity::{Identity, size_bytes, wide};
 use super::lease::is_open_for_writing;
+use super::mappings::is_mapped_for_writing;
 use crate::report::{Exit, Failure, reason, shown};
 use crate::signals;
 
@@ -80,6 +81,19 @@ fn wait_until(end: Instant, waiting: &mut dyn FnMut()) -> Result<(), Failure> {
     }
 }
 
+/// An error that holds a [`Failure`] where a process has the file mapped for writing. Waits for
+/// a `write` that lasts: most file systems let nobody seek for holes meanwhile.
+pub(crate) fn require_unmapped(file: impl AsFd, path: impl FnOnce() -> PathBuf) -> io::Result<()> {
+    if is_mapped_for_writing(wide(fstat(&file)?.st_ino)) {
+        let message = format!("{}: another process has it mapped for writing", shown(&path()));
+        return Err(Failure::new(Exit::Source, message).hint(CHANGED_HINT).into());
+    }
+    let position = seek(&file, SeekFrom::Current(0))?;
+    // Where a file system cannot tell, the time between two readings has to do.
+    let _ = seek(&file, SeekFrom::Hole(0));
+    seek(&file, SeekFrom::Start(position)).map(drop).map_err(io::Error::from)
+}
+
 /// Waits for as long as two readings are apart. The only error is a signal.
 pub(crate) fn wait_apart() -> Result<(), Failure> {
     wait_until(Instant::now() + APART, &mut || {})
@@ -94,17 +108,18 @@ pub(crate) struct FirstReading {
 
 impl FirstReading {
     /// Reads the range, but not where nobody has the file open for writing: then there is
-    /// no need to read it twice. An error that holds a [`Failure`] is a signal.
+    /// no need to read it twice. An error that holds a [`Failure`] is a signal, or of a file
+    /// that is mapped for writing and so not to be trusted however often it is read.
     pub(crate) fn if_needed(
         file: impl AsFd,
-        offset_bytes: u64,
-        length_bytes: u64,
+        (offset_bytes, length_bytes): (u64, u64),
+        path: impl FnOnce() -> PathBuf,
     ) -> io::Result<Option<Self>> {
-        if is_open_for_writing(&file) {
-            Self::of(file, offset_bytes, length_bytes).map(Some)
-        } else {
-            Ok(None)
+        if !is_open_for_writing(&file) {
+            return Ok(None);
         }
+        require_unmapped(&file, path)?;
+        Self::of(file, offset_bytes, length_bytes).map(Some)
     }
 
     fn of(file: impl AsFd, offset_bytes: u64, length_bytes: u64) -> io::Result<Self> {
@@ -183,7 +198,7 @@ impl Watched {
         if size_bytes > WATCHED_MAX_BYTES && is_open_for_writing(&file) {
             return Err(being_written(path));
         }
-        let first = FirstReading::if_needed(&file, 0, size_bytes)
+        let first = FirstReading::if_needed(&file, (0, size_bytes), || path.to_owned())
             .map_err(|error| cannot_read(path, &error))?;
         Ok(Self { identity: Identity::of(stat), first })
     }

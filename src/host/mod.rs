@@ -6,6 +6,7 @@ pub mod guard;
 pub(crate) mod identity;
 pub(crate) mod lease;
 pub(crate) mod listing;
+pub(crate) mod mappings;
 pub(crate) mod memory;
 pub(crate) mod private;
 pub(crate) mod streams;

@@ -12,7 +12,7 @@ use credimg_formats::content::read_full;
 use credimg_formats::{Buffer, Secret};
 use rustix::fs::{Stat, fstat, fstatfs};
 
-use super::at_rest::{settle, wait_apart};
+use super::at_rest::{require_unmapped, settle, wait_apart};
 use super::identity::Identity;
 use super::lease::is_open_for_writing;
 use super::memory::hold;
@@ -95,6 +95,9 @@ pub(crate) fn read(
         return if is_pseudo(&file) { torn() } else { Ok(None) };
     }
     let failure = |error: &io::Error| {
+        if let Some(failure) = Failure::inside(error) {
+            return failure.clone();
+        }
         Failure::new(Exit::Source, format!("cannot read {name}: {}", reason(error)))
     };
     // No larger than the file: what is reserved is locked and wiped, read or not. One byte
@@ -103,6 +106,7 @@ pub(crate) fn read(
     hold(&bytes);
     let length = read_full(&file, &mut bytes).map_err(|error| failure(&error))?;
     if is_open {
+        require_unmapped(&file, || path.to_owned()).map_err(|error| failure(&error))?;
         // Two readings apart, as what is open for writing may change without a trace.
         wait_apart()?;
         let mut again = Buffer::zeroed(size_bytes + 1);

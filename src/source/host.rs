@@ -147,7 +147,7 @@ impl Source for LaterFile {
         let path = || self.location.path();
         let made = match &self.first {
             Some(_) => None,
-            None => FirstReading::if_needed(&file, self.offset_bytes, planned_bytes)
+            None => FirstReading::if_needed(&file, (self.offset_bytes, planned_bytes), path)
                 .map_err(|error| cannot_digest(&path(), error))?,
         };
         let copied = match self.first.as_ref().or(made.as_ref()) {
@@ -187,7 +187,7 @@ pub(super) fn content(
     if !to.fits_in_memory(length_bytes) {
         return later(stat, location(), to);
     }
-    let first = FirstReading::if_needed(&file, 0, length_bytes)
+    let first = FirstReading::if_needed(&file, (0, length_bytes), &path)
         .map_err(|error| cannot_read_because(&path(), error))?;
     if let Some(first) = first.as_ref().filter(|_| length_bytes == 0) {
         // Emptied, perhaps, by who is about to write. Files of /proc only look empty.
@@ -328,6 +328,9 @@ fn blame(file: &File, path: &Path, error: std::io::Error) -> Error {
 /// A signal is no fault of the file.
 fn cannot_digest(path: &Path, error: std::io::Error) -> Error {
     match Failure::inside(&error) {
+        Some(failure) if failure.exit == Exit::Source => {
+            Error::new(ErrorKind::Changed, failure.message.clone())
+        }
         Some(_) => Error::from(error),
         None => unreadable_because(path, error),
     }
@@ -335,7 +338,7 @@ fn cannot_digest(path: &Path, error: std::io::Error) -> Error {
 
 fn cannot_read_because(path: &Path, error: std::io::Error) -> Failure {
     match Failure::inside(&error) {
-        Some(interrupted) => interrupted.clone(),
+        Some(failure) => failure.clone(),
         None => Failure::new(Exit::Source, unreadable_because(path, error).to_string()),
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use credimg::manifest::Source;
+use credimg::report::Exit;
 use credimg_formats::{Content, ErrorKind};
 
 use super::*;
@@ -22,8 +23,8 @@ import mmap, sys
 with open(sys.argv[1], "r+b") as file:
     mapping = mmap.mmap(file.fileno(), 0)
 length = len(mapping)
-# Read and written: from now on a write is no fault of a page any more.
-mapping[:] = mapping[:] if sys.argv[2] == "hold" else b"a" * length
+# From now on a write is no fault of a page any more.
+mapping[:] = b"a" * length
 print(flush=True)
 for line in sys.stdin:
     mapping[:] = line.strip().encode() * length
@@ -40,22 +41,8 @@ struct Mapper {
 impl Mapper {
     /// Fills the file with `a`.
     fn new(path: &Path) -> Self {
-        Self::start(path, "fill")
-    }
-
-    /// Leaves in the file what it holds.
-    fn holding(path: &Path) -> Self {
-        Self::start(path, "hold")
-    }
-
-    fn start(path: &Path, how: &str) -> Self {
         let mut command = Command::new("python3");
-        command
-            .args(["-c", MAPPER])
-            .arg(path)
-            .arg(how)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        command.args(["-c", MAPPER]).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (orders, done) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let mut mapper = Self { child, orders, done: BufReader::new(done) };
@@ -91,47 +78,60 @@ fn let_settle() {
 }
 
 #[test]
-fn a_write_through_a_shared_mapping_is_found_though_no_time_tells() {
+fn what_is_mapped_for_writing_is_refused_though_no_time_tells() {
     for host in hosts() {
-        let path = host.write("mapped", vec![0; LARGE]);
-        let mut mapper = Mapper::new(&path);
-        let_settle();
-        let tree = build(vec![entry("/mapped", Source::File(path.clone()))]).unwrap();
-        let before = fs::metadata(&path).unwrap();
-        let mut byte = 'b';
-        let meddle = || {
-            mapper.fill(byte);
-            byte = char::from_u32(u32::from(byte) + 1).unwrap();
-        };
-        let mut sink = Meddler { bytes: Vec::new(), meddle };
-        let error = content_of(&tree, "/mapped").stream(&mut sink).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Changed);
-        assert_contains(&error.to_string(), "mapped changed while it was read");
-        let after = fs::metadata(&path).unwrap();
-        assert_eq!(before.modified().unwrap(), after.modified().unwrap(), "the time told it");
+        for (length, is_planned) in [(20_000, false), (LARGE, true)] {
+            let path = host.write("mapped", vec![0; length]);
+            let mut mapper = Mapper::new(&path);
+            let_settle();
+            let before = fs::metadata(&path).unwrap();
+            let entries = || vec![entry("/mapped", Source::File(path.clone()))];
+            let expected = "mapped: another process has it mapped for writing";
+            if is_planned {
+                let tree = build(entries()).unwrap();
+                let error = content_of(&tree, "/mapped").stream(&mut Seen::default()).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Changed);
+                assert_contains(&error.to_string(), expected);
+            } else {
+                assert_contains(&failure(entries(), &settings()).message, expected);
+            }
+            mapper.fill('b');
+            let after = fs::metadata(&path).unwrap();
+            assert_eq!(before.modified().unwrap(), after.modified().unwrap(), "the time told it");
+            drop(mapper);
+            let tree = build(entries()).unwrap();
+            assert!(read(&tree, "/mapped") == vec![b'b'; length]);
+        }
     }
 }
 
 #[test]
-fn a_small_file_that_is_mapped_is_read_twice() {
-    for host in hosts() {
-        let path = host.write("mapped", vec![0; 20_000]);
-        let mut mapper = Mapper::new(&path);
-        let_settle();
-        let entries = || vec![entry("/mapped", Source::File(path.clone()))];
-        let tree = build(entries()).unwrap();
-        assert!(read(&tree, "/mapped") == vec![b'a'; 20_000]);
+fn an_archive_that_is_mapped_for_writing_is_refused() {
+    let host = Host::new();
+    let path = host.write("a.tar", vec![0; 10_240]);
+    let _mapper = Mapper::new(&path);
+    let (exit, message) = failure_of(Source::Tar(path));
+    assert_eq!(exit, Exit::Source);
+    assert_contains(&message, "a.tar: another process has it mapped for writing");
+}
 
-        let tree = build(entries()).unwrap();
-        mapper.fill('b');
-        let error = content_of(&tree, "/mapped").stream(&mut Seen::default()).unwrap_err();
+/// Who has a descriptor and nothing else is told from who maps, and read twice.
+#[test]
+fn what_changes_between_two_readings_is_found() {
+    let host = Host::new();
+    for length in [20_000, LARGE] {
+        let path = host.write("open", vec![b'a'; length]);
+        let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
+        let tree = build(vec![entry("/open", Source::File(path.clone()))]).unwrap();
+        assert!(matches!(content_of(&tree, "/open"), Content::Stream { .. }));
+        assert!(read(&tree, "/open") == vec![b'a'; length]);
+        writer.write_all(b"b").unwrap();
+        let error = content_of(&tree, "/open").stream(&mut Seen::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Changed);
-        assert_contains(&error.to_string(), "mapped changed while it was read");
-
-        drop(mapper);
-        let tree = build(entries()).unwrap();
-        assert!(read(&tree, "/mapped") == vec![b'b'; 20_000]);
-        assert!(matches!(content_of(&tree, "/mapped"), Content::Memory(_)));
+        drop(writer);
+        let tree = build(vec![entry("/open", Source::File(path))]).unwrap();
+        let is_small = matches!(content_of(&tree, "/open"), Content::Memory(_));
+        assert_eq!(is_small, length < LARGE);
     }
 }
 
@@ -259,9 +259,9 @@ fn a_directory_is_listed_when_its_second_is_past() {
     assert!(SystemTime::now() >= changed + Duration::from_secs(1));
 }
 
-/// An archive that is mapped is read twice as a whole, and its streamed members once more.
+/// An archive that is open is read twice as a whole, and its streamed members once more.
 #[test]
-fn a_mapped_archive_is_read_twice() {
+fn an_open_archive_is_read_twice() {
     let host = Host::new();
     let mut archive = tar::Builder::new(Vec::new());
     for (name, length) in [("small", 10), ("large", LARGE)] {
@@ -270,13 +270,11 @@ fn a_mapped_archive_is_read_twice() {
         header.set_mode(0o600);
         archive.append_data(&mut header, name, &*vec![b'x'; length]).unwrap();
     }
-    let bytes = archive.into_inner().unwrap();
-    let path = host.write("a.tar", &bytes);
-    let mut mapper = Mapper::holding(&path);
-    let_settle();
+    let path = host.write("a.tar", archive.into_inner().unwrap());
+    let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
     let tree = build(vec![entry("/", Source::Tar(path.clone()))]).unwrap();
     assert!(read(&tree, "/large") == vec![b'x'; LARGE]);
-    mapper.fill('b');
+    writer.write_all(b"l").unwrap();
     let error = content_of(&tree, "/large").stream(&mut Seen::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Changed);
     assert_contains(&error.to_string(), "a.tar changed while it was read");
