@@ -8,7 +8,7 @@ use super::scenarios::{CANARY, Start};
 use crate::tracer::{Outcome, Signal};
 
 /// The sentences that say which image is in place.
-const SAYS_OLD: &str = "the old image is unchanged";
+const SAYS_OLD: [&str; 2] = ["the old image is unchanged", "the old blob is unchanged"];
 /// It may go on with what is not as it was beside it.
 const SAYS_OLD_ALONE: &str = "the image is the old one";
 const SAYS_WRITTEN: &str = "the image itself is written";
@@ -328,8 +328,11 @@ impl Judge<'_> {
     fn messages(&mut self) {
         let Evidence { bench, outcome, now, .. } = self.evidence;
         let (point, code) = (self.evidence.point, outcome.code());
-        let says_old = self.stderr.contains(SAYS_OLD);
-        let says_placed = |line: &str| line.contains("image") && line.contains(" in place");
+        let says_old = SAYS_OLD.iter().any(|words| self.stderr.contains(words));
+        let says_placed = |line: &str| {
+            let is_named = line.contains("image") || line.contains("blob");
+            is_named && line.contains(" in place")
+        };
         let says_new = self.stderr.contains(SAYS_WRITTEN) || self.stderr.lines().any(says_placed);
         let image = self.image();
         // Without an image it is said of another file that is replaced.
@@ -342,7 +345,7 @@ impl Judge<'_> {
         if (says_old || says_old_alone) && !is_old {
             self.find("untrue", "the old image is not as it was");
         }
-        if says_new && !image.is_some_and(Age::is_new) {
+        if says_new && bench.scenario.image.is_some() && !image.is_some_and(Age::is_new) {
             self.find("untrue", "the new image is not in place");
         }
         for word in self.stderr.clone().split_whitespace().filter(|w| w.contains(".credimg-")) {
