@@ -3,8 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "../support/builders.rs"]
-mod builders;
 #[path = "../support/host.rs"]
 #[expect(dead_code, reason = "other programs use more of it")]
 mod host;
@@ -16,4 +14,3 @@ mod placement;
 mod places;
 #[path = "../support/systemd.rs"]
 mod systemd;
-mod turns;

@@ -13,6 +13,7 @@ mod chance;
 mod directories;
 mod links;
 mod sources;
+mod turns;
 mod versions;
 
 use std::path::Path;

@@ -2,22 +2,22 @@
 //! different images need not wait for one another, and of those of one image each
 //! leaves a whole set of files.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-#[path = "support/builders.rs"]
-mod builders;
-
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use builders::Builders;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+
+use super::builders::Builders;
+use super::share;
+
+/// How many builders of one image start together.
+const AT_ONCE: usize = 10;
 
 #[test]
 fn a_user_who_can_read_the_directory_does_not_stop_a_build() {
@@ -64,18 +64,46 @@ fn a_user_who_can_read_a_leftover_does_not_stop_a_build() {
 #[test]
 fn builders_of_different_images_do_not_wait_for_one_another() {
     let builders = Builders::new();
-    let slow: Vec<_> = (1..=12).map(|number| builders.build_slowly(number, 1_500)).collect();
+    let count = share(250).max(12);
+    let slow: Vec<_> = (1..=count).map(|number| builders.build_slowly(number, 1_500)).collect();
     for (number, output, child) in slow {
         assert!({ child }.wait().unwrap().success(), "{number}");
         assert_eq!(Builders::whole_set(&output), number);
     }
     assert!(builders.temporaries().is_empty());
+    println!("one directory: {count} builders of an image each at once, none failed");
 }
 
 #[test]
 fn of_builders_of_one_image_one_wins_with_its_whole_set() {
     let builders = Builders::new();
-    builders.race(60, 12);
+    let rounds = share(100);
+    let mut wins = [0; AT_ONCE];
+    for _ in 0..rounds {
+        wins[builders.race(AT_ONCE, AT_ONCE) - 1] += 1;
+    }
+    println!("one output: {} builders, {rounds} rounds, wins {wins:?}", rounds * AT_ONCE);
+}
+
+#[test]
+fn of_a_crowd_of_builders_one_wins_with_its_whole_set() {
+    let (runs, at_once) = (share(1_000).max(60), share(250).max(12));
+    let winner = Builders::new().race(runs, at_once);
+    println!("one output: {runs} builders, {at_once} at once, the last was {winner}");
+}
+
+/// The judge of the sets is able to fail.
+#[test]
+#[should_panic(expected = "image.erofs.smbios")]
+fn a_mixed_set_is_seen() {
+    let builders = Builders::new();
+    let output = builders.output("image.erofs");
+    let beside = output.with_file_name("image.erofs.smbios");
+    assert!(builders.build(1, &output).status().unwrap().success());
+    let kept = fs::read(&beside).unwrap();
+    assert!(builders.build(2, &output).status().unwrap().success());
+    fs::write(&beside, kept).unwrap();
+    Builders::whole_set(&output);
 }
 
 /// The builder that has its turn is stopped in the middle of it: the others wait, and go on
