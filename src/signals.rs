@@ -5,7 +5,7 @@
 //! only notes the signal, and the places that wait or write ask [`check`], so that the stack
 //! unwinds in order. A second signal is no reason for haste: `timeout`, service managers and
 //! closed terminals send two within a millisecond. But a place may be stuck, as a file system
-//! of the network can be: then a watchdog ends the process after [`GRACE`], by that same signal.
+//! of the network can be: then a watchdog ends the process after `GRACE`, by that same signal.
 //! A temporary that it leaves is for the next run to remove, a command for its guard to kill.
 //! SIGQUIT (Ctrl-\) is left alone.
 

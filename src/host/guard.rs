@@ -1,9 +1,9 @@
 //! A process that stands guard over a command: it kills the command's process group when the
 //! builder has died without doing so, as by SIGKILL.
 //!
-//! The guard is this program once more, under the name [`NAME`]. It is the leader of a process
-//! group, which the command joins before it becomes its program, and waits for the end of a
-//! pipe that the builder alone holds. The end comes when nobody is left who holds the pipe: not
+//! The guard is this program once more, under the name `credimg-guard`. It is the leader of a
+//! process group, which the command joins before it becomes its program, and waits for the end
+//! of a pipe that the builder alone holds. The end comes when nobody is left who holds it: not
 //! the builder, nor a child of it that is not yet its program, as only that closes the pipe.
 //! So no instant is left at which a command can be missed.
 

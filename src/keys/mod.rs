@@ -3,8 +3,8 @@
 //! `file` reads key files and makes them, `identity` is age's kind of key, `random` asks
 //! the kernel, `wrap` encrypts what may then stand on a command line.
 //!
-//! Invariant: what is kept of a key is in locked memory ([`held`]), and what works with one
-//! leaves nothing of it on the stack ([`without_traces`]).
+//! Invariant: what is kept of a key is in locked memory (`held`), and what works with one
+//! leaves nothing of it on the stack (`without_traces`).
 
 mod file;
 pub mod identity;

@@ -13,7 +13,7 @@ use crate::report::{self, Exit, Failure};
 /// Does for a file that [`create_once`] has found what its maker may have been killed
 /// before: removes temporaries, which hold keys that nobody used, or a second name of this
 /// one, and brings its name onto the disk. Nothing is done where the directory cannot be
-/// opened. Errors are of [`Exit::Output`](crate::report::Exit::Output).
+/// opened. Errors are of [`Exit::Output`].
 pub fn settle(path: &Path) -> Result<(), Failure> {
     let Ok(target) = Target::open(path) else { return Ok(()) };
     leftovers::remove(&target, Options::default());
@@ -27,7 +27,7 @@ pub fn settle(path: &Path) -> Result<(), Failure> {
 ///
 /// The file takes its name when it is complete and on the disk, and when this
 /// returns the name is there too, also that of another builder's file. Errors are of
-/// [`Exit::Output`](crate::report::Exit::Output).
+/// [`Exit::Output`].
 pub fn create_once(path: &Path, content: &[u8], options: Options) -> Result<bool, Failure> {
     let target = Target::open(path)?;
     leftovers::remove(&target, options);

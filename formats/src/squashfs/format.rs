@@ -272,7 +272,7 @@ pub(super) struct FragmentEntry {
     pub(super) reserved: U32,
 }
 
-/// One xattr; the name without its prefix follows, then [`XattrValue`].
+/// One xattr; the name without its prefix follows, then the length of the value and that.
 #[derive(IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct XattrName {
