@@ -162,7 +162,8 @@ fn explain(path: &Path, file: &Path, excess: Excess, of: (&Access, &Access)) -> 
 /// The failure of a thing that has the name of one of the image's files.
 fn foreign(path: &Path, file: &Path, what: &str) -> Failure {
     let (image, file) = (shown(path), shown(file));
-    let message =
-        format!("{file} has the name of a file that belongs to {image}, and is none: {what}");
+    let message = format!(
+        "{file} has the name of a file that belongs to {image}, but is not taken for it: {what}"
+    );
     Failure::new(Exit::Policy, message).hint("remove it or give it another name")
 }

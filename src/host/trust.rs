@@ -67,8 +67,10 @@ impl Census {
         let message =
             format!("another user can change the {what} {}: {}", shown(path), first.describe());
         let mends: Vec<String> = faults.iter().map(Fault::mend).collect();
+        // Moving comes first: nobody shall take a user's home from him by a hint.
         Err(Failure::new(Exit::Policy, message).hint(format!(
-            "{}, or keep it where root alone writes; --trust takes it as it is",
+            "keep it where root alone writes, such as /etc/credimg; --trust takes it as it is; or \
+             let root alone change it: {}",
             mends.join(" && ")
         )))
     }
@@ -221,7 +223,7 @@ impl Exchangeable {
             count => format!(", and {} more files and directories are like that", count - 1),
         };
         Some(format!(
-            "another user of the host can choose what is read: {}{more}; {} mends that",
+            "another user of the host can choose what is read: {} ({} mends that){more}",
             first.describe(),
             first.mend()
         ))

@@ -1,4 +1,4 @@
-//! What lies beside an image under the name of one of its files, and is none: it is never
+//! What lies beside an image under the name of one of its files, but is not taken for it: it is never
 //! taken for a credential, never followed, and never replaced.
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -72,8 +72,9 @@ fn what_is_no_regular_file_is_never_taken_for_one_of_the_images() {
         let host = plain_host();
         let (plant, what) = NO_FILES[index];
         plant(&host.path(name));
-        let message =
-            format!("{name} has the name of a file that belongs to out.erofs, and is none: {what}");
+        let message = format!(
+            "{name} has the name of a file that belongs to out.erofs, but is not taken for it: {what}"
+        );
         let hint = "remove it or give it another name";
         for style in STYLES {
             assert_refused(&args(&host, &["--args", style]), &message, hint);
@@ -107,13 +108,13 @@ fn another_users_file_is_never_taken_for_one_of_the_images() {
     set_mode(host.path(name), 0o600);
     chown(host.path(name), Some(OTHER), Some(OTHER)).unwrap();
     let message = format!(
-        "{name} has the name of a file that belongs to out.erofs, and is none: the user {OTHER} \
+        "{name} has the name of a file that belongs to out.erofs, but is not taken for it: the user {OTHER} \
          owns it, and the user 990 owns the image"
     );
     assert_refused(&args(&host, &[]), &message, "remove it, or give both one owner");
     // A build would remove it with the old image.
     let message = format!(
-        "{name} has the name of a file that belongs to out.erofs, and is none: the user {OTHER} \
+        "{name} has the name of a file that belongs to out.erofs, but is not taken for it: the user {OTHER} \
          owns it"
     );
     assert_refused(&host.build(&[]), &message, "remove it or give it another name");
@@ -137,7 +138,9 @@ fn a_file_that_more_may_read_than_the_image_is_none_of_its_own() {
     let host = Host::new(&manifest([credential("token", b"v", "fw_cfg")]));
     assert!(host.build(&[]).status.success());
     let name = "out.erofs.fw_cfg.token";
-    let start = format!("{name} has the name of a file that belongs to out.erofs, and is none: ");
+    let start = format!(
+        "{name} has the name of a file that belongs to out.erofs, but is not taken for it: "
+    );
     let accepted = || {
         let output = args(&host, &[]);
         assert!(output.status.success(), "{}", stderr(&output));

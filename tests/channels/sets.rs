@@ -84,7 +84,10 @@ fn a_failing_build_leaves_the_old_set_whole() {
     let before = files(&host);
     let output = host.build(&[]);
     let (code, message) = refused(&output);
-    assert!((code, message.ends_with("and is none: it is a directory")) == (5, true), "{message}");
+    assert!(
+        (code, message.ends_with("but is not taken for it: it is a directory")) == (5, true),
+        "{message}"
+    );
     assert!(files(&host) == before);
 }
 

@@ -5,7 +5,8 @@ use super::*;
 const MANIFEST: &str = "label: A\nfiles: [{path: /a, text: x}]\n\
                         pseudo_files: [extra.pf]\n";
 const REFUSED: &str = "credimg: error: another user can change the";
-const HINT: &str = "or keep it where root alone writes; --trust takes it as it is\n";
+const HINT: &str = "keep it where root alone writes, such as /etc/credimg; --trust takes it as it \
+                    is; or let root alone change it:";
 
 /// A manifest below `vm/`, and a share.
 fn host() -> Host {
@@ -103,7 +104,7 @@ fn what_another_user_can_change_is_refused_by_every_command() {
             command.first() != Some(&"guest-unit") || what.starts_with("manifest")
         };
         for command in COMMANDS.iter().filter(judges) {
-            let expected = format!("{REFUSED} {what}\ncredimg: hint: {mend}, {HINT}");
+            let expected = format!("{REFUSED} {what}\ncredimg: hint: {HINT} {mend}\n");
             assert_eq!(run(&host, command, &[]), (Some(5), expected), "{command:?}");
             let (code, stderr) = run(&host, command, &["--trust"]);
             assert_eq!(code, Some(0), "{command:?}: {stderr}");
@@ -163,7 +164,7 @@ fn links_count_with_the_directories_in_which_they_lie() {
     let (code, stderr) = check();
     let expected = format!(
         "{REFUSED} manifest links/vm/secrets.yaml: everybody can write to @/links\n\
-         credimg: hint: chmod go-w @/links, {HINT}"
+         credimg: hint: {HINT} chmod go-w @/links\n"
     );
     assert_eq!((code, stderr), (Some(5), expected));
     mode(&host.path("links"), 0o755);
