@@ -1,12 +1,13 @@
 //! A file that is made once and never replaced: a key.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
 use rustix::io::retry_on_intr;
 
 use super::target::{Id, Target};
-use super::temporary::Temporary;
+use super::temporary::{Taken, Temporary};
 use super::{Options, leftovers, sync_directory, widen};
 use crate::report::{self, Exit, Failure};
 
@@ -37,7 +38,7 @@ pub fn create_once(path: &Path, content: &[u8], options: Options) -> Result<bool
         .and_then(|()| Ok(widen(&file, options)?))
         .and_then(|()| Ok(retry_on_intr(|| rustix::fs::fsync(&file))?))
         .map_err(|error| target.subject.failure("write", error))
-        .and_then(|()| temporary.take_name(&target, &mut file, &target.name, options));
+        .and_then(|()| take_name(&mut temporary, &target, &mut file, options));
     if let Ok(true) = placed {
         temporary.forget();
         look_again(&target, temporary.id())?;
@@ -52,6 +53,24 @@ pub fn create_once(path: &Path, content: &[u8], options: Options) -> Result<bool
             .hint("the file is in place, but a crash of the machine may undo that")
     })?;
     Ok(is_placed)
+}
+
+/// False where the name is taken. Where that cannot be told without taking it from another
+/// file, no key is made: two builds would make two, and lose one.
+fn take_name(
+    temporary: &mut Temporary,
+    target: &Target,
+    file: &mut File,
+    options: Options,
+) -> Result<bool, Failure> {
+    match temporary.take_name(target, file, &target.name, options)? {
+        Taken::Yes => Ok(true),
+        Taken::No => Ok(false),
+        Taken::Never => {
+            let reason = "its file system can neither link files nor rename without replacing";
+            Err(target.subject.refusal("make", reason).hint("make it elsewhere and copy it there"))
+        }
+    }
 }
 
 /// An error where the name leads to another file at once: the key is lost.

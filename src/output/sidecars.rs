@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, RenameFlags, linkat, renameat, renameat_with};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::target::{Target, replaceable};
-use super::temporary::{self, Temporary, random_name};
+use super::temporary::{self, Taken, Temporary, random_name};
 use super::{Options, Subject, no_access, widen};
 use crate::report::{self, Exit, Failure};
 
@@ -162,7 +162,7 @@ impl Sidecar {
     fn put_in_place(&mut self, target: &Target, options: Options) -> Result<(), Failure> {
         for _ in 0..ATTEMPTS {
             let Self { name, temporary, file, .. } = self;
-            if temporary.take_name(target, file, name, options)? {
+            if temporary.take_name(target, file, name, options)? == Taken::Yes {
                 temporary.forget();
                 self.state = State::Placed;
                 return Ok(());

@@ -34,6 +34,18 @@ const NAME_MAX_BYTES: usize = 255;
 const ATTEMPTS: usize = 32;
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
+/// What became of a wish for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The file has it.
+    Yes,
+    /// Something else has it.
+    No,
+    /// The file system can give no name without taking it from what has it: it knows
+    /// neither `RENAME_NOREPLACE` nor links. The file has a name of its own.
+    Never,
+}
+
 /// Which file a temporary is, and its name, if it has one.
 pub(super) struct Temporary {
     id: Id,
@@ -106,7 +118,7 @@ impl Temporary {
         self.name.take()
     }
 
-    /// Gives the complete file the name, unless that is taken: false. Where a file
+    /// Gives the complete file the name, unless that is taken. Where a file
     /// without a name cannot get one, as without /proc or under some profiles of
     /// `AppArmor`, `file` becomes a copy that has one.
     pub(super) fn take_name(
@@ -115,7 +127,7 @@ impl Temporary {
         file: &mut File,
         name: &OsStr,
         options: Options,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Taken, Failure> {
         let mut outcome = self.try_name(target, file, name);
         if self.name.is_none()
             && matches!(
@@ -127,8 +139,8 @@ impl Temporary {
             outcome = self.try_name(target, file, name);
         }
         match outcome {
-            Ok(()) => Ok(true),
-            Err(Errno::EXIST) => Ok(false),
+            Ok(taken) => Ok(taken),
+            Err(Errno::EXIST) => Ok(Taken::No),
             Err(error) => Err(target.subject.failure("name the new file of", error)),
         }
     }
@@ -150,7 +162,7 @@ impl Temporary {
         Err(failure(target, Errno::EXIST))
     }
 
-    fn try_name(&mut self, target: &Target, file: &File, name: &OsStr) -> Result<(), Errno> {
+    fn try_name(&mut self, target: &Target, file: &File, name: &OsStr) -> Result<Taken, Errno> {
         let directory = &target.directory;
         let mut has_two = false;
         let outcome = match &self.name {
@@ -174,13 +186,15 @@ impl Temporary {
         if let Err(error) = outcome
             && !matches!(target.leads_to(name, self.id), Ok(true))
         {
-            return Err(error);
+            let has_no_links =
+                matches!(error, Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP);
+            return if has_two && has_no_links { Ok(Taken::Never) } else { Err(error) };
         }
         if has_two {
             self.remove(target);
         }
         self.name = Some(name.to_owned());
-        Ok(())
+        Ok(Taken::Yes)
     }
 
     fn copy(&mut self, target: &Target, file: &mut File, options: Options) -> Result<(), Failure> {

@@ -7,8 +7,9 @@
 //! without a lock is a leftover that the next builder removes. Nobody who only reads
 //! the directory, or the image, can hold up a turn, as both take leave to write.
 //!
-//! Where somebody else has put a file at that name, or the file system knows no locks,
-//! builders go on without turns; each looks at the end whether its files are there.
+//! Where somebody else has put a file at that name, or the file system knows no locks or
+//! cannot give the name to one alone, builders go on without turns; each looks at the end
+//! whether its files are there.
 
 use std::fs::File;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use super::Options;
 use super::leftovers::{Fate, remove_unused};
 use super::lock::{self, Holder};
 use super::target::Target;
-use super::temporary::{Temporary, turn_name};
+use super::temporary::{Taken, Temporary, turn_name};
 use crate::report::Failure;
 use crate::signals;
 
@@ -40,7 +41,12 @@ pub(super) fn take(
 ) -> Result<(), Failure> {
     let name = turn_name(target);
     let mut pauses = Pauses::new(PATIENCE);
-    while !temporary.take_name(target, file, &name, options)? {
+    loop {
+        match temporary.take_name(target, file, &name, options)? {
+            Taken::Yes => break,
+            Taken::No => {}
+            Taken::Never => return Ok(()),
+        }
         match remove_unused(target, &name, options) {
             Ok(Fate::Gone | Fate::InUse) if pauses.pause()? => {}
             Ok(Fate::Gone | Fate::InUse) => {

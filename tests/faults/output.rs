@@ -144,6 +144,20 @@ fn names_that_cannot_be_exchanged_are_replaced() {
     }
 }
 
+/// Shared folders of virtual machines and some file systems of FUSE can do no more than
+/// replace one name by another.
+#[test]
+fn names_that_can_neither_be_linked_nor_exchanged_are_replaced() {
+    let bench = Bench::with_sidecars();
+    let cannot = ["inject=renameat2:error=EINVAL", "inject=linkat:error=EPERM"];
+    for _ in 0..2 {
+        let status = bench.build_with(&cannot);
+        assert!(status.success(), "{status}: {}", bench.errors());
+        assert!(bench.files() == bench.new);
+        assert!(bench.temporaries().is_empty());
+    }
+}
+
 /// A call that does nothing and says so: the kernel's copy goes on through the
 /// buffer, a write is an error.
 #[test]
