@@ -2,6 +2,8 @@
 //! secrets disk and the virtual machine's arguments out. ARCHITECTURE.md says
 //! how the modules fit together.
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod assemble;
 pub mod audit;
 pub mod channels;

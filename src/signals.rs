@@ -81,14 +81,19 @@ fn begin(received: &Arc<AtomicUsize>) -> io::Result<()> {
 fn watch() {
     let none_of_ours = SigSet::from(Signal::SIGWINCH);
     while received().is_none() {
-        // Nobody ends these pauses; `sleep` would panic at an error of the system.
-        std::thread::park_timeout(LOOK);
+        pause(LOOK);
         // Linux leaves a signal to the first thread alone, even where that waits in a system
         // call which signals do not end. A change of what this one blocks has it look as well.
         let _ = none_of_ours.thread_block().and_then(|()| none_of_ours.thread_unblock());
     }
-    std::thread::park_timeout(GRACE);
+    pause(GRACE);
     die();
+}
+
+/// Waits for so long, or less where the system fails: `sleep` would panic then.
+pub(crate) fn pause(duration: Duration) {
+    // Nobody in this program ends it before.
+    std::thread::park_timeout(duration);
 }
 
 fn do_nothing_at(signal: i32) -> io::Result<()> {

@@ -77,7 +77,7 @@ fn wait_until(end: Instant, waiting: &mut dyn FnMut()) -> Result<(), Failure> {
         if left > NAP {
             waiting();
         }
-        std::thread::sleep(left.min(NAP));
+        signals::pause(left.min(NAP));
     }
 }
 

@@ -26,6 +26,8 @@ mod imp {
 
     use signal_hook::consts::SIGIO;
 
+    use crate::signals;
+
     /// What a child inherits by a fork is closed by its `exec` within less.
     const FORK: Duration = Duration::from_millis(20);
 
@@ -51,7 +53,7 @@ mod imp {
                 Err(EAGAIN) if since.get_or_insert_with(Instant::now).elapsed() >= FORK => {
                     return true;
                 }
-                Err(EAGAIN) => std::thread::sleep(Duration::from_millis(1)),
+                Err(EAGAIN) => signals::pause(Duration::from_millis(1)),
                 Err(_) => return false,
             }
         }

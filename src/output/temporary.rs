@@ -251,7 +251,7 @@ pub(super) fn turn_name(target: &Target) -> OsString {
 pub(super) fn random_name(target: &Target) -> rustix::io::Result<OsString> {
     let mut name = prefix(&target.name);
     let mut random = [0; LETTERS];
-    rustix::rand::getrandom(&mut random, GetRandomFlags::empty())?;
+    retry_on_intr(|| rustix::rand::getrandom(&mut random, GetRandomFlags::empty()))?;
     name.extend(random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31))));
     Ok(OsString::from_vec(name))
 }

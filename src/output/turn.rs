@@ -93,7 +93,7 @@ impl Pauses {
         if self.started.elapsed() >= self.patience {
             return Ok(false);
         }
-        std::thread::sleep(self.next);
+        signals::pause(self.next);
         self.next = LAST_PAUSE.min(self.next * 2);
         Ok(true)
     }

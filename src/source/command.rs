@@ -194,7 +194,7 @@ impl Group {
         }
         let mut pause = Duration::from_micros(50);
         while self.exited(program)?.is_none() {
-            std::thread::sleep(left()?.min(pause));
+            signals::pause(left()?.min(pause));
             pause = (pause * 2).min(CHECK);
         }
         Ok(output)
@@ -237,7 +237,7 @@ impl Group {
         let mut pause = Duration::from_micros(50);
         loop {
             match self.child.try_wait() {
-                Ok(None) if started.elapsed() < KILL_PATIENCE => std::thread::sleep(pause),
+                Ok(None) if started.elapsed() < KILL_PATIENCE => signals::pause(pause),
                 Ok(status) => return status,
                 Err(_) => return None,
             }

@@ -95,3 +95,17 @@ fn a_system_without_random_bytes_is_an_error_of_every_command() {
         }
     });
 }
+
+#[test]
+fn a_signal_while_random_bytes_are_drawn_is_no_error() {
+    let host = Host::new("credentials: [{name: a, text: hello}]\n");
+    assert!(host.build(&[]).status.success());
+    for call in 1.. {
+        let output = run_without(&host, "build secrets.yaml -o out.erofs", "EINTR", call, true);
+        assert_eq!(output.status.code(), Some(0), "call {call}: {}", stderr(&output));
+        if !fs::read_to_string(host.path("trace")).unwrap().contains("INJECTED") {
+            assert!(call > 4, "the names of temporaries are drawn as well");
+            break;
+        }
+    }
+}

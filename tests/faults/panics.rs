@@ -50,6 +50,32 @@ fn directories_that_cannot_be_closed_are_no_panic() {
 }
 
 #[test]
+fn a_wait_that_fails_is_no_panic() {
+    let directory = TempDir::new().unwrap();
+    let manifest = "files:\n- {path: /c, shell: 'echo hi; exec >&-; sleep 0.2'}\n\
+                    - {path: /f, file: open}\n";
+    fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
+    // Held open for writing, which has it read twice.
+    let _open = fs::File::create(directory.path().join("open")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+    command.current_dir(directory.path()).args(["build", "secrets.yaml", "-o", "a.erofs"]);
+    let mut failed = 0;
+    let outcome = Tracer::new(&command).run(|stop| match stop {
+        // A wait with a limit of time is a sleep by another name.
+        Stop::Entry(call)
+            if call.name().ends_with("nanosleep")
+                || call.name() == "futex" && call.argument(3) != 0 =>
+        {
+            failed += 1;
+            Action::Fail(Errno::EIO)
+        }
+        Stop::Entry(_) | Stop::Exit(..) => Action::Run,
+    });
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr());
+    assert!(failed > 0, "nothing waits");
+}
+
+#[test]
 fn a_bug_tells_its_place_alone_and_leaves_the_old_image() {
     if let Some(directory) = std::env::var_os(BUG) {
         let outcome = panics::catch(|| bug(Path::new(&directory)));

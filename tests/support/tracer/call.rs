@@ -190,6 +190,11 @@ impl Call {
         self.paths().iter().any(|path| path.file_name().is_some_and(|last| last == name))
     }
 
+    /// An argument as it stands.
+    pub(crate) fn argument(&self, place: usize) -> u64 {
+        self.arguments[place]
+    }
+
     /// The string that an argument points to.
     pub(crate) fn string(&self, place: usize) -> Option<Vec<u8>> {
         memory::string(self.process, self.arguments[place])
