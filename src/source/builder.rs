@@ -1,6 +1,7 @@
 //! The tree as it grows: gives every file and directory the attributes that
 //! the manifest wants, makes missing parents, and finds entries that collide.
 
+mod attributes;
 pub(crate) mod budget;
 mod collision;
 mod inputs;
@@ -14,26 +15,21 @@ use credimg_formats::xattrs::Holder;
 use credimg_formats::{
     Content, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs, tree::DEPTH_MAX,
 };
-use rustix::fs::Stat;
 
 use self::budget::Budget;
-use super::host;
 use super::pseudo::Definitions;
 use crate::assemble::{self, Settings};
 use crate::host::trust::{Census, Exchangeable};
-use crate::manifest::{Attributes, Entry, Keep, Plan};
+use crate::manifest::{Attributes, Entry, Plan};
 use crate::report::{Exit, Failure};
 use crate::signals;
+pub(crate) use attributes::Own;
 pub use place::Place;
 
 /// Small files are kept in memory while all of them together stay below this.
 const MEMORY_MAX_BYTES: u64 = 8 << 20;
 /// A file larger than this is always streamed.
 const FILE_IN_MEMORY_MAX_BYTES: u64 = 1 << 20;
-/// The mode of directories where neither the manifest nor the source gives one.
-const DIRECTORY_MODE: u16 = 0o500;
-/// The mode of files where neither the manifest nor the source gives one.
-const FILE_MODE: u16 = 0o400;
 /// How many inodes are made between two reports of progress.
 const STEP_INODES: usize = 1024;
 
@@ -49,28 +45,6 @@ pub struct Step {
     pub inodes: usize,
     /// Whether it waits until a file that was changed just now is at rest.
     pub is_waiting: bool,
-}
-
-/// What an inode has at its source; `keep` in the manifest asks for it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Own {
-    /// Permission bits: 0 to 0o7777.
-    pub(crate) mode: u16,
-    /// User and group id.
-    pub(crate) owner: (u32, u32),
-    /// Modification time.
-    pub(crate) mtime: Timestamp,
-}
-
-impl Own {
-    /// The attributes of a host file.
-    pub(crate) fn of(stat: &Stat) -> Self {
-        Self {
-            mode: u16::try_from(stat.st_mode & 0o7777).unwrap_or(0),
-            owner: (stat.st_uid, stat.st_gid),
-            mtime: host::modification_time(stat),
-        }
-    }
 }
 
 /// Who made an inode, and how deep it lies.
@@ -248,10 +222,7 @@ impl<'a> TreeBuilder<'a> {
         xattrs: Xattrs,
         content: Content,
     ) -> Result<InodeId, Failure> {
-        let mode = resolve(self.attributes.mode, own.map(|own| own.mode), || {
-            given(self.plan.parents.mode, FILE_MODE)
-        });
-        let metadata = self.metadata(self.attributes, mode, own, xattrs);
+        let metadata = self.file_metadata(own, xattrs);
         self.insert_dressed(parent, name, metadata, Kind::File(content))
     }
 
@@ -366,11 +337,6 @@ impl<'a> TreeBuilder<'a> {
         &mut self.tree.inode_mut(id).metadata
     }
 
-    /// The time of what has none of its own.
-    pub(crate) fn default_mtime(&self) -> Timestamp {
-        given(self.plan.parents.mtime, None).unwrap_or(self.build_time)
-    }
-
     fn mark(&mut self, id: InodeId, is_implied: bool) {
         if let Some(made) = self.made.get_mut(id.index()) {
             made.is_implied = is_implied;
@@ -403,29 +369,6 @@ impl<'a> TreeBuilder<'a> {
         labels::add_recursive(self.attributes, Holder::Directory, &mut dressed.xattrs);
         *metadata = dressed;
         self.mark(id, false);
-    }
-
-    fn directory_metadata(&self, attributes: &Attributes, own: Option<Own>) -> Metadata {
-        let mode = resolve(attributes.dir_mode, own.map(|own| own.mode), || {
-            given(self.plan.parents.dir_mode, DIRECTORY_MODE)
-        });
-        self.metadata(attributes, mode, own, Xattrs::new())
-    }
-
-    fn metadata(
-        &self,
-        attributes: &Attributes,
-        mode: u16,
-        own: Option<Own>,
-        xattrs: Xattrs,
-    ) -> Metadata {
-        let (uid, gid) = resolve(attributes.owner, own.map(|own| own.owner), || {
-            given(self.plan.parents.owner, (0, 0))
-        });
-        let mtime = resolve(attributes.mtime, own.map(|own| Some(own.mtime)), || {
-            given(self.plan.parents.mtime, None)
-        });
-        Metadata { mode, uid, gid, mtime: mtime.unwrap_or(self.build_time), xattrs }
     }
 
     /// Adds an inode of the entry at hand.
@@ -483,21 +426,5 @@ impl<'a> TreeBuilder<'a> {
     fn show(&mut self, is_waiting: bool) {
         let (entry, entries) = (self.current, self.listed() + self.definitions.len());
         (self.progress)(Step { entry, entries, inodes: self.tree.len(), is_waiting });
-    }
-}
-
-/// The manifest's value; where it says `keep`, the source's own, or else the default.
-fn resolve<T>(wanted: Keep<T>, own: Option<T>, default: impl FnOnce() -> T) -> T {
-    match wanted {
-        Keep::Set(value) => value,
-        Keep::Keep => own.unwrap_or_else(default),
-    }
-}
-
-/// The manifest's default, or `otherwise` where even that says `keep`.
-fn given<T>(default: Keep<T>, otherwise: T) -> T {
-    match default {
-        Keep::Set(value) => value,
-        Keep::Keep => otherwise,
     }
 }
