@@ -333,7 +333,7 @@ pub struct Inspect {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key_file: Option<PathBuf>,
     /// Derive keys whatever the image's header asks for: more than 32 million hashes of PBKDF2,
-    /// 1 GiB of memory or 16 GiB that Argon2 fills are refused else
+    /// 1 GiB of memory or 16 GiB that Argon2 fills are refused without it
     #[arg(long, requires = "key_file")]
     pub allow_cost: bool,
     /// Print a JSON object instead of lines
@@ -352,7 +352,7 @@ pub struct AttachImage {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key_file: Option<PathBuf>,
     /// Derive keys whatever the image's header asks for: more than 32 million hashes of PBKDF2,
-    /// 1 GiB of memory or 16 GiB that Argon2 fills are refused else
+    /// 1 GiB of memory or 16 GiB that Argon2 fills are refused without it
     #[arg(long, requires = "key_file")]
     pub allow_cost: bool,
     /// Wrap that key with the master key in FILE
@@ -446,9 +446,9 @@ fn size(text: &str) -> Result<u64, String> {
     };
     let digits = if shift == 0 { text } else { text.get(..text.len() - 1).unwrap_or_default() };
     let number = digits.parse::<u64>().ok().filter(|_| !digits.starts_with('+'));
-    number
-        .and_then(|number| number.checked_mul(1 << shift))
-        .ok_or_else(|| "expected a number of bytes, or of K, M, G or T".to_owned())
+    number.and_then(|number| number.checked_mul(1 << shift)).ok_or_else(|| {
+        "expected a whole number of bytes, or one with K, M, G or T behind it".to_owned()
+    })
 }
 
 /// `credimg completions`

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::Error;
 
+use crate::vm::shell;
+
 /// Exit codes, as documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -115,6 +117,12 @@ pub fn shown(path: &Path) -> String {
         }
         _ => format!("{path:?}"),
     }
+}
+
+/// A path as a word of a command that a hint names: people paste it into their shell, and others
+/// may have chosen the names in it.
+pub fn shell_word(path: &Path) -> String {
+    String::from_utf8_lossy(&shell::quoted(shown(path).as_bytes())).into_owned()
 }
 
 /// The reason of an I/O error for people: lower case, without its number. The

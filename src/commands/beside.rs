@@ -12,7 +12,7 @@ use super::opened::Opened;
 use crate::channels::sidecar;
 use crate::host::listing;
 use crate::output::{self, Access, Excess};
-use crate::report::{Exit, Failure, reason, shown};
+use crate::report::{Exit, Failure, reason, shell_word, shown};
 
 /// What follows the image's name and a dot in the names of files that a build may have
 /// made beside it, sorted; whatever they are.
@@ -132,7 +132,7 @@ fn kind(found: FileType) -> Option<&'static str> {
 
 fn explain(path: &Path, file: &Path, excess: Excess, of: (&Access, &Access)) -> Failure {
     let (Access { owner, group, mode, .. }, own) = of;
-    let name = shown(file);
+    let name = shell_word(file);
     let again = |mend: &str| format!("{mend}, or build the image again");
     let (what, hint) = match excess {
         Excess::Owner => (

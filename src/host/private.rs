@@ -16,7 +16,7 @@ use super::at_rest::{require_unmapped, settle, wait_apart};
 use super::identity::Identity;
 use super::lease::is_open_for_writing;
 use super::memory::hold;
-use crate::report::{Exit, Failure, reason, shown};
+use crate::report::{Exit, Failure, reason, shell_word, shown};
 use crate::source;
 
 /// File systems whose files are made up by the kernel as they are read (linux/magic.h):
@@ -131,7 +131,7 @@ fn require_private(path: &Path, name: &str, stat: &Stat, owners: Owners) -> Resu
         let message = format!("{name} is open to every user of the host (mode {mode:04o})");
         let hint = format!(
             "chmod 600 {}, and make a new key if others may have read this one",
-            shown(path)
+            shell_word(path)
         );
         return Err(Failure::new(Exit::Policy, message).hint(hint));
     }
@@ -139,7 +139,7 @@ fn require_private(path: &Path, name: &str, stat: &Stat, owners: Owners) -> Resu
         let message = format!("{name} can be written by its group (mode {mode:04o})");
         let hint = format!(
             "chmod g-w {}, and make a new key if the group may have put another one there",
-            shown(path)
+            shell_word(path)
         );
         return Err(Failure::new(Exit::Policy, message).hint(hint));
     }

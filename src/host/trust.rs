@@ -14,7 +14,7 @@ use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use super::follow::LINKS_MAX;
-use crate::report::{Exit, Failure, shown};
+use crate::report::{Exit, Failure, shell_word, shown};
 
 /// The owner of files whose owner has no number in a user namespace (`overflowuid` of Linux).
 const UNMAPPED: u32 = 65534;
@@ -171,7 +171,7 @@ impl Fault {
 
     /// The command that mends it.
     fn mend(&self) -> String {
-        let path = shown(&self.path);
+        let path = shell_word(&self.path);
         match self.exposure {
             Exposure::Owner(_) => format!("chown -h root {path}"),
             Exposure::Group(_) => format!("chmod g-w {path}"),
@@ -220,6 +220,7 @@ impl Exchangeable {
         let first = self.first.as_ref()?;
         let more = match self.places.len() {
             1 => String::new(),
+            2 => ", and one more file or directory is like that".to_owned(),
             count => format!(", and {} more files and directories are like that", count - 1),
         };
         Some(format!(

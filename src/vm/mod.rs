@@ -14,7 +14,7 @@ mod place;
 pub mod proxmox;
 pub mod qemu;
 pub mod share;
-mod shell;
+pub(crate) mod shell;
 pub mod vmspawn;
 
 use std::ffi::OsStr;

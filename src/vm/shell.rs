@@ -9,7 +9,7 @@ pub(super) fn line(words: &[Vec<u8>]) -> Vec<u8> {
 
 /// The word as it is where no shell gives any of its bytes a meaning, else in
 /// single quotes, in which only the single quote itself has one.
-fn quoted(word: &[u8]) -> Vec<u8> {
+pub(crate) fn quoted(word: &[u8]) -> Vec<u8> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./,:=@%+".contains(byte);
     if !word.is_empty() && word.iter().all(is_plain) {
         return word.to_vec();

@@ -123,6 +123,31 @@ fn what_another_user_can_change_is_refused_by_every_command() {
     }
 }
 
+/// Root pastes the hint into a shell, and another user has chosen the names in it.
+#[test]
+fn the_command_of_a_hint_is_one_command_whatever_names_are_in_it() {
+    let host = host();
+    let place = host.path("it's; touch planted #/a b");
+    fs::create_dir_all(&place).unwrap();
+    fs::rename(host.path("vm/secrets.yaml"), place.join("secrets.yaml")).unwrap();
+    let there = place.parent().unwrap();
+    own(there, OTHER, OTHER);
+    let check = || {
+        let mut credimg = host.credimg();
+        credimg.arg("guest-unit").arg(place.join("secrets.yaml")).output().unwrap()
+    };
+    let refused = check();
+    assert_eq!(refused.status.code(), Some(5));
+    let said = stderr(&refused);
+    let (_, mend) = said.split_once("let root alone change it: ").unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", mend]).current_dir(host.path("vm"));
+    assert!(shell.status().unwrap().success(), "{mend}");
+    assert!(!host.path("vm/planted").exists());
+    let check = check();
+    assert_eq!(check.status.code(), Some(0), "{}", stderr(&check));
+}
+
 /// The option names a pseudo file as the manifest does.
 #[test]
 fn pseudo_files_of_the_command_line_are_judged_as_well() {
