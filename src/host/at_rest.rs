@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use credimg_formats::{Buffer, Sink};
-use rustix::fs::{SeekFrom, Stat, fstat, seek};
+use rustix::fs::{SeekFrom, Stat, fstat, fstatfs, seek};
 use rustix::io::{pread, retry_on_intr};
 use sha2::{Digest, Sha256};
 
@@ -28,6 +28,8 @@ const TICK: Duration = Duration::from_millis(20);
 const APART: Duration = Duration::from_millis(250);
 /// How often a wait looks for signals.
 const NAP: Duration = Duration::from_millis(50);
+/// File systems that are in memory alone (linux/magic.h): tmpfs, ramfs, hugetlbfs.
+const IN_MEMORY: [i64; 3] = [0x0102_1994, 0x8584_58f6, 0x9584_58f6];
 const PIECE_BYTES: usize = 256 << 10;
 /// The largest file that is read twice as a whole besides being understood.
 const WATCHED_MAX_BYTES: u64 = 256 << 20;
@@ -42,10 +44,8 @@ pub(crate) const CHANGED_HINT: &str = "build again when nothing writes to it; a 
 /// tell later whether it was written to. `waiting` is called now and then while that takes
 /// longer than a tick. The only error is a signal.
 pub(crate) fn settle(stat: &Stat, waiting: &mut dyn FnMut()) -> Result<(), Failure> {
-    let nanoseconds = u32::try_from(wide(stat.st_ctime_nsec)).unwrap_or(0);
-    let changed = Duration::new(u64::try_from(stat.st_ctime).unwrap_or(0), nanoseconds);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let rest = unrest(changed, now);
+    let rest = unrest(change_time(stat), now);
     if !crate::KEEPS_PROMISES || rest.is_zero() {
         Ok(())
     } else {
@@ -53,18 +53,40 @@ pub(crate) fn settle(stat: &Stat, waiting: &mut dyn FnMut()) -> Result<(), Failu
     }
 }
 
-/// How long a file of this change time is not yet at rest. File systems that count
-/// whole seconds (ext4 with small inodes, some of FUSE and of the network) have no
-/// nanoseconds, and FAT, of which only even ones are seen, counts two seconds.
+/// Waits until an empty file was changed as long ago as two readings are apart: it may have
+/// been emptied by who is about to write. The only error is a signal.
+pub(crate) fn settle_empty(stat: &Stat, waiting: &mut dyn FnMut()) -> Result<(), Failure> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // By a clock that is ahead of ours it cannot be told how long ago that was.
+    let age = now.checked_sub(at_rest_since(change_time(stat))).unwrap_or_default();
+    wait_until(Instant::now() + APART.saturating_sub(age), waiting)
+}
+
+/// When the file was last changed, since 1970.
+fn change_time(stat: &Stat) -> Duration {
+    let nanoseconds = u32::try_from(wide(stat.st_ctime_nsec)).unwrap_or(0);
+    Duration::new(u64::try_from(stat.st_ctime).unwrap_or(0), nanoseconds)
+}
+
+/// How long a file of this change time is not yet at rest.
 fn unrest(changed: Duration, now: Duration) -> Duration {
+    if now < changed {
+        // A time in the future comes of another clock: a change now would show.
+        return Duration::ZERO;
+    }
+    at_rest_since(changed).saturating_sub(now)
+}
+
+/// From when on a change shows in the times of a file of this change time. File systems that
+/// count whole seconds (ext4 with small inodes, some of FUSE and of the network) have no
+/// nanoseconds, and FAT, of which only even ones are seen, counts two seconds.
+fn at_rest_since(changed: Duration) -> Duration {
     let unit = match (changed.subsec_nanos(), changed.as_secs() % 2) {
         (0, 0) => Duration::from_secs(2),
         (0, _) => Duration::from_secs(1),
         _ => Duration::ZERO,
     };
-    // A time in the future comes of another clock: a change now would show.
-    let age = now.checked_sub(changed);
-    age.and_then(|age| (unit + TICK).checked_sub(age)).unwrap_or_default()
+    changed.saturating_add(unit + TICK)
 }
 
 fn wait_until(end: Instant, waiting: &mut dyn FnMut()) -> Result<(), Failure> {
@@ -84,7 +106,10 @@ fn wait_until(end: Instant, waiting: &mut dyn FnMut()) -> Result<(), Failure> {
 /// An error that holds a [`Failure`] where a process has the file mapped for writing. Waits for
 /// a `write` that lasts: most file systems let nobody seek for holes meanwhile.
 pub(crate) fn require_unmapped(file: impl AsFd, path: impl FnOnce() -> PathBuf) -> io::Result<()> {
-    if is_mapped_for_writing(wide(fstat(&file)?.st_ino)) {
+    let stat = fstat(&file)?;
+    let rested =
+        if shows_mappings(&file) { at_rest_since(change_time(&stat)) } else { Duration::MAX };
+    if is_mapped_for_writing(wide(stat.st_ino), rested) {
         let message = format!("{}: another process has it mapped for writing", shown(&path()));
         return Err(Failure::new(Exit::Source, message).hint(CHANGED_HINT).into());
     }
@@ -92,6 +117,13 @@ pub(crate) fn require_unmapped(file: impl AsFd, path: impl FnOnce() -> PathBuf) 
     // Where a file system cannot tell, the time between two readings has to do.
     let _ = seek(&file, SeekFrom::Hole(0));
     seek(&file, SeekFrom::Start(position)).map(drop).map_err(io::Error::from)
+}
+
+/// Whether the first write by a mapping sets the file's times. Where nothing is ever written
+/// to a disk, a page that was read before is written to without a fault.
+fn shows_mappings(file: impl AsFd) -> bool {
+    let kind = fstatfs(file).map(|found| found.f_type);
+    kind.is_ok_and(|kind| !IN_MEMORY.contains(&kind))
 }
 
 /// Waits for as long as two readings are apart. The only error is a signal.

@@ -20,16 +20,21 @@ pub(crate) fn is_open_for_writing(file: impl AsFd) -> bool {
 #[cfg(all(feature = "leases", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod imp {
     use std::os::fd::{AsFd, AsRawFd};
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::sync::{Arc, OnceLock};
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use signal_hook::consts::SIGIO;
 
     use crate::signals;
 
-    /// What a child inherits by a fork is closed by its `exec` within less.
-    const FORK: Duration = Duration::from_millis(20);
+    const NAP: Duration = Duration::from_millis(1);
+    /// Naps for a file: what a child inherits by a fork is closed by its `exec` within less.
+    const FORK_NAPS: u32 = 20;
+    /// Naps in all. Where so many were in vain the files are open for longer, or their file
+    /// system says so of each.
+    const NAPS_MAX: u32 = 50 * FORK_NAPS;
+    static NAPS: AtomicU32 = AtomicU32::new(0);
 
     // linux/fcntl.h, asm-generic/fcntl.h and asm-generic/errno-base.h.
     const F_SETLEASE: i32 = 1024;
@@ -42,21 +47,23 @@ mod imp {
             return false;
         }
         let descriptor = file.as_fd().as_raw_fd();
-        let mut since = None;
-        loop {
+        for naps in 0.. {
             match nc::fcntl(descriptor, F_SETLEASE, F_RDLCK) {
                 Ok(_) => {
                     // Closing the file would give it back as well.
                     let _ = nc::fcntl(descriptor, F_SETLEASE, F_UNLCK);
                     return false;
                 }
-                Err(EAGAIN) if since.get_or_insert_with(Instant::now).elapsed() >= FORK => {
-                    return true;
+                Err(EAGAIN)
+                    if naps < FORK_NAPS && NAPS.fetch_add(1, Ordering::Relaxed) < NAPS_MAX =>
+                {
+                    signals::pause(NAP);
                 }
-                Err(EAGAIN) => signals::pause(Duration::from_millis(1)),
+                Err(EAGAIN) => break,
                 Err(_) => return false,
             }
         }
+        true
     }
 
     /// Whether leases can be asked for: where the file is opened for writing within the

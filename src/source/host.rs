@@ -17,7 +17,7 @@ use rustix::io::{Errno, read, retry_on_intr};
 
 use super::builder::TreeBuilder;
 pub(crate) use crate::host::at_rest::changed as has_changed;
-use crate::host::at_rest::{CHANGED_HINT, Digesting, FirstReading, settle};
+use crate::host::at_rest::{CHANGED_HINT, Digesting, FirstReading, settle, settle_empty};
 use crate::host::follow;
 use crate::host::identity::wide;
 pub(crate) use crate::host::identity::{FileId, Identity, file_id, size_bytes};
@@ -189,9 +189,9 @@ pub(super) fn content(
     }
     let first = FirstReading::if_needed(&file, (0, length_bytes), &path)
         .map_err(|error| cannot_read_because(&path(), error))?;
-    if let Some(first) = first.as_ref().filter(|_| length_bytes == 0) {
+    if first.is_some() && length_bytes == 0 {
         // Emptied, perhaps, by who is about to write. Files of /proc only look empty.
-        first.wait()?;
+        settle_empty(stat, &mut || to.report_waiting())?;
     }
     let Some(first) = first.filter(|_| length_bytes > 0) else {
         return read_unchanged(file, stat, &path).map(Content::Memory);

@@ -91,3 +91,34 @@ fn an_old_image_that_is_open_for_writing_is_made_again() {
     drop(writer);
     assert_eq!(build(&["--if-changed", "--uuid", UUID]), second);
 }
+
+/// Some file systems of the network say of every file that it is open for writing.
+#[test]
+fn thousands_of_open_files_are_not_waited_for_one_by_one() {
+    const FILES: usize = 150;
+    // On the disk: of files in memory the times do not tell as much.
+    let open = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let host = Host::new(&format!("files: [{{path: /open, dir: {}}}]\n", open.path().display()));
+    let create = |n: usize| {
+        let mut file = fs::File::create(open.path().join(n.to_string())).unwrap();
+        // Every other one is empty.
+        file.write_all(if n.is_multiple_of(2) { b"" } else { b"demo" }).unwrap();
+        file
+    };
+    let _writers: Vec<_> = (0..FILES).map(create).collect();
+    // Nothing is wrong with them any more when they are read.
+    std::thread::sleep(Duration::from_millis(400));
+    let mut command = Command::new("strace");
+    command.args(["-o", "trace", "-e", "trace=openat,futex"]);
+    command.arg(env!("CARGO_BIN_EXE_credimg")).current_dir(host.path(""));
+    command.args(["build", "secrets.yaml", "-o", "out.erofs", "--quiet", "--args", "none"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let trace = fs::read_to_string(host.path("trace")).unwrap();
+    let count = |what: &str| trace.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(count("\"148\""), 1, "{trace}");
+    // Once for all of them; that of process 1 is there on every machine.
+    assert!((1..=3).contains(&count("\"/proc/1/maps\"")), "{trace}");
+    // A thousand of a millisecond, and those before the second readings.
+    assert!(count("futex(") < 1100, "{}", count("futex("));
+}
