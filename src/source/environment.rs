@@ -31,6 +31,12 @@ pub(super) fn hidden(plan: &Plan) -> Vec<OsString> {
 pub(crate) fn sources(plan: &Plan) -> impl Iterator<Item = &OsString> {
     plan.sources().filter_map(|entry: &Entry| match &entry.source {
         Source::Env { name, .. } => Some(name),
-        _ => None,
+        Source::File(_)
+        | Source::Dir(_)
+        | Source::FollowedDir(_)
+        | Source::Tar(_)
+        | Source::Inline(_)
+        | Source::Command { .. }
+        | Source::Symlink(_) => None,
     })
 }
