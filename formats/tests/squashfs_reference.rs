@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use credimg_formats::squashfs::{BlockSize, Compression, Options, Plan};
-use credimg_formats::{Content, ErrorKind, Kind, Metadata, Timestamp, Tree};
+use credimg_formats::{Content, ErrorKind, Kind, Metadata, Secret, Timestamp, Tree};
 
 use permissions::permissions;
 use support::generator::{Random, Shape, generate};
@@ -241,6 +241,36 @@ fn an_image_is_no_larger_than_that_of_mksquashfs() {
         let most = theirs + (theirs / 100).max(8192);
         assert!(ours <= most, "{compression}: {ours} bytes, mksquashfs {theirs}");
     }
+}
+
+#[test]
+fn every_byte_of_no_record_is_zero() {
+    // Two images that differ in content only differ in no byte of anything else, and behind
+    // what the superblock counts all is zero.
+    let image_of = |byte: u8| {
+        let mut tree = Tree::new(plain(0o755));
+        for size in [1, 31, 4095, 4096, 4097, 9000, 131_073] {
+            tree.insert(
+                Tree::ROOT,
+                name(&format!("f{size}")),
+                plain(0o400),
+                Kind::File(Content::Memory(Secret::new(vec![byte; size]))),
+            )
+            .unwrap();
+        }
+        let mut image = Vec::new();
+        Plan::new(&tree, options("none", 4096)).unwrap().write(&mut image).unwrap();
+        image
+    };
+    let (ones, twos) = (image_of(0xaa), image_of(0x55));
+    assert_eq!(ones.len(), twos.len());
+    let mut differing = ones.iter().zip(&twos).filter(|(one, two)| one != two).peekable();
+    assert!(differing.peek().is_some());
+    assert!(differing.all(|pair| pair == (&0xaa, &0x55)));
+    // `bytes_used` of the superblock.
+    let used_bytes = u64::from_le_bytes(ones[40..48].try_into().unwrap()) as usize;
+    assert!(used_bytes < ones.len());
+    assert!(ones[used_bytes..].iter().all(|byte| *byte == 0));
 }
 
 fn judge(scratch: &Scratch, extracted: &Path, seed: u64, image: &Path, listing: &Listing) {

@@ -29,7 +29,7 @@ fn mode(option: &str) -> Result<u16, Failure> {
     match mode {
         None => Err(Failure::new(Exit::Usage, "--mode: expected octal digits, at most 0770")),
         Some(mode) if mode & 0o007 != 0 => {
-            let message = "--mode: an image of secrets is not for every user of the host";
+            let message = "--mode: what holds secrets is not for every user of the host";
             Err(Failure::new(Exit::Policy, message).hint("give --owner and a mode such as 0440"))
         }
         Some(mode) => Ok(mode),

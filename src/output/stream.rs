@@ -90,7 +90,7 @@ impl StreamOutput {
     /// Streams to `descriptor`, which messages call standard output.
     pub fn new(descriptor: OwnedFd) -> anyhow::Result<Self> {
         if descriptor.is_terminal() {
-            let failure = Failure::new(Exit::Usage, "an image is not written to a terminal");
+            let failure = Failure::new(Exit::Usage, "what is no text is not written to a terminal");
             return Err(failure.hint("redirect standard output, or name a file with -o").into());
         }
         let stream = Buffered::stream(File::from(descriptor), Self::subject());

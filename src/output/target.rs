@@ -158,7 +158,7 @@ fn refuse_type(subject: &Subject, kind: FileType) -> Result<(), Failure> {
     };
     Err(subject
         .refusal("write", what)
-        .hint("an image replaces a regular file or a symbolic link, nothing else"))
+        .hint("a regular file or a symbolic link is replaced, nothing else"))
 }
 
 /// Refuses links to a process's own descriptors: root, who may replace

@@ -224,6 +224,48 @@ fn the_same_input_gives_the_same_bytes() {
 }
 
 #[test]
+fn uuid_label_and_serial_tell_nothing_of_the_content() {
+    // Everything that is told of an image, but its paths: of one content and of another.
+    let told = |content: &str, options: &[&str]| {
+        let host = Host::new(&format!("label: CHIMERA\nfiles: [{{path: /a, text: {content}}}]\n"));
+        let mut build = host.credimg();
+        build.args(["build", "secrets.yaml", "-o", "out.erofs", "--json"]).args(options);
+        let output = build.output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let image = fs::read(host.path("out.erofs")).unwrap();
+        // The superblock's UUID and label (erofs_fs.h).
+        let (uuid, label) = image.split_at(1024 + 48).1.split_at(16);
+        let label = label.split_at(16).0;
+        (stdout(&output), uuid.to_vec(), label.to_vec())
+    };
+    let given = ["--uuid", UUID, "--mtime", "1700000000"];
+    assert_eq!(told("hunter2", &given), told("swordfish", &given));
+    // Without a given one the UUID is random: the same content gets another.
+    let ((_, once, label), (_, again, same)) = (told("hunter2", &[]), told("hunter2", &[]));
+    assert_ne!(once, again);
+    assert_eq!(label, same);
+}
+
+#[test]
+fn the_table_of_promises_names_tests_that_are_there() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(package.join("SECURITY.md")).unwrap();
+    let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| ---");
+    let rows: Vec<_> =
+        text.lines().filter(is_row).filter(|row| !row.contains("proven by")).collect();
+    assert!(rows.len() > 30, "{} rows", rows.len());
+    for row in rows {
+        let proof = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let names: Vec<_> = proof.split('`').skip(1).step_by(2).collect();
+        let mut files = names.iter().filter(|name| name.contains('/')).peekable();
+        assert!(files.peek().is_some(), "no test proves: {row}");
+        for file in files {
+            assert!(package.join(file).exists(), "{file} is not there: {row}");
+        }
+    }
+}
+
+#[test]
 fn an_interrupt_leaves_neither_temporary_nor_command() {
     let host = Host::new(
         "files: [{path: /a, shell: \"cut -d' ' -f5 /proc/$$/stat > pid; sleep 100 & sleep 100\"}]\n",

@@ -22,7 +22,7 @@ fn build(host: &Host, extension: &str, options: &[&str]) -> (Option<i32>, String
 
 fn too_large(bytes: u64, entry: &str) -> String {
     format!(
-        "credimg: error: {entry}the image would be larger than {bytes} bytes\n\
+        "credimg: error: {entry}the output would be larger than {bytes} bytes\n\
          credimg: hint: --max-size allows more, as in --max-size 1T\n"
     )
 }

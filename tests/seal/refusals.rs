@@ -148,3 +148,22 @@ fn a_blob_takes_in_nothing_of_its_own() {
     let output = host.seal(&[]);
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
 }
+
+#[test]
+fn no_refusal_of_a_blob_speaks_of_an_image() {
+    let host = Host::with_share("files: [{path: /a, text: hello}]\n");
+    fs::create_dir(host.path("share/dir")).unwrap();
+    for (output, options, code) in [
+        (BLOB, &["--max-size", "1"][..], 4),
+        (BLOB, &["--mode", "0644"], 5),
+        ("share/dir", &[], 7),
+        ("missing/blob", &[], 7),
+    ] {
+        let mut seal = host.credimg();
+        seal.args(["seal", "secrets.yaml", "-o", output, "--key-out", "key"]).args(options);
+        let output = seal.output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{options:?}: {said}");
+        assert!(!said.contains("image"), "{options:?}: {said}");
+    }
+}

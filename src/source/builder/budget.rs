@@ -64,7 +64,7 @@ impl Budget {
 
 /// The failure of an image to stay within `--max-size`.
 pub(crate) fn over_size(max_size_bytes: u64) -> Failure {
-    let message = format!("the image would be larger than {max_size_bytes} bytes");
+    let message = format!("the output would be larger than {max_size_bytes} bytes");
     Failure::new(Exit::Source, message).hint("--max-size allows more, as in --max-size 1T")
 }
 
