@@ -46,7 +46,8 @@ test-races: cargo ## Build against writers, swapped links, other builders and lo
 	CREDIMG_RACES=$${CREDIMG_RACES:-100} cargo test --locked $(as_root) --test races -- \
 		--nocapture --test-threads=8
 
-# Some 100,000 runs: 20 minutes on two cores. CREDIMG_FAULT_RUNS=5000 makes fewer.
+# Some 100,000 runs: 20 minutes on two cores. CREDIMG_FAULT_RUNS=5000 makes fewer,
+# CREDIMG_FAULT_SECONDS=600 as many as come in that time.
 test-faults: cargo ## Run every kind of command with a fault at every system call
 	CREDIMG_FAULT_RUNS=$${CREDIMG_FAULT_RUNS:-all} cargo test --release --locked $(as_root) \
 		--test faults campaign -- --nocapture

@@ -127,7 +127,7 @@ impl OutputFile {
     pub fn create(path: &Path, options: Options) -> anyhow::Result<Self> {
         let target = Target::open(path)?;
         let (file, temporary) = if crate::KEEPS_PROMISES {
-            Temporary::create(&target, options)?
+            Temporary::create(&target, Some(options))?
         } else {
             Temporary::none(&target)?
         };
@@ -205,7 +205,7 @@ impl OutputFile {
         first.map_or(Ok(()), Err)
     }
 
-    /// Returns the leftovers of other builders.
+    /// Returns the leftovers of other builders, without what this one removes itself.
     fn put_in_place(&mut self) -> Result<Vec<OsString>, Failure> {
         let subject = &self.target.subject;
         self.sink.spill()?;
@@ -226,9 +226,10 @@ impl OutputFile {
         };
         signals::check()?;
         self.sidecars.put_in_place(&self.target, beside.sidecars, self.options)?;
-        let own = self.temporary.name().map(ToOwned::to_owned);
+        let mut own = self.sidecars.temporary_names();
+        own.extend(self.temporary.name().map(ToOwned::to_owned));
         self.replace()?;
-        let others = beside.leftovers.into_iter().filter(|name| Some(name) != own.as_ref());
+        let others = beside.leftovers.into_iter().filter(|name| !own.contains(name));
         Ok(others.collect())
     }
 

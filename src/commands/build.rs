@@ -8,7 +8,7 @@ use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
 use super::request::Request;
 use super::summary::{self, Delivery, Summary};
-use super::{access, attach, beside, reports, settings, trusted};
+use super::{access, attach, beside, news, reports, settings, trusted};
 use crate::assemble::Assembly;
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::{Build, Sources};
@@ -19,7 +19,8 @@ use crate::report::{self, Exit, Failure};
 use crate::vm::{Firmware, Machine, Style};
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
-    let builder = Builder::new(options).map_err(|error| early(options, error))?;
+    let builder =
+        Builder::new(options).map_err(|error| news::early(&options.output, "image", error))?;
     if settings::is_streamed(&options.output) {
         // There is no path to attach.
         let summary = builder.build_stream(options)?;
@@ -114,7 +115,7 @@ impl Builder {
     fn build_file(&self, options: &Build) -> anyhow::Result<Built> {
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
-        let early = |error| early(options, error);
+        let early = |error| news::early(&options.output, "image", error);
         let has_old = OutputFile::check(&options.output).map_err(early)?;
         if let Some(Some(file)) = &options.json {
             reports::check(file, summary::REPORT_HINT).map_err(early)?;
@@ -126,7 +127,7 @@ impl Builder {
             inputs.extend(encryption.inputs().cloned());
         }
         let mut progress = Progress::new(!options.quiet);
-        let still_old = |error| if has_old { unchanged(error) } else { error };
+        let still_old = |error| if has_old { news::unchanged("image", error) } else { error };
         if self.holds_the_key() {
             output::require_reader().map_err(|failure| still_old(of_the_key(failure).into()))?;
         }
@@ -325,26 +326,4 @@ fn of_the_key(failure: Failure) -> Failure {
     let message = failure.message.replacen("write to", with_key, 1);
     let hint = "send standard output somewhere, or keep the key in a file with --key-out";
     Failure { message, ..failure }.hint(hint)
-}
-
-/// An error that came before anything was made. One of the output says that the old image
-/// is as it was, if there is one.
-fn early(options: &Build, error: anyhow::Error) -> anyhow::Error {
-    let is_of_output =
-        error.downcast_ref::<Failure>().is_some_and(|failure| failure.exit == Exit::Output);
-    let has_old = || std::fs::symlink_metadata(&options.output).is_ok_and(|old| old.is_file());
-    if is_of_output && has_old() { unchanged(error) } else { error }
-}
-
-/// Adds to an error's hint that the old image is as it was.
-fn unchanged(mut error: anyhow::Error) -> anyhow::Error {
-    const NEWS: &str = "the old image is unchanged";
-    if let Some(failure) = error.downcast_mut::<Failure>() {
-        failure.hint = match failure.hint.take() {
-            Some(hint) if hint.contains(NEWS) => Some(hint),
-            Some(hint) => Some(format!("{hint}; {NEWS}")),
-            None => Some(NEWS.to_owned()),
-        };
-    }
-    error
 }

@@ -19,6 +19,7 @@ mod image;
 mod inspect;
 mod links;
 mod loss;
+mod news;
 mod opened;
 mod pages;
 mod reach;

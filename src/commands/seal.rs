@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use credimg_formats::{Kind, Sink, Timestamp, Tree};
 
 use super::image::explain;
-use super::{access, attach, links, settings, trusted, xattrs};
+use super::{access, attach, links, news, settings, trusted, xattrs};
 use crate::assemble::{self, Assembly, Place};
 use crate::channels::plan::Means;
 use crate::channels::sidecar::{self, Value};
@@ -30,11 +30,13 @@ const STRUCTURE: &str = "smbios";
 const ITEM: &str = "fw_cfg.age.identity";
 
 pub(super) fn run(options: &Seal) -> anyhow::Result<()> {
-    let request = Request::new(options)?;
+    let early = |error| news::early(&options.output, "blob", error);
+    let request = Request::new(options).map_err(early)?;
     let stream = request.share.is_none().then(StreamOutput::stdout).transpose()?;
     let mut progress = Progress::new(!options.quiet);
     let tree = request.collect(options, &mut progress)?;
-    let (identity, is_new) = Identity::read_or_make(&options.key_out)?;
+    let (identity, is_new) =
+        Identity::read_or_make(&options.key_out).map_err(|failure| early(failure.into()))?;
     let made = match stream {
         None => request.write_file(options, &tree, &identity, &mut progress)?,
         Some(stream) => request.write_stream(stream, &tree, &identity, &mut progress)?,
@@ -170,8 +172,11 @@ impl Request {
         identity: &Identity,
         progress: &mut Progress,
     ) -> anyhow::Result<String> {
-        let has_old = OutputFile::check(&options.output)?;
-        let mut blob = OutputFile::create(&options.output, self.file).map_err(of_blob)?;
+        let of_blob = |error| news::of("blob", error);
+        let early = |error| news::early(&options.output, "blob", error);
+        let has_old = OutputFile::check(&options.output).map_err(early)?;
+        let mut blob = OutputFile::create(&options.output, self.file)
+            .map_err(|error| early(of_blob(error)))?;
         let made = keys::without_traces(|| write(tree, identity, &mut blob, progress))
             .map_err(|failure| of_blob(failure.into()))?;
         self.write_carrier(identity).map_err(|error| of_carrier(error, has_old))?;
@@ -186,7 +191,7 @@ impl Request {
         identity: &Identity,
         progress: &mut Progress,
     ) -> anyhow::Result<String> {
-        self.write_carrier(identity)?;
+        self.write_carrier(identity).map_err(|error| news::of("file", error))?;
         let made = keys::without_traces(|| write(tree, identity, &mut stream, progress))?;
         stream.finish()?;
         Ok(format!("wrote standard output: {made}"))
@@ -219,14 +224,6 @@ impl Request {
             place.unwrap_or_default()
         ));
     }
-}
-
-/// The hints of an output speak of images.
-fn of_blob(mut error: anyhow::Error) -> anyhow::Error {
-    if let Some(failure) = error.downcast_mut::<Failure>() {
-        failure.hint = failure.hint.take().map(|hint| hint.replace("image", "blob"));
-    }
-    error
 }
 
 /// The failure of the key's carrier, before the blob is put in place.

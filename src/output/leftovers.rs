@@ -33,6 +33,8 @@ pub(super) enum Fate {
     InUse,
     /// It cannot be told whether it is in use, or it is nobody's business here.
     Foreign,
+    /// It should be gone, and this forbids it.
+    Stays(Errno),
 }
 
 impl Beside {
@@ -78,18 +80,44 @@ pub(super) fn remove(target: &Target, options: Options) {
     }
 }
 
-/// Removes those of the temporaries that are in use no more.
-pub(super) fn remove_these(target: &Target, names: &[OsString], options: Options) {
-    // First the one that may be a second name of another.
-    let turn = turn_name(target);
-    let (first, rest): (Vec<_>, Vec<_>) = names.iter().partition(|name| **name == turn);
-    for name in first.into_iter().chain(rest) {
-        // An error means that it is gone or not ours.
-        let _ = remove_unused(target, name, options);
+/// Makes room for a new image, as [`remove`] does. What cannot be removed is not told, as
+/// that is tried again when the image is in place, or is given up.
+pub(super) fn make_room(target: &Target, options: Options) {
+    if let Ok(found) = Beside::find(target, None) {
+        try_these(target, &found.leftovers, options);
     }
 }
 
-/// Removes a temporary that nobody uses any more. That one of ours stays is told.
+/// Removes those of the temporaries that are in use no more. That one of ours stays is told.
+pub(super) fn remove_these(target: &Target, names: &[OsString], options: Options) {
+    for (name, error) in try_these(target, names, options) {
+        report::warn(&format!(
+            "cannot remove {}, which a build that was killed left and which may hold secrets: {}: \
+             remove it",
+            target.shown(name),
+            report::reason(&error.into())
+        ));
+    }
+}
+
+/// Returns what stays of the temporaries that are in use no more.
+fn try_these<'a>(
+    target: &Target,
+    names: &'a [OsString],
+    options: Options,
+) -> Vec<(&'a OsString, Errno)> {
+    // First the one that may be a second name of another.
+    let turn = turn_name(target);
+    let (first, rest): (Vec<_>, Vec<_>) = names.iter().partition(|name| **name == turn);
+    let stays = |name: &'a OsString| match remove_unused(target, name, options) {
+        Ok(Fate::Stays(error)) => Some((name, error)),
+        // An error means that it is gone or not ours.
+        Ok(Fate::Gone | Fate::InUse | Fate::Foreign) | Err(_) => None,
+    };
+    first.into_iter().chain(rest).filter_map(stays).collect()
+}
+
+/// Removes a temporary that nobody uses any more.
 pub(super) fn remove_unused(
     target: &Target,
     name: &OsStr,
@@ -124,16 +152,7 @@ pub(super) fn remove_unused(
         // Its builder has finished, or somebody else has removed it.
         return Ok(Fate::Gone);
     }
-    if let Err(error) = target.unlink(name) {
-        report::warn(&format!(
-            "cannot remove {}, which a build that was killed left and which may hold secrets: {}: \
-             remove it",
-            target.shown(name),
-            report::reason(&error.into())
-        ));
-        return Ok(Fate::Foreign);
-    }
-    Ok(Fate::Gone)
+    Ok(target.unlink(name).map_or_else(Fate::Stays, |()| Fate::Gone))
 }
 
 /// Opens a leftover for writing, as its lock wants. One that was about to be put in

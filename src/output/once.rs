@@ -16,7 +16,9 @@ use crate::report::{self, Exit, Failure};
 /// one, and brings its name onto the disk. Nothing is done where the directory cannot be
 /// opened. Errors are of [`Exit::Output`].
 pub fn settle(path: &Path) -> Result<(), Failure> {
-    let Ok(target) = Target::open(path) else { return Ok(()) };
+    let Ok(mut target) = Target::open(path) else { return Ok(()) };
+    // A key that is there is no image.
+    target.subject.hint = None;
     leftovers::remove(&target, Options::default());
     sync_directory(&target.directory).map_err(|error| target.subject.failure("write", error))
 }
@@ -30,9 +32,10 @@ pub fn settle(path: &Path) -> Result<(), Failure> {
 /// returns the name is there too, also that of another builder's file. Errors are of
 /// [`Exit::Output`].
 pub fn create_once(path: &Path, content: &[u8], options: Options) -> Result<bool, Failure> {
-    let target = Target::open(path)?;
+    let mut target = Target::open(path)?;
+    target.subject.hint = None;
     leftovers::remove(&target, options);
-    let (mut file, mut temporary) = Temporary::create(&target, options)?;
+    let (mut file, mut temporary) = Temporary::create(&target, None)?;
     let placed = file
         .write_all(content)
         .and_then(|()| Ok(widen(&file, options)?))

@@ -72,7 +72,7 @@ impl Sidecars {
         let shown = format!("{}.{}", target.subject.shown, report::shown(Path::new(suffix)));
         let subject = Subject { shown, hint: target.subject.hint };
         replaceable(&subject, &target.directory, &name)?;
-        let (mut file, temporary) = Temporary::create(target, options)?;
+        let (mut file, temporary) = Temporary::create(target, None)?;
         let to_failure = |error: std::io::Error| subject.failure("write", error);
         let written = file.write_all(content).map_err(to_failure).and_then(|()| {
             widen(&file, options).map_err(|error| no_access(&subject, error, options))?;
@@ -99,6 +99,17 @@ impl Sidecars {
             }
         }
         Ok(())
+    }
+
+    /// The temporary names of these files and of those that they replace.
+    pub(super) fn temporary_names(&self) -> Vec<OsString> {
+        let files = self.files.iter().filter_map(|file| match &file.state {
+            State::Exchanged(kept) => Some(kept.clone()),
+            State::Written | State::Placed | State::Replaced => {
+                file.temporary.name().map(ToOwned::to_owned)
+            }
+        });
+        files.chain(self.stale.iter().map(|kept| kept.temporary.clone())).collect()
     }
 
     /// Whether each is still in place, now that the image is: another user's builder may

@@ -54,12 +54,15 @@ pub(super) struct Temporary {
 
 impl Temporary {
     /// A new file of mode 0600, locked until it is closed. Where it cannot be without a
-    /// name, what killed builders left is removed first: it may be as large as an image.
-    pub(super) fn create(target: &Target, options: Options) -> Result<(File, Self), Failure> {
+    /// name, and `room` is needed, what killed builders left is removed first: it may be
+    /// as large as an image.
+    pub(super) fn create(target: &Target, room: Option<Options>) -> Result<(File, Self), Failure> {
         signals::note()?;
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         let Ok(file) = retry_on_intr(|| openat(&target.directory, ".", flags, PRIVATE)) else {
-            leftovers::remove(target, options);
+            if let Some(options) = room {
+                leftovers::make_room(target, options);
+            }
             return Self::create_named(target);
         };
         let file = File::from(file);
@@ -85,8 +88,16 @@ impl Temporary {
             let name = random_name(target).map_err(|error| failure(target, error))?;
             let file = match openat(&target.directory, &name, flags, PRIVATE) {
                 Ok(file) => File::from(file),
-                Err(Errno::EXIST | Errno::INTR) => continue,
-                Err(error) => return Err(failure(target, error)),
+                Err(error) => {
+                    // It may be made in spite of the error. Nobody else draws its name.
+                    if matches!(target.at(&name), Ok(Some(seen)) if seen.st_size == 0) {
+                        remove(target, &name);
+                    }
+                    match error {
+                        Errno::EXIST | Errno::INTR => continue,
+                        _ => return Err(failure(target, error)),
+                    }
+                }
             };
             match claim(&file).and_then(|is_ours| Ok((is_ours, prepare(&file)?))) {
                 // Another builder may have taken it for a leftover in the instant before.

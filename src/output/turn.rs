@@ -53,7 +53,8 @@ pub(super) fn take(
                 let reason = "another build of it has not finished for a minute";
                 return Err(target.subject.refusal("replace", reason));
             }
-            Ok(Fate::Foreign) | Err(_) => {
+            // It is tried again, and told, when the image is in place or given up.
+            Ok(Fate::Foreign | Fate::Stays(_)) | Err(_) => {
                 temporary.take_any_name(target, file, options)?;
                 return Ok(());
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 
 use crate::host::Host;
 use crate::{BLOB, identity, open};
@@ -14,11 +14,15 @@ use crate::{BLOB, identity, open};
 const CALLS: &str = "write,fsync,fchmod,flock,renameat,renameat2";
 
 fn strace(host: &Host, options: &[&str]) -> ExitStatus {
+    traced(host, options).status
+}
+
+fn traced(host: &Host, options: &[&str]) -> Output {
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o"]).arg(host.path("log")).args(options);
     command.arg(env!("CARGO_BIN_EXE_credimg")).current_dir(host.path(""));
     command.args(["seal", "secrets.yaml", "-o", BLOB, "--key-out", "key", "--quiet"]);
-    command.output().expect("strace must be installed").status
+    command.output().expect("strace must be installed")
 }
 
 /// Each of these calls that a build makes, as strace's name and number for it.
@@ -114,6 +118,33 @@ fn a_key_in_the_making_is_whole_or_not_there() {
         }
     }
     assert!(kept > 5 && kept < 2 * points.len(), "{kept}");
+}
+
+/// Whatever cannot be looked at, opened or written before the blob has its name, it is said that
+/// the old blob is there.
+#[test]
+fn every_error_says_which_blob_is_in_place() {
+    let host = host();
+    let old = host.sealed(&[]);
+    let mut early = 0;
+    for call in ["newfstatat", "fchmod", "linkat"] {
+        for occurrence in 1.. {
+            fs::write(host.path(BLOB), &old).unwrap();
+            let inject = format!("inject={call}:error=EDQUOT:when={occurrence}");
+            let output = traced(&host, &["-e", &inject, "-e", &format!("trace={call}")]);
+            if !fs::read_to_string(host.path("log")).unwrap().contains("(INJECTED)") {
+                break;
+            }
+            let said = String::from_utf8_lossy(&output.stderr);
+            let is_old = fs::read(host.path(BLOB)).unwrap() == old;
+            if output.status.code() == Some(7) {
+                let news = if is_old { "the old blob is unchanged" } else { "the new blob " };
+                assert!(said.contains(news), "{call} {occurrence}: {said}");
+                early += usize::from(is_old);
+            }
+        }
+    }
+    assert!(early > 5, "{early}");
 }
 
 /// A file system that cannot refuse to replace gives the key a second name first.

@@ -8,7 +8,8 @@ use super::scenarios::{CANARY, Start};
 use crate::tracer::{Outcome, Signal};
 
 /// The sentences that say which image is in place.
-const SAYS_OLD: [&str; 2] = ["the old image is unchanged", "the old blob is unchanged"];
+const SAYS_OLD: [&str; 3] =
+    ["the old image is unchanged", "the old blob is unchanged", "the old file is unchanged"];
 /// It may go on with what is not as it was beside it.
 const SAYS_OLD_ALONE: &str = "the image is the old one";
 const SAYS_WRITTEN: &str = "the image itself is written";
@@ -345,7 +346,7 @@ impl Judge<'_> {
         if (says_old || says_old_alone) && !is_old {
             self.find("untrue", "the old image is not as it was");
         }
-        if says_new && bench.scenario.image.is_some() && !image.is_some_and(Age::is_new) {
+        if says_new && !image.is_some_and(Age::is_new) {
             self.find("untrue", "the new image is not in place");
         }
         for word in self.stderr.clone().split_whitespace().filter(|w| w.contains(".credimg-")) {

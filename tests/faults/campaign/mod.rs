@@ -3,7 +3,8 @@
 //!
 //! `CREDIMG_FAULT_RUNS` is the number of runs (`all`, or about how many are drawn),
 //! `CREDIMG_SEED` repeats a draw, and `CREDIMG_FAULT` has the campaign make those runs alone
-//! whose names, which findings tell, hold its text.
+//! whose names, which findings tell, hold its text. After `CREDIMG_FAULT_SECONDS` it makes
+//! no more runs, and tells of those that it has made.
 
 mod bench;
 mod fault;
@@ -13,9 +14,9 @@ mod scenarios;
 mod table;
 
 use std::num::NonZero;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bench::Bench;
 use fault::{Counter, Fault, Point, id, number};
@@ -27,6 +28,11 @@ use crate::tracer::{Action, Call, Outcome, Stop, Tracer};
 
 /// How many runs the sample of `make test` has for each scenario.
 const SAMPLE: usize = 5;
+/// How many runs a scenario has before the next one's turn: what a limit of time leaves of
+/// the campaign is of all scenarios.
+const TURN: usize = 250;
+/// No scenario has as many runs as so many turns.
+const ROUNDS: usize = 100;
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the counts are the campaign's result")]
@@ -34,17 +40,20 @@ fn whatever_fails_files_are_whole_and_messages_true() {
     let scenarios = all();
     let draw = Draw::new(scenarios.len());
     let next = AtomicUsize::new(0);
+    let queue = |scenario| Queue { scenario, jobs: OnceLock::new() };
+    let queues: Vec<_> = scenarios.iter().map(queue).collect();
     let table = Mutex::new(Table::new(&scenarios));
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(scenario) = scenarios.get(place) else { return };
-                    if draw.wants(scenario) {
-                        work(scenario, place, &draw, &table);
+                    let turn = next.fetch_add(1, Ordering::Relaxed);
+                    let (place, round) = (turn % scenarios.len(), turn / scenarios.len());
+                    if round > ROUNDS || draw.is_over() {
+                        return;
                     }
+                    queues[place].work(place, round, &draw, &table);
                 }
             });
         }
@@ -64,6 +73,9 @@ struct Draw {
     seed: u64,
     /// What the names of the runs hold.
     only: Option<String>,
+    started: Instant,
+    /// From then on.
+    limit: Option<Duration>,
 }
 
 impl Draw {
@@ -77,12 +89,18 @@ impl Draw {
         // The sample is always the same.
         let drawn = if std::env::var_os("CREDIMG_FAULT_RUNS").is_some() { now() } else { 1 };
         let seed = number("CREDIMG_SEED").unwrap_or(drawn);
-        Self { most, seed, only: std::env::var("CREDIMG_FAULT").ok() }
+        let limit = number("CREDIMG_FAULT_SECONDS").map(Duration::from_secs);
+        let only = std::env::var("CREDIMG_FAULT").ok();
+        Self { most, seed, only, started: Instant::now(), limit }
     }
 
     fn wants(&self, scenario: &Scenario) -> bool {
         let scenario_of = |only: &String| only.split_once('/').map(|(name, _)| name.to_owned());
         self.only.as_ref().and_then(scenario_of).is_none_or(|name| name == scenario.name)
+    }
+
+    fn is_over(&self) -> bool {
+        self.limit.is_some_and(|limit| self.started.elapsed() > limit)
     }
 
     /// The runs of a scenario.
@@ -99,26 +117,44 @@ impl Draw {
             .name
             .bytes()
             .fold(self.seed, |state, byte| state.wrapping_mul(31).wrapping_add(byte.into()));
-        while self.most.is_some_and(|most| jobs.len() > most) {
+        for end in (1..jobs.len()).rev() {
             // SplitMix64.
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut number = state;
             number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-            let place = usize::try_from((number ^ number >> 31) % jobs.len() as u64).unwrap();
-            jobs.swap_remove(place);
+            let other = usize::try_from((number ^ number >> 31) % (end as u64 + 1)).unwrap();
+            jobs.swap(end, other);
         }
+        jobs.truncate(self.most.unwrap_or(usize::MAX));
         jobs
     }
 }
 
-/// Makes the runs of a scenario.
-fn work(scenario: &Scenario, place: usize, draw: &Draw, table: &Mutex<Table>) {
-    let bench = Bench::new(scenario);
-    for (point, fault) in draw.jobs(scenario, &record(&bench)) {
-        let (row, findings, stderr) = run(&bench, &point, fault);
-        let id = id(&scenario.name, &point, fault);
-        table.lock().unwrap().add(place, row, findings, &id, &stderr);
+/// What is shared by those who make the runs of a scenario.
+struct Queue<'a> {
+    scenario: &'a Scenario,
+    /// Known when the first run is to be made.
+    jobs: OnceLock<Vec<Job>>,
+}
+
+impl Queue<'_> {
+    /// Makes the runs of one turn, unless there are no more.
+    fn work(&self, place: usize, round: usize, draw: &Draw, table: &Mutex<Table>) {
+        let first = round * TURN;
+        if self.jobs.get().is_some_and(|jobs| jobs.len() <= first) || !draw.wants(self.scenario) {
+            return;
+        }
+        let bench = Bench::new(self.scenario);
+        let jobs = self.jobs.get_or_init(|| draw.jobs(self.scenario, &record(&bench)));
+        for (point, fault) in jobs.iter().skip(first).take(TURN) {
+            if draw.is_over() {
+                return;
+            }
+            let (row, findings, stderr) = run(&bench, point, *fault);
+            let id = id(&self.scenario.name, point, *fault);
+            table.lock().unwrap().add(place, row, findings, &id, &stderr);
+        }
     }
 }
 

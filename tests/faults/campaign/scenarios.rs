@@ -227,6 +227,12 @@ fn file_systems() -> Vec<Scenario> {
         let is_absent = is_exchange || call.name() == "linkat" || is_nameless(call);
         is_absent.then_some(Errno::EOPNOTSUPP)
     };
+    // As of a shared folder of `VirtualBox`, or sshfs where the server knows no links.
+    let renames: Absent = |call| match call.name() {
+        "renameat2" => Some(Errno::EINVAL),
+        "linkat" => Some(Errno::EPERM),
+        _ => is_nameless(call).then_some(Errno::EOPNOTSUPP),
+    };
     let copies: Absent = |call| (call.name() == "copy_file_range").then_some(Errno::EXDEV);
     let sidecars = |name| Scenario::build(name, "a.erofs", "").manifest(&credentials);
     let large = format!("{FILES}  - {{path: /large, file: large}}\n");
@@ -234,6 +240,7 @@ fn file_systems() -> Vec<Scenario> {
     vec![
         Scenario { absent: Some(exchange), ..sidecars("no exchange") },
         Scenario { absent: Some(links), ..sidecars("no exchange, no links") },
+        Scenario { absent: Some(renames), ..sidecars("renames alone") },
         Scenario { absent: Some(nameless), ..sidecars("no nameless files") },
         Scenario {
             absent: Some(nameless),
