@@ -140,7 +140,7 @@ fn user_password(arguments: &[Word], found: &mut Found) {
         let text = word.text();
         let (name, attached) = option_of(text);
         if name.is_empty() && !takes_value {
-            return clear_text(Rule::GuestPassword, arguments, text, found);
+            return clear_text(Rule::GuestPassword, is_crypted(arguments), text, found);
         }
         takes_value = matches!(name, b"username") && attached.is_none();
     }
@@ -149,6 +149,7 @@ fn user_password(arguments: &[Word], found: &mut Found) {
 /// Judges a command in a file that is a kickstart.
 pub(super) fn kickstart_line(words: &[Word], found: &mut Found) {
     let Some((command, arguments)) = words.split_first() else { return };
+    let is_crypted = is_crypted(arguments);
     for (name, value) in options(arguments) {
         let rule = match (command.bytes(), name) {
             (b"user" | b"bootloader", b"password")
@@ -159,13 +160,17 @@ pub(super) fn kickstart_line(words: &[Word], found: &mut Found) {
             (_, b"passphrase") => Rule::DiskPassphrase,
             _ => continue,
         };
-        clear_text(rule, arguments, value, found);
+        clear_text(rule, is_crypted, value, found);
     }
 }
 
+/// Whether an option says that the password is a hash.
+fn is_crypted(arguments: &[Word]) -> bool {
+    arguments.iter().any(|word| word.bytes() == b"--iscrypted")
+}
+
 /// Notes a password that is no hash.
-fn clear_text(rule: Rule, arguments: &[Word], value: Text<'_>, found: &mut Found) {
-    let is_crypted = arguments.iter().any(|word| word.bytes() == b"--iscrypted");
+fn clear_text(rule: Rule, is_crypted: bool, value: Text<'_>, found: &mut Found) {
     if !is_crypted && !is_hash(value.bytes) && !value.is_empty() {
         found.add_written(rule, value);
     }

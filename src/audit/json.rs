@@ -4,14 +4,15 @@
 use super::word::{Text, Word, Words};
 
 /// Members of one object that are judged together.
-const MEMBERS_MAX: usize = 4096;
+const MEMBERS_MAX: usize = 2048;
 
 /// What the lexer finds.
 pub(super) enum Event<'a> {
     /// The strings of an array, or one that stands alone.
     Array(&'a [Word]),
-    /// The members of an object whose values are strings: key and value.
-    Object(&'a [(Word, Word)]),
+    /// The members of an object whose values are strings, key and value: first its own,
+    /// then some of an object within it, which were handed on before.
+    Object { members: &'a [(Word, Word)], own: usize },
 }
 
 /// Whether the text is JSON: an array or an object, nested at most 127 deep, or
@@ -79,7 +80,8 @@ impl Container {
                 Some(key) => {
                     object.members.push((key, word));
                     if object.members.len() >= MEMBERS_MAX {
-                        emit(Event::Object(&object.members));
+                        let own = object.members.len();
+                        emit(Event::Object { members: &object.members, own });
                         object.members.clear();
                     }
                 }
@@ -98,7 +100,7 @@ fn end(container: Option<Container>, emit: &mut dyn FnMut(Event<'_>)) -> Option<
         Container::Object(mut object) => {
             let own = object.members.len();
             object.members.append(&mut object.below);
-            emit(Event::Object(&object.members));
+            emit(Event::Object { members: &object.members, own });
             object.members.truncate(own);
             Some(object)
         }
@@ -109,8 +111,9 @@ fn end(container: Option<Container>, emit: &mut dyn FnMut(Event<'_>)) -> Option<
 /// wraps an object's properties in `props`: both are judged with what is around them.
 fn hand_up(object: Object, around: &mut Object) {
     let is_part = |key: &Word| matches!(key.bytes(), b"props" | b"arguments");
-    if around.key.as_ref().is_some_and(is_part) && around.below.len() < MEMBERS_MAX {
-        around.below.extend(object.members);
+    if around.key.as_ref().is_some_and(is_part) {
+        let left = MEMBERS_MAX - around.below.len();
+        around.below.extend(object.members.into_iter().take(left));
     }
 }
 

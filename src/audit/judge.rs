@@ -1,6 +1,8 @@
 //! The rules at work: what the lexers found is judged here, one command, setting
 //! or element at a time.
 
+use std::collections::BTreeMap;
+
 use super::kernel;
 use super::rules::Rule;
 use super::secrecy::{
@@ -21,6 +23,11 @@ pub(super) struct Found {
     /// What is judged goes through a pipe from `echo`: nobody sees the values of
     /// variables there.
     pub(super) is_piped: bool,
+    /// How much may yet be read of texts that stand in words, in bytes. One may stand in
+    /// several readings of a line, which double with each level of it.
+    pub(super) within_bytes: usize,
+    /// What the texts take up that are being read.
+    pub(super) open_bytes: usize,
 }
 
 impl Found {
@@ -264,11 +271,8 @@ fn list(text: Text<'_>, found: &mut Found) {
         if key.starts_with(b"oemStrings.entry") {
             oem_string(property.value, found);
         }
-        // virt-install's `--sysinfo type=fwcfg,entry0.name=NAME,entry0=VALUE`.
-        if let Some(name) = key.strip_suffix(b".name").filter(|name| name.starts_with(b"entry")) {
-            item(property.value, value_of(name), found);
-        }
     }
+    entries(text, found);
     let is_secret = first.key.bytes == b"secret" && first.value.is_empty()
         || value_of(b"qom-type").is_some_and(|value| value.bytes == b"secret");
     if let Some(data) = value_of(b"data").filter(|_| is_secret)
@@ -281,6 +285,33 @@ fn list(text: Text<'_>, found: &mut Found) {
         item(name, value_of(b"string"), found);
     }
     rbd_key(text, found);
+}
+
+/// Judges the entries of virt-install's `--sysinfo type=fwcfg,entry0.name=NAME,entry0=VALUE`.
+fn entries(text: Text<'_>, found: &mut Found) {
+    let names = || {
+        properties(text).filter_map(|property| {
+            let entry = property.key.bytes.strip_suffix(b".name")?;
+            entry.starts_with(b"entry").then_some((entry, property.value))
+        })
+    };
+    // A list may have very many: none is looked for through the whole of it.
+    let mut values: BTreeMap<&[u8], Option<Text<'_>>> = BTreeMap::new();
+    for (entry, _) in names() {
+        values.insert(entry, None);
+    }
+    if values.is_empty() {
+        return;
+    }
+    for property in properties(text) {
+        if let Some(value) = values.get_mut(property.key.bytes) {
+            value.get_or_insert(property.value);
+        }
+    }
+    for (entry, name) in names() {
+        let value = values.get(entry).copied().flatten();
+        item(name, value.filter(|value| !value.is_empty()), found);
+    }
 }
 
 /// Judges the value of an option that must be known to tell what the value means.

@@ -37,6 +37,13 @@ pub const FILE_MAX_BYTES: u64 = 16 << 20;
 /// `sh -c`, XML within a here-document.
 const DEPTH_MAX: usize = 8;
 
+/// What is read in all of texts within one another, in bytes. A small file may have twice
+/// its size read at each depth.
+const WITHIN_MAX_BYTES: usize = 64 << 20;
+
+/// Memory of texts within one another, in bytes.
+const OPEN_MAX_BYTES: usize = 48 << 20;
+
 /// One inline secret. It holds nothing of the file's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
@@ -64,7 +71,8 @@ pub struct Judgement {
 /// from processes and logs is nobody's to comment.
 pub fn audit(text: &[u8]) -> Judgement {
     let kind = Kind::of(text);
-    let mut found = Found::default();
+    let within_bytes = text.len().saturating_mul(2 * DEPTH_MAX).min(WITHIN_MAX_BYTES);
+    let mut found = Found { within_bytes, ..Found::default() };
     judge(kind, Text::file(text), 0, &mut found);
     let mut found = found.places;
     found.sort_unstable();
@@ -86,8 +94,14 @@ pub fn is_text(begin: &[u8]) -> bool {
 
 /// Judges a text that stands in another one at `depth`.
 fn document(text: Text<'_>, depth: usize, found: &mut Found) {
-    if depth <= DEPTH_MAX {
+    let (length, size) = (text.bytes.len(), text.size());
+    let is_affordable =
+        length <= found.within_bytes && found.open_bytes.saturating_add(size) <= OPEN_MAX_BYTES;
+    if depth <= DEPTH_MAX && is_affordable {
+        found.within_bytes -= length;
+        found.open_bytes += size;
         judge(Kind::of(text.bytes), text, depth, found);
+        found.open_bytes -= size;
     }
 }
 
@@ -97,9 +111,9 @@ fn judge(kind: Kind, text: Text<'_>, depth: usize, found: &mut Found) {
         Kind::Arguments => arguments(text, depth, found),
         Kind::Json => json::lex(text, &mut |event| match event {
             json::Event::Array(words) => command(words, depth, found),
-            json::Event::Object(members) => {
+            json::Event::Object { members, own } => {
                 judge::object(members, found);
-                for (_, value) in members {
+                for (_, value) in members.iter().take(own) {
                     command(std::slice::from_ref(value), depth, found);
                 }
             }

@@ -1,6 +1,8 @@
 //! Text that remembers where it stood in the file: what the lexers give and the
 //! rules judge.
 
+use std::cell::Cell;
+
 /// Words that one command may have before it is judged in parts, which bounds
 /// the memory that a hostile file can ask for.
 const WORDS_MAX: usize = 4096;
@@ -13,25 +15,52 @@ pub(super) struct Word {
     /// Where contiguous runs begin: index into `bytes`, offset in the file. The
     /// first run, which most words have alone, stands apart.
     start: usize,
-    runs: Vec<(usize, usize)>,
+    runs: Vec<Run>,
+    /// The run that was looked up last: most often the next one is wanted next.
+    latest: Cell<u32>,
+}
+
+/// Where a contiguous run begins. A file that is looked at is far smaller than 4 GiB.
+#[derive(Clone, Copy)]
+struct Run {
+    index: u32,
+    offset: u32,
+}
+
+impl Run {
+    fn new(index: usize, offset: usize) -> Self {
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { index: narrow(index), offset: narrow(offset) }
+    }
+
+    fn index(self) -> usize {
+        self.index as usize
+    }
+
+    fn offset(self) -> usize {
+        self.offset as usize
+    }
 }
 
 impl Word {
     /// An empty word at an offset of the file.
     pub(super) fn at(offset: usize) -> Self {
-        Self { bytes: Vec::new(), start: offset, runs: Vec::new() }
+        Self { start: offset, ..Self::default() }
     }
 
     /// Adds a byte that stands at `offset` of the file.
     pub(super) fn push(&mut self, byte: u8, offset: usize) {
-        let (index, begin) = self.runs.last().copied().unwrap_or((0, self.start));
+        let last = self.runs.last().map(|run| (run.index(), run.offset()));
+        let (index, begin) = last.unwrap_or((0, self.start));
         if begin + (self.bytes.len() - index) != offset {
             if self.bytes.is_empty() {
                 self.start = offset;
             } else {
-                self.runs.push((self.bytes.len(), offset));
+                make_room(&mut self.runs);
+                self.runs.push(Run::new(self.bytes.len(), offset));
             }
         }
+        make_room(&mut self.bytes);
         self.bytes.push(byte);
     }
 
@@ -47,7 +76,16 @@ impl Word {
     }
 
     pub(super) fn text(&self) -> Text<'_> {
-        Text { bytes: &self.bytes, from: 0, start: self.start, runs: &self.runs }
+        let runs = Runs { all: &self.runs, latest: Some(&self.latest) };
+        Text { bytes: &self.bytes, from: 0, start: self.start, runs }
+    }
+}
+
+/// Lets a long list grow by a quarter, where it would double: several that are as long as
+/// a file may stand within one another.
+fn make_room<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() && list.len() >= 1 << 16 {
+        list.reserve_exact(list.len() / 4);
     }
 }
 
@@ -58,22 +96,56 @@ pub(super) struct Text<'a> {
     /// Index of the first byte in what `runs` speak of.
     from: usize,
     start: usize,
-    runs: &'a [(usize, usize)],
+    runs: Runs<'a>,
+}
+
+/// The runs of a text but the first; a whole file has no others.
+#[derive(Clone, Copy)]
+struct Runs<'a> {
+    all: &'a [Run],
+    latest: Option<&'a Cell<u32>>,
+}
+
+impl Runs<'_> {
+    /// The last run that begins at `index` or before.
+    fn find(&self, index: usize) -> Option<Run> {
+        let latest = self.latest?;
+        let holds = |number: usize| {
+            let run = self.all.get(number).filter(|run| run.index() <= index)?;
+            let is_last = self.all.get(number + 1).is_none_or(|next| next.index() > index);
+            is_last.then_some(*run)
+        };
+        let number = latest.get() as usize;
+        if let Some(run) = holds(number) {
+            return Some(run);
+        }
+        let number = if holds(number + 1).is_some() {
+            number + 1
+        } else {
+            self.all.partition_point(|run| run.index() <= index).checked_sub(1)?
+        };
+        latest.set(u32::try_from(number).unwrap_or(0));
+        self.all.get(number).copied()
+    }
 }
 
 impl<'a> Text<'a> {
     /// A whole file.
     pub(super) fn file(bytes: &'a [u8]) -> Self {
-        Self { bytes, from: 0, start: 0, runs: &[] }
+        Self { bytes, from: 0, start: 0, runs: Runs { all: &[], latest: None } }
     }
 
     /// Where the byte at `index` stands in the file.
     pub(super) fn offset(&self, index: usize) -> usize {
         let index = self.from + index;
-        let after = self.runs.partition_point(|(begin, _)| *begin <= index);
-        let run = after.checked_sub(1).and_then(|run| self.runs.get(run));
-        let (begin, offset) = run.copied().unwrap_or((0, self.start));
+        let run = self.runs.find(index).map(|run| (run.index(), run.offset()));
+        let (begin, offset) = run.unwrap_or((0, self.start));
         offset + (index - begin)
+    }
+
+    /// The memory that it takes up where it is a word, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len() + size_of_val(self.runs.all)
     }
 
     /// The bytes from `begin` up to `end`.

@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod corpus;
+mod cost;
 mod hostile;
 mod inputs;
 mod report;
+mod shapes;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
