@@ -8,6 +8,9 @@ use super::word::{Text, Word, Words};
 /// Brackets within one another that are told apart.
 const DEPTH_MAX: usize = 64;
 
+/// Memory of one item, in bytes: what is put together from more names is judged in parts.
+const ITEM_MAX_BYTES: usize = 1 << 20;
+
 /// Functions that print, beside those whose names say so.
 const PRINTERS: [&[u8]; 7] = [
     b"print",
@@ -218,6 +221,12 @@ impl Lexer<'_, '_> {
         let is_statement = self.open.len() == 1;
         let Some(list) = self.open.last_mut() else { return };
         if !is_statement {
+            if list.item.word.as_ref().is_some_and(|word| word.text().size() > ITEM_MAX_BYTES) {
+                let word = list.item.word.take().unwrap_or_default();
+                if !list.is_talk {
+                    (self.emit)(&[word]);
+                }
+            }
             let word = list.item.word.get_or_insert_with(|| Word::at(offset));
             word.push_all(b"$", offset);
             for (index, byte) in name.bytes.iter().enumerate() {
