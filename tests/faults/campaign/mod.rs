@@ -30,9 +30,9 @@ use crate::tracer::{Action, Call, Outcome, Stop, Tracer};
 const SAMPLE: usize = 5;
 /// How many runs a scenario has before the next one's turn: what a limit of time leaves of
 /// the campaign is of all scenarios.
-const TURN: usize = 250;
+const TURN: usize = 50;
 /// No scenario has as many runs as so many turns.
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 500;
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the counts are the campaign's result")]
