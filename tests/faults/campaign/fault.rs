@@ -34,6 +34,8 @@ pub(super) struct Point {
     pub(super) name: &'static str,
     length: Option<u64>,
     creates: bool,
+    /// Whether it waits for another thread. What wakes one is never interrupted.
+    waits: bool,
     pub(super) descriptor: u64,
 }
 
@@ -41,6 +43,9 @@ const ERRORS: [Errno; 6] =
     [Errno::ENOSPC, Errno::EIO, Errno::EINTR, Errno::ENOMEM, Errno::EACCES, Errno::EDQUOT];
 /// `open(2)`
 const CREATE: u64 = 0o100;
+/// Of `futex(2)`: to wait, to do so for a set of bits, and what is no flag.
+const WAITS: [u64; 2] = [0, 9];
+const OPERATION: u64 = 0x7f;
 
 /// What cannot fail, or not so: of the C library, whose own mistakes end the process.
 const INFALLIBLE: &[&str] = &[
@@ -97,14 +102,15 @@ impl Point {
             name: call.name(),
             length: call.length().map(|(_, length)| length),
             creates: flags & CREATE != 0,
+            waits: call.name() == "futex" && WAITS.contains(&(call.arguments[1] & OPERATION)),
             descriptor: call.arguments[0],
         }
     }
 
     /// One of no run.
     pub(super) fn made_up() -> Self {
-        let (length, creates) = (None, false);
-        Self { thread: 0, occurrence: 0, name: "fsync", length, creates, descriptor: 9 }
+        let (length, creates, waits) = (None, false, false);
+        Self { thread: 0, occurrence: 0, name: "fsync", length, creates, waits, descriptor: 9 }
     }
 
     /// Whether it brings a file onto the disk.
@@ -131,7 +137,7 @@ impl Point {
         } else if OF_MEMORY.contains(&name) || name == "brk" {
             faults.push(Fault::Fail(Errno::ENOMEM));
         } else if name == "futex" {
-            faults.push(Fault::Fail(Errno::EINTR));
+            faults.extend(self.waits.then_some(Fault::Fail(Errno::EINTR)));
         } else if name == "close" {
             // Linux closes a descriptor whatever it says.
             faults.extend(ERRORS.map(Fault::Done));
