@@ -32,7 +32,7 @@ pub(super) enum Opens {
 /// What standard output holds after exit code 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Printed {
-    /// The same as in a run in which nothing fails.
+    /// What a run in which nothing fails prints.
     Exact,
     /// As many bytes as then: they are random, or hold random numbers.
     Length,

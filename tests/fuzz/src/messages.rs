@@ -32,7 +32,7 @@ pub fn assert_hides(message: &str, data: &[u8]) {
     }
 }
 
-/// The same for a failure and its hint, which are one line each but for several problems.
+/// Fails where a failure or its hint holds a word of `data` that looks like a secret.
 pub fn assert_failure_hides(failure: &Failure, data: &[u8]) {
     assert!(!failure.message.is_empty());
     assert_hides(&failure.message, data);
