@@ -5,10 +5,13 @@
 //! as long as the machine is busy.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+use super::listing;
 
 /// The files that were mapped for writing when a look at all processes began.
 struct Look {
@@ -39,11 +42,17 @@ pub(crate) fn is_mapped_for_writing(inode: u64, rested: Duration) -> bool {
 impl Look {
     fn now() -> Self {
         let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let proc = Path::new("/proc");
+        let mut names = Vec::new();
+        if let Ok(directory) = File::open(proc) {
+            // What was seen before an error counts.
+            let _ = listing::visit(directory, |name, _| names.push(name.to_owned()));
+        }
         let is_process = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
-        let inodes = processes
-            .filter(|entry| entry.file_name().to_str().is_some_and(is_process))
-            .filter_map(|entry| fs::File::open(entry.path().join("maps")).ok())
+        let inodes = names
+            .into_iter()
+            .filter(|name| name.to_str().is_some_and(is_process))
+            .filter_map(|name| File::open(proc.join(name).join("maps")).ok())
             .flat_map(|maps| BufReader::new(maps).split(b'\n').map_while(Result::ok))
             .filter_map(|line| written_inode(&line))
             .collect();

@@ -125,20 +125,23 @@ fn pax() -> Vec<Case> {
             let text = [b" ", key.as_bytes(), b"=", &form, b"\n"].concat();
             for length in [text.len() + 2, text.len() + 3, 0] {
                 let record = [length.to_string().as_bytes(), &text].concat();
-                let header = member("pax", b'x', &record, &[]);
-                let archive = [header, tar(&[("box/key", BESIDE.as_bytes())])].concat();
                 let is_name = ["path", "linkpath"].contains(key);
                 let place = if is_name { Place::Name } else { Place::Secret };
-                cases.push(build("pax", &format!("{key}={form:?}"), &archive, place));
+                cases.push(described(&record, &format!("{key}={form:?}"), place));
             }
         }
     }
     for form in forms("12 path=a", SCALAR) {
-        let header = member("pax", b'x', &form, &[]);
-        let archive = [header, tar(&[("box/key", BESIDE.as_bytes())])].concat();
-        cases.push(build("pax", &format!("{form:?}"), &archive, Place::Secret));
+        cases.push(described(&form, &format!("{form:?}"), Place::Secret));
     }
     cases
+}
+
+/// An archive of which the one member has this extended header.
+fn described(header: &[u8], what: &str, place: Place) -> Case {
+    let header = member("pax", b'x', header, &[]);
+    let archive = [header, tar(&[("box/key", BESIDE.as_bytes())])].concat();
+    build("pax", what, &archive, place)
 }
 
 /// Key files of every kind that hold something else.
