@@ -8,6 +8,7 @@
 
 mod calendar;
 pub mod content;
+mod duplicates;
 pub mod erofs;
 pub mod error;
 #[doc(hidden)]

@@ -12,11 +12,11 @@ use zerocopy::little_endian::{U32, U64};
 use zeroize::Zeroizing;
 
 use super::compress::Packer;
-use super::duplicates::Duplicates;
 use super::format::FragmentEntry;
 use super::plan::{Plan, inconsistent};
 use super::queue::{Ledger, Output, Owner, Pool, Queue};
 use crate::content::{Content, Sink};
+use crate::duplicates::Duplicates;
 use crate::error::Result;
 use crate::tree::{InodeId, Kind};
 
@@ -113,7 +113,7 @@ impl<'p, 't, 's, 'o> Writer<'p, 't, 's, 'o> {
         Self {
             plan,
             queue,
-            duplicates: Duplicates::new(plan),
+            duplicates: Duplicates::new(plan.tree, &plan.repeated_lengths),
             by_inode: vec![None; plan.tree.len()],
             fragment: Zeroizing::default(),
             closed_fragments: 0,

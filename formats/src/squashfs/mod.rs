@@ -13,7 +13,6 @@
 mod compress;
 mod data;
 mod directory;
-mod duplicates;
 pub mod format;
 mod inode;
 mod metadata;

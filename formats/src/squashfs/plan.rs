@@ -8,6 +8,7 @@ use super::format::{
 };
 use super::{write, xattr};
 use crate::content::Sink;
+use crate::duplicates::keep_repeated;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tree::{Inode, InodeId, Kind, NAME_MAX_BYTES, Timestamp, Tree};
 
@@ -256,13 +257,6 @@ fn collect_ids(tree: &Tree) -> Result<Vec<u32>> {
         return Err(Error::new(ErrorKind::Limit, message));
     }
     Ok(ids)
-}
-
-/// The values that occur more than once, in rising order.
-fn keep_repeated(values: &mut [u64]) -> Vec<u64> {
-    values.sort_unstable();
-    let groups = values.chunk_by(|one, other| one == other);
-    groups.filter(|group| group.len() > 1).filter_map(|group| group.first().copied()).collect()
 }
 
 #[cfg(test)]

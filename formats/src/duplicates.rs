@@ -11,10 +11,9 @@ use std::io::{self, Read, Write};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::plan::Plan;
 use crate::content::{Content, Sink};
 use crate::error::Result;
-use crate::tree::{InodeId, Kind};
+use crate::tree::{InodeId, Kind, Tree};
 
 /// How much of a file is digested at first. A file up to this length is known by that.
 const HEAD_BYTES: usize = 4096;
@@ -23,8 +22,18 @@ const HEAD_BYTES: usize = 4096;
 /// make two files of one digest.
 type Digest = [u8; 32];
 
-pub(super) struct Duplicates<'p, 't> {
-    plan: &'p Plan<'t>,
+/// The values that occur more than once, in rising order.
+pub(crate) fn keep_repeated(values: &mut [u64]) -> Vec<u64> {
+    values.sort_unstable();
+    let groups = values.chunk_by(|one, other| one == other);
+    groups.filter(|group| group.len() > 1).filter_map(|group| group.first().copied()).collect()
+}
+
+/// The files of a tree that were looked at so far.
+pub(crate) struct Duplicates<'p, 't> {
+    tree: &'t Tree,
+    /// Lengths that more than one file has, in rising order.
+    repeated_lengths: &'p [u64],
     /// For each head of a longer file, the first one that had it, until its
     /// whole content has been digested.
     heads: BTreeMap<Digest, Option<(InodeId, usize)>>,
@@ -33,19 +42,20 @@ pub(super) struct Duplicates<'p, 't> {
 }
 
 impl<'p, 't> Duplicates<'p, 't> {
-    pub(super) fn new(plan: &'p Plan<'t>) -> Self {
-        Self { plan, heads: BTreeMap::new(), wholes: BTreeMap::new() }
+    /// None is looked at yet. Of `repeated_lengths` see [`keep_repeated`].
+    pub(crate) fn new(tree: &'t Tree, repeated_lengths: &'p [u64]) -> Self {
+        Self { tree, repeated_lengths, heads: BTreeMap::new(), wholes: BTreeMap::new() }
     }
 
     /// The index of an earlier file of the same content. Where there is none,
     /// the file is remembered by `index`.
-    pub(super) fn find(
+    pub(crate) fn find(
         &mut self,
         id: InodeId,
         content: &Content,
         index: usize,
     ) -> Result<Option<usize>> {
-        if self.plan.repeated_lengths.binary_search(&content.len()).is_err() {
+        if self.repeated_lengths.binary_search(&content.len()).is_err() {
             return Ok(None);
         }
         let head = head_digest(content)?;
@@ -59,11 +69,10 @@ impl<'p, 't> Duplicates<'p, 't> {
             }
             Some(first) => {
                 if let Some((first, first_index)) = first
-                    && let Kind::File(content) = self.plan.tree.inode(first).kind()
+                    && let Kind::File(content) = self.tree.inode(first).kind()
                 {
-                    let tree = self.plan.tree;
                     let digest =
-                        whole_digest(content).map_err(|error| error.at_inode(tree, first))?;
+                        whole_digest(content).map_err(|error| error.at_inode(self.tree, first))?;
                     self.enter(digest, first_index);
                 }
                 Ok(self.enter(whole_digest(content)?, index))
@@ -164,8 +173,8 @@ mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
 
-    use super::super::Options;
     use super::*;
+    use crate::squashfs::{Options, Plan};
     use crate::{Metadata, Name, Secret, Source, Tree};
 
     /// Counts how many bytes are taken from it.
