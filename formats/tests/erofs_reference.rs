@@ -261,7 +261,8 @@ fn as_extracted(listing: &Listing) -> Listing {
 }
 
 fn options() -> Options {
-    Options { label: Label::new(b"CHIMERA").unwrap(), uuid: UUID, build_time: BUILD_TIME }
+    let label = Label::new(b"CHIMERA").unwrap();
+    Options::new().label(label).uuid(UUID).build_time(BUILD_TIME)
 }
 
 fn write_image(scratch: &Scratch, file_name: &str, tree: &Tree) -> PathBuf {

@@ -385,12 +385,10 @@ fn as_unpacked(listing: &Listing) -> Listing {
 }
 
 fn options(compression: &str, block_bytes: u32) -> Options {
-    Options {
-        compression: compression.parse::<Compression>().unwrap(),
-        block_size: BlockSize::new(block_bytes).unwrap(),
-        build_time: BUILD_TIME,
-        ..Options::default()
-    }
+    Options::new()
+        .compression(compression.parse::<Compression>().unwrap())
+        .block_size(BlockSize::new(block_bytes).unwrap())
+        .build_time(BUILD_TIME)
 }
 
 /// Puts the files of a host directory of directories into the root of `tree`.

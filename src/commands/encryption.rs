@@ -20,12 +20,6 @@ use crate::vm::{Drive, DriveKey, Target};
 /// What the label of a LUKS2 header ends in: the image inside has the label itself, and
 /// a guest must not take the one for the other.
 pub(super) const LABEL_END: &str = "-LUKS";
-/// Costs of a key: RFC 9106, 4, its second choice, which small guests have the memory
-/// for; PBKDF2 so often that a try takes some tenths of a second; and of a random key of
-/// 256 bits, which no cost could protect better, what cryptsetup demands at least.
-const ARGON2: Kdf = Kdf::Argon2id { passes: 3, memory_kib: 64 << 10, lanes: 4 };
-const PBKDF2_PASSPHRASE: Kdf = Kdf::Pbkdf2 { iterations: 1_000_000 };
-const PBKDF2_RANDOM: Kdf = Kdf::Pbkdf2 { iterations: 1000 };
 /// The volume key's digest costs so much, as the volume key is random.
 const DIGEST_ITERATIONS_MAX: u32 = 1000;
 /// What is encrypted at once, unless told otherwise: isofs reads blocks of 2048 bytes,
@@ -124,7 +118,7 @@ impl Encryption {
             && header.label() == label
             && header.sector_bytes() == self.sector_bytes
             // What opens it costs no more than it would of a new one.
-            && matches!(header.slots(), [slot] if slot.is_derived_by(self.kdf()))
+            && matches!(header.slots(), [slot] if slot.is_derived_by(self.kdf(version)))
             && header.digest_iterations() <= DIGEST_ITERATIONS_MAX;
         let uuid = settings::parse_uuid(header.uuid()).filter(|_| is_alike)?;
         let offset_bytes = header.payload_offset_bytes();
@@ -202,16 +196,13 @@ impl Encryption {
         let (start, length_bytes) = volume_key.memory();
         keys::hold_range(start, length_bytes);
         let (version, label) = self.header(label);
-        let options = luks::Options {
-            version,
-            label: &label,
-            uuid: self.uuid,
-            sector_bytes: self.sector_bytes,
-            passphrase: self.key.secret(),
-            volume_key: &volume_key,
-            kdf: self.kdf(),
-            random: &Secret::from(&*random),
-        };
+        let label = luks::Label::new(&label).map_err(|error| broken(&error))?;
+        let random = Secret::from(&*random);
+        let options = luks::Options::new(version, self.key.secret(), &volume_key, &random)
+            .label(label)
+            .uuid(self.uuid)
+            .sector_bytes(self.sector_bytes)
+            .kdf(self.kdf(version));
         let plan = luks::Plan::new(options).map_err(|error| broken(&error))?;
         let mut writer = plan.begin(sink).map_err(|error| broken(&error))?;
         let size_bytes = write(&mut writer)?;
@@ -219,12 +210,8 @@ impl Encryption {
         Ok(plan.payload_offset_bytes() + size_bytes)
     }
 
-    fn kdf(&self) -> Kdf {
-        match self.luks {
-            _ if self.key.is_random() => PBKDF2_RANDOM,
-            Luks::Luks1 => PBKDF2_PASSPHRASE,
-            Luks::Luks2 => ARGON2,
-        }
+    fn kdf(&self, version: Version) -> Kdf {
+        if self.key.is_random() { Kdf::FOR_RANDOM_KEY } else { Kdf::for_passphrase(version) }
     }
 }
 

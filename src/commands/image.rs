@@ -78,7 +78,8 @@ impl Image {
     ) -> Result<u64, Failure> {
         let explain = |error| self.explain(&error);
         let label = erofs::Label::new(self.label_bytes()).map_err(explain)?;
-        let options = erofs::Options { label, uuid: self.uuid, build_time: self.build_time };
+        let options =
+            erofs::Options::new().label(label).uuid(self.uuid).build_time(self.build_time);
         let plan = erofs::Plan::new(tree, options).map_err(explain)?;
         let total_bytes = plan.size_bytes();
         self.require_size(total_bytes)?;
@@ -99,12 +100,10 @@ impl Image {
         sink: &mut S,
         progress: &mut Progress,
     ) -> credimg_formats::Result<u64> {
-        let options = squashfs::Options {
-            compression: self.compression,
-            build_time: self.build_time,
-            cut_fractions: true,
-            ..squashfs::Options::default()
-        };
+        let options = squashfs::Options::new()
+            .compression(self.compression)
+            .build_time(self.build_time)
+            .cut_fractions(true);
         self.warn_of_fractions(tree, "SquashFS");
         let plan = squashfs::Plan::new(tree, options)?;
         // How large the image gets is known at its end; its content is close enough.
@@ -123,22 +122,20 @@ impl Image {
         progress: &mut Progress,
     ) -> Result<u64, Failure> {
         let volume_id = iso9660::VolumeId::new(self.label_bytes());
-        let options = iso9660::Options {
-            volume_id: volume_id.map_err(|error| self.explain(&error))?,
-            build_time: self.build_time,
-            joliet: self.joliet,
-            cut_fractions: true,
-            lossy: self.lossy,
-        };
+        let options = iso9660::Options::new()
+            .volume_id(volume_id.map_err(|error| self.explain(&error))?)
+            .build_time(self.build_time)
+            .joliet(self.joliet)
+            .cut_fractions(true)
+            .lossy(self.lossy);
         self.warn_of_fractions(tree, "ISO 9660");
         let plan = iso9660::Plan::new(tree, options.clone()).map_err(|error| {
             let failure = self.explain(&error);
             let would_do = |options| iso9660::Plan::new(tree, options).is_ok();
-            let lossy = iso9660::Options { lossy: true, ..options.clone() };
-            if self.lossy || !would_do(lossy) {
+            if self.lossy || !would_do(options.clone().lossy(true)) {
                 return failure;
             }
-            let joliet = options.joliet && would_do(iso9660::Options { joliet: false, ..options });
+            let joliet = options.joliet && would_do(options.joliet(false));
             failure.hint(if joliet {
                 "rename it, build without Joliet, or have another name there with --lossy"
             } else {

@@ -181,7 +181,7 @@ fn reference(host: &Host, source: &str) -> PathBuf {
 /// An image of the tree.
 fn ours(host: &Host, tree: &Tree) -> PathBuf {
     let mut image = Vec::new();
-    let options = Options { cut_fractions: true, ..Options::default() };
+    let options = Options::new().cut_fractions(true);
     ImagePlan::new(tree, options).unwrap().write(&mut image).unwrap();
     host.write("ours.squashfs", image)
 }

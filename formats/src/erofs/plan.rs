@@ -45,6 +45,7 @@ impl Label {
 
 /// What an image says of itself besides its tree.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Options {
     /// Volume label; may be empty.
     pub label: Label,
@@ -53,6 +54,31 @@ pub struct Options {
     pub uuid: [u8; 16],
     /// The image's own time. Inodes with this very time take the smaller form.
     pub build_time: Timestamp,
+}
+
+impl Options {
+    /// No label, a UUID of zeros, built in 1970.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With this volume label.
+    #[must_use]
+    pub fn label(self, label: Label) -> Self {
+        Self { label, ..self }
+    }
+
+    /// With this volume UUID, bytes in the order of its text form.
+    #[must_use]
+    pub fn uuid(self, uuid: [u8; 16]) -> Self {
+        Self { uuid, ..self }
+    }
+
+    /// With this time as the image's own.
+    #[must_use]
+    pub fn build_time(self, build_time: Timestamp) -> Self {
+        Self { build_time, ..self }
+    }
 }
 
 /// An image that is laid out and can be written; writing fails only on I/O or

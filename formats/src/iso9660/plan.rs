@@ -54,6 +54,7 @@ impl VolumeId {
 
 /// What an image says of itself besides its tree.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Options {
     /// Volume identifier; may be empty.
     pub volume_id: VolumeId,
@@ -67,6 +68,43 @@ pub struct Options {
     /// Leaves out, and lists in [`Plan::losses`], what the format or Linux's
     /// reading of it cannot hold; an error otherwise.
     pub lossy: bool,
+}
+
+impl Options {
+    /// No identifier, built in 1970, without Joliet, fractions and losses refused.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With this volume identifier.
+    #[must_use]
+    pub fn volume_id(self, volume_id: VolumeId) -> Self {
+        Self { volume_id, ..self }
+    }
+
+    /// With this time as the volume's.
+    #[must_use]
+    pub fn build_time(self, build_time: Timestamp) -> Self {
+        Self { build_time, ..self }
+    }
+
+    /// With the Joliet tree, or without.
+    #[must_use]
+    pub fn joliet(self, joliet: bool) -> Self {
+        Self { joliet, ..self }
+    }
+
+    /// With fractions of seconds cut off, or else refused.
+    #[must_use]
+    pub fn cut_fractions(self, cut_fractions: bool) -> Self {
+        Self { cut_fractions, ..self }
+    }
+
+    /// With what cannot be held left out, or else refused.
+    #[must_use]
+    pub fn lossy(self, lossy: bool) -> Self {
+        Self { lossy, ..self }
+    }
 }
 
 /// An image that is laid out and can be written; writing fails only on I/O or on a

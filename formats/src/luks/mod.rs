@@ -16,7 +16,7 @@ mod stripes;
 mod write;
 mod xts;
 
-pub use plan::{Kdf, Options, Plan, RANDOM_BYTES, Version};
+pub use plan::{Kdf, Label, Options, Plan, RANDOM_BYTES, Version};
 pub use read::{Header, Reader, Slot};
 pub use write::Writer;
 pub use xts::VolumeKey;

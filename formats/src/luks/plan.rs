@@ -49,13 +49,58 @@ pub enum Kdf {
     },
 }
 
+impl Kdf {
+    /// What is enough for a passphrase of 256 random bits or more, which no cost could protect
+    /// better, and never for what a person can remember: PBKDF2 with the 1000 iterations that
+    /// cryptsetup demands at least.
+    pub const FOR_RANDOM_KEY: Self = Self::Pbkdf2 { iterations: ITERATIONS_MIN };
+
+    /// What makes each guess at a passphrase dear that a person can remember. With LUKS1 that
+    /// is PBKDF2 with so many iterations that a try takes some tenths of a second, with LUKS2
+    /// Argon2id at the second choice of RFC 9106, 4, which small guests have the memory for.
+    pub fn for_passphrase(version: Version) -> Self {
+        match version {
+            Version::Luks1 => Self::Pbkdf2 { iterations: 1_000_000 },
+            Version::Luks2 => Self::Argon2id { passes: 3, memory_kib: 64 << 10, lanes: 4 },
+        }
+    }
+}
+
+/// The label of a LUKS2 header: at most 47 bytes without NUL; may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Label(String);
+
+impl Label {
+    /// Longest label in bytes.
+    pub const MAX_BYTES: usize = size_of::<[u8; 48]>() - 1;
+
+    /// Checks `label`; [`ErrorKind::Unrepresentable`] says what is wrong.
+    pub fn new(label: &str) -> Result<Self> {
+        let fault = if label.len() > Self::MAX_BYTES {
+            let (length, max) = (label.len(), Self::MAX_BYTES);
+            format!("the label is {length} bytes long, LUKS2 holds at most {max}")
+        } else if label.contains('\0') {
+            "the label holds a NUL byte".to_owned()
+        } else {
+            return Ok(Self(label.to_owned()));
+        };
+        Err(Error::new(ErrorKind::Unrepresentable, fault))
+    }
+
+    /// The label's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What a volume is made with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options<'a> {
     /// The format.
     pub version: Version,
-    /// At most 47 bytes without NUL; may be empty, and must be with LUKS1.
-    pub label: &'a str,
+    /// May be empty, and must be with LUKS1.
+    pub label: Label,
     /// Bytes in the order of the text form.
     pub uuid: [u8; 16],
     /// 512 or 4096; with LUKS1 512 only.
@@ -68,6 +113,47 @@ pub struct Options<'a> {
     pub kdf: Kdf,
     /// [`RANDOM_BYTES`] random bytes, for this volume alone.
     pub random: &'a Secret,
+}
+
+impl<'a> Options<'a> {
+    /// What has no default, each a secret of its own: `passphrase` opens the volume,
+    /// `volume_key` encrypts the payload, and `random` is [`RANDOM_BYTES`] random bytes for
+    /// this volume alone. No label, a UUID of zeros, sectors of 512 bytes, and the key
+    /// derivation [for a passphrase](Kdf::for_passphrase) that a person can remember.
+    pub fn new(
+        version: Version,
+        passphrase: &'a Secret,
+        volume_key: &'a VolumeKey,
+        random: &'a Secret,
+    ) -> Self {
+        let kdf = Kdf::for_passphrase(version);
+        let (label, uuid, sector_bytes) = (Label::default(), [0; 16], 512);
+        Self { version, label, uuid, sector_bytes, passphrase, volume_key, kdf, random }
+    }
+
+    /// With this label, which only LUKS2 has.
+    #[must_use]
+    pub fn label(self, label: Label) -> Self {
+        Self { label, ..self }
+    }
+
+    /// With this UUID, bytes in the order of its text form.
+    #[must_use]
+    pub fn uuid(self, uuid: [u8; 16]) -> Self {
+        Self { uuid, ..self }
+    }
+
+    /// With sectors of so many bytes: 512 or 4096; with LUKS1 512 only.
+    #[must_use]
+    pub fn sector_bytes(self, sector_bytes: usize) -> Self {
+        Self { sector_bytes, ..self }
+    }
+
+    /// With this key derivation.
+    #[must_use]
+    pub fn kdf(self, kdf: Kdf) -> Self {
+        Self { kdf, ..self }
+    }
 }
 
 const SALT_BYTES: usize = 32;
@@ -106,6 +192,10 @@ impl<'k> Plan<'k> {
     /// cannot hold is [`ErrorKind::Unrepresentable`], a key derivation that is too cheap or
     /// too dear is [`ErrorKind::Limit`], an empty passphrase or too few or too many random
     /// bytes are [`ErrorKind::Key`].
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the plans of all formats are made like this"
+    )]
     pub fn new(options: Options<'k>) -> Result<Self> {
         check(&options)?;
         let draw = Draw::of(options.random.expose())?;
@@ -132,20 +222,8 @@ impl<'k> Plan<'k> {
 fn check(options: &Options<'_>) -> Result<()> {
     let refuse = |kind, message: &str| Err(Error::new(kind, message));
     let is_luks1 = options.version == Version::Luks1;
-    let label_max_bytes = size_of::<[u8; 48]>() - 1;
-    match options.label {
-        "" => {}
-        _ if is_luks1 => return refuse(ErrorKind::Unrepresentable, "LUKS1 has no label"),
-        label if label.len() > label_max_bytes => {
-            let length = label.len();
-            let message =
-                format!("the label is {length} bytes long, LUKS2 holds at most {label_max_bytes}");
-            return refuse(ErrorKind::Unrepresentable, &message);
-        }
-        label if label.contains('\0') => {
-            return refuse(ErrorKind::Unrepresentable, "the label holds a NUL byte");
-        }
-        _ => {}
+    if is_luks1 && !options.label.as_str().is_empty() {
+        return refuse(ErrorKind::Unrepresentable, "LUKS1 has no label");
     }
     match options.sector_bytes {
         512 => {}
@@ -254,7 +332,7 @@ fn luks2(options: &Options<'_>, draw: &Draw) -> Result<Vec<u8>> {
         header.version = 2.into();
         header.header_bytes = (LUKS2_HEADER_BYTES as u64).into();
         header.sequence = 1.into();
-        header.label = text_field(options.label);
+        header.label = text_field(options.label.as_str());
         header.checksum_hash = text_field(CHECKSUM_HASH);
         header.salt = salt;
         header.uuid = text_field(&uuid_text(options.uuid));

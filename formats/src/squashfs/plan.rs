@@ -52,6 +52,7 @@ impl Default for BlockSize {
 
 /// How an image is written.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
     /// Block size of file data.
     pub block_size: BlockSize,
@@ -77,6 +78,43 @@ impl Default for Options {
             cut_fractions: false,
             threads: 2,
         }
+    }
+}
+
+impl Options {
+    /// Uncompressed, in blocks of 128 KiB, built in 1970, fractions refused, two threads.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With file data cut into blocks of this size.
+    #[must_use]
+    pub fn block_size(self, block_size: BlockSize) -> Self {
+        Self { block_size, ..self }
+    }
+
+    /// With data, metadata and tables compressed in this way.
+    #[must_use]
+    pub fn compression(self, compression: Compression) -> Self {
+        Self { compression, ..self }
+    }
+
+    /// With this time as the image's own.
+    #[must_use]
+    pub fn build_time(self, build_time: Timestamp) -> Self {
+        Self { build_time, ..self }
+    }
+
+    /// With fractions of seconds cut off, or else refused.
+    #[must_use]
+    pub fn cut_fractions(self, cut_fractions: bool) -> Self {
+        Self { cut_fractions, ..self }
+    }
+
+    /// With so many threads that compress.
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
     }
 }
 

@@ -36,20 +36,19 @@ fn image(expected: Expected<'_>, contents: &[Vec<u8>; 2]) -> (Vec<u8>, Vec<Signa
 }
 
 fn write(expected: Expected<'_>, tree: &Tree, sink: &mut dyn Sink) {
-    let build_time = BUILD_TIME;
     match expected.file_system {
         "erofs" => {
             let label = erofs::Label::new(LABEL.as_bytes()).unwrap();
-            let options = erofs::Options { label, uuid: [0x5a; 16], build_time };
-            erofs::Plan::new(tree, options).unwrap().write(sink).unwrap();
+            let options = erofs::Options::new().label(label).uuid([0x5a; 16]);
+            erofs::Plan::new(tree, options.build_time(BUILD_TIME)).unwrap().write(sink).unwrap();
         }
         "squashfs" => {
-            let options = squashfs::Options { build_time, ..Default::default() };
+            let options = squashfs::Options::new().build_time(BUILD_TIME);
             squashfs::Plan::new(tree, options).unwrap().write(sink).unwrap();
         }
         _ => {
             let volume_id = iso9660::VolumeId::new(LABEL.as_bytes()).unwrap();
-            let options = iso9660::Options { volume_id, build_time, ..Default::default() };
+            let options = iso9660::Options::new().volume_id(volume_id).build_time(BUILD_TIME);
             iso9660::Plan::new(tree, options).unwrap().write(sink).unwrap();
         }
     }

@@ -62,6 +62,6 @@ pub(crate) fn grow(tree: &mut Tree, count: usize) {
 
 fn write(tree: &Tree, sink: &mut dyn Sink) {
     let label = Label::new(LABEL.as_bytes()).unwrap();
-    let options = Options { label, uuid: [0x5a; 16], build_time: BUILD_TIME };
+    let options = Options::new().label(label).uuid([0x5a; 16]).build_time(BUILD_TIME);
     Plan::new(tree, options).unwrap().write(sink).unwrap();
 }

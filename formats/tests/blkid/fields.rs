@@ -18,7 +18,8 @@ fn image(uuid: [u8; 16], seconds: i64) -> Result<Vec<u8>, credimg_formats::Error
     let label = Label::new(LABEL.as_bytes()).unwrap();
     let build_time = Timestamp { seconds, nanoseconds: 0 };
     let mut image = Vec::new();
-    Plan::new(&tree, Options { label, uuid, build_time })?.write(&mut image)?;
+    let options = Options::new().label(label).uuid(uuid).build_time(build_time);
+    Plan::new(&tree, options)?.write(&mut image)?;
     Ok(image)
 }
 

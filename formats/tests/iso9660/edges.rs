@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
-use credimg_formats::iso9660::{Lost, Options, Plan};
+use credimg_formats::iso9660::{Lost, Plan};
 use credimg_formats::{Content, Device, ErrorKind, Kind, Metadata, Name, Secret, Timestamp, Tree};
 
 use crate::checker::{Checked, check};
@@ -152,7 +152,7 @@ fn what_linux_misreads_is_on_the_image_all_the_same() {
     let device = Kind::BlockDevice(Device::new(0, 256).unwrap());
     tree.insert(Tree::ROOT, name("device"), plain(0o400), device).unwrap();
     for joliet in [false, true] {
-        let with = |lossy| Options { lossy, ..options(joliet) };
+        let with = |lossy| options(joliet).lossy(lossy);
         assert_eq!(Plan::new(&tree, with(false)).unwrap_err().kind(), ErrorKind::Unrepresentable);
         let plan = Plan::new(&tree, with(true)).unwrap();
         let mut lost: Vec<_> = plan.losses().iter().map(|loss| loss.lost).collect();
@@ -217,7 +217,7 @@ fn joliet_names_are_held_as_they_are_or_told() {
     let long = format!("{}.d", of(63));
     tree.insert_directory(Tree::ROOT, name(&long), plain(0o755)).unwrap();
 
-    let strict = Options { lossy: false, ..options(true) };
+    let strict = options(true).lossy(false);
     assert_eq!(Plan::new(&tree, strict).unwrap_err().kind(), ErrorKind::Unrepresentable);
     let plan = Plan::new(&tree, options(true)).unwrap();
     let got: BTreeSet<_> = plan

@@ -48,7 +48,7 @@ fn shape() -> Shape {
 /// With Joliet lossy: it does not hold all names of the trees.
 fn options(joliet: bool) -> Options {
     let volume_id = VolumeId::new(b"cidata").unwrap();
-    Options { volume_id, build_time: BUILD_TIME, joliet, lossy: joliet, ..Options::default() }
+    Options::new().volume_id(volume_id).build_time(BUILD_TIME).joliet(joliet).lossy(joliet)
 }
 
 fn write_image(path: &Path, tree: &Tree, joliet: bool) {

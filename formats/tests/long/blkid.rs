@@ -127,7 +127,7 @@ impl<'e> Batch<'e> {
 
 fn erofs_head(tree: &Tree) -> Head {
     let label = erofs::Label::new(LABEL.as_bytes()).unwrap();
-    let options = erofs::Options { label, uuid: [0x5a; 16], build_time: BUILD_TIME };
+    let options = erofs::Options::new().label(label).uuid([0x5a; 16]).build_time(BUILD_TIME);
     let plan = erofs::Plan::new(tree, options).unwrap();
     let mut head = Head { is_enough: true, ..Head::default() };
     assert_begun(plan.write(&mut head), &head);
@@ -142,7 +142,7 @@ fn assert_begun(outcome: Result<()>, head: &Head) {
 }
 
 fn squashfs_head(tree: &Tree) -> Head {
-    let options = squashfs::Options { build_time: BUILD_TIME, ..Default::default() };
+    let options = squashfs::Options::new().build_time(BUILD_TIME);
     let mut head = Head::default();
     squashfs::Plan::new(tree, options).unwrap().write(&mut head).unwrap();
     head
@@ -150,7 +150,7 @@ fn squashfs_head(tree: &Tree) -> Head {
 
 fn iso9660_head(tree: &Tree) -> Head {
     let volume_id = iso9660::VolumeId::new(LABEL.as_bytes()).unwrap();
-    let options = iso9660::Options { volume_id, build_time: BUILD_TIME, ..Default::default() };
+    let options = iso9660::Options::new().volume_id(volume_id).build_time(BUILD_TIME);
     let plan = iso9660::Plan::new(tree, options).unwrap();
     let mut head = Head { is_enough: true, ..Head::default() };
     assert_begun(plan.write(&mut head), &head);
@@ -219,17 +219,11 @@ fn encrypted(version: Version, label: Option<&str>, seed: u64, payload: &[u8]) -
     let volume_key = VolumeKey::new(random.bytes(64).first_chunk().unwrap()).unwrap();
     let (uuid, passphrase) = (random.bytes(16), Secret::new(random.bytes(32)));
     let noise = Secret::new(random.bytes(RANDOM_BYTES));
-    let plan = luks::Plan::new(luks::Options {
-        version,
-        label: label.unwrap_or_default(),
-        uuid: *uuid.first_chunk().unwrap(),
-        sector_bytes: 512,
-        passphrase: &passphrase,
-        volume_key: &volume_key,
-        kdf: Kdf::Pbkdf2 { iterations: 1000 },
-        random: &noise,
-    });
-    let plan = plan.unwrap();
+    let options = luks::Options::new(version, &passphrase, &volume_key, &noise)
+        .label(luks::Label::new(label.unwrap_or_default()).unwrap())
+        .uuid(*uuid.first_chunk().unwrap())
+        .kdf(Kdf::FOR_RANDOM_KEY);
+    let plan = luks::Plan::new(options).unwrap();
     let mut image = Vec::new();
     let mut writer = plan.begin(&mut image).unwrap();
     writer.write_all(payload).unwrap();

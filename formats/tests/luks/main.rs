@@ -26,7 +26,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use credimg_formats::iso9660::VolumeId;
-use credimg_formats::luks::{Header, Kdf, Options, Plan, RANDOM_BYTES, Version, VolumeKey};
+use credimg_formats::luks::{Header, Kdf, Label, Options, Plan, RANDOM_BYTES, Version, VolumeKey};
 use credimg_formats::{Result, Secret, Sink, Tree, erofs, iso9660, squashfs};
 
 use support::generator::Random;
@@ -81,17 +81,12 @@ impl Spec {
         let passphrase = Secret::from(self.passphrase.as_slice());
         let random = Secret::from(self.random.as_slice());
         let volume_key = VolumeKey::new(&self.key)?;
-        let plan = Plan::new(Options {
-            version: self.version,
-            label: &self.label,
-            uuid: self.uuid,
-            sector_bytes: self.sector_bytes,
-            passphrase: &passphrase,
-            volume_key: &volume_key,
-            kdf: self.kdf,
-            random: &random,
-        })?;
-        Ok(make(&plan))
+        let options = Options::new(self.version, &passphrase, &volume_key, &random)
+            .label(Label::new(&self.label)?)
+            .uuid(self.uuid)
+            .sector_bytes(self.sector_bytes)
+            .kdf(self.kdf);
+        Ok(make(&Plan::new(options)?))
     }
 
     /// Writes the volume with the inner image in it.
@@ -127,19 +122,18 @@ impl Spec {
         tree.insert(Tree::ROOT, name("secret"), plain(0o400), file(&self.content)).unwrap();
         match self.inner {
             Inner::Erofs => {
-                let options = erofs::Options { build_time: BUILD_TIME, ..Default::default() };
+                let options = erofs::Options::new().build_time(BUILD_TIME);
                 erofs::Plan::new(&tree, options).unwrap().write(sink).unwrap();
             }
             Inner::Squashfs => {
                 let compression = "zstd:1".parse().unwrap();
-                let build_time = BUILD_TIME;
-                let options = squashfs::Options { compression, build_time, ..Default::default() };
+                let options = squashfs::Options::new().compression(compression);
+                let options = options.build_time(BUILD_TIME);
                 squashfs::Plan::new(&tree, options).unwrap().write(sink).unwrap();
             }
             Inner::Iso9660 => {
                 let volume_id = VolumeId::new(b"cidata").unwrap();
-                let build_time = BUILD_TIME;
-                let options = iso9660::Options { volume_id, build_time, ..Default::default() };
+                let options = iso9660::Options::new().volume_id(volume_id).build_time(BUILD_TIME);
                 iso9660::Plan::new(&tree, options).unwrap().write(sink).unwrap();
             }
         }

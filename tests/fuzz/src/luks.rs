@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use credimg_formats::luks::{Header, Kdf, Options, Plan, RANDOM_BYTES, Version, VolumeKey};
+use credimg_formats::luks::{Header, Kdf, Label, Options, Plan, RANDOM_BYTES, Version, VolumeKey};
 use credimg_formats::{ErrorKind, Secret, probe};
 use sha2::{Digest, Sha256};
 
@@ -135,16 +135,10 @@ pub fn heads() -> [Vec<u8>; 2] {
     let key: [u8; 64] = std::array::from_fn(|at| at.to_le_bytes()[0]);
     let volume_key = VolumeKey::new(&key).expect("a key of two different halves");
     [(Version::Luks1, ""), (Version::Luks2, "CHIMERA")].map(|(version, label)| {
-        let options = Options {
-            version,
-            label,
-            uuid: [0x5a; 16],
-            sector_bytes: 512,
-            passphrase: &passphrase,
-            volume_key: &volume_key,
-            kdf: Kdf::Pbkdf2 { iterations: ITERATIONS_MAX },
-            random: &random,
-        };
+        let options = Options::new(version, &passphrase, &volume_key, &random)
+            .label(Label::new(label).expect("a label"))
+            .uuid([0x5a; 16])
+            .kdf(Kdf::Pbkdf2 { iterations: ITERATIONS_MAX });
         let mut image = Vec::new();
         let plan = Plan::new(options).expect("a good volume");
         plan.begin(&mut image).expect("room in memory").finish().expect("room in memory");

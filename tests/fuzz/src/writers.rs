@@ -29,7 +29,7 @@ fn run(data: &[u8]) {
 
 fn erofs(tree: &Tree, label: &[u8], build_time: Timestamp) -> Result<(), Error> {
     let label = erofs::Label::new(label)?;
-    let options = erofs::Options { label, uuid: [7; 16], build_time };
+    let options = erofs::Options::new().label(label).uuid([7; 16]).build_time(build_time);
     let plan = erofs::Plan::new(tree, options)?;
     let mut image = Vec::new();
     plan.write(&mut image).expect("a plan can be written");
@@ -47,13 +47,12 @@ fn squashfs(tree: &Tree, choices: u8, build_time: Timestamp) -> Result<(), Error
         0x3c => "lz4",
         _ => "none",
     };
-    let options = squashfs::Options {
-        block_size: BlockSize::new(4096)?,
-        compression: compression.parse::<Compression>().expect("a compression"),
-        build_time,
-        cut_fractions: choices & 4 != 0,
-        threads: 1,
-    };
+    let options = squashfs::Options::new()
+        .block_size(BlockSize::new(4096)?)
+        .compression(compression.parse::<Compression>().expect("a compression"))
+        .build_time(build_time)
+        .cut_fractions(choices & 4 != 0)
+        .threads(1);
     let plan = squashfs::Plan::new(tree, options)?;
     let mut image = Vec::new();
     let size_bytes = plan.write(&mut image).expect("a plan can be written");
@@ -64,13 +63,12 @@ fn squashfs(tree: &Tree, choices: u8, build_time: Timestamp) -> Result<(), Error
 }
 
 fn iso9660(tree: &Tree, label: &[u8], choices: u8, build_time: Timestamp) -> Result<(), Error> {
-    let options = iso9660::Options {
-        volume_id: iso9660::VolumeId::new(label)?,
-        build_time,
-        joliet: choices & 4 != 0,
-        cut_fractions: choices & 8 != 0,
-        lossy: choices & 16 != 0,
-    };
+    let options = iso9660::Options::new()
+        .volume_id(iso9660::VolumeId::new(label)?)
+        .build_time(build_time)
+        .joliet(choices & 4 != 0)
+        .cut_fractions(choices & 8 != 0)
+        .lossy(choices & 16 != 0);
     let plan = iso9660::Plan::new(tree, options)?;
     let mut image = Vec::new();
     plan.write(&mut image).expect("a plan can be written");
