@@ -104,6 +104,12 @@ impl<S: Sink> Sink for Counted<'_, S> {
         self.sink.rewrite(offset_bytes, bytes)
     }
 
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        self.sink.write_zeros(length_bytes)?;
+        self.count(length_bytes);
+        Ok(())
+    }
+
     /// In pieces, so that one large file shows progress and hears of a signal.
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         const PIECE_BYTES: u64 = 64 << 20;

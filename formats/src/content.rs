@@ -131,10 +131,11 @@ pub trait Sink: Write {
     /// Writes so many zeros. An implementation may leave a hole instead.
     fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
         const PIECE_BYTES: usize = 256 << 10;
-        let zeros = vec![0; PIECE_BYTES];
         let mut left = length_bytes;
+        let longest = usize::try_from(left).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+        let zeros = vec![0; longest];
         while left > 0 {
-            let length = usize::try_from(left).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+            let length = usize::try_from(left).unwrap_or(longest).min(longest);
             self.write_all(zeros.get(..length).unwrap_or_default())?;
             left -= length as u64;
         }
@@ -276,12 +277,17 @@ struct Exact<'a> {
     overrun: bool,
 }
 
+impl Exact<'_> {
+    /// An error where so many bytes are more than are left.
+    fn admit(&mut self, length_bytes: u64) -> io::Result<()> {
+        self.overrun |= length_bytes > self.left;
+        if self.overrun { Err(io::Error::other("more bytes than planned")) } else { Ok(()) }
+    }
+}
+
 impl Write for Exact<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() as u64 > self.left {
-            self.overrun = true;
-            return Err(io::Error::other("more bytes than planned"));
-        }
+        self.admit(bytes.len() as u64)?;
         let written = self.sink.write(bytes)?;
         self.left -= written as u64;
         Ok(written)
@@ -294,12 +300,111 @@ impl Write for Exact<'_> {
 
 impl Sink for Exact<'_> {
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
-        if length_bytes > self.left {
-            self.overrun = true;
-            return Err(io::Error::other("more bytes than planned"));
-        }
+        self.admit(length_bytes)?;
         let copied = self.sink.copy_from_file(file, length_bytes)?;
         self.left -= copied;
         Ok(copied)
+    }
+
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        self.admit(length_bytes)?;
+        self.sink.write_zeros(length_bytes)?;
+        self.left -= length_bytes;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    /// Delivers its pieces: bytes, and holes by their length.
+    struct Pieces(Vec<Piece>);
+
+    enum Piece {
+        Bytes(&'static [u8]),
+        Hole(u64),
+    }
+
+    impl Source for Pieces {
+        fn stream(&self, _planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
+            for piece in &self.0 {
+                match piece {
+                    Piece::Bytes(bytes) => sink.write_all(bytes)?,
+                    Piece::Hole(length) => sink.write_zeros(*length)?,
+                }
+            }
+            Ok(())
+        }
+    }
+
+    /// Notes what it is told.
+    #[derive(Default)]
+    struct Told(Vec<String>);
+
+    impl Write for Told {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.push(format!("{} bytes", bytes.len()));
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Told {
+        fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+            self.0.push(format!("a hole of {length_bytes}"));
+            Ok(())
+        }
+    }
+
+    fn stream(length_bytes: u64, pieces: Vec<Piece>) -> (Vec<String>, Result<()>) {
+        let content = Content::Stream { length_bytes, source: Box::new(Pieces(pieces)) };
+        let mut told = Told::default();
+        let outcome = content.stream(&mut told);
+        (told.0, outcome)
+    }
+
+    #[test]
+    fn holes_reach_the_sink_as_such() {
+        let pieces = vec![Piece::Hole(5 << 30), Piece::Bytes(b"abc"), Piece::Hole(7)];
+        let (told, outcome) = stream((5 << 30) + 10, pieces);
+        outcome.unwrap();
+        assert_eq!(told, ["a hole of 5368709120", "3 bytes", "a hole of 7"]);
+    }
+
+    #[test]
+    fn holes_count_as_content() {
+        let (told, outcome) = stream(10, vec![Piece::Bytes(b"abc"), Piece::Hole(8)]);
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Changed);
+        assert_eq!(error.to_string(), "the source grew: expected 10 bytes, got more");
+        assert_eq!(told, ["3 bytes"]);
+        let (_, outcome) = stream(10, vec![Piece::Bytes(b"abc"), Piece::Hole(6)]);
+        let message = outcome.unwrap_err().to_string();
+        assert_eq!(message, "the source shrank: expected 10 bytes, got 9");
+    }
+
+    #[test]
+    fn a_sink_without_holes_writes_zeros() {
+        struct Plain(Vec<u8>);
+        impl Write for Plain {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.write(bytes)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        impl Sink for Plain {}
+        for length in [0, 1, 4097, (256 << 10) - 1, 256 << 10, 600_000] {
+            let mut plain = Plain(b"a".to_vec());
+            plain.write_zeros(length as u64).unwrap();
+            assert!(plain.0 == [b"a".as_slice(), &vec![0; length]].concat(), "{length}");
+        }
     }
 }

@@ -176,8 +176,7 @@ fn digest(file: impl AsFd, offset_bytes: u64, length_bytes: u64) -> io::Result<[
     let mut done = 0;
     while done < length_bytes {
         signals::check()?;
-        let want = PIECE_BYTES.min(usize::try_from(length_bytes - done).unwrap_or(PIECE_BYTES));
-        let window = buffer.get_mut(..want).unwrap_or_default();
+        let window = buffer.get_mut(..capped(length_bytes - done)).unwrap_or_default();
         let got = retry_on_intr(|| pread(&file, &mut *window, offset_bytes + done))?;
         if got == 0 {
             break;
@@ -213,7 +212,24 @@ impl Write for Digesting<'_> {
 }
 
 // The kernel copies nothing here: what it copies is not seen.
-impl Sink for Digesting<'_> {}
+impl Sink for Digesting<'_> {
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        self.sink.write_zeros(length_bytes)?;
+        let zeros = Buffer::zeroed(capped(length_bytes));
+        let mut left = length_bytes;
+        while let Some(piece) = zeros.get(..capped(left)).filter(|piece| !piece.is_empty()) {
+            signals::check()?;
+            self.digest.update(piece);
+            left -= piece.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+/// So many bytes, or a piece's.
+fn capped(length_bytes: u64) -> usize {
+    usize::try_from(length_bytes).unwrap_or(PIECE_BYTES).min(PIECE_BYTES)
+}
 
 /// A file that is read by others, from its front to its end, between [`Watched::begin`] and
 /// [`Watched::end`].

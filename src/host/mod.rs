@@ -3,6 +3,7 @@
 pub(crate) mod at_rest;
 pub(crate) mod follow;
 pub mod guard;
+pub(crate) mod holes;
 pub(crate) mod identity;
 pub(crate) mod lease;
 pub(crate) mod listing;

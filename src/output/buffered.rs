@@ -20,6 +20,8 @@ const SMALL_BUFFER_BYTES: usize = 32 << 10;
 const LARGE_BUFFER_BYTES: usize = 256 << 10;
 /// From this length on the kernel copies a file faster than two system calls do (measured).
 const KERNEL_COPY_MIN_BYTES: u64 = 64 << 10;
+/// A shorter hole costs more calls than its zeros do.
+const HOLE_MIN_BYTES: u64 = 64 << 10;
 /// What the kernel copies at once: signals are noticed in between.
 const KERNEL_COPY_MAX_BYTES: usize = 16 << 20;
 
@@ -118,7 +120,7 @@ impl Sink for Buffered {
     }
 
     fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
-        if self.is_own_file {
+        if self.is_own_file && length_bytes >= HOLE_MIN_BYTES {
             self.spill()?;
             return Ok(self.to.leave_hole(length_bytes)?);
         }
@@ -185,12 +187,9 @@ impl Descriptor {
     /// Reads as zeros and costs nothing: the file is longer by so many bytes.
     fn leave_hole(&self, length_bytes: u64) -> Result<(), Failure> {
         let mut file = &self.file;
-        let left = file.stream_position().and_then(|position| {
-            let end = position.checked_add(length_bytes).ok_or(ErrorKind::FileTooLarge)?;
-            file.set_len(end)?;
-            file.seek(SeekFrom::Start(end))
-        });
-        left.map(drop).map_err(|error| self.subject.failure("write", error))
+        let length = i64::try_from(length_bytes).map_err(|_| ErrorKind::FileTooLarge.into());
+        let end = length.and_then(|length| file.seek(SeekFrom::Current(length)));
+        end.and_then(|end| file.set_len(end)).map_err(|error| self.subject.failure("write", error))
     }
 
     /// Waits until the descriptor takes bytes again, for a tenth of a second at most.

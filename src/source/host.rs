@@ -19,6 +19,7 @@ use super::builder::TreeBuilder;
 pub(crate) use crate::host::at_rest::changed as has_changed;
 use crate::host::at_rest::{CHANGED_HINT, Digesting, FirstReading, settle, settle_empty};
 use crate::host::follow;
+use crate::host::holes::{copy_with_holes, may_have_holes};
 use crate::host::identity::wide;
 pub(crate) use crate::host::identity::{FileId, Identity, file_id, size_bytes};
 use crate::report::{Exit, Failure, reason, shown};
@@ -93,8 +94,8 @@ impl Location {
         }
     }
 
-    /// Opens the file if it is still the planned one.
-    fn open(&self, planned: &Identity) -> Result<File, Error> {
+    /// Opens the file if it is still the planned one; what is told of it then comes with it.
+    fn open(&self, planned: &Identity) -> Result<(File, Stat), Error> {
         let unreadable = |errno| unreadable(&self.path(), errno);
         let descriptor = match self {
             Self::Path(path) => {
@@ -111,8 +112,14 @@ impl Location {
             }
         };
         let file = File::from(descriptor.map_err(unreadable)?);
-        self.require_unchanged(&file, planned)?;
-        Ok(file)
+        let stat = fstat(&file).map_err(unreadable)?;
+        self.require_same(&stat, planned)?;
+        Ok((file, stat))
+    }
+
+    fn require_same(&self, stat: &Stat, planned: &Identity) -> Result<(), Error> {
+        let is_same = !crate::KEEPS_PROMISES || Identity::of(stat) == *planned;
+        if is_same { Ok(()) } else { Err(changed(&self.path())) }
     }
 
     fn require_unchanged(&self, file: &File, planned: &Identity) -> Result<(), Error> {
@@ -120,7 +127,7 @@ impl Location {
             return Ok(());
         }
         let stat = fstat(file).map_err(|errno| unreadable(&self.path(), errno))?;
-        if Identity::of(&stat) == *planned { Ok(()) } else { Err(changed(&self.path())) }
+        self.require_same(&stat, planned)
     }
 }
 
@@ -139,7 +146,7 @@ pub(super) struct LaterFile {
 
 impl Source for LaterFile {
     fn stream(&self, planned_bytes: u64, sink: &mut dyn Sink) -> Result<(), Error> {
-        let mut file = self.location.open(&self.planned)?;
+        let (mut file, stat) = self.location.open(&self.planned)?;
         if self.offset_bytes > 0 {
             file.seek(SeekFrom::Start(self.offset_bytes))
                 .map_err(|error| unreadable_because(&self.location.path(), error))?;
@@ -151,8 +158,8 @@ impl Source for LaterFile {
                 .map_err(|error| cannot_digest(&path(), error))?,
         };
         let copied = match self.first.as_ref().or(made.as_ref()) {
-            None => sink.copy_from_file(&file, planned_bytes).map(Some),
-            Some(first) => copy_again(first, &file, planned_bytes, sink),
+            None => copy(&file, &stat, planned_bytes, sink).map(Some),
+            Some(first) => copy_again(first, (&file, &stat), planned_bytes, sink),
         }
         .map_err(|error| blame(&file, &path(), error))?;
         self.location.require_unchanged(&file, &self.planned)?;
@@ -302,17 +309,26 @@ fn read_unchanged(
     if Identity::of(&after) == Identity::of(stat) { Ok(bytes) } else { Err(has_changed(&path())) }
 }
 
+/// Copies from the file's offset on to `sink`, which is told of holes.
+fn copy(file: &File, stat: &Stat, length_bytes: u64, sink: &mut dyn Sink) -> std::io::Result<u64> {
+    if may_have_holes(stat) {
+        copy_with_holes(file, length_bytes, sink)
+    } else {
+        sink.copy_from_file(file, length_bytes)
+    }
+}
+
 /// Copies to `sink` what was read once already, and only if it is still the same: then the
 /// number of bytes is returned.
 fn copy_again(
     first: &FirstReading,
-    file: &File,
+    (file, stat): (&File, &Stat),
     length_bytes: u64,
     sink: &mut dyn Sink,
 ) -> std::io::Result<Option<u64>> {
     first.wait()?;
     let mut second = Digesting::new(sink);
-    let copied = second.copy_from_file(file, length_bytes)?;
+    let copied = copy(file, stat, length_bytes, &mut second)?;
     Ok(first.is_same(second).then_some(copied))
 }
 

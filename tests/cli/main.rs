@@ -20,6 +20,7 @@ mod reports;
 mod seeds;
 mod signals;
 mod size;
+mod sparse;
 mod streams;
 mod torn;
 #[path = "../support/wait.rs"]

@@ -13,7 +13,8 @@ fn blocks(bytes: &[u8]) -> Vec<&[u8]> {
 fn the_same_plaintext_is_never_encrypted_alike() {
     let manifest = "label: CHIMERA\nfiles: [{path: /zeros, file: zeros}, {path: /a, text: x}]\n";
     let host = host(manifest);
-    fs::write(host.path("zeros"), vec![0; 200_000]).unwrap();
+    // Too large for memory, and a hole: it is encrypted like everything else.
+    File::create(host.path("zeros")).unwrap().set_len((1 << 20) + 5000).unwrap();
     // Behind what a header says of itself: the areas of key material, and the payload.
     for (version, header_bytes, payload_bytes) in
         [("luks1", 4096, 2 << 20), ("luks2", 32768, 1 << 20)]

@@ -10,6 +10,7 @@ mod files;
 mod followed_links;
 mod hostile_archives;
 mod packed_archives;
+mod sparse;
 mod torn;
 
 use std::io::{self, Write};

@@ -286,6 +286,15 @@ impl Write for Split<'_> {
 }
 
 impl Sink for Split<'_> {
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        let data = self.data_left.min(length_bytes);
+        self.sink.write_zeros(data)?;
+        self.data_left -= data;
+        let tail_bytes = usize::try_from(length_bytes - data).unwrap_or_default();
+        self.tail.resize(self.tail.len() + tail_bytes, 0);
+        Ok(())
+    }
+
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         let data = self.data_left.min(length_bytes);
         if data < length_bytes
@@ -302,5 +311,88 @@ impl Sink for Split<'_> {
         // What is left is the tail, less than a block.
         let tail_bytes = usize::try_from(length_bytes - data).unwrap_or_default();
         Ok(copied + self.copy_small(file, tail_bytes)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::super::Options;
+    use super::*;
+    use crate::{Metadata, Name, Secret, Source, Tree};
+
+    /// Delivers each run of equal bytes at once; zeros as a hole.
+    struct Runs(Vec<u8>);
+
+    impl Source for Runs {
+        fn stream(&self, _planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
+            for run in self.0.chunk_by(|one, other| one == other) {
+                match run.first() {
+                    Some(0) => sink.write_zeros(run.len() as u64)?,
+                    _ => sink.write_all(run)?,
+                }
+            }
+            Ok(())
+        }
+    }
+
+    /// The image, and how many of its bytes came as holes.
+    #[derive(Default)]
+    struct Holes {
+        image: Vec<u8>,
+        zeros: u64,
+    }
+
+    impl Write for Holes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.image.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Holes {
+        fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+            self.zeros += length_bytes;
+            self.image.write_zeros(length_bytes)
+        }
+    }
+
+    fn image_of(content: Content) -> Holes {
+        let mut tree = Tree::new(Metadata::default());
+        let name = Name::new(b"f").unwrap();
+        tree.insert(Tree::ROOT, name, Metadata::default(), Kind::File(content)).unwrap();
+        let mut sink = Holes::default();
+        Plan::new(&tree, Options::default()).unwrap().write(&mut sink).unwrap();
+        sink
+    }
+
+    #[test]
+    fn holes_of_a_source_are_holes_of_the_image_wherever_they_lie() {
+        let zeros = |length: usize| vec![0; length];
+        let ones = |length: usize| vec![1; length];
+        for (runs, expected_zeros) in [
+            (vec![zeros(20_000)], 16_384),
+            (vec![zeros(4000)], 0),
+            // No room for a tail behind the inode.
+            (vec![zeros(4095)], 4095),
+            (vec![zeros(4096)], 4096),
+            (vec![ones(1), zeros(8191)], 8191),
+            (vec![ones(100), zeros(10_000), ones(5000), zeros(9000)], 10_000 + 5380),
+            // The tail begins within the hole, and within the data behind it.
+            (vec![ones(4000), zeros(200), ones(10)], 96),
+            (vec![zeros(4000), ones(200), zeros(10)], 4000),
+        ] {
+            let bytes = runs.concat();
+            let source = Box::new(Runs(bytes.clone()));
+            let holes = image_of(Content::Stream { length_bytes: bytes.len() as u64, source });
+            let dense = image_of(Content::Memory(Secret::new(bytes)));
+            assert!(holes.image == dense.image, "{expected_zeros}");
+            assert_eq!(holes.zeros, expected_zeros);
+            assert_eq!(dense.zeros, 0);
+        }
     }
 }

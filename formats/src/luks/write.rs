@@ -131,6 +131,7 @@ impl Write for Writer<'_, '_> {
     }
 }
 
+/// Zeros are encrypted as everything else is: a hole would be no zeros, and tell where they are.
 impl Sink for Writer<'_, '_> {
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         let mut left = length_bytes;
