@@ -11,8 +11,7 @@ use crate::report::{self, Exit, Failure};
 pub fn catch<T>(all: impl FnOnce() -> T + UnwindSafe) -> Result<T, Exit> {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), shown);
-        let failure = Failure::new(Exit::Output, format!("a bug of credimg at {place}"));
-        report::print_error(&failure.hint("please report it, with this line").into());
+        report::print_error(&Failure::bug(&format!(" at {place}")).into());
     }));
     // The payload is dropped: it may hold anything.
     panic::catch_unwind(all).map_err(|_| Exit::Output)

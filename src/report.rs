@@ -49,6 +49,12 @@ impl Failure {
         Self { exit, message: message.into(), hint: None }
     }
 
+    /// A bug of this program; `which` follows the word.
+    pub fn bug(which: &str) -> Self {
+        let message = format!("a bug of credimg{which}");
+        Self::new(Exit::Output, message).hint("please report it, with this line")
+    }
+
     /// Adds the way to mend it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

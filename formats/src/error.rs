@@ -6,9 +6,9 @@ use std::io;
 
 use crate::tree::{InodeId, Tree};
 
-/// Whose fault an error is.
+/// Whose fault an error is. Who decides by it thinks of every kind: a new one is a breaking
+/// change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ErrorKind {
     /// The tree holds something that the format cannot hold.
     Unrepresentable,
@@ -30,6 +30,8 @@ pub enum ErrorKind {
     Source,
     /// Writing the image failed.
     Io,
+    /// This crate has a bug: neither the tree nor the image is to blame.
+    Bug,
 }
 
 /// An error with its kind, the path in the tree where there is one, and its cause.
@@ -109,4 +111,9 @@ impl From<io::Error> for Error {
     fn from(source: io::Error) -> Self {
         Self::new(ErrorKind::Io, "cannot write the image").caused_by(source)
     }
+}
+
+/// What is written is not what was planned.
+pub(crate) fn inconsistent() -> Error {
+    Error::new(ErrorKind::Bug, "the layout of the image is inconsistent")
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::iso9660::format::{
     SECTOR_BYTES, STANDARD_ID, SYSTEM_AREA_SECTORS, TYPE_PRIMARY, VolumeDescriptor, VolumeTime,
 };
+use crate::luks::Version;
 use crate::luks::format::{
     HEADER_BYTES, Luks1, Luks2, MAGIC as LUKS_MAGIC, MAGIC_SECONDARY as LUKS_MAGIC_SECONDARY,
     text_of,
@@ -19,9 +20,9 @@ use crate::tree::Timestamp;
 /// Where the volume descriptors of ISO 9660 begin.
 const DESCRIPTOR_OFFSET_BYTES: usize = SYSTEM_AREA_SECTORS as usize * SECTOR_BYTES;
 
-/// What an image says of itself.
+/// What an image says of itself. Who decides by it thinks of every format: a new one is a
+/// breaking change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Probe {
     /// An EROFS image.
     Erofs {
@@ -44,8 +45,8 @@ pub enum Probe {
     },
     /// An encrypted volume, whatever it holds.
     Luks {
-        /// 1 or 2.
-        version: u8,
+        /// Which of the two formats.
+        version: Version,
         /// Label without its padding; empty where there is none, as in LUKS1.
         label: Vec<u8>,
         /// The UUID as it is written.
@@ -130,7 +131,7 @@ fn luks(start: &[u8]) -> Option<Probe> {
     match record.version.get() {
         1 => {
             let uuid = text_of(&record.uuid);
-            Some(Probe::Luks { version: 1, label: Vec::new(), uuid })
+            Some(Probe::Luks { version: Version::Luks1, label: Vec::new(), uuid })
         }
         2 => luks2(start, LUKS_MAGIC),
         _ => None,
@@ -143,7 +144,7 @@ fn luks2(copy: &[u8], magic: [u8; 6]) -> Option<Probe> {
         return None;
     }
     let label = record.label.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
-    Some(Probe::Luks { version: 2, label, uuid: text_of(&record.uuid) })
+    Some(Probe::Luks { version: Version::Luks2, label, uuid: text_of(&record.uuid) })
 }
 
 /// The second copy of a header whose first is damaged, where it is at its usual place.

@@ -1,5 +1,6 @@
 //! `credimg args`: the arguments of an image that exists.
 
+use credimg_formats::luks::Version;
 use credimg_formats::probe::Probe;
 
 use super::encryption::{self, LABEL_END};
@@ -45,19 +46,26 @@ fn drive_key(
     key: Option<&Key>,
 ) -> Result<Option<DriveKey>, Failure> {
     let AttachImage { key_file, master_key, .. } = options;
-    match (&image.probe, key) {
-        (Probe::Luks { version: 1, .. }, Some(key)) => {
+    match &image.probe {
+        Probe::Luks { version: Version::Luks1, .. } => {
+            let Some(key) = key else {
+                let message = "QEMU opens this image by a key, of which nothing is known";
+                return Err(
+                    Failure::new(Exit::Usage, message).hint("name its file with --key-file")
+                );
+            };
             let target = options.attach.target;
             encryption::require_opener(Luks::Luks1, target)?;
             encryption::drive_key(Luks::Luks1, key, key_file.as_deref(), master_key.as_deref())
         }
-        (Probe::Luks { version: 1, .. }, None) => {
-            let message = "QEMU opens this image by a key, of which nothing is known";
-            Err(Failure::new(Exit::Usage, message).hint("name its file with --key-file"))
+        Probe::Luks { version: Version::Luks2, .. } if master_key.is_some() => {
+            Err(encryption::no_master())
         }
-        (Probe::Luks { .. }, _) if master_key.is_some() => Err(encryption::no_master()),
-        (Probe::Luks { .. }, _) | (_, None) => Ok(None),
-        _ => Err(encryption::no_encryption("--key-file")),
+        Probe::Luks { version: Version::Luks2, .. } => Ok(None),
+        Probe::Erofs { .. } | Probe::Squashfs {} | Probe::Iso9660 { .. } => match key {
+            Some(_) => Err(encryption::no_encryption("--key-file")),
+            None => Ok(None),
+        },
     }
 }
 
@@ -73,6 +81,6 @@ fn label_of(image: &Opened, inside: Option<&Probe>) -> Result<Option<String>, Fa
         Probe::Luks { .. } => {
             label.map(|label| label.strip_suffix(LABEL_END).unwrap_or(&label).to_owned())
         }
-        _ => label,
+        Probe::Erofs { .. } | Probe::Squashfs {} | Probe::Iso9660 { .. } => label,
     })
 }

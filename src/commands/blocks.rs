@@ -33,8 +33,6 @@ pub(super) fn of_existing(image: &Opened, inside: Option<&Probe>) -> Block {
         Probe::Erofs { .. } | Probe::Squashfs {} => Block::Page,
         Probe::Iso9660 { .. } => Block::Cd,
         Probe::Luks { .. } => header.map_or(Block::Small, |it| of_sectors(it.sector_bytes())),
-        // A format of which nothing is known here.
-        _ => Block::Small,
     };
     block.dividing(image.size_bytes.saturating_sub(start_bytes))
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use credimg_formats::luks::{self, Kdf, RANDOM_BYTES, Version, VolumeKey};
-use credimg_formats::{Buffer, Secret, Sink};
+use credimg_formats::{Buffer, ErrorKind, Secret, Sink};
 use zeroize::Zeroizing;
 
 use super::settings;
@@ -357,10 +357,13 @@ fn keyless() -> Failure {
 }
 
 /// What the encryption itself cannot do; errors of what it wraps pass by.
-fn broken(error: &credimg_formats::Error) -> Failure {
+pub(super) fn broken(error: &credimg_formats::Error) -> Failure {
     let cause = error.io_error();
     if let Some(failure) = cause.and_then(Failure::inside) {
         return failure.clone();
+    }
+    if error.kind() == ErrorKind::Bug {
+        return Failure::bug(&format!(": {error}"));
     }
     let reason = cause.map_or_else(String::new, |cause| format!(": {}", report::reason(cause)));
     Failure::new(Exit::Output, format!("cannot encrypt the image: {error}{reason}"))

@@ -185,7 +185,19 @@ pub(super) fn explain(error: &credimg_formats::Error, format: &str) -> Failure {
             Failure::new(Exit::Source, error.to_string())
                 .hint("build again when nothing writes to the sources")
         }
-        _ => {
+        (ErrorKind::Bug, _) => Failure::bug(&format!(": {error}")),
+        // An error of writing has its cause, and the others are those of readers.
+        (
+            ErrorKind::Unrepresentable
+            | ErrorKind::Limit
+            | ErrorKind::Conflict
+            | ErrorKind::Cost
+            | ErrorKind::Corrupt
+            | ErrorKind::Unsupported
+            | ErrorKind::Key
+            | ErrorKind::Io,
+            _,
+        ) => {
             let hint = format!("change the manifest or the source so that {format} can hold it");
             Failure::new(Exit::Source, error.to_string()).hint(hint)
         }
@@ -199,4 +211,27 @@ fn warn_of_signature(Signature { format, offset_bytes, .. }: Signature) {
          would: guests may take the disk for that, and have no link to it by label; to move it, \
          add a file or take another format"
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use credimg_formats::Error;
+
+    use super::*;
+    use crate::commands::encryption;
+
+    /// No manifest provokes a bug, but a reader's `not valid` and a source's fault must not
+    /// be what it is taken for.
+    #[test]
+    fn a_bug_of_a_writer_is_nobodys_fault_but_ours() {
+        let bug = Error::new(ErrorKind::Bug, "the layout of the image is inconsistent");
+        for failure in [explain(&bug, "erofs"), encryption::broken(&bug)] {
+            assert_eq!(failure.exit, Exit::Output);
+            let message = "a bug of credimg: the layout of the image is inconsistent";
+            assert_eq!(failure.message, message);
+            assert_eq!(failure.hint.as_deref(), Some("please report it, with this line"));
+        }
+        let corrupt = Error::new(ErrorKind::Corrupt, "not valid");
+        assert!(!explain(&corrupt, "erofs").message.contains("bug"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use credimg_formats::luks::Header;
+use credimg_formats::luks::{Header, Version};
 use credimg_formats::probe::Probe;
 use serde::Serialize;
 
@@ -72,9 +72,14 @@ impl Report {
                 ("erofs", label.as_slice(), Some(credimg_formats::uuid_text(*uuid)))
             }
             Probe::Iso9660 { label, uuid } => ("iso9660", label.as_slice(), uuid.clone()),
-            Probe::Luks { version: 1, uuid, .. } => ("luks1", &[][..], Some(uuid.clone())),
-            Probe::Luks { label, uuid, .. } => ("luks2", label.as_slice(), Some(uuid.clone())),
-            _ => ("squashfs", &[][..], None),
+            Probe::Squashfs {} => ("squashfs", &[][..], None),
+            Probe::Luks { version, label, uuid } => {
+                let format = match version {
+                    Version::Luks1 => "luks1",
+                    Version::Luks2 => "luks2",
+                };
+                (format, label.as_slice(), Some(uuid.clone()))
+            }
         };
         let label = (!label.is_empty()).then(|| String::from_utf8_lossy(label).into_owned());
         Self { format, label, uuid, size_bytes, header: None, inside: None }

@@ -87,7 +87,6 @@ pub(super) fn warn_of_losses(tree: &Tree, losses: &[Loss]) {
             Lost::JolietCharacter => "Joliet has another name, without characters that it lacks",
             Lost::DeviceNumber => "Linux reads another device number",
             Lost::Time => "Linux reads another time",
-            _ => "something of it is left out",
         };
         (loss.path(tree), news.to_owned())
     };

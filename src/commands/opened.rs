@@ -32,19 +32,15 @@ impl Opened {
             if is_policy { failure } else { Failure::new(Exit::Image, failure.message) }
         })?;
         let found = probe(&mut file).map_err(|error| invalid(&shown, &error))?;
-        let header = match found {
-            Probe::Luks { .. } => {
-                Some(luks::Header::read(&mut file).map_err(|error| invalid(&shown, &error))?)
-            }
-            _ => None,
-        };
-        // Of two copies of a header that differ the newer one counts.
-        let found = match (found, &header) {
-            (Probe::Luks { version, .. }, Some(header)) => {
+        let (found, header) = match found {
+            Probe::Luks { version, .. } => {
+                let header =
+                    luks::Header::read(&mut file).map_err(|error| invalid(&shown, &error))?;
+                // Of two copies of a header that differ the newer one counts.
                 let (label, uuid) = (header.label().into(), header.uuid().to_owned());
-                Probe::Luks { version, label, uuid }
+                (Probe::Luks { version, label, uuid }, Some(header))
             }
-            (found, _) => found,
+            Probe::Erofs { .. } | Probe::Squashfs {} | Probe::Iso9660 { .. } => (found, None),
         };
         let size_bytes = u64::try_from(stat.st_size).unwrap_or(0);
         if header.as_ref().is_some_and(|header| header.payload_offset_bytes() >= size_bytes) {
@@ -102,20 +98,19 @@ impl Opened {
     /// The volume label in `probe`, of this image or of what is inside; none where there
     /// is none. One that is not UTF-8 is an error.
     pub(super) fn label(&self, probe: &Probe) -> Result<Option<String>, Failure> {
-        match probe {
+        let label = match probe {
             Probe::Erofs { label, .. }
             | Probe::Iso9660 { label, .. }
-            | Probe::Luks { label, .. }
-                if !label.is_empty() =>
-            {
-                String::from_utf8(label.clone()).map(Some).map_err(|_| {
-                    let message = format!("{}: the volume label is not UTF-8", self.shown);
-                    Failure::new(Exit::Image, message).hint("give a serial with --serial")
-                })
-            }
-            // SquashFS has no label.
-            _ => Ok(None),
+            | Probe::Luks { label, .. } => label.as_slice(),
+            Probe::Squashfs {} => &[],
+        };
+        if label.is_empty() {
+            return Ok(None);
         }
+        str::from_utf8(label).map(|label| Some(label.to_owned())).map_err(|_| {
+            let message = format!("{}: the volume label is not UTF-8", self.shown);
+            Failure::new(Exit::Image, message).hint("give a serial with --serial")
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use credimg_formats::Timestamp;
 use credimg_formats::erofs::format::is_mistaken_for_ext2;
 use credimg_formats::squashfs::Compression;
@@ -33,16 +34,12 @@ pub(super) fn format(recipe: &Recipe, output: &Path, plan: &Plan) -> Result<Form
         return Ok(format);
     }
     let extension = output.extension().and_then(|extension| extension.to_str());
-    match extension {
-        Some("erofs") => Ok(Format::Erofs),
-        Some("squashfs" | "sqfs") => Ok(Format::Squashfs),
-        Some("iso") => Ok(Format::Iso9660),
-        _ => {
-            let message = format!("cannot tell the format of {}", report::shown(output));
-            let hint = "name the output IMAGE.erofs, IMAGE.squashfs or IMAGE.iso, or give --format";
-            Err(Failure::new(Exit::Usage, message).hint(hint))
-        }
-    }
+    let has_it = |format: &&Format| extension.is_some_and(|it| format.extensions().contains(&it));
+    Format::value_variants().iter().find(has_it).copied().ok_or_else(|| {
+        let message = format!("cannot tell the format of {}", report::shown(output));
+        let hint = "name the output IMAGE.erofs, IMAGE.squashfs or IMAGE.iso, or give --format";
+        Failure::new(Exit::Usage, message).hint(hint)
+    })
 }
 
 /// The compression of a SquashFS image: `--compression`, else the manifest's.

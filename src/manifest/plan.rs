@@ -35,6 +35,15 @@ impl Format {
         }
     }
 
+    /// What the names of images end in that are of this format.
+    pub fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Self::Erofs => &["erofs"],
+            Self::Squashfs => &["squashfs", "sqfs"],
+            Self::Iso9660 => &["iso"],
+        }
+    }
+
     /// Longest volume label in bytes. `SquashFS` has none: there the label only
     /// names the drive, so it gets what a manifest takes at most.
     pub fn label_max_bytes(self, joliet: bool) -> usize {

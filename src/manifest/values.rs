@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
+use clap::ValueEnum;
 use credimg_formats::iso9660::VolumeId;
 use credimg_formats::squashfs::Compression;
 use credimg_formats::tree::SYMLINK_MAX_BYTES;
@@ -48,12 +49,8 @@ pub(super) fn label(text: &str) -> Result<String, Fault> {
 
 /// An image format that this version writes.
 pub(super) fn format(text: &str) -> Result<Format, Fault> {
-    match text {
-        "erofs" => Ok(Format::Erofs),
-        "squashfs" => Ok(Format::Squashfs),
-        "iso9660" => Ok(Format::Iso9660),
-        _ => Err(Fault::new("expected `erofs`, `squashfs` or `iso9660`")),
-    }
+    let found = Format::value_variants().iter().find(|format| format.name() == text);
+    found.copied().ok_or_else(|| Fault::new("expected `erofs`, `squashfs` or `iso9660`"))
 }
 
 /// A compression of SquashFS with its level.

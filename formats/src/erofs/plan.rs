@@ -5,7 +5,7 @@ use super::format::{BLOCK_BYTES, SLOT_BYTES, is_mistaken_for_ext2};
 use super::inode::Shape;
 use super::write::Writer;
 use crate::content::Sink;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{InodeId, Timestamp, Tree};
 
 /// A volume label: at most 15 bytes without NUL. The field has 16, of which the
@@ -209,9 +209,4 @@ impl Target for Measure {
     fn padding(&mut self, _block: u32) -> Result<()> {
         Ok(())
     }
-}
-
-/// The two runs of `emit` disagree: a bug in this crate, never the input's fault.
-pub(super) fn inconsistent() -> Error {
-    Error::new(ErrorKind::Corrupt, "internal error: the image's layout is inconsistent")
 }

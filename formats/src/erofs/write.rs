@@ -15,9 +15,9 @@ use super::format::{
     SUPER_OFFSET_BYTES, SuperBlock, checksum, inode_count,
 };
 use super::inode::{Shape, file_type};
-use super::plan::{Place, Plan, inconsistent};
+use super::plan::{Place, Plan};
 use crate::content::{Content, Sink, read_full};
-use crate::error::Result;
+use crate::error::{Result, inconsistent};
 use crate::tree::{Inode, InodeId, Kind};
 
 /// Files up to this length are read at once.

@@ -5,10 +5,9 @@ use super::format::{
     Continuation, DirectoryRecord, RECORD_MAX_BYTES, RecordTime, SECTION_MAX_BYTES, SECTOR_BYTES,
 };
 use super::identifier::{Alphabet, Entry};
-use super::plan::inconsistent;
 use super::system_use::{Fields, Role};
 use super::time::record_time;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{Inode, InodeId, Kind, Tree};
 
 /// One directory of a hierarchy.

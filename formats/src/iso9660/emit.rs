@@ -6,8 +6,7 @@
 use super::directory::{Directory, DirectoryShape};
 use super::format::{ByteOrder, PathTableRecord, SECTOR_BYTES, SYSTEM_AREA_SECTORS};
 use super::identifier::Alphabet;
-use super::plan::inconsistent;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{InodeId, Kind, Tree};
 
 /// Fewest sectors: libarchive takes less for no image of ISO 9660.

@@ -21,9 +21,8 @@ pub struct Loss {
     pub lost: Lost,
 }
 
-/// What is lost of an inode.
+/// What is lost of an inode. Who tells it thinks of every kind: a new one is a breaking change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Lost {
     /// All its extended attributes: the format has none.
     Xattrs,

@@ -10,7 +10,7 @@ use super::system_use::Fields;
 use super::time::{record_time, volume_time};
 use super::write::Writer;
 use crate::content::Sink;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{Inode, InodeId, Kind, Timestamp, Tree};
 
 /// Most directories: a parent's number in the path table has 16 bits (ECMA-119 9.4.4).
@@ -203,11 +203,6 @@ impl Addresses {
     pub(super) fn content(&self, id: InodeId) -> Option<u32> {
         *self.contents.get(id.index())?
     }
-}
-
-/// The two runs of `emit` disagree: a bug in this crate, never the input's fault.
-pub(super) fn inconsistent() -> Error {
-    Error::new(ErrorKind::Corrupt, "internal error: the image's layout is inconsistent")
 }
 
 fn check_inode(inode: &Inode, options: &Options) -> Result<()> {

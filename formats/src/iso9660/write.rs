@@ -11,11 +11,11 @@ use super::format::{
     TYPE_TERMINATOR, VolumeDescriptor,
 };
 use super::identifier::Alphabet;
-use super::plan::{Plan, inconsistent};
+use super::plan::Plan;
 use super::system_use::Fields;
 use super::time::{NO_VOLUME_TIME, record_time};
 use crate::content::Sink;
-use crate::error::Result;
+use crate::error::{Result, inconsistent};
 use crate::tree::{InodeId, Kind, Tree};
 
 static ZEROS: [u8; SECTOR_BYTES] = [0; SECTOR_BYTES];

@@ -17,7 +17,7 @@ use super::stripes;
 use super::write::Writer;
 use super::xts::{VolumeKey, Xts};
 use crate::content::{Secret, Sink};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::uuid_text;
 
 /// Which of the two formats.
@@ -446,9 +446,4 @@ fn head(
 
 fn sectors(bytes: u64) -> Result<u32> {
     u32::try_from(bytes / SECTOR_BYTES).map_err(|_| inconsistent())
-}
-
-/// A bug in this crate, never the input's fault.
-fn inconsistent() -> Error {
-    Error::new(ErrorKind::Corrupt, "internal error: the volume's layout is inconsistent")
 }

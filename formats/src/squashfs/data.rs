@@ -13,11 +13,11 @@ use zeroize::Zeroizing;
 
 use super::compress::Packer;
 use super::format::FragmentEntry;
-use super::plan::{Plan, inconsistent};
+use super::plan::Plan;
 use super::queue::{Ledger, Output, Owner, Pool, Queue};
 use crate::content::{Content, Sink};
 use crate::duplicates::Duplicates;
-use crate::error::Result;
+use crate::error::{Result, inconsistent};
 use crate::tree::{InodeId, Kind};
 
 /// Starting threads takes as long as compressing a few hundred KiB.

@@ -11,8 +11,7 @@ use super::format::{
     DirectoryEntry, DirectoryHeader, DirectoryIndex, InodeType, METADATA_BYTES, RUN_ENTRIES_MAX,
 };
 use super::metadata::{Position, Stream};
-use super::plan::inconsistent;
-use crate::error::Result;
+use crate::error::{Result, inconsistent};
 use crate::tree::{InodeId, Name};
 
 /// What an entry says of its inode.

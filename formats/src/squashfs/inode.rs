@@ -9,8 +9,8 @@ use super::format::{
     DOTS_BYTES, DeviceNode, Directory, EXTENDED, ExtendedDirectory, ExtendedFile, File,
     InodeHeader, InodeType, NO_FRAGMENT, NO_XATTRS, Symlink,
 };
-use super::plan::{Plan, inconsistent};
-use crate::error::Result;
+use super::plan::Plan;
+use crate::error::{Result, inconsistent};
 use crate::tree::{Device, Inode, InodeId, Kind};
 
 /// Linux has no other mode for symbolic links.

@@ -9,7 +9,7 @@ use super::format::{
 use super::{write, xattr};
 use crate::content::Sink;
 use crate::duplicates::keep_repeated;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{Inode, InodeId, Kind, NAME_MAX_BYTES, Timestamp, Tree};
 
 /// Size of the blocks into which file data is cut: a power of two from 4 KiB to 1 MiB.
@@ -187,11 +187,6 @@ impl<'t> Plan<'t> {
     pub(super) fn seconds(&self, time: Timestamp) -> Result<u32> {
         whole_seconds(time, self.options.cut_fractions)
     }
-}
-
-/// The plan does not fit its tree: a bug in this crate, never the input's fault.
-pub(super) fn inconsistent() -> Error {
-    Error::new(ErrorKind::Corrupt, "internal error: the image's layout is inconsistent")
 }
 
 fn whole_seconds(time: Timestamp, cut_fractions: bool) -> Result<u32> {

@@ -14,11 +14,11 @@ use super::format::{
 };
 use super::inode::{self, Payload};
 use super::metadata::{Position, Stream, lookup_table};
-use super::plan::{Plan, inconsistent};
+use super::plan::Plan;
 use super::queue::Output;
 use super::xattr;
 use crate::content::Sink;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{InodeId, Kind, Tree};
 
 pub(super) fn write(plan: &Plan<'_>, sink: &mut dyn Sink) -> Result<u64> {

@@ -10,8 +10,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 use super::compress::Packer;
 use super::format::{XATTR_ELSEWHERE, XATTR_PREFIXES, XattrId, XattrName, XattrTable};
 use super::metadata::{Position, Stream, lookup_table};
-use super::plan::inconsistent;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{Kind, Xattrs};
 use crate::xattrs as rules;
 

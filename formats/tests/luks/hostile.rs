@@ -111,7 +111,7 @@ fn damage_to_any_field_of_luks2_is_told() {
         // The other copy is whole.
         assert!(open(&damaged, &spec.passphrase).unwrap() == plaintext, "{offset}");
         let found = probe(&mut damaged.as_slice()).unwrap();
-        assert!(matches!(found, Probe::Luks { version: 2, .. }), "{offset}");
+        assert!(matches!(found, Probe::Luks { version: Version::Luks2, .. }), "{offset}");
         damaged[16_384 + offset] ^= 0x40;
         let error = open(&damaged, &spec.passphrase).unwrap_err();
         // A version, and a checksum's hash, that there may be some day.
