@@ -26,6 +26,6 @@ pub mod xattrs;
 pub use calendar::DateTime;
 pub use content::{Buffer, Content, Secret, Sink, Source};
 pub use error::{Error, ErrorKind, Result};
-pub use tree::{Device, Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};
+pub use tree::{Device, Entries, Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};
 pub use uuid::uuid_text;
 pub use wipe::without_traces;

@@ -1,151 +1,50 @@
 //! The tree of files that every format writes: names as bytes, sorted and
 //! checked once, here, so that no writer has to check them again.
 
-use std::collections::{BTreeMap, btree_map::Entry};
-use std::fmt;
+mod device;
+mod entries;
+mod metadata;
+mod name;
 
-use crate::content::{Content, Secret};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::content::Content;
 use crate::error::{Error, ErrorKind, Result};
+pub use device::Device;
+pub use entries::{Entries, Iter};
+pub use metadata::{Metadata, Timestamp, Xattrs};
+pub use name::{NAME_MAX_BYTES, Name};
 
-/// Longest file name in bytes (`NAME_MAX` of Linux).
-pub const NAME_MAX_BYTES: usize = 255;
 /// Longest symbolic link target in bytes (`PATH_MAX` of Linux less its NUL).
 pub const SYMLINK_MAX_BYTES: usize = 4095;
 /// Deepest directory nesting: as deep as `PATH_MAX` lets a path reach.
 pub const DEPTH_MAX: usize = 2048;
 
-/// One component of a path: 1 to 255 bytes, no slash, no NUL, neither `.` nor `..`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Box<[u8]>);
-
-impl Name {
-    /// Checks `bytes` and takes them as a name; [`ErrorKind::Unrepresentable`] says what is wrong.
-    pub fn new(bytes: &[u8]) -> Result<Self> {
-        let fault = if bytes.is_empty() {
-            "a name is empty".to_owned()
-        } else if bytes == b"." || bytes == b".." {
-            "`.` and `..` are not allowed as names".to_owned()
-        } else if bytes.contains(&0) {
-            "a name holds a NUL byte".to_owned()
-        } else if bytes.contains(&b'/') {
-            "a name holds a slash".to_owned()
-        } else if bytes.len() > NAME_MAX_BYTES {
-            format!("a name is {} bytes long, at most {NAME_MAX_BYTES} are possible", bytes.len())
-        } else {
-            return Ok(Self(bytes.into()));
-        };
-        Err(Error::new(ErrorKind::Unrepresentable, fault))
-    }
-
-    /// The name's bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
+/// An inode of one [`Tree`], which alone takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InodeId {
+    index: u32,
+    /// Which tree gave it out; 0 for a root, which every tree has.
+    tree: u32,
 }
-
-impl std::borrow::Borrow<[u8]> for Name {
-    fn borrow(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_ascii())
-    }
-}
-
-/// A point in time: seconds since 1970-01-01 00:00:00 UTC, negative before, and nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp {
-    /// Whole seconds since the epoch.
-    pub seconds: i64,
-    /// 0 to 999,999,999, always counted forward.
-    pub nanoseconds: u32,
-}
-
-/// Extended attributes: full names (`security.selinux`) and values.
-pub type Xattrs = BTreeMap<Box<[u8]>, Secret>;
-
-/// What an inode has besides its kind.
-#[derive(Clone, Debug, Default)]
-pub struct Metadata {
-    /// Permission bits, set-id and sticky bits: 0 to 0o7777.
-    pub mode: u16,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Modification time.
-    pub mtime: Timestamp,
-    /// Extended attributes.
-    pub xattrs: Xattrs,
-}
-
-/// Index of an inode in its [`Tree`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InodeId(u32);
 
 impl InodeId {
-    /// Position in [`Tree::inodes`].
+    /// Place in the order of insertion, from 0, the root, on: for tables beside the tree.
     pub fn index(self) -> usize {
-        self.0 as usize
+        self.index as usize
     }
 
     /// A number from 1 on, for formats whose inodes carry one.
-    pub fn number(self) -> u32 {
-        self.0 + 1
-    }
-}
-
-/// A device number as Linux packs it into 32 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Device {
-    major: u32,
-    minor: u32,
-}
-
-impl Device {
-    /// Largest major number: 12 bits.
-    pub const MAJOR_MAX: u32 = 0xfff;
-    /// Largest minor number: 20 bits.
-    pub const MINOR_MAX: u32 = 0xf_ffff;
-
-    /// Checks the two numbers; [`ErrorKind::Unrepresentable`] says which is too large.
-    pub fn new(major: u32, minor: u32) -> Result<Self> {
-        let fault = if major > Self::MAJOR_MAX {
-            format!("major number {major} is out of range: at most {}", Self::MAJOR_MAX)
-        } else if minor > Self::MINOR_MAX {
-            format!("minor number {minor} is out of range: at most {}", Self::MINOR_MAX)
-        } else {
-            return Ok(Self { major, minor });
-        };
-        Err(Error::new(ErrorKind::Unrepresentable, fault))
-    }
-
-    /// Major number: 0 to 4095.
-    pub fn major(self) -> u32 {
-        self.major
-    }
-
-    /// Minor number: 0 to 1,048,575.
-    pub fn minor(self) -> u32 {
-        self.minor
-    }
-
-    /// The number as file systems store it (`new_encode_dev` of Linux): the
-    /// major number stands between the low 8 and the high 12 bits of the minor one.
-    pub(crate) fn encode(self) -> u32 {
-        let low = self.minor & 0xff;
-        (self.minor - low) << 12 | self.major << 8 | low
+    pub(crate) fn number(self) -> u32 {
+        self.index + 1
     }
 }
 
 /// What an inode is.
 #[derive(Debug)]
 pub enum Kind {
-    /// A directory and its entries, sorted bytewise.
-    Directory(BTreeMap<Name, InodeId>),
+    /// A directory; a new one has no [`Entries`].
+    Directory(Entries),
     /// A regular file.
     File(Content),
     /// A symbolic link: 1 to 4095 bytes without NUL.
@@ -158,6 +57,26 @@ pub enum Kind {
     Fifo,
     /// A socket.
     Socket,
+}
+
+impl Kind {
+    /// A directory that holds nothing yet.
+    pub fn directory() -> Self {
+        Self::Directory(Entries::default())
+    }
+
+    /// Refuses a link target that Linux does not take.
+    fn check(&self) -> Result<()> {
+        match self {
+            Self::Symlink(target) => check_symlink(target),
+            Self::Directory(_)
+            | Self::File(_)
+            | Self::CharDevice(_)
+            | Self::BlockDevice(_)
+            | Self::Fifo
+            | Self::Socket => Ok(()),
+        }
+    }
 }
 
 /// One inode of a tree.
@@ -188,23 +107,43 @@ impl Inode {
 }
 
 /// A file tree with one root directory.
+///
+/// ```
+/// use credimg_formats::{Content, Kind, Metadata, Secret, Tree};
+///
+/// let directory = Metadata { mode: 0o500, ..Metadata::default() };
+/// let file = Metadata { mode: 0o400, ..Metadata::default() };
+/// let mut tree = Tree::new(directory.clone());
+/// let key = Kind::File(Content::Memory(Secret::from(b"a key".as_slice())));
+/// let id = tree.insert_at("etc/ssh/key", file, key, &directory)?;
+/// assert_eq!(tree.find("/etc/ssh/key"), Some(id));
+/// # Ok::<(), credimg_formats::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Tree {
     inodes: Vec<Inode>,
+    /// Tells its ids from those of other trees. It is compared only: no byte of an image
+    /// depends on it.
+    number: u32,
 }
 
 impl Tree {
-    /// The root directory's id.
-    pub const ROOT: InodeId = InodeId(0);
+    /// The root directory's id, the same of every tree.
+    pub const ROOT: InodeId = InodeId { index: 0, tree: 0 };
 
-    /// A tree that holds only its root directory.
+    /// A tree that holds only its root directory. What is wrong with `root` says the plan of
+    /// an image.
     pub fn new(root: Metadata) -> Self {
-        let kind = Kind::Directory(BTreeMap::new());
-        Self { inodes: vec![Inode { metadata: root, kind, parent: Self::ROOT, links: 2 }] }
+        static TREES: AtomicU32 = AtomicU32::new(0);
+        let number = TREES.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let kind = Kind::directory();
+        let root = Inode { metadata: root, kind, parent: Self::ROOT, links: 2 };
+        Self { inodes: vec![root], number }
     }
 
     /// Adds an inode as entry `name` of directory `parent`. A taken name is a
-    /// [`ErrorKind::Conflict`], a bad link target [`ErrorKind::Unrepresentable`].
+    /// [`ErrorKind::Conflict`], and so is a parent that is no directory of this tree;
+    /// metadata out of its range and a bad link target are [`ErrorKind::Unrepresentable`].
     pub fn insert(
         &mut self,
         parent: InodeId,
@@ -212,19 +151,15 @@ impl Tree {
         metadata: Metadata,
         kind: Kind,
     ) -> Result<InodeId> {
-        if let Kind::Symlink(target) = &kind {
-            check_symlink(target)?;
-        }
-        let id = u32::try_from(self.inodes.len())
-            .ok()
-            .filter(|id| *id < u32::MAX)
-            .map(InodeId)
-            .ok_or_else(|| Error::new(ErrorKind::Limit, "more than 2^32 inodes"))?;
+        metadata.check()?;
+        kind.check()?;
+        let index = u32::try_from(self.inodes.len()).ok().filter(|index| *index < u32::MAX);
+        let index = index.ok_or_else(|| Error::new(ErrorKind::Limit, "more than 2^32 inodes"))?;
+        let id = InodeId { index, tree: self.number };
         let is_directory = matches!(kind, Kind::Directory(_));
-        self.add_entry(parent, name, id)?;
-        if is_directory {
-            self.inode_mut(parent).links += 1;
-        }
+        let (entries, links) = self.directory_mut(parent)?;
+        entries.add(name, id)?;
+        *links += u32::from(is_directory);
         let links = if is_directory { 2 } else { 1 };
         self.inodes.push(Inode { metadata, kind, parent, links });
         Ok(id)
@@ -237,42 +172,99 @@ impl Tree {
         name: Name,
         metadata: Metadata,
     ) -> Result<InodeId> {
-        self.insert(parent, name, metadata, Kind::Directory(BTreeMap::new()))
+        self.insert(parent, name, metadata, Kind::directory())
     }
 
-    /// Adds `name` in `parent` as a further hard link to `target`, which is no directory.
+    /// Adds an inode at `path`, such as `etc/ssh/key`, with or without a slash before it.
+    /// Directories that are missing above it are made with the metadata `parents`. After an
+    /// error, which is one of [`Tree::insert`] or of [`Name::new`], the tree is as it was.
+    pub fn insert_at(
+        &mut self,
+        path: impl AsRef<[u8]>,
+        metadata: Metadata,
+        kind: Kind,
+        parents: &Metadata,
+    ) -> Result<InodeId> {
+        let path = path.as_ref();
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        let insert = || {
+            let names = path.split(|byte| *byte == b'/').map(Name::new);
+            let names = names.collect::<Result<Vec<_>>>()?;
+            // Before a directory is made for nothing.
+            [&metadata, parents].into_iter().try_for_each(Metadata::check)?;
+            kind.check()?;
+            let mut names = names.into_iter().peekable();
+            let mut parent = Self::ROOT;
+            while let Some(name) = names.next() {
+                if names.peek().is_none() {
+                    return self.insert(parent, name, metadata, kind);
+                }
+                parent = match self.child(parent, name.as_bytes()) {
+                    Some(existing) => existing,
+                    None => self.insert_directory(parent, name, parents.clone())?,
+                };
+            }
+            Err(conflict("the path is taken already"))
+        };
+        insert().map_err(|error| error.at([b"/", path].concat()))
+    }
+
+    /// Adds `name` in `parent` as a further hard link to `target`, which is no directory. A
+    /// directory or an inode of another tree is a [`ErrorKind::Conflict`].
     pub fn link(&mut self, parent: InodeId, name: Name, target: InodeId) -> Result<()> {
-        if matches!(self.inode(target).kind, Kind::Directory(_)) {
-            return Err(Error::new(ErrorKind::Conflict, "a hard link to a directory"));
+        match self.get(target).map(Inode::kind) {
+            None => return Err(foreign()),
+            Some(Kind::Directory(_)) => return Err(conflict("a hard link to a directory")),
+            Some(_) => {}
         }
-        self.add_entry(parent, name, target)?;
-        self.inode_mut(target).links += 1;
+        let (entries, _) = self.directory_mut(parent)?;
+        entries.add(name, target)?;
+        if let Some(inode) = self.get_mut(target) {
+            inode.links += 1;
+        }
         Ok(())
     }
 
     /// The entry `name` of directory `parent`; none where it is no directory.
     pub fn child(&self, parent: InodeId, name: &[u8]) -> Option<InodeId> {
-        match &self.inode(parent).kind {
-            Kind::Directory(entries) => entries.get(name).copied(),
+        match self.get(parent)?.kind() {
+            Kind::Directory(entries) => entries.get(name),
             _ => None,
         }
     }
 
-    /// The inode of an id that this tree gave out.
-    #[expect(clippy::indexing_slicing, reason = "ids come from this tree, which never shrinks")]
-    pub fn inode(&self, id: InodeId) -> &Inode {
-        &self.inodes[id.index()]
+    /// What stands at `path`, such as `etc/ssh/key`, with or without a slash before it; the
+    /// empty path is the root's.
+    pub fn find(&self, path: impl AsRef<[u8]>) -> Option<InodeId> {
+        let path = path.as_ref();
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        if path.is_empty() {
+            return Some(Self::ROOT);
+        }
+        let mut names = path.split(|byte| *byte == b'/');
+        names.try_fold(Self::ROOT, |parent, name| self.child(parent, name))
     }
 
-    /// The inode of an id that this tree gave out, to change its metadata.
-    #[expect(clippy::indexing_slicing, reason = "ids come from this tree, which never shrinks")]
-    pub fn inode_mut(&mut self, id: InodeId) -> &mut Inode {
-        &mut self.inodes[id.index()]
+    /// The inode; none for one of another tree.
+    pub fn get(&self, id: InodeId) -> Option<&Inode> {
+        self.inodes.get(id.index()).filter(|_| self.is_own(id))
+    }
+
+    /// What an inode has besides its kind, to be changed; none for one of another tree.
+    pub fn metadata_mut(&mut self, id: InodeId) -> Option<&mut Metadata> {
+        self.get_mut(id).map(|inode| &mut inode.metadata)
+    }
+
+    /// The inode of an id that this tree holds.
+    #[expect(clippy::indexing_slicing, reason = "ids in a tree are its own, and it never shrinks")]
+    pub(crate) fn inode(&self, id: InodeId) -> &Inode {
+        &self.inodes[id.index()]
     }
 
     /// All inodes in the order in which they were added, the root first.
     pub fn inodes(&self) -> impl Iterator<Item = (InodeId, &Inode)> {
-        (0..).map(InodeId).zip(&self.inodes)
+        let id = |index| if index == 0 { Self::ROOT } else { InodeId { index, tree: self.number } };
+        (0..).map(id).zip(&self.inodes)
     }
 
     /// How many inodes there are, the root counted: at least 1.
@@ -285,17 +277,18 @@ impl Tree {
         false
     }
 
-    /// The path of the inode's first entry, with a leading slash, for messages.
+    /// The path of the inode's first entry, with a leading slash, for messages; empty for an
+    /// inode of another tree.
     pub fn path_of(&self, id: InodeId) -> Vec<u8> {
         let mut components = Vec::new();
         let mut current = id;
         while current != Self::ROOT {
-            let parent = self.inode(current).parent;
-            if let Kind::Directory(entries) = &self.inode(parent).kind {
+            let Some(inode) = self.get(current) else { return Vec::new() };
+            if let Kind::Directory(entries) = &self.inode(inode.parent).kind {
                 components
                     .extend(entries.iter().find(|(_, child)| **child == current).map(|e| e.0));
             }
-            current = parent;
+            current = inode.parent;
         }
         if components.is_empty() {
             return b"/".to_vec();
@@ -307,18 +300,40 @@ impl Tree {
             .collect()
     }
 
-    fn add_entry(&mut self, parent: InodeId, name: Name, id: InodeId) -> Result<()> {
-        match &mut self.inode_mut(parent).kind {
-            Kind::Directory(entries) => {
-                let Entry::Vacant(free) = entries.entry(name) else {
-                    return Err(Error::new(ErrorKind::Conflict, "the path is taken already"));
-                };
-                free.insert(id);
-                Ok(())
-            }
-            _ => Err(Error::new(ErrorKind::Conflict, "the parent is not a directory")),
+    /// Refuses metadata that [`Tree::insert`] would not have taken: each plan asks first, as
+    /// the root's was never checked, and any other may have been changed since.
+    pub(crate) fn check_metadata(&self) -> Result<()> {
+        self.inodes().try_for_each(|(id, inode)| {
+            inode.metadata.check().map_err(|error| error.at_inode(self, id))
+        })
+    }
+
+    /// Whether this tree gave the id out, or it is a root's.
+    fn is_own(&self, id: InodeId) -> bool {
+        id.tree == self.number || id == Self::ROOT
+    }
+
+    fn get_mut(&mut self, id: InodeId) -> Option<&mut Inode> {
+        let is_own = self.is_own(id);
+        self.inodes.get_mut(id.index()).filter(|_| is_own)
+    }
+
+    /// Entries and link count of a directory.
+    fn directory_mut(&mut self, id: InodeId) -> Result<(&mut Entries, &mut u32)> {
+        match self.get_mut(id) {
+            Some(Inode { kind: Kind::Directory(entries), links, .. }) => Ok((entries, links)),
+            Some(_) => Err(conflict("the parent is not a directory")),
+            None => Err(foreign()),
         }
     }
+}
+
+fn foreign() -> Error {
+    conflict("the inode is of another tree")
+}
+
+fn conflict(message: &str) -> Error {
+    Error::new(ErrorKind::Conflict, message)
 }
 
 fn check_symlink(target: &[u8]) -> Result<()> {

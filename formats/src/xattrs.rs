@@ -52,6 +52,17 @@ impl Holder {
     }
 }
 
+/// Refuses a name that no attribute has.
+pub(crate) fn check_name(name: &[u8]) -> Result<()> {
+    if name.is_empty() {
+        return Err(unrepresentable("an extended attribute's name is empty"));
+    }
+    if name.contains(&0) {
+        return Err(unrepresentable("an extended attribute's name holds a NUL byte"));
+    }
+    Ok(())
+}
+
 /// Refuses an attribute that Linux would hide, and an access control list that it cannot
 /// read: nobody but root opens a file that has one.
 pub(crate) fn check_xattr(kind: &Kind, name: &[u8], value: &[u8]) -> Result<()> {

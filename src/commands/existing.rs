@@ -36,7 +36,9 @@ pub(super) const UNDATED: Timestamp = Timestamp { seconds: i64::MIN, nanoseconds
 /// Gives every inode of `undated` this time.
 pub(super) fn date(tree: &mut Tree, undated: &[InodeId], time: Timestamp) {
     for id in undated {
-        tree.inode_mut(*id).metadata.mtime = time;
+        if let Some(metadata) = tree.metadata_mut(*id) {
+            metadata.mtime = time;
+        }
     }
 }
 

@@ -31,7 +31,9 @@ pub(super) fn leave_out_xattrs(
             if !lossy {
                 return Err(refusal(&error.at(tree.path_of(id)), format, &name));
             }
-            tree.inode_mut(id).metadata.xattrs.remove(&name);
+            if let Some(metadata) = tree.metadata_mut(id) {
+                metadata.xattrs.remove(&name);
+            }
         }
         let (attributes, are) =
             if count == 1 { ("attribute", "is") } else { ("attributes", "are") };

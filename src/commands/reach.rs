@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use credimg_formats::{InodeId, Kind, Metadata, Tree};
+use credimg_formats::{Inode, InodeId, Kind, Metadata, Tree};
 
 use crate::rehearsal::Rehearsal;
 use crate::report::shown;
@@ -58,7 +58,7 @@ impl Search<'_> {
     /// Calls `found` with the directory, the reader and the file.
     fn descend(&mut self, id: InodeId, found: &mut impl FnMut(&[u8], Reader, &[u8])) {
         let Rehearsal { tree, opaque, kept } = self.rehearsal;
-        let inode = tree.inode(id);
+        let Some(inode) = tree.get(id) else { return };
         let metadata = &inode.metadata;
         match inode.kind() {
             Kind::Directory(children) => {
@@ -71,7 +71,8 @@ impl Search<'_> {
                     self.above.push((metadata, self.path.len()));
                 }
                 for (name, child) in children {
-                    let is_directory = matches!(tree.inode(*child).kind(), Kind::Directory(_));
+                    let is_directory =
+                        matches!(tree.get(*child).map(Inode::kind), Some(Kind::Directory(_)));
                     if is_directory && opaque.contains(&id) {
                         // The source may bring it, with a mode of its own.
                         continue;

@@ -1,7 +1,7 @@
 //! Volume labels that have a meaning to guests, and what these look for on such
 //! a volume.
 
-use credimg_formats::{Content, Kind, Name, Tree};
+use credimg_formats::{Content, Inode, Kind, Name, Tree};
 
 use super::image::Image;
 use super::user_data;
@@ -177,12 +177,12 @@ fn find<'a>(tree: &'a Tree, path: &str) -> Option<&'a Kind> {
     let mut id = Tree::ROOT;
     for name in path.split('/') {
         let Some(child) = tree.child(id, name.as_bytes()) else {
-            let kind = tree.inode(id).kind();
+            let kind = tree.get(id)?.kind();
             return Some(kind).filter(|kind| matches!(kind, Kind::Symlink(_)));
         };
         id = child;
     }
-    Some(tree.inode(id).kind())
+    tree.get(id).map(Inode::kind)
 }
 
 /// A volume that is not made yet.

@@ -6,13 +6,13 @@
 //! base 256), because busybox passes over extended headers. Only fractions of
 //! seconds, times before 1970 and extended attributes are in the extended header alone.
 
-use std::collections::btree_map::Iter;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 
 use ::tar::{EntryType, Header};
+use credimg_formats::tree::{Entries, Iter};
 use credimg_formats::{
-    Content, Device, Error, ErrorKind, InodeId, Kind, Metadata, Name, Result, Sink, Timestamp, Tree,
+    Content, Device, Error, ErrorKind, InodeId, Kind, Metadata, Result, Sink, Timestamp, Tree,
 };
 use zeroize::Zeroizing;
 
@@ -76,7 +76,7 @@ fn walk(tree: &Tree, mut visit: impl FnMut(&[u8], InodeId) -> Result<()>) -> Res
     visit(&path, Tree::ROOT)?;
     // A stack of its own: a tree may be deeper than the thread's. Each level goes with
     // the length of its directory's name.
-    let mut levels: Vec<(Iter<'_, Name, InodeId>, usize)> = Vec::new();
+    let mut levels: Vec<(Iter<'_>, usize)> = Vec::new();
     levels.extend(entries(tree, Tree::ROOT).map(|entries| (entries.iter(), path.len())));
     while let Some((entries_left, length)) = levels.last_mut() {
         path.truncate(*length);
@@ -94,8 +94,8 @@ fn walk(tree: &Tree, mut visit: impl FnMut(&[u8], InodeId) -> Result<()>) -> Res
     Ok(())
 }
 
-fn entries(tree: &Tree, id: InodeId) -> Option<&BTreeMap<Name, InodeId>> {
-    match tree.inode(id).kind() {
+fn entries(tree: &Tree, id: InodeId) -> Option<&Entries> {
+    match tree.get(id)?.kind() {
         Kind::Directory(entries) => Some(entries),
         _ => None,
     }
@@ -122,7 +122,7 @@ fn write_member(
     first_names: &mut HashMap<InodeId, Box<[u8]>>,
     sink: &mut dyn Sink,
 ) -> Result<()> {
-    let inode = tree.inode(id);
+    let Some(inode) = tree.get(id) else { return Ok(()) };
     let mut member = Member::new(path, &inode.metadata);
     if let Some(first) = first_names.get(&id) {
         member.header.set_entry_type(EntryType::Link);

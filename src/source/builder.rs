@@ -8,12 +8,11 @@ mod inputs;
 mod labels;
 mod place;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use credimg_formats::xattrs::Holder;
 use credimg_formats::{
-    Content, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs, tree::DEPTH_MAX,
+    Content, Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs, tree::DEPTH_MAX,
 };
 
 use self::budget::Budget;
@@ -327,14 +326,14 @@ impl<'a> TreeBuilder<'a> {
         }
     }
 
-    /// What an inode is.
-    pub(crate) fn kind(&self, id: InodeId) -> &Kind {
-        self.tree.inode(id).kind()
+    /// What an inode of the tree is.
+    pub(crate) fn kind(&self, id: InodeId) -> Option<&Kind> {
+        self.tree.get(id).map(Inode::kind)
     }
 
-    /// The attributes of an inode, to be changed.
-    pub(crate) fn metadata_mut(&mut self, id: InodeId) -> &mut Metadata {
-        &mut self.tree.inode_mut(id).metadata
+    /// The attributes of an inode of the tree, to be changed.
+    pub(crate) fn metadata_mut(&mut self, id: InodeId) -> Option<&mut Metadata> {
+        self.tree.metadata_mut(id)
     }
 
     fn mark(&mut self, id: InodeId, is_implied: bool) {
@@ -350,24 +349,25 @@ impl<'a> TreeBuilder<'a> {
         attributes: &Attributes,
     ) -> Result<InodeId, Failure> {
         if let Some(id) = self.child(parent, name.as_bytes()) {
-            return match self.tree.inode(id).kind() {
-                Kind::Directory(_) => Ok(id),
+            return match self.kind(id) {
+                Some(Kind::Directory(_)) => Ok(id),
                 _ => Err(self.collision(parent, name)),
             };
         }
         let mut metadata = self.directory_metadata(attributes, None);
         labels::add_recursive(attributes, Holder::Directory, &mut metadata.xattrs);
-        self.insert(parent, name, metadata, Kind::Directory(BTreeMap::new()))
+        self.insert(parent, name, metadata, Kind::directory())
     }
 
     /// Gives a directory the attributes of the entry at hand; extended ones add up.
     fn dress(&mut self, id: InodeId, own: Option<Own>, xattrs: Xattrs) {
         let mut dressed = self.directory_metadata(self.attributes, own);
-        let metadata = &mut self.tree.inode_mut(id).metadata;
-        dressed.xattrs = std::mem::take(&mut metadata.xattrs);
-        dressed.xattrs.extend(xattrs);
-        labels::add_recursive(self.attributes, Holder::Directory, &mut dressed.xattrs);
-        *metadata = dressed;
+        if let Some(metadata) = self.tree.metadata_mut(id) {
+            dressed.xattrs = std::mem::take(&mut metadata.xattrs);
+            dressed.xattrs.extend(xattrs);
+            labels::add_recursive(self.attributes, Holder::Directory, &mut dressed.xattrs);
+            *metadata = dressed;
+        }
         self.mark(id, false);
     }
 

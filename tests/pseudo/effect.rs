@@ -376,7 +376,7 @@ fn data_that_changes_is_an_error() {
     assert_eq!(read(&tree, "/b"), data[1_999_999..]);
 
     let id = find(&tree, "/a").unwrap();
-    let Kind::File(content) = tree.inode(id).kind() else { panic!("no file") };
+    let Kind::File(content) = tree.get(id).unwrap().kind() else { panic!("no file") };
     host.write("extra.pf", [head.as_bytes(), &data, b"more"].concat());
     let error = content.stream(&mut Vec::new()).unwrap_err();
     assert_eq!(error.kind(), credimg_formats::ErrorKind::Changed);

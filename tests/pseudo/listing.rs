@@ -27,7 +27,7 @@ struct Lister<'a> {
 
 impl Lister<'_> {
     fn list(&mut self, id: InodeId, path: &str) {
-        let inode = self.tree.inode(id);
+        let inode = self.tree.get(id).unwrap();
         let name = if path.is_empty() { "/".to_owned() } else { escape(&path[1..]) };
         if let Some(first) = self.seen.get(&id) {
             writeln!(self.definitions, "{name} L {first}").unwrap();

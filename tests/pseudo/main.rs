@@ -109,7 +109,7 @@ pub(crate) fn find(tree: &Tree, path: &str) -> Option<InodeId> {
 #[track_caller]
 pub(crate) fn read(tree: &Tree, path: &str) -> Vec<u8> {
     let Some(id) = find(tree, path) else { panic!("there is no {path}") };
-    let Kind::File(content) = tree.inode(id).kind() else { panic!("{path} is no file") };
+    let Kind::File(content) = tree.get(id).unwrap().kind() else { panic!("{path} is no file") };
     let mut bytes = Vec::new();
     content.stream(&mut bytes).unwrap();
     bytes

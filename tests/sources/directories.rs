@@ -64,7 +64,7 @@ fn a_tree_comes_through_as_another_walk_sees_it() {
         for name in below {
             id = tree.child(id, name.as_bytes()).unwrap_or_else(|| panic!("no {below:?}"));
         }
-        let (ours, theirs) = (tree.inode(id), fs::symlink_metadata(found.path()).unwrap());
+        let (ours, theirs) = (tree.get(id).unwrap(), fs::symlink_metadata(found.path()).unwrap());
         match ours.kind() {
             Kind::Directory(_) => assert!(theirs.is_dir(), "{below:?}"),
             Kind::Symlink(target) => {

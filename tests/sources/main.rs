@@ -161,7 +161,7 @@ pub(crate) fn find(tree: &Tree, path: &str) -> Option<InodeId> {
 #[track_caller]
 pub(crate) fn inode<'a>(tree: &'a Tree, path: &str) -> &'a Inode {
     let Some(id) = find(tree, path) else { panic!("there is no {path}") };
-    tree.inode(id)
+    tree.get(id).unwrap()
 }
 
 #[track_caller]

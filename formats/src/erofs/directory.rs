@@ -1,13 +1,11 @@
 //! Directory content: blocks of entries followed by their names, sorted bytewise
 //! within and across blocks, `.` and `..` taking part in the sort.
 
-use std::collections::BTreeMap;
-
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U64};
 
 use super::format::{BLOCK_BYTES, DirectoryEntry, FileType};
-use crate::tree::{InodeId, Name};
+use crate::tree::{self, InodeId};
 
 const ENTRY_BYTES: usize = size_of::<DirectoryEntry>();
 
@@ -15,7 +13,7 @@ const ENTRY_BYTES: usize = size_of::<DirectoryEntry>();
 pub(super) struct Entries<'t>(Vec<(&'t [u8], InodeId)>);
 
 impl<'t> Entries<'t> {
-    pub(super) fn new(entries: &'t BTreeMap<Name, InodeId>, own: InodeId, parent: InodeId) -> Self {
+    pub(super) fn new(entries: &'t tree::Entries, own: InodeId, parent: InodeId) -> Self {
         let mut sorted: Vec<(&[u8], InodeId)> = Vec::with_capacity(entries.len() + 2);
         sorted.extend([(b".".as_slice(), own), (b"..".as_slice(), parent)]);
         sorted.extend(entries.iter().map(|(name, id)| (name.as_bytes(), *id)));

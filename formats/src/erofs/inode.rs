@@ -61,7 +61,6 @@ impl Shape {
     /// Finds the smallest form that holds the inode.
     pub(super) fn of(id: InodeId, inode: &Inode, build_time: Timestamp) -> Result<Self> {
         let metadata = &inode.metadata;
-        check_metadata(metadata.mode, metadata.mtime)?;
         xattr::check(inode.kind(), &metadata.xattrs)?;
         let size_bytes = match inode.kind() {
             Kind::File(content) => content.len(),
@@ -184,16 +183,4 @@ pub(super) fn file_type(inode: &Inode) -> FileType {
         Kind::Fifo => FileType::Fifo,
         Kind::Socket => FileType::Socket,
     }
-}
-
-fn check_metadata(mode: u16, mtime: Timestamp) -> Result<()> {
-    if mode > 0o7777 {
-        let message = format!("mode {mode:o} is out of range: at most 7777");
-        return Err(Error::new(ErrorKind::Unrepresentable, message));
-    }
-    if mtime.nanoseconds >= 1_000_000_000 {
-        let message = "the modification time has a second or more of nanoseconds";
-        return Err(Error::new(ErrorKind::Unrepresentable, message));
-    }
-    Ok(())
 }

@@ -118,7 +118,7 @@ pub(super) fn find_losses(tree: &Tree, joliet: bool) -> Vec<Loss> {
             _ => {}
         }
     }
-    losses.sort_by_key(|loss| loss.id);
+    losses.sort_by_key(|loss| loss.id.index());
     losses
 }
 

@@ -133,6 +133,7 @@ impl<'t> Plan<'t> {
                 format!("the label is {label_bytes} bytes long, Joliet holds at most {max}");
             return Err(Error::new(ErrorKind::Unrepresentable, message));
         }
+        tree.check_metadata()?;
         for (id, inode) in tree.inodes() {
             check_inode(inode, &options).map_err(|error| error.at_inode(tree, id))?;
         }
@@ -206,11 +207,6 @@ impl Addresses {
 }
 
 fn check_inode(inode: &Inode, options: &Options) -> Result<()> {
-    let metadata = &inode.metadata;
-    if metadata.mode > 0o7777 {
-        let message = format!("mode {:o} is out of range: at most 7777", metadata.mode);
-        return Err(Error::new(ErrorKind::Unrepresentable, message));
-    }
     if let Kind::File(content) = inode.kind()
         && content.len() > SECTIONS_MAX * SECTION_MAX_BYTES
     {
@@ -218,7 +214,7 @@ fn check_inode(inode: &Inode, options: &Options) -> Result<()> {
             format!("a file is {} bytes long, Linux reads less than 400 GiB", content.len());
         return Err(Error::new(ErrorKind::Limit, message));
     }
-    record_time(metadata.mtime, options.cut_fractions).map(|_| ())
+    record_time(inode.metadata.mtime, options.cut_fractions).map(|_| ())
 }
 
 /// Finds all directories from the root down, in the order of the path tables.

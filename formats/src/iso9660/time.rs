@@ -62,9 +62,7 @@ impl VolumeTime {
 pub(super) const NO_VOLUME_TIME: VolumeTime = VolumeTime { digits: [b'0'; 16], offset: 0 };
 
 fn date(time: Timestamp, cut_fractions: bool) -> Result<Option<DateTime>> {
-    if time.nanoseconds >= 1_000_000_000 {
-        return Err(refuse("the time has a second or more of nanoseconds"));
-    }
+    time.check()?;
     if time.nanoseconds > 0 && !cut_fractions {
         return Err(refuse("the time has a fraction of a second, ISO 9660 holds whole seconds"));
     }

@@ -1,8 +1,6 @@
 //! Directory listings: runs of entries in bytewise order, each behind a header,
 //! and an index of the metadata blocks that a long listing spans.
 
-use std::collections::BTreeMap;
-
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{I16, U16, U32};
 
@@ -12,7 +10,7 @@ use super::format::{
 };
 use super::metadata::{Position, Stream};
 use crate::error::{Result, inconsistent};
-use crate::tree::{InodeId, Name};
+use crate::tree::{Entries, InodeId, Name};
 
 /// What an entry says of its inode.
 pub(super) struct Target {
@@ -33,7 +31,7 @@ pub(super) struct Listing {
 
 /// Appends the listing of `entries` to `stream`.
 pub(super) fn append(
-    entries: &BTreeMap<Name, InodeId>,
+    entries: &Entries,
     target: impl Fn(InodeId) -> Result<Target>,
     stream: &mut Stream,
     packer: &mut Packer,

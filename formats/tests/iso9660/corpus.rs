@@ -41,7 +41,7 @@ fn sound_image() -> Vec<u8> {
     let mut tree = Tree::new(plain(0o755));
     let mut add =
         |parent, entry: &str, kind| tree.insert(parent, name(entry), plain(0o400), kind).unwrap();
-    let directory = || Kind::Directory(BTreeMap::new());
+    let directory = || Kind::directory();
     let link = |target: &str| Kind::Symlink(target.as_bytes().into());
     let outer = add(Tree::ROOT, "outer", directory());
     let inner = add(outer, "inner", directory());

@@ -299,7 +299,7 @@ impl Maker<'_> {
     ) -> Option<(InodeId, Vec<u8>)> {
         // Linux cannot reach paths over 4095 bytes.
         let name = if parent_path.len() > 2500 { self.name_of(2) } else { self.name() };
-        self.add(tree, parent, parent_path, &name, Kind::Directory(BTreeMap::new()))
+        self.add(tree, parent, parent_path, &name, Kind::directory())
     }
 
     fn file(

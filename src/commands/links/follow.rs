@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::iter::Peekable;
 use std::slice::Split;
 
-use credimg_formats::{InodeId, Kind, Tree};
+use credimg_formats::{Inode, InodeId, Kind, Tree};
 
 use crate::manifest::MountPoint;
 
@@ -93,7 +93,7 @@ impl<'a> Links<'a> {
     fn begin(&mut self, steps: &mut Vec<Step<'a>>, key: (InodeId, InodeId)) {
         let (directory, link) = key;
         let tree = self.tree;
-        let Kind::Symlink(target) = tree.inode(link).kind() else { return };
+        let Some(Kind::Symlink(target)) = tree.get(link).map(Inode::kind) else { return };
         if self.known.contains_key(&key) {
             return;
         }
@@ -134,15 +134,15 @@ impl<'a> Links<'a> {
     }
 
     fn is_link(&self, id: InodeId) -> bool {
-        matches!(self.tree.inode(id).kind(), Kind::Symlink(_))
+        matches!(self.tree.get(id).map(Inode::kind), Some(Kind::Symlink(_)))
     }
 
     /// The entry `name` of a directory of the disk.
     fn inside(&self, directory: InodeId, name: &[u8]) -> Answer {
-        let inode = self.tree.inode(directory);
-        if !matches!(inode.kind(), Kind::Directory(_)) {
+        let inode = self.tree.get(directory);
+        let Some(inode) = inode.filter(|inode| matches!(inode.kind(), Kind::Directory(_))) else {
             return Answer::Nowhere;
-        }
+        };
         match name {
             b"" | b"." => Answer::Inside(directory),
             b".." if directory == Tree::ROOT => {
@@ -164,10 +164,10 @@ impl<'a> Links<'a> {
             if self.unknown.contains(&directory) {
                 return true;
             }
-            if directory == Tree::ROOT {
-                return false;
+            match self.tree.get(directory) {
+                Some(inode) if directory != Tree::ROOT => directory = inode.parent(),
+                _ => return false,
             }
-            directory = self.tree.inode(directory).parent();
         }
         false
     }

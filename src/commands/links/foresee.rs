@@ -1,6 +1,5 @@
 //! The tree that a build would make, as far as names go: what `check` judges.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind::PermissionDenied;
@@ -152,7 +151,7 @@ impl Sketch {
     fn descend(&mut self, parent: InodeId, name: &[u8]) -> Option<InodeId> {
         match self.tree.child(parent, name) {
             Some(id) => Some(id),
-            None => self.insert(parent, name, Kind::Directory(BTreeMap::new())),
+            None => self.insert(parent, name, Kind::directory()),
         }
     }
 

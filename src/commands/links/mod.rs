@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use credimg_formats::{InodeId, Kind, Name, Tree};
+use credimg_formats::{Inode, InodeId, Kind, Name, Tree};
 
 use self::follow::{Answer, Links};
 use self::foresee::Sketch;
@@ -56,11 +56,12 @@ fn told(tree: &Tree, mount: Option<&MountPoint>, unknown: &[InodeId]) -> Vec<Str
     // In the order of names, whatever order they came in.
     let mut directories = vec![Tree::ROOT];
     while let Some(directory) = directories.pop() {
-        let Kind::Directory(entries) = tree.inode(directory).kind() else { continue };
+        let kind = tree.get(directory).map(Inode::kind);
+        let Some(Kind::Directory(entries)) = kind else { continue };
         directories.extend(entries.values().rev());
         // By name, not by inode: a link with several names leads from each elsewhere.
         for (name, id) in entries {
-            if let Kind::Symlink(_) = tree.inode(*id).kind() {
+            if let Some(Kind::Symlink(_)) = tree.get(*id).map(Inode::kind) {
                 match links.answer(directory, *id) {
                     Answer::Inside(_) | Answer::Unknown => {}
                     Answer::Nowhere => nowhere.note(tree, directory, name),

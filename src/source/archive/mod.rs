@@ -140,7 +140,8 @@ impl Archive<'_, '_> {
         let made = self.to.child(parent, name.as_bytes());
         let Some(id) = made.filter(|id| self.to.is_of_this_entry(*id)) else { return Ok(()) };
         let path = || self.to.path(parent, name);
-        match self.to.kind(id) {
+        let Some(kind) = self.to.kind(id) else { return Ok(()) };
+        match kind {
             Kind::Directory(_) => Ok(()),
             Kind::Symlink(_) => {
                 let message = format!("it lies below {}, which is a symbolic link", path());

@@ -1,7 +1,7 @@
 //! Definitions to inodes: makes what is missing, changes what is there, and
 //! refuses what is neither.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::iter;
 use std::os::unix::fs::FileExt;
@@ -143,7 +143,7 @@ impl Collector<'_, '_> {
         // Asked before a command runs for nothing.
         let (parent, name) = self.free_place(path)?;
         let kind = match new {
-            New::Directory => Kind::Directory(BTreeMap::new()),
+            New::Directory => Kind::directory(),
             New::Command(script) => Kind::File(self.output(script)?),
             New::Symlink(target) => Kind::Symlink(target.clone()),
             New::BlockDevice(device) => Kind::BlockDevice(*device),
@@ -180,7 +180,7 @@ impl Collector<'_, '_> {
         };
         match self.to.child(parent, name.as_bytes()) {
             None => {
-                let kind = Kind::Directory(BTreeMap::new());
+                let kind = Kind::directory();
                 self.to.insert(parent, &name, metadata, kind).map(drop)
             }
             Some(id) => {
@@ -201,17 +201,18 @@ impl Collector<'_, '_> {
             return Err(refusal().hint(hint));
         }
         // Extended attributes of the manifest's defaults stay.
-        let existing = self.to.metadata_mut(id);
-        metadata.xattrs = std::mem::take(&mut existing.xattrs);
-        *existing = metadata;
+        if let Some(existing) = self.to.metadata_mut(id) {
+            metadata.xattrs = std::mem::take(&mut existing.xattrs);
+            *existing = metadata;
+        }
         Ok(())
     }
 
     fn modify(&mut self, path: &ImagePath, attributes: &Attributes) -> Result<(), Failure> {
         let Some(id) = self.find(path)? else { return Ok(()) };
         // A link has no mode of its own; Linux and the formats know 0777 only.
-        let is_symlink = matches!(self.to.kind(id), Kind::Symlink(_));
-        let metadata = self.to.metadata_mut(id);
+        let is_symlink = matches!(self.to.kind(id), Some(Kind::Symlink(_)));
+        let Some(metadata) = self.to.metadata_mut(id) else { return Ok(()) };
         metadata.mode = if is_symlink { SYMLINK_MODE } else { attributes.mode };
         (metadata.uid, metadata.gid) = attributes.owner;
         metadata.mtime = attributes.mtime.unwrap_or(metadata.mtime);
@@ -220,10 +221,13 @@ impl Collector<'_, '_> {
 
     fn xattr(&mut self, path: &ImagePath, name: &[u8], value: &Secret) -> Result<(), Failure> {
         let Some(id) = self.find(path)? else { return Ok(()) };
-        if let Some(fault) = Holder::of(self.to.kind(id)).fault(name) {
+        let holder = self.to.kind(id).map(Holder::of);
+        if let Some(fault) = holder.and_then(|holder| holder.fault(name)) {
             return Err(Failure::new(Exit::Manifest, fault));
         }
-        self.to.metadata_mut(id).xattrs.insert(name.into(), value.clone());
+        if let Some(metadata) = self.to.metadata_mut(id) {
+            metadata.xattrs.insert(name.into(), value.clone());
+        }
         Ok(())
     }
 
@@ -315,7 +319,7 @@ impl Collector<'_, '_> {
         let mut missing = Vec::new();
         while let Some(component) = components.next() {
             let existing = self.to.child(parent, component).filter(|id| {
-                components.peek().is_some() && matches!(self.to.kind(*id), Kind::Directory(_))
+                components.peek().is_some() && matches!(self.to.kind(*id), Some(Kind::Directory(_)))
             });
             let Some(id) = existing else {
                 let rest = iter::once(component).chain(components);

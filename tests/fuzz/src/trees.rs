@@ -1,7 +1,5 @@
 //! Trees from bytes.
 
-use std::collections::BTreeMap;
-
 use credimg_formats::{Content, Device, InodeId, Kind, Metadata, Name, Secret, Timestamp, Tree};
 
 use super::input::Input;
@@ -22,7 +20,7 @@ pub fn tree(input: &mut Input<'_>) -> Tree {
         let step = input.byte();
         let kind = match step % 11 {
             0..=2 => Kind::File(content(input)),
-            3 => Kind::Directory(BTreeMap::new()),
+            3 => Kind::directory(),
             4 => Kind::Symlink(input.text().into()),
             5 => device(input, Kind::CharDevice),
             6 => device(input, Kind::BlockDevice),
@@ -44,7 +42,8 @@ pub fn tree(input: &mut Input<'_>) -> Tree {
             }
             _ => {
                 let (key, value) = (input.text(), input.text());
-                tree.inode_mut(last).metadata.xattrs.insert(key.into(), Secret::from(value));
+                let metadata = tree.metadata_mut(last).expect("the tree's own inode");
+                metadata.xattrs.insert(key.into(), Secret::from(value));
                 continue;
             }
         };
