@@ -160,7 +160,7 @@ impl Reader {
             };
             match parse::trim_start(&line.text) {
                 [] => {}
-                DATA_MARKER => return Ok(self.data(stat)?.map(|data| (lines, Some(data)))),
+                DATA_MARKER => return Ok(self.data(stat, &line)?.map(|data| (lines, Some(data)))),
                 [b'#', ..] => {}
                 _ if lines.len() == definitions_max => {
                     let message = format!("more than {DEFINITIONS_MAX} definitions");
@@ -232,12 +232,17 @@ impl Reader {
         Ok(())
     }
 
-    /// The data section behind the marker that was read last.
-    fn data(mut self, stat: &Stat) -> io::Result<Result<DataFile, Problem>> {
+    /// The data section behind `marker`, the line that was read last.
+    fn data(mut self, stat: &Stat, marker: &Line) -> io::Result<Result<DataFile, Problem>> {
         let mut end = Vec::new();
         self.bytes.by_ref().take(DATA_MARKER_END.len() as u64).read_to_end(&mut end)?;
         if end != DATA_MARKER_END {
-            let place = Place::File { file: self.path, line: self.number + 1, column: 1 };
+            let place = if end.is_empty() {
+                // Nothing follows, perhaps not even the marker's newline.
+                marker.place(&self.path, marker.text.len())
+            } else {
+                Place::File { file: self.path, line: self.number + 1, column: 1 }
+            };
             let message = "expected a line that holds `#` alone before the data";
             return Ok(Err(Problem::new(place, message, None)));
         }
