@@ -100,8 +100,8 @@ impl<S: Write> Write for Counted<'_, S> {
 }
 
 impl<S: Sink> Sink for Counted<'_, S> {
-    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
-        self.sink.rewrite(offset_bytes, bytes)
+    fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.sink.rewrite(back_bytes, bytes)
     }
 
     fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {

@@ -142,25 +142,15 @@ pub trait Sink: Write {
         Ok(())
     }
 
-    /// Overwrites the bytes from `offset_bytes` on, all of them written before,
-    /// with `bytes`; what follows them and the place of the next write stay.
-    /// SquashFS needs it once, at the end, for its first bytes; where those are
-    /// in the file is up to what it is written through. A sink that cannot do
-    /// it, such as a pipe, is [`io::ErrorKind::Unsupported`] from the first call
-    /// on, which comes with no bytes before anything is written.
-    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
-        let _ = (offset_bytes, bytes);
+    /// Overwrites with `bytes` what was written `back_bytes` bytes ago, all of them
+    /// before the place of the next write, which stays, as does what lies between: the
+    /// place is counted back so that nobody needs to know where the image begins.
+    /// SquashFS needs it once, at the end, for its first bytes. A sink that cannot do
+    /// it, such as a pipe, is [`io::ErrorKind::Unsupported`] from the first call on,
+    /// which comes with no bytes before anything is written.
+    fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        let _ = (back_bytes, bytes);
         Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-impl Sink for Vec<u8> {
-    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
-        let offset = usize::try_from(offset_bytes).ok();
-        let behind = offset.and_then(|offset| self.get_mut(offset..));
-        let written = behind.and_then(|behind| behind.get_mut(..bytes.len()));
-        written.ok_or(io::ErrorKind::InvalidInput)?.copy_from_slice(bytes);
-        Ok(())
     }
 }
 
@@ -201,7 +191,7 @@ pub fn read_full<R: Read>(mut from: R, window: &mut [u8]) -> io::Result<usize> {
 }
 
 /// A source that is read when the image is written.
-pub trait Source {
+pub trait Source: Send + Sync {
     /// Streams the whole content into `sink`, from its start on every call: a
     /// format that stores equal files once may read a file twice.
     /// `planned_bytes` is the length announced by [`Content::len`]: an implementation must not deliver more

@@ -170,8 +170,8 @@ impl Sink for Whole {}
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-    use std::cell::Cell;
-    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::squashfs::{Options, Plan};
@@ -180,14 +180,14 @@ mod tests {
     /// Counts how many bytes are taken from it.
     struct Counted {
         bytes: Vec<u8>,
-        taken_bytes: Rc<Cell<usize>>,
+        taken_bytes: Arc<AtomicUsize>,
     }
 
     impl Source for Counted {
         fn stream(&self, _planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
             for piece in self.bytes.chunks(1000) {
                 sink.write_all(piece)?;
-                self.taken_bytes.set(self.taken_bytes.get() + piece.len());
+                self.taken_bytes.fetch_add(piece.len(), Ordering::Relaxed);
             }
             Ok(())
         }
@@ -195,10 +195,10 @@ mod tests {
 
     /// The image of these files as streams, and how many bytes were read for it.
     fn image_of(files: &[Vec<u8>]) -> (Vec<u8>, usize) {
-        let taken_bytes = Rc::new(Cell::new(0));
+        let taken_bytes = Arc::new(AtomicUsize::new(0));
         let mut tree = Tree::new(Metadata::default());
         for (index, bytes) in files.iter().enumerate() {
-            let source = Counted { bytes: bytes.clone(), taken_bytes: Rc::clone(&taken_bytes) };
+            let source = Counted { bytes: bytes.clone(), taken_bytes: Arc::clone(&taken_bytes) };
             let content =
                 Content::Stream { length_bytes: bytes.len() as u64, source: Box::new(source) };
             let name = Name::new(format!("{index:04}").as_bytes()).unwrap();
@@ -206,7 +206,7 @@ mod tests {
         }
         let mut image = Vec::new();
         Plan::new(&tree, Options::default()).unwrap().write(&mut image).unwrap();
-        (image, taken_bytes.get())
+        (image, taken_bytes.load(Ordering::Relaxed))
     }
 
     fn noise(length: usize, seed: u8) -> Vec<u8> {
@@ -255,16 +255,16 @@ mod tests {
 
     #[test]
     fn a_source_that_shrinks_between_two_reads_is_an_error() {
-        struct Shrinking(Cell<usize>);
+        struct Shrinking(AtomicUsize);
         impl Source for Shrinking {
             fn stream(&self, _planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
-                let length = self.0.replace(self.0.get() - 1);
+                let length = self.0.fetch_sub(1, Ordering::Relaxed);
                 Ok(sink.write_all(&vec![1; length])?)
             }
         }
         let mut tree = Tree::new(Metadata::default());
         let other = Content::Memory(Secret::new(vec![2; 5000]));
-        let source = Box::new(Shrinking(Cell::new(5000)));
+        let source = Box::new(Shrinking(AtomicUsize::new(5000)));
         let shrinking = Content::Stream { length_bytes: 5000, source };
         for (name, content) in [(b"a", other), (b"b", shrinking)] {
             let name = Name::new(name).unwrap();

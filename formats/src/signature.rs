@@ -46,12 +46,13 @@ fn rows() -> impl Iterator<Item = (Signature, fn(&[u8]) -> bool)> {
 pub struct Watch<'s, S> {
     sink: &'s mut S,
     start: Zeroizing<Vec<u8>>,
+    passed_bytes: u64,
 }
 
 impl<'s, S: Sink> Watch<'s, S> {
     /// Watches what goes to `sink`, from the image's first byte on.
     pub fn new(sink: &'s mut S) -> Self {
-        Self { sink, start: Zeroizing::default() }
+        Self { sink, start: Zeroizing::default(), passed_bytes: 0 }
     }
 
     /// What the image, which is of the format that blkid calls `own`, looks like besides;
@@ -89,6 +90,7 @@ impl<'s, S: Sink> Watch<'s, S> {
     }
 
     fn note(&mut self, bytes: &[u8]) {
+        self.passed_bytes += bytes.len() as u64;
         let kept = bytes.len().min(self.room());
         self.reserve(kept);
         self.start.extend_from_slice(bytes.get(..kept).unwrap_or_default());
@@ -114,11 +116,14 @@ impl<S: Sink> Sink for Watch<'_, S> {
         if copied < seen || seen == length_bytes {
             return Ok(copied);
         }
-        Ok(copied + self.sink.copy_from_file(file, length_bytes - seen)?)
+        let behind = self.sink.copy_from_file(file, length_bytes - seen)?;
+        self.passed_bytes += behind;
+        Ok(copied + behind)
     }
 
     fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
         self.sink.write_zeros(length_bytes)?;
+        self.passed_bytes += length_bytes;
         let kept = usize::try_from(length_bytes).unwrap_or(usize::MAX).min(self.room());
         self.reserve(kept);
         let length = self.start.len() + kept;
@@ -126,9 +131,10 @@ impl<S: Sink> Sink for Watch<'_, S> {
         Ok(())
     }
 
-    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
-        self.sink.rewrite(offset_bytes, bytes)?;
-        let offset = usize::try_from(offset_bytes).unwrap_or(usize::MAX);
+    fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.sink.rewrite(back_bytes, bytes)?;
+        let offset = self.passed_bytes.saturating_sub(back_bytes);
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         for (kept, byte) in self.start.iter_mut().skip(offset).zip(bytes) {
             *kept = *byte;
         }

@@ -189,6 +189,8 @@ struct Comparison<'a> {
     rest: BufReader<&'a mut dyn ReadSeek>,
     old_start: Zeroizing<Vec<u8>>,
     start: Zeroizing<Vec<u8>>,
+    /// Bytes that were compared behind the start.
+    behind_bytes: u64,
     differs: bool,
 }
 
@@ -200,7 +202,7 @@ impl<'a> Comparison<'a> {
         old_start.truncate(length);
         let rest = BufReader::with_capacity(64 << 10, old);
         let start = Zeroizing::new(Vec::with_capacity(START_BYTES));
-        Ok(Self { rest, old_start, start, differs: false })
+        Ok(Self { rest, old_start, start, behind_bytes: 0, differs: false })
     }
 
     /// Whether everything that the file holds was written.
@@ -230,6 +232,7 @@ impl Write for Comparison<'_> {
             return Err(self.differ());
         }
         self.rest.consume(length);
+        self.behind_bytes += length as u64;
         Ok(length)
     }
 
@@ -239,8 +242,8 @@ impl Write for Comparison<'_> {
 }
 
 impl Sink for Comparison<'_> {
-    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+    fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
         // Only what is in the start can be compared late; all writers keep to that.
-        self.start.rewrite(offset_bytes, bytes)
+        self.start.rewrite(back_bytes.saturating_sub(self.behind_bytes), bytes)
     }
 }

@@ -114,9 +114,9 @@ impl Write for Buffered {
 
 impl Sink for Buffered {
     /// For files only: a pipe's write at an offset fails.
-    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+    fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
         self.spill()?;
-        Ok(self.to.write_at(offset_bytes, bytes)?)
+        Ok(self.to.write_back(back_bytes, bytes)?)
     }
 
     fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
@@ -178,9 +178,15 @@ impl Descriptor {
         Ok(())
     }
 
-    fn write_at(&self, offset_bytes: u64, bytes: &[u8]) -> Result<(), Failure> {
-        // Short writes and interrupts are gone on with.
-        let outcome = self.file.write_all_at(bytes, offset_bytes);
+    fn write_back(&self, back_bytes: u64, bytes: &[u8]) -> Result<(), Failure> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let outcome = (&self.file).stream_position().and_then(|end| {
+            let first = end.checked_sub(back_bytes).ok_or(ErrorKind::InvalidInput)?;
+            // Short writes and interrupts are gone on with.
+            self.file.write_all_at(bytes, first)
+        });
         outcome.map_err(|error| self.subject.failure("write", error))
     }
 

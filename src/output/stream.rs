@@ -150,9 +150,9 @@ impl Sink for StreamOutput {
         self.sink().write_zeros(length_bytes)
     }
 
-    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+    fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
         match &mut self.staged {
-            Some(staged) => staged.rewrite(offset_bytes, bytes),
+            Some(staged) => staged.rewrite(back_bytes, bytes),
             None => Err(io::ErrorKind::Unsupported.into()),
         }
     }

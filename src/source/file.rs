@@ -1,7 +1,7 @@
 //! `file:` sources: one regular file, or a symbolic link to one.
 
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use credimg_formats::Content;
 
@@ -15,6 +15,6 @@ pub(super) fn content(path: &Path, to: &mut TreeBuilder) -> Result<(Own, Content
     let (file, stat) = host::open_file(path)?;
     to.input(path, &stat)?;
     let content =
-        host::content(&file, &stat, to, || path.into(), || Location::Path(Rc::from(path)))?;
+        host::content(&file, &stat, to, || path.into(), || Location::Path(Arc::from(path)))?;
     Ok((Own::of(&stat), content))
 }

@@ -1,14 +1,13 @@
 //! Files of the host, opened so that nothing blocks and no device notices, and
 //! proven not to have changed since they were planned.
 
-use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use credimg_formats::{Content, Error, ErrorKind, Name, Secret, Sink, Source, Timestamp};
 use rustix::buffer::spare_capacity;
@@ -49,21 +48,22 @@ pub(super) struct Directory {
     /// Which directory it was.
     pub(super) id: FileId,
     /// The directory above it, where it is not the first.
-    pub(super) parent: Option<Rc<Directory>>,
+    pub(super) parent: Option<Arc<Directory>>,
     /// The directory opened last by any of its kin, as files are streamed directory by directory.
     pub(super) latest: Latest,
 }
 
 /// The one descriptor that the directories of a `dir:` share while files are streamed.
-pub(super) type Latest = Rc<RefCell<Option<(FileId, Rc<OwnedFd>)>>>;
+pub(super) type Latest = Arc<Mutex<Option<(FileId, Arc<OwnedFd>)>>>;
 
 impl Directory {
     /// Opens the directory again, or the one kept open.
-    fn open(&self) -> Result<Rc<OwnedFd>, Error> {
-        if let Some((id, descriptor)) = &*self.latest.borrow()
+    fn open(&self) -> Result<Arc<OwnedFd>, Error> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((id, descriptor)) = &*latest
             && *id == self.id
         {
-            return Ok(Rc::clone(descriptor));
+            return Ok(Arc::clone(descriptor));
         }
         let unreadable = |errno| unreadable(&self.path, errno);
         let descriptor =
@@ -71,8 +71,8 @@ impl Directory {
         if file_id(&fstat(&descriptor).map_err(unreadable)?) != self.id {
             return Err(changed(&self.path));
         }
-        let descriptor = Rc::new(descriptor);
-        self.latest.replace(Some((self.id, Rc::clone(&descriptor))));
+        let descriptor = Arc::new(descriptor);
+        *latest = Some((self.id, Arc::clone(&descriptor)));
         Ok(descriptor)
     }
 }
@@ -81,9 +81,9 @@ impl Directory {
 #[derive(Debug)]
 pub(super) enum Location {
     /// A path; symbolic links in it are followed, as when it was planned.
-    Path(Rc<Path>),
+    Path(Arc<Path>),
     /// An entry of a directory, itself no symbolic link.
-    Entry(Rc<Directory>, Name),
+    Entry(Arc<Directory>, Name),
 }
 
 impl Location {

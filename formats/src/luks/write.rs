@@ -23,7 +23,6 @@ pub struct Writer<'p, 's> {
     sink: &'s mut dyn Sink,
     volume_key: &'p VolumeKey,
     sector_bytes: usize,
-    payload_offset_bytes: u64,
     /// Plaintext that waits, from its start on; wiped when dropped.
     buffer: Buffer,
     filled: usize,
@@ -43,7 +42,6 @@ impl<'p, 's> Writer<'p, 's> {
             sink,
             volume_key: plan.volume_key,
             sector_bytes: plan.sector_bytes,
-            payload_offset_bytes: plan.payload_offset_bytes,
             buffer: Buffer::zeroed(SMALL_BUFFER_BYTES),
             filled: 0,
             spilled_bytes: 0,
@@ -151,9 +149,11 @@ impl Sink for Writer<'_, '_> {
 
     /// Only within the first 4096 bytes of the payload: the rest of a sector that is
     /// encrypted again must be known.
-    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+    fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
         self.spill()?;
-        let offset = usize::try_from(offset_bytes).unwrap_or(usize::MAX);
+        let offset = self.written_bytes().checked_sub(back_bytes);
+        let offset = usize::try_from(offset.ok_or(io::ErrorKind::InvalidInput)?);
+        let offset = offset.unwrap_or(usize::MAX);
         let end = offset.saturating_add(bytes.len());
         if end as u64 > self.written_bytes() {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -171,6 +171,6 @@ impl Sink for Writer<'_, '_> {
         let mut sectors = Buffer::zeroed(last - first);
         sectors.copy_from_slice(self.start.get(first..last).unwrap_or_default());
         self.volume_key.encrypt(first as u64 / SECTOR_BYTES, self.sector_bytes, &mut sectors);
-        self.sink.rewrite(self.payload_offset_bytes + first as u64, &sectors)
+        self.sink.rewrite(self.spilled_bytes.saturating_sub(first as u64), &sectors)
     }
 }

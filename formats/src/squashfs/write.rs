@@ -39,7 +39,7 @@ pub(super) fn write(plan: &Plan<'_>, sink: &mut dyn Sink) -> Result<u64> {
     let size_bytes = used_bytes.next_multiple_of(PAD_BYTES);
     let padding = usize::try_from(size_bytes - used_bytes).map_err(|_| inconsistent())?;
     output.write(&vec![0; padding])?;
-    sink.rewrite(0, super_block.as_bytes()).map_err(cannot_rewrite)?;
+    sink.rewrite(size_bytes, super_block.as_bytes()).map_err(cannot_rewrite)?;
     Ok(size_bytes)
 }
 
@@ -381,7 +381,7 @@ mod tests {
     }
 
     impl Sink for Limited {
-        fn rewrite(&mut self, _offset_bytes: u64, _bytes: &[u8]) -> io::Result<()> {
+        fn rewrite(&mut self, _back_bytes: u64, _bytes: &[u8]) -> io::Result<()> {
             if self.can_rewrite { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
         }
     }

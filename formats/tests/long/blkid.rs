@@ -54,8 +54,9 @@ impl Write for Head {
 }
 
 impl Sink for Head {
-    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
-        self.bytes.rewrite(offset_bytes, bytes)
+    fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        let behind_bytes = self.length_bytes - self.bytes.len() as u64;
+        self.bytes.rewrite(back_bytes.saturating_sub(behind_bytes), bytes)
     }
 }
 

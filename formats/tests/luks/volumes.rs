@@ -7,7 +7,7 @@ use std::process::Command;
 
 use credimg_formats::luks::{Header, Kdf, Version};
 use credimg_formats::probe::{Probe, probe};
-use credimg_formats::{ErrorKind, Sink};
+use credimg_formats::{ErrorKind, ForwardOnly, Sink};
 
 use crate::support::generator::Random;
 use crate::support::host::{Scratch, run};
@@ -187,14 +187,18 @@ fn what_is_rewritten_is_as_if_written_at_once() {
                 let offset = random.below(end + 1);
                 let length = random.below(end - offset + 1) as usize;
                 let patch = random.bytes(length);
-                writer.rewrite(offset, &patch).unwrap();
-                plaintext.rewrite(offset, &patch).unwrap();
+                let back = plaintext.len() as u64 - offset;
+                writer.rewrite(back, &patch).unwrap();
+                plaintext.rewrite(back, &patch).unwrap();
             }
             let missing = plaintext.len().next_multiple_of(spec.sector_bytes) - plaintext.len();
             writer.write_all(&vec![0; missing]).unwrap();
             plaintext.extend(vec![0; missing]);
-            let beyond = writer.rewrite(4000, &[0; 97]).unwrap_err();
-            assert_eq!(beyond.kind(), std::io::ErrorKind::InvalidInput);
+            let end = plaintext.len() as u64;
+            for (back, length) in [(end - 4000, 97), (end + 1, 1), (0, 1)] {
+                let beyond = writer.rewrite(back, &vec![0; length]).unwrap_err();
+                assert_eq!(beyond.kind(), std::io::ErrorKind::InvalidInput);
+            }
             writer.finish().unwrap();
         })
         .unwrap();
@@ -234,15 +238,14 @@ fn a_pipe_and_a_full_disk_are_errors_at_once() {
             Ok(())
         }
     }
-    impl Sink for Pipe {}
     let spec = Spec::new(1, Version::Luks1);
     spec.planned(|plan| {
         let whole = plan.payload_offset_bytes() as usize;
         for room in [0, 1000, whole - 1] {
-            let error = plan.begin(&mut Pipe(room)).err().unwrap();
+            let error = plan.begin(&mut ForwardOnly::new(Pipe(room))).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Io);
         }
-        let mut pipe = Pipe(whole);
+        let mut pipe = ForwardOnly::new(Pipe(whole));
         let mut writer = plan.begin(&mut pipe).unwrap();
         let refused = writer.rewrite(0, &[]).unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::Unsupported);

@@ -103,9 +103,8 @@ impl io::Write for SparseSink {
 }
 
 impl Sink for SparseSink {
-    fn rewrite(&mut self, offset_bytes: u64, bytes: &[u8]) -> io::Result<()> {
-        let end = offset_bytes + bytes.len() as u64;
-        assert!(end <= self.position, "only what is written can be rewritten");
-        self.file.write_all_at(bytes, offset_bytes)
+    fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        assert!(bytes.len() as u64 <= back_bytes, "only what is written can be rewritten");
+        self.file.write_all_at(bytes, self.position - back_bytes)
     }
 }

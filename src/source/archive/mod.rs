@@ -15,7 +15,7 @@ mod stream;
 
 use std::fs::File;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use credimg_formats::{Content, InodeId, Kind, Name, Secret, Xattrs};
 
@@ -75,7 +75,7 @@ pub(crate) fn unpack(
 }
 
 struct Archive<'a, 'b> {
-    path: Rc<Path>,
+    path: Arc<Path>,
     origin: Origin<'a>,
     /// The directory of the image that the archive is unpacked into.
     top: InodeId,
@@ -164,7 +164,7 @@ impl Archive<'_, '_> {
     fn content(&mut self, length_bytes: u64, stream: &mut Stream) -> Result<Content, Failure> {
         let is_plain = stream.is_plain();
         if is_plain && !self.to.fits_in_memory(length_bytes) {
-            let location = Location::Path(Rc::clone(&self.path));
+            let location = Location::Path(Arc::clone(&self.path));
             let offset_bytes = stream.position();
             stream.skip(length_bytes)?;
             let range = (offset_bytes, length_bytes);

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -21,7 +21,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// A reader of an archive that knows where it is.
 pub(super) struct Stream {
     bytes: Bytes,
-    path: Rc<Path>,
+    path: Arc<Path>,
     position_bytes: u64,
     /// The length of a plain archive, the most that a packed one may have.
     end_bytes: u64,

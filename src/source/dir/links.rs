@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use credimg_formats::{Name, Xattrs};
 use rustix::fs::{AtFlags, CWD, FileType, OFlags, Stat, fstat, readlinkat, statat};
@@ -53,7 +53,7 @@ impl Followed {
         &mut self,
         path: &Path,
         stat: &Stat,
-        above: &Rc<Directory>,
+        above: &Arc<Directory>,
     ) -> Result<(), Failure> {
         let mut upper = Some(above);
         while let Some(directory) = upper {
@@ -120,12 +120,12 @@ impl Walk<'_, '_> {
 
     /// A file of its own, unless its hard links were met already.
     fn followed_file(&mut self, level: &Level, name: &Name, stat: &Stat) -> Result<(), Failure> {
-        let path: Rc<Path> = level.path(name).into();
+        let path: Arc<Path> = level.path(name).into();
         self.to.input(&path, stat)?;
         if let Some(first) = self.links.get(&host::file_id(stat)) {
             return self.to.link(level.id, name, *first);
         }
-        let location = || Location::Path(Rc::clone(&path));
+        let location = || Location::Path(Arc::clone(&path));
         // An empty file is read all the same: those of /proc only look empty.
         let content = if self.to.memory_is_full() && host::size_bytes(stat) > 0 {
             host::later(stat, location(), self.to)?

@@ -13,7 +13,7 @@ mod links;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use credimg_formats::{InodeId, Name, Xattrs};
 use rustix::fs::{
@@ -59,7 +59,7 @@ pub(super) fn collect(path: &Path, links: Links, to: &mut TreeBuilder) -> Result
             openat(&level.descriptor, name.as_bytes(), flags, Mode::empty())
                 .map_err(|errno| host::cannot_read(&path, errno))?
         };
-        let (parent, above) = (level.id, Rc::clone(&level.directory));
+        let (parent, above) = (level.id, Arc::clone(&level.directory));
         if level.subdirectories.is_empty() {
             // Its last subdirectory is open: a deep chain needs no descriptor a level.
             levels.pop();
@@ -76,7 +76,7 @@ pub(super) fn collect(path: &Path, links: Links, to: &mut TreeBuilder) -> Result
 
 /// A directory whose files are collected and whose subdirectories wait.
 struct Level {
-    directory: Rc<Directory>,
+    directory: Arc<Directory>,
     descriptor: OwnedFd,
     id: InodeId,
     /// In descending order, so that the first is popped first.
@@ -111,16 +111,16 @@ impl Walk<'_, '_> {
     /// Collects everything in a directory but what lies in its subdirectories.
     fn level(
         &mut self,
-        (path, parent): (PathBuf, Option<Rc<Directory>>),
+        (path, parent): (PathBuf, Option<Arc<Directory>>),
         descriptor: OwnedFd,
         stat: &Stat,
         id: InodeId,
     ) -> Result<Level, Failure> {
         self.to.input(&path, stat)?;
         settle(stat, &mut || self.to.report_waiting())?;
-        let latest = Rc::clone(&self.latest);
+        let latest = Arc::clone(&self.latest);
         let directory = Directory { path, id: host::file_id(stat), parent, latest };
-        let directory = Rc::new(directory);
+        let directory = Arc::new(directory);
         let mut level = Level { directory, descriptor, id, subdirectories: Vec::new() };
         let mut entries = self.list(&level)?;
         if self.followed.links == Links::Follow {
@@ -180,7 +180,7 @@ impl Walk<'_, '_> {
     }
 
     fn file(&mut self, level: &Level, name: &Name) -> Result<(), Failure> {
-        let location = || Location::Entry(Rc::clone(&level.directory), name.clone());
+        let location = || Location::Entry(Arc::clone(&level.directory), name.clone());
         if self.to.memory_is_full() {
             let stat = status(level, name)?;
             // An empty file is read all the same: those of /proc only look empty.

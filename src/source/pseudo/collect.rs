@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::iter;
 use std::os::unix::fs::FileExt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use credimg_formats::xattrs::Holder;
 use credimg_formats::{Content, InodeId, Kind, Metadata, Name, Secret, Tree, Xattrs};
@@ -262,7 +262,7 @@ impl Collector<'_, '_> {
             if host::file_id(&opened_stat) != host::file_id(&stat) {
                 return Err(host::has_changed(&host_path));
             }
-            let location = || Location::Path(Rc::from(host_path.as_path()));
+            let location = || Location::Path(Arc::from(host_path.as_path()));
             let content =
                 host::content(opened, &opened_stat, self.to, || host_path.clone(), location)?;
             Kind::File(content)
@@ -286,7 +286,7 @@ impl Collector<'_, '_> {
         // In a rehearsal only its length counts.
         let is_rehearsed = matches!(self.mode, Mode::Rehearsal(_));
         if is_rehearsed || !self.to.fits_in_memory(*length_bytes) {
-            let location = Location::Path(Rc::clone(&file.path));
+            let location = Location::Path(Arc::clone(&file.path));
             let planned = file.planned;
             let source = LaterFile { location, planned, offset_bytes, first: None };
             return Ok(Content::Stream { length_bytes: *length_bytes, source: Box::new(source) });

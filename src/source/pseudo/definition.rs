@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use credimg_formats::{Device, Secret, Timestamp};
 
@@ -118,7 +118,7 @@ pub struct HostFile {
 
 /// A range of a data section; it lies within the file.
 pub struct DataSection {
-    pub(super) file: Rc<DataFile>,
+    pub(super) file: Arc<DataFile>,
     pub(super) length_bytes: u64,
     /// From the beginning of the data section.
     pub(super) offset_bytes: u64,

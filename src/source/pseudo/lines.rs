@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rustix::fs::Stat;
 use zeroize::Zeroizing;
@@ -26,7 +26,7 @@ const DATA_MARKER_END: &[u8] = b"#\n";
 
 /// A pseudo file with a data section, open as long as its definitions are.
 pub(super) struct DataFile {
-    pub(super) path: Rc<Path>,
+    pub(super) path: Arc<Path>,
     pub(super) file: File,
     /// What the file was when its definitions were read.
     pub(super) planned: Identity,
@@ -47,11 +47,11 @@ pub(super) fn read(
         let name = source.position.as_ref().map_or("--pseudo-file", |position| &position.key_path);
         Failure { message: format!("{name}: {}", failure.message), ..failure }
     };
-    let path: Rc<Path> = Rc::from(source.path.as_path());
+    let path: Arc<Path> = Arc::from(source.path.as_path());
     let (file, stat) = host::open_file(&path).map_err(named)?;
     let descriptor = file.try_clone().map_err(|error| named(unreadable(&path, &error)))?;
     let watched = Watched::begin(&descriptor, &stat, &path).map_err(named)?;
-    definitions.files.push((Rc::clone(&path), stat));
+    definitions.files.push((Arc::clone(&path), stat));
     let outcome = read_open(file, &stat, &path, definitions, problems);
     // A change of the file explains whatever seemed wrong with it.
     if let Ok(false) = outcome {
@@ -74,16 +74,16 @@ pub(super) fn read(
 pub(super) fn read_open(
     file: File,
     stat: &Stat,
-    path: &Rc<Path>,
+    path: &Arc<Path>,
     definitions: &mut Definitions,
     problems: &mut Problems,
 ) -> io::Result<bool> {
     let list = &mut definitions.list;
     let bytes = BufReader::new(file);
-    let reader = Reader { path: Rc::clone(path), bytes, consumed_bytes: 0, number: 0 };
+    let reader = Reader { path: Arc::clone(path), bytes, consumed_bytes: 0, number: 0 };
     let read = reader.sections(stat, DEFINITIONS_MAX - list.len())?;
     let (lines, data) = match read {
-        Ok((lines, data)) => (lines, data.map(Rc::new)),
+        Ok((lines, data)) => (lines, data.map(Arc::new)),
         // What is there cannot be told apart.
         Err(problem) => {
             problems.note(problem);
@@ -122,12 +122,12 @@ struct Line {
 
 impl Line {
     /// The place of a byte of the text.
-    fn place(&self, file: &Rc<Path>, offset: usize) -> Place {
+    fn place(&self, file: &Arc<Path>, offset: usize) -> Place {
         let passed = self.breaks.partition_point(|begin| *begin <= offset);
         let begin = passed.checked_sub(1).and_then(|last| self.breaks.get(last)).copied();
         let physical = self.text.get(begin.unwrap_or(0)..).unwrap_or_default();
         Place::File {
-            file: Rc::clone(file),
+            file: Arc::clone(file),
             line: self.number + passed as u64,
             column: column(physical, offset - begin.unwrap_or(0)),
         }
@@ -135,7 +135,7 @@ impl Line {
 }
 
 struct Reader {
-    path: Rc<Path>,
+    path: Arc<Path>,
     bytes: BufReader<File>,
     consumed_bytes: u64,
     /// How many physical lines were read.
@@ -191,7 +191,7 @@ impl Reader {
             self.consumed_bytes += got as u64;
             let physical = line.text.get(begin..).unwrap_or_default();
             if let Err(Fault { offset, message, hint }) = self.check(physical) {
-                let (file, column) = (Rc::clone(&self.path), column(physical, offset));
+                let (file, column) = (Arc::clone(&self.path), column(physical, offset));
                 let place = Place::File { file, line: self.number, column };
                 return Ok(Some(Err(Problem::new(place, message, hint))));
             }

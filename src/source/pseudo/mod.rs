@@ -24,7 +24,7 @@ mod value;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 pub use self::check::{Policy, require_allowed};
 pub(crate) use self::collect::{Mode, Unknown, collect};
@@ -46,7 +46,7 @@ pub const DEFINITIONS_MAX: usize = 1 << 17;
 pub struct Definitions {
     list: Vec<Definition>,
     /// The files that were read.
-    files: Vec<(Rc<Path>, Stat)>,
+    files: Vec<(Arc<Path>, Stat)>,
     /// The base of relative host paths; never empty.
     directory: PathBuf,
 }
@@ -104,7 +104,7 @@ pub fn load(plan: &Plan) -> Result<Definitions, Failure> {
     let mut problems = Problems::default();
     for entry in &plan.pseudo.definitions {
         let place = |column| Place::Entry {
-            manifest: Rc::from(plan.manifest.as_path()),
+            manifest: Arc::from(plan.manifest.as_path()),
             position: entry.position.clone(),
             column,
         };

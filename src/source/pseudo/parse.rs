@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use credimg_formats::tree::SYMLINK_MAX_BYTES;
 use credimg_formats::{Device, Name, Secret, Timestamp};
@@ -31,7 +31,7 @@ const NAMES_HINT: &str =
 #[derive(Clone, Copy)]
 pub(super) struct InFile<'a> {
     /// The file's data section, if it has one.
-    pub(super) data: Option<&'a Rc<DataFile>>,
+    pub(super) data: Option<&'a Arc<DataFile>>,
 }
 
 /// Understands the definition in `text`; `file` says that it stands in one.
@@ -337,7 +337,7 @@ fn data(at: usize, fields: &mut Fields, file: Option<InFile>) -> Result<Action, 
         let message = "the data section ends before the end of this data";
         return Err(Fault::new(length_at, message).hint("the file is incomplete or was edited"));
     }
-    let section = DataSection { file: Rc::clone(file), length_bytes, offset_bytes };
+    let section = DataSection { file: Arc::clone(file), length_bytes, offset_bytes };
     Ok(Action::Make(attributes, New::Data(section)))
 }
 

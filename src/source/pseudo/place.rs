@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::manifest::{Position, manifest_name};
 use crate::report::{Exit, Failure, shown};
@@ -17,7 +17,7 @@ pub enum Place {
     /// In an item of the manifest's `pseudo`.
     Entry {
         /// The manifest.
-        manifest: Rc<Path>,
+        manifest: Arc<Path>,
         /// Where the item begins.
         position: Position,
         /// 1-based column within the item's text, in characters.
@@ -26,7 +26,7 @@ pub enum Place {
     /// In a pseudo file.
     File {
         /// The file.
-        file: Rc<Path>,
+        file: Arc<Path>,
         /// 1-based line.
         line: u64,
         /// 1-based column, in characters.
