@@ -10,6 +10,8 @@
     reason = "a panic is how a test fails, and its numbers are small"
 )]
 
+#[path = "support/memory.rs"]
+mod memory;
 #[path = "support/permissions.rs"]
 mod permissions;
 mod support;
@@ -20,6 +22,7 @@ use std::process::Command;
 use credimg_formats::squashfs::{BlockSize, Compression, Options, Plan};
 use credimg_formats::{Content, ErrorKind, Kind, Metadata, Secret, Timestamp, Tree};
 
+use memory::Memory;
 use permissions::permissions;
 use support::generator::{Random, Shape, generate};
 use support::host::{Scratch, SparseSink, Whole, run};
@@ -32,7 +35,7 @@ const COMPRESSIONS: [&str; 8] = ["none", "gzip", "zstd", "lz4", "xz", "gzip:1", 
 #[test]
 fn the_kernel_and_the_reference_tools_agree_on_320_trees() {
     let scratch = Scratch::new("squashfs-trees");
-    let extracted = Memory::new(scratch.path("extracted"));
+    let extracted = Memory::new(&scratch.path("extracted"));
     for seed in 0..320 {
         let compression = COMPRESSIONS[seed as usize % COMPRESSIONS.len()];
         // Most blocks are small, as every edge comes with them, too, and the trees are quick to make.
@@ -417,21 +420,4 @@ fn write_image(path: &Path, tree: &Tree, options: Options) -> u64 {
     assert_eq!(sink.finish(), size);
     assert_eq!(size % 4096, 0);
     size
-}
-
-/// A directory in memory, which takes xattrs of any size, other than most disks.
-struct Memory(PathBuf);
-
-impl Memory {
-    fn new(path: PathBuf) -> Self {
-        std::fs::create_dir(&path).unwrap();
-        run(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=0700", "tmpfs"]).arg(&path));
-        Self(path)
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
 }

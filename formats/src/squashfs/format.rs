@@ -17,7 +17,7 @@ pub(super) const METADATA_BYTES: usize = 8192;
 pub(super) const METADATA_RAW: u16 = 1 << 15;
 /// Set in a data block's size where the block is stored as it is.
 pub(super) const BLOCK_RAW: u32 = 1 << 24;
-/// A table that is absent (`SQUASHFS_INVALID_BLK`).
+/// An xattr table that is absent (`SQUASHFS_INVALID_BLK`).
 pub(super) const NO_TABLE: u64 = u64::MAX;
 /// An inode without a fragment (`SQUASHFS_INVALID_FRAG`).
 pub(super) const NO_FRAGMENT: u32 = u32::MAX;
@@ -87,7 +87,7 @@ pub struct SuperBlock {
     /// Start of the directory listings.
     pub directory_table: U64,
 
-    /// Fragment table: the list of its metadata blocks; all ones for none.
+    /// Fragment table: the list of its metadata blocks; where the directories end for none.
     pub fragment_table: U64,
     /// Export table: the list of its metadata blocks; all ones for none.
     pub export_table: U64,

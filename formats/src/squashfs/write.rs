@@ -53,11 +53,9 @@ fn write_tables(plan: &Plan<'_>, data: &Data, output: &mut Output<'_>) -> Result
     output.write(&tables.inodes.finish(packer))?;
     let directory_table = output.position();
     output.write(&tables.directories.finish(packer))?;
-    let fragment_table = if data.fragments.is_empty() {
-        NO_TABLE
-    } else {
-        write_lookup_table(data.fragments.as_bytes(), output, packer)?
-    };
+    // Without fragments nothing is written, and the place is where the next table starts:
+    // GRUB reads there, 7-Zip takes it for the end of the directories, unsquashfs 4.4 compares.
+    let fragment_table = write_lookup_table(data.fragments.as_bytes(), output, packer)?;
     let references = plan.order.iter().map(|id| {
         let position = tables.positions.get(id.index()).copied().unwrap_or_default();
         position.reference().to_le_bytes()
@@ -86,7 +84,7 @@ fn write_tables(plan: &Plan<'_>, data: &Data, output: &mut Output<'_>) -> Result
         block_bits: U16::new(options.block_size.bits()),
         flags: U16::new(image_flags(
             options.compression,
-            fragment_table != NO_TABLE,
+            !data.fragments.is_empty(),
             xattr_table != NO_TABLE,
         )),
         ids: U16::new(u16::try_from(plan.ids.len()).map_err(|_| inconsistent())?),
@@ -127,6 +125,10 @@ impl Tables {
             let position = tables.positions.get_mut(id.index()).ok_or_else(inconsistent)?;
             *position = tables.inodes.position();
             tables.inodes.append(&record, packer);
+        }
+        if tables.directories.position() == Position::default() {
+            // A root without entries: 7-Zip refuses a directory table without a block.
+            tables.directories.append(&[0], packer);
         }
         Ok(tables)
     }
@@ -293,7 +295,10 @@ mod tests {
         let empty = image_of(&Tree::new(Metadata::default()), Options::default());
         let (record, _) = SuperBlock::read_from_prefix(&empty).unwrap();
         assert_eq!(record.flags.get(), 0x02d0 | raw);
-        assert_eq!((record.fragment_table.get(), record.xattr_table.get()), (NO_TABLE, NO_TABLE));
+        assert_eq!(record.xattr_table.get(), NO_TABLE);
+        // Where the one block of the next table, the export table, starts.
+        let next = record.export_table.get() - (2 + 8);
+        assert_eq!(record.fragment_table.get(), next);
     }
 
     #[test]

@@ -11,10 +11,25 @@
     reason = "a panic is how a test fails, and its numbers are small"
 )]
 
+#[path = "../squashfs_readers/bench.rs"]
+mod bench;
 mod blkid;
+#[path = "../squashfs_readers/grub.rs"]
+mod grub;
 #[expect(dead_code, reason = "campaigns say what is right, not what is wrong")]
 #[path = "../blkid/judge.rs"]
 mod judge;
-#[expect(dead_code, reason = "blkid does not list what is in an image")]
+#[path = "../support/memory.rs"]
+mod memory;
+#[path = "../support/permissions.rs"]
+mod permissions;
+#[path = "../squashfs_readers/seven_zip.rs"]
+mod seven_zip;
+mod squashfs;
+#[expect(dead_code, reason = "these images are small")]
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../squashfs_readers/tools.rs"]
+mod tools;
+#[path = "../squashfs_readers/trees.rs"]
+mod trees;

@@ -55,11 +55,23 @@ impl Scratch {
         run(Command::new("mount").args(options).arg(image).arg(&root));
         // Unmount whatever the look says.
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(&root)));
-        run(Command::new("umount").arg(&root));
+        unmount(&root);
         if let Err(panic) = outcome {
             std::panic::resume_unwind(panic);
         }
     }
+}
+
+/// A program that another test has just started holds all open files until it runs.
+fn unmount(root: &Path) {
+    for _ in 0..100 {
+        let output = Command::new("umount").arg(root).output().unwrap();
+        if output.status.success() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    run(Command::new("umount").arg(root));
 }
 
 impl Drop for Scratch {
