@@ -192,8 +192,8 @@ pub fn read_full<R: Read>(mut from: R, window: &mut [u8]) -> io::Result<usize> {
 
 /// A source that is read when the image is written.
 pub trait Source: Send + Sync {
-    /// Streams the whole content into `sink`, from its start on every call: a
-    /// format that stores equal files once may read a file twice.
+    /// Streams the whole content into `sink`, from its start on every call: a format that
+    /// stores equal files once may read a file several times, and EROFS does so when it plans.
     /// `planned_bytes` is the length announced by [`Content::len`]: an implementation must not deliver more
     /// and reports any change since planning as [`ErrorKind::Changed`], any
     /// failure to read as [`ErrorKind::Source`] and any failure of `sink` as

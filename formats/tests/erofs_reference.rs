@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use credimg_formats::erofs::{Label, Options, Plan};
-use credimg_formats::{Content, Kind, Secret, Timestamp, Tree};
+use credimg_formats::{Content, Kind, Metadata, Secret, Timestamp, Tree};
 
 use support::generator::{Shape, generate};
 use support::host::{Scratch, SparseSink, Whole, run};
@@ -89,6 +89,92 @@ fn a_file_over_4_gib_is_whole() {
         std::os::unix::fs::FileExt::read_exact_at(&file, &mut end, length_bytes - 8).unwrap();
         assert_eq!(&end, b"\0\0\0\0\0end");
     });
+}
+
+/// Two inodes with one first block are all that tells of it: no kernel needs to know a feature.
+#[test]
+fn equal_files_share_their_blocks_and_no_feature_says_so() {
+    let scratch = Scratch::new("erofs-shared");
+    let content = |length: u32| (0..length).flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
+    let (long, blocks) = (content(75_001), content(2048));
+    let mut other_end = long.clone();
+    *other_end.last_mut().unwrap() ^= 1;
+    let mut labelled = plain(0o600);
+    labelled
+        .xattrs
+        .insert(b"security.selinux".as_slice().into(), Secret::from(b"label".as_slice()));
+    let stream = |bytes: &[u8], source: &str| {
+        std::fs::write(scratch.path(source), bytes).unwrap();
+        let source = Box::new(Whole(scratch.path(source)));
+        Kind::File(Content::Stream { length_bytes: bytes.len() as u64, source })
+    };
+    let files = [
+        ("a", plain(0o400), file(&long), &long, "a"),
+        ("b", labelled, file(&long), &long, "a"),
+        ("c", plain(0o400), stream(&long, "c"), &long, "a"),
+        ("d", plain(0o400), stream(&other_end, "d"), &other_end, "d"),
+        ("e", plain(0o400), stream(&blocks, "e"), &blocks, "e"),
+        ("f", Metadata { uid: 1 << 20, ..plain(0o4755) }, file(&blocks), &blocks, "e"),
+        ("g", plain(0o400), stream(&other_end, "g"), &other_end, "d"),
+    ];
+    let mut tree = Tree::new(plain(0o755));
+    let mut expected = Vec::new();
+    for (entry, metadata, kind, bytes, shared_with) in files {
+        tree.insert(Tree::ROOT, name(entry), metadata, kind).unwrap();
+        expected.push((entry, bytes, shared_with));
+    }
+    let image = write_image(&scratch, "shared.erofs", &tree);
+    let stored = long.len() + other_end.len() + blocks.len();
+    let bytes = std::fs::read(&image).unwrap();
+    assert!(bytes.len() < stored + 9 * 4096, "{} bytes of {stored}", bytes.len());
+    assert_eq!(bytes[1024 + 80..1024 + 84], [0; 4], "feature_incompat");
+    for utils in [debian as fn(&str) -> Command, newest] {
+        let fsck = run(utils("fsck.erofs").arg("--extract").arg(&image));
+        assert_eq!(String::from_utf8_lossy(&fsck.stderr), "");
+        let extracted = scratch.path("extracted");
+        let _ = std::fs::remove_dir_all(&extracted);
+        let option = format!("--extract={}", extracted.display());
+        run(utils("fsck.erofs").args([&option, "--overwrite"]).arg(&image));
+        let start = |entry: &str| first_block(&mut utils("dump.erofs"), &image, entry);
+        for (entry, bytes, shared_with) in &expected {
+            assert!(std::fs::read(extracted.join(entry)).unwrap() == **bytes, "{entry}");
+            assert_eq!(start(entry), start(shared_with), "{entry}");
+        }
+        assert!(start("a") != start("d") && start("a") != start("e"));
+    }
+    scratch.mounted("erofs", &image, |root| {
+        for (entry, bytes, _) in &expected {
+            assert!(std::fs::read(root.join(entry)).unwrap() == **bytes, "{entry}");
+        }
+        let inode =
+            |entry| std::os::unix::fs::MetadataExt::ino(&root.join(entry).metadata().unwrap());
+        assert!(inode("a") != inode("b"), "they are two files, with modes of their own");
+    });
+}
+
+/// Where dump.erofs says that a file of the root begins.
+fn first_block(dump: &mut Command, image: &Path, entry: &str) -> u64 {
+    let said = run(dump.args(["-e", &format!("--path=/{entry}")]).arg(image)).stdout;
+    let said = String::from_utf8(said).unwrap();
+    let extent = said.lines().find(|line| line.trim_start().starts_with("0:")).unwrap();
+    let physical = extent.split(':').nth(2).unwrap().split("..").next().unwrap();
+    physical.trim().parse().unwrap()
+}
+
+/// A program of Debian's erofs-utils.
+fn debian(program: &str) -> Command {
+    Command::new(program)
+}
+
+/// A program of the newest erofs-utils, which `make setup` unpacks.
+fn newest(program: &str) -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache");
+    let cache = std::env::var_os("CREDIMG_CACHE").map_or(root, PathBuf::from);
+    let tree = cache.join("newer/usr");
+    let mut command = Command::new(tree.join("lib64/ld-linux-x86-64.so.2"));
+    command.arg("--library-path").arg(tree.join("lib/x86_64-linux-gnu"));
+    command.arg(tree.join("bin").join(program));
+    command
 }
 
 #[test]

@@ -6,7 +6,10 @@
 //! it fits, the root's inode. An inode, with its xattrs and its tail, is packed
 //! into one of a few open metadata blocks; such a block is written when it is
 //! full, right where the image then ends, between the data of two files. So a
-//! file's data streams by once, and only its tail waits in memory.
+//! file's data streams by once, and only its tail waits in memory. Of several inodes that share
+//! their data blocks the first one reserves them.
+
+use std::collections::BTreeMap;
 
 use super::format::{BLOCK_BYTES, SLOT_BYTES, SUPER_OFFSET_BYTES, SuperBlock};
 use super::inode::Shape;
@@ -33,6 +36,9 @@ impl MetaBlock {
 pub(super) trait Target {
     /// The content of `id` goes into the blocks from `start` on.
     fn data(&mut self, id: InodeId, start: u32) -> Result<()>;
+    /// The content of `id` is in the blocks from `start` on, but for its tail, since that of
+    /// another inode was the same.
+    fn shared_data(&mut self, id: InodeId, start: u32) -> Result<()>;
     /// The header of `id` and its tail go into open block `meta` at `offset_bytes`.
     fn inode(&mut self, id: InodeId, meta: MetaBlock, offset_bytes: usize) -> Result<()>;
     /// The header of `id`, larger than a block, goes into the blocks from `start` on.
@@ -52,6 +58,7 @@ pub(super) fn emit(tree: &Tree, shapes: &[Shape], target: &mut impl Target) -> R
         open: Vec::new(),
         root_block: MetaBlock::FIRST,
         ends_full: false,
+        shared: BTreeMap::new(),
     };
     emitter.open_block(FIRST_OFFSET_BYTES);
     let all = || tree.inodes().zip(shapes).map(|((id, inode), shape)| (id, inode, shape));
@@ -88,6 +95,8 @@ struct Emitter<'t, T> {
     root_block: MetaBlock,
     /// The image, as far as it goes, ends with a metadata block without a free byte.
     ends_full: bool,
+    /// Where shared data is, by [`Shape::shared_with`].
+    shared: BTreeMap<usize, u32>,
 }
 
 impl<T: Target> Emitter<'_, T> {
@@ -104,7 +113,15 @@ impl<T: Target> Emitter<'_, T> {
     }
 
     fn data(&mut self, id: InodeId, shape: &Shape) -> Result<()> {
-        let start = if shape.data_blocks == 0 { 0 } else { self.reserve(shape.data_blocks)? };
+        if shape.data_blocks == 0 {
+            return self.target.data(id, 0);
+        }
+        let shared = shape.shared_with;
+        if let Some(start) = shared.and_then(|index| self.shared.get(&index)) {
+            return self.target.shared_data(id, *start);
+        }
+        let start = self.reserve(shape.data_blocks)?;
+        self.shared.extend(shared.map(|index| (index, start)));
         self.target.data(id, start)
     }
 

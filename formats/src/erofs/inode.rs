@@ -30,6 +30,8 @@ pub(super) struct Shape {
     pub(super) header_bytes: usize,
     /// Content that sits right behind the header: 0 for none, less than a block.
     pub(super) tail_bytes: usize,
+    /// Of inodes with the same data blocks, the index of one; see [`shared`](super::shared).
+    pub(super) shared_with: Option<usize>,
     xattr_units: u16,
     form: Form,
 }
@@ -90,6 +92,7 @@ impl Shape {
             data_blocks: full_blocks.saturating_add(own_last_block),
             header_bytes,
             tail_bytes,
+            shared_with: None,
             xattr_units,
             form,
         })

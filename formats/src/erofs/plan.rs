@@ -3,6 +3,7 @@
 use super::emit::{MetaBlock, Target, emit};
 use super::format::{BLOCK_BYTES, SLOT_BYTES, is_mistaken_for_ext2};
 use super::inode::Shape;
+use super::shared;
 use super::write::Writer;
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
@@ -104,6 +105,9 @@ pub(super) struct Place {
 
 impl<'t> Plan<'t> {
     /// Lays out `tree`. What EROFS cannot hold is [`ErrorKind::Unrepresentable`] or [`ErrorKind::Limit`].
+    ///
+    /// Sources of equal length, of a block or more, are read to find those of equal content.
+    /// That fails as [writing](Self::write) does: with what [`Source`](crate::Source) says.
     pub fn new(tree: &'t Tree, options: Options) -> Result<Self> {
         if is_mistaken_for_ext2(&options.uuid) {
             let message = "with a UUID whose fourth group is 53ef the image would pass for ext2";
@@ -114,7 +118,8 @@ impl<'t> Plan<'t> {
         let shape = |(id, inode)| {
             Shape::of(id, inode, options.build_time).map_err(|error| error.at_inode(tree, id))
         };
-        let shapes = tree.inodes().map(shape).collect::<Result<Vec<_>>>()?;
+        let mut shapes = tree.inodes().map(shape).collect::<Result<Vec<_>>>()?;
+        shared::find(tree, &mut shapes)?;
         let mut measure = Measure::new(tree.len());
         let blocks = emit(tree, &shapes, &mut measure)?;
         let places = measure.places()?;
@@ -186,6 +191,10 @@ impl Target for Measure {
     fn data(&mut self, id: InodeId, start: u32) -> Result<()> {
         self.noted(id)?.start_block = start;
         Ok(())
+    }
+
+    fn shared_data(&mut self, id: InodeId, start: u32) -> Result<()> {
+        self.data(id, start)
     }
 
     fn inode(&mut self, id: InodeId, meta: MetaBlock, offset_bytes: usize) -> Result<()> {

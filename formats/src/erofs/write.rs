@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
@@ -16,7 +16,7 @@ use super::format::{
 };
 use super::inode::{Shape, file_type};
 use super::plan::{Place, Plan};
-use crate::content::{Content, Sink, read_full};
+use crate::content::{Content, Sink, copy_buffered, read_full};
 use crate::error::{Result, inconsistent};
 use crate::tree::{Inode, InodeId, Kind};
 
@@ -83,11 +83,8 @@ impl<'p, 't, 's> Writer<'p, 't, 's> {
     }
 
     fn file_data(&mut self, content: &Content, shape: &Shape) -> Result<()> {
-        self.tail.clear();
-        let data_left = shape.data_bytes();
         let (tail, scratch) = (&mut self.tail, &mut self.scratch);
-        let mut split = Split { sink: &mut *self.sink, data_left, tail, scratch };
-        content.stream(&mut split)?;
+        split(content, shape, &mut *self.sink, tail, scratch)?;
         self.pad(shape.data_bytes())?;
         self.advance(usize::try_from(shape.data_blocks).map_err(|_| inconsistent())?)
     }
@@ -183,6 +180,23 @@ impl Target for Writer<'_, '_, '_> {
         }
     }
 
+    /// A file is opened for its tail, and in any case to see whether it is still the same.
+    fn shared_data(&mut self, id: InodeId, start: u32) -> Result<()> {
+        let (inode, shape, place) = self.lookup(id)?;
+        expect(start == place.start_block)?;
+        match inode.kind() {
+            Kind::File(content) => {
+                split(content, shape, &mut Stored, &mut self.tail, &mut self.scratch)
+            }
+            Kind::Symlink(_) => Ok(()),
+            Kind::Directory(_)
+            | Kind::CharDevice(_)
+            | Kind::BlockDevice(_)
+            | Kind::Fifo
+            | Kind::Socket => Err(inconsistent()),
+        }
+    }
+
     fn inode(&mut self, id: InodeId, meta: MetaBlock, offset_bytes: usize) -> Result<()> {
         let (inode, shape, place) = self.lookup(id)?;
         let slot = (offset_bytes / SLOT_BYTES) as u64;
@@ -243,6 +257,46 @@ fn write_at(block: &mut [u8], offset_bytes: usize, bytes: &[u8]) -> Result<()> {
         .ok_or_else(inconsistent)?;
     window.copy_from_slice(bytes);
     Ok(())
+}
+
+/// Streams a file: its whole blocks to `sink`, its tail to `tail`.
+fn split(
+    content: &Content,
+    shape: &Shape,
+    sink: &mut dyn Sink,
+    tail: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
+) -> Result<()> {
+    tail.clear();
+    content.stream(&mut Split { sink, data_left: shape.data_bytes(), tail, scratch })
+}
+
+/// Takes blocks that are in the image already.
+struct Stored;
+
+impl Write for Stored {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Stored {
+    fn write_zeros(&mut self, _length_bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Passes by, but for the last byte: where that is missing, the file is too short.
+    fn copy_from_file(&mut self, mut file: &File, length_bytes: u64) -> io::Result<u64> {
+        let passed = length_bytes.checked_sub(1).and_then(|bytes| i64::try_from(bytes).ok());
+        let passed = passed.map(|bytes| file.seek(SeekFrom::Current(bytes)));
+        let Some(Ok(_)) = passed else { return copy_buffered(file, self, length_bytes) };
+        let got = read_full(file, &mut [0])?;
+        Ok(if got == 1 { length_bytes } else { 0 })
+    }
 }
 
 /// Passes a file's whole blocks on and keeps its tail.
