@@ -30,8 +30,8 @@ fn too_large(bytes: u64, entry: &str) -> String {
 #[test]
 fn an_image_over_the_limit_is_refused_before_anything_is_written() {
     let host = Host::new("files: [{path: /a, file: a}, {path: /b, file: b}]\n");
-    for name in ["a", "b"] {
-        fs::write(host.path(name), vec![7; 1 << 19]).unwrap();
+    for (name, byte) in [("a", 7), ("b", 8)] {
+        fs::write(host.path(name), vec![byte; 1 << 19]).unwrap();
     }
     for extension in EXTENSIONS {
         // The content alone is too large; then what goes around it.

@@ -6,6 +6,7 @@ mod archives;
 mod assembly;
 mod commands;
 mod directories;
+mod equal;
 mod files;
 mod followed_links;
 mod hostile_archives;
