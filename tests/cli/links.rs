@@ -254,3 +254,34 @@ fn followed_links_are_plain_files_in_every_format() {
     let told = "1 symbolic link to be followed leads nowhere, so that a build fails: live/lost";
     assert_eq!((warnings(&checked), checked.status.code()), (vec![told.to_owned()], Some(5)));
 }
+
+/// What xorriso reads, and what a warning says that it does not read.
+#[test]
+fn targets_that_xorriso_does_not_read_bring_a_warning() {
+    let target = |length: usize| "/aaaaaaaaa".repeat(409).get(..length).unwrap().to_owned();
+    let manifest = |length| {
+        format!(
+            "label: A\nfiles: [{{path: /d/l, symlink: {}}}, {{path: /f, text: x}}]\n",
+            target(length)
+        )
+    };
+    for (length, is_read) in [(1023, true), (1024, false), (4088, false)] {
+        let host = Host::new(&manifest(length));
+        let warning = "credimg: warning: 1 symbolic link of more than 1023 bytes: Linux reads the \
+                       image, xorriso nothing of it: /d/l\n";
+        let check = |format: &str| {
+            let check = host.credimg().args(["check", "secrets.yaml", "--format", format]).output();
+            stderr(&check.unwrap())
+        };
+        let build = |format: &str| stderr(&host.build(&["--format", format, "--serial", "a"]));
+        let said = [check("iso9660"), build("iso9660")];
+        assert!(said.iter().all(|said| said.contains(warning) != is_read), "{length} {said:?}");
+        let mut xorriso = Command::new("xorriso");
+        let listed = xorriso.args(["-indev", "out.erofs", "-lsl", "/d"]).current_dir(host.path(""));
+        let listed = stdout(&listed.output().unwrap());
+        assert_eq!(listed.contains(&format!("-> '{}'", target(length))), is_read, "{listed}");
+        for format in ["erofs", "squashfs"] {
+            assert!(!check(format).contains("xorriso") && !build(format).contains("xorriso"));
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! Symbolic links that nothing on the disk answers: they dangle in the guest.
+//! Symbolic links that nothing on the disk answers, which dangle in the guest, and those that not
+//! every reader takes.
 
 mod follow;
 mod foresee;
@@ -11,28 +12,41 @@ use credimg_formats::{Inode, InodeId, Kind, Name, Tree};
 
 use self::follow::{Answer, Links};
 use self::foresee::Sketch;
-use crate::manifest::{MountPoint, Plan};
+use crate::manifest::{Format, MountPoint, Plan};
 use crate::report::shown;
 use crate::source::pseudo::Definitions;
 
 /// How many links a warning names.
 const NAMED_MAX: usize = 20;
 
+/// Longest target in bytes with which xorriso 1.5 takes an ISO 9660 image; of one with a longer
+/// one it reads nothing at all. isoinfo of genisoimage 1.1 takes 2,493 and crashes then; Linux and
+/// bsdtar take all.
+const XORRISO_TARGET_MAX_BYTES: usize = 1023;
+
 /// How links become files.
 const MENDED: &str = "`links: follow` at a `dir:` takes what they lead to";
 
 /// What is told of the links of `tree`, which the guest mounts at `mount`; none where that
-/// is not known.
-pub(super) fn warnings(tree: &Tree, mount: Option<&MountPoint>) -> Vec<String> {
-    told(tree, mount, &[])
+/// is not known. `format` is the image's, where there is one.
+pub(super) fn warnings(
+    tree: &Tree,
+    mount: Option<&MountPoint>,
+    format: Option<Format>,
+) -> Vec<String> {
+    told(tree, mount, format, &[])
 }
 
 /// What a manifest foretells of its links, before any source is read. The names in a `dir:`
 /// are read, and no file is opened.
 /// What an archive may hold counts as there.
-pub(super) fn foresee(plan: &Plan, definitions: &Definitions) -> Vec<String> {
+pub(super) fn foresee(
+    plan: &Plan,
+    definitions: &Definitions,
+    format: Option<Format>,
+) -> Vec<String> {
     let Sketch { tree, unknown, broken } = foresee::sketch(plan, definitions);
-    let mut warnings = told(&tree, Some(&point(plan)), &unknown);
+    let mut warnings = told(&tree, Some(&point(plan)), format, &unknown);
     if !broken.is_empty() {
         let named = broken.iter().take(NAMED_MAX).map(|path| shown(path));
         let found = Found { count: broken.len(), named: named.collect() };
@@ -50,9 +64,14 @@ pub(super) fn point(plan: &Plan) -> MountPoint {
     plan.mount.clone().unwrap_or_else(MountPoint::standard)
 }
 
-fn told(tree: &Tree, mount: Option<&MountPoint>, unknown: &[InodeId]) -> Vec<String> {
+fn told(
+    tree: &Tree,
+    mount: Option<&MountPoint>,
+    format: Option<Format>,
+    unknown: &[InodeId],
+) -> Vec<String> {
     let mut links = Links::new(tree, mount, unknown);
-    let (mut nowhere, mut outside) = (Found::default(), Found::default());
+    let [mut nowhere, mut outside, mut long] = [(); 3].map(|()| Found::default());
     // In the order of names, whatever order they came in.
     let mut directories = vec![Tree::ROOT];
     while let Some(directory) = directories.pop() {
@@ -61,7 +80,10 @@ fn told(tree: &Tree, mount: Option<&MountPoint>, unknown: &[InodeId]) -> Vec<Str
         directories.extend(entries.values().rev());
         // By name, not by inode: a link with several names leads from each elsewhere.
         for (name, id) in entries {
-            if let Some(Kind::Symlink(_)) = tree.get(*id).map(Inode::kind) {
+            if let Some(Kind::Symlink(target)) = tree.get(*id).map(Inode::kind) {
+                if format == Some(Format::Iso9660) && target.len() > XORRISO_TARGET_MAX_BYTES {
+                    long.note(tree, directory, name);
+                }
                 match links.answer(directory, *id) {
                     Answer::Inside(_) | Answer::Unknown => {}
                     Answer::Nowhere => nowhere.note(tree, directory, name),
@@ -85,6 +107,14 @@ fn told(tree: &Tree, mount: Option<&MountPoint>, unknown: &[InodeId]) -> Vec<Str
              ({MENDED}): {}",
             point.as_str(),
             outside.names()
+        ));
+    }
+    if long.count > 0 {
+        warnings.push(format!(
+            "{} of more than {XORRISO_TARGET_MAX_BYTES} bytes: Linux reads the image, xorriso \
+             nothing of it: {}",
+            long.words().0,
+            long.names()
         ));
     }
     warnings
