@@ -6,7 +6,7 @@ use super::dependencies::Dependencies;
 use super::encryption::{Encryption, Keeping};
 use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
-use super::request::Request;
+use super::request::{Collected, Request};
 use super::summary::{self, Delivery, Summary};
 use super::{access, attach, beside, news, reports, settings, trusted};
 use crate::assemble::Assembly;
@@ -105,8 +105,8 @@ impl Builder {
         }
         let mut progress = Progress::new(!options.quiet);
         let build_time = self.request.image.build_time;
-        let assembly = self.request.collect(build_time, None, &mut progress)?;
-        let summary = self.write(&assembly, &[], &mut stream, &mut progress, options)?;
+        let collected = self.request.collect(build_time, None, &mut progress)?;
+        let summary = self.write(&collected, &[], &mut stream, &mut progress, options)?;
         stream.finish()?;
         Ok(summary)
     }
@@ -155,6 +155,7 @@ impl Builder {
 
     /// The report or the summary.
     fn tell(&self, options: &Build, summary: &Summary) -> anyhow::Result<()> {
+        summary.losses.warn();
         match &options.json {
             Some(file) => summary.write_json(file.as_deref())?,
             None if options.quiet => {}
@@ -176,21 +177,21 @@ impl Builder {
     ) -> anyhow::Result<Made> {
         let Self { request, existing, .. } = self;
         let build_time = existing.as_ref().map_or(request.image.build_time, |_| UNDATED);
-        let mut assembly = request.collect(build_time, dependencies.inputs(), progress)?;
+        let mut collected = request.collect(build_time, dependencies.inputs(), progress)?;
         dependencies.render(options)?;
-        let sidecars = request.sidecars(&assembly)?;
-        let machine = self.machine(&assembly, &sidecars, options);
+        let sidecars = request.sidecars(&collected.assembly)?;
+        let machine = self.machine(&collected.assembly, &sidecars, options);
         let arguments = attach::render(&options.attach, &machine)?;
         let has_key = machine.drive.as_ref().is_some_and(|drive| drive.key.is_some());
         let knows_all = machine.firmware.public.is_empty() && !has_key;
-        if let Some(summary) = self.keep(&mut assembly, &sidecars, progress, options)? {
+        if let Some(summary) = self.keep(&mut collected, &sidecars, progress, options)? {
             return Ok(Made { file: None, summary, arguments, knows_all });
         }
         let mut file = OutputFile::create(&options.output, self.file)?;
         for Sidecar { suffix, content } in &sidecars {
             file.add_sidecar(suffix, content.expose())?;
         }
-        let summary = self.write(&assembly, &sidecars, &mut file, progress, options)?;
+        let summary = self.write(&collected, &sidecars, &mut file, progress, options)?;
         Ok(Made { file: Some(file), summary, arguments, knows_all })
     }
 
@@ -198,7 +199,7 @@ impl Builder {
     /// written. Where it is not, the tree has the time of a new one.
     fn keep(
         &self,
-        assembly: &mut Assembly,
+        collected: &mut Collected,
         sidecars: &[Sidecar],
         progress: &mut Progress,
         options: &Build,
@@ -211,16 +212,17 @@ impl Builder {
         if !settings::has_own_time(options.recipe.mtime) {
             same.build_time = existing.stamp.build_time;
         }
-        let undated = existing::undated(&assembly.tree);
-        existing::date(&mut assembly.tree, &undated, same.build_time);
+        let tree = &mut collected.assembly.tree;
+        let undated = existing::undated(tree);
+        existing::date(tree, &undated, same.build_time);
         if existing::has_sidecars(&options.output, sidecars, self.file)
-            && let Some(size_bytes) = existing.compare(&same, &assembly.tree, progress)?
+            && let Some(size_bytes) = existing.compare(&same, tree, progress)?
             && existing.is_at(&options.output)
         {
-            let summary = self.summary(options, &same, assembly, sidecars, size_bytes);
+            let summary = self.summary(options, &same, collected, sidecars, size_bytes);
             return Ok(Some(summary.unchanged()));
         }
-        existing::date(&mut assembly.tree, &undated, self.request.image.build_time);
+        existing::date(tree, &undated, self.request.image.build_time);
         Ok(None)
     }
 
@@ -235,28 +237,31 @@ impl Builder {
 
     fn write<S: Sink>(
         &self,
-        assembly: &Assembly,
+        collected: &Collected,
         sidecars: &[Sidecar],
         sink: &mut S,
         progress: &mut Progress,
         options: &Build,
     ) -> anyhow::Result<Summary> {
-        let size_bytes = self.request.image.write(&assembly.tree, sink, progress)?;
-        Ok(self.summary(options, &self.request.image, assembly, sidecars, size_bytes))
+        let size_bytes = self.request.image.write(&collected.assembly.tree, sink, progress)?;
+        Ok(self.summary(options, &self.request.image, collected, sidecars, size_bytes))
     }
 
     fn summary(
         &self,
         options: &Build,
         image: &Image,
-        assembly: &Assembly,
+        collected: &Collected,
         sidecars: &[Sidecar],
         size_bytes: u64,
     ) -> Summary {
         let sidecars = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
         let Request { plan, drive, .. } = &self.request;
-        let delivery = Delivery::new(&options.output, plan, &assembly.routes, sidecars);
-        Summary::new(options, image, drive, &assembly.tree, size_bytes, delivery)
+        let Assembly { tree, routes, .. } = &collected.assembly;
+        let delivery = Delivery::new(&options.output, plan, routes, sidecars);
+        let mut summary = Summary::new(options, image, drive, tree, size_bytes, delivery);
+        summary.losses = collected.losses(image);
+        summary
     }
 }
 

@@ -46,9 +46,10 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let mut warnings = reach::foresee(&rehearsal);
     if let Some(format) = options.volume.format.or(plan.format) {
         warnings.extend(seed::foresee(format, label, &plan, &definitions)?);
-        warnings.extend(loss::foresee(&rehearsal.tree, format));
+        let joliet = settings::joliet(false, &plan, format)?;
+        warnings.extend(loss::foresee(&rehearsal.tree, format, joliet));
     }
-    warnings.extend(links::foresee(&plan, &definitions));
+    warnings.extend(links::foresee(&plan, &definitions, options.volume.format.or(plan.format)));
     warnings.extend(xattrs::warnings(&plan));
     warnings.extend(trusted::foresee(*trust, &plan, &definitions));
     let luks = encryption::version(options.volume.encrypt, &plan);

@@ -116,7 +116,9 @@ fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> anyhow::Res
     let variables = environment::sources(&plan).cloned().collect();
     let request = request(options, attach, plan, invocation)?;
     let mut progress = Progress::new(!options.quiet);
-    let assembly = request.collect(request.image.build_time, None, &mut progress)?;
+    let collected = request.collect(request.image.build_time, None, &mut progress)?;
+    collected.losses(&request.image).warn();
+    let assembly = collected.assembly;
     let sidecars = request.sidecars(&assembly)?;
     let image = write_image(&request, &assembly, &mut progress)?;
     let mut files = Vec::with_capacity(sidecars.len());

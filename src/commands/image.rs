@@ -7,7 +7,7 @@ use credimg_formats::squashfs::{self, Compression};
 use credimg_formats::{ErrorKind, Kind, Sink, Timestamp, Tree, erofs, iso9660};
 
 use super::encryption::Encryption;
-use super::loss;
+use super::loss::Losses;
 use crate::manifest::Format;
 use crate::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure};
@@ -142,14 +142,18 @@ impl Image {
                 "use another format, or leave out with --lossy what iso9660 cannot hold"
             })
         })?;
-        if self.warns {
-            loss::warn_of_losses(tree, plan.losses());
-        }
         let total_bytes = plan.size_bytes();
         self.require_size(total_bytes)?;
         plan.write(&mut Counted { sink, progress, total_bytes, done_bytes: 0 })
             .map_err(|error| self.explain(&error))?;
         Ok(total_bytes)
+    }
+
+    /// Adds to what is left out of `tree` already what the image of it does not hold.
+    pub(super) fn add_losses(&self, tree: &Tree, losses: &mut Losses) {
+        if self.format == Format::Iso9660 {
+            losses.add_iso9660(tree, self.joliet);
+        }
     }
 
     fn warn_of_fractions(&self, tree: &Tree, format: &str) {

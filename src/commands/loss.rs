@@ -4,95 +4,150 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use credimg_formats::iso9660::{Loss, Lost};
-use credimg_formats::{Error, Inode, Tree, erofs, squashfs};
+use credimg_formats::iso9660::{self, Loss, Lost};
+use credimg_formats::{Error, ErrorKind, Inode, Tree, erofs, squashfs};
+use serde::Serialize;
 
 use super::image::explain;
 use crate::manifest::Format;
 use crate::report::{self, Failure};
 
-/// How many losses are named one by one; the others are counted.
-const NAMED_MAX: usize = 20;
+/// How many paths are named of one kind of loss; the others are counted.
+const NAMED_MAX: usize = 5;
+/// The kind of loss that attributes are, in reports.
+const XATTRS: &str = "xattrs";
 
-/// Leaves out of `tree`, with warnings, each extended attribute that `format` cannot hold
-/// or Linux would hide; an error where that is not wanted. ISO 9660, which holds none, has
-/// losses of its own.
+/// All that an image does not hold, those of one kind together.
+#[derive(Clone, Default, Serialize)]
+#[serde(transparent)]
+pub(super) struct Losses(Vec<Group>);
+
+/// The losses of one kind. The field names are stable: programs read them.
+#[derive(Clone, Serialize)]
+struct Group {
+    kind: &'static str,
+    what: String,
+    count: usize,
+    /// The first ones, as messages show them.
+    paths: Vec<String>,
+}
+
+impl Losses {
+    fn add(&mut self, kind: &'static str, what: &str, path: impl FnOnce() -> Vec<u8>) {
+        let found = self.0.iter().position(|group| group.kind == kind && group.what == what);
+        let index = found.unwrap_or_else(|| {
+            self.0.push(Group { kind, what: what.to_owned(), count: 0, paths: Vec::new() });
+            self.0.len() - 1
+        });
+        if let Some(group) = self.0.get_mut(index) {
+            group.count += 1;
+            if group.paths.len() < NAMED_MAX {
+                group.paths.push(report::shown(Path::new(OsStr::from_bytes(&path()))));
+            }
+        }
+    }
+
+    /// Adds what an ISO 9660 image does not hold of `tree`.
+    pub(super) fn add_iso9660(&mut self, tree: &Tree, joliet: bool) {
+        for loss in iso9660::losses(tree, joliet) {
+            let (kind, what) = described(&loss);
+            self.add(kind, what, || loss.path(tree));
+        }
+    }
+
+    /// Says what is lost: a line for each kind.
+    pub(super) fn warn(&self) {
+        for line in self.lines() {
+            report::warn(&line);
+        }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|Group { what, count, paths, .. }| {
+            let others = if *count > paths.len() {
+                format!(" and others, {count} in all")
+            } else {
+                String::new()
+            };
+            format!("{}{others}: {what}", paths.join(", "))
+        })
+    }
+}
+
+/// Leaves out of `tree` each extended attribute that `format` cannot hold or Linux would
+/// hide; an error where that is not wanted. ISO 9660, which holds none, leaves out all of them
+/// as it is written.
 pub(super) fn leave_out_xattrs(
     tree: &mut Tree,
     format: Format,
     lossy: bool,
-) -> Result<(), Failure> {
-    let found: Vec<_> = tree.inodes().map(|(id, inode)| (id, faults(inode, format))).collect();
-    let found: Vec<_> = found.into_iter().filter(|(_, faults)| !faults.is_empty()).collect();
-    let mut losses = Vec::new();
-    for (id, faults) in found {
-        let count = faults.len();
-        for (name, error) in faults {
-            if !lossy {
-                return Err(refusal(&error.at(tree.path_of(id)), format, &name));
-            }
-            if let Some(metadata) = tree.metadata_mut(id) {
-                metadata.xattrs.remove(&name);
-            }
+) -> Result<Losses, Failure> {
+    let mut losses = Losses::default();
+    let mut found = Vec::new();
+    for (id, inode) in tree.inodes() {
+        let faults = faults(inode, format);
+        if let Some((name, fault)) = faults.first().filter(|_| !lossy) {
+            let error = Error::new(ErrorKind::Unrepresentable, *fault).at(tree.path_of(id));
+            return Err(refusal(&error, format, name));
         }
-        let (attributes, are) =
-            if count == 1 { ("attribute", "is") } else { ("attributes", "are") };
-        let format = format.name();
-        let news =
-            format!("{count} extended {attributes} that {format} cannot hold {are} left out");
-        losses.push((id, news));
+        add_faults(&mut losses, &faults, || tree.path_of(id));
+        found.extend(faults.into_iter().map(|(name, _)| (id, Box::<[u8]>::from(name))));
     }
-    let count = losses.len();
-    warn(count, losses.into_iter().map(|(id, news)| (tree.path_of(id), news)));
-    Ok(())
+    for (id, name) in found {
+        if let Some(metadata) = tree.metadata_mut(id) {
+            metadata.xattrs.remove(&name);
+        }
+    }
+    Ok(losses)
+}
+
+/// Adds an inode once for each reason for which attributes of it cannot be held.
+fn add_faults(losses: &mut Losses, faults: &[(&[u8], &str)], path: impl Fn() -> Vec<u8>) {
+    let mut reasons: Vec<_> = faults.iter().map(|(_, fault)| *fault).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    for reason in reasons {
+        losses.add(XATTRS, &format!("extended attributes are left out: {reason}"), &path);
+    }
 }
 
 /// The attributes that `format` cannot hold, each with the reason; none of ISO 9660.
-fn faults(inode: &Inode, format: Format) -> Vec<(Box<[u8]>, Error)> {
-    let check = match format {
-        Format::Erofs => erofs::check_xattr,
-        Format::Squashfs => squashfs::check_xattr,
-        Format::Iso9660 => return Vec::new(),
-    };
-    let mut faults = Vec::new();
-    for (name, value) in &inode.metadata.xattrs {
-        if let Err(error) = check(inode.kind(), name, value.expose()) {
-            faults.push((name.clone(), error));
-        }
+fn faults(inode: &Inode, format: Format) -> Vec<(&[u8], &'static str)> {
+    let (kind, xattrs) = (inode.kind(), &inode.metadata.xattrs);
+    match format {
+        Format::Erofs => erofs::xattr_faults(kind, xattrs),
+        Format::Squashfs => squashfs::xattr_faults(kind, xattrs),
+        Format::Iso9660 => Vec::new(),
     }
-    faults
 }
 
-/// A warning where a manifest alone tells that a build in `format` wants `--lossy`.
-pub(super) fn foresee(tree: &Tree, format: Format) -> Option<String> {
-    let is_refused = |inode: &Inode| match format {
-        Format::Iso9660 => !inode.metadata.xattrs.is_empty(),
-        Format::Erofs | Format::Squashfs => !faults(inode, format).is_empty(),
-    };
-    let (first, _) = tree.inodes().find(|(_, inode)| is_refused(inode))?;
-    let path = tree.path_of(first);
-    let path = report::shown(Path::new(OsStr::from_bytes(&path)));
-    let format = format.name();
-    Some(format!(
-        "{path}: {format} cannot hold its extended attributes, so that a build without --lossy fails"
-    ))
+/// Warnings where a manifest alone tells that a build in `format` wants `--lossy`.
+pub(super) fn foresee(tree: &Tree, format: Format, joliet: bool) -> Vec<String> {
+    let mut losses = Losses::default();
+    for (id, inode) in tree.inodes() {
+        add_faults(&mut losses, &faults(inode, format), || tree.path_of(id));
+    }
+    if format == Format::Iso9660 {
+        losses.add_iso9660(tree, joliet);
+    }
+    losses.lines().map(|line| format!("{line}; a build without --lossy fails")).collect()
 }
 
-/// Names what an ISO 9660 image does not hold.
-pub(super) fn warn_of_losses(tree: &Tree, losses: &[Loss]) {
-    let news = |loss: &Loss| {
-        let news = match loss.lost {
-            Lost::Xattrs => "its extended attributes are left out",
-            Lost::NameEnd => "Linux shows the first 253 bytes of its name",
-            Lost::Entry => "Linux lists its name but does not find it",
-            Lost::JolietLength => "Joliet has another name, of at most 64 characters",
-            Lost::JolietCharacter => "Joliet has another name, without characters that it lacks",
-            Lost::DeviceNumber => "Linux reads another device number",
-            Lost::Time => "Linux reads another time",
-        };
-        (loss.path(tree), news.to_owned())
-    };
-    warn(losses.len(), losses.iter().map(news));
+/// The kind of a loss in reports, and what is lost.
+fn described(loss: &Loss) -> (&'static str, &'static str) {
+    match loss.lost {
+        Lost::Xattrs => (XATTRS, "extended attributes are left out: ISO 9660 holds none"),
+        Lost::NameEnd => ("name-end", "Linux shows the first 253 bytes of the name"),
+        Lost::Entry => ("entry", "Linux lists the name but does not find it"),
+        Lost::JolietLength => {
+            ("joliet-length", "Joliet has another name, of at most 64 characters")
+        }
+        Lost::JolietCharacter => {
+            ("joliet-character", "Joliet has another name, without characters that it lacks")
+        }
+        Lost::DeviceNumber => ("device-number", "Linux reads another device number"),
+        Lost::Time => ("time", "Linux reads another time"),
+    }
 }
 
 fn refusal(error: &Error, format: Format, name: &[u8]) -> Failure {
@@ -106,16 +161,4 @@ fn refusal(error: &Error, format: Format, name: &[u8]) -> Failure {
     } else {
         format!("leave out with `xattrs: none` what an archive has, or {lossy}")
     })
-}
-
-/// A warning for each of the first of `count` losses, of paths and what is lost there, and
-/// one that counts the others.
-fn warn(count: usize, losses: impl Iterator<Item = (Vec<u8>, String)>) {
-    for (path, news) in losses.take(NAMED_MAX) {
-        let path = report::shown(Path::new(OsStr::from_bytes(&path)));
-        report::warn(&format!("{path}: {news}"));
-    }
-    if count > NAMED_MAX {
-        report::warn(&format!("and {} more such losses", count - NAMED_MAX));
-    }
 }

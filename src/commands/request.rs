@@ -9,6 +9,7 @@ use credimg_formats::erofs::format::is_mistaken_for_ext2;
 
 use super::encryption::Encryption;
 use super::image::Image;
+use super::loss::Losses;
 use super::{attach, blocks, links, loss, seed, settings, trusted, xattrs};
 use crate::assemble::{self, Assembly, Exchangeable, Place, assemble_noting};
 use crate::channels::guest::Guest;
@@ -22,6 +23,21 @@ use crate::report::{self, Failure};
 use crate::source::command::Limits;
 use crate::source::pseudo::Policy;
 use crate::vm::{Channel, Drive};
+
+/// What all sources deliver, without what the image cannot hold.
+pub(super) struct Collected {
+    pub(super) assembly: Assembly,
+    left_out: Losses,
+}
+
+impl Collected {
+    /// All that `image`, if it is one of the tree as it is now, does not hold.
+    pub(super) fn losses(&self, image: &Image) -> Losses {
+        let mut losses = self.left_out.clone();
+        image.add_losses(&self.assembly.tree, &mut losses);
+        losses
+    }
+}
 
 /// A build that nothing stands in the way of yet.
 pub(super) struct Request {
@@ -145,7 +161,7 @@ impl Request {
         build_time: Timestamp,
         inputs: Option<&mut Vec<PathBuf>>,
         progress: &mut Progress,
-    ) -> anyhow::Result<Assembly> {
+    ) -> anyhow::Result<Collected> {
         let settings = assemble::Settings {
             build_time,
             commands: self.commands,
@@ -162,8 +178,10 @@ impl Request {
             report::warn(warning);
         }
         seed::check(&self.image, &assembly.tree)?;
-        loss::leave_out_xattrs(&mut assembly.tree, self.image.format, self.image.lossy)?;
-        for warning in links::warnings(&assembly.tree, Some(&links::point(&self.plan))) {
+        let Image { format, lossy, .. } = self.image;
+        let left_out = loss::leave_out_xattrs(&mut assembly.tree, format, lossy)?;
+        let point = links::point(&self.plan);
+        for warning in links::warnings(&assembly.tree, Some(&point), Some(format)) {
             report::warn(&warning);
         }
         let routes = &assembly.routes;
@@ -171,7 +189,7 @@ impl Request {
         {
             report::warn(warning);
         }
-        Ok(assembly)
+        Ok(Collected { assembly, left_out })
     }
 
     /// The private files of what goes by the firmware.

@@ -155,7 +155,7 @@ impl Request {
         })?;
         let Assembly { tree, warning, .. } = assembly;
         // Where the guest unpacks it is not known.
-        let warnings = links::warnings(&tree, None).into_iter();
+        let warnings = links::warnings(&tree, None, None).into_iter();
         for warning in warnings.chain(xattrs::warnings(&self.plan)).chain(warning) {
             report::warn(&warning);
         }

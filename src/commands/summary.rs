@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::encryption::Encryption;
 use super::image::Image;
+use super::loss::Losses;
 use super::{reports, settings};
 use crate::channels::plan::{Route, Routes};
 use crate::channels::sidecar;
@@ -43,6 +44,8 @@ pub(super) struct Summary {
     pub(super) files: usize,
     pub(super) directories: usize,
     pub(super) symlinks: usize,
+    /// What `--lossy` gave up.
+    pub(super) losses: Losses,
     /// Whether there is a new image; with `--if-changed` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) changed: Option<bool>,
@@ -155,6 +158,7 @@ impl Summary {
             files: count(|kind| matches!(kind, Kind::File(_))),
             directories: count(|kind| matches!(kind, Kind::Directory(_))),
             symlinks: count(|kind| matches!(kind, Kind::Symlink(_))),
+            losses: Losses::default(),
             changed: options.if_changed.then_some(true),
             delivery,
         }

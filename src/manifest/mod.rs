@@ -87,8 +87,8 @@ pub(crate) fn xattr_name(text: &str) -> Result<Box<[u8]>, String> {
 
 /// An extended attribute's value of a pseudo definition, by the manifest's rules; the error
 /// never holds it.
-pub(crate) fn xattr_value(value: Secret) -> Result<Secret, String> {
-    values::xattr_value(value).map_err(error::Fault::into_message)
+pub(crate) fn xattr_value(name: &[u8], value: Secret) -> Result<Secret, String> {
+    values::xattr_value(name, value).map_err(error::Fault::into_message)
 }
 
 /// The manifest's bytes, somewhat more than are allowed where it is too large. An error that

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use credimg_formats::iso9660::VolumeId;
 use credimg_formats::squashfs::Compression;
 use credimg_formats::tree::SYMLINK_MAX_BYTES;
+use credimg_formats::xattrs::{self, NAME_MAX_BYTES};
 use credimg_formats::{Name, Secret};
 use zeroize::Zeroizing;
 
@@ -23,10 +24,6 @@ const PATH_MAX_BYTES: usize = 4095;
 const CREDENTIAL_NAME_MAX_BYTES: usize = 255;
 /// The credential that tells systemd to mount the disk (systemd.system-credentials(7)).
 pub(crate) const MOUNT_CREDENTIAL: &str = "fstab.extra";
-/// Longest xattr name with its prefix (`XATTR_NAME_MAX` of Linux).
-const XATTR_NAME_MAX_BYTES: usize = 255;
-/// Longest xattr value: EROFS counts it in 16 bits.
-const XATTR_VALUE_MAX_BYTES: usize = 65535;
 
 /// A volume label: 1 to 32 bytes of those that udev leaves as they are in the
 /// name of `/dev/disk/by-label`, without `=` because `LABEL=…` is split there.
@@ -206,33 +203,27 @@ pub(super) fn tree_path(text: &str) -> Result<TreePath, Fault> {
     names.map(TreePath).map_err(|error| Fault::new(error.to_string()))
 }
 
-/// An extended attribute's full name, of a kind that EROFS can hold.
+/// An extended attribute's full name, of a kind that Linux knows.
 pub(super) fn xattr_name(text: &str) -> Result<Box<[u8]>, Fault> {
-    let acls = ["system.posix_acl_access", "system.posix_acl_default"];
-    let is_known = acls.contains(&text)
-        || ["user.", "trusted.", "security."]
-            .iter()
-            .any(|prefix| text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()));
-    if !is_known {
+    if !xattrs::is_known(text.as_bytes()) {
         return Err(Fault::new(
             "expected an attribute's full name: `user.…`, `trusted.…`, `security.…`, \
              `system.posix_acl_access` or `system.posix_acl_default`",
         ));
     }
-    if text.len() > XATTR_NAME_MAX_BYTES || text.contains('\0') {
-        let limits = format!("expected a name of at most {XATTR_NAME_MAX_BYTES} bytes without NUL");
+    if text.len() > NAME_MAX_BYTES || text.contains('\0') {
+        let limits = format!("expected a name of at most {NAME_MAX_BYTES} bytes without NUL");
         return Err(Fault::new(limits));
     }
     Ok(text.as_bytes().into())
 }
 
-/// Holds an extended attribute's value to its limit.
-pub(super) fn xattr_value(value: Secret) -> Result<Secret, Fault> {
-    if value.len() <= XATTR_VALUE_MAX_BYTES {
-        return Ok(value);
+/// Takes a value that some inode of Linux can have as this attribute.
+pub(super) fn xattr_value(name: &[u8], value: Secret) -> Result<Secret, Fault> {
+    match xattrs::value_fault(name, value.expose()) {
+        None => Ok(value),
+        Some(fault) => Err(Fault::new(fault)),
     }
-    let limit = format!("expected a value of at most {XATTR_VALUE_MAX_BYTES} bytes");
-    Err(Fault::new(limit))
 }
 
 #[cfg(test)]
@@ -313,14 +304,14 @@ mod tests {
     }
 
     #[test]
-    fn xattr_names_have_a_prefix_that_erofs_knows() {
+    fn xattr_names_have_a_prefix_that_linux_knows() {
         for text in
             ["user.a", "trusted.overlay.opaque", "security.selinux", "system.posix_acl_access"]
         {
             assert_eq!(&*xattr_name(text).unwrap(), text.as_bytes());
         }
         let longest = format!("user.{}", "n".repeat(250));
-        assert_eq!(xattr_name(&longest).unwrap().len(), XATTR_NAME_MAX_BYTES);
+        assert_eq!(xattr_name(&longest).unwrap().len(), NAME_MAX_BYTES);
         for text in ["", "user.", "user", "system.nfs4_acl", "system.posix_acl_access2", "User.a"] {
             assert!(xattr_name(text).is_err(), "{text}");
         }

@@ -75,8 +75,11 @@ fn given(typed: &[(At<Text>, At<XattrValue>)], holder: Holder, problems: &mut Pr
             XattrValue::Text(text) => Ok(Secret::from(text.as_bytes())),
             XattrValue::Base64(text) => values::base64(text),
         };
-        let bytes = bytes.and_then(values::xattr_value).map_err(fault_at);
-        if let (Some(name), Some(bytes)) = (problems.keep(outcome), problems.keep(bytes)) {
+        let name = problems.keep(outcome);
+        // Of an attribute that is none the value's length alone can be wrong.
+        let of = name.as_deref().unwrap_or_default();
+        let bytes = bytes.and_then(|bytes| values::xattr_value(of, bytes)).map_err(fault_at);
+        if let (Some(name), Some(bytes)) = (name, problems.keep(bytes)) {
             xattrs.insert(name, bytes);
         }
     }

@@ -45,7 +45,7 @@ fn the_json_report_is_for_programs() {
         "image": "out.erofs", "format": "erofs", "label": "CHIMERA", "uuid": UUID,
         "encryption": null, "serial": "chimera", "drive_id": "credimg-chimera", "size_bytes": 4096,
         "files": 1, "directories": 2, "symlinks": 1,
-        "credentials": [], "sidecars": [], "kernel_arguments": [],
+        "losses": [], "credentials": [], "sidecars": [], "kernel_arguments": [],
     });
     assert_eq!(report, expected);
 

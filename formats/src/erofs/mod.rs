@@ -13,4 +13,4 @@ mod write;
 mod xattr;
 
 pub use plan::{Label, Options, Plan};
-pub use xattr::check_xattr;
+pub use xattr::xattr_faults;

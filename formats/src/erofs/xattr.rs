@@ -6,35 +6,32 @@ use zerocopy::little_endian::{U16, U32};
 use super::format::{XATTR_PREFIXES, XattrEntry, XattrHeader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tree::{Kind, Xattrs};
-use crate::xattrs as rules;
+use crate::xattrs::Rules;
 
 const UNIT_BYTES: usize = 4;
-/// `XATTR_NAME_MAX` of Linux, the prefix counted.
-const NAME_MAX_BYTES: usize = 255;
+
+/// What an inode can have: `xattr_units` counts 16 bits of 4 bytes, from the header on.
+const RULES: Rules = Rules {
+    has_name: |name| split(name).is_ok(),
+    names: NAMES,
+    value_max_bytes: u16::MAX as usize,
+    value_too_long: "an extended attribute's value is longer than 65535 bytes, EROFS holds no more",
+    size_bytes: entry_bytes,
+    total_max_bytes: (u16::MAX as usize - 1) * UNIT_BYTES,
+    total_too_long: "its extended attributes take more than 262148 bytes, EROFS holds no more",
+};
+const NAMES: &str = "EROFS holds extended attributes named user.*, trusted.*, security.*, \
+                     system.posix_acl_access and system.posix_acl_default only";
+
+/// The names of an inode's attributes that the format cannot hold, or Linux not read from it,
+/// each with the reason.
+pub fn xattr_faults<'x>(kind: &Kind, xattrs: &'x Xattrs) -> Vec<(&'x [u8], &'static str)> {
+    RULES.faults(kind, xattrs)
+}
 
 /// Refuses attributes that the format cannot hold, or could hold and Linux would hide.
 pub(super) fn check(kind: &Kind, xattrs: &Xattrs) -> Result<()> {
-    for (name, value) in xattrs {
-        check_xattr(kind, name, value.expose())?;
-    }
-    rules::check_list(xattrs)
-}
-
-/// Refuses one attribute of an inode, whatever others that has: as
-/// [`ErrorKind::Unrepresentable`].
-pub fn check_xattr(kind: &Kind, name: &[u8], value: &[u8]) -> Result<()> {
-    split(name)?;
-    if name.len() > NAME_MAX_BYTES {
-        return Err(unrepresentable("an extended attribute's name is longer than 255 bytes"));
-    }
-    if value.len() > usize::from(u16::MAX) {
-        let message = format!(
-            "an extended attribute's value is {} bytes long, EROFS holds at most 65535",
-            value.len()
-        );
-        return Err(unrepresentable(&message));
-    }
-    rules::check_xattr(kind, name, value)
+    RULES.check(kind, xattrs)
 }
 
 /// Length in bytes of the xattr area, 0 for none, else a multiple of 4; and what
@@ -46,17 +43,18 @@ pub(super) fn measure(xattrs: &Xattrs) -> Result<(usize, u16)> {
     }
     let mut total = size_of::<XattrHeader>();
     for (name, value) in xattrs {
-        let (_, suffix) = split(name)?;
-        total +=
-            (size_of::<XattrEntry>() + suffix.len() + value.len()).next_multiple_of(UNIT_BYTES);
+        total += entry_bytes(name, value.expose());
     }
     let units = 1 + (total - size_of::<XattrHeader>()) / UNIT_BYTES;
-    let too_many = |_| {
-        let message =
-            format!("the extended attributes take {total} bytes, EROFS holds at most 262148");
-        unrepresentable(&message)
-    };
+    let too_many = |_| unrepresentable(RULES.total_too_long);
     Ok((total, u16::try_from(units).map_err(too_many)?))
+}
+
+/// What an attribute takes; nothing where the format has no place for it.
+fn entry_bytes(name: &[u8], value: &[u8]) -> usize {
+    split(name).map_or(0, |(_, suffix)| {
+        (size_of::<XattrEntry>() + suffix.len() + value.len()).next_multiple_of(UNIT_BYTES)
+    })
 }
 
 /// Appends the area to `out`.
@@ -91,10 +89,7 @@ fn split(name: &[u8]) -> Result<(u8, &[u8])> {
             _ => {}
         }
     }
-    Err(unrepresentable(
-        "EROFS holds extended attributes named user.*, trusted.*, security.*, \
-         system.posix_acl_access and system.posix_acl_default only",
-    ))
+    Err(unrepresentable(NAMES))
 }
 
 fn unrepresentable(message: &str) -> Error {

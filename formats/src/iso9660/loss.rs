@@ -91,8 +91,9 @@ impl Loss {
     }
 }
 
-/// All that `tree` would lose, in the order of its inodes.
-pub(super) fn find_losses(tree: &Tree, joliet: bool) -> Vec<Loss> {
+/// All that an image of `tree`, with a Joliet tree or without, does not hold of it: in the
+/// order of its inodes.
+pub fn losses(tree: &Tree, joliet: bool) -> Vec<Loss> {
     let is_lost_number = |device: &Device| device.major() == 0 && device.minor() > DEVICE_LOW_MAX;
     let mut losses = Vec::new();
     for (id, inode) in tree.inodes() {

@@ -19,5 +19,5 @@ mod time;
 mod write;
 
 pub(crate) use identifier::identifiers;
-pub use loss::{Loss, Lost};
+pub use loss::{Loss, Lost, losses};
 pub use plan::{Options, Plan, VolumeId};

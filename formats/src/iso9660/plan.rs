@@ -5,7 +5,7 @@ use super::directory::{Area, Context, Directory, DirectoryTarget, Record, walk};
 use super::emit::{Hierarchy, Target, emit};
 use super::format::{ByteOrder, SECTION_MAX_BYTES, SECTOR_BYTES, VolumeTime};
 use super::identifier::Alphabet;
-use super::loss::{Loss, find_losses};
+use super::loss::{self, Loss};
 use super::system_use::Fields;
 use super::time::{record_time, volume_time};
 use super::write::Writer;
@@ -137,7 +137,7 @@ impl<'t> Plan<'t> {
         for (id, inode) in tree.inodes() {
             check_inode(inode, &options).map_err(|error| error.at_inode(tree, id))?;
         }
-        let losses = find_losses(tree, options.joliet);
+        let losses = loss::losses(tree, options.joliet);
         if let Some(loss) = losses.first().filter(|_| !options.lossy) {
             return Err(loss.error().at(loss.path(tree)));
         }

@@ -23,4 +23,4 @@ mod xattr;
 
 pub use compress::Compression;
 pub use plan::{BlockSize, Options, Plan};
-pub use xattr::check_xattr;
+pub use xattr::xattr_faults;

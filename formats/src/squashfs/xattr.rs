@@ -12,38 +12,33 @@ use super::format::{XATTR_ELSEWHERE, XATTR_PREFIXES, XattrId, XattrName, XattrTa
 use super::metadata::{Position, Stream, lookup_table};
 use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{Kind, Xattrs};
-use crate::xattrs as rules;
+use crate::xattrs::{Rules, VALUE_MAX_BYTES};
 
-/// `XATTR_NAME_MAX` of Linux, the prefix counted.
-const NAME_MAX_BYTES: usize = 255;
-/// `XATTR_SIZE_MAX` of Linux.
-const VALUE_MAX_BYTES: usize = 65_536;
 /// A reference to a value elsewhere takes this much in its place.
 const REFERENCE_BYTES: usize = 8;
 
-/// Refuses attributes that the format cannot hold or Linux not read, or would hide.
-pub(super) fn check(kind: &Kind, xattrs: &Xattrs) -> Result<()> {
-    for (name, value) in xattrs {
-        check_xattr(kind, name, value.expose())?;
-    }
-    rules::check_list(xattrs)
+/// What an inode can have: of all sets together [`Table`] knows the limit.
+const RULES: Rules = Rules {
+    has_name: |name| split(name).is_ok(),
+    names: NAMES,
+    value_max_bytes: VALUE_MAX_BYTES,
+    value_too_long: "an extended attribute's value is too long for SquashFS",
+    size_bytes: |_, _| 0,
+    total_max_bytes: usize::MAX,
+    total_too_long: "its extended attributes are too long for SquashFS",
+};
+const NAMES: &str =
+    "SquashFS holds extended attributes named user.*, trusted.* and security.* only";
+
+/// The names of an inode's attributes that the format cannot hold, or Linux not read from it,
+/// each with the reason.
+pub fn xattr_faults<'x>(kind: &Kind, xattrs: &'x Xattrs) -> Vec<(&'x [u8], &'static str)> {
+    RULES.faults(kind, xattrs)
 }
 
-/// Refuses one attribute of an inode, whatever others that has: as
-/// [`ErrorKind::Unrepresentable`].
-pub fn check_xattr(kind: &Kind, name: &[u8], value: &[u8]) -> Result<()> {
-    split(name)?;
-    if name.len() > NAME_MAX_BYTES {
-        return Err(unrepresentable("an extended attribute's name is longer than 255 bytes"));
-    }
-    if value.len() > VALUE_MAX_BYTES {
-        let message = format!(
-            "an extended attribute's value is {} bytes long, Linux reads at most {VALUE_MAX_BYTES}",
-            value.len()
-        );
-        return Err(unrepresentable(&message));
-    }
-    rules::check_xattr(kind, name, value)
+/// Refuses attributes that the format cannot hold or Linux not read, or would hide.
+pub(super) fn check(kind: &Kind, xattrs: &Xattrs) -> Result<()> {
+    RULES.check(kind, xattrs)
 }
 
 /// The table as it grows, inode by inode.
@@ -165,9 +160,7 @@ fn split(name: &[u8]) -> Result<(u16, &[u8])> {
             _ => {}
         }
     }
-    Err(unrepresentable(
-        "SquashFS holds extended attributes named user.*, trusted.* and security.* only",
-    ))
+    Err(unrepresentable(NAMES))
 }
 
 fn unrepresentable(message: &str) -> Error {

@@ -4,15 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use credimg_formats::tree::NAME_MAX_BYTES;
 use credimg_formats::{Secret, Timestamp, Xattrs};
 
 use super::refused;
 use crate::report::Failure;
-
-/// Longest value of an extended attribute in bytes (`XATTR_SIZE_MAX` of Linux, rounded
-/// down to what 16 bits count).
-const XATTR_MAX_BYTES: usize = 65_535;
 
 /// How star, GNU tar and bsdtar write an extended attribute. The latter two escape
 /// bytes of its name as `%XX`: GNU tar `%` and `=`, bsdtar all that are no printable ASCII too.
@@ -117,15 +112,12 @@ impl Pax {
         Ok(())
     }
 
+    /// Takes one of any length and kind: whether the image can have it is known later.
     fn set_xattr(&mut self, name: &[u8], value: &[u8]) -> Result<(), Failure> {
         let invalid = || refused("the name of an extended attribute is not valid");
         let name = unescape(name).ok_or_else(invalid)?;
-        if name.is_empty() || name.len() > NAME_MAX_BYTES || name.contains(&0) {
+        if name.is_empty() || name.contains(&0) {
             return Err(invalid());
-        }
-        if value.len() > XATTR_MAX_BYTES {
-            let message = format!("an extended attribute is longer than {XATTR_MAX_BYTES} bytes");
-            return Err(refused(message));
         }
         self.xattrs.insert(name.into(), Secret::from(value));
         Ok(())

@@ -68,7 +68,7 @@ pub enum Action {
     Xattr {
         /// Full name.
         name: Box<[u8]>,
-        /// Value: 1 to 65535 bytes.
+        /// Value: 1 to 65536 bytes.
         value: Secret,
     },
     /// `l`, `h`: a file of the host with its own attributes.

@@ -284,7 +284,7 @@ fn xattr(fields: &mut Fields) -> Result<Action, Fault> {
     let value_at = at + equals + 1;
     let value = value.get(1..).unwrap_or_default();
     let value = value::decode(value).map_err(|message| Fault::new(value_at, message))?;
-    let value = manifest::xattr_value(Secret::new(value))
+    let value = manifest::xattr_value(&name, Secret::new(value))
         .map_err(|message| Fault::new(value_at, message))?;
     Ok(Action::Xattr { name, value })
 }
