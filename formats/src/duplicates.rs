@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::content::{Content, Sink};
 use crate::error::Result;
 use crate::tree::{InodeId, Kind, Tree};
+use crate::zeros::SparseDigest;
 
 /// How much of a file is digested at first. A file up to this length is known by that.
 const HEAD_BYTES: usize = 4096;
@@ -107,9 +108,9 @@ fn head_digest(content: &Content) -> Result<Digest> {
 }
 
 fn whole_digest(content: &Content) -> Result<Digest> {
-    let mut whole = Whole(start_digest(content));
+    let mut whole = SparseDigest::new(start_digest(content));
     content.stream(&mut whole)?;
-    Ok(whole.0.finalize().into())
+    Ok(whole.finish())
 }
 
 fn start_digest(content: &Content) -> Sha256 {
@@ -149,22 +150,6 @@ impl Sink for Head {
         Ok(copied)
     }
 }
-
-/// Digests all that streams by.
-struct Whole(Sha256);
-
-impl Write for Whole {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink for Whole {}
 
 #[cfg(test)]
 mod tests {

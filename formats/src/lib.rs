@@ -23,6 +23,7 @@ pub mod tree;
 mod uuid;
 mod wipe;
 pub mod xattrs;
+mod zeros;
 
 pub use calendar::DateTime;
 pub use content::{Buffer, Content, Secret, Sink, Source};

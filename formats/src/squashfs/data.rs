@@ -23,6 +23,9 @@ use crate::tree::{InodeId, Kind};
 /// Starting threads takes as long as compressing a few hundred KiB.
 const WORTH_THREADS_BYTES: u64 = 1 << 20;
 
+/// More threads than this have nothing to do on most machines, and each takes memory.
+const THREADS_MAX: usize = 64;
+
 /// Where everything went.
 pub(super) struct Data {
     files: Vec<StoredFile>,
@@ -63,9 +66,12 @@ pub(super) fn write(plan: &Plan<'_>, output: &mut Output<'_>) -> Result<Data> {
         let packer = Packer::new(options.compression, block_bytes);
         return Writer::new(plan, Queue::here(output, arrivals, packer)).run();
     }
-    let (pool, jobs) = Pool::new(options.threads);
+    // Nor more than there are blocks.
+    let blocks = usize::try_from(plan.content_bytes / block_bytes as u64).unwrap_or(usize::MAX);
+    let threads = options.threads.min(THREADS_MAX).min(blocks.max(1));
+    let (pool, jobs) = Pool::new(threads);
     std::thread::scope(|scope| {
-        jobs.start(scope, options.threads, options.compression, block_bytes)?;
+        jobs.start(scope, threads, options.compression, block_bytes)?;
         Writer::new(plan, Queue::threads(output, arrivals, pool)).run()
     })
 }
@@ -217,6 +223,15 @@ impl Cutter<'_, '_, '_> {
         if self.filled_bytes == self.block.len() { self.flush_block() } else { Ok(()) }
     }
 
+    /// Fills the open block with so many zeros, or as many as it takes; returns how many.
+    fn fill_with_zeros(&mut self, most_bytes: u64) -> io::Result<u64> {
+        let room = self.room();
+        let length = usize::try_from(most_bytes).unwrap_or(usize::MAX).min(room.len());
+        room.get_mut(..length).unwrap_or_default().fill(0);
+        self.fill(length)?;
+        Ok(length as u64)
+    }
+
     fn flush_block(&mut self) -> io::Result<()> {
         let block = self.block.get(..self.filled_bytes).unwrap_or_default();
         self.filled_bytes = 0;
@@ -273,6 +288,17 @@ impl Write for Cutter<'_, '_, '_> {
 }
 
 impl Sink for Cutter<'_, '_, '_> {
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        let mut left = length_bytes;
+        if self.filled_bytes > 0 {
+            left -= self.fill_with_zeros(left)?;
+        }
+        let block_bytes = self.block.len() as u64;
+        self.queue.push_holes(self.owner, left / block_bytes)?;
+        self.fill_with_zeros(left % block_bytes)?;
+        Ok(())
+    }
+
     fn copy_from_file(&mut self, mut file: &File, length_bytes: u64) -> io::Result<u64> {
         let mut left = length_bytes;
         while left > 0 {

@@ -64,7 +64,8 @@ pub struct Options {
     /// else a time that has one is refused.
     pub cut_fractions: bool,
     /// How many threads compress, where there is enough to do; with 0 or 1 the
-    /// caller's does. The image's bytes do not depend on it.
+    /// caller's does, and never more than 64 or than there are blocks. The image's bytes do
+    /// not depend on it.
     pub threads: usize,
 }
 
@@ -333,6 +334,24 @@ mod tests {
         let tree = root_at(1, 999_999_999);
         let plan = Plan::new(&tree, cutting).unwrap();
         assert_eq!(plan.seconds(tree.inode(Tree::ROOT).metadata.mtime).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_hole_of_more_blocks_than_the_inodes_can_list_is_refused() {
+        struct Hole;
+        impl crate::Source for Hole {
+            fn stream(&self, planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
+                Ok(sink.write_zeros(planned_bytes)?)
+            }
+        }
+        let mut tree = Tree::new(Metadata::default());
+        let content = Content::Stream { length_bytes: 8 << 40, source: Box::new(Hole) };
+        let name = Name::new(b"hole").unwrap();
+        tree.insert(Tree::ROOT, name, Metadata::default(), Kind::File(content)).unwrap();
+        let options = Options::new().block_size(BlockSize::new(4096).unwrap());
+        let message = "the inodes take 8589934704 bytes, SquashFS holds less than 4 GiB";
+        assert_eq!(refusal(&tree, options), (ErrorKind::Limit, message.to_owned()));
+        assert!(Plan::new(&tree, Options::new()).is_ok());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::compress::{Compression, Packer};
 use super::format::BLOCK_RAW;
 use crate::content::Sink;
 use crate::wipe::without_traces;
+use crate::zeros::is_zero;
 
 /// How many blocks a thread may have waiting, besides the one that it compresses.
 const WAITING_PER_THREAD: usize = 2;
@@ -93,21 +94,31 @@ impl<'s, 'o, L: Ledger> Queue<'s, 'o, L> {
     /// Takes the next block; one of a file that is all zero is not stored.
     pub(super) fn push(&mut self, owner: Owner, block: &[u8]) -> io::Result<()> {
         let is_hole = matches!(owner, Owner::File(_)) && is_zero(block);
+        if is_hole {
+            return self.push_holes(owner, 1);
+        }
         match &mut self.engine {
-            Engine::Here(_) if is_hole => {
-                self.ledger.enter(owner, self.output.position(), 0);
-                Ok(())
-            }
             Engine::Here(packer) => {
                 let stored = packer.pack(block);
                 arrive(self.output, &mut self.ledger, owner, stored.bytes, stored.is_raw)
             }
-            Engine::Threads(pool) => {
-                if pool.on_the_way.len() >= pool.capacity {
-                    self.settle_one()?;
-                }
-                self.submit(owner, is_hole, block)
-            }
+            Engine::Threads(_) => self.submit(owner, block),
+        }
+    }
+
+    /// Takes the next `count` blocks, of a file, which are all zero.
+    pub(super) fn push_holes(&mut self, owner: Owner, count: u64) -> io::Result<()> {
+        self.make_room()?;
+        match &mut self.engine {
+            Engine::Here(_) => self.enter_holes(owner, count),
+            Engine::Threads(pool) => pool.on_the_way.push_back((owner, Awaited::Holes(count))),
+        }
+        Ok(())
+    }
+
+    fn enter_holes(&mut self, owner: Owner, count: u64) {
+        for _ in 0..count {
+            self.ledger.enter(owner, self.output.position(), 0);
         }
     }
 
@@ -141,17 +152,22 @@ impl<'s, 'o, L: Ledger> Queue<'s, 'o, L> {
         Ok(self.ledger)
     }
 
-    fn submit(&mut self, owner: Owner, is_hole: bool, block: &[u8]) -> io::Result<()> {
+    /// Waits until one more block may be on the way.
+    fn make_room(&mut self) -> io::Result<()> {
+        while matches!(&self.engine, Engine::Threads(pool) if pool.on_the_way.len() >= pool.capacity)
+        {
+            self.settle_one()?;
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, owner: Owner, block: &[u8]) -> io::Result<()> {
+        self.make_room()?;
         let Engine::Threads(pool) = &mut self.engine else { return Ok(()) };
-        let awaited = if is_hole {
-            Awaited::Hole
-        } else {
-            let (reply, receiver) = mpsc::sync_channel(1);
-            let job = Job { block: Zeroizing::new(block.to_vec()), reply };
-            pool.jobs.send(job).map_err(|_| thread_died())?;
-            Awaited::Block(receiver)
-        };
-        pool.on_the_way.push_back((owner, awaited));
+        let (reply, receiver) = mpsc::sync_channel(1);
+        let job = Job { block: Zeroizing::new(block.to_vec()), reply };
+        pool.jobs.send(job).map_err(|_| thread_died())?;
+        pool.on_the_way.push_back((owner, Awaited::Block(receiver)));
         Ok(())
     }
 
@@ -160,7 +176,7 @@ impl<'s, 'o, L: Ledger> Queue<'s, 'o, L> {
         let Engine::Threads(pool) = &mut self.engine else { return Ok(false) };
         let Some((owner, awaited)) = pool.on_the_way.pop_front() else { return Ok(false) };
         match awaited {
-            Awaited::Hole => self.ledger.enter(owner, self.output.position(), 0),
+            Awaited::Holes(count) => self.enter_holes(owner, count),
             Awaited::Block(receiver) => {
                 let done = receiver.recv().map_err(|_| thread_died())?;
                 arrive(self.output, &mut self.ledger, owner, &done.bytes, done.is_raw)?;
@@ -193,7 +209,8 @@ struct Done {
 }
 
 enum Awaited {
-    Hole,
+    /// So many blocks in a row.
+    Holes(u64),
     Block(Receiver<Done>),
 }
 
@@ -208,7 +225,8 @@ impl Pool {
 }
 
 impl Jobs {
-    /// Starts `threads` threads, which end when the pool is dropped.
+    /// Starts `threads` threads, or as many as the system admits, which end when the pool is
+    /// dropped. An error where there is none.
     pub(super) fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -216,7 +234,7 @@ impl Jobs {
         compression: Compression,
         block_bytes: usize,
     ) -> io::Result<()> {
-        for _ in 0..threads {
+        for index in 0..threads {
             // The system keeps the stacks of threads that have ended.
             let compress = move || {
                 let mut packer = Packer::new(compression, block_bytes);
@@ -225,7 +243,11 @@ impl Jobs {
                 }
             };
             let thread = std::thread::Builder::new();
-            thread.spawn_scoped(scope, move || without_traces(compress))?;
+            match thread.spawn_scoped(scope, move || without_traces(compress)) {
+                Ok(_) => {}
+                Err(error) if index == 0 => return Err(error),
+                Err(_) => break,
+            }
         }
         Ok(())
     }
@@ -258,11 +280,6 @@ fn arrive(
     let length = u32::try_from(bytes.len()).unwrap_or_default();
     ledger.enter(owner, start, if is_raw { length | BLOCK_RAW } else { length });
     Ok(())
-}
-
-fn is_zero(block: &[u8]) -> bool {
-    // In pieces, so that the loop over each has no early exit and is vectorised.
-    block.chunks(256).all(|piece| piece.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
 fn thread_died() -> io::Error {

@@ -259,7 +259,7 @@ mod tests {
                 Options { compression, threads, ..Options::default() }
             };
             let one = image_of(&tree, options(1));
-            for threads in [0, 2, 5] {
+            for threads in [0, 2, 5, usize::MAX] {
                 assert!(image_of(&tree, options(threads)) == one, "{name}: {threads} threads");
             }
             assert!(image_of(&reversed, options(2)) == one, "{name}: insertion order");

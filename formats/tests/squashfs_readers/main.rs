@@ -17,6 +17,7 @@
 
 mod bench;
 mod grub;
+mod holes;
 #[path = "../support/memory.rs"]
 mod memory;
 #[path = "../support/permissions.rs"]
