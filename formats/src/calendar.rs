@@ -1,5 +1,10 @@
 //! Dates of the Gregorian calendar in UTC, for formats that store them as such.
 
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, ErrorKind, Result};
+
 const SECONDS_OF_DAY: i64 = 86_400;
 /// Days from 0001-01-01 to 1970-01-01.
 const DAYS_TO_EPOCH: i64 = 719_162;
@@ -61,6 +66,47 @@ impl DateTime {
         let [hour, minute, second] = [self.hour, self.minute, self.second].map(i64::from);
         Some(days * SECONDS_OF_DAY + hour * 3600 + minute * 60 + second)
     }
+}
+
+/// As RFC 3339 has it: `2024-02-29T12:34:56Z`.
+impl fmt::Display for DateTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { year, month, day, hour, minute, second } = self;
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+impl FromStr for DateTime {
+    type Err = Error;
+
+    /// The same form alone: UTC, with a year of four digits, without fractions.
+    fn from_str(text: &str) -> Result<Self> {
+        read(text).filter(|date| date.seconds().is_some()).ok_or_else(|| {
+            Error::new(ErrorKind::Unrepresentable, "expected a time such as 2024-02-29T12:34:56Z")
+        })
+    }
+}
+
+fn read(text: &str) -> Option<DateTime> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let [year, month, day] = fields(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = fields(time, ':', [2, 2, 2])?;
+    let small = |number: u16| u8::try_from(number).ok();
+    let (month, day) = (small(month)?, small(day)?);
+    let (hour, minute, second) = (small(hour)?, small(minute)?, small(second)?);
+    Some(DateTime { year, month, day, hour, minute, second })
+}
+
+/// Three decimal fields of exactly these widths.
+fn fields(text: &str, separator: char, widths: [usize; 3]) -> Option<[u16; 3]> {
+    let mut parts = text.split(separator);
+    let mut numbers = [0; 3];
+    for (number, width) in numbers.iter_mut().zip(widths) {
+        let part = parts.next()?;
+        let is_number = part.len() == width && part.bytes().all(|byte| byte.is_ascii_digit());
+        *number = part.parse().ok().filter(|_| is_number)?;
+    }
+    parts.next().is_none().then_some(numbers)
 }
 
 /// Days from 0001-01-01 to the first day of `year`.

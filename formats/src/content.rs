@@ -3,7 +3,8 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
+use std::sync::{Mutex, PoisonError};
 
 use zerocopy::FromBytes;
 use zeroize::Zeroize;
@@ -113,6 +114,25 @@ impl From<&[u8]> for Secret {
     }
 }
 
+impl<const LENGTH: usize> From<&[u8; LENGTH]> for Secret {
+    fn from(bytes: &[u8; LENGTH]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    /// Takes over `bytes`, spare capacity and all, which is wiped with them.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({} bytes)", self.0.len())
@@ -201,6 +221,33 @@ pub trait Source: Send + Sync {
     fn stream(&self, planned_bytes: u64, sink: &mut dyn Sink) -> Result<()>;
 }
 
+/// Of an open file, which is read from its start on by one at a time.
+impl Source for Mutex<File> {
+    fn stream(&self, planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
+        let unreadable =
+            |error| Error::new(ErrorKind::Source, "cannot read a file").caused_by(error);
+        let mut file = self.lock().unwrap_or_else(PoisonError::into_inner);
+        file.rewind().map_err(unreadable)?;
+        let mut buffer = Buffer::zeroed(256 << 10);
+        let mut left = planned_bytes;
+        while left > 0 {
+            let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let window = buffer.get_mut(..want).unwrap_or_default();
+            let got = read_full(&*file, window).map_err(unreadable)?;
+            sink.write_all(window.get(..got).unwrap_or_default())?;
+            left -= got as u64;
+            if got < want {
+                break;
+            }
+        }
+        // One byte more shows that it grew.
+        match read_full(&*file, &mut [0]).map_err(unreadable)? {
+            0 => Ok(()),
+            _ => Err(Error::new(ErrorKind::Changed, "a file grew while it was read")),
+        }
+    }
+}
+
 /// What a file holds.
 pub enum Content {
     /// Small content, in memory.
@@ -214,7 +261,20 @@ pub enum Content {
     },
 }
 
+impl<T: Into<Secret>> From<T> for Content {
+    fn from(secret: T) -> Self {
+        Self::Memory(secret.into())
+    }
+}
+
 impl Content {
+    /// What is in `file`, from its start on: as many bytes as it has now, read when the
+    /// image is written. The file stays open until then.
+    pub fn from_file(file: File) -> io::Result<Self> {
+        let length_bytes = file.metadata()?.len();
+        Ok(Self::Stream { length_bytes, source: Box::new(Mutex::new(file)) })
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> u64 {
         match self {

@@ -65,6 +65,16 @@ impl Kind {
         Self::Directory(Entries::default())
     }
 
+    /// A regular file that holds these bytes or this [`Content`].
+    pub fn file(content: impl Into<Content>) -> Self {
+        Self::File(content.into())
+    }
+
+    /// A symbolic link to `target`.
+    pub fn symlink(target: impl AsRef<[u8]>) -> Self {
+        Self::Symlink(target.as_ref().into())
+    }
+
     /// Refuses a link target that Linux does not take.
     fn check(&self) -> Result<()> {
         match self {

@@ -264,7 +264,7 @@ fn table() -> Vec<Row> {
 /// Writes an image of ours; an error where there is none of this tree.
 fn write(format: &str, tree: &Tree, sink: &mut dyn Sink) -> Result<()> {
     if format == "erofs" {
-        erofs::Plan::new(tree, erofs::Options::new())?.write(sink)
+        erofs::Plan::new(tree, erofs::Options::new())?.write(sink).map(drop)
     } else {
         squashfs::Plan::new(tree, squashfs::Options::new())?.write(sink).map(drop)
     }

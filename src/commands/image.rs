@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use credimg_formats::signature::{Signature, Watch};
 use credimg_formats::squashfs::{self, Compression};
-use credimg_formats::{ErrorKind, Kind, Sink, Timestamp, Tree, erofs, iso9660};
+use credimg_formats::{ErrorKind, Image as LaidOut, Kind, Sink, Timestamp, Tree, erofs, iso9660};
 
 use super::encryption::Encryption;
 use super::loss::Losses;
@@ -55,13 +55,19 @@ impl Image {
         sink: &mut S,
         progress: &mut Progress,
     ) -> Result<u64, Failure> {
-        let mut sink = Watch::new(sink);
-        let explain = |error| self.explain(&error);
-        let size_bytes = match self.format {
-            Format::Erofs => self.write_erofs(tree, &mut sink, progress)?,
-            Format::Squashfs => self.write_squashfs(tree, &mut sink, progress).map_err(explain)?,
-            Format::Iso9660 => self.write_iso9660(tree, &mut sink, progress)?,
+        let image = self.laid_out(tree)?;
+        // How large one of SquashFS gets is known at its end; its content is limited, and
+        // close enough to show how far it is.
+        let total_bytes = match image.size_bytes() {
+            Some(size_bytes) if size_bytes > self.max_size_bytes => {
+                return Err(over_size(self.max_size_bytes));
+            }
+            Some(size_bytes) => size_bytes,
+            None => content_bytes(tree),
         };
+        let mut sink = Watch::new(sink);
+        let mut counted = Counted { sink: &mut sink, progress, total_bytes, done_bytes: 0 };
+        let size_bytes = image.write(&mut counted).map_err(|error| self.explain(&error))?;
         if self.warns {
             for signature in sink.found(self.format.name()) {
                 warn_of_signature(signature);
@@ -70,57 +76,33 @@ impl Image {
         Ok(size_bytes)
     }
 
-    fn write_erofs<S: Sink>(
-        &self,
-        tree: &Tree,
-        sink: &mut S,
-        progress: &mut Progress,
-    ) -> Result<u64, Failure> {
-        let explain = |error| self.explain(&error);
-        let label = erofs::Label::new(self.label_bytes()).map_err(explain)?;
+    fn laid_out<'t>(&self, tree: &'t Tree) -> Result<Box<dyn LaidOut + 't>, Failure> {
+        Ok(match self.format {
+            Format::Erofs => Box::new(self.erofs(tree).map_err(|error| self.explain(&error))?),
+            Format::Squashfs => {
+                Box::new(self.squashfs(tree).map_err(|error| self.explain(&error))?)
+            }
+            Format::Iso9660 => Box::new(self.iso9660(tree)?),
+        })
+    }
+
+    fn erofs<'t>(&self, tree: &'t Tree) -> credimg_formats::Result<erofs::Plan<'t>> {
+        let label = erofs::Label::new(self.label_bytes())?;
         let options =
             erofs::Options::new().label(label).uuid(self.uuid).build_time(self.build_time);
-        let plan = erofs::Plan::new(tree, options).map_err(explain)?;
-        let total_bytes = plan.size_bytes();
-        self.require_size(total_bytes)?;
-        plan.write(&mut Counted { sink, progress, total_bytes, done_bytes: 0 }).map_err(explain)?;
-        Ok(total_bytes)
+        erofs::Plan::new(tree, options)
     }
 
-    /// An error where the image is larger than it may be, before a byte of it is written.
-    /// How large one of SquashFS gets is known at its end alone: its content is limited.
-    fn require_size(&self, total_bytes: u64) -> Result<(), Failure> {
-        let is_within = total_bytes <= self.max_size_bytes;
-        if is_within { Ok(()) } else { Err(over_size(self.max_size_bytes)) }
-    }
-
-    fn write_squashfs<S: Sink>(
-        &self,
-        tree: &Tree,
-        sink: &mut S,
-        progress: &mut Progress,
-    ) -> credimg_formats::Result<u64> {
+    fn squashfs<'t>(&self, tree: &'t Tree) -> credimg_formats::Result<squashfs::Plan<'t>> {
         let options = squashfs::Options::new()
             .compression(self.compression)
             .build_time(self.build_time)
             .cut_fractions(true);
         self.warn_of_fractions(tree, "SquashFS");
-        let plan = squashfs::Plan::new(tree, options)?;
-        // How large the image gets is known at its end; its content is close enough.
-        let content_bytes = |kind: &Kind| match kind {
-            Kind::File(content) => content.len(),
-            _ => 0,
-        };
-        let total_bytes = tree.inodes().map(|(_, inode)| content_bytes(inode.kind())).sum();
-        plan.write(&mut Counted { sink, progress, total_bytes, done_bytes: 0 })
+        squashfs::Plan::new(tree, options)
     }
 
-    fn write_iso9660<S: Sink>(
-        &self,
-        tree: &Tree,
-        sink: &mut S,
-        progress: &mut Progress,
-    ) -> Result<u64, Failure> {
+    fn iso9660<'t>(&self, tree: &'t Tree) -> Result<iso9660::Plan<'t>, Failure> {
         let volume_id = iso9660::VolumeId::new(self.label_bytes());
         let options = iso9660::Options::new()
             .volume_id(volume_id.map_err(|error| self.explain(&error))?)
@@ -129,7 +111,7 @@ impl Image {
             .cut_fractions(true)
             .lossy(self.lossy);
         self.warn_of_fractions(tree, "ISO 9660");
-        let plan = iso9660::Plan::new(tree, options.clone()).map_err(|error| {
+        iso9660::Plan::new(tree, options.clone()).map_err(|error| {
             let failure = self.explain(&error);
             let would_do = |options| iso9660::Plan::new(tree, options).is_ok();
             if self.lossy || !would_do(options.clone().lossy(true)) {
@@ -141,12 +123,7 @@ impl Image {
             } else {
                 "use another format, or leave out with --lossy what iso9660 cannot hold"
             })
-        })?;
-        let total_bytes = plan.size_bytes();
-        self.require_size(total_bytes)?;
-        plan.write(&mut Counted { sink, progress, total_bytes, done_bytes: 0 })
-            .map_err(|error| self.explain(&error))?;
-        Ok(total_bytes)
+        })
     }
 
     /// Adds to what is left out of `tree` already what the image of it does not hold.
@@ -172,6 +149,20 @@ impl Image {
     fn explain(&self, error: &credimg_formats::Error) -> Failure {
         explain(error, self.format.name())
     }
+}
+
+/// Length of all files.
+fn content_bytes(tree: &Tree) -> u64 {
+    let lengths = tree.inodes().filter_map(|(_, inode)| match inode.kind() {
+        Kind::File(content) => Some(content.len()),
+        Kind::Directory(_)
+        | Kind::Symlink(_)
+        | Kind::CharDevice(_)
+        | Kind::BlockDevice(_)
+        | Kind::Fifo
+        | Kind::Socket => None,
+    });
+    lengths.sum()
 }
 
 /// Says whose fault an error of the writer of this format is.

@@ -1,18 +1,14 @@
 //! Seconds since the epoch, as a number or as a date and time of UTC.
 
-use credimg_formats::DateTime;
+use credimg_formats::{DateTime, Timestamp};
 
 use super::error::Fault;
 
 /// Seconds since 1970-01-01 00:00:00 UTC of a whole number or of
 /// `YYYY-MM-DDTHH:MM:SSZ` with a year of 0001 to 9999.
 pub(super) fn seconds(text: &str) -> Result<i64, Fault> {
-    let is_number =
-        text.strip_prefix('-').unwrap_or(text).starts_with(|c: char| c.is_ascii_digit());
-    let number = text.parse().ok().filter(|_| is_number);
-    number
-        .or_else(|| from_utc(text))
-        .ok_or_else(|| Fault::new("expected whole seconds, YYYY-MM-DDTHH:MM:SSZ or `keep`"))
+    let time = text.parse::<Timestamp>().map(|time| time.seconds);
+    time.map_err(|_| Fault::new("expected whole seconds, YYYY-MM-DDTHH:MM:SSZ or `keep`"))
 }
 
 /// The seconds of a time, none where it is no such text.
@@ -23,17 +19,10 @@ pub(crate) fn read(text: &str) -> Option<i64> {
 /// A time as text that the manifest takes: the date where its year has four digits, else the
 /// seconds after an `@`.
 pub(crate) fn show(seconds: i64) -> String {
-    let Some(DateTime { year, month, day, hour, minute, second }) = DateTime::from_seconds(seconds)
-    else {
-        return format!("@{seconds}");
-    };
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-fn from_utc(text: &str) -> Option<i64> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let [year, month, day] = fields(date, '-', [4, 2, 2])?;
-    from_fields([year, month, day], fields(time, ':', [2, 2, 2])?)
+    match DateTime::from_seconds(seconds) {
+        Some(date) => date.to_string(),
+        None => format!("@{seconds}"),
+    }
 }
 
 /// Seconds since the epoch of year, month and day, and hour, minute and second, of UTC.
@@ -46,18 +35,6 @@ pub(crate) fn from_fields(
     let (month, day) = (small(month)?, small(day)?);
     let (hour, minute, second) = (small(hour)?, small(minute)?, small(second)?);
     DateTime { year, month, day, hour, minute, second }.seconds()
-}
-
-/// Three decimal fields of exactly these widths.
-fn fields(text: &str, separator: char, widths: [usize; 3]) -> Option<[i64; 3]> {
-    let mut parts = text.split(separator);
-    let mut numbers = [0; 3];
-    for (number, width) in numbers.iter_mut().zip(widths) {
-        let part = parts.next()?;
-        let is_number = part.len() == width && part.bytes().all(|byte| byte.is_ascii_digit());
-        *number = part.parse().ok().filter(|_| is_number)?;
-    }
-    parts.next().is_none().then_some(numbers)
 }
 
 #[cfg(test)]

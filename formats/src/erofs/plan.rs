@@ -1,5 +1,7 @@
 //! The layout of one image: every inode's form and place, known before a byte is written.
 
+use std::str::FromStr;
+
 use super::emit::{MetaBlock, Target, emit};
 use super::format::{BLOCK_BYTES, SLOT_BYTES, is_mistaken_for_ext2};
 use super::inode::Shape;
@@ -34,6 +36,11 @@ impl Label {
         Ok(Self(label.to_vec()))
     }
 
+    /// The label's bytes, without padding.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The field of the superblock.
     pub(super) fn field(&self) -> [u8; 16] {
         let mut field = [0; 16];
@@ -41,6 +48,30 @@ impl Label {
             *to = *from;
         }
         field
+    }
+}
+
+impl TryFrom<&[u8]> for Label {
+    type Error = Error;
+
+    fn try_from(label: &[u8]) -> Result<Self> {
+        Self::new(label)
+    }
+}
+
+impl TryFrom<&str> for Label {
+    type Error = Error;
+
+    fn try_from(label: &str) -> Result<Self> {
+        Self::new(label.as_bytes())
+    }
+}
+
+impl FromStr for Label {
+    type Err = Error;
+
+    fn from_str(label: &str) -> Result<Self> {
+        Self::new(label.as_bytes())
     }
 }
 
@@ -134,13 +165,13 @@ impl<'t> Plan<'t> {
         u64::from(self.blocks) * BLOCK_BYTES as u64
     }
 
-    /// Writes the image front to back.
-    pub fn write(&self, sink: &mut dyn Sink) -> Result<()> {
+    /// Writes the image front to back and returns its size in bytes.
+    pub fn write(&self, sink: &mut dyn Sink) -> Result<u64> {
         let blocks = emit(self.tree, &self.shapes, &mut Writer::new(self, sink))?;
         if blocks != self.blocks {
             return Err(inconsistent());
         }
-        Ok(())
+        Ok(self.size_bytes())
     }
 }
 

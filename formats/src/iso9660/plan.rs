@@ -1,6 +1,8 @@
 //! The layout of one image: identifiers, sizes and addresses, known before a byte
 //! is written.
 
+use std::str::FromStr;
+
 use super::directory::{Area, Context, Directory, DirectoryTarget, Record, walk};
 use super::emit::{Hierarchy, Target, emit};
 use super::format::{ByteOrder, SECTION_MAX_BYTES, SECTOR_BYTES, VolumeTime};
@@ -49,6 +51,30 @@ impl VolumeId {
     /// The identifier's bytes, without padding.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for VolumeId {
+    type Error = Error;
+
+    fn try_from(identifier: &[u8]) -> Result<Self> {
+        Self::new(identifier)
+    }
+}
+
+impl TryFrom<&str> for VolumeId {
+    type Error = Error;
+
+    fn try_from(identifier: &str) -> Result<Self> {
+        Self::new(identifier.as_bytes())
+    }
+}
+
+impl FromStr for VolumeId {
+    type Err = Error;
+
+    fn from_str(identifier: &str) -> Result<Self> {
+        Self::new(identifier.as_bytes())
     }
 }
 
@@ -162,10 +188,10 @@ impl<'t> Plan<'t> {
         &self.losses
     }
 
-    /// Writes the image front to back.
-    pub fn write(&self, sink: &mut dyn Sink) -> Result<()> {
+    /// Writes the image front to back and returns its size in bytes.
+    pub fn write(&self, sink: &mut dyn Sink) -> Result<u64> {
         let sectors = emit(self.tree, &self.hierarchies, &mut Writer::new(self, sink))?;
-        if sectors == self.sectors { Ok(()) } else { Err(inconsistent()) }
+        if sectors == self.sectors { Ok(self.size_bytes()) } else { Err(inconsistent()) }
     }
 }
 

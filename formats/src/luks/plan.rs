@@ -1,5 +1,7 @@
 //! What a volume's header area holds and where its payload begins.
 
+use std::str::FromStr;
+
 use argon2::Algorithm;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -18,6 +20,7 @@ use super::write::Writer;
 use super::xts::{VolumeKey, Xts};
 use crate::content::{Secret, Sink};
 use crate::error::{Error, ErrorKind, Result, inconsistent};
+use crate::image::Image;
 use crate::uuid_text;
 
 /// Which of the two formats.
@@ -90,6 +93,22 @@ impl Label {
     /// The label's text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<&str> for Label {
+    type Error = Error;
+
+    fn try_from(label: &str) -> Result<Self> {
+        Self::new(label)
+    }
+}
+
+impl FromStr for Label {
+    type Err = Error;
+
+    fn from_str(label: &str) -> Result<Self> {
+        Self::new(label)
     }
 }
 
@@ -216,6 +235,14 @@ impl<'k> Plan<'k> {
     /// adapter goes to `sink` encrypted.
     pub fn begin<'s>(&self, sink: &'s mut dyn Sink) -> Result<Writer<'_, 's>> {
         Writer::begin(self, sink)
+    }
+
+    /// Writes the volume with `image` as its payload and returns its size in bytes.
+    pub fn write(&self, image: &dyn Image, sink: &mut dyn Sink) -> Result<u64> {
+        let mut writer = self.begin(sink)?;
+        let size_bytes = image.write(&mut writer)?;
+        writer.finish()?;
+        Ok(self.payload_offset_bytes + size_bytes)
     }
 }
 

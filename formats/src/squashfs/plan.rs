@@ -43,6 +43,14 @@ impl BlockSize {
     }
 }
 
+impl TryFrom<u32> for BlockSize {
+    type Error = Error;
+
+    fn try_from(bytes: u32) -> Result<Self> {
+        Self::new(bytes)
+    }
+}
+
 impl Default for BlockSize {
     /// 128 KiB, as of mksquashfs.
     fn default() -> Self {

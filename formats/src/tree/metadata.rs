@@ -1,7 +1,10 @@
 //! What an inode has besides its kind, and which values of it no file system has.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::SystemTime;
 
+use crate::calendar::DateTime;
 use crate::content::Secret;
 use crate::error::{Error, ErrorKind, Result};
 use crate::xattrs;
@@ -16,12 +19,56 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
+    /// So many whole seconds since 1970-01-01 00:00:00 UTC.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self { seconds, nanoseconds: 0 }
+    }
+
     /// Refuses a second or more of nanoseconds.
     pub(crate) fn check(self) -> Result<()> {
         if self.nanoseconds >= 1_000_000_000 {
             return Err(refuse("the time has a second or more of nanoseconds"));
         }
         Ok(())
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        // The seconds of Unix have 64 bits there, too.
+        let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+        match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => {
+                Self { seconds: seconds(after.as_secs()), nanoseconds: after.subsec_nanos() }
+            }
+            Err(error) => {
+                let before = error.duration();
+                match before.subsec_nanos() {
+                    0 => Self::from_seconds(-seconds(before.as_secs())),
+                    // Nanoseconds are counted forward.
+                    nanoseconds => Self {
+                        seconds: -seconds(before.as_secs()) - 1,
+                        nanoseconds: 1_000_000_000 - nanoseconds,
+                    },
+                }
+            }
+        }
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = Error;
+
+    /// Whole seconds since the epoch, as `SOURCE_DATE_EPOCH` has them, or a date such as
+    /// `2024-02-29T12:34:56Z`, as [`DateTime`] reads it.
+    fn from_str(text: &str) -> Result<Self> {
+        let is_number =
+            text.strip_prefix('-').unwrap_or(text).starts_with(|c: char| c.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| is_number);
+        let seconds = number.or_else(|| text.parse::<DateTime>().ok()?.seconds());
+        seconds.map(Self::from_seconds).ok_or_else(|| {
+            refuse("expected whole seconds since 1970 or a time such as 2024-02-29T12:34:56Z")
+        })
     }
 }
 

@@ -136,7 +136,7 @@ fn erofs_head(tree: &Tree) -> Head {
 }
 
 /// Only what nobody looks at may be missing.
-fn assert_begun(outcome: Result<()>, head: &Head) {
+fn assert_begun(outcome: Result<u64>, head: &Head) {
     if let Err(error) = outcome {
         assert!(error.kind() == ErrorKind::Io && head.bytes.len() == HEAD_BYTES, "{error}");
     }

@@ -1,16 +1,15 @@
 //! What strangers write images into: memory and files, from their start or from any place,
 //! through references and buffers, and into what cannot go back.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
-
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Cursor, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
 
 use credimg_formats::{
     Content, ErrorKind, ForwardOnly, Kind, Metadata, Name, Secret, Sink, Tree, erofs, iso9660,
     luks, squashfs,
 };
+
+use crate::scratch;
 
 /// Longer than any start that a writer keeps.
 const PREFIX: [u8; 5000] = [0xa5; 5000];
@@ -56,12 +55,6 @@ fn expected(format: usize) -> Vec<u8> {
     image
 }
 
-fn scratch(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("sinks-{name}"));
-    let _ = std::fs::remove_file(&path);
-    path
-}
-
 fn content(file: &mut File, from: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(from)).unwrap();
@@ -99,7 +92,7 @@ fn memory_keeps_what_it_holds_before_the_image() {
 
 #[test]
 fn a_file_holds_the_image_from_its_offset_on() {
-    let path = scratch("file");
+    let path = scratch("sink-file");
     for format in FORMATS {
         let (tree, expected) = (tree(), expected(format));
         let mut file = File::create(&path).unwrap();
@@ -122,7 +115,7 @@ fn a_file_holds_the_image_from_its_offset_on() {
 /// Linux writes to the end of such a file wherever it is told to write.
 #[test]
 fn a_file_that_is_appended_to_is_refused_before_the_first_byte_or_right() {
-    let path = scratch("append");
+    let path = scratch("sink-append");
     for format in FORMATS {
         std::fs::write(&path, PREFIX).unwrap();
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
@@ -170,7 +163,7 @@ fn nothing_is_rewritten_that_was_not_written() {
     let mut memory = vec![0; 10];
     let mut cursor = Cursor::new(vec![0; 10]);
     cursor.set_position(10);
-    let mut file = File::create(scratch("rewrite")).unwrap();
+    let mut file = File::create(scratch("sink-rewrite")).unwrap();
     file.write_all(&[0; 10]).unwrap();
     let sinks: [&mut dyn Sink; 3] = [&mut memory, &mut cursor, &mut file];
     for sink in sinks {
