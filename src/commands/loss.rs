@@ -140,7 +140,7 @@ fn described(loss: &Loss) -> (&'static str, &'static str) {
         Lost::NameEnd => ("name-end", "Linux shows the first 253 bytes of the name"),
         Lost::Entry => ("entry", "Linux lists the name but does not find it"),
         Lost::JolietLength => {
-            ("joliet-length", "Joliet has another name, of at most 64 characters")
+            ("joliet-length", "Joliet has another name, as this one is too long for it")
         }
         Lost::JolietCharacter => {
             ("joliet-character", "Joliet has another name, without characters that it lacks")

@@ -194,8 +194,8 @@ fn names_that_joliet_cannot_hold_are_refused_or_named() {
     );
     let host = Host::new(&entries);
     fs::write(host.path("out.iso"), "old").unwrap();
-    let length = "a name is longer than the 64 characters, its last dot not counted, that Joliet \
-                  holds";
+    let length = "a name is longer than the 64 characters that Joliet holds, of which a file's \
+                  last dot is none";
     let hint = "credimg: hint: rename it, build without Joliet, or have another name there with \
                 --lossy; the old image is unchanged\n";
     assert_eq!(
@@ -204,7 +204,7 @@ fn names_that_joliet_cannot_hold_are_refused_or_named() {
     );
     assert_eq!(fs::read(host.path("out.iso")).unwrap(), b"old");
     let built = host.build_iso(&["--lossy", "--quiet"]);
-    let cut = "Joliet has another name, of at most 64 characters";
+    let cut = "Joliet has another name, as this one is too long for it";
     let lacking = "Joliet has another name, without characters that it lacks";
     assert_eq!(
         said(&built),
@@ -243,7 +243,7 @@ fn a_character_that_joliet_lacks_is_named() {
         refusal(&host.build_iso(&["--quiet"]), 4),
         format!(
             "{JOLIET}credimg: error: /sub:d: a name has a character that Joliet does not hold: \
-             one of `*:;?\\`, a control character, or one outside of UCS-2\n\
+             one of `*:;?\\`, a control character, one outside of UCS-2, or a dot at its end\n\
              credimg: hint: rename it, build without Joliet, or have another name there with \
              --lossy\n"
         )

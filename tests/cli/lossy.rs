@@ -223,6 +223,8 @@ fn a_lost_name_is_told_at_that_name() {
         let records: &[(&str, &[u8])] = &[("path", name.as_bytes()), ("linkpath", b"a/short")];
         add(&mut archive, "link", EntryType::Link, records);
     }
+    let named = host(archive.clone(), "").build_as("iso9660", &[]);
+    assert!(stderr(&named).starts_with(&format!("credimg: error: /b/{tail}: a name")), "{named:?}");
     let host = host(archive, ", mtime: keep");
     let refused = host.build_as("iso9660", &[]);
     assert_eq!(refused.status.code(), Some(4));

@@ -174,6 +174,8 @@ pub(super) fn lost_in_joliet(name: &[u8], is_directory: bool) -> Option<Lost> {
 fn joliet_units(name: &[u8], is_directory: bool) -> Result<Vec<u16>, Lost> {
     let text = str::from_utf8(name).map_err(|_| Lost::JolietCharacter)?;
     let units: Option<Vec<u16>> = text.chars().map(joliet_unit).collect();
+    // Linux and Windows show a name without the dots at its end (`get_joliet_filename`).
+    let units = units.filter(|units| !units.ends_with(&[JOLIET_DOT]));
     let units = units.ok_or(Lost::JolietCharacter)?;
     let has_extension = !is_directory && units.contains(&JOLIET_DOT);
     if units.len() - usize::from(has_extension) > JOLIET_MAX {
@@ -232,6 +234,12 @@ impl<C: Copy + Eq + Hash + From<u8>> Keys<C> {
     fn make(&mut self, parts: Parts<C>) -> Vec<C> {
         let Parts { mut stem, extension } = parts;
         stem.truncate(self.max - extension.len());
+        if extension.is_empty() {
+            // No name ends in dots: some readers do not show them.
+            for end in stem.iter_mut().rev().take_while(|end| **end == self.dot) {
+                *end = self.underscore;
+            }
+        }
         let plain = self.join(&stem, &extension);
         if self.taken.insert(plain.clone()) {
             return plain;
@@ -373,16 +381,22 @@ mod tests {
                 b"dir.d/",
                 "\u{1f511}".as_bytes(),
                 "h\u{fffd}".as_bytes(),
+                b"end..",
+                b"end/",
+                b"....",
             ],
             &[
                 ("Key.txt", "Key.txt;1"),
                 ("\\xf0\\x9f\\x94\\x91", "_;1"),
+                ("....", "____;1"),
                 // What is held as it is stays so.
                 ("a_b", "a_b;1"),
                 ("a:b", "a_b_1;1"),
                 ("a?b", "a_b_2;1"),
                 ("bad\\xff", "bad_;1"),
                 ("dir.d", "dir.d"),
+                ("end", "end"),
+                ("end..", "end__;1"),
                 ("h\\xef\\xbf\\xbd", "h\\xff\\xfd;1"),
                 ("key.txt", "key.txt;1"),
             ],
@@ -393,8 +407,7 @@ mod tests {
     fn joliet_s_limit_is_on_name_and_extension() {
         let lost = |name: &str, is_directory| lost_in_joliet(name.as_bytes(), is_directory);
         let of = |length| "n".repeat(length);
-        for held in [of(64), format!("{}.{}", of(60), of(4)), format!(".{}", of(64)), of(64) + "."]
-        {
+        for held in [of(64), format!("{}.{}", of(60), of(4)), format!(".{}", of(64))] {
             assert_eq!(lost(&held, false), None, "{held}");
             let longer = format!("n{held}");
             assert_eq!(lost(&longer, false), Some(Lost::JolietLength), "{longer}");
@@ -414,6 +427,9 @@ mod tests {
             assert_eq!(lost(character, true), Some(Lost::JolietCharacter), "{character:?}");
         }
         assert_eq!(lost_in_joliet(b"\xff", false), Some(Lost::JolietCharacter));
+        for end in ["a.", "...", "a.b.."] {
+            assert_eq!([true, false].map(|it| lost(end, it)), [Some(Lost::JolietCharacter); 2]);
+        }
     }
 
     #[test]

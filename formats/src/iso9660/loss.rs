@@ -34,10 +34,10 @@ pub enum Lost {
     /// The device's number: Linux reads another one, where the major number is 0 and
     /// the minor number is over 255.
     DeviceNumber,
-    /// Its name in the Joliet tree: another one is there, of at most 64 characters.
+    /// Its name in the Joliet tree: another one is there, of at most 64 characters and a dot.
     JolietLength,
     /// Its name in the Joliet tree: another one is there, without the characters that
-    /// Joliet does not have.
+    /// Joliet does not have, or dots at its end, which readers do not show.
     JolietCharacter,
     /// Its time: Linux reads the seconds since 1970 as a signed number of 32 bits.
     Time,
@@ -76,12 +76,12 @@ impl Loss {
                      ISO 9660"
                 ),
                 Lost::JolietLength => format!(
-                    "a name is longer than the {JOLIET_MAX} characters, its last dot not counted, \
-                     that Joliet holds"
+                    "a name is longer than the {JOLIET_MAX} characters that Joliet holds, of which \
+                     a file's last dot is none"
                 ),
                 Lost::JolietCharacter => "a name has a character that Joliet does not hold: one \
-                                          of `*:;?\\`, a control character, or one outside of \
-                                          UCS-2"
+                                          of `*:;?\\`, a control character, one outside of UCS-2, \
+                                          or a dot at its end"
                     .to_owned(),
                 Lost::Time => "the time is out of range: from ISO 9660 Linux reads those from \
                                1901-12-13T20:45:52Z to 2038-01-19T03:14:07Z"

@@ -86,7 +86,8 @@ fn expected(kind: ExpectedKind, mode: u32) -> Expected {
     Expected { kind, mode, uid: 0, gid: 0, mtime, xattrs: BTreeMap::new() }
 }
 
-/// A file, an empty one, a long name, and names that are no ASCII or no Unicode.
+/// A file, an empty one, the longest names, and names that are no ASCII or have dots at their
+/// ends, which Linux would not show.
 fn joliet_tree() -> Tree {
     let mut tree = Tree::new(plain(0o755));
     let directory = tree.insert_directory(Tree::ROOT, name("Größe"), plain(0o700)).unwrap();
@@ -94,6 +95,12 @@ fn joliet_tree() -> Tree {
         tree.insert(directory, name(entry), plain(0o400), file(content)).unwrap();
     }
     tree.insert(Tree::ROOT, name(LONGEST_OF_JOLIET), plain(0o400), file(b"long")).unwrap();
+    for entry in ["end.", "end..", "..."] {
+        tree.insert(Tree::ROOT, name(entry), plain(0o400), file(entry.as_bytes())).unwrap();
+    }
+    let cut = format!("{}.{}", "n".repeat(63), "m".repeat(100));
+    tree.insert_directory(Tree::ROOT, name(&cut), plain(0o700)).unwrap();
+    tree.insert_directory(Tree::ROOT, name(&"d".repeat(64)), plain(0o700)).unwrap();
     tree.insert(Tree::ROOT, name("link"), plain(0o777), Kind::Symlink(b"x".as_slice().into()))
         .unwrap();
     tree
@@ -110,8 +117,14 @@ fn assert_joliet(listing: &Listing) {
             (std::str::from_utf8(path).unwrap(), content)
         })
         .collect();
+    let (cut, longest) = (format!("{}_", "n".repeat(63)), "d".repeat(64));
     let expected = BTreeMap::from([
         ("", None),
+        ("___", Some(b"...".as_slice())),
+        ("end_", Some(b"end.")),
+        ("end__", Some(b"end..")),
+        (&cut, None),
+        (&longest, None),
         ("Größe", None),
         ("Größe/Key.pem", Some(b"a key".as_slice())),
         ("Größe/empty", Some(b"")),

@@ -99,6 +99,9 @@ fn joliet_fault(identifier: &[u8], is_directory: bool) -> Option<&'static str> {
         (Some(name), false) => name,
         _ => &units,
     };
+    if name.ends_with(&[u16::from(b'.')]) {
+        return Some("ends in a dot, which some readers do not show");
+    }
     let has_extension = !is_directory && name.contains(&u16::from(b'.'));
     if !(1..=64).contains(&(name.len() - usize::from(has_extension))) {
         return Some("does not have 1 to 64 characters");
