@@ -17,7 +17,7 @@ fn every_tree_without_fragments_is_read_by_all_in_every_compression() {
 #[test]
 fn ordinary_trees_are_read_by_all() {
     let bench = Bench::new("squashfs-readers");
-    for seed in 1010..1110 {
+    for seed in 1000..1100 {
         let (tree, listing) = generate(seed, shape(seed));
         bench.judge_ordinary(seed, &tree, &listing);
     }
