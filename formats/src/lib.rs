@@ -1,10 +1,67 @@
-//! Userspace writers for read-only file system images.
+//! Userspace writers for read-only file system images: EROFS, SquashFS and ISO 9660, each
+//! with LUKS around it or not. No root, no external tool, no unsafe code.
 //!
-//! A [`tree::Tree`] is turned into a plan of one format; only a plan can be
-//! written, and writing fails only on I/O or on a source that changed.
+//! A [`Tree`] of files is turned into a plan of one format, which says at once what the
+//! format cannot hold. Only a plan can be written, and that fails only on I/O or on a
+//! source that changed. The plans have one trait in common, [`Image`].
 //!
-//! Invariant: this crate knows no clock, no random source, no environment and
-//! no host path. The same tree and options give the same bytes.
+//! ```
+//! use credimg_formats::{Image, Kind, Metadata, Tree, erofs, probe};
+//!
+//! let directory = Metadata { mode: 0o500, ..Metadata::default() };
+//! let file = Metadata { mode: 0o400, ..Metadata::default() };
+//! let mut tree = Tree::new(directory.clone());
+//! tree.insert_at("/api/token", file, Kind::file("hunter2"), &directory)?;
+//! let options = erofs::Options::new().label("SECRETS".parse()?);
+//! let plan: Box<dyn Image> = Box::new(erofs::Plan::new(&tree, options)?);
+//!
+//! let mut image = Vec::new();
+//! plan.write(&mut image)?;
+//! let found = probe::probe(&mut image.as_slice())?;
+//! assert!(matches!(found, probe::Probe::Erofs { label, .. } if label == b"SECRETS"));
+//! # Ok::<(), credimg_formats::Error>(())
+//! ```
+//!
+//! # What each format holds
+//!
+//! | | [EROFS](erofs) | [SquashFS](squashfs) | [ISO 9660](iso9660) with Rock Ridge |
+//! | --- | --- | --- | --- |
+//! | read by Linux | from 5.4 on, where it is built in | everywhere | everywhere |
+//! | label | 15 bytes | none | 32 bytes, 16 with Joliet |
+//! | UUID | yes | none | none; blkid shows the time |
+//! | times | nanoseconds, any year | seconds, 1970 to 2106 | seconds, 1900 to 2155; Linux reads 1901 to 2038 |
+//! | owners | any | any, 65,535 different ones | any |
+//! | names | 255 bytes | 255 bytes | 255 bytes; Linux reads 253 |
+//! | extended attributes | `user.`, `trusted.`, `security.`, access lists | `user.`, `trusted.`, `security.` | none |
+//! | compressed | no | gzip, lz4, xz, zstd, or not | no |
+//! | equal files | share their whole blocks | are stored once | are stored twice |
+//! | is written | front to back | first bytes last | front to back |
+//! | size | known beforehand | known at the end | known beforehand |
+//!
+//! Links, devices, pipes and sockets are held by all, hard links included. What cannot be
+//! held is an error of its kind with its path, unless the options say that it may be lost.
+//!
+//! # Where an image goes
+//!
+//! Any [`Sink`]: a `Vec<u8>`, a [`File`](std::fs::File) in a
+//! [`BufWriter`](std::io::BufWriter), a [`Cursor`](std::io::Cursor), and with
+//! [`ForwardOnly`] a pipe. It begins where the sink stands: what lies before stays.
+//! [`luks::Plan`] writes any image as an encrypted volume.
+//!
+//! # Features
+//!
+//! A format each: `erofs`, `iso9660`, `luks`, `squashfs`; and a compressor each: `gzip`,
+//! `lz4`, `xz`, `zstd`, which bring `squashfs` along. All are on by default. [`probe`], which
+//! tells formats apart, is there with all four formats.
+//!
+//! # Secrets
+//!
+//! [`Secret`] and [`Buffer`] are wiped when they are dropped and never shown by `Debug`. No
+//! error holds content.
+//!
+//! Invariant: this crate knows no clock, no random source, no environment and no host path.
+//! The same tree and options give the same bytes; what is random of LUKS is given by the
+//! caller.
 
 #![cfg_attr(
     not(all(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs")),
@@ -37,6 +94,7 @@ mod uuid;
 #[cfg(any(feature = "luks", feature = "squashfs"))]
 mod wipe;
 pub mod xattrs;
+#[cfg(any(feature = "erofs", feature = "squashfs"))]
 mod zeros;
 
 pub use calendar::DateTime;

@@ -7,6 +7,21 @@
 //!
 //! The image is written front to back: descriptors, path tables, directories, each
 //! with what continues its records, then the content of the files.
+//!
+//! ```
+//! use credimg_formats::{ForwardOnly, Kind, Metadata, Tree, iso9660};
+//!
+//! let file = Metadata { mode: 0o400, ..Metadata::default() };
+//! let mut tree = Tree::new(Metadata { mode: 0o755, ..Metadata::default() });
+//! tree.insert_at("user-data", file.clone(), Kind::file("#cloud-config\n"), &file)?;
+//! tree.insert_at("meta-data", file.clone(), Kind::file("{}\n"), &file)?;
+//! let options = iso9660::Options::new().volume_id("cidata".parse()?);
+//! let plan = iso9660::Plan::new(&tree, options)?;
+//! // Standard output, a pipe or a socket would do as well.
+//! let mut pipe = ForwardOnly::new(std::io::sink());
+//! assert_eq!(plan.write(&mut pipe)?, plan.size_bytes());
+//! # Ok::<(), credimg_formats::Error>(())
+//! ```
 
 mod directory;
 mod emit;

@@ -120,7 +120,7 @@ impl Options {
         Self { cut_fractions, ..self }
     }
 
-    /// With so many threads that compress.
+    /// With so many threads that compress; the image's bytes do not depend on it.
     #[must_use]
     pub fn threads(self, threads: usize) -> Self {
         Self { threads, ..self }
