@@ -34,7 +34,7 @@ pub(crate) fn copy_with_holes(
     let end = start.saturating_add(length_bytes);
     let mut position = start;
     while position < end {
-        let data = data_from(file, position)?.min(end);
+        let data = data_from(file, position).min(end);
         if data > position {
             sink.write_zeros(data - position)?;
             position = data;
@@ -42,7 +42,7 @@ pub(crate) fn copy_with_holes(
         if position == end {
             break;
         }
-        let hole = hole_from(file, position)?.min(end);
+        let hole = hole_from(file, position).min(end);
         seek_to(file, SeekFrom::Start(position))?;
         position += sink.copy_from_file(file, hole - position)?;
         if position < hole {
@@ -52,30 +52,24 @@ pub(crate) fn copy_with_holes(
     Ok(position - start)
 }
 
-/// Where data begins at `position` or behind it; right there on file systems that cannot tell.
-fn data_from(file: &File, position: u64) -> io::Result<u64> {
+/// Where data begins at `position` or behind it; right there where a file system cannot tell,
+/// or fails: then reading shows what is wrong.
+fn data_from(file: &File, position: u64) -> u64 {
     match seek_to(file, SeekFrom::Data(position)) {
-        Ok(data) => Ok(data.max(position)),
+        Ok(data) => data.max(position),
         // No data up to the end of the file.
-        Err(Errno::NXIO) => Ok(NO_END),
-        Err(errno) if cannot_tell(errno) => Ok(position),
-        Err(errno) => Err(errno.into()),
+        Err(Errno::NXIO) => NO_END,
+        Err(_) => position,
     }
 }
 
-/// Where the data at `position` ends.
-fn hole_from(file: &File, position: u64) -> io::Result<u64> {
+/// Where the data at `position` ends; nowhere where a file system cannot tell, or tells now
+/// that there is none.
+fn hole_from(file: &File, position: u64) -> u64 {
     match seek_to(file, SeekFrom::Hole(position)) {
-        // One that knows of no data there has changed its mind: reading decides.
-        Ok(hole) => Ok(if hole > position { hole } else { NO_END }),
-        Err(Errno::NXIO) => Ok(NO_END),
-        Err(errno) if cannot_tell(errno) => Ok(NO_END),
-        Err(errno) => Err(errno.into()),
+        Ok(hole) if hole > position => hole,
+        Ok(_) | Err(_) => NO_END,
     }
-}
-
-fn cannot_tell(errno: Errno) -> bool {
-    matches!(errno, Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS)
 }
 
 fn seek_to(file: &File, place: SeekFrom) -> rustix::io::Result<u64> {
