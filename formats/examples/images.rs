@@ -16,8 +16,8 @@ pub(crate) fn make(directory: &Path) -> Result<(), Box<dyn Error>> {
     let [file, link] = [0o400, 0o777].map(|mode| Metadata { mode, ..dir.clone() });
     let mut tree = Tree::new(dir.clone());
     tree.insert_at("/api/token", file.clone(), Kind::file("hunter2\n"), &dir)?;
-    let program = Content::from_file(File::open(std::env::current_exe()?)?)?;
-    tree.insert_at("/bin/program", file, Kind::file(program), &dir)?;
+    let users = Content::from_file(File::open("/etc/passwd")?)?;
+    tree.insert_at("/etc/passwd", file, Kind::file(users), &dir)?;
     tree.insert_at("/current", link, Kind::symlink("api/token"), &dir)?;
 
     let erofs = erofs::Plan::new(&tree, erofs::Options::new().label("SECRETS".parse()?))?;
