@@ -5,6 +5,7 @@ mod device;
 mod entries;
 mod metadata;
 mod name;
+mod walk;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,6 +15,8 @@ pub use device::Device;
 pub use entries::{Entries, Iter};
 pub use metadata::{Metadata, Timestamp, Xattrs};
 pub use name::{NAME_MAX_BYTES, Name};
+use walk::Walk;
+pub(crate) use walk::{Order, Visit};
 
 /// Longest symbolic link target in bytes (`PATH_MAX` of Linux less its NUL).
 pub const SYMLINK_MAX_BYTES: usize = 4095;
@@ -32,11 +35,6 @@ impl InodeId {
     /// Place in the order of insertion, from 0, the root, on: for tables beside the tree.
     pub fn index(self) -> usize {
         self.index as usize
-    }
-
-    /// A number from 1 on, for formats whose inodes carry one.
-    pub(crate) fn number(self) -> u32 {
-        self.index + 1
     }
 }
 
@@ -95,7 +93,9 @@ pub struct Inode {
     /// Mode, owner, time, extended attributes.
     pub metadata: Metadata,
     kind: Kind,
+    /// Directory and name of the first path; the root has no name.
     parent: InodeId,
+    name: Option<Name>,
     links: u32,
 }
 
@@ -110,9 +110,14 @@ impl Inode {
         self.links
     }
 
-    /// The directory that holds this inode's first entry; the root is its own parent.
+    /// The directory that holds this inode by the first of its paths; the root is its own
+    /// parent.
     pub fn parent(&self) -> InodeId {
         self.parent
+    }
+
+    fn has_first_path(&self, (directory, name): (InodeId, &Name)) -> bool {
+        self.parent == directory && self.name.as_ref() == Some(name)
     }
 }
 
@@ -147,7 +152,7 @@ impl Tree {
         static TREES: AtomicU32 = AtomicU32::new(0);
         let number = TREES.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let kind = Kind::directory();
-        let root = Inode { metadata: root, kind, parent: Self::ROOT, links: 2 };
+        let root = Inode { metadata: root, kind, parent: Self::ROOT, name: None, links: 2 };
         Self { inodes: vec![root], number }
     }
 
@@ -168,10 +173,10 @@ impl Tree {
         let id = InodeId { index, tree: self.number };
         let is_directory = matches!(kind, Kind::Directory(_));
         let (entries, links) = self.directory_mut(parent)?;
-        entries.add(name, id)?;
+        entries.add(name.clone(), id)?;
         *links += u32::from(is_directory);
         let links = if is_directory { 2 } else { 1 };
-        self.inodes.push(Inode { metadata, kind, parent, links });
+        self.inodes.push(Inode { metadata, kind, parent, name: Some(name), links });
         Ok(id)
     }
 
@@ -228,9 +233,13 @@ impl Tree {
             Some(_) => {}
         }
         let (entries, _) = self.directory_mut(parent)?;
-        entries.add(name, target)?;
+        entries.add(name.clone(), target)?;
+        let is_first = self.is_before(parent, &name, target);
         if let Some(inode) = self.get_mut(target) {
             inode.links += 1;
+            if is_first {
+                (inode.parent, inode.name) = (parent, Some(name));
+            }
         }
         Ok(())
     }
@@ -271,10 +280,15 @@ impl Tree {
         &self.inodes[id.index()]
     }
 
-    /// All inodes in the order in which they were added, the root first.
+    /// All inodes in path order: the root, and behind each directory what it holds, bytewise
+    /// by name. Each comes once, at the first of its paths.
     pub fn inodes(&self) -> impl Iterator<Item = (InodeId, &Inode)> {
-        let id = |index| if index == 0 { Self::ROOT } else { InodeId { index, tree: self.number } };
-        (0..).map(id).zip(&self.inodes)
+        self.walk().filter(|visit| visit.is_first).map(|visit| (visit.id, visit.inode))
+    }
+
+    /// All paths in path order.
+    pub(crate) fn walk(&self) -> Walk<'_> {
+        Walk::new(self)
     }
 
     /// How many inodes there are, the root counted: at least 1.
@@ -287,35 +301,40 @@ impl Tree {
         false
     }
 
-    /// The path of the inode's first entry, with a leading slash, for messages; empty for an
-    /// inode of another tree.
+    /// The first of the inode's paths in path order, with a leading slash, for messages;
+    /// empty for an inode of another tree.
     pub fn path_of(&self, id: InodeId) -> Vec<u8> {
-        let mut components = Vec::new();
-        let mut current = id;
-        while current != Self::ROOT {
-            let Some(inode) = self.get(current) else { return Vec::new() };
-            if let Kind::Directory(entries) = &self.inode(inode.parent).kind {
-                components
-                    .extend(entries.iter().find(|(_, child)| **child == current).map(|e| e.0));
-            }
-            current = inode.parent;
+        if self.get(id).is_none() {
+            return Vec::new();
         }
-        if components.is_empty() {
+        let names = self.names(id);
+        if names.is_empty() {
             return b"/".to_vec();
         }
-        components
-            .iter()
-            .rev()
-            .flat_map(|name| [b"/".as_slice(), name.as_bytes()].concat())
-            .collect()
+        names.iter().flat_map(|name| [b"/", name.as_bytes()].concat()).collect()
     }
 
-    /// Refuses metadata that [`Tree::insert`] would not have taken: each plan asks first, as
-    /// the root's was never checked, and any other may have been changed since.
-    pub(crate) fn check_metadata(&self) -> Result<()> {
-        self.inodes().try_for_each(|(id, inode)| {
-            inode.metadata.check().map_err(|error| error.at_inode(self, id))
-        })
+    /// The names on the first path of one of this tree's inodes, from the root down.
+    fn names(&self, id: InodeId) -> Vec<&Name> {
+        let mut names = Vec::new();
+        let mut inode = self.inode(id);
+        while let Some(name) = &inode.name {
+            names.push(name);
+            inode = self.inode(inode.parent);
+        }
+        names.reverse();
+        names
+    }
+
+    /// Whether `name` in `directory` stands before the first path of `id` so far.
+    fn is_before(&self, directory: InodeId, name: &Name, id: InodeId) -> bool {
+        let inode = self.inode(id);
+        if inode.parent == directory {
+            return Some(name) < inode.name.as_ref();
+        }
+        let mut names = self.names(directory);
+        names.push(name);
+        names < self.names(id)
     }
 
     /// Whether this tree gave the id out, or it is a root's.

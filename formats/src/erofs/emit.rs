@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use super::format::{BLOCK_BYTES, SLOT_BYTES, SUPER_OFFSET_BYTES, SuperBlock};
 use super::inode::Shape;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tree::{Inode, InodeId, Kind, Tree};
+use crate::tree::{Inode, InodeId, Kind, Order, Tree};
 
 /// How many metadata blocks are open at once: enough that the tails of a
 /// thousand files of mixed sizes waste well under a percent.
@@ -49,8 +49,13 @@ pub(super) trait Target {
     fn padding(&mut self, block: u32) -> Result<()>;
 }
 
-/// Walks the whole image front to back; returns its size in blocks.
-pub(super) fn emit(tree: &Tree, shapes: &[Shape], target: &mut impl Target) -> Result<u32> {
+/// Walks the whole image front to back; returns its size in blocks. `shapes` are in the order.
+pub(super) fn emit(
+    tree: &Tree,
+    order: &Order,
+    shapes: &[Shape],
+    target: &mut impl Target,
+) -> Result<u32> {
     let mut emitter = Emitter {
         target,
         next_block: 0,
@@ -61,7 +66,7 @@ pub(super) fn emit(tree: &Tree, shapes: &[Shape], target: &mut impl Target) -> R
         shared: BTreeMap::new(),
     };
     emitter.open_block(FIRST_OFFSET_BYTES);
-    let all = || tree.inodes().zip(shapes).map(|((id, inode), shape)| (id, inode, shape));
+    let all = || order.inodes(tree).zip(shapes).map(|((id, inode), shape)| (id, inode, shape));
     // The root first; then whatever has no data blocks, as long as block 0 is open for it.
     let without_data = all().skip(1).filter(|(.., shape)| shape.data_blocks == 0);
     let with_data = all().skip(1).filter(|(.., shape)| shape.data_blocks > 0);

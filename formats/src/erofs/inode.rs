@@ -106,7 +106,7 @@ impl Shape {
     /// Appends record and xattrs, `header_bytes` in all, to `out`.
     pub(super) fn append_header(
         &self,
-        id: InodeId,
+        number: u32,
         inode: &Inode,
         start_block: u32,
         out: &mut Vec<u8>,
@@ -121,7 +121,7 @@ impl Shape {
             Kind::CharDevice(device) | Kind::BlockDevice(device) => device.encode(),
             _ => start_block,
         });
-        let number = U32::new(id.number());
+        let number = U32::new(number);
         match self.form {
             Form::Compact { size, links, uid, gid } => {
                 let record = CompactInode {

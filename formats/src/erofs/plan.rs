@@ -9,7 +9,7 @@ use super::shared;
 use super::write::Writer;
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
-use crate::tree::{InodeId, Timestamp, Tree};
+use crate::tree::{InodeId, Order, Timestamp, Tree};
 
 /// A volume label: at most 15 bytes without NUL. The field has 16, of which the
 /// reference tools use 15 so that a NUL always ends it.
@@ -119,7 +119,10 @@ impl Options {
 pub struct Plan<'t> {
     pub(super) tree: &'t Tree,
     pub(super) options: Options,
+    pub(super) order: Order,
+    /// In that order.
     pub(super) shapes: Vec<Shape>,
+    /// By [`InodeId::index`].
     pub(super) places: Vec<Place>,
     pub(super) root_nid: u16,
     pub(super) blocks: u32,
@@ -145,19 +148,19 @@ impl<'t> Plan<'t> {
             return Err(Error::new(ErrorKind::Unrepresentable, message));
         }
         options.build_time.check()?;
-        tree.check_metadata()?;
         let shape = |(id, inode)| {
             Shape::of(id, inode, options.build_time).map_err(|error| error.at_inode(tree, id))
         };
-        let mut shapes = tree.inodes().map(shape).collect::<Result<Vec<_>>>()?;
-        shared::find(tree, &mut shapes)?;
+        let order = Order::of(tree)?;
+        let mut shapes = order.inodes(tree).map(shape).collect::<Result<Vec<_>>>()?;
+        shared::find(tree, &order, &mut shapes)?;
         let mut measure = Measure::new(tree.len());
-        let blocks = emit(tree, &shapes, &mut measure)?;
+        let blocks = emit(tree, &order, &shapes, &mut measure)?;
         let places = measure.places()?;
         // `emit` puts the root into one of the first two blocks, so 16 bits are plenty.
         let root_nid = places.first().and_then(|root| u16::try_from(root.nid).ok());
         let root_nid = root_nid.ok_or_else(inconsistent)?;
-        Ok(Self { tree, options, shapes, places, root_nid, blocks })
+        Ok(Self { tree, options, order, shapes, places, root_nid, blocks })
     }
 
     /// Size of the image in bytes, a multiple of 4096.
@@ -167,7 +170,7 @@ impl<'t> Plan<'t> {
 
     /// Writes the image front to back and returns its size in bytes.
     pub fn write(&self, sink: &mut dyn Sink) -> Result<u64> {
-        let blocks = emit(self.tree, &self.shapes, &mut Writer::new(self, sink))?;
+        let blocks = emit(self.tree, &self.order, &self.shapes, &mut Writer::new(self, sink))?;
         if blocks != self.blocks {
             return Err(inconsistent());
         }

@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use super::inode::Shape;
 use crate::duplicates::{Duplicates, keep_repeated};
 use crate::error::{Result, inconsistent};
-use crate::tree::{Kind, Tree};
+use crate::tree::{Kind, Order, Tree};
 
-/// Says in `shapes` which inodes have the same data blocks. A file that is not stored in blocks, or
+/// Says in `shapes`, which are in the order, which inodes have the same data blocks. A file that is not stored in blocks, or
 /// whose length no other one has, is not looked at.
-pub(super) fn find(tree: &Tree, shapes: &mut [Shape]) -> Result<()> {
-    let in_blocks = || tree.inodes().zip(&*shapes).filter(|(_, shape)| shape.data_blocks > 0);
+pub(super) fn find(tree: &Tree, order: &Order, shapes: &mut [Shape]) -> Result<()> {
+    let in_blocks = || order.inodes(tree).zip(&*shapes).filter(|(_, shape)| shape.data_blocks > 0);
     let lengths = in_blocks().filter_map(|((_, inode), _)| match inode.kind() {
         Kind::File(content) => Some(content.len()),
         _ => None,
@@ -28,7 +28,7 @@ pub(super) fn find(tree: &Tree, shapes: &mut [Shape]) -> Result<()> {
     let mut without_tail = Duplicates::new(tree, &repeated);
     let mut found = Vec::new();
     for ((id, inode), shape) in in_blocks() {
-        let index = id.index();
+        let index = order.place(id);
         let first = match inode.kind() {
             Kind::File(content) => {
                 let files = if shape.tail_bytes > 0 { &mut with_tail } else { &mut without_tail };

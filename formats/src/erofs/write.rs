@@ -56,7 +56,7 @@ impl<'p, 't, 's> Writer<'p, 't, 's> {
     }
 
     fn lookup(&self, id: InodeId) -> Result<(&'t Inode, &'p Shape, Place)> {
-        let shape = self.plan.shapes.get(id.index()).ok_or_else(inconsistent)?;
+        let shape = self.plan.shapes.get(self.plan.order.place(id)).ok_or_else(inconsistent)?;
         let place = self.plan.places.get(id.index()).ok_or_else(inconsistent)?;
         Ok((self.plan.tree.inode(id), shape, *place))
     }
@@ -203,7 +203,12 @@ impl Target for Writer<'_, '_, '_> {
         expect(place.nid % (BLOCK_BYTES / SLOT_BYTES) as u64 == slot)?;
         self.load_tail(id, inode, shape)?;
         self.header.clear();
-        shape.append_header(id, inode, place.start_block, &mut self.header)?;
+        shape.append_header(
+            self.plan.order.number(id),
+            inode,
+            place.start_block,
+            &mut self.header,
+        )?;
         let spare = || self.spare.pop().unwrap_or_else(zero_block);
         let block = self.open.entry(meta.0).or_insert_with(spare);
         write_at(block, offset_bytes, &self.header)?;
@@ -214,7 +219,7 @@ impl Target for Writer<'_, '_, '_> {
         let (inode, shape, place) = self.lookup(id)?;
         expect(start == self.written_blocks)?;
         let mut header = Zeroizing::new(Vec::with_capacity(shape.header_bytes));
-        shape.append_header(id, inode, place.start_block, &mut header)?;
+        shape.append_header(self.plan.order.number(id), inode, place.start_block, &mut header)?;
         self.write_padded(&header)
     }
 

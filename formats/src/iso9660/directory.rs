@@ -8,7 +8,7 @@ use super::identifier::{Alphabet, Entry};
 use super::system_use::{Fields, Role};
 use super::time::record_time;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
-use crate::tree::{Inode, InodeId, Kind, Tree};
+use crate::tree::{Inode, InodeId, Kind, Order, Tree};
 
 /// One directory of a hierarchy.
 #[derive(Debug)]
@@ -39,8 +39,9 @@ impl DirectoryShape {
 
 /// What does not change within one walk.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'t> {
+pub(super) struct Context<'t, 'o> {
     pub(super) tree: &'t Tree,
+    pub(super) order: &'o Order,
     pub(super) alphabet: Alphabet,
     pub(super) cut_fractions: bool,
 }
@@ -86,7 +87,7 @@ pub(super) trait DirectoryTarget {
 
 /// Walks the records of `directory` in their order.
 pub(super) fn walk(
-    context: Context<'_>,
+    context: Context<'_, '_>,
     directory: &Directory<'_>,
     fields: &mut Fields,
     target: &mut impl DirectoryTarget,
@@ -108,22 +109,22 @@ pub(super) fn walk(
     Ok(DirectoryShape { record_sectors: records.sectors()?, area_sectors: areas.sectors()? })
 }
 
-struct Walk<'a, 't, T> {
-    context: Context<'t>,
+struct Walk<'a, T> {
+    context: Context<'a, 'a>,
     fields: &'a mut Fields,
     target: &'a mut T,
     records: Cursor,
     areas: Cursor,
 }
 
-impl<T: DirectoryTarget> Walk<'_, '_, T> {
+impl<T: DirectoryTarget> Walk<'_, T> {
     fn inode(&mut self, id: InodeId, identifier: &[u8], role: Role<'_>) -> Result<()> {
         let inode = self.context.tree.inode(id);
         let time = record_time(inode.metadata.mtime, self.context.cut_fractions)?;
         let start_bytes = record_start_bytes(identifier);
         let mut parts = Vec::new();
         if self.context.alphabet == Alphabet::Primary {
-            self.fields.fill(id, inode, time, role);
+            self.fields.fill(self.context.order.number(id), inode, time, role);
             parts.extend(self.fields.parts(RECORD_MAX_BYTES - start_bytes));
         }
         let (fields, rest) = parts

@@ -7,7 +7,7 @@ use super::directory::{Directory, DirectoryShape};
 use super::format::{ByteOrder, PathTableRecord, SECTOR_BYTES, SYSTEM_AREA_SECTORS};
 use super::identifier::Alphabet;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
-use crate::tree::{InodeId, Kind, Tree};
+use crate::tree::{InodeId, Kind, Order, Tree};
 
 /// Fewest sectors: libarchive takes less for no image of ISO 9660.
 const SECTORS_MIN: u32 = SYSTEM_AREA_SECTORS + 8;
@@ -52,6 +52,7 @@ pub(super) trait Target {
 /// hypervisors cut off half a page.
 pub(super) fn emit(
     tree: &Tree,
+    order: &Order,
     hierarchies: &[Hierarchy<'_>],
     target: &mut impl Target,
 ) -> Result<u32> {
@@ -70,7 +71,7 @@ pub(super) fn emit(
             target.directory(index, directory, next.take(shape.sectors())?)?;
         }
     }
-    for (id, inode) in tree.inodes() {
+    for (id, inode) in order.inodes(tree) {
         if let Kind::File(content) = inode.kind()
             && !content.is_empty()
         {

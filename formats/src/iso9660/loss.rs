@@ -4,7 +4,7 @@
 use super::identifier::{JOLIET_MAX, lost_in_joliet};
 use super::system_use::LINUX_NAME_MAX_BYTES;
 use crate::error::{Error, ErrorKind};
-use crate::tree::{Device, InodeId, Kind, Name, Tree};
+use crate::tree::{Device, Inode, InodeId, Kind, Name, Tree, Visit};
 
 /// Largest minor number that Linux takes apart from major number 0: a larger one is
 /// taken for a number that holds both (`parse_rock_ridge_inode`).
@@ -92,40 +92,41 @@ impl Loss {
 }
 
 /// All that an image of `tree`, with a Joliet tree or without, does not hold of it: in the
-/// order of its inodes.
+/// order of its paths.
 pub fn losses(tree: &Tree, joliet: bool) -> Vec<Loss> {
-    let is_lost_number = |device: &Device| device.major() == 0 && device.minor() > DEVICE_LOW_MAX;
     let mut losses = Vec::new();
-    for (id, inode) in tree.inodes() {
-        if !inode.metadata.xattrs.is_empty() {
-            losses.push(Loss::of(id, Lost::Xattrs));
+    for Visit { entry, id, inode, is_first } in tree.walk() {
+        if is_first {
+            losses.extend(lost_of_inode(inode).map(|lost| Loss::of(id, lost)));
         }
-        // `iso_date` returns an `int`, at least up to Linux 6.12.
-        if i32::try_from(inode.metadata.mtime.seconds).is_err() {
-            losses.push(Loss::of(id, Lost::Time));
-        }
-        match inode.kind() {
-            Kind::Directory(entries) => {
-                for (name, child) in entries {
-                    let in_joliet = joliet.then(|| lost_in_joliet_of(tree, *child, name));
-                    let found = [lost_of_name(name.as_bytes()), in_joliet.flatten()];
-                    let loss = |lost| Loss { id: *child, entry: Some((id, name.clone())), lost };
-                    losses.extend(found.into_iter().flatten().map(loss));
-                }
-            }
-            Kind::CharDevice(device) | Kind::BlockDevice(device) if is_lost_number(device) => {
-                losses.push(Loss::of(id, Lost::DeviceNumber));
-            }
-            _ => {}
+        if let Some((directory, name)) = entry {
+            let in_joliet = joliet.then(|| lost_in_joliet_of(inode, name)).flatten();
+            let found = [lost_of_name(name.as_bytes()), in_joliet];
+            let loss = |lost| Loss { id, entry: Some((directory, name.clone())), lost };
+            losses.extend(found.into_iter().flatten().map(loss));
         }
     }
-    losses.sort_by_key(|loss| loss.id.index());
     losses
 }
 
+/// What is lost of an inode, whatever its names.
+fn lost_of_inode(inode: &Inode) -> impl Iterator<Item = Lost> {
+    let is_lost_number = |device: &Device| device.major() == 0 && device.minor() > DEVICE_LOW_MAX;
+    let has_xattrs = !inode.metadata.xattrs.is_empty();
+    // `iso_date` returns an `int`, at least up to Linux 6.12.
+    let is_late = i32::try_from(inode.metadata.mtime.seconds).is_err();
+    let is_other_device = match inode.kind() {
+        Kind::CharDevice(device) | Kind::BlockDevice(device) => is_lost_number(device),
+        Kind::Directory(_) | Kind::File(_) | Kind::Symlink(_) | Kind::Fifo | Kind::Socket => false,
+    };
+    let found =
+        [(has_xattrs, Lost::Xattrs), (is_late, Lost::Time), (is_other_device, Lost::DeviceNumber)];
+    found.into_iter().filter(|(is_lost, _)| *is_lost).map(|(_, lost)| lost)
+}
+
 /// Joliet has directories and files only.
-fn lost_in_joliet_of(tree: &Tree, id: InodeId, name: &Name) -> Option<Lost> {
-    match tree.inode(id).kind() {
+fn lost_in_joliet_of(inode: &Inode, name: &Name) -> Option<Lost> {
+    match inode.kind() {
         Kind::Directory(_) => lost_in_joliet(name.as_bytes(), true),
         Kind::File(_) => lost_in_joliet(name.as_bytes(), false),
         Kind::Symlink(_)

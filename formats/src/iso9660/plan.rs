@@ -13,7 +13,7 @@ use super::time::{record_time, volume_time};
 use super::write::Writer;
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
-use crate::tree::{Inode, InodeId, Kind, Timestamp, Tree};
+use crate::tree::{Inode, InodeId, Kind, Order, Timestamp, Tree};
 
 /// Most directories: a parent's number in the path table has 16 bits (ECMA-119 9.4.4).
 const DIRECTORIES_MAX: usize = 65_535;
@@ -138,6 +138,7 @@ impl Options {
 #[derive(Debug)]
 pub struct Plan<'t> {
     pub(super) tree: &'t Tree,
+    pub(super) order: Order,
     pub(super) options: Options,
     pub(super) time: VolumeTime,
     /// The primary one, then Joliet's.
@@ -159,8 +160,8 @@ impl<'t> Plan<'t> {
                 format!("the label is {label_bytes} bytes long, Joliet holds at most {max}");
             return Err(Error::new(ErrorKind::Unrepresentable, message));
         }
-        tree.check_metadata()?;
-        for (id, inode) in tree.inodes() {
+        let order = Order::of(tree)?;
+        for (id, inode) in order.inodes(tree) {
             check_inode(inode, &options).map_err(|error| error.at_inode(tree, id))?;
         }
         let losses = loss::losses(tree, options.joliet);
@@ -169,13 +170,14 @@ impl<'t> Plan<'t> {
         }
         let alphabets = [Alphabet::Primary, Alphabet::Joliet];
         let alphabets = alphabets.into_iter().take(1 + usize::from(options.joliet));
-        let context = |alphabet| Context { tree, alphabet, cut_fractions: options.cut_fractions };
+        let cut_fractions = options.cut_fractions;
+        let context = |alphabet| Context { tree, order: &order, alphabet, cut_fractions };
         let hierarchies =
             alphabets.map(|alphabet| hierarchy(context(alphabet))).collect::<Result<Vec<_>>>()?;
         let mut measure = Measure::new(tree, &hierarchies);
-        let sectors = emit(tree, &hierarchies, &mut measure)?;
+        let sectors = emit(tree, &order, &hierarchies, &mut measure)?;
         let addresses = measure.addresses;
-        Ok(Self { tree, options, time, hierarchies, addresses, sectors, losses })
+        Ok(Self { tree, order, options, time, hierarchies, addresses, sectors, losses })
     }
 
     /// Size of the image in bytes, a multiple of 4096.
@@ -190,7 +192,7 @@ impl<'t> Plan<'t> {
 
     /// Writes the image front to back and returns its size in bytes.
     pub fn write(&self, sink: &mut dyn Sink) -> Result<u64> {
-        let sectors = emit(self.tree, &self.hierarchies, &mut Writer::new(self, sink))?;
+        let sectors = emit(self.tree, &self.order, &self.hierarchies, &mut Writer::new(self, sink))?;
         if sectors == self.sectors { Ok(self.size_bytes()) } else { Err(inconsistent()) }
     }
 }
@@ -244,7 +246,7 @@ fn check_inode(inode: &Inode, options: &Options) -> Result<()> {
 }
 
 /// Finds all directories from the root down, in the order of the path tables.
-fn hierarchy(context: Context<'_>) -> Result<Hierarchy<'_>> {
+fn hierarchy<'t>(context: Context<'t, '_>) -> Result<Hierarchy<'t>> {
     let mut directories = vec![directory(context, Tree::ROOT, 0, Alphabet::ROOT.to_vec())];
     let mut next = 0;
     while let Some(parent) = directories.get(next) {
@@ -268,12 +270,12 @@ fn hierarchy(context: Context<'_>) -> Result<Hierarchy<'_>> {
     Ok(Hierarchy { alphabet: context.alphabet, directories, shapes })
 }
 
-fn directory(
-    context: Context<'_>,
+fn directory<'t>(
+    context: Context<'t, '_>,
     id: InodeId,
     parent: usize,
     identifier: Vec<u8>,
-) -> Directory<'_> {
+) -> Directory<'t> {
     let Context { tree, alphabet, .. } = context;
     let is_held = |kind: &Kind| match alphabet {
         Alphabet::Primary => true,

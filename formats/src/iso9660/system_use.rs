@@ -8,7 +8,7 @@ use super::format::{
     DeviceNumber, ER_DESCRIPTOR, ER_ID, ER_SOURCE, FIELD_MAX_BYTES, FieldHeader, PosixAttributes,
     RecordTime, SECTOR_BYTES, SP, TF_MODIFY, TimeStamps,
 };
-use crate::tree::{Device, Inode, InodeId, Kind};
+use crate::tree::{Device, Inode, Kind};
 
 /// Bytes of a name in one `NM` field, or of components in one `SL` field.
 const TEXT_MAX_BYTES: usize = FIELD_MAX_BYTES - size_of::<FieldHeader>() - 1;
@@ -38,15 +38,15 @@ pub(super) enum Role<'t> {
 }
 
 impl Fields {
-    /// Puts the fields of `inode` in the place of those before.
-    pub(super) fn fill(&mut self, id: InodeId, inode: &Inode, time: RecordTime, role: Role<'_>) {
+    /// Puts the fields of `inode`, whose number in the image is `serial`, in the place of those before.
+    pub(super) fn fill(&mut self, serial: u32, inode: &Inode, time: RecordTime, role: Role<'_>) {
         self.bytes.clear();
         self.ends.clear();
         if let Role::Root = role {
             self.bytes.extend(SP);
             self.ends.push(self.bytes.len());
         }
-        self.posix_attributes(id, inode);
+        self.posix_attributes(serial, inode);
         let stamps = TimeStamps { flags: TF_MODIFY, modify: time };
         self.push(*b"TF", &[stamps.as_bytes()]);
         match role {
@@ -101,7 +101,7 @@ impl Fields {
         self.ends.push(self.bytes.len());
     }
 
-    fn posix_attributes(&mut self, id: InodeId, inode: &Inode) {
+    fn posix_attributes(&mut self, serial: u32, inode: &Inode) {
         let metadata = &inode.metadata;
         let (file_type, device) = match inode.kind() {
             Kind::Directory(_) => (0o040_000, None),
@@ -121,7 +121,7 @@ impl Fields {
             links: BothU32::new(inode.links()),
             uid: BothU32::new(metadata.uid),
             gid: BothU32::new(metadata.gid),
-            serial: BothU32::new(id.number()),
+            serial: BothU32::new(serial),
         };
         self.push(*b"PX", &[attributes.as_bytes()]);
         if let Some(device) = device {
@@ -213,7 +213,7 @@ mod tests {
             tree.insert(Tree::ROOT, Name::new(b"l").unwrap(), Metadata::default(), kind).unwrap();
         let time = record_time(Timestamp::default(), false).unwrap();
         let mut fields = Fields::default();
-        fields.fill(id, tree.inode(id), time, Role::Entry(name));
+        fields.fill(1, tree.inode(id), time, Role::Entry(name));
         let split = split(&fields.bytes);
         (fields, split)
     }

@@ -159,9 +159,9 @@ impl Target for Writer<'_, '_, '_> {
         let (directory, shape) = found.ok_or_else(inconsistent)?;
         let place = self.plan.addresses.directory(hierarchy, directory.id);
         expect(place.is_some_and(|place| place.start == start))?;
-        let Plan { tree, options, .. } = self.plan;
+        let Plan { tree, order, options, .. } = self.plan;
         let cut_fractions = options.cut_fractions;
-        let context = Context { tree, alphabet: *alphabet, cut_fractions };
+        let context = Context { tree, order, alphabet: *alphabet, cut_fractions };
         let (mut records, mut areas) =
             (std::mem::take(&mut self.records), std::mem::take(&mut self.areas));
         records.clear();

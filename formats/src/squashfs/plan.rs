@@ -10,7 +10,7 @@ use super::{write, xattr};
 use crate::content::Sink;
 use crate::duplicates::keep_repeated;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
-use crate::tree::{Inode, InodeId, Kind, NAME_MAX_BYTES, Timestamp, Tree};
+use crate::tree::{Inode, InodeId, Kind, NAME_MAX_BYTES, Order, Timestamp, Tree};
 
 /// Size of the blocks into which file data is cut: a power of two from 4 KiB to 1 MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,8 +149,8 @@ impl<'t> Plan<'t> {
     /// Checks `tree`. What SquashFS cannot hold is [`ErrorKind::Unrepresentable`] or [`ErrorKind::Limit`].
     pub fn new(tree: &'t Tree, options: Options) -> Result<Self> {
         let build_seconds = whole_seconds(options.build_time, options.cut_fractions)?;
-        tree.check_metadata()?;
-        for (id, inode) in tree.inodes() {
+        let in_paths = Order::of(tree)?;
+        for (id, inode) in in_paths.inodes(tree) {
             check_inode(inode, &options).map_err(|error| error.at_inode(tree, id))?;
         }
         check_table_sizes(tree, options.block_size)?;

@@ -3,13 +3,15 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// Longest file name in bytes (`NAME_MAX` of Linux).
 pub const NAME_MAX_BYTES: usize = 255;
 
-/// One component of a path: 1 to 255 bytes, no slash, no NUL, neither `.` nor `..`.
+/// One component of a path: 1 to 255 bytes, no slash, no NUL, neither `.` nor `..`. A clone
+/// shares the bytes.
 ///
 /// ```
 /// use credimg_formats::Name;
@@ -20,7 +22,7 @@ pub const NAME_MAX_BYTES: usize = 255;
 /// # Ok::<(), credimg_formats::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Box<[u8]>);
+pub struct Name(Arc<[u8]>);
 
 impl Name {
     /// Checks `bytes` and takes them as a name; [`ErrorKind::Unrepresentable`] says what is wrong.

@@ -158,7 +158,7 @@ fn what_linux_misreads_is_on_the_image_all_the_same() {
         let mut lost: Vec<_> = plan.losses().iter().map(|loss| loss.lost).collect();
         let is_joliet = |lost: &Lost| matches!(lost, Lost::JolietLength | Lost::JolietCharacter);
         let names: Vec<_> = lost.extract_if(.., |lost| is_joliet(lost)).collect();
-        assert_eq!(lost, [Lost::NameEnd, Lost::Time, Lost::Entry, Lost::DeviceNumber]);
+        assert_eq!(lost, [Lost::DeviceNumber, Lost::Time, Lost::NameEnd, Lost::Entry]);
         let expected = [Lost::JolietLength, Lost::JolietCharacter];
         assert_eq!(names, &expected[..2 * usize::from(joliet)]);
         let mut image = Vec::new();

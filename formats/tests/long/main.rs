@@ -16,6 +16,8 @@ mod bench;
 mod blkid;
 #[path = "../squashfs_readers/grub.rs"]
 mod grub;
+#[path = "../tree/insertion.rs"]
+mod insertion;
 #[expect(dead_code, reason = "campaigns say what is right, not what is wrong")]
 #[path = "../blkid/judge.rs"]
 mod judge;
@@ -33,3 +35,10 @@ mod support;
 mod tools;
 #[path = "../squashfs_readers/trees.rs"]
 mod trees;
+
+/// Each tree in five orders of insertion: no byte of any format, and no error, depends on it.
+#[test]
+fn trees_500_in_five_orders_of_insertion() {
+    let (images, errors) = insertion::compare(0..500);
+    assert!(images >= 4 * 490 && errors > 500, "{images} images, {errors} errors");
+}

@@ -1,7 +1,20 @@
-//! The tree takes nothing that is no tree: what a test cannot even write down is a
-//! documentation test of `Entries` that does not compile.
+//! The tree: it takes nothing that is none, and the order of insertion shows nowhere. What a
+//! test cannot even write down is a documentation test of `Entries` that does not compile.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a panic is how a test fails, and its numbers are small"
+)]
+
+mod insertion;
+mod order;
+#[expect(dead_code, reason = "no other program reads the images here")]
+#[path = "../support/mod.rs"]
+mod support;
 
 use credimg_formats::{
     Content, ErrorKind, Inode, Kind, Metadata, Name, Result, Secret, Timestamp, Tree, erofs,
