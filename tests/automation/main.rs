@@ -11,6 +11,7 @@ mod if_changed;
 mod machine;
 mod makefile;
 mod memory;
+mod order;
 mod restore;
 mod unit;
 
