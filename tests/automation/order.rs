@@ -38,7 +38,7 @@ fn members(random: &mut Random) -> Vec<(String, Member)> {
     for number in 0..12 {
         let size = [0, 1, 100, 4095, 4096, 5000, 20_000][random.below(7)];
         let content = vec![u8::try_from(random.below(3)).unwrap(); size];
-        for name in 0..1 + random.below(3) {
+        for name in 0..=random.below(3) {
             let path = format!("{}f{number}{name}", directories[random.below(6)]);
             members.push((path, Member::File { number, content: content.clone() }));
         }
@@ -150,7 +150,9 @@ fn a_directory_filled_in_another_order_keeps_the_image() {
         fs::hard_link(host.path("t").join(&names[0]), host.path("t/d0/other")).unwrap();
     };
     fill(&names);
-    FORMATS.map(|options| built(&host, options));
+    for options in FORMATS {
+        built(&host, options);
+    }
     // The hard link stays that of the first file, which is now made last but one.
     names[1..].reverse();
     random.shuffle(&mut names[1..]);
@@ -180,7 +182,9 @@ fn pseudo_definitions_of_the_same_meaning_keep_the_image() {
     write(&definitions);
     // ISO 9660 holds no attributes.
     let formats = [FORMATS[0], FORMATS[1], "a.iso --lossy", "b.iso --lossy --joliet"];
-    formats.map(|options| built(&host, options));
+    for options in formats {
+        built(&host, options);
+    }
     let mut random = Random(1);
     for _ in 0..3 {
         let mut shuffled = definitions;

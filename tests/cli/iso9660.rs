@@ -142,7 +142,8 @@ fn what_iso_9660_cannot_hold_is_refused_or_named() {
     ));
     assert_eq!(
         refusal(&host.build_iso(&[]), 4),
-        "credimg: error: /etc/id: ISO 9660 holds no extended attributes\n\
+        "credimg: error: /\\x01: a name of one byte that is 0x01 or not of ASCII, which Linux \
+         lists and does not find on ISO 9660\n\
          credimg: hint: use another format, or leave out with --lossy what iso9660 cannot hold\n"
     );
     assert!(!host.path("out.iso").exists());
@@ -150,10 +151,10 @@ fn what_iso_9660_cannot_hold_is_refused_or_named() {
     assert_eq!(
         said(&built),
         format!(
-            "credimg: warning: /etc/id: extended attributes are left out: ISO 9660 holds none\n\
-             credimg: warning: /{long}: Linux shows the first 253 bytes of the name\n\
+            "credimg: warning: \"/\\u{{1}}\": Linux lists the name but does not find it\n\
+             credimg: warning: /etc/id: extended attributes are left out: ISO 9660 holds none\n\
              credimg: warning: /late: Linux reads another time\n\
-             credimg: warning: \"/\\u{{1}}\": Linux lists the name but does not find it\n\
+             credimg: warning: /{long}: Linux shows the first 253 bytes of the name\n\
              wrote out.iso: iso9660, 4 files, 56 KiB\n"
         )
     );
@@ -194,13 +195,13 @@ fn names_that_joliet_cannot_hold_are_refused_or_named() {
     );
     let host = Host::new(&entries);
     fs::write(host.path("out.iso"), "old").unwrap();
-    let length = "a name is longer than the 64 characters that Joliet holds, of which a file's \
-                  last dot is none";
+    let character = "a name has a character that Joliet does not hold: one of `*:;?\\`, a control \
+                     character, one outside of UCS-2, or a dot at its end";
     let hint = "credimg: hint: rename it, build without Joliet, or have another name there with \
                 --lossy; the old image is unchanged\n";
     assert_eq!(
         refusal(&host.build_iso(&["--quiet"]), 4),
-        format!("{JOLIET}credimg: error: /{digits}.key.pem: {length}\n{hint}")
+        format!("{JOLIET}credimg: error: /a:b*c?: {character}\n{hint}")
     );
     assert_eq!(fs::read(host.path("out.iso")).unwrap(), b"old");
     let built = host.build_iso(&["--lossy", "--quiet"]);
@@ -209,8 +210,8 @@ fn names_that_joliet_cannot_hold_are_refused_or_named() {
     assert_eq!(
         said(&built),
         format!(
-            "{JOLIET}credimg: warning: /{digits}.key.pem, /{digits}.crt.pem: {cut}\n\
-             credimg: warning: /a:b*c?: {lacking}\n"
+            "{JOLIET}credimg: warning: /a:b*c?: {lacking}\n\
+             credimg: warning: /{digits}.crt.pem, /{digits}.key.pem: {cut}\n"
         )
     );
     let mut isoinfo = Command::new("isoinfo");

@@ -192,7 +192,8 @@ impl<'t> Plan<'t> {
 
     /// Writes the image front to back and returns its size in bytes.
     pub fn write(&self, sink: &mut dyn Sink) -> Result<u64> {
-        let sectors = emit(self.tree, &self.order, &self.hierarchies, &mut Writer::new(self, sink))?;
+        let sectors =
+            emit(self.tree, &self.order, &self.hierarchies, &mut Writer::new(self, sink))?;
         if sectors == self.sectors { Ok(self.size_bytes()) } else { Err(inconsistent()) }
     }
 }
