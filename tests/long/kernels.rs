@@ -1,5 +1,5 @@
 //! Linux of five releases finds label and serial of disks on every bus, with the blocks
-//! that hide them from SeaBIOS, and mounts them; one of them by UEFI too. `scripts/setup-tools long` gets the kernels.
+//! that hide them from SeaBIOS, mounts them, and reads equal files; one of them by UEFI too. `scripts/setup-tools long` gets the kernels.
 
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
@@ -58,7 +58,7 @@ for disk in $(disks); do
     fi
     mount -t "${kind#luks }" -o ro "$from" /mnt
     echo "$(serial "$disk" | tr -d ' ')" "$(cat "/sys/block/$disk/queue/logical_block_size")" \
-        "$(tag LABEL)" "$kind" "$(cat /mnt/a)"
+        "$(tag LABEL)" "$kind" "$(cat /mnt/a)" "$(cat /mnt/b /mnt/c | md5sum | cut -c 1-32)"
     umount /mnt
     [ ! -e /dev/mapper/opened ] || cryptsetup close opened
 done
@@ -67,7 +67,16 @@ uname -r
 
 #[test]
 fn five_kernels_read_the_disks_of_every_bus() {
-    let host = Host::new("files: [{path: /a, text: secret}]\n");
+    let host = Host::new("files: [{path: /a, text: secret}, {path: /, dir: equal}]\n");
+    // Equal files, whose blocks are stored once.
+    fs::create_dir(host.path("equal")).unwrap();
+    let lines = (0..12_000).fold(String::new(), |all, line| all + &format!("{line}\n"));
+    for name in ["b", "c"] {
+        fs::write(host.path("equal").join(name), &lines).unwrap();
+    }
+    let mut md5sum = Command::new("sh");
+    md5sum.args(["-c", "cat equal/b equal/c | md5sum | cut -c 1-32"]).current_dir(host.path(""));
+    let digest = stdout(&md5sum.output().unwrap());
     let key = "0123456789abcdef".repeat(4);
     fs::write(host.path("key"), &key).unwrap();
     fs::set_permissions(host.path("key"), Permissions::from_mode(0o600)).unwrap();
@@ -94,7 +103,7 @@ fn five_kernels_read_the_disks_of_every_bus() {
         };
         // Linux shows no number of a CD-ROM there.
         let shown_serial = if *bus == "cdrom" { "" } else { serial };
-        expected.push(format!("{shown_serial} {blocks} {shown} secret"));
+        expected.push(format!("{shown_serial} {blocks} {shown} secret {}", digest.trim()));
     }
     expected.sort();
     let payload = PAYLOAD.replace("DISKS", &DISKS.len().to_string()).replace("KEY", &key);
