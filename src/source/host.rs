@@ -18,7 +18,7 @@ use super::builder::TreeBuilder;
 pub(crate) use crate::host::at_rest::changed as has_changed;
 use crate::host::at_rest::{CHANGED_HINT, Digesting, FirstReading, settle, settle_empty};
 use crate::host::follow;
-use crate::host::holes::{copy_with_holes, may_have_holes};
+use crate::host::holes::{copy_in_pieces, copy_with_holes, may_have_holes};
 use crate::host::identity::wide;
 pub(crate) use crate::host::identity::{FileId, Identity, file_id, size_bytes};
 use crate::report::{Exit, Failure, reason, shown};
@@ -314,7 +314,7 @@ fn copy(file: &File, stat: &Stat, length_bytes: u64, sink: &mut dyn Sink) -> std
     if may_have_holes(stat) {
         copy_with_holes(file, length_bytes, sink)
     } else {
-        sink.copy_from_file(file, length_bytes)
+        copy_in_pieces(file, length_bytes, sink)
     }
 }
 
