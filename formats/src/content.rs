@@ -4,7 +4,10 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+#[cfg(unix)]
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use zerocopy::FromBytes;
 use zeroize::Zeroize;
@@ -221,30 +224,63 @@ pub trait Source: Send + Sync {
     fn stream(&self, planned_bytes: u64, sink: &mut dyn Sink) -> Result<()>;
 }
 
-/// Of an open file, which is read from its start on by one at a time.
-impl Source for Mutex<File> {
+/// An open file, which is read from its start on by one at a time.
+struct OpenFile {
+    file: Mutex<File>,
+    planned: Version,
+}
+
+/// What tells whether a file was written to: its length and its times.
+#[derive(PartialEq, Eq)]
+struct Version {
+    length_bytes: u64,
+    modified: Option<SystemTime>,
+    /// Seconds and nanoseconds of the last change, which nobody can set; none but on Unix.
+    changed: (i64, i64),
+}
+
+impl Version {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        #[cfg(unix)]
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        #[cfg(not(unix))]
+        let changed = (0, 0);
+        Ok(Self { length_bytes: metadata.len(), modified: metadata.modified().ok(), changed })
+    }
+}
+
+impl OpenFile {
+    fn unreadable(error: io::Error) -> Error {
+        Error::new(ErrorKind::Source, "cannot read a file").caused_by(error)
+    }
+
+    fn require_unchanged(&self, file: &File) -> Result<()> {
+        if Version::of(file).map_err(Self::unreadable)? == self.planned {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Changed, "a file changed before it was read to its end"))
+    }
+}
+
+impl Source for OpenFile {
     fn stream(&self, planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
-        let unreadable =
-            |error| Error::new(ErrorKind::Source, "cannot read a file").caused_by(error);
-        let mut file = self.lock().unwrap_or_else(PoisonError::into_inner);
-        file.rewind().map_err(unreadable)?;
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        self.require_unchanged(&file)?;
+        file.rewind().map_err(Self::unreadable)?;
         let mut buffer = Buffer::zeroed(256 << 10);
         let mut left = planned_bytes;
         while left > 0 {
             let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             let window = buffer.get_mut(..want).unwrap_or_default();
-            let got = read_full(&*file, window).map_err(unreadable)?;
+            let got = read_full(&*file, window).map_err(Self::unreadable)?;
             sink.write_all(window.get(..got).unwrap_or_default())?;
             left -= got as u64;
             if got < want {
                 break;
             }
         }
-        // One byte more shows that it grew.
-        match read_full(&*file, &mut [0]).map_err(unreadable)? {
-            0 => Ok(()),
-            _ => Err(Error::new(ErrorKind::Changed, "a file grew while it was read")),
-        }
+        self.require_unchanged(&file)
     }
 }
 
@@ -269,10 +305,16 @@ impl<T: Into<Secret>> From<T> for Content {
 
 impl Content {
     /// What is in `file`, from its start on: as many bytes as it has now, read when the
-    /// image is written. The file stays open until then.
+    /// image is written. The file stays open until then, and one that is written to from now on
+    /// is [`ErrorKind::Changed`], as far as its length and its times tell: what follows within a
+    /// tick of the system's clock may leave them as they are.
     pub fn from_file(file: File) -> io::Result<Self> {
-        let length_bytes = file.metadata()?.len();
-        Ok(Self::Stream { length_bytes, source: Box::new(Mutex::new(file)) })
+        let planned = Version::of(&file)?;
+        let length_bytes = planned.length_bytes;
+        Ok(Self::Stream {
+            length_bytes,
+            source: Box::new(OpenFile { file: Mutex::new(file), planned }),
+        })
     }
 
     /// Length in bytes.

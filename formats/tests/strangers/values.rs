@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use credimg_formats::squashfs::{BlockSize, Compression};
 use credimg_formats::{
-    Content, DateTime, ErrorKind, Image, Kind, Metadata, Secret, Timestamp, Tree, erofs, iso9660,
-    luks, squashfs,
+    Content, DateTime, ErrorKind, Image, Kind, Metadata, Name, Secret, Timestamp, Tree, erofs,
+    iso9660, luks, squashfs,
 };
 
 use crate::scratch;
@@ -95,6 +95,28 @@ fn content_of_an_open_file_is_that_of_memory_and_held_to_its_length() {
     let write_only = File::options().write(true).open(&path).unwrap();
     let unreadable = holding(Content::from_file(write_only).unwrap());
     assert_eq!(image(&unreadable).unwrap_err().kind(), ErrorKind::Source);
+}
+
+/// EROFS compares such files when it plans: what one holds later must not be another's.
+#[test]
+fn an_equal_file_that_changes_between_plan_and_writing_is_found() {
+    let paths = ["first", "second"].map(|name| scratch(&format!("equal-{name}")));
+    for changed in &paths {
+        let mut tree = Tree::new(Metadata::default());
+        for (name, path) in ["a", "b"].iter().zip(&paths) {
+            std::fs::write(path, vec![b'x'; 9000]).unwrap();
+            let content = Content::from_file(File::open(path).unwrap()).unwrap();
+            let name = Name::new(name.as_bytes()).unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::File(content)).unwrap();
+        }
+        let plan = erofs::Plan::new(&tree, erofs::Options::new()).unwrap();
+        // Longer than a tick.
+        std::thread::sleep(Duration::from_millis(25));
+        let mut file = File::options().write(true).open(changed).unwrap();
+        file.write_all(b"yes").unwrap();
+        drop(file);
+        assert_eq!(plan.write(&mut Vec::new()).unwrap_err().kind(), ErrorKind::Changed);
+    }
 }
 
 /// What is announced before is what is written, through the one trait.
