@@ -204,9 +204,9 @@ impl Encryption {
             .sector_bytes(self.sector_bytes)
             .kdf(self.kdf(version));
         let plan = luks::Plan::new(options).map_err(|error| broken(&error))?;
-        let mut writer = plan.begin(sink).map_err(|error| broken(&error))?;
-        let size_bytes = write(&mut writer)?;
-        writer.finish().map_err(|error| broken(&error))?;
+        let mut writer = plan.begin(sink);
+        write(&mut writer)?;
+        let size_bytes = writer.finish().map_err(|error| broken(&error))?;
         Ok(plan.payload_offset_bytes() + size_bytes)
     }
 

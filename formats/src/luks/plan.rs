@@ -231,18 +231,17 @@ impl<'k> Plan<'k> {
         self.payload_offset_bytes
     }
 
-    /// Writes all that comes before the payload; what is written to the returned
-    /// adapter goes to `sink` encrypted.
-    pub fn begin<'s>(&self, sink: &'s mut dyn Sink) -> Result<Writer<'_, 's>> {
-        Writer::begin(self, sink)
+    /// What is written to the returned adapter goes to `sink` encrypted, behind the header.
+    /// Nothing is with `sink` before the first byte of the payload or the end.
+    pub fn begin<'s>(&self, sink: &'s mut dyn Sink) -> Writer<'_, 's> {
+        Writer::new(self, sink)
     }
 
     /// Writes the volume with `image` as its payload and returns its size in bytes.
     pub fn write(&self, image: &dyn Image, sink: &mut dyn Sink) -> Result<u64> {
-        let mut writer = self.begin(sink)?;
-        let size_bytes = image.write(&mut writer)?;
-        writer.finish()?;
-        Ok(self.payload_offset_bytes + size_bytes)
+        let mut writer = self.begin(sink);
+        image.write(&mut writer)?;
+        Ok(self.payload_offset_bytes + writer.finish()?)
     }
 }
 

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 
 use super::format::SECTOR_BYTES;
 use super::plan::Plan;
-use super::xts::VolumeKey;
 use crate::content::{Buffer, Sink, read_full};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -21,8 +20,9 @@ const START_BYTES: usize = 4096;
 /// fill a buffer, so [`finish`](Self::finish) has to come last.
 pub struct Writer<'p, 's> {
     sink: &'s mut dyn Sink,
-    volume_key: &'p VolumeKey,
-    sector_bytes: usize,
+    plan: &'p Plan<'p>,
+    /// Whether all that comes before the payload is with the sink.
+    has_begun: bool,
     /// Plaintext that waits, from its start on; wiped when dropped.
     buffer: Buffer,
     filled: usize,
@@ -35,49 +35,53 @@ pub struct Writer<'p, 's> {
 }
 
 impl<'p, 's> Writer<'p, 's> {
-    pub(super) fn begin(plan: &'p Plan<'_>, sink: &'s mut dyn Sink) -> Result<Self> {
-        sink.write_all(&plan.head)?;
-        sink.write_zeros(plan.payload_offset_bytes - plan.head.len() as u64)?;
-        Ok(Self {
+    pub(super) fn new(plan: &'p Plan<'p>, sink: &'s mut dyn Sink) -> Self {
+        Self {
             sink,
-            volume_key: plan.volume_key,
-            sector_bytes: plan.sector_bytes,
+            plan,
+            has_begun: false,
             buffer: Buffer::zeroed(SMALL_BUFFER_BYTES),
             filled: 0,
             spilled_bytes: 0,
             start: Buffer::zeroed(START_BYTES),
             failed: false,
-        })
+        }
     }
 
-    /// Writes out the rest. A payload that is no whole number of sectors is
-    /// [`ErrorKind::Unrepresentable`].
-    pub fn finish(mut self) -> Result<()> {
+    /// Writes out the rest and returns the size of the payload in bytes. A payload that is no
+    /// whole number of sectors is [`ErrorKind::Unrepresentable`].
+    pub fn finish(mut self) -> Result<u64> {
         self.spill()?;
         if self.filled > 0 {
             let message = format!(
                 "expected whole sectors of {} bytes, got {} bytes",
-                self.sector_bytes,
+                self.plan.sector_bytes,
                 self.written_bytes()
             );
             return Err(Error::new(ErrorKind::Unrepresentable, message));
         }
-        Ok(())
+        Ok(self.written_bytes())
     }
 
     fn written_bytes(&self) -> u64 {
         self.spilled_bytes + self.filled as u64
     }
 
-    /// Passes on all whole sectors that wait.
+    /// Passes on all whole sectors that wait, behind what comes before the payload.
     fn spill(&mut self) -> io::Result<()> {
         if self.failed {
             return Err(io::Error::other("an earlier write failed"));
         }
-        let whole = self.filled - self.filled % self.sector_bytes;
+        let Plan { volume_key, sector_bytes, payload_offset_bytes, head } = self.plan;
+        let whole = self.filled - self.filled % sector_bytes;
         let sectors = self.buffer.get_mut(..whole).unwrap_or_default();
-        self.volume_key.encrypt(self.spilled_bytes / SECTOR_BYTES, self.sector_bytes, sectors);
+        volume_key.encrypt(self.spilled_bytes / SECTOR_BYTES, *sector_bytes, sectors);
         self.failed = true;
+        if !self.has_begun {
+            self.sink.write_all(head)?;
+            self.sink.write_zeros(payload_offset_bytes - head.len() as u64)?;
+            self.has_begun = true;
+        }
         self.sink.write_all(sectors)?;
         self.failed = false;
         self.spilled_bytes += whole as u64;
@@ -150,6 +154,10 @@ impl Sink for Writer<'_, '_> {
     /// Only within the first 4096 bytes of the payload: the rest of a sector that is
     /// encrypted again must be known.
     fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        if !self.has_begun && self.filled == 0 && bytes.is_empty() {
+            // Whether it is possible at all is asked before the first byte.
+            return self.sink.rewrite(0, bytes);
+        }
         self.spill()?;
         let offset = self.written_bytes().checked_sub(back_bytes);
         let offset = usize::try_from(offset.ok_or(io::ErrorKind::InvalidInput)?);
@@ -166,11 +174,12 @@ impl Sink for Writer<'_, '_> {
         for (to, from) in self.buffer.iter_mut().take(self.filled).zip(waiting) {
             *to = *from;
         }
-        let first = offset - offset % self.sector_bytes;
-        let last = end.next_multiple_of(self.sector_bytes).min(spilled).max(first);
+        let Plan { volume_key, sector_bytes, .. } = self.plan;
+        let first = offset - offset % sector_bytes;
+        let last = end.next_multiple_of(*sector_bytes).min(spilled).max(first);
         let mut sectors = Buffer::zeroed(last - first);
         sectors.copy_from_slice(self.start.get(first..last).unwrap_or_default());
-        self.volume_key.encrypt(first as u64 / SECTOR_BYTES, self.sector_bytes, &mut sectors);
+        volume_key.encrypt(first as u64 / SECTOR_BYTES, *sector_bytes, &mut sectors);
         self.sink.rewrite(self.spilled_bytes.saturating_sub(first as u64), &sectors)
     }
 }

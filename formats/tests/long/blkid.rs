@@ -226,7 +226,7 @@ fn encrypted(version: Version, label: Option<&str>, seed: u64, payload: &[u8]) -
         .kdf(Kdf::FOR_RANDOM_KEY);
     let plan = luks::Plan::new(options).unwrap();
     let mut image = Vec::new();
-    let mut writer = plan.begin(&mut image).unwrap();
+    let mut writer = plan.begin(&mut image);
     writer.write_all(payload).unwrap();
     writer.finish().unwrap();
     image

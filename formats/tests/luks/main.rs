@@ -92,7 +92,7 @@ impl Spec {
     /// Writes the volume with the inner image in it.
     fn write(&self, sink: &mut dyn Sink) {
         self.planned(|plan| {
-            let mut writer = plan.begin(sink).unwrap();
+            let mut writer = plan.begin(sink);
             self.write_inner(&mut writer);
             writer.finish().unwrap();
         })

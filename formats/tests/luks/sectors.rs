@@ -62,7 +62,7 @@ pub(crate) fn write_far(spec: &Spec, path: &Path) {
     let key = VolumeKey::new(&spec.key).unwrap();
     spec.planned(|plan| {
         let mut head = Vec::new();
-        plan.begin(&mut head).unwrap().finish().unwrap();
+        plan.begin(&mut head).finish().unwrap();
         file.write_all_at(&head, 0).unwrap();
         for sector in FAR {
             let mut data = far_content(sector);

@@ -174,7 +174,7 @@ fn what_is_rewritten_is_as_if_written_at_once() {
         let mut plaintext = Vec::new();
         let mut image = Vec::new();
         spec.planned(|plan| {
-            let mut writer = plan.begin(&mut image).unwrap();
+            let mut writer = plan.begin(&mut image);
             for _ in 0..20 {
                 let length = random.pick(&[1, 100, 512, 5000, 40_000]);
                 let piece = random.bytes(length);
@@ -242,11 +242,11 @@ fn a_pipe_and_a_full_disk_are_errors_at_once() {
     spec.planned(|plan| {
         let whole = plan.payload_offset_bytes() as usize;
         for room in [0, 1000, whole - 1] {
-            let error = plan.begin(&mut ForwardOnly::new(Pipe(room))).err().unwrap();
+            let error = plan.begin(&mut ForwardOnly::new(Pipe(room))).finish().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Io);
         }
         let mut pipe = ForwardOnly::new(Pipe(whole));
-        let mut writer = plan.begin(&mut pipe).unwrap();
+        let mut writer = plan.begin(&mut pipe);
         let refused = writer.rewrite(0, &[]).unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::Unsupported);
         writer.write_all(&[1; 512]).unwrap();
@@ -312,7 +312,7 @@ fn what_a_format_cannot_hold_is_refused() {
     }
     let mut image = Vec::new();
     good.planned(|plan| {
-        let mut writer = plan.begin(&mut image).unwrap();
+        let mut writer = plan.begin(&mut image);
         writer.write_all(&[1; 513]).unwrap();
         let error = writer.finish().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unrepresentable);

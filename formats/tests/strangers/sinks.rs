@@ -36,9 +36,9 @@ fn write(format: usize, tree: &Tree, sink: &mut dyn Sink) -> credimg_formats::Re
             let version = luks::Version::Luks2;
             let options = luks::Options::new(version, &passphrase, &volume_key, &random);
             let plan = luks::Plan::new(options.kdf(luks::Kdf::FOR_RANDOM_KEY))?;
-            let mut writer = plan.begin(sink)?;
+            let mut writer = plan.begin(sink);
             write(2, tree, &mut writer)?;
-            writer.finish()
+            writer.finish().map(drop)
         }
     }
 }
@@ -123,8 +123,7 @@ fn a_file_that_is_appended_to_is_refused_before_the_first_byte_or_right() {
         let found = std::fs::read(&path).unwrap();
         if goes_back(format) {
             assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Io, "{format}");
-            // The header of LUKS comes before what is inside is asked.
-            assert!(format == 3 || found == PREFIX, "{format}");
+            assert!(found == PREFIX, "{format}");
         } else {
             outcome.unwrap();
             assert!(found == [&PREFIX[..], &expected(format)].concat(), "{format}");
@@ -150,7 +149,7 @@ fn a_pipe_takes_what_is_written_front_to_back() {
         if goes_back(format) {
             let error = outcome.unwrap_err();
             assert!(error.to_string().contains("start can be written last"), "{error}");
-            assert!(format == 3 || found.is_empty(), "{format}");
+            assert!(found.is_empty(), "{format}");
         } else {
             outcome.unwrap();
             assert!(found == expected(format), "{format}");

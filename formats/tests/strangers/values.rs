@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use credimg_formats::squashfs::{BlockSize, Compression};
 use credimg_formats::{
-    Content, DateTime, ErrorKind, Image, Kind, Metadata, Name, Secret, Timestamp, Tree, erofs,
-    iso9660, luks, squashfs,
+    Content, DateTime, ErrorKind, Image, Kind, Metadata, Name, Secret, Sink, Timestamp, Tree,
+    erofs, iso9660, luks, squashfs,
 };
 
 use crate::scratch;
@@ -143,4 +143,28 @@ fn every_plan_is_an_image() {
         assert_eq!(encrypted.len() as u64, encrypted_bytes);
     }
     assert_eq!(Image::size_bytes(&squashfs), None);
+}
+
+/// Whatever an image of a stranger says of itself, the size of the volume is what was written.
+#[test]
+fn a_volume_is_as_large_as_what_was_written() {
+    struct Liar(Option<u64>);
+    impl Image for Liar {
+        fn size_bytes(&self) -> Option<u64> {
+            self.0
+        }
+        fn write(&self, sink: &mut dyn Sink) -> credimg_formats::Result<u64> {
+            sink.write_all(&[1; 8192])?;
+            Ok(u64::MAX)
+        }
+    }
+    let volume_key = luks::VolumeKey::new(&std::array::from_fn(|at| at.to_le_bytes()[0])).unwrap();
+    let (passphrase, random) = (Secret::from("key"), Secret::from(vec![1; luks::RANDOM_BYTES]));
+    let options = luks::Options::new(luks::Version::Luks2, &passphrase, &volume_key, &random);
+    let volume = luks::Plan::new(options.kdf(luks::Kdf::FOR_RANDOM_KEY)).unwrap();
+    for claim in [None, Some(0), Some(u64::MAX)] {
+        let mut image = Vec::new();
+        let size_bytes = volume.write(&Liar(claim), &mut image).unwrap();
+        assert_eq!((image.len() as u64, size_bytes), (size_bytes, (1 << 20) + 8192));
+    }
 }

@@ -141,7 +141,7 @@ pub fn heads() -> [Vec<u8>; 2] {
             .kdf(Kdf::Pbkdf2 { iterations: ITERATIONS_MAX });
         let mut image = Vec::new();
         let plan = Plan::new(options).expect("a good volume");
-        plan.begin(&mut image).expect("room in memory").finish().expect("room in memory");
+        plan.begin(&mut image).finish().expect("room in memory");
         image.truncate(2 * HEADER_BYTES);
         image
     })
