@@ -68,7 +68,7 @@ impl DateTime {
     }
 }
 
-/// As RFC 3339 has it: `2024-02-29T12:34:56Z`.
+/// Shows the form of RFC 3339: `2024-02-29T12:34:56Z`.
 impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { year, month, day, hour, minute, second } = self;
@@ -79,7 +79,7 @@ impl fmt::Display for DateTime {
 impl FromStr for DateTime {
     type Err = Error;
 
-    /// The same form alone: UTC, with a year of four digits, without fractions.
+    /// Reads `2024-02-29T12:34:56Z` and no other form: UTC, a year of four digits, no fraction.
     fn from_str(text: &str) -> Result<Self> {
         read(text).filter(|date| date.seconds().is_some()).ok_or_else(|| {
             Error::new(ErrorKind::Unrepresentable, "expected a time such as 2024-02-29T12:34:56Z")

@@ -304,9 +304,9 @@ impl<T: Into<Secret>> From<T> for Content {
 }
 
 impl Content {
-    /// What is in `file`, from its start on: as many bytes as it has now, read when the
-    /// image is written. The file stays open until then, and one that is written to from now on
-    /// is [`ErrorKind::Changed`], as far as its length and its times tell: what follows within a
+    /// What the regular file `file` holds, from its start on: as many bytes as it has now. They
+    /// are read when the image is written, and by EROFS perhaps when it is planned, too. The
+    /// file stays open as long as the content lives, and one that is written to from now on is [`ErrorKind::Changed`], as far as its length and its times tell: what follows within a
     /// tick of the system's clock may leave them as they are.
     pub fn from_file(file: File) -> io::Result<Self> {
         let planned = Version::of(&file)?;

@@ -10,7 +10,8 @@ pub trait Image {
     /// is written, as of SquashFS.
     fn size_bytes(&self) -> Option<u64>;
 
-    /// Writes the image and returns its size in bytes.
+    /// Writes the image and returns its size in bytes. It does not flush the sink: whoever
+    /// buffers has to, and sees what fails then.
     fn write(&self, sink: &mut dyn Sink) -> Result<u64>;
 }
 

@@ -45,7 +45,8 @@
 //!
 //! Any [`Sink`]: a `Vec<u8>`, a [`File`](std::fs::File) in a
 //! [`BufWriter`](std::io::BufWriter), a [`Cursor`](std::io::Cursor), and with
-//! [`ForwardOnly`] a pipe. It begins where the sink stands: what lies before stays.
+//! [`ForwardOnly`] a pipe. It begins where the sink stands: what lies before stays. Nothing is
+//! flushed; a `BufWriter` is, by whoever made it.
 //! [`luks::Plan`] writes any image as an encrypted volume.
 //!
 //! # Features

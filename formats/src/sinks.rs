@@ -42,7 +42,8 @@ impl Sink for File {
     }
 }
 
-/// Its buffer is not wiped: a copy of what is secret may be left in memory.
+/// Call [`flush`](Write::flush) when the image is written: a `BufWriter` that is dropped hides the
+/// error of its last bytes. Its buffer is not wiped: a copy of what is secret may be left in memory.
 impl<S: Sink> Sink for BufWriter<S> {
     fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
         self.flush()?;
@@ -80,9 +81,9 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
 /// Whatever takes bytes and cannot go back: standard output, a pipe, a socket.
 ///
-/// EROFS and ISO 9660 are written front to back, so is LUKS around them. SquashFS wants its
-/// first bytes written last and refuses such a sink before the first byte: write it into a
-/// `Vec<u8>` or a file first.
+/// EROFS and ISO 9660 are written front to back, so is LUKS around them. SquashFS, in LUKS or
+/// not, wants its first bytes written last and refuses such a sink before the first byte: write
+/// it into a `Vec<u8>` or a file first.
 #[derive(Debug)]
 pub struct ForwardOnly<W>(W);
 
@@ -134,7 +135,7 @@ fn only_appends(file: &File) -> io::Result<bool> {
     Ok(rustix::fs::fcntl_getfl(file)?.contains(rustix::fs::OFlags::APPEND))
 }
 
-/// Nothing tells, but that the bytes come to lie elsewhere.
+/// Elsewhere no safe call tells: such a file must not be used there.
 #[cfg(not(unix))]
 fn only_appends(_file: &File) -> io::Result<bool> {
     Ok(false)

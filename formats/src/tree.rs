@@ -20,7 +20,8 @@ pub(crate) use walk::{Order, Visit};
 
 /// Longest symbolic link target in bytes (`PATH_MAX` of Linux less its NUL).
 pub const SYMLINK_MAX_BYTES: usize = 4095;
-/// Deepest directory nesting: as deep as `PATH_MAX` lets a path reach.
+/// Deepest nesting of directories that a path can reach (`PATH_MAX` of Linux). A tree takes deeper
+/// ones, which a guest reaches from one directory to the next only.
 pub const DEPTH_MAX: usize = 2048;
 
 /// An inode of one [`Tree`], which alone takes it.

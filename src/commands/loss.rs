@@ -138,15 +138,22 @@ fn described(loss: &Loss) -> (&'static str, &'static str) {
     match loss.lost {
         Lost::Xattrs => (XATTRS, "extended attributes are left out: ISO 9660 holds none"),
         Lost::NameEnd => ("name-end", "Linux shows the first 253 bytes of the name"),
-        Lost::Entry => ("entry", "Linux lists the name but does not find it"),
-        Lost::JolietLength => {
-            ("joliet-length", "Joliet has another name, as this one is too long for it")
+        Lost::Entry => ("entry", "Linux lists the name but cannot open it"),
+        Lost::JolietLength => (
+            "joliet-length",
+            "Joliet has another name, as this one has more characters than it holds",
+        ),
+        Lost::JolietCharacter => (
+            "joliet-character",
+            "Joliet has another name, without the characters that it cannot hold",
+        ),
+        Lost::DeviceNumber => (
+            "device-number",
+            "Linux reads another device number, as it takes minors up to 255 with major 0",
+        ),
+        Lost::Time => {
+            ("time", "Linux reads another time, as it takes those from 1901 to January 2038 only")
         }
-        Lost::JolietCharacter => {
-            ("joliet-character", "Joliet has another name, without characters that it lacks")
-        }
-        Lost::DeviceNumber => ("device-number", "Linux reads another device number"),
-        Lost::Time => ("time", "Linux reads another time"),
     }
 }
 

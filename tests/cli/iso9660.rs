@@ -151,9 +151,9 @@ fn what_iso_9660_cannot_hold_is_refused_or_named() {
     assert_eq!(
         said(&built),
         format!(
-            "credimg: warning: \"/\\u{{1}}\": Linux lists the name but does not find it\n\
+            "credimg: warning: \"/\\u{{1}}\": Linux lists the name but cannot open it\n\
              credimg: warning: /etc/id: extended attributes are left out: ISO 9660 holds none\n\
-             credimg: warning: /late: Linux reads another time\n\
+             credimg: warning: /late: Linux reads another time, as it takes those from 1901 to January 2038 only\n\
              credimg: warning: /{long}: Linux shows the first 253 bytes of the name\n\
              wrote out.iso: iso9660, 4 files, 56 KiB\n"
         )
@@ -205,8 +205,8 @@ fn names_that_joliet_cannot_hold_are_refused_or_named() {
     );
     assert_eq!(fs::read(host.path("out.iso")).unwrap(), b"old");
     let built = host.build_iso(&["--lossy", "--quiet"]);
-    let cut = "Joliet has another name, as this one is too long for it";
-    let lacking = "Joliet has another name, without characters that it lacks";
+    let cut = "Joliet has another name, as this one has more characters than it holds";
+    let lacking = "Joliet has another name, without the characters that it cannot hold";
     assert_eq!(
         said(&built),
         format!(

@@ -264,7 +264,7 @@ fn check_foresees_what_wants_lossy() {
                     user.*, trusted.* and security.* only";
     let iso9660 = "extended attributes are left out: ISO 9660 holds none";
     let end = "Linux shows the first 253 bytes of the name";
-    let lacking = "Joliet has another name, without characters that it lacks";
+    let lacking = "Joliet has another name, without the characters that it cannot hold";
     for (manifest, format, expected) in [
         (acl, "erofs", &[][..]),
         (acl, "squashfs", &[("/a", squashfs)]),
@@ -272,7 +272,11 @@ fn check_foresees_what_wants_lossy() {
         (labels, "squashfs", &[]),
         (labels, "iso9660", &[("/, /a", iso9660)]),
         (late, "erofs", &[]),
-        (late, "iso9660", &[("/a", "Linux reads another time")]),
+        (
+            late,
+            "iso9660",
+            &[("/a", "Linux reads another time, as it takes those from 1901 to January 2038 only")],
+        ),
         (&named, "squashfs", &[]),
         (&named, "iso9660", &[(&long, end)]),
         (joliet, "iso9660", &[("/a:b", lacking)]),
