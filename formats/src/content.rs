@@ -304,17 +304,16 @@ impl<T: Into<Secret>> From<T> for Content {
 }
 
 impl Content {
-    /// What the regular file `file` holds, from its start on: as many bytes as it has now. They
-    /// are read when the image is written, and by EROFS perhaps when it is planned, too. The
-    /// file stays open as long as the content lives, and one that is written to from now on is [`ErrorKind::Changed`], as far as its length and its times tell: what follows within a
+    /// What the regular file `file` holds from its start on: as many bytes as it has now, read
+    /// when the image is written, and by EROFS perhaps when it is planned. The file stays open
+    /// as long as the content lives. One that is written to from now on is
+    /// [`ErrorKind::Changed`], as far as its length and its times tell: what follows within a
     /// tick of the system's clock may leave them as they are.
     pub fn from_file(file: File) -> io::Result<Self> {
         let planned = Version::of(&file)?;
         let length_bytes = planned.length_bytes;
-        Ok(Self::Stream {
-            length_bytes,
-            source: Box::new(OpenFile { file: Mutex::new(file), planned }),
-        })
+        let source = Box::new(OpenFile { file: Mutex::new(file), planned });
+        Ok(Self::Stream { length_bytes, source })
     }
 
     /// Length in bytes.

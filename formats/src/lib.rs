@@ -66,7 +66,7 @@
 
 #![cfg_attr(
     not(all(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs")),
-    allow(dead_code, reason = "what formats share that are left out")
+    allow(dead_code, unused_imports, reason = "what formats share that are left out")
 )]
 
 mod calendar;

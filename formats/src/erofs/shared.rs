@@ -19,7 +19,12 @@ pub(super) fn find(tree: &Tree, order: &Order, shapes: &mut [Shape]) -> Result<(
     let in_blocks = || order.inodes(tree).zip(&*shapes).filter(|(_, shape)| shape.data_blocks > 0);
     let lengths = in_blocks().filter_map(|((_, inode), _)| match inode.kind() {
         Kind::File(content) => Some(content.len()),
-        _ => None,
+        Kind::Directory(_)
+        | Kind::Symlink(_)
+        | Kind::CharDevice(_)
+        | Kind::BlockDevice(_)
+        | Kind::Fifo
+        | Kind::Socket => None,
     });
     let repeated = keep_repeated(&mut lengths.collect::<Vec<_>>());
     let mut links = BTreeMap::new();
