@@ -373,22 +373,22 @@ fn of_several_values_for_an_attribute_the_nearest_to_the_manifest_s_entry_wins()
     let above = ["/ security.b=default user.a=default", "/up security.b=default user.a=default"];
     let top = "/up/t security.b=default security.c=entry user.a=entry";
     let expected = [
+        "/up/t/implied security.b=default security.c=entry user.a=entry",
+        "/up/t/implied/file security.b=default security.c=entry user.a=entry",
         "/up/t/own security.b=archive security.c=entry user.a=entry",
         "/up/t/own/file security.b=archive security.c=entry user.a=entry",
         "/up/t/own/link security.b=default security.c=entry",
-        "/up/t/implied security.b=default security.c=entry user.a=entry",
-        "/up/t/implied/file security.b=default security.c=entry user.a=entry",
     ];
     assert_eq!(show(Some(true), true), [&above[..], &[top], &expected].concat());
     let without = expected.map(|line| line.replace("b=archive", "b=default"));
     let without: Vec<_> = without.iter().map(String::as_str).collect();
     assert_eq!(show(Some(true), false), [&above[..], &[top], &without].concat());
     let alone = [
+        "/up/t/implied security.b=default user.a=default",
+        "/up/t/implied/file security.b=default user.a=default",
         "/up/t/own security.b=archive user.a=archive",
         "/up/t/own/file security.b=archive user.a=archive",
         "/up/t/own/link security.b=default",
-        "/up/t/implied security.b=default user.a=default",
-        "/up/t/implied/file security.b=default user.a=default",
     ];
     for recursive in [None, Some(false)] {
         assert_eq!(show(recursive, true), [&above[..], &[top], &alone].concat());
