@@ -304,11 +304,10 @@ impl<T: Into<Secret>> From<T> for Content {
 }
 
 impl Content {
-    /// What the regular file `file` holds from its start on: as many bytes as it has now, read
-    /// when the image is written, and by EROFS perhaps when it is planned. The file stays open
-    /// as long as the content lives. One that is written to from now on is
-    /// [`ErrorKind::Changed`], as far as its length and its times tell: what follows within a
-    /// tick of the system's clock may leave them as they are.
+    /// What the regular file `file` holds from its start on, as long as it is now. It is read
+    /// when the image is written, and by EROFS perhaps when it is planned. One that is written to
+    /// from now on is [`ErrorKind::Changed`], as far as its length and times tell: what follows
+    /// within a tick of the system's clock may leave them as they are.
     pub fn from_file(file: File) -> io::Result<Self> {
         let planned = Version::of(&file)?;
         let length_bytes = planned.length_bytes;
@@ -338,9 +337,8 @@ impl Content {
                 let outcome = source.stream(*length_bytes, &mut exact);
                 let (left, overrun) = (exact.left, exact.overrun);
                 if overrun {
-                    let message =
-                        format!("the source grew: expected {length_bytes} bytes, got more");
-                    return Err(Error::new(ErrorKind::Changed, message));
+                    let what = format!("the source grew: expected {length_bytes} bytes, got more");
+                    return Err(Error::new(ErrorKind::Changed, what));
                 }
                 outcome?;
                 if left > 0 {
