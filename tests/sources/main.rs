@@ -202,7 +202,9 @@ pub(crate) fn attributes(metadata: &Metadata) -> (u16, u32, u32, i64, u32) {
 pub(crate) fn dump(tree: &Tree) -> Vec<String> {
     let line = |(id, inode): (InodeId, &Inode)| {
         let what = match inode.kind() {
-            Kind::Directory(entries) => format!("directory {:?}", entries.keys()),
+            Kind::Directory(entries) => {
+                format!("directory {:?}", entries.keys().collect::<Vec<_>>())
+            }
             Kind::File(content) => format!("file of {} bytes", content.len()),
             Kind::Symlink(target) => format!("link to {}", target.escape_ascii()),
             special => format!("{special:?}"),

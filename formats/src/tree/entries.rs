@@ -1,6 +1,7 @@
 //! What a directory holds.
 
 use std::collections::btree_map::{self, BTreeMap, Entry};
+use std::slice;
 
 use super::{InodeId, Name};
 use crate::error::{Error, ErrorKind, Result};
@@ -30,48 +31,120 @@ use crate::error::{Error, ErrorKind, Result};
 /// # Ok::<(), credimg_formats::Error>(())
 /// ```
 #[derive(Debug, Default)]
-pub struct Entries(BTreeMap<Name, InodeId>);
+pub struct Entries(Store);
+
+/// Host directories are read in order, and then a tree of nodes, with the comparisons that
+/// each of its levels takes, would be for nothing.
+#[derive(Debug)]
+enum Store {
+    /// As long as each name comes behind those before it.
+    InOrder(Vec<(Name, InodeId)>),
+    /// From the first name on that does not.
+    AnyOrder(BTreeMap<Name, InodeId>),
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::InOrder(Vec::new())
+    }
+}
 
 /// Iterates over names and inodes, in the order of the names.
-pub type Iter<'a> = btree_map::Iter<'a, Name, InodeId>;
+#[derive(Clone, Debug)]
+pub struct Iter<'a>(Source<'a>);
+
+#[derive(Clone, Debug)]
+enum Source<'a> {
+    InOrder(slice::Iter<'a, (Name, InodeId)>),
+    AnyOrder(btree_map::Iter<'a, Name, InodeId>),
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a Name, &'a InodeId);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Source::InOrder(entries) => entries.next().map(|(name, id)| (name, id)),
+            Source::AnyOrder(entries) => entries.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.0 {
+            Source::InOrder(entries) => entries.size_hint(),
+            Source::AnyOrder(entries) => entries.size_hint(),
+        }
+    }
+}
+
+impl DoubleEndedIterator for Iter<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Source::InOrder(entries) => entries.next_back().map(|(name, id)| (name, id)),
+            Source::AnyOrder(entries) => entries.next_back(),
+        }
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
 
 impl Entries {
     /// The inode of this name.
     pub fn get(&self, name: &[u8]) -> Option<InodeId> {
-        self.0.get(name).copied()
+        match &self.0 {
+            // What is asked most often: whether a name is free that comes behind all others.
+            Store::InOrder(entries) if entries.last()?.0.as_bytes() < name => None,
+            Store::InOrder(entries) => {
+                let found = entries.binary_search_by(|entry| entry.0.as_bytes().cmp(name));
+                entries.get(found.ok()?).map(|(_, id)| *id)
+            }
+            Store::AnyOrder(entries) => entries.get(name).copied(),
+        }
     }
 
     /// Names and inodes, in the order of the names.
     pub fn iter(&self) -> Iter<'_> {
-        self.0.iter()
+        Iter(match &self.0 {
+            Store::InOrder(entries) => Source::InOrder(entries.iter()),
+            Store::AnyOrder(entries) => Source::AnyOrder(entries.iter()),
+        })
     }
 
     /// The names, sorted bytewise.
-    pub fn keys(&self) -> btree_map::Keys<'_, Name, InodeId> {
-        self.0.keys()
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &Name> + ExactSizeIterator {
+        self.iter().map(|(name, _)| name)
     }
 
     /// The inodes, in the order of their names.
-    pub fn values(&self) -> btree_map::Values<'_, Name, InodeId> {
-        self.0.values()
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &InodeId> + ExactSizeIterator {
+        self.iter().map(|(_, id)| id)
     }
 
     /// How many there are, `.` and `..` not counted.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.iter().len()
     }
 
     /// Whether the directory holds nothing.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// Adds an entry; a taken name is [`ErrorKind::Conflict`].
     pub(super) fn add(&mut self, name: Name, id: InodeId) -> Result<()> {
-        let Entry::Vacant(free) = self.0.entry(name) else {
-            return Err(Error::new(ErrorKind::Conflict, "the path is taken already"));
-        };
-        free.insert(id);
+        if let Store::InOrder(entries) = &mut self.0 {
+            if entries.last().is_none_or(|(last, _)| *last < name) {
+                entries.push((name, id));
+                return Ok(());
+            }
+            self.0 = Store::AnyOrder(std::mem::take(entries).into_iter().collect());
+        }
+        if let Store::AnyOrder(entries) = &mut self.0 {
+            let Entry::Vacant(free) = entries.entry(name) else {
+                return Err(Error::new(ErrorKind::Conflict, "the path is taken already"));
+            };
+            free.insert(id);
+        }
         Ok(())
     }
 }
@@ -82,5 +155,34 @@ impl<'a> IntoIterator for &'a Entries {
 
     fn into_iter(self) -> Iter<'a> {
         self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use crate::Tree;
+
+    #[test]
+    fn whatever_order_names_come_in_they_are_found_and_sorted() {
+        for names in [["a", "b", "c"], ["c", "b", "a"], ["b", "c", "a"], ["b", "a", "c"]] {
+            let mut entries = Entries::default();
+            for name in names {
+                let name: Name = name.parse().unwrap();
+                assert_eq!(entries.get(name.as_bytes()), None);
+                entries.add(name.clone(), Tree::ROOT).unwrap();
+                assert_eq!(entries.get(name.as_bytes()), Some(Tree::ROOT));
+                let error = entries.add(name, Tree::ROOT).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Conflict);
+            }
+            let sorted: Vec<_> = entries.keys().map(Name::as_bytes).collect();
+            assert_eq!(sorted, [b"a", b"b", b"c"], "{names:?}");
+            let reversed: Vec<_> = entries.iter().rev().map(|(name, _)| name.as_bytes()).collect();
+            assert_eq!(reversed, [b"c", b"b", b"a"], "{names:?}");
+            assert_eq!((entries.len(), entries.values().len()), (3, 3));
+            assert_eq!(entries.get(b"d"), None);
+        }
     }
 }
