@@ -121,6 +121,20 @@ impl Delivery {
     }
 }
 
+/// How many files, directories and symbolic links there are; hard links count once.
+fn count(tree: &Tree) -> (usize, usize, usize) {
+    let (mut files, mut directories, mut symlinks) = (0, 0, 0);
+    for (_, inode) in tree.inodes() {
+        match inode.kind() {
+            Kind::File(_) => files += 1,
+            Kind::Directory(_) => directories += 1,
+            Kind::Symlink(_) => symlinks += 1,
+            Kind::CharDevice(_) | Kind::BlockDevice(_) | Kind::Fifo | Kind::Socket => {}
+        }
+    }
+    (files, directories, symlinks)
+}
+
 impl Summary {
     pub(super) fn new(
         options: &Build,
@@ -130,9 +144,7 @@ impl Summary {
         size_bytes: u64,
         delivery: Delivery,
     ) -> Self {
-        // Hard links count once.
-        let count =
-            |is: fn(&Kind) -> bool| tree.inodes().filter(|(_, inode)| is(inode.kind())).count();
+        let (files, directories, symlinks) = count(tree);
         let path = &options.output;
         let is_streamed = settings::is_streamed(path);
         let shown = if is_streamed { "standard output".to_owned() } else { report::shown(path) };
@@ -155,9 +167,9 @@ impl Summary {
             serial: drive.serial.as_str().to_owned(),
             drive_id: drive.id.as_str().to_owned(),
             size_bytes,
-            files: count(|kind| matches!(kind, Kind::File(_))),
-            directories: count(|kind| matches!(kind, Kind::Directory(_))),
-            symlinks: count(|kind| matches!(kind, Kind::Symlink(_))),
+            files,
+            directories,
+            symlinks,
             losses: Losses::default(),
             changed: options.if_changed.then_some(true),
             delivery,
