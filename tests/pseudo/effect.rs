@@ -184,19 +184,17 @@ fn m_and_x_change_what_the_manifest_made() {
         ]
     );
     let nothing = "there is nothing of this path to change";
+    // Of the owner, the group and others.
+    let list = "0x0200000001000600ffffffff04000400ffffffff20000400ffffffff";
+    let on_link = format!("link x system.posix_acl_access={list}");
+    let on_file = format!("ssh/key x system.posix_acl_default={list}");
     for (definition, message) in [
         ("nothing m 600 0 0", nothing),
         ("ssh/key/below M 0 600 0 0", nothing),
         ("nothing x user.a=1", nothing),
         ("link x user.a=1", "a symbolic link cannot have `user.` attributes"),
-        (
-            "link x system.posix_acl_access=0x01",
-            "a symbolic link cannot have an access control list",
-        ),
-        (
-            "ssh/key x system.posix_acl_default=0x01",
-            "only directories can have a default access control list",
-        ),
+        (&*on_link, "a symbolic link cannot have an access control list"),
+        (&*on_file, "only directories can have a default access control list"),
         (
             "fifo i 600 0 0 f\nfifo x user.a=1",
             "only files and directories can have `user.` attributes",

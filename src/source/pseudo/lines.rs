@@ -118,6 +118,8 @@ struct Line {
     number: u64,
     /// Where in `text` the second and each further physical line begins.
     breaks: Vec<usize>,
+    /// Whether a newline ends it; none does at the end of some files.
+    is_ended: bool,
 }
 
 impl Line {
@@ -174,8 +176,12 @@ impl Reader {
 
     /// The next logical line, or what is wrong with it; none at the end.
     fn next(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
-        let mut line =
-            Line { text: Zeroizing::new(Vec::new()), number: self.number + 1, breaks: Vec::new() };
+        let mut line = Line {
+            text: Zeroizing::new(Vec::new()),
+            number: self.number + 1,
+            breaks: Vec::new(),
+            is_ended: false,
+        };
         loop {
             let begin = line.text.len();
             let limit_bytes = LINE_MAX_BYTES as u64;
@@ -195,7 +201,8 @@ impl Reader {
                 let place = Place::File { file, line: self.number, column };
                 return Ok(Some(Err(Problem::new(place, message, hint))));
             }
-            if line.text.last() == Some(&b'\n') {
+            line.is_ended = line.text.last() == Some(&b'\n');
+            if line.is_ended {
                 line.text.pop();
             }
             let physical = line.text.get(begin..).unwrap_or_default();
@@ -237,11 +244,10 @@ impl Reader {
         let mut end = Vec::new();
         self.bytes.by_ref().take(DATA_MARKER_END.len() as u64).read_to_end(&mut end)?;
         if end != DATA_MARKER_END {
-            let place = if end.is_empty() {
-                // Nothing follows, perhaps not even the marker's newline.
-                marker.place(&self.path, marker.text.len())
-            } else {
+            let place = if marker.is_ended {
                 Place::File { file: self.path, line: self.number + 1, column: 1 }
+            } else {
+                marker.place(&self.path, marker.text.len())
             };
             let message = "expected a line that holds `#` alone before the data";
             return Ok(Err(Problem::new(place, message, None)));
