@@ -81,6 +81,8 @@ fn nothing_shows_a_secret() {
         format!("- {{path: /bad, base64: {CANARY}}}\n"),
         format!("- {{path: /bad, text: \"{CANARY}\n"),
     ];
+    // A program is looked for in each of these.
+    let directories = std::env::var("PATH").unwrap().split(':').count();
     for end in std::iter::once(String::new()).chain(failing) {
         let host = Host::new(&format!("{manifest}{end}"));
         fs::write(host.path("key"), CANARY).unwrap();
@@ -113,7 +115,7 @@ fn nothing_shows_a_secret() {
         let commands =
             trace.lines().filter(|line| line.contains("execve(") && line.contains(CANARY));
         let own = usize::from(end.contains("command") || end.contains("shell"));
-        assert!(commands.count() <= own * 10, "{trace}");
+        assert!(commands.count() <= own * directories, "{trace}");
     }
 }
 
