@@ -86,6 +86,7 @@ pub mod iso9660;
 pub mod luks;
 #[cfg(all(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 pub mod probe;
+pub mod read;
 pub mod signature;
 mod sinks;
 #[cfg(feature = "squashfs")]

@@ -23,9 +23,11 @@ mod emit;
 pub mod format;
 mod inode;
 mod plan;
+mod read;
 mod shared;
 mod write;
 mod xattr;
 
 pub use plan::{Label, Options, Plan};
+pub use read::Reader;
 pub use xattr::xattr_faults;

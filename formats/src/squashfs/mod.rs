@@ -35,9 +35,11 @@ mod inode;
 mod metadata;
 mod plan;
 mod queue;
+mod read;
 mod write;
 mod xattr;
 
 pub use compress::Compression;
 pub use plan::{BlockSize, Options, Plan};
+pub use read::Reader;
 pub use xattr::xattr_faults;

@@ -131,10 +131,10 @@ pub(crate) fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) const S_IFMT: u32 = 0o170_000;
-const S_IFIFO: u32 = 0o010_000;
-const S_IFCHR: u32 = 0o020_000;
-const S_IFBLK: u32 = 0o060_000;
-const S_IFSOCK: u32 = 0o140_000;
+pub(crate) const S_IFIFO: u32 = 0o010_000;
+pub(crate) const S_IFCHR: u32 = 0o020_000;
+pub(crate) const S_IFBLK: u32 = 0o060_000;
+pub(crate) const S_IFSOCK: u32 = 0o140_000;
 
 pub(crate) fn special(file_type: u32, device: (u32, u32)) -> ExpectedKind {
     ExpectedKind::Special { file_type, device }

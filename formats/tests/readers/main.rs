@@ -1,0 +1,20 @@
+//! The readers: what they see of images is what the reference tools and Linux see, and what
+//! is broken ends in an error.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a panic is how a test fails, and its numbers are small"
+)]
+
+mod erofs;
+mod iso9660;
+#[expect(dead_code, reason = "the readers are to come")]
+mod listing;
+mod squashfs;
+#[expect(dead_code, reason = "not all of it is for readers")]
+#[path = "../support/mod.rs"]
+mod support;
