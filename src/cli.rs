@@ -1,6 +1,7 @@
 //! The command line's types; nothing is done here.
 
 mod keys;
+mod look;
 mod seal;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use crate::manifest::{Format, Luks};
 use crate::source::command::Limits;
 use crate::vm::{Bus, MachineType, Place, SmbiosForm, Style, Target};
 pub use keys::{Genkey, Secret, Unwrap, Wrap};
+pub use look::Look;
 pub use seal::Seal;
 
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.

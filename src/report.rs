@@ -1,7 +1,9 @@
 //! What people are told: errors with their exit code and hint.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Error;
@@ -125,6 +127,11 @@ pub fn shown(path: &Path) -> String {
     }
 }
 
+/// A path of an image for people, escaped as [`shown`] does it.
+pub fn shown_bytes(path: &[u8]) -> String {
+    shown(Path::new(OsStr::from_bytes(path)))
+}
+
 /// A path as a word of a command that a hint names: people paste it into their shell, and others
 /// may have chosen the names in it.
 pub fn shell_word(path: &Path) -> String {
@@ -168,9 +175,6 @@ fn say(kind: &str, colour: &str, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-
     use super::*;
 
     #[test]

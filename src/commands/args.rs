@@ -15,7 +15,7 @@ use crate::report::{Exit, Failure};
 use crate::vm::{DriveKey, Machine};
 
 pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
-    let mut image = Opened::new(&options.image)?;
+    let image = Opened::new(&options.image)?;
     let key = match options.key_file.as_deref() {
         Some(file) => Some((file, keys::read(file, Owners::Any)?)),
         None => None,

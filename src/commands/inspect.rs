@@ -13,7 +13,7 @@ use crate::keys::{self, Owners};
 use crate::report::shown;
 
 pub(super) fn run(options: &Inspect) -> anyhow::Result<()> {
-    let mut image = Opened::new(&options.image)?;
+    let image = Opened::new(&options.image)?;
     let mut report = Report::new(&image.probe, image.size_bytes);
     report.header = image.header.as_ref().map(HeaderReport::new);
     if let Some(file) = &options.key_file {

@@ -9,6 +9,8 @@ mod beside;
 mod blocks;
 mod build;
 pub mod check;
+#[allow(dead_code, reason = "the commands that look inside come next")]
+mod contents;
 mod dependencies;
 mod encryption;
 mod exec;

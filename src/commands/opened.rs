@@ -5,9 +5,11 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use credimg_formats::probe::{Probe, probe};
+use credimg_formats::read::{Seekable, Storage};
 use credimg_formats::{ErrorKind, luks};
 
-use crate::keys::{self, Key};
+use super::encryption;
+use crate::keys::{self, Key, Owners};
 use crate::output::Access;
 use crate::report::{self, Exit, Failure, reason};
 use crate::source;
@@ -23,8 +25,13 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Opens the image at `path`. Errors are of exit code 8.
+    /// Opens the image at `path`. Errors are of exit code 8, and of 2 where it is `-`.
     pub(super) fn new(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            let message = "an image is read in any order, which a stream does not allow: - is \
+                           no image";
+            return Err(Failure::new(Exit::Usage, message).hint("a file named - is ./-"));
+        }
         let shown = report::shown(path);
         let (mut file, stat) = source::open_file(path).map_err(|failure| {
             // Its hints speak of manifests, but for that of a policy.
@@ -56,11 +63,56 @@ impl Opened {
     /// valid one. One that asks for much work or memory is an error of exit code 5, before
     /// any of it is done, unless that is allowed.
     pub(super) fn inside(
-        &mut self,
+        &self,
         file: &Path,
         key: &Key,
         allow_cost: bool,
     ) -> Result<Option<Probe>, Failure> {
+        let Some(mut plain) = self.unlock(file, key, allow_cost)? else { return Ok(None) };
+        // It stands at its start already, but that is not this function's to know.
+        let rewound = plain.rewind().map_err(|error| {
+            Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
+        });
+        rewound?;
+        probe(&mut plain as &mut dyn Read).map(Some).map_err(|error| {
+            let failure = invalid(&self.shown, &error);
+            Failure { message: format!("{} (inside the encryption)", failure.message), ..failure }
+        })
+    }
+
+    /// The bytes of the file system: those of the image, or of an encrypted one what its key
+    /// opens. Errors are those of [`Self::inside`], and of exit code 2 where there is no key
+    /// to an encrypted image or one to another.
+    pub(super) fn into_storage(
+        self,
+        key_file: Option<&Path>,
+        allow_cost: bool,
+    ) -> Result<Box<dyn Storage>, Failure> {
+        let Some(file) = key_file else {
+            if self.header.is_none() {
+                return Ok(Box::new(self.file));
+            }
+            let message = format!("{} is encrypted", self.shown);
+            let hint = "name the file of its key with --key-file";
+            return Err(Failure::new(Exit::Usage, message).hint(hint));
+        };
+        if self.header.is_none() {
+            return Err(encryption::no_encryption("--key-file"));
+        }
+        let key = keys::read(file, Owners::Any)?;
+        let Some(plain) = self.unlock(file, &key, allow_cost)? else {
+            return Err(encryption::no_encryption("--key-file"));
+        };
+        Ok(Box::new(Seekable::new(plain)))
+    }
+
+    /// The plain bytes of an encrypted image; none of one that is not.
+    fn unlock(
+        &self,
+        key_file: &Path,
+        key: &Key,
+        allow_cost: bool,
+    ) -> Result<Option<luks::Reader<File>>, Failure> {
         let Some(header) = &self.header else { return Ok(None) };
         if !allow_cost {
             header.require_cheap().map_err(|error| {
@@ -68,26 +120,22 @@ impl Opened {
                     .hint("where you know who made the image, --allow-cost opens it")
             })?;
         }
-        let invalid = |error| invalid(&self.shown, &error);
+        let file = self.file.try_clone().map_err(|error| {
+            Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
+        })?;
         let secret = key.secret().expose();
-        let opened = keys::without_traces(|| header.open_at_any_cost(&self.file, secret));
-        let mut plain = opened.map_err(|error| {
+        let opened = keys::without_traces(|| header.open_at_any_cost(file, secret));
+        let plain = opened.map_err(|error| {
             if error.kind() != ErrorKind::Key {
-                return invalid(error);
+                return invalid(&self.shown, &error);
             }
-            let message =
-                format!("the key in {} does not open {}", report::shown(file), self.shown);
+            let key_file = report::shown(key_file);
+            let message = format!("the key in {key_file} does not open {}", self.shown);
             Failure::new(Exit::Source, message).hint("take the key that the image was built with")
         })?;
-        // It stands at its start already, but that is not this function's to know.
-        let rewound = plain.rewind().map_err(|error| {
-            Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
-        });
-        rewound?;
-        probe(&mut plain as &mut dyn Read).map(Some).map_err(|error| {
-            let failure = invalid(error);
-            Failure { message: format!("{} (inside the encryption)", failure.message), ..failure }
-        })
+        let (start, length_bytes) = plain.memory();
+        keys::hold_range(start, length_bytes);
+        Ok(Some(plain))
     }
 
     /// Who may get at it.
