@@ -43,4 +43,28 @@ impl Device {
         let low = self.minor & 0xff;
         (self.minor - low) << 12 | self.major << 8 | low
     }
+
+    /// The device of a stored number (`new_decode_dev` of Linux): any 32 bits are one.
+    pub fn decode(number: u32) -> Self {
+        Self {
+            major: number >> 8 & Self::MAJOR_MAX,
+            minor: number >> 12 & (Self::MINOR_MAX - 0xff) | number & 0xff,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_the_same_device() {
+        for (major, minor) in [(0, 0), (8, 255), (8, 256), (259, 65_535), (0xfff, 0xf_ffff)] {
+            let device = Device::new(major, minor).unwrap();
+            assert_eq!(Device::decode(device.encode()), device);
+        }
+        assert_eq!(Device::decode(u32::MAX), Device::new(0xfff, 0xf_ffff).unwrap());
+    }
 }
