@@ -34,7 +34,7 @@ fn every_leak_is_found_where_it_stands() {
     )
     .unwrap();
     let paths = corpus("leaks");
-    assert!(paths.len() >= 179, "only {} leaking files", paths.len());
+    assert_eq!(paths.len(), 179, "leaking files");
     let (mut faults, mut rules) = (String::new(), BTreeSet::new());
     for path in &paths {
         let want = expected(path, &index);
@@ -53,7 +53,7 @@ fn every_leak_is_found_where_it_stands() {
 #[test]
 fn nothing_is_found_in_safe_files() {
     let paths = corpus("safe");
-    assert!(paths.len() >= 108, "only {} safe files", paths.len());
+    assert_eq!(paths.len(), 108, "safe files");
     let mut faults = String::new();
     for path in &paths {
         for finding in audit(&fs::read(path).unwrap()).findings {

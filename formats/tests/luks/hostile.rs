@@ -147,7 +147,7 @@ fn what_the_json_may_not_say_is_told() {
         assert!(start.elapsed() < Duration::from_secs(2), "{line}: {:?}", start.elapsed());
         count += 1;
     }
-    assert!(count >= 45, "{count} lines only");
+    assert_eq!(count, 46, "lines");
     // What is harmless.
     let plaintext = spec.plaintext();
     for (from, to) in [
@@ -278,7 +278,7 @@ fn mutated_headers_end_in_an_answer() {
             refused += 1;
         }
     }
-    assert!(opened > 50 && refused > 200, "{opened} opened, {refused} refused");
+    assert_eq!((opened, refused), (112, 488), "opened and refused");
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
