@@ -30,13 +30,16 @@
 
 mod account;
 mod limits;
+pub(crate) mod names;
 mod storage;
+mod walk;
 
 use std::ops::ControlFlow;
 
 pub use account::{Account, Field, Problem, Region, RegionKind};
 pub use limits::{Limits, Meter};
 pub use storage::{Seekable, Storage};
+pub use walk::{Order, Step, Walk};
 
 use crate::content::Sink;
 use crate::error::Result;
@@ -158,7 +161,8 @@ pub trait Reader: Send + Sync {
     fn target(&self, symlink: InodeRef) -> Result<Box<[u8]>>;
 
     /// Gives the entries of a directory to `each` in the order of the image, without `.` and
-    /// `..`, until it breaks. Nothing of the directory is kept.
+    /// `..`, until it breaks. Nothing of the directory is kept. Each name has been through
+    /// `names::check`.
     fn entries(
         &self,
         directory: InodeRef,

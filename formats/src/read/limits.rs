@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// How much a reader takes of one image before it refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most inodes that are walked through.
+    /// Most entries of directories that are walked through.
     pub inodes: u64,
     /// Deepest nesting of directories.
     pub depth: usize,
@@ -23,7 +23,9 @@ impl Limits {
     /// What any honest image of this size needs, and a small factor of it at most.
     pub fn for_image(size_bytes: u64) -> Self {
         Self {
-            inodes: size_bytes / 8 + 1024,
+            // An inode and its entry take 41 bytes of SquashFS at least, and 8 KiB of them no less
+            // than some 100 bytes when they are compressed.
+            inodes: size_bytes.saturating_mul(2).saturating_add(65_536),
             depth: crate::tree::DEPTH_MAX,
             xattr_bytes: 1 << 20,
             cache_bytes: 8 << 20,

@@ -27,7 +27,15 @@ pub struct Name(Arc<[u8]>);
 impl Name {
     /// Checks `bytes` and takes them as a name; [`ErrorKind::Unrepresentable`] says what is wrong.
     pub fn new(bytes: &[u8]) -> Result<Self> {
-        let fault = if bytes.is_empty() {
+        match Self::fault(bytes) {
+            Some(fault) => Err(Error::new(ErrorKind::Unrepresentable, fault)),
+            None => Ok(Self(bytes.into())),
+        }
+    }
+
+    /// Why `bytes` are no name; none where they are one.
+    pub(crate) fn fault(bytes: &[u8]) -> Option<String> {
+        Some(if bytes.is_empty() {
             "a name is empty".to_owned()
         } else if bytes == b"." || bytes == b".." {
             "`.` and `..` are not allowed as names".to_owned()
@@ -38,9 +46,8 @@ impl Name {
         } else if bytes.len() > NAME_MAX_BYTES {
             format!("a name is {} bytes long, at most {NAME_MAX_BYTES} are possible", bytes.len())
         } else {
-            return Ok(Self(bytes.into()));
-        };
-        Err(Error::new(ErrorKind::Unrepresentable, fault))
+            return None;
+        })
     }
 
     /// The name's bytes.

@@ -10,7 +10,10 @@
     reason = "a panic is how a test fails, and its numbers are small"
 )]
 
+#[path = "../support/alone.rs"]
+mod alone;
 mod erofs;
+mod hostile;
 mod iso9660;
 #[expect(dead_code, reason = "the readers are to come")]
 mod listing;

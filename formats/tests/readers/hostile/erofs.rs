@@ -1,0 +1,26 @@
+//! Images of EROFS to be changed.
+
+use credimg_formats::erofs::format::{BLOCK_BYTES, SUPER_OFFSET_BYTES, checksum};
+use credimg_formats::erofs::{Options, Plan};
+
+use super::{Format, bases};
+use crate::support::BUILD_TIME;
+
+pub(super) const FORMAT: Format =
+    Format { lines: include_str!("erofs.txt"), count: 1, bases: &[("small", small)], mend };
+
+fn small() -> Vec<u8> {
+    let options = Options::new().label("CHIMERA".parse().unwrap()).build_time(BUILD_TIME);
+    let mut image = Vec::new();
+    Plan::new(&bases::small(true), options).unwrap().write(&mut image).unwrap();
+    image
+}
+
+/// Makes the superblock's checksum right.
+fn mend(image: &mut [u8]) {
+    if let Some(record) = image.get_mut(SUPER_OFFSET_BYTES..BLOCK_BYTES) {
+        record[4..8].fill(0);
+        let sum = checksum(record);
+        record[4..8].copy_from_slice(&sum.to_le_bytes());
+    }
+}
