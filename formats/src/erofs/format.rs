@@ -22,10 +22,73 @@ pub const COMPAT_SB_CHKSUM: u32 = 0x1;
 /// Times are modification times, not change times.
 pub const COMPAT_MTIME: u32 = 0x2;
 
+/// Compatible features by the names that dump.erofs has for them (erofs-utils 1.9).
+pub(super) const COMPAT_NAMES: [(u32, &str); 6] = [
+    (COMPAT_SB_CHKSUM, "sb_csum"),
+    (COMPAT_MTIME, "mtime"),
+    (0x4, "xattr_filter"),
+    (0x8, "shared_ea_in_metabox"),
+    (COMPAT_PLAIN_PREFIXES, "plain_xattr_pfx"),
+    (0x20, "ishare_xattrs"),
+];
+/// Long xattr name prefixes stand in the image itself, whether or not there is a packed inode.
+pub(super) const COMPAT_PLAIN_PREFIXES: u32 = 0x10;
+
+/// LZ4 data ends with its block.
+pub(super) const INCOMPAT_ZERO_PADDING: u32 = 0x1;
+/// A record for each compressor follows the superblock.
+pub(super) const INCOMPAT_COMPRESSION_RECORDS: u32 = 0x2;
+/// Files in chunks.
+pub(super) const INCOMPAT_CHUNKED_FILE: u32 = 0x4;
+/// Further devices, or two compressors in one file.
+pub(super) const INCOMPAT_DEVICE_TABLE: u32 = 0x8;
+/// The ends of compressed files behind their inodes.
+pub(super) const INCOMPAT_TAIL_PACKING: u32 = 0x10;
+/// Ends of files together in the packed inode.
+pub(super) const INCOMPAT_FRAGMENTS: u32 = 0x20;
+/// Long xattr name prefixes.
+pub(super) const INCOMPAT_XATTR_PREFIXES: u32 = 0x40;
+/// Addresses of 48 bits, and inodes in other forms.
+pub(super) const INCOMPAT_48BIT: u32 = 0x80;
+/// Compressed metadata.
+pub(super) const INCOMPAT_METABOX: u32 = 0x100;
+/// Incompatible features by the names that dump.erofs has for them (erofs-utils 1.9).
+pub(super) const INCOMPAT_NAMES: [(u32, &str); 11] = [
+    (INCOMPAT_ZERO_PADDING, "lz4_0padding"),
+    (INCOMPAT_COMPRESSION_RECORDS, "compr_cfgs"),
+    (INCOMPAT_COMPRESSION_RECORDS, "big_pcluster"),
+    (INCOMPAT_CHUNKED_FILE, "chunked_file"),
+    (INCOMPAT_DEVICE_TABLE, "device_table"),
+    (INCOMPAT_TAIL_PACKING, "ztailpacking"),
+    (INCOMPAT_FRAGMENTS, "fragments"),
+    (INCOMPAT_FRAGMENTS, "dedupe"),
+    (INCOMPAT_XATTR_PREFIXES, "xattr_prefixes"),
+    (INCOMPAT_48BIT, "48bit"),
+    (INCOMPAT_METABOX, "metabox"),
+];
+/// Compressors by their numbers (`Z_EROFS_COMPRESSION_*`).
+pub(super) const COMPRESSORS: [&str; 4] = ["lz4", "lzma", "deflate", "zstd"];
+
 /// Data layout 0: all data in blocks of its own.
 pub(super) const FLAT_PLAIN: u16 = 0;
+/// Data layout 1: compressed, each block with an index of its own.
+pub(super) const COMPRESSED_FULL: u16 = 1;
 /// Data layout 2: full blocks, and a tail right behind the inode and its xattrs.
 pub(super) const FLAT_INLINE: u16 = 2;
+/// Data layout 3: compressed, with compact indexes.
+pub(super) const COMPRESSED_COMPACT: u16 = 3;
+/// Data layout 4: in chunks, whose addresses follow the inode and its xattrs.
+pub(super) const CHUNK_BASED: u16 = 4;
+
+/// The first block of data that is a hole as a whole, of a flat file or a chunk
+/// (`EROFS_NULL_ADDR` in 32 bits).
+pub(super) const NULL_BLOCK: u32 = u32::MAX;
+/// log2 of a chunk's size over a block's (`EROFS_CHUNK_FORMAT_BLKBITS_MASK`).
+pub(super) const CHUNK_BITS: u16 = 0x1f;
+/// Chunks have a [`ChunkIndex`] each, not only a block address.
+pub(super) const CHUNK_INDEXES: u16 = 0x20;
+/// Addresses of chunks have 48 bits.
+pub(super) const CHUNK_48BIT: u16 = 0x40;
 
 /// The superblock, 128 bytes at byte 1024.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone)]
@@ -83,9 +146,21 @@ pub struct SuperBlock {
     pub packed_nid: U64,
     /// Xattr name filter: 0.
     pub xattr_filter: u8,
+    /// Which long xattr name prefix marks attributes that page caches are shared by: 0.
+    pub ishare_prefix: u8,
     /// Zero.
-    pub reserved: [u8; 23],
+    pub reserved: [u8; 2],
+    /// Seconds from the time of compact inodes to that of the image: 0.
+    pub build_time_offset_seconds: U32,
+
+    /// nid of the root with [`INCOMPAT_48BIT`]: 0.
+    pub root_nid_48bit: U64,
+    /// Zero.
+    pub reserved2: U64,
 }
+
+/// One of the superblock's extension slots has this length.
+pub(super) const EXTENSION_SLOT_BYTES: usize = 16;
 
 /// 32-byte inode, for 16-bit ids and link counts, sizes below 4 GiB and the
 /// image's own time.
@@ -185,6 +260,41 @@ pub(super) const XATTR_PREFIXES: [(&[u8], u8); 5] = [
     (b"security.", 6),
 ];
 
+/// An entry's `name_index` with this bit is the number of a long prefix.
+pub(super) const LONG_PREFIX: u8 = 0x80;
+/// The largest of the other indexes; of these 5 and 0 are none that Linux shows.
+pub(super) const XATTR_INDEX_MAX: u8 = 6;
+
+/// Where one chunk of a file is.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct ChunkIndex {
+    /// The address's upper 16 bits with [`CHUNK_48BIT`], else zero.
+    pub(super) start_block_high: U16,
+    /// Which device: 0.
+    pub(super) device: U16,
+    /// First block, or [`NULL_BLOCK`].
+    pub(super) start_block: U32,
+}
+
+/// What tells how a file is compressed, at the next multiple of 8 bytes behind its inode and
+/// xattrs.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct CompressionHeader {
+    /// Where the file's end is in the packed inode, or how long it is in the inode.
+    pub(super) fragment: U32,
+    /// Which of the features this file uses.
+    pub(super) advise: U16,
+    /// Two of [`COMPRESSORS`], 4 bits each.
+    pub(super) algorithms: u8,
+    /// With [`IN_PACKED_INODE`] the whole file is in the packed inode.
+    pub(super) cluster_bits: u8,
+}
+
+/// See [`CompressionHeader::cluster_bits`].
+pub(super) const IN_PACKED_INODE: u8 = 0x80;
+
 /// One directory entry; the names follow behind the last entry of the block.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -218,6 +328,8 @@ const _: () = {
     assert!(size_of::<ExtendedInode>() == 64);
     assert!(size_of::<XattrHeader>() == 12);
     assert!(size_of::<XattrEntry>() == 4);
+    assert!(size_of::<ChunkIndex>() == 8);
+    assert!(size_of::<CompressionHeader>() == 8);
     assert!(size_of::<DirectoryEntry>() == 12);
 };
 

@@ -148,7 +148,11 @@ impl<'p, 't, 's> Writer<'p, 't, 's> {
             xattr_prefix_start: U32::ZERO,
             packed_nid: U64::ZERO,
             xattr_filter: 0,
-            reserved: [0; 23],
+            ishare_prefix: 0,
+            reserved: [0; 2],
+            build_time_offset_seconds: U32::ZERO,
+            root_nid_48bit: U64::ZERO,
+            reserved2: U64::ZERO,
         }
     }
 

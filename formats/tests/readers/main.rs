@@ -15,7 +15,6 @@ mod alone;
 mod erofs;
 mod hostile;
 mod iso9660;
-#[expect(dead_code, reason = "the readers are to come")]
 mod listing;
 mod squashfs;
 #[expect(dead_code, reason = "not all of it is for readers")]

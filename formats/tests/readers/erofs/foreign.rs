@@ -1,0 +1,1 @@
+//! Images of mkfs.erofs.

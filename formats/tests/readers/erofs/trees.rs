@@ -1,0 +1,66 @@
+//! Our own images.
+
+use credimg_formats::erofs::{Label, Options, Plan};
+use credimg_formats::read::Reader as _;
+use credimg_formats::{Timestamp, Tree};
+
+use crate::erofs::{open, seen};
+use crate::support::generator::{Shape, generate};
+use crate::support::{BUILD_TIME, Listing, assert_same};
+
+/// Seconds and nanoseconds.
+const ODD_TIMES: [(i64, u32); 4] =
+    [(0, 0), (1, 999_999_999), (-0x8000_0000, 1), (0x1_0000_0000, 0)];
+
+/// A generated tree, and what has to be seen of it.
+pub(crate) fn tree(seed: u64, block: usize) -> (Tree, Listing) {
+    let shape = Shape {
+        common_time: BUILD_TIME,
+        odd_times: ODD_TIMES.map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds }),
+        block,
+        xattrs: !seed.is_multiple_of(3),
+        iso9660_names: false,
+        target_max_bytes: 4095,
+    };
+    generate(seed, shape)
+}
+
+/// The image of a tree by our writer.
+pub(crate) fn image(tree: &Tree) -> Vec<u8> {
+    let label = Label::new(b"CHIMERA").unwrap();
+    let options = Options::new().label(label).uuid([7; 16]).build_time(BUILD_TIME);
+    let mut image = Vec::new();
+    Plan::new(tree, options).unwrap().write(&mut image).unwrap();
+    image
+}
+
+/// Reads the images of these trees; returns how many.
+pub(crate) fn compare(seeds: std::ops::Range<u64>) -> usize {
+    seeds
+        .map(|seed| {
+            let (tree, expected) = tree(seed, 4096);
+            assert_same(seed, "the reader", &expected, &seen(image(&tree)));
+        })
+        .count()
+}
+
+#[test]
+fn our_images_of_40_trees_are_read_as_they_were_put_together() {
+    assert_eq!(compare(0..40), 40);
+}
+
+#[test]
+fn an_image_tells_what_it_is() {
+    let (tree, _) = tree(1, 4096);
+    let image = image(&tree);
+    let (length, inodes) = (image.len() as u64, tree.len() as u64);
+    let reader = open(image);
+    let facts = reader.facts();
+    assert_eq!(facts.format, "erofs");
+    assert_eq!(facts.label, b"CHIMERA");
+    assert_eq!(facts.uuid.as_deref(), Some("07070707-0707-0707-0707-070707070707"));
+    assert_eq!(facts.build_time, Some(BUILD_TIME));
+    assert_eq!((facts.block_bytes, facts.used_bytes), (4096, length));
+    assert_eq!((facts.inodes, facts.compression), (Some(inodes), None));
+    assert_eq!(facts.features, ["sb_csum", "mtime"]);
+}
