@@ -7,7 +7,7 @@ use zerocopy::FromBytes;
 use crate::erofs::format::{MAGIC, SUPER_OFFSET_BYTES, SuperBlock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::iso9660::format::{
-    SECTOR_BYTES, STANDARD_ID, SYSTEM_AREA_SECTORS, TYPE_PRIMARY, VolumeDescriptor, VolumeTime,
+    SECTOR_BYTES, STANDARD_ID, SYSTEM_AREA_SECTORS, TYPE_PRIMARY, VolumeDescriptor,
 };
 use crate::luks::Version;
 use crate::luks::format::{
@@ -103,7 +103,7 @@ pub fn probe(image: &mut dyn Read) -> Result<Probe> {
     }
     if let Some(record) = iso9660_record(&start) {
         let label = record.volume_id.trim_ascii_end().to_vec();
-        let uuid = time_id(&record.modified).or_else(|| time_id(&record.created));
+        let uuid = record.modified.id().or_else(|| record.created.id());
         return Ok(Probe::Iso9660 { label, uuid });
     }
     if let Some(found) = luks2_secondary(&start) {
@@ -171,22 +171,6 @@ fn iso9660_record(start: &[u8]) -> Option<VolumeDescriptor> {
     let (record, _) = VolumeDescriptor::read_from_prefix(sector).ok()?;
     let head = (record.kind, record.standard_id, record.version);
     (head == (TYPE_PRIMARY, STANDARD_ID, 1)).then_some(record)
-}
-
-/// The digits of a time that is given, in groups.
-fn time_id(time: &VolumeTime) -> Option<String> {
-    let digits = std::str::from_utf8(&time.digits).ok()?;
-    let is_given = digits.bytes().any(|digit| digit != b'0') || time.offset != 0;
-    if !is_given || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let (year, rest) = digits.split_at_checked(4)?;
-    let mut text = year.to_owned();
-    for pair in rest.as_bytes().chunks(2) {
-        text.push('-');
-        text.extend(pair.iter().map(|digit| char::from(*digit)));
-    }
-    Some(text)
 }
 
 #[cfg(test)]

@@ -19,9 +19,21 @@ pub(super) const TYPE_TERMINATOR: u8 = 255;
 
 /// UCS-2 level 3, as Joliet marks its descriptor.
 pub(super) const JOLIET_ESCAPE: [u8; 3] = *b"%/E";
+/// UCS-2 levels 1 to 3: any of them marks a descriptor of Joliet.
+pub(super) const JOLIET_ESCAPES: [[u8; 3]; 3] = [*b"%/@", *b"%/C", JOLIET_ESCAPE];
 
-/// File flags of a directory record (9.1.6).
+/// A boot record's volume descriptor (8.2).
+pub(super) const TYPE_BOOT: u8 = 0;
+/// A volume partition's descriptor (8.6).
+pub(super) const TYPE_PARTITION: u8 = 3;
+/// Boot system identifier of El Torito, whose catalog the record leads to (El Torito 1.0, 2.0).
+pub(super) const EL_TORITO: &[u8] = b"EL TORITO SPECIFICATION";
+
+/// File flags of a directory record (9.1.6): not to be shown to the user.
+pub(super) const FLAG_HIDDEN: u8 = 0x01;
 pub(super) const FLAG_DIRECTORY: u8 = 0x02;
+/// A file that belongs to the one of the same identifier, and is not shown.
+pub(super) const FLAG_ASSOCIATED: u8 = 0x04;
 /// A further section of the same file follows in the next record.
 pub(super) const FLAG_MULTI_EXTENT: u8 = 0x80;
 
@@ -42,6 +54,16 @@ impl BothU16 {
     pub(super) fn new(number: u16) -> Self {
         Self { little: little_endian::U16::new(number), big: big_endian::U16::new(number) }
     }
+
+    /// The little-endian half, which Linux reads.
+    pub(super) fn get(self) -> u16 {
+        self.little.get()
+    }
+
+    /// The big-endian half, which says the same in a valid image.
+    pub(super) fn big(self) -> u16 {
+        self.big.get()
+    }
 }
 
 /// A 32-bit number in both byte orders (7.3.3).
@@ -55,6 +77,16 @@ pub struct BothU32 {
 impl BothU32 {
     pub(super) fn new(number: u32) -> Self {
         Self { little: little_endian::U32::new(number), big: big_endian::U32::new(number) }
+    }
+
+    /// The little-endian half, which Linux reads.
+    pub(super) fn get(self) -> u32 {
+        self.little.get()
+    }
+
+    /// The big-endian half, which says the same in a valid image.
+    pub(super) fn big(self) -> u32 {
+        self.big.get()
     }
 }
 
@@ -70,7 +102,9 @@ pub struct VolumeTime {
 }
 
 /// Date and time of a directory record, and of a TF field (9.1.5).
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
+#[derive(
+    Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy,
+)]
 #[repr(C)]
 pub(super) struct RecordTime {
     /// Years since 1900.
@@ -265,6 +299,11 @@ pub(super) struct Continuation {
 impl Continuation {
     pub(super) const BYTES: usize = size_of::<Self>();
 
+    /// Sector, offset and length, which are all that stands behind the header.
+    pub(super) fn parts(payload: &[u8]) -> Option<[BothU32; 3]> {
+        <[BothU32; 3]>::read_from_prefix(payload).ok().map(|(parts, _)| parts)
+    }
+
     pub(super) fn new([sector, offset_bytes, area_bytes]: [u32; 3]) -> Self {
         Self {
             header: FieldHeader { signature: *b"CE", field_bytes: 28, version: 1 },
@@ -321,8 +360,37 @@ pub(super) struct TimeStamps {
     pub(super) modify: RecordTime,
 }
 
-/// The modification time is there, in the short form.
+/// The creation time is there; it comes before the modification time.
+pub(super) const TF_CREATION: u8 = 0x01;
+/// The modification time is there.
 pub(super) const TF_MODIFY: u8 = 0x02;
+/// The times are [`VolumeTime`]s, not [`RecordTime`]s.
+pub(super) const TF_LONG: u8 = 0x80;
+
+/// Bytes of `PX` behind its header before RRIP 1.12, which added the serial number.
+pub(super) const PX_SHORT_BYTES: usize = 32;
+
+/// Identifiers of Rock Ridge in `ER` (RRIP 1.09 4.3, RRIP 1.12 4.3, and what libisofs takes).
+pub(super) const ROCK_RIDGE_IDS: [&[u8]; 3] = [b"RRIP_1991A", ER_ID, b"IEEE_1282"];
+
+/// `ZF` behind its header: the content is compressed in blocks (zisofs, as Linux reads it).
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct Compressed {
+    /// `pz` for zlib, `PZ` for what zisofs 2 adds.
+    pub(super) algorithm: [u8; 2],
+    /// Of the header in front of the content, in units of 4 bytes.
+    pub(super) header_words: u8,
+    /// Of a block's size the logarithm.
+    pub(super) block_bits: u8,
+    /// Length of the content as it is read.
+    pub(super) plain_bytes: BothU32,
+}
+
+/// Check bytes of `SP` (SUSP 5.3).
+pub(super) const SP_CHECK: [u8; 2] = [0xbe, 0xef];
+/// Where `SP` stands on discs of CD-ROM XA, whose own system use comes before it.
+pub(super) const XA_BYTES: usize = 14;
 
 /// Flags of `NM`, `SL` and the components of `SL` (RRIP 4.1.3, 4.1.4).
 pub(super) const CONTINUES: u8 = 0x01;

@@ -56,6 +56,22 @@ impl VolumeTime {
         };
         date.seconds()
     }
+
+    /// The digits in groups, as blkid shows them for a UUID; none where the time is not given.
+    pub(crate) fn id(&self) -> Option<String> {
+        let digits = str::from_utf8(&self.digits).ok()?;
+        let is_given = digits.bytes().any(|digit| digit != b'0') || self.offset != 0;
+        if !is_given || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        let (year, rest) = digits.split_at_checked(4)?;
+        let mut text = year.to_owned();
+        for pair in rest.as_bytes().chunks(2) {
+            text.push('-');
+            text.extend(pair.iter().map(|digit| char::from(*digit)));
+        }
+        Some(text)
+    }
 }
 
 /// A time that is not given.
