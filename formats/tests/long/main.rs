@@ -11,11 +11,15 @@
     reason = "a panic is how a test fails, and its numbers are small"
 )]
 
+#[path = "../support/alone.rs"]
+mod alone;
 #[path = "../squashfs_readers/bench.rs"]
 mod bench;
 mod blkid;
 #[path = "../squashfs_readers/grub.rs"]
 mod grub;
+#[path = "../readers/hostile/mod.rs"]
+mod hostile;
 #[path = "../tree/insertion.rs"]
 mod insertion;
 #[expect(dead_code, reason = "campaigns say what is right, not what is wrong")]
@@ -23,6 +27,7 @@ mod insertion;
 mod judge;
 #[path = "../support/memory.rs"]
 mod memory;
+mod mutations;
 #[path = "../support/permissions.rs"]
 mod permissions;
 #[path = "../squashfs_readers/seven_zip.rs"]

@@ -14,6 +14,7 @@
 mod alone;
 mod erofs;
 mod hostile;
+
 mod iso9660;
 mod listing;
 mod squashfs;

@@ -21,7 +21,7 @@ const VARIABLE: &str = "CREDIMG_TEST_ALONE";
 /// Runs `body`, the test of this path, in a process of its own, where no other test runs.
 /// What it prints is shown where it fails; the last line tells of the run that ended it.
 pub(crate) fn alone(test: &str, body: impl FnOnce()) {
-    if std::env::var(VARIABLE).is_ok_and(|name| name == test) {
+    if is_alone(test) {
         return body();
     }
     let output = child(test).output().unwrap();
@@ -36,6 +36,11 @@ pub(crate) fn child(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([path, "--exact", "--nocapture", "--test-threads=1"]).env(VARIABLE, test);
     command
+}
+
+/// Whether this is the process of the test of this path.
+pub(crate) fn is_alone(test: &str) -> bool {
+    std::env::var(VARIABLE).is_ok_and(|name| name == test)
 }
 
 /// Runs something within the limits of memory and time, and returns how long it took of the

@@ -6,8 +6,14 @@ use credimg_formats::erofs::{Options, Plan};
 use super::{Format, bases};
 use crate::support::BUILD_TIME;
 
-pub(super) const FORMAT: Format =
-    Format { lines: include_str!("erofs.txt"), count: 1, bases: &[("small", small)], mend };
+pub(crate) const FORMAT: Format = Format {
+    name: "erofs",
+    lines: include_str!("erofs.txt"),
+    count: 1,
+    kept: 0,
+    bases: &[("small", small)],
+    mend,
+};
 
 fn small() -> Vec<u8> {
     let options = Options::new().label("CHIMERA".parse().unwrap()).build_time(BUILD_TIME);

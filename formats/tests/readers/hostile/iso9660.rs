@@ -5,9 +5,11 @@ use credimg_formats::iso9660::{Options, Plan};
 use super::{Format, bases};
 use crate::support::BUILD_TIME;
 
-pub(super) const FORMAT: Format = Format {
+pub(crate) const FORMAT: Format = Format {
+    name: "iso9660",
     lines: include_str!("iso9660.txt"),
     count: 1,
+    kept: 0,
     bases: &[("small", || image(false)), ("joliet", || image(true))],
     // Nothing has a checksum.
     mend: |_| {},

@@ -8,7 +8,7 @@ use credimg_formats::read::{
 use credimg_formats::{Error, Result, Sink};
 
 /// What is wrong with an image, as its reader finds it first; none where nothing is.
-pub(crate) fn outcome(image: &[u8]) -> Option<String> {
+pub(crate) fn outcome(image: Vec<u8>) -> Option<String> {
     match read_all(image) {
         Err(error) => Some(told(&error)),
         Ok(problem) => problem.map(|problem| match problem.offset_bytes {
@@ -22,10 +22,9 @@ fn told(error: &Error) -> String {
     format!("{:?}: {error}", error.kind())
 }
 
-/// The image as storage that is not copied.
-fn read_all(image: &[u8]) -> Result<Option<Problem>> {
+fn read_all(image: Vec<u8>) -> Result<Option<Problem>> {
     let limits = Limits::for_image(image.len() as u64);
-    let reader = open(Box::new(image.to_vec()), limits)?;
+    let reader = open(Box::new(image), limits)?;
     walk(&*reader, limits)?;
     let mut first = First(None);
     reader.account(&mut first)?;

@@ -5,9 +5,11 @@ use credimg_formats::squashfs::{BlockSize, Options, Plan};
 use super::{Format, bases};
 use crate::support::BUILD_TIME;
 
-pub(super) const FORMAT: Format = Format {
+pub(crate) const FORMAT: Format = Format {
+    name: "squashfs",
     lines: include_str!("squashfs.txt"),
     count: 1,
+    kept: 0,
     bases: &[("raw", || image("none")), ("gzip", || image("gzip"))],
     // Nothing has a checksum.
     mend: |_| {},

@@ -27,13 +27,16 @@
 //! first error is the one that counts. All of it takes at most 2 s and 64 MiB.
 
 mod bases;
-mod erofs;
-mod iso9660;
+mod bytes;
+pub(crate) mod erofs;
+pub(crate) mod iso9660;
+pub(crate) mod mutations;
 mod read;
-mod squashfs;
+pub(crate) mod squashfs;
 
 use std::fmt::Write;
 use std::ops::Range;
+use std::path::Path;
 
 use credimg_formats::read::{Limits, Region, open};
 
@@ -44,15 +47,22 @@ pub(crate) type Make = fn() -> Vec<u8>;
 
 /// What is there of one format.
 pub(crate) struct Format {
+    /// As in the names of files.
+    pub(crate) name: &'static str,
     /// The lines.
     pub(crate) lines: &'static str,
     /// How many lines there are.
     pub(crate) count: usize,
+    /// How many files there are under `kept/`: what mutations have found.
+    pub(crate) kept: usize,
     /// The images by name.
     pub(crate) bases: &'static [(&'static str, Make)],
     /// Makes checksums right.
     pub(crate) mend: fn(&mut [u8]),
 }
+
+/// How many mutations `make test` has of each format.
+const SAMPLE: u64 = 3000;
 
 #[test]
 fn every_hostile_erofs_image_ends_in_its_error() {
@@ -72,6 +82,52 @@ fn every_hostile_iso_9660_image_ends_in_its_error() {
     alone(test, || judge(&iso9660::FORMAT));
 }
 
+#[test]
+fn mutations_of_erofs_are_read_or_refused() {
+    let test = concat!(module_path!(), "::mutations_of_erofs_are_read_or_refused");
+    mutations::run(test, &erofs::FORMAT, SAMPLE);
+}
+
+#[test]
+fn mutations_of_squashfs_are_read_or_refused() {
+    let test = concat!(module_path!(), "::mutations_of_squashfs_are_read_or_refused");
+    mutations::run(test, &squashfs::FORMAT, SAMPLE);
+}
+
+#[test]
+fn mutations_of_iso_9660_are_read_or_refused() {
+    let test = concat!(module_path!(), "::mutations_of_iso_9660_are_read_or_refused");
+    mutations::run(test, &iso9660::FORMAT, SAMPLE);
+}
+
+#[test]
+fn what_mutations_found_ends_in_its_error() {
+    let test = concat!(module_path!(), "::what_mutations_found_ends_in_its_error");
+    alone(test, || {
+        watch();
+        for format in [&erofs::FORMAT, &squashfs::FORMAT, &iso9660::FORMAT] {
+            replay(format);
+        }
+    });
+}
+
+/// Reads what is kept of a format.
+fn replay(format: &Format) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/kept").join(format.name);
+    let mut files: Vec<_> =
+        std::fs::read_dir(here).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in &files {
+        let shown = file.display();
+        eprintln!("{shown}");
+        let (expected, image) = bytes::from_text(&std::fs::read_to_string(file).unwrap());
+        let (got, taken) = limited(|| read::outcome(image));
+        assert!(taken < TIME_MAX, "{shown}: takes {taken:?}");
+        assert_eq!(got.as_deref().unwrap_or("nothing is found"), expected, "{shown}");
+    }
+    assert_eq!(files.len(), format.kept, "{}: files", format.name);
+}
+
 fn judge(format: &Format) {
     watch();
     let bases: Vec<Base> =
@@ -87,7 +143,7 @@ fn judge(format: &Format) {
         let base = bases.iter().find(|known| known.name == base);
         let base = base.unwrap_or_else(|| panic!("{line}: no such base"));
         let (image, expected) = plant(format, base, place, change, expected);
-        let (got, taken) = limited(|| read::outcome(&image));
+        let (got, taken) = limited(|| read::outcome(image));
         assert!(taken < TIME_MAX, "{line}: takes {taken:?}");
         if got.as_ref() != Some(&expected) {
             let got = got.as_deref().unwrap_or("nothing is found");
