@@ -30,12 +30,19 @@ pub(super) const DOTS_BYTES: u32 = 3;
 /// Most different owners and groups: the superblock's 16-bit count of 65,536 would read 0.
 pub(super) const IDS_MAX: usize = 65_535;
 
+/// Smallest and largest data block.
+pub(super) const BLOCK_BYTES: std::ops::RangeInclusive<u32> = 4096..=1 << 20;
+/// Bits of a data block's size that hold its stored length.
+pub(super) const BLOCK_LENGTH: u32 = BLOCK_RAW - 1;
+
 /// Bits of [`SuperBlock::flags`].
 pub(super) mod flags {
     pub(crate) const RAW_INODES: u16 = 0x0001;
     pub(crate) const RAW_DATA: u16 = 0x0002;
     pub(crate) const RAW_FRAGMENTS: u16 = 0x0008;
     pub(crate) const NO_FRAGMENTS: u16 = 0x0010;
+    /// The ends of files of more than a block are in fragments, too.
+    pub(crate) const ALWAYS_FRAGMENTS: u16 = 0x0020;
     pub(crate) const DUPLICATES_SHARED: u16 = 0x0040;
     pub(crate) const EXPORTABLE: u16 = 0x0080;
     pub(crate) const RAW_XATTRS: u16 = 0x0100;
@@ -59,7 +66,7 @@ pub struct SuperBlock {
 
     /// Entries of the fragment table.
     pub fragments: U32,
-    /// 1 gzip (zlib), 4 xz, 5 lz4, 6 zstd.
+    /// 1 gzip (zlib), 2 lzma, 3 lzo, 4 xz, 5 lz4, 6 zstd.
     pub compressor: U16,
     /// log2 of the block size.
     pub block_bits: U16,
@@ -94,7 +101,7 @@ pub struct SuperBlock {
 }
 
 /// What every inode begins with.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct InodeHeader {
     /// An [`InodeType`], plus 7 for the extended form.
@@ -113,7 +120,7 @@ pub(super) struct InodeHeader {
 }
 
 /// Types of basic inodes; directory entries show them for extended ones, too.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(super) enum InodeType {
     Directory = 1,
@@ -125,11 +132,40 @@ pub(super) enum InodeType {
     Socket = 7,
 }
 
+impl InodeType {
+    /// The type of this number; none where there is none.
+    pub(super) fn of(number: u16) -> Option<Self> {
+        Some(match number {
+            1 => Self::Directory,
+            2 => Self::File,
+            3 => Self::Symlink,
+            4 => Self::BlockDevice,
+            5 => Self::CharDevice,
+            6 => Self::Fifo,
+            7 => Self::Socket,
+            _ => return None,
+        })
+    }
+
+    /// The file type in the mode, as Linux has it.
+    pub(super) fn mode(self) -> u16 {
+        match self {
+            Self::Directory => 0o040_000,
+            Self::File => 0o100_000,
+            Self::Symlink => 0o120_000,
+            Self::BlockDevice => 0o060_000,
+            Self::CharDevice => 0o020_000,
+            Self::Fifo => 0o010_000,
+            Self::Socket => 0o140_000,
+        }
+    }
+}
+
 /// Added to an [`InodeType`] for the extended form.
 pub(super) const EXTENDED: u16 = 7;
 
 /// A directory with a listing below 64 KiB, without xattrs and index.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Directory {
     /// Metadata block of the listing, from the start of the directory table.
@@ -145,7 +181,7 @@ pub(super) struct Directory {
 }
 
 /// Any directory; `index_count` [`DirectoryIndex`] records follow.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct ExtendedDirectory {
     /// As in [`Directory`].
@@ -166,7 +202,7 @@ pub(super) struct ExtendedDirectory {
 }
 
 /// One record of a directory's index; the name of the entry behind the header follows.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct DirectoryIndex {
     /// Where in the listing a header stands.
@@ -179,7 +215,7 @@ pub(super) struct DirectoryIndex {
 
 /// A file below 4 GiB that starts below 4 GiB, with one link, no hole and no
 /// xattr; its block sizes follow.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct File {
     /// First block; 0 where there is none.
@@ -193,7 +229,7 @@ pub(super) struct File {
 }
 
 /// Any file; its block sizes follow.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct ExtendedFile {
     /// As in [`File`].
@@ -215,7 +251,7 @@ pub(super) struct ExtendedFile {
 }
 
 /// A symbolic link; the target follows, and in the extended form the xattr index.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Symlink {
     /// Link count.
@@ -225,7 +261,7 @@ pub(super) struct Symlink {
 }
 
 /// A device; in the extended form the xattr index follows.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct DeviceNode {
     /// Link count.
@@ -235,7 +271,7 @@ pub(super) struct DeviceNode {
 }
 
 /// Precedes a run of directory entries whose inodes share a metadata block.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct DirectoryHeader {
     /// Entries of the run less one: 0 to 255.
@@ -247,7 +283,7 @@ pub(super) struct DirectoryHeader {
 }
 
 /// One directory entry; the name follows.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct DirectoryEntry {
     /// Where in its metadata block the inode starts.
@@ -261,7 +297,7 @@ pub(super) struct DirectoryEntry {
 }
 
 /// One entry of the fragment table.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned, Clone, Copy)]
 #[repr(C)]
 pub(super) struct FragmentEntry {
     /// Where the fragment block starts.
@@ -273,7 +309,7 @@ pub(super) struct FragmentEntry {
 }
 
 /// One xattr; the name without its prefix follows, then the length of the value and that.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct XattrName {
     /// Which prefix (see [`XATTR_PREFIXES`]), with [`XATTR_ELSEWHERE`].
@@ -290,7 +326,7 @@ pub(super) const XATTR_PREFIXES: [(&[u8], u16); 3] =
     [(b"user.", 0), (b"trusted.", 1), (b"security.", 2)];
 
 /// One entry of the xattr id table: all xattrs of an inode, or of several.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct XattrId {
     /// Where they start, relative to the table's names and values.
@@ -302,7 +338,7 @@ pub(super) struct XattrId {
 }
 
 /// Head of the xattr table; the list of the metadata blocks of [`XattrId`] follows.
-#[derive(IntoBytes, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct XattrTable {
     /// Where names and values start.

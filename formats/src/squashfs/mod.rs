@@ -29,6 +29,7 @@
 
 mod compress;
 mod data;
+mod decompress;
 mod directory;
 pub mod format;
 mod inode;
