@@ -29,16 +29,23 @@
 //! [`ErrorKind::Source`]: crate::ErrorKind::Source
 
 mod account;
+mod diff;
+mod into_tree;
 mod limits;
 pub(crate) mod names;
+mod same;
 mod storage;
+mod tree_reader;
 mod walk;
 
 use std::ops::ControlFlow;
 
 pub use account::{Account, Field, Problem, Region, RegionKind};
+pub use diff::{Aspect, Change, Comparison, Difference, Side, diff};
+pub use into_tree::into_tree;
 pub use limits::{Limits, Meter};
 pub use storage::{Seekable, Storage};
+pub use tree_reader::TreeReader;
 pub use walk::{Order, Step, Walk};
 
 use crate::content::Sink;

@@ -275,6 +275,16 @@ impl Tree {
         self.get_mut(id).map(|inode| &mut inode.metadata)
     }
 
+    /// The inode of this [`InodeId::index`].
+    pub(crate) fn id_at(&self, index: u64) -> Option<InodeId> {
+        let index = u32::try_from(index).ok()?;
+        let id = match index {
+            0 => Self::ROOT,
+            _ => InodeId { index, tree: self.number },
+        };
+        self.get(id).map(|_| id)
+    }
+
     /// The inode of an id that this tree holds.
     #[expect(clippy::indexing_slicing, reason = "ids in a tree are its own, and it never shrinks")]
     pub(crate) fn inode(&self, id: InodeId) -> &Inode {

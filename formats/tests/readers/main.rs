@@ -12,6 +12,7 @@
 
 #[path = "../support/alone.rs"]
 mod alone;
+mod differences;
 mod erofs;
 mod hostile;
 

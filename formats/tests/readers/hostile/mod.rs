@@ -26,7 +26,7 @@
 //! Each image is opened, walked through with all metadata and content, and accounted for; the
 //! first error is the one that counts. All of it takes at most 2 s and 64 MiB.
 
-mod bases;
+pub(crate) mod bases;
 mod bytes;
 pub(crate) mod erofs;
 pub(crate) mod iso9660;
