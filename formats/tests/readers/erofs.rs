@@ -1,6 +1,7 @@
 //! The reader of EROFS: what it sees of our images is what was put into them, and of those of
 //! mkfs.erofs what Linux sees.
 
+mod bytes;
 mod foreign;
 mod trees;
 

@@ -12,7 +12,7 @@ use crate::content::Buffer;
 use crate::erofs::format::DirectoryEntry;
 use crate::error::{Error, Result};
 use crate::read::{Entry, InodeRef};
-use crate::tree::NAME_MAX_BYTES;
+use crate::tree::{NAME_MAX_BYTES, Name};
 
 pub(super) const ENTRY_BYTES: usize = size_of::<DirectoryEntry>();
 /// What an entry counts as work, besides the bytes of its block: whoever gets it does some.
@@ -44,7 +44,7 @@ pub(super) fn entries(
 /// Finds a name: the last block whose first name is not behind it is looked for, then the name
 /// in that block.
 pub(super) fn lookup(reader: &Reader, inode: &Inode, name: &[u8]) -> Result<Option<InodeRef>> {
-    if is_dot(name) || !is_name(name) {
+    if Name::fault(name).is_some() {
         return Ok(None);
     }
     let (mut low, mut high) = (0, blocks(reader, inode));
@@ -144,7 +144,7 @@ impl Block {
 
     /// Refuses what no name holds.
     pub(super) fn check_name(&self, name: &[u8], index: usize) -> Result<()> {
-        if is_name(name) { Ok(()) } else { Err(self.fault(index, "a name with a slash or a NUL")) }
+        Name::fault(name).map_or(Ok(()), |fault| Err(self.fault(index, &fault)))
     }
 
     fn record(&self, index: usize) -> Option<DirectoryEntry> {
@@ -160,8 +160,4 @@ impl Block {
 
 pub(super) fn is_dot(name: &[u8]) -> bool {
     name == b"." || name == b".."
-}
-
-fn is_name(name: &[u8]) -> bool {
-    !name.is_empty() && !name.iter().any(|byte| matches!(byte, 0 | b'/'))
 }

@@ -25,12 +25,14 @@ pub(super) struct Inode {
     /// Length of the xattrs, which follow the record.
     pub(super) xattr_bytes: u64,
     pub(super) layout: Layout,
-    /// The record itself.
-    pub(super) record: Record,
+    /// What tells where the content is, or a device's number.
+    pub(super) place: u32,
+    /// The number of 32 bits that `stat` may show.
+    pub(super) number: u32,
 }
 
 /// Which record it is.
-pub(super) enum Record {
+enum Record {
     Compact(CompactInode),
     Extended(ExtendedInode),
 }
@@ -65,6 +67,7 @@ struct Fields {
     size_bytes: u64,
     /// A block address, a device's number, or how chunks are told.
     place: u32,
+    number: u32,
     uid: u32,
     gid: u32,
     mtime: Timestamp,
@@ -112,7 +115,8 @@ impl Inode {
             record_bytes: record.length_bytes(),
             xattr_bytes: xattr_bytes(fields.xattr_units),
             layout,
-            record,
+            place: fields.place,
+            number: fields.number,
         })
     }
 
@@ -120,6 +124,12 @@ impl Inode {
     pub(super) fn end_bytes(&self) -> u64 {
         // An offset in the image and less than 512 KiB.
         self.offset_bytes.saturating_add(self.record_bytes).saturating_add(self.xattr_bytes)
+    }
+
+    /// Whether content that begins at this byte of the image is what stands behind the xattrs.
+    pub(super) fn is_tail(&self, image_offset_bytes: u64) -> bool {
+        let is_inline = matches!(self.layout, Layout::Flat { is_inline: true, .. });
+        is_inline && image_offset_bytes == self.end_bytes()
     }
 }
 
@@ -154,6 +164,7 @@ impl Record {
                 links: record.links.get().into(),
                 size_bytes: record.size.get().into(),
                 place: record.start_block_or_device.get(),
+                number: record.number.get(),
                 uid: record.uid.get().into(),
                 gid: record.gid.get().into(),
                 // Zero but with 48 bits, and counted by Linux 6.15 and later all the same.
@@ -169,6 +180,7 @@ impl Record {
                 links: record.links.get(),
                 size_bytes: record.size.get(),
                 place: record.start_block_or_device.get(),
+                number: record.number.get(),
                 uid: record.uid.get(),
                 gid: record.gid.get(),
                 mtime: Timestamp {

@@ -110,14 +110,8 @@ pub(super) fn read(reader: &Reader, inode: &Inode) -> Result<Xattrs> {
     let mut xattrs = Xattrs::new();
     let mut left_bytes = reader.xattr_max_bytes;
     each(reader, inode, &mut |attribute| {
-        let Some((prefix, infix)) = reader.prefixes.name(attribute.entry.name_index)? else {
-            return Ok(());
-        };
-        let (name, value) = attribute.split(inode)?;
-        let name = [prefix, infix, name].concat();
-        if name.contains(&0) {
-            return Err(fault(inode, "an extended attribute's name holds a NUL"));
-        }
+        let Some(name) = attribute.name(&reader.prefixes, inode)? else { return Ok(()) };
+        let (_, value) = attribute.split(inode)?;
         let length_bytes = (name.len() + value.len()) as u64;
         left_bytes = left_bytes.checked_sub(length_bytes).ok_or_else(|| {
             let most = reader.xattr_max_bytes;
@@ -143,6 +137,17 @@ pub(super) struct Attribute<'a> {
 }
 
 impl Attribute<'_> {
+    /// The whole name; none where Linux does not show it.
+    pub(super) fn name(&self, prefixes: &Prefixes, inode: &Inode) -> Result<Option<Vec<u8>>> {
+        let Some((prefix, infix)) = prefixes.name(self.entry.name_index)? else { return Ok(None) };
+        let (name, _) = self.split(inode)?;
+        let name = [prefix, infix, name].concat();
+        if name.contains(&0) {
+            return Err(fault(inode, "an extended attribute's name holds a NUL"));
+        }
+        Ok(Some(name))
+    }
+
     /// Name, without its prefix, and value.
     pub(super) fn split(&self, inode: &Inode) -> Result<(&[u8], &[u8])> {
         let name_length = usize::from(self.entry.name_length);

@@ -4,7 +4,7 @@ use credimg_formats::erofs::{Label, Options, Plan};
 use credimg_formats::read::Reader as _;
 use credimg_formats::{Timestamp, Tree};
 
-use crate::erofs::{open, seen};
+use crate::erofs::{bytes, open, seen};
 use crate::support::generator::{Shape, generate};
 use crate::support::{BUILD_TIME, Listing, assert_same};
 
@@ -39,7 +39,9 @@ pub(crate) fn compare(seeds: std::ops::Range<u64>) -> usize {
     seeds
         .map(|seed| {
             let (tree, expected) = tree(seed, 4096);
-            assert_same(seed, "the reader", &expected, &seen(image(&tree)));
+            let image = image(&tree);
+            bytes::check(&format!("seed {seed}"), &image);
+            assert_same(seed, "the reader", &expected, &seen(image));
         })
         .count()
 }
