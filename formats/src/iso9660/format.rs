@@ -29,8 +29,7 @@ pub(super) const TYPE_PARTITION: u8 = 3;
 /// Boot system identifier of El Torito, whose catalog the record leads to (El Torito 1.0, 2.0).
 pub(super) const EL_TORITO: &[u8] = b"EL TORITO SPECIFICATION";
 
-/// File flags of a directory record (9.1.6): not to be shown to the user.
-pub(super) const FLAG_HIDDEN: u8 = 0x01;
+/// File flags of a directory record (9.1.6).
 pub(super) const FLAG_DIRECTORY: u8 = 0x02;
 /// A file that belongs to the one of the same identifier, and is not shown.
 pub(super) const FLAG_ASSOCIATED: u8 = 0x04;
@@ -234,6 +233,8 @@ const _: () = assert!(size_of::<DirectoryRecord>() == 33);
 pub(super) struct PathTableRecord {
     /// Of a directory.
     pub(super) identifier_bytes: u8,
+    /// 0: no extended attribute record.
+    pub(super) attribute_sectors: u8,
     /// First sector of the directory.
     pub(super) extent: u32,
     /// Number of the parent in this table, from 1 on; the root's is its own.
@@ -243,16 +244,27 @@ pub(super) struct PathTableRecord {
 impl PathTableRecord {
     pub(super) const BYTES: usize = 8;
 
-    /// As the table of one byte order has it; no extended attribute record.
+    /// As the table of one byte order has it.
     pub(super) fn encode(&self, order: ByteOrder) -> [u8; Self::BYTES] {
         let mut record = [0; Self::BYTES];
-        let [identifier_bytes, _, extent @ .., high, low] = &mut record;
+        let [identifier_bytes, attribute_sectors, extent @ .., high, low] = &mut record;
         *identifier_bytes = self.identifier_bytes;
+        *attribute_sectors = self.attribute_sectors;
         (*extent, [*high, *low]) = match order {
             ByteOrder::Little => (self.extent.to_le_bytes(), self.parent.to_le_bytes()),
             ByteOrder::Big => (self.extent.to_be_bytes(), self.parent.to_be_bytes()),
         };
         record
+    }
+
+    /// What a table of one byte order has there.
+    pub(super) fn decode(record: [u8; Self::BYTES], order: ByteOrder) -> Self {
+        let [identifier_bytes, attribute_sectors, extent @ .., high, low] = record;
+        let (extent, parent) = match order {
+            ByteOrder::Little => (u32::from_le_bytes(extent), u16::from_le_bytes([high, low])),
+            ByteOrder::Big => (u32::from_be_bytes(extent), u16::from_be_bytes([high, low])),
+        };
+        Self { identifier_bytes, attribute_sectors, extent, parent }
     }
 }
 

@@ -25,12 +25,10 @@
 
 mod directory;
 mod emit;
-#[expect(dead_code, reason = "the account of an image is to come")]
 pub mod format;
 mod identifier;
 mod loss;
 mod plan;
-#[expect(dead_code, reason = "the account of an image is to come")]
 mod read;
 mod system_use;
 mod time;

@@ -8,6 +8,7 @@
 //! A directory is known by the byte at which its own record stands, which is the first of its
 //! extent; anything else by the byte of its first record in the directory that names it.
 
+mod account;
 mod content;
 mod directory;
 mod metadata;
@@ -50,6 +51,9 @@ pub struct Reader {
     volumes: Volumes,
     facts: Facts,
     hierarchy: Hierarchy,
+    /// How much of each record's system use comes before the fields of Rock Ridge, where it is
+    /// there, whatever is read.
+    rock_ridge: Option<usize>,
     sharing: Sharing,
     root: InodeRef,
 }
@@ -90,19 +94,20 @@ impl Reader {
             volumes,
             facts: Facts::default(),
             hierarchy: Hierarchy::Plain,
+            rock_ridge: None,
             sharing: Sharing { skipped_bytes: 0, block_bytes },
             root,
         };
-        let skipped_bytes = reader.rock_ridge()?;
-        reader.facts = reader.facts_of(skipped_bytes.is_some());
-        reader.choose(skipped_bytes, wanted)?;
+        reader.rock_ridge = reader.find_rock_ridge()?;
+        reader.facts = reader.facts_of();
+        reader.choose(wanted)?;
         reader.own_record(reader.root.0, &mut [0; 255])?;
         Ok(reader)
     }
 
     /// Whether Rock Ridge is there: system use sharing, and what announces Rock Ridge, or has
     /// a mode. How much of each record's system use is skipped then.
-    fn rock_ridge(&self) -> Result<Option<usize>> {
+    fn find_rock_ridge(&self) -> Result<Option<usize>> {
         let mut room: Room = [0; 255];
         let own = self.own_record(self.root.0, &mut room)?;
         let Some([start, skipped_bytes]) = system_use::sharing_of(&own) else { return Ok(None) };
@@ -119,9 +124,9 @@ impl Reader {
         Ok(is_there.then_some(skipped_bytes))
     }
 
-    fn choose(&mut self, skipped_bytes: Option<usize>, wanted: Option<Hierarchy>) -> Result<()> {
+    fn choose(&mut self, wanted: Option<Hierarchy>) -> Result<()> {
         let joliet = self.volumes.joliet.as_ref();
-        let found = match (skipped_bytes, joliet) {
+        let found = match (self.rock_ridge, joliet) {
             (Some(_), _) => Hierarchy::RockRidge,
             (None, Some(_)) => Hierarchy::Joliet,
             (None, None) => Hierarchy::Plain,
@@ -133,7 +138,7 @@ impl Reader {
         self.hierarchy = wanted.unwrap_or(found);
         match self.hierarchy {
             Hierarchy::RockRidge => {
-                let skipped_bytes = skipped_bytes.ok_or_else(|| missing("Rock Ridge"))?;
+                let skipped_bytes = self.rock_ridge.ok_or_else(|| missing("Rock Ridge"))?;
                 self.sharing.skipped_bytes = skipped_bytes;
             }
             Hierarchy::Joliet => {
@@ -146,11 +151,11 @@ impl Reader {
         Ok(())
     }
 
-    fn facts_of(&self, has_rock_ridge: bool) -> Facts {
+    fn facts_of(&self) -> Facts {
         let Volumes { primary, joliet, is_bootable, .. } = &self.volumes;
         let Volume { record, .. } = primary;
         let features = [
-            (has_rock_ridge, "rock-ridge"),
+            (self.rock_ridge.is_some(), "rock-ridge"),
             (joliet.is_some(), "joliet"),
             (*is_bootable, "el-torito"),
         ];
@@ -328,7 +333,7 @@ impl Reads for Reader {
         Ok(())
     }
 
-    fn account(&self, _account: &mut dyn Account) -> Result<()> {
-        Err(Error::new(ErrorKind::Unsupported, "ISO 9660 is not accounted for yet"))
+    fn account(&self, account: &mut dyn Account) -> Result<()> {
+        account::account(self, account)
     }
 }

@@ -142,6 +142,7 @@ impl Target for Writer<'_, '_, '_> {
             let place = self.plan.addresses.directory(hierarchy, *id).ok_or_else(inconsistent)?;
             let record = PathTableRecord {
                 identifier_bytes: record_bytes(identifier.len())?,
+                attribute_sectors: 0,
                 extent: place.start,
                 parent: u16::try_from(parent + 1).map_err(|_| inconsistent())?,
             };

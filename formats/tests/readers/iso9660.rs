@@ -1,5 +1,7 @@
 //! The reader of ISO 9660.
 
+mod coverage;
+
 use credimg_formats::iso9660::{Options, Plan, Reader, VolumeId};
 use credimg_formats::read::{Limits, Reader as _};
 use credimg_formats::{Timestamp, Tree};
@@ -39,8 +41,10 @@ pub(crate) fn open(image: Vec<u8>) -> Reader {
 fn our_own_images_of_40_trees_are_read() {
     for seed in 0..40 {
         let (tree, expected) = generate(seed, shape());
-        let reader = open(image_of(&tree, seed % 2 == 0));
+        let image = image_of(&tree, seed % 2 == 0);
+        let reader = open(image.clone());
         assert_eq!(reader.facts().label, b"cidata");
         assert_same(seed, "the reader", &expected, &listing(&reader));
+        assert_eq!(coverage::faults(&reader, &image), Vec::<String>::new(), "seed {seed}");
     }
 }

@@ -7,7 +7,7 @@ use super::volume::start_of;
 use super::{Hierarchy, Reader, name};
 use crate::error::Result;
 use crate::iso9660::format::SECTOR_BYTES;
-use crate::read::{Entry, InodeRef};
+use crate::read::{Entry, InodeRef, names};
 
 impl Reader {
     /// The directory whose own record stands at this byte: where its records begin, which is
@@ -127,7 +127,7 @@ impl Reader {
             Hierarchy::Plain => None,
         };
         let name = name.unwrap_or_else(|| name::of_plain(record.identifier));
-        name::check(record, &name)?;
+        names::check(&name).map_err(|error| record.corrupt(error))?;
         // A directory is known by its own record, which all its paths lead to.
         let inode = InodeRef(own_bytes.unwrap_or(first_bytes));
         each(Entry { name: &name, inode })

@@ -49,11 +49,6 @@ impl Image {
         self.size_bytes
     }
 
-    /// Counts work that is not reading.
-    pub(super) fn charge(&self, bytes: u64) -> Result<()> {
-        self.meter.charge(bytes)
-    }
-
     /// Fills `buffer` with records from `offset_bytes` on.
     pub(super) fn read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<()> {
         self.meter.charge(buffer.len() as u64)?;

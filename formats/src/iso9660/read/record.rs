@@ -11,6 +11,8 @@ use crate::iso9660::format::{DirectoryRecord, FLAG_ASSOCIATED, FLAG_DIRECTORY, F
 pub(super) struct Record<'a> {
     /// The byte of the image at which it stands.
     pub(super) offset_bytes: u64,
+    /// All of it.
+    pub(super) bytes: &'a [u8],
     pub(super) header: &'a DirectoryRecord,
     pub(super) identifier: &'a [u8],
     /// Behind the identifier and its padding (9.1.13).
@@ -47,7 +49,7 @@ impl<'a> Record<'a> {
         })?;
         let start = (size_of::<DirectoryRecord>() + identifier_bytes).next_multiple_of(2);
         let system_use = record.get(start..).unwrap_or_default();
-        Ok(Some(Self { offset_bytes, header, identifier, system_use }))
+        Ok(Some(Self { offset_bytes, bytes: record, header, identifier, system_use }))
     }
 
     pub(super) fn is_directory(&self) -> bool {

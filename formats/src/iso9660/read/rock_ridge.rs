@@ -24,6 +24,8 @@ pub(super) struct Attributes {
     pub(super) mtime: Option<Timestamp>,
     /// `CL`: the block at which a directory is that was moved elsewhere (RRIP 4.1.5.1).
     pub(super) moved_to: Option<u32>,
+    /// `PL`: the block of the directory that one was moved from (RRIP 4.1.5.2).
+    pub(super) moved_from: Option<u32>,
     /// `RE`: a directory that was moved here, and is not shown (RRIP 4.1.5.3).
     pub(super) is_relocated: bool,
     /// `ZF`: the content is compressed, and this long.
@@ -74,6 +76,10 @@ impl Attributes {
             b"CL" => {
                 let ([block], _) = numbers::<1>(field)?;
                 self.moved_to = Some(block);
+            }
+            b"PL" => {
+                let ([block], _) = numbers::<1>(field)?;
+                self.moved_from = Some(block);
             }
             b"RE" => self.is_relocated = true,
             b"ZF" => {

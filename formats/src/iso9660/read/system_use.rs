@@ -45,8 +45,8 @@ pub(super) struct Area {
 pub(super) enum End {
     /// Nothing more of them is wanted.
     Broken,
-    /// The area, behind this many bytes, and where the fields go on.
-    Area { used_bytes: usize, next: Option<Area> },
+    /// The area, and where the fields go on.
+    Area { next: Option<Area> },
 }
 
 /// Where the fields of an image are, and how long its blocks.
@@ -55,6 +55,36 @@ pub(super) struct Sharing {
     /// How much of each record's system use comes before the fields (SUSP 5.3).
     pub(super) skipped_bytes: usize,
     pub(super) block_bytes: u32,
+}
+
+/// Counts the areas in which the fields of one record go on: there is an end to them, also
+/// where they lead in a circle.
+pub(super) struct Areas<'r> {
+    record: &'r Record<'r>,
+    count: usize,
+    total_bytes: u64,
+}
+
+impl<'r> Areas<'r> {
+    pub(super) fn of(record: &'r Record<'r>) -> Self {
+        Self { record, count: 0, total_bytes: 0 }
+    }
+
+    pub(super) fn read(&mut self, image: &Image, area: Area) -> Result<Vec<u8>> {
+        self.count += 1;
+        self.total_bytes += area.length_bytes;
+        if self.count > AREAS_MAX {
+            let what = format!("its fields go on in more than {AREAS_MAX} areas");
+            return Err(self.record.corrupt(what));
+        }
+        if self.total_bytes > FIELDS_MAX_BYTES {
+            let what = format!("its fields take more than {FIELDS_MAX_BYTES} bytes");
+            return Err(self.record.corrupt(what));
+        }
+        let mut bytes = vec![0; usize::try_from(area.length_bytes).unwrap_or_default()];
+        image.read(area.offset_bytes, &mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 /// What each field is given to.
@@ -70,25 +100,14 @@ impl Sharing {
     ) -> Result<()> {
         let mut next = match self.own_fields(record, each)? {
             End::Broken => return Ok(()),
-            End::Area { next, .. } => next,
+            End::Area { next } => next,
         };
-        let (mut bytes, mut areas, mut total_bytes) = (Vec::new(), 0, 0);
+        let mut areas = Areas::of(record);
         while let Some(area) = next {
-            areas += 1;
-            total_bytes += area.length_bytes;
-            if areas > AREAS_MAX {
-                let what = format!("its fields go on in more than {AREAS_MAX} areas");
-                return Err(record.corrupt(what));
-            }
-            if total_bytes > FIELDS_MAX_BYTES {
-                let what = format!("its fields take more than {FIELDS_MAX_BYTES} bytes");
-                return Err(record.corrupt(what));
-            }
-            bytes.resize(usize::try_from(area.length_bytes).unwrap_or_default(), 0);
-            image.read(area.offset_bytes, &mut bytes)?;
+            let bytes = areas.read(image, area)?;
             next = match self.area(area.offset_bytes, &bytes, each)? {
                 End::Broken => return Ok(()),
-                End::Area { next, .. } => next,
+                End::Area { next } => next,
             };
         }
         Ok(())
@@ -130,7 +149,7 @@ impl Sharing {
                 break;
             }
         }
-        Ok(End::Area { used_bytes: used(rest), next })
+        Ok(End::Area { next })
     }
 
     /// The area that a `CE` leads to (SUSP 5.1).

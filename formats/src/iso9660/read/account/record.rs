@@ -1,0 +1,54 @@
+//! One directory record, with the system use fields that stand in it.
+
+use super::sheet::Sheet;
+use crate::iso9660::format::DirectoryRecord;
+use crate::iso9660::read::record::{self, Record};
+
+/// Flags that mean nothing (ECMA-119 9.1.6).
+const FLAGS_RESERVED: u8 = 0x60;
+
+/// The fields before the identifier.
+pub(super) fn header(sheet: &mut Sheet<'_>) {
+    sheet.byte("length");
+    sheet.byte("extended attribute length");
+    sheet.both32("extent");
+    sheet.both32("data length");
+    sheet.record_time("time");
+    let at = sheet.at();
+    let flags = sheet.flags("flags");
+    if flags & FLAGS_RESERVED != 0 {
+        sheet.problem(
+            at,
+            format!("flags: expected none of {FLAGS_RESERVED:#04x}, got {flags:#04x}"),
+        );
+    }
+    sheet.byte("file unit size");
+    sheet.byte("interleave gap size");
+    sheet.both16("volume sequence number");
+    sheet.byte("identifier length");
+}
+
+/// The record up to its system use.
+pub(super) fn start(sheet: &mut Sheet<'_>, record: &Record<'_>, shown: String) {
+    header(sheet);
+    sheet.shown("identifier", record.identifier.len(), shown);
+    let taken = size_of::<DirectoryRecord>() + record.identifier.len();
+    if !taken.is_multiple_of(2) && usize::from(record.header.record_bytes) > taken {
+        sheet.zeros("padding", 1);
+    }
+    if !record.header.record_bytes.is_multiple_of(2) {
+        let length = record.header.record_bytes;
+        sheet
+            .problem(record.offset_bytes, format!("length: expected an even number, got {length}"));
+    }
+}
+
+/// An identifier for people.
+pub(super) fn shown(identifier: &[u8], is_joliet: bool) -> String {
+    match identifier {
+        record::CURRENT => ".".to_owned(),
+        record::PARENT => "..".to_owned(),
+        _ if is_joliet => crate::iso9660::read::name::wide(identifier).escape_debug().to_string(),
+        _ => identifier.escape_ascii().to_string(),
+    }
+}
