@@ -37,6 +37,8 @@ pub struct Walk<'r> {
     order: Order,
     /// Entries so far, the root counted.
     listed: u64,
+    /// Where it begins.
+    start: InodeRef,
     /// Of what the walk has come to; empty for the root.
     path: Vec<u8>,
     levels: Vec<Level>,
@@ -99,12 +101,24 @@ impl Level {
 impl<'r> Walk<'r> {
     /// A walk that begins with the root.
     pub fn new(reader: &'r dyn Reader, limits: Limits, order: Order) -> Self {
+        Self::below(reader, limits, order, (reader.root(), Vec::new()))
+    }
+
+    /// A walk that begins with a directory, which is at this path: with a leading slash, and
+    /// empty for the root.
+    pub fn below(
+        reader: &'r dyn Reader,
+        limits: Limits,
+        order: Order,
+        (start, path): (InodeRef, Vec<u8>),
+    ) -> Self {
         Self {
             reader,
             limits,
             order,
             listed: 1,
-            path: Vec::new(),
+            start,
+            path,
             levels: Vec::new(),
             seen: HashSet::new(),
             pending: Some(Pending::Root),
@@ -124,7 +138,7 @@ impl<'r> Walk<'r> {
     /// Goes on; none at the end. An error has its path.
     pub fn step(&mut self) -> Result<Option<Step>> {
         match self.pending.take() {
-            Some(Pending::Root) => return self.arrive(self.reader.root()).map(Some),
+            Some(Pending::Root) => return self.arrive(self.start).map(Some),
             Some(Pending::Entries(directory)) => self.enter(directory)?,
             None => {}
         }
@@ -150,7 +164,7 @@ impl<'r> Walk<'r> {
                 return Err(Error::new(ErrorKind::Corrupt, message).at(self.path()));
             }
             self.pending = Some(Pending::Entries(inode));
-        } else if self.path.is_empty() {
+        } else if self.levels.is_empty() {
             let message = "the root is no directory";
             return Err(Error::new(ErrorKind::Corrupt, message).at(self.path()));
         }

@@ -6,6 +6,7 @@
 //! Blocks are unpacked one at a time into buffers of their size, and those of metadata, of
 //! fragments and the last one of data are kept; see [`cache`].
 
+mod account;
 mod cache;
 mod content;
 mod directory;
@@ -110,8 +111,8 @@ impl Reads for Reader {
         self.extents_of(&inode, each)
     }
 
-    fn account(&self, _account: &mut dyn Account) -> Result<()> {
-        Err(Error::new(ErrorKind::Unsupported, "SquashFS is not accounted for yet"))
+    fn account(&self, account: &mut dyn Account) -> Result<()> {
+        self.account_for(account)
     }
 }
 

@@ -30,9 +30,6 @@ mod memory;
 mod mutations;
 #[path = "../support/permissions.rs"]
 mod permissions;
-mod readers;
-#[path = "../readers/repack.rs"]
-mod repack;
 #[path = "../squashfs_readers/seven_zip.rs"]
 mod seven_zip;
 mod squashfs;

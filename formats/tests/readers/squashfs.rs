@@ -1,6 +1,7 @@
 //! The reader of SquashFS: what it sees of our images is what was put into them, and of those of
 //! mksquashfs and gensquashfs what Linux sees.
 
+pub(crate) mod bytes;
 pub(crate) mod trees;
 
 use credimg_formats::read::Limits;

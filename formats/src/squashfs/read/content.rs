@@ -416,7 +416,7 @@ fn block_bytes(image: &Reader) -> u64 {
     image.superblock.block_bytes.get().into()
 }
 
-fn wrong_length(block: Stored, expected: u32, got: u32) -> crate::error::Error {
+pub(super) fn wrong_length(block: Stored, expected: u32, got: u32) -> crate::error::Error {
     let position = block.position;
     corrupt(format!(
         "the block at byte {position} holds {got} bytes, expected {expected} as its file says"

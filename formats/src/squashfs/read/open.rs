@@ -28,7 +28,6 @@ pub(super) struct Layout {
     pub(super) inodes: Area,
     pub(super) directories: Area,
     pub(super) fragments: Option<Table>,
-    #[expect(dead_code, reason = "what accounts for the image is to come")]
     pub(super) exports: Option<Table>,
     pub(super) ids: Table,
     pub(super) xattrs: Option<XattrTables>,
@@ -42,7 +41,6 @@ pub(super) struct XattrTables {
     /// Which of them belong together.
     pub(super) ids: Table,
     /// Where the head is.
-    #[expect(dead_code, reason = "what accounts for the image is to come")]
     pub(super) head: u64,
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use credimg_formats::squashfs::{BlockSize, Compression, Options, Plan};
 use credimg_formats::{Timestamp, Tree};
 
-use super::seen;
+use super::{bytes, seen};
 use crate::support::generator::{Shape, generate};
 use crate::support::{BUILD_TIME, assert_same};
 
@@ -28,6 +28,7 @@ pub(crate) fn come_back(seeds: Range<u64>) -> [usize; COMPRESSIONS.len()] {
         let index = seed as usize % COMPRESSIONS.len();
         let (block_bytes, _) = blocks(seed);
         let image = image(&tree, COMPRESSIONS[index], block_bytes);
+        bytes::check(&format!("seed {seed}"), &image);
         assert_same(seed, COMPRESSIONS[index], &listing, &seen(image));
         counts[index] += 1;
     }
