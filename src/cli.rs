@@ -13,7 +13,7 @@ use crate::manifest::{Format, Luks};
 use crate::source::command::Limits;
 use crate::vm::{Bus, MachineType, Place, SmbiosForm, Style, Target};
 pub use keys::{Genkey, Secret, Unwrap, Wrap};
-pub use look::Look;
+pub use look::{Cat, Extract, Look, Ls};
 pub use seal::Seal;
 
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
@@ -50,6 +50,12 @@ pub enum Command {
     Args(AttachImage),
     /// Say what an image is and how it is encrypted
     Inspect(Inspect),
+    /// List what is in an image
+    Ls(Ls),
+    /// Print what files of an image hold
+    Cat(Cat),
+    /// Extract files of an image into a directory
+    Extract(Extract),
     /// Make a key, in a private file of its own
     Genkey(Genkey),
     /// Wrap secrets so that they may stand in QEMU's arguments, and unwrap them

@@ -1,19 +1,22 @@
 //! An image that exists, opened for what it holds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use credimg_formats::read::{self, Limits, Reader};
 use credimg_formats::{Error, ErrorKind};
 
 use super::opened::Opened;
 use crate::cli::Look;
+use crate::keys::random;
 use crate::report::{self, Exit, Failure};
 
 /// What an image holds.
 pub(super) struct Contents {
     /// What reads it.
     pub(super) reader: Box<dyn Reader>,
-    /// The image's path for messages.
+    limits: Limits,
+    path: PathBuf,
+    /// The path for messages.
     shown: String,
 }
 
@@ -32,14 +35,27 @@ impl Contents {
         allow_cost: bool,
     ) -> Result<Self, Failure> {
         let shown = report::shown(path);
+        // Walks make hash tables.
+        random::seed_tables()?;
         let storage = Opened::new(path)?.into_storage(key_file, allow_cost)?;
         let size_bytes = storage.size_bytes().map_err(|error| {
             let reason = report::reason(&error);
             Failure::new(Exit::Image, format!("cannot read {shown}: {reason}"))
         })?;
-        let reader = read::open(storage, Limits::for_image(size_bytes));
+        let limits = Limits::for_image(size_bytes);
+        let reader = read::open(storage, limits);
         let reader = reader.map_err(|error| failure(&shown, None, &error))?;
-        Ok(Self { reader, shown })
+        Ok(Self { reader, limits, path: path.to_owned(), shown })
+    }
+
+    /// How much may be taken of the image.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The image's path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The image's path for messages.

@@ -8,19 +8,22 @@ mod audit_inputs;
 mod beside;
 mod blocks;
 mod build;
+mod cat;
 pub mod check;
-#[allow(dead_code, reason = "the commands that look inside come next")]
 mod contents;
 mod dependencies;
 mod encryption;
 mod exec;
 mod existing;
+mod extract;
 mod genkey;
 mod guest_unit;
 mod image;
+mod inside;
 mod inspect;
 mod links;
 mod loss;
+mod ls;
 mod news;
 mod opened;
 mod pages;
@@ -56,6 +59,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Seal(options) => seal::run(options),
         Command::Args(options) => args::run(options),
         Command::Inspect(options) => inspect::run(options),
+        Command::Ls(options) => ls::run(options),
+        Command::Cat(options) => cat::run(options),
+        Command::Extract(options) => extract::run(options),
         Command::Genkey(options) => genkey::run(options),
         Command::Secret(command) => secret::run(command),
         Command::GuestUnit(options) => guest_unit::run(options),
@@ -75,6 +81,9 @@ fn reads_manifest(command: &Command) -> bool {
         | Command::GuestUnit(_) => true,
         Command::Args(_)
         | Command::Inspect(_)
+        | Command::Ls(_)
+        | Command::Cat(_)
+        | Command::Extract(_)
         | Command::Genkey(_)
         | Command::Secret(_)
         | Command::Audit(_)

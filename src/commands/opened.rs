@@ -28,8 +28,7 @@ impl Opened {
     /// Opens the image at `path`. Errors are of exit code 8, and of 2 where it is `-`.
     pub(super) fn new(path: &Path) -> Result<Self, Failure> {
         if path == Path::new("-") {
-            let message = "an image is read in any order, which a stream does not allow: - is \
-                           no image";
+            let message = "- is no image: one is read in any order, and a stream has its own";
             return Err(Failure::new(Exit::Usage, message).hint("a file named - is ./-"));
         }
         let shown = report::shown(path);

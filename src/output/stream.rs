@@ -52,6 +52,58 @@ fn write(stream: Stream, bytes: &[u8]) -> Result<Buffered, Failure> {
     Ok(buffered)
 }
 
+/// Standard output for text and data of any length; nothing is promised of where it ends.
+pub struct Stdout {
+    stream: Buffered,
+    is_terminal: bool,
+}
+
+impl Stdout {
+    /// A closed standard output is an error of [`Exit::Output`].
+    pub fn open() -> Result<Self, Failure> {
+        let stream = open(Stream::Output)?;
+        let is_terminal = stream.file().is_terminal();
+        Ok(Self { stream, is_terminal })
+    }
+
+    /// Whether people see what is written, and a terminal obeys it.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// What an error of writing here means: of [`Exit::Output`] or [`Exit::Interrupted`].
+    pub fn failure(&self, error: io::Error) -> Failure {
+        let failure = Failure::inside(&error).cloned();
+        failure.unwrap_or_else(|| self.stream.subject().failure("write", error))
+    }
+
+    /// Writes what is left. Errors as of [`to_stdout`].
+    pub fn finish(mut self) -> Result<(), Failure> {
+        self.stream.spill()?;
+        close(self.stream)
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl Sink for Stdout {
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
+        self.stream.copy_from_file(file, length_bytes)
+    }
+
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        self.stream.write_zeros(length_bytes)
+    }
+}
+
 /// A stream of our own that leads to the same place.
 fn open(stream: Stream) -> Result<Buffered, Failure> {
     stream.require_open()?;

@@ -260,7 +260,12 @@ pub(super) fn turn_name(target: &Target) -> OsString {
 
 /// A temporary name that nobody else draws.
 pub(super) fn random_name(target: &Target) -> rustix::io::Result<OsString> {
-    let mut name = prefix(&target.name);
+    random_name_for(&target.name)
+}
+
+/// A temporary name that nobody else draws, of what will be called `name`.
+pub(super) fn random_name_for(name: &OsStr) -> rustix::io::Result<OsString> {
+    let mut name = prefix(name);
     let mut random = [0; LETTERS];
     retry_on_intr(|| rustix::rand::getrandom(&mut random, GetRandomFlags::empty()))?;
     name.extend(random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31))));

@@ -1,0 +1,390 @@
+//! `credimg extract`: what an image holds becomes files of the host.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use credimg_formats::read::{InodeRef, NodeKind, Order, Stat, Step, Walk};
+use credimg_formats::{Buffer, Sink, Xattrs};
+
+use super::contents::Contents;
+use super::inside::{self, Links, Place};
+use crate::cli::Extract;
+use crate::output::{Attributes, Content, DirectoryId, Extracted, Made, Node};
+use crate::progress::Progress;
+use crate::report::{self, Exit, Failure, human_size, shown};
+use crate::signals;
+use crate::source::builder::budget::over_size;
+
+/// Up to this length a file is read and written at once.
+const SMALL_BYTES: u64 = 64 << 10;
+/// Attributes that give rights to whoever runs a file: with another owner they would give those
+/// of the caller.
+const CAPABILITY: &[u8] = b"security.capability";
+/// Set-id bits, which give the owner's rights as well.
+const SET_ID: u16 = 0o6000;
+
+pub(super) fn run(options: &Extract) -> anyhow::Result<()> {
+    require_root(options)?;
+    let contents = Contents::open(&options.look)?;
+    let places = apart(inside::find_all(&contents, &options.paths, Links::Kept)?);
+    let to = Extracted::open(&options.directory, options.force)?;
+    let mut extraction = Extraction {
+        contents: &contents,
+        options,
+        to,
+        progress: Progress::new(!options.quiet),
+        entered: BTreeMap::new(),
+        unfinished: Vec::new(),
+        linked: BTreeMap::new(),
+        buffer: Buffer::default(),
+        counts: Counts::default(),
+    };
+    let outcome = extraction.extract(&places);
+    let Extraction { to, progress, counts, .. } = extraction;
+    let outcome = outcome.and_then(|()| to.close());
+    drop(progress);
+    outcome.map_err(|failure| counts.tell(&options.directory, failure))?;
+    if counts.devices_left_out > 0 {
+        let (count, plural) = counted(counts.devices_left_out);
+        report::warn(&format!("left out {count} device{plural}: --devices makes them, as root"));
+    }
+    if !options.quiet {
+        report::note(&counts.summary(&options.directory));
+    }
+    Ok(())
+}
+
+fn require_root(options: &Extract) -> Result<(), Failure> {
+    let wanted = [(options.owners, "--owners"), (options.devices, "--devices")];
+    let wanted = wanted.into_iter().find(|(is_wanted, _)| *is_wanted);
+    match wanted {
+        Some((_, option)) if !rustix::process::geteuid().is_root() => {
+            let message = format!("{option} is for root alone");
+            Err(Failure::new(Exit::Policy, message)
+                .hint("without it, files are the caller's and devices are left out"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Leaves out what lies below another one.
+fn apart(mut places: Vec<Place>) -> Vec<Place> {
+    let names = |place: &Place| -> Vec<Box<[u8]>> {
+        place.way.iter().map(|(name, _)| name.clone()).collect()
+    };
+    places.sort_by_key(names);
+    places.dedup_by(|below, above| names(below).starts_with(&names(above)));
+    places
+}
+
+/// What was made so far.
+#[derive(Default)]
+struct Counts {
+    files: u64,
+    directories: u64,
+    others: u64,
+    content_bytes: u64,
+    devices_left_out: u64,
+}
+
+impl Counts {
+    /// Adds to a failure what became of the rest.
+    fn tell(&self, directory: &Path, failure: Failure) -> Failure {
+        if self.files + self.directories + self.others == 0 {
+            return failure;
+        }
+        let news = format!("what was extracted before stays in {}", shown(directory));
+        let hint = failure.hint.as_ref().map(|hint| format!("{hint}; {news}"));
+        Failure { hint: Some(hint.unwrap_or(news)), ..failure }
+    }
+
+    fn summary(&self, directory: &Path) -> String {
+        let (files, plural) = counted(self.files);
+        let size = human_size(self.content_bytes);
+        format!("extracted {files} file{plural} into {}, {size}", shown(directory))
+    }
+}
+
+fn counted(count: u64) -> (u64, &'static str) {
+    (count, if count == 1 { "" } else { "s" })
+}
+
+struct Extraction<'a> {
+    contents: &'a Contents,
+    options: &'a Extract,
+    to: Extracted,
+    progress: Progress,
+    /// Directories that stand on the way to what is extracted.
+    entered: BTreeMap<InodeRef, DirectoryId>,
+    /// Directories that get their attributes when all is in them.
+    unfinished: Vec<(DirectoryId, InodeRef, Stat)>,
+    /// The first name of each inode that has several.
+    linked: BTreeMap<u64, Made>,
+    /// What small files pass through; wiped when dropped.
+    buffer: Buffer,
+    counts: Counts,
+}
+
+impl Extraction<'_> {
+    fn extract(&mut self, places: &[Place]) -> Result<(), Failure> {
+        for place in places {
+            let Some(((name, _), above)) = place.way.split_last() else {
+                self.tree(DirectoryId::BASE, place)?;
+                continue;
+            };
+            let mut parent = DirectoryId::BASE;
+            for (name, inode) in above {
+                parent = self.enter(parent, name, *inode)?;
+            }
+            if place.stat.kind == NodeKind::Directory {
+                let directory = self.enter(parent, name, place.inode)?;
+                self.tree(directory, place)?;
+            } else {
+                self.entry(parent, name, &place.path(), place.inode, &place.stat)?;
+            }
+        }
+        // Those that were made later lie in those that were made before.
+        for (directory, inode, stat) in std::mem::take(&mut self.unfinished).into_iter().rev() {
+            if let Some(attributes) = self.attributes(b"", inode, &stat)? {
+                self.to.finish(directory, &attributes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A directory on the way to what is extracted.
+    fn enter(
+        &mut self,
+        parent: DirectoryId,
+        name: &[u8],
+        inode: InodeRef,
+    ) -> Result<DirectoryId, Failure> {
+        if let Some(directory) = self.entered.get(&inode) {
+            return Ok(*directory);
+        }
+        let stat = self.contents.reader.stat(inode);
+        let stat = stat.map_err(|error| self.contents.failure_at(name, &error))?;
+        let directory = self.directory(parent, name, inode, &stat)?;
+        self.entered.insert(inode, directory);
+        Ok(directory)
+    }
+
+    fn directory(
+        &mut self,
+        parent: DirectoryId,
+        name: &[u8],
+        inode: InodeRef,
+        stat: &Stat,
+    ) -> Result<DirectoryId, Failure> {
+        let (directory, is_new) = self.to.directory(parent, name)?;
+        if is_new {
+            self.counts.directories += 1;
+            if self.options.preserve || self.options.owners {
+                self.unfinished.push((directory, inode, *stat));
+            }
+        }
+        Ok(directory)
+    }
+
+    /// What is in a directory that was made, and below it.
+    fn tree(&mut self, directory: DirectoryId, place: &Place) -> Result<(), Failure> {
+        let contents = self.contents;
+        let start = (place.inode, if place.way.is_empty() { Vec::new() } else { place.path() });
+        let mut walk = Walk::below(&*contents.reader, *contents.limits(), Order::Path, start);
+        let mut levels = vec![directory];
+        loop {
+            let step = walk.step().map_err(|error| contents.failure(&error))?;
+            let Some(Step { inode, stat, depth }) = step else { return Ok(()) };
+            // The start itself.
+            if depth == 0 {
+                continue;
+            }
+            levels.truncate(depth);
+            let Some(parent) = levels.last().copied() else { continue };
+            let name = walk.path().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            if stat.kind == NodeKind::Directory {
+                levels.push(self.directory(parent, name, inode, &stat)?);
+            } else {
+                self.entry(parent, name, walk.path(), inode, &stat)?;
+            }
+        }
+    }
+
+    /// Anything but a directory.
+    fn entry(
+        &mut self,
+        parent: DirectoryId,
+        name: &[u8],
+        path: &[u8],
+        inode: InodeRef,
+        stat: &Stat,
+    ) -> Result<(), Failure> {
+        signals::check()?;
+        let Counts { files, content_bytes, .. } = self.counts;
+        self.progress.show(|| format!("extracting: {files} files, {}", human_size(content_bytes)));
+        if let Some(first) = self.linked.get(&stat.number) {
+            self.to.link(parent, name, first)?;
+            self.count(stat);
+            return Ok(());
+        }
+        let made = match stat.kind {
+            NodeKind::File => self.file(parent, name, path, inode, stat)?,
+            NodeKind::Symlink => {
+                let attributes = self.attributes(path, inode, stat)?;
+                let target = self.contents.reader.target(inode);
+                let target = target.map_err(|error| self.contents.failure_at(path, &error))?;
+                self.to.symlink(parent, name, &target, attributes.as_ref())?
+            }
+            NodeKind::CharDevice(_) | NodeKind::BlockDevice(_) if !self.options.devices => {
+                self.counts.devices_left_out += 1;
+                return Ok(());
+            }
+            NodeKind::CharDevice(device) => {
+                let node = Node::CharDevice(device.major(), device.minor());
+                self.node(parent, name, path, inode, (stat, node))?
+            }
+            NodeKind::BlockDevice(device) => {
+                let node = Node::BlockDevice(device.major(), device.minor());
+                self.node(parent, name, path, inode, (stat, node))?
+            }
+            NodeKind::Fifo => self.node(parent, name, path, inode, (stat, Node::Fifo))?,
+            NodeKind::Socket => self.node(parent, name, path, inode, (stat, Node::Socket))?,
+            // Each has one name, and is made by it.
+            NodeKind::Directory => return Ok(()),
+        };
+        if stat.links > 1 {
+            self.linked.insert(stat.number, made);
+        }
+        self.count(stat);
+        Ok(())
+    }
+
+    fn count(&mut self, stat: &Stat) {
+        match stat.kind {
+            NodeKind::File => self.counts.files += 1,
+            NodeKind::Directory
+            | NodeKind::Symlink
+            | NodeKind::CharDevice(_)
+            | NodeKind::BlockDevice(_)
+            | NodeKind::Fifo
+            | NodeKind::Socket => self.counts.others += 1,
+        }
+    }
+
+    fn node(
+        &mut self,
+        parent: DirectoryId,
+        name: &[u8],
+        path: &[u8],
+        inode: InodeRef,
+        (stat, node): (&Stat, Node),
+    ) -> Result<Made, Failure> {
+        let attributes = self.attributes(path, inode, stat)?;
+        self.to.node(parent, name, node, attributes.as_ref())
+    }
+
+    fn file(
+        &mut self,
+        parent: DirectoryId,
+        name: &[u8],
+        path: &[u8],
+        inode: InodeRef,
+        stat: &Stat,
+    ) -> Result<Made, Failure> {
+        let attributes = self.attributes(path, inode, stat)?;
+        let max_bytes = self.options.max_size;
+        if stat.size_bytes > max_bytes.saturating_sub(self.counts.content_bytes) {
+            return Err(over_size(max_bytes));
+        }
+        let contents = self.contents;
+        let failure = |error| contents.failure_at(path, &error);
+        let made = if stat.size_bytes <= SMALL_BYTES {
+            if self.buffer.is_empty() {
+                self.buffer = Buffer::zeroed(usize::try_from(SMALL_BYTES).unwrap_or_default());
+            }
+            let length = usize::try_from(stat.size_bytes).unwrap_or_default();
+            let bytes = self.buffer.get_mut(..length).unwrap_or_default();
+            let got = contents.reader.read_at(inode, 0, bytes).map_err(failure)?;
+            let bytes = bytes.get(..got).unwrap_or_default();
+            self.to.file(parent, name, Content::Bytes(bytes), attributes.as_ref())?
+        } else {
+            let (counts, progress) = (&self.counts, &mut self.progress);
+            let mut stream = |sink: &mut dyn Sink| {
+                let mut shown = Shown { sink, progress, counts, done_bytes: 0 };
+                contents.reader.stream(inode, &mut shown).map_err(failure)
+            };
+            self.to.file(parent, name, Content::Stream(&mut stream), attributes.as_ref())?
+        };
+        self.counts.content_bytes += stat.size_bytes;
+        Ok(made)
+    }
+
+    /// What a file gets of what the image says; none where it gets nothing.
+    fn attributes(
+        &self,
+        path: &[u8],
+        inode: InodeRef,
+        stat: &Stat,
+    ) -> Result<Option<Attributes>, Failure> {
+        let Extract { preserve, owners, xattrs: wants_xattrs, .. } = *self.options;
+        if !preserve && !owners {
+            return Ok(None);
+        }
+        let mut xattrs = Xattrs::new();
+        if wants_xattrs {
+            xattrs = self
+                .contents
+                .reader
+                .xattrs(inode)
+                .map_err(|error| self.contents.failure_at(path, &error))?;
+            if !owners {
+                xattrs.remove(CAPABILITY);
+            }
+        }
+        let mode = if owners { stat.mode } else { stat.mode & !SET_ID };
+        Ok(Some(Attributes {
+            mode: preserve.then_some(mode),
+            mtime: preserve.then_some(stat.mtime),
+            owner: owners.then_some((stat.uid, stat.gid)),
+            xattrs,
+        }))
+    }
+}
+
+/// Shows how far a large file is written.
+struct Shown<'a> {
+    sink: &'a mut dyn Sink,
+    progress: &'a mut Progress,
+    counts: &'a Counts,
+    done_bytes: u64,
+}
+
+impl Shown<'_> {
+    fn count(&mut self, bytes: u64) {
+        self.done_bytes += bytes;
+        let Counts { files, content_bytes, .. } = self.counts;
+        let done = content_bytes + self.done_bytes;
+        self.progress.show(|| format!("extracting: {files} files, {}", human_size(done)));
+    }
+}
+
+impl Write for Shown<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.sink.write(bytes)?;
+        self.count(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl Sink for Shown<'_> {
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        self.sink.write_zeros(length_bytes)?;
+        self.count(length_bytes);
+        Ok(())
+    }
+}
