@@ -30,22 +30,32 @@
 
 mod account;
 mod diff;
+#[cfg(any(feature = "erofs", feature = "luks", feature = "squashfs"))]
+mod dump;
 mod into_tree;
 mod limits;
+mod links;
 pub(crate) mod names;
+mod regions;
 mod same;
 mod storage;
+mod sweep;
 mod tree_reader;
+mod verify;
 mod walk;
 
 use std::ops::ControlFlow;
 
 pub use account::{Account, Field, Problem, Region, RegionKind};
 pub use diff::{Aspect, Change, Comparison, Difference, Side, diff};
+#[cfg(any(feature = "erofs", feature = "luks", feature = "squashfs"))]
+pub use dump::{Digests, dump};
 pub use into_tree::into_tree;
 pub use limits::{Limits, Meter};
+pub use regions::Problems;
 pub use storage::{Seekable, Storage};
 pub use tree_reader::TreeReader;
+pub use verify::{Report, verify};
 pub use walk::{Order, Step, Walk};
 
 use crate::content::Sink;

@@ -8,6 +8,12 @@ pub trait Account {
     /// where content is shared; they overlap nowhere else in a valid image.
     fn region(&mut self, region: Region) -> Result<()>;
 
+    /// Whether titles, fields and notes are shown to anybody. Where they are not, fields and
+    /// notes may be left out, as making them takes longer than the rest.
+    fn wants_text(&self) -> bool {
+        true
+    }
+
     /// Something that is wrong.
     fn problem(&mut self, problem: Problem) -> Result<()>;
 }

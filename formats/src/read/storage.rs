@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 #[cfg(unix)]
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::content::read_full;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,6 +32,17 @@ impl dyn Storage + '_ {
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
         Ok(())
+    }
+}
+
+/// One storage for a reader and for whoever looks at its bytes besides.
+impl<S: Storage + ?Sized> Storage for Arc<S> {
+    fn size_bytes(&self) -> io::Result<u64> {
+        (**self).size_bytes()
+    }
+
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        (**self).read_at(offset_bytes, buffer)
     }
 }
 
@@ -121,6 +132,6 @@ pub(super) fn encrypted() -> Error {
     Error::new(ErrorKind::Unsupported, "the volume is encrypted: it is opened by its key first")
 }
 
-fn unreadable(error: io::Error) -> Error {
+pub(super) fn unreadable(error: io::Error) -> Error {
     Error::new(ErrorKind::Source, "cannot read the image").caused_by(error)
 }

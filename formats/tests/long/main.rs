@@ -30,6 +30,9 @@ mod memory;
 mod mutations;
 #[path = "../support/permissions.rs"]
 mod permissions;
+mod readers;
+#[path = "../readers/repack.rs"]
+mod repack;
 #[path = "../squashfs_readers/seven_zip.rs"]
 mod seven_zip;
 mod squashfs;

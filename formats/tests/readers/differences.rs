@@ -5,7 +5,7 @@ use credimg_formats::read::{
 };
 use credimg_formats::{
     Content, Device, ErrorKind, Image, Kind, Metadata, Secret, Sink, Source, Timestamp, Tree,
-    erofs, iso9660,
+    erofs, iso9660, squashfs,
 };
 
 use crate::hostile::bases::small;
@@ -160,9 +160,12 @@ fn zeros(length: u64, odd: Option<u64>) -> Tree {
 /// Images of a tree, as far as formats are read: of which format they are, and what they hold.
 fn images(tree: &Tree, xattrs: bool) -> Vec<(&'static str, Vec<u8>)> {
     let erofs = erofs::Options::new().build_time(BUILD_TIME);
+    let squashfs = squashfs::Options::new().build_time(BUILD_TIME);
     let iso9660 = iso9660::Options::new().build_time(BUILD_TIME);
-    let mut plans: Vec<(_, Box<dyn Image>)> =
-        vec![("erofs", Box::new(erofs::Plan::new(tree, erofs).unwrap()))];
+    let mut plans: Vec<(_, Box<dyn Image>)> = vec![
+        ("erofs", Box::new(erofs::Plan::new(tree, erofs).unwrap())),
+        ("squashfs", Box::new(squashfs::Plan::new(tree, squashfs).unwrap())),
+    ];
     if !xattrs {
         plans.push(("iso9660", Box::new(iso9660::Plan::new(tree, iso9660).unwrap())));
     }
@@ -211,7 +214,7 @@ fn an_image_is_no_different_from_its_tree_and_from_the_other_formats() {
             }
         }
     }
-    assert_eq!(compared, 20 * 4);
+    assert_eq!(compared, 20 * 9);
 }
 
 #[test]

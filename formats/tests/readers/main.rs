@@ -14,11 +14,13 @@
 mod alone;
 mod differences;
 mod erofs;
+mod flips;
 mod hostile;
-
 mod iso9660;
 mod listing;
+mod repack;
 mod squashfs;
 #[expect(dead_code, reason = "not all of it is for readers")]
 #[path = "../support/mod.rs"]
 mod support;
+mod whole;

@@ -19,12 +19,12 @@
 //!
 //! Places and changes may be several, in pairs, with ` ; ` between them. Checksums are made
 //! right afterwards unless the changes begin with `keep-checksum: `. Expected is the error's
-//! kind and text, `Corrupt: bad magic`, or what accounting for the image finds first,
+//! kind and text, `Corrupt: bad magic`, or what verifying the image finds first,
 //! `problem at 1024: the checksum is wrong`. {old} and {new} in it are the numbers before and
 //! after the last change, {size} is the image's length after it.
 //!
-//! Each image is opened, walked through with all metadata and content, and accounted for; the
-//! first error is the one that counts. All of it takes at most 2 s and 64 MiB.
+//! Each image is opened, walked through with all metadata and content, accounted for, verified
+//! and dumped; the first error is the one that counts. All of it takes at most 2 s and 64 MiB.
 
 pub(crate) mod bases;
 mod bytes;
@@ -121,7 +121,7 @@ fn replay(format: &Format) {
         let shown = file.display();
         eprintln!("{shown}");
         let (expected, image) = bytes::from_text(&std::fs::read_to_string(file).unwrap());
-        let (got, taken) = limited(|| read::outcome(image));
+        let (got, taken) = limited(|| read::outcome(image, true));
         assert!(taken < TIME_MAX, "{shown}: takes {taken:?}");
         assert_eq!(got.as_deref().unwrap_or("nothing is found"), expected, "{shown}");
     }
@@ -143,7 +143,7 @@ fn judge(format: &Format) {
         let base = bases.iter().find(|known| known.name == base);
         let base = base.unwrap_or_else(|| panic!("{line}: no such base"));
         let (image, expected) = plant(format, base, place, change, expected);
-        let (got, taken) = limited(|| read::outcome(image));
+        let (got, taken) = limited(|| read::outcome(image, true));
         assert!(taken < TIME_MAX, "{line}: takes {taken:?}");
         if got.as_ref() != Some(&expected) {
             let got = got.as_deref().unwrap_or("nothing is found");
@@ -165,7 +165,7 @@ struct Base {
 impl Base {
     fn new(name: &'static str, image: Vec<u8>) -> Self {
         let size = image.len() as u64;
-        let mut found = read::Found::default();
+        let mut found = read::Found { wants_regions: true, ..read::Found::default() };
         // Those that are broken as they are made have only the place `image`.
         let regions = match open(Box::new(image.clone()), Limits::for_image(size)) {
             Ok(reader) if reader.account(&mut found).is_ok() => found.regions,

@@ -1,16 +1,18 @@
 //! Reads all that an image holds.
 
 use std::io;
+use std::sync::Arc;
 
 use credimg_formats::read::{
-    Account, Limits, NodeKind, Order, Problem, Reader, Region, Walk, open,
+    Account, Digests, Limits, NodeKind, Order, Problem, Reader, Region, Walk, dump, open, verify,
 };
 use credimg_formats::{Error, Result, Sink};
 
-/// What is wrong with an image, as its reader finds it first; none where nothing is.
-pub(crate) fn outcome(image: Vec<u8>) -> Option<String> {
-    match read_all(image) {
-        Err(error) => Some(told(&error)),
+/// What is wrong with an image, as its reader finds it first; none where nothing is. Only who
+/// is thorough has it accounted for alone, and dumped.
+pub(crate) fn outcome(image: Vec<u8>, is_thorough: bool) -> Option<String> {
+    match read_all(&Arc::new(image), is_thorough) {
+        Err(error) => Some(format!("{:?}: {error}", error.kind())),
         Ok(problem) => problem.map(|problem| match problem.offset_bytes {
             Some(offset) => format!("problem at {offset}: {}", problem.message),
             None => format!("problem: {}", problem.message),
@@ -18,17 +20,18 @@ pub(crate) fn outcome(image: Vec<u8>) -> Option<String> {
     }
 }
 
-fn told(error: &Error) -> String {
-    format!("{:?}: {error}", error.kind())
-}
-
-fn read_all(image: Vec<u8>) -> Result<Option<Problem>> {
+fn read_all(image: &Arc<Vec<u8>>, is_thorough: bool) -> Result<Option<Problem>> {
     let limits = Limits::for_image(image.len() as u64);
-    let reader = open(Box::new(image), limits)?;
+    let reader = open(Box::new(Arc::clone(image)), limits)?;
     walk(&*reader, limits)?;
-    let mut first = First(None);
-    reader.account(&mut first)?;
-    Ok(first.0)
+    if is_thorough {
+        reader.account(&mut Found::default())?;
+    }
+    let problems = verify(&*reader, image, limits)?.problems;
+    if is_thorough {
+        dump(&*reader, image, Digests::Shown, &mut Counted(0))?;
+    }
+    Ok(problems.kept.into_iter().next())
 }
 
 /// Goes through all paths, with all that the reader tells of each.
@@ -77,29 +80,22 @@ impl Sink for Counted {
     }
 }
 
-/// Keeps the first problem alone.
-struct First(Option<Problem>);
-
-impl Account for First {
-    fn region(&mut self, _region: Region) -> Result<()> {
-        Ok(())
-    }
-
-    fn problem(&mut self, problem: Problem) -> Result<()> {
-        self.0.get_or_insert(problem);
-        Ok(())
-    }
-}
-
 /// Keeps the regions of an image, in which nothing is wrong.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) regions: Vec<Region>,
+    pub(super) wants_regions: bool,
 }
 
 impl Account for Found {
+    fn wants_text(&self) -> bool {
+        self.wants_regions
+    }
+
     fn region(&mut self, region: Region) -> Result<()> {
-        self.regions.push(region);
+        if self.wants_regions {
+            self.regions.push(region);
+        }
         Ok(())
     }
 
