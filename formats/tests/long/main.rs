@@ -25,17 +25,22 @@ mod insertion;
 #[expect(dead_code, reason = "campaigns say what is right, not what is wrong")]
 #[path = "../blkid/judge.rs"]
 mod judge;
+#[path = "../readers/listing.rs"]
+mod listing;
 #[path = "../support/memory.rs"]
 mod memory;
 mod mutations;
 #[path = "../support/permissions.rs"]
 mod permissions;
 mod readers;
+mod readers_squashfs;
 #[path = "../readers/repack.rs"]
 mod repack;
 #[path = "../squashfs_readers/seven_zip.rs"]
 mod seven_zip;
 mod squashfs;
+#[path = "../readers/squashfs/mod.rs"]
+mod squashfs_reader;
 #[expect(dead_code, reason = "these images are small")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -18,9 +18,14 @@ mod flips;
 mod hostile;
 mod iso9660;
 mod listing;
+#[path = "../support/memory.rs"]
+mod memory;
 mod repack;
 mod squashfs;
 #[expect(dead_code, reason = "not all of it is for readers")]
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../squashfs_readers/tools.rs"]
+#[expect(dead_code, reason = "those that write are used here")]
+mod tools;
 mod whole;

@@ -12,7 +12,7 @@ mod xattrs;
 
 use zerocopy::IntoBytes;
 
-use self::files::{Checked, Tail};
+use self::files::Tail;
 use self::tape::{Show, Tape, shown};
 use super::Reader;
 use super::metadata::Area;
@@ -54,7 +54,6 @@ pub(super) struct Found {
     inodes: Vec<Known>,
     listings: Vec<Listing>,
     tails: Vec<Tail>,
-    checked: Checked,
 }
 
 /// An inode.

@@ -1,16 +1,14 @@
-//! Content: blocks and fragments, each of which must unpack to what its files say.
+//! Content: blocks and fragments. Blocks are not unpacked here, which whoever verifies the image
+//! has files do; fragments are, as their ends are nowhere written.
 
-use std::collections::BTreeSet;
-
-use super::super::content::{Pieces, Source, wrong_length};
+use super::super::Reader;
+use super::super::content::{Pieces, Source};
 use super::super::inode::{Body, Inode};
 use super::super::unpack::Stored;
-use super::super::{Reader, in_memory};
 use super::{Found, Show, Tape, problem};
-use crate::content::Buffer;
 use crate::error::Result;
 use crate::read::{Account, Region, RegionKind};
-use crate::squashfs::format::flags;
+use crate::squashfs::format::{EXTENDED, flags};
 
 /// The end of a file that is in a fragment.
 pub(super) struct Tail {
@@ -19,13 +17,6 @@ pub(super) struct Tail {
     length: u32,
     /// Number of the file's inode.
     inode: u32,
-}
-
-/// The blocks that were unpacked, by their places: files may share them.
-#[derive(Default)]
-pub(super) struct Checked {
-    places: BTreeSet<u64>,
-    buffer: Buffer,
 }
 
 impl Reader {
@@ -61,14 +52,14 @@ impl Reader {
                 Source::Fragment(..) => {}
                 Source::Block(block) => {
                     self.tell_block(block, format!("block {index} of inode {number}"), account)?;
-                    self.check_block(block, piece.length, found)?;
                 }
             }
             index += 1;
         }
-        if inode.header.inode_type.get() > crate::squashfs::format::EXTENDED
-            && body.sparse_bytes != sparse_bytes
-        {
+        // mksquashfs counts a byte less where a file is nothing but holes.
+        let is_all = sparse_bytes == body.size && body.sparse_bytes == body.size.saturating_sub(1);
+        let is_extended = inode.header.inode_type.get() > EXTENDED;
+        if is_extended && body.sparse_bytes != sparse_bytes && !is_all {
             let stored = body.sparse_bytes;
             let message = format!(
                 "inode {number} says that {stored} bytes are in holes, they are {sparse_bytes}"
@@ -92,23 +83,6 @@ impl Reader {
             account.problem(problem(block.position, message))?;
         }
         Ok(())
-    }
-
-    /// Unpacks a block, unless another file has the same.
-    fn check_block(&self, block: Stored, length: u32, found: &mut Found) -> Result<()> {
-        if block.is_raw || !found.checked.places.insert(block.position) {
-            return Ok(());
-        }
-        let buffer = &mut found.checked.buffer;
-        let room = in_memory(self.superblock.block_bytes.get().into());
-        if buffer.len() < room {
-            *buffer = Buffer::zeroed(room);
-        }
-        let got = self.read_block(block, buffer)?;
-        if got == in_memory(length.into()) {
-            return Ok(());
-        }
-        Err(wrong_length(block, length, u32::try_from(got).unwrap_or(u32::MAX)))
     }
 
     pub(super) fn tell_fragments(

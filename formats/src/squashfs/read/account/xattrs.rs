@@ -1,13 +1,15 @@
 //! Extended attributes: the sets, and the names and values that they are made of.
 
+use std::collections::BTreeMap;
+
 use super::super::metadata::Cursor;
 use super::super::open::XattrTables;
 use super::super::xattr::REFERENCE_BYTES;
-use super::super::{Reader, corrupt};
+use super::super::{Reader, corrupt, in_memory};
 use super::{Show, Tape, field, goes_on, problem, record};
 use crate::error::Result;
 use crate::read::Account;
-use crate::squashfs::format::{XATTR_ELSEWHERE, XattrTable, flags};
+use crate::squashfs::format::{XATTR_ELSEWHERE, XATTR_PREFIXES, XattrTable, flags};
 use crate::xattrs::VALUE_MAX_BYTES;
 
 /// A set as its table has it.
@@ -60,59 +62,141 @@ impl Reader {
         account: &mut dyn Account,
     ) -> Result<()> {
         sets.sort_by_key(|set| (set.position, set.index));
+        let mut references = self.references(tables, &sets)?;
         let mut tape = Tape::new(self, account, tables.pairs, is_raw);
         for set in sets {
-            let here = if tape.has_more()? { tape.reference() } else { u64::MAX };
-            if set.position != here {
-                return Err(corrupt(format!(
-                    "the set of extended attributes {} does not begin where another one ends",
-                    set.index
-                )));
-            }
-            let mut size = 0;
-            for index in 0..set.count {
-                tape.begin(format!("extended attribute {index} of set {}", set.index))?;
-                size += self.tell_pair(tables, &mut tape)?;
-                tape.end()?;
-            }
-            if size != set.size {
-                let (index, stored) = (set.index, set.size);
-                tape.problem(format!(
-                    "the set of extended attributes {index} has {size} bytes, expected {stored}"
-                ))?;
-            }
+            tell_values(&mut tape, &mut references, Some(&set))?;
+            self.tell_set(tables, &set, &mut references, &mut tape)?;
+        }
+        tell_values(&mut tape, &mut references, None)?;
+        if references.values().any(|is_value| !is_value) {
+            tape.problem("an extended attribute's value is elsewhere, where none begins")?;
         }
         tape.finish()
     }
 
-    /// Tells a name and its value, and returns their length.
-    fn tell_pair(&self, tables: &XattrTables, tape: &mut Tape<'_>) -> Result<u64> {
+    /// Where the values begin that are elsewhere: none of them is known to be one so far.
+    fn references(&self, tables: &XattrTables, sets: &[Set]) -> Result<BTreeMap<u64, bool>> {
+        let mut references = BTreeMap::new();
+        for set in sets {
+            let mut cursor = Cursor::of(tables.pairs, set.position);
+            for _ in 0..set.count {
+                let (_, is_elsewhere) = self.xattr_name(&mut cursor)?;
+                if is_elsewhere {
+                    references.insert(self.xattr_reference(&mut cursor)?, false);
+                } else {
+                    let length = self.xattr_length(&mut cursor)?;
+                    cursor.skip(self, length as u64)?;
+                }
+            }
+        }
+        Ok(references)
+    }
+
+    fn tell_set(
+        &self,
+        tables: &XattrTables,
+        set: &Set,
+        references: &mut BTreeMap<u64, bool>,
+        tape: &mut Tape<'_>,
+    ) -> Result<()> {
+        let Set { index, count, .. } = set;
+        let (mut stored_bytes, mut shown_bytes) = (0, 0);
+        for number in 0..*count {
+            tape.begin(format!("extended attribute {number} of set {index}"))?;
+            let pair = self.tell_pair(tables, references, tape)?;
+            tape.end()?;
+            stored_bytes += pair.stored_bytes;
+            shown_bytes += pair.shown_bytes;
+        }
+        // Of mksquashfs it is what Linux would list and read.
+        if ![stored_bytes, shown_bytes].contains(&set.size) {
+            let size = set.size;
+            tape.problem(format!(
+                "the set of extended attributes {index} has {stored_bytes} bytes, expected {size}"
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn tell_pair(
+        &self,
+        tables: &XattrTables,
+        references: &mut BTreeMap<u64, bool>,
+        tape: &mut Tape<'_>,
+    ) -> Result<Pair> {
         let kind = tape.number("type", 2, Show::Hex)?;
         let name_bytes = tape.number("size", 2, Show::Number)?;
-        let mut name = vec![0; super::super::in_memory(name_bytes)];
+        let mut name = vec![0; in_memory(name_bytes)];
         tape.field("name", &mut name, Show::Name)?;
-        let length = tape.number("vsize", 4, Show::Number)?;
-        if kind & u64::from(XATTR_ELSEWHERE) == 0 {
-            if length > VALUE_MAX_BYTES as u64 {
-                return Err(corrupt(format!(
-                    "bad length of an extended attribute's value: expected at most \
-                     {VALUE_MAX_BYTES}, got {length}"
-                )));
-            }
-            tape.pass("value", length, Show::Content)?;
-            return Ok(8 + name_bytes + length);
+        let is_elsewhere = kind & u64::from(XATTR_ELSEWHERE) != 0;
+        let prefix = XATTR_PREFIXES.iter().find(|(_, known)| kind & 0xff == u64::from(*known));
+        let prefix_bytes = prefix.map_or(0, |(prefix, _)| prefix.len() as u64);
+        let name_shown = prefix_bytes + name_bytes + 1;
+        if !is_elsewhere {
+            let length = tell_value(tape, references)?;
+            return Ok(Pair {
+                stored_bytes: 8 + name_bytes + length,
+                shown_bytes: name_shown + length,
+            });
         }
-        if length != u64::from(REFERENCE_BYTES) {
-            return Err(corrupt(format!(
-                "bad length of a reference to an extended attribute's value: expected 8, got \
-                 {length}"
-            )));
-        }
+        tape.number("vsize", 4, Show::Number)?;
         let reference = tape.number("value_reference", 8, Show::Hex)?;
-        // It leads to a length that can be one, or reading it fails.
-        let mut cursor = Cursor::of(tables.pairs, reference);
-        let length = self.xattr_length(&mut cursor)?;
-        cursor.skip(self, length as u64)?;
-        Ok(8 + name_bytes + u64::from(REFERENCE_BYTES))
+        let length = self.xattr_length(&mut Cursor::of(tables.pairs, reference))? as u64;
+        Ok(Pair {
+            stored_bytes: 8 + name_bytes + u64::from(REFERENCE_BYTES),
+            shown_bytes: name_shown + length,
+        })
     }
+}
+
+/// How much an attribute takes in the image, and of a program that reads it: its name with a
+/// NUL, and its value.
+struct Pair {
+    stored_bytes: u64,
+    shown_bytes: u64,
+}
+
+/// Tells the values before a set, or at the end, that are those of attributes elsewhere.
+fn tell_values(
+    tape: &mut Tape<'_>,
+    references: &mut BTreeMap<u64, bool>,
+    set: Option<&Set>,
+) -> Result<()> {
+    while tape.has_more()? {
+        let here = tape.reference();
+        if set.is_some_and(|set| set.position == here) {
+            return Ok(());
+        }
+        if !references.contains_key(&here) {
+            break;
+        }
+        tape.begin("value of extended attributes".to_owned())?;
+        tell_value(tape, references)?;
+        tape.end()?;
+    }
+    match set {
+        Some(set) => Err(corrupt(format!(
+            "the set of extended attributes {} does not begin where another one ends",
+            set.index
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Tells a value behind its length, which it returns.
+fn tell_value(tape: &mut Tape<'_>, references: &mut BTreeMap<u64, bool>) -> Result<u64> {
+    tape.has_more()?;
+    if let Some(is_value) = references.get_mut(&tape.reference()) {
+        *is_value = true;
+    }
+    let length = tape.number("vsize", 4, Show::Number)?;
+    if length > VALUE_MAX_BYTES as u64 {
+        return Err(corrupt(format!(
+            "bad length of an extended attribute's value: expected at most {VALUE_MAX_BYTES}, got \
+             {length}"
+        )));
+    }
+    tape.pass("value", length, Show::Content)?;
+    Ok(length)
 }
