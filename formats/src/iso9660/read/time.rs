@@ -14,7 +14,7 @@ impl RecordTime {
     pub(super) fn seconds(self) -> Option<i64> {
         let Self { year, month, day, hour, minute, second, offset } = self;
         let date = DateTime { year: 1900 + u16::from(year), month, day, hour, minute, second };
-        date.seconds()?.checked_sub(zone_seconds(offset)?)
+        date.seconds()?.checked_sub(zone_seconds(offset))
     }
 }
 
@@ -29,7 +29,7 @@ pub(super) fn of_volume(time: VolumeTime) -> Option<Timestamp> {
     let local = VolumeTime { digits, offset: 0 }.seconds()?;
     let [.., tens @ b'0'..=b'9', ones @ b'0'..=b'9'] = digits else { return None };
     let hundredths = u32::from(tens - b'0') * 10 + u32::from(ones - b'0');
-    let seconds = local.checked_sub(zone_seconds(offset)?)?;
+    let seconds = local.checked_sub(zone_seconds(offset))?;
     Some(Timestamp { seconds, nanoseconds: hundredths * 10_000_000 })
 }
 
@@ -42,7 +42,38 @@ pub(super) fn of_field(bytes: &[u8], is_long: bool) -> Option<Timestamp> {
     Some(of_record(time))
 }
 
-fn zone_seconds(offset: u8) -> Option<i64> {
+/// What is no zone counts as none, as for Linux (`iso_date`): genisoimage writes such ones.
+fn zone_seconds(offset: u8) -> i64 {
     let quarters = offset.cast_signed();
-    ZONES.contains(&quarters).then(|| i64::from(quarters) * 15 * 60)
+    if ZONES.contains(&quarters) { i64::from(quarters) * 15 * 60 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_taken_off_and_what_is_none_is_passed_over() {
+        let time = RecordTime {
+            year: 123,
+            month: 11,
+            day: 14,
+            hour: 22,
+            minute: 13,
+            second: 20,
+            offset: 0,
+        };
+        assert_eq!(time.seconds(), Some(1_700_000_000));
+        for (quarters, seconds) in [(4_i8, -3600), (23, -20_700), (-48, 43_200), (53, 0), (-96, 0)]
+        {
+            let offset = quarters.cast_unsigned();
+            let got = RecordTime { offset, ..time }.seconds();
+            assert_eq!(got, Some(1_700_000_000 + seconds), "{quarters}");
+        }
+        let digits = *b"2023111422132099";
+        let expected = Timestamp { seconds: 1_699_996_400, nanoseconds: 990_000_000 };
+        assert_eq!(of_volume(VolumeTime { digits, offset: 4 }), Some(expected));
+        assert_eq!(of_volume(VolumeTime { digits: [b'0'; 16], offset: 0 }), None);
+        assert_eq!(of_record(RecordTime { month: 0, ..time }), Timestamp::default());
+    }
 }

@@ -228,7 +228,7 @@ impl Ledger<'_> {
         if cursor.number == 2 || cursor.continues {
             return Ok(());
         }
-        match order::compare(&cursor.last, record.identifier, kind == Kind::Joliet) {
+        match order::compare(&cursor.last, record.identifier, kind) {
             Ordering::Less => Ok(()),
             Ordering::Equal if !is_same => Ok(()),
             Ordering::Equal => {

@@ -2,17 +2,39 @@
 
 use std::cmp::Ordering;
 
+use super::tree::Kind;
+
 /// How two identifiers of one directory are ordered.
-pub(super) fn compare(one: &[u8], other: &[u8], is_joliet: bool) -> Ordering {
-    if is_joliet {
-        return wide(one).cmp(wide(other));
+pub(super) fn compare(one: &[u8], other: &[u8], kind: Kind) -> Ordering {
+    match kind {
+        // genisoimage goes by characters, of which separators come first: it is the same but for
+        // names that break the rules.
+        Kind::RockRidge | Kind::Plain => {
+            let by_characters = characters(one).cmp(characters(other));
+            narrow(one, other).min(by_characters)
+        }
+        // genisoimage and libisofs order these by the characters alone, which tells another
+        // story of names that begin with a dot.
+        Kind::Joliet => wide(one).cmp(wide(other)).min(one.cmp(other)),
+        Kind::Enhanced => narrow(one, other).min(one.cmp(other)),
     }
+}
+
+fn narrow(one: &[u8], other: &[u8]) -> Ordering {
     let [(one, one_version), (other, other_version)] = [one, other].map(|it| split(it, b';'));
     let [(one, one_extension), (other, other_extension)] = [one, other].map(|it| split(it, b'.'));
     compare_padded(one, other)
         .then_with(|| compare_padded(one_extension, other_extension))
         // The newest version comes first.
         .then_with(|| other_version.cmp(one_version))
+}
+
+fn characters(identifier: &[u8]) -> impl Iterator<Item = u16> {
+    identifier.iter().map(|byte| match byte {
+        b';' => 0,
+        b'.' => 1,
+        other => u16::from(*other) + 2,
+    })
 }
 
 /// What is before the separator, and what begins with it.

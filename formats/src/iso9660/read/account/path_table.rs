@@ -1,5 +1,7 @@
 //! The path tables, which list the directories once more (ECMA-119 6.9, 9.4).
 
+use std::collections::HashMap;
+
 use super::Ledger;
 use super::sheet::Sheet;
 use super::tree::{Kind, Tree};
@@ -40,7 +42,8 @@ impl Ledger<'_> {
         let length = u64::from(volume.record.path_table_bytes.get());
         let end = start.saturating_add(length);
         let title = format!("{}{}", tree.kind.prefix(), table.name);
-        let (mut at, mut index) = (start, 0);
+        let mut check = Check::of(tree);
+        let mut at = start;
         while end.saturating_sub(at) >= PathTableRecord::BYTES as u64 {
             let mut head = [0; PathTableRecord::BYTES];
             self.reader.image.read(at, &mut head)?;
@@ -48,17 +51,15 @@ impl Ledger<'_> {
             let identifier_bytes = usize::from(record.identifier_bytes).next_multiple_of(2);
             let mut bytes = vec![0; PathTableRecord::BYTES + identifier_bytes];
             self.reader.image.read(at, &mut bytes)?;
-            let length = bytes.len();
             let mut sheet = Sheet::new(at, &bytes);
             let identifier = told(&mut sheet, &record, tree.kind);
-            check(&mut sheet, tree, index, &record, identifier);
-            index += 1;
-            self.record(sheet, format!("{title} record {index}"))?;
-            at += length as u64;
+            check.next(&mut sheet, &record, identifier);
+            self.record(sheet, format!("{title} record {}", check.starts.len()))?;
+            at += bytes.len() as u64;
         }
-        if index != tree.directories.len() {
-            let expected = tree.directories.len();
-            let message = format!("{title}: expected {expected} records, got {index}");
+        if check.starts.len() != tree.directories.len() {
+            let (expected, got) = (tree.directories.len(), check.starts.len());
+            let message = format!("{title}: expected {expected} records, got {got}");
             self.problem(start, message)?;
         }
         if at != end {
@@ -84,33 +85,56 @@ fn told<'b>(sheet: &mut Sheet<'b>, record: &PathTableRecord, kind: Kind) -> &'b 
     identifier
 }
 
-/// The records have the order of the directories: by level, by parent, by identifier.
-fn check(
-    sheet: &mut Sheet<'_>,
-    tree: &Tree,
-    index: usize,
-    record: &PathTableRecord,
-    identifier: &[u8],
-) {
-    let Some(directory) = tree.directories.get(index) else { return };
-    let offset_bytes = sheet.offset_bytes;
-    if *directory.identifier != *identifier {
-        sheet.problem(
-            offset_bytes + 8,
-            "identifier: expected that of the directory, got another one",
-        );
+/// Compares a table with the directories.
+struct Check<'t> {
+    tree: &'t Tree,
+    /// Places of the directories by where they begin; those that the table had are gone.
+    places: HashMap<u64, usize>,
+    /// Where the directories of the records so far begin.
+    starts: Vec<u64>,
+    last_parent: u16,
+}
+
+impl<'t> Check<'t> {
+    fn of(tree: &'t Tree) -> Self {
+        let places = tree.directories.iter().enumerate();
+        let places = places.map(|(place, directory)| (directory.start, place)).collect();
+        Self { tree, places, starts: Vec::new(), last_parent: 1 }
     }
-    let attributes = u64::from(record.attribute_sectors);
-    let start = (u64::from(record.extent) + attributes) * u64::from(tree.block_bytes);
-    if start != directory.start {
-        let expected = directory.start;
-        let message = format!("extent: expected a directory at byte {expected}, got byte {start}");
-        sheet.problem(offset_bytes + 2, message);
-    }
-    // It counts on from 0 where there are more directories than it can number.
-    let parent = directory.parent + 1;
-    if u16::try_from(parent & 0xffff).ok() != Some(record.parent) {
-        let message = format!("parent: expected number {parent}, got {}", record.parent);
-        sheet.problem(offset_bytes + 6, message);
+
+    /// The records are ordered by level, then by their parents, then by identifiers, of which
+    /// genisoimage has an order of its own where they break the rules (6.9.1).
+    fn next(&mut self, sheet: &mut Sheet<'_>, record: &PathTableRecord, identifier: &[u8]) {
+        let offset_bytes = sheet.offset_bytes;
+        let block = u64::from(record.extent) + u64::from(record.attribute_sectors);
+        let start = block * u64::from(self.tree.block_bytes);
+        self.starts.push(start);
+        let place = self.places.remove(&start);
+        let Some(directory) = place.and_then(|place| self.tree.directories.get(place)) else {
+            let message =
+                format!("extent: expected a directory's that is not there yet, got byte {start}");
+            return sheet.problem(offset_bytes + 2, message);
+        };
+        if *directory.identifier != *identifier {
+            let message = "identifier: expected that of the directory, got another one";
+            sheet.problem(offset_bytes + 8, message);
+        }
+        let parent = self.tree.directories.get(directory.parent).map(|parent| parent.start);
+        let named = usize::from(record.parent).checked_sub(1);
+        let named = named.and_then(|parent| self.starts.get(parent)).copied();
+        // Numbers have 16 bits: libisofs writes the largest where there are more directories.
+        let is_numbered = self.starts.len() <= usize::from(u16::MAX);
+        if named != parent && is_numbered {
+            let message = format!(
+                "parent: expected the number of the parent's record, got {}",
+                record.parent
+            );
+            sheet.problem(offset_bytes + 6, message);
+        } else if record.parent < self.last_parent {
+            let expected = self.last_parent;
+            let message = format!("parent: expected {expected} or more, got {}", record.parent);
+            sheet.problem(offset_bytes + 6, message);
+        }
+        self.last_parent = record.parent;
     }
 }

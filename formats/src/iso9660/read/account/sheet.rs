@@ -193,12 +193,20 @@ impl<'b> Sheet<'b> {
         if is_given && time.seconds().is_none() {
             self.problem(at, format!("{name}: expected a date, got none that there is"));
         }
+        self.check_zone(at + 6, name, offset);
         let year = 1900 + u16::from(year);
         let zone = zone(offset);
         let value =
             format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} {zone}");
         let value = if is_given { value } else { "not given".to_owned() };
         self.push(bytes.len(), name, Some(value));
+    }
+
+    fn check_zone(&mut self, at: u64, name: &'static str, offset: u8) {
+        let quarters = offset.cast_signed();
+        if !ZONES.contains(&quarters) {
+            self.problem(at, format!("{name}: expected a zone from -48 to 52, got {quarters}"));
+        }
     }
 
     /// The time of a volume descriptor (8.4.26.1).
@@ -211,6 +219,7 @@ impl<'b> Sheet<'b> {
         if is_given && time::of_volume(time).is_none() {
             self.problem(at, format!("{name}: expected a date, got none that there is"));
         }
+        self.check_zone(at + 16, name, time.offset);
         let value = format!("{} {}", time.digits.escape_ascii(), zone(time.offset));
         let value = if is_given { value } else { "not given".to_owned() };
         self.push(bytes.len(), name, Some(value));
