@@ -33,6 +33,7 @@ mod mutations;
 #[path = "../support/permissions.rs"]
 mod permissions;
 mod readers;
+mod readers_iso9660;
 mod readers_squashfs;
 #[path = "../readers/repack.rs"]
 mod repack;

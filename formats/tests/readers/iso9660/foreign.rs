@@ -264,8 +264,7 @@ fn simple_tree(seed: u64, name_bytes: usize) -> Listing {
         let parent = directories[random.below(directories.len() as u64) as usize].clone();
         let length = 1 + random.below(name_bytes as u64) as usize;
         let mut name: Vec<u8> = (0..length).map(|_| random.pick(b"abcxyz0189_")).collect();
-        let is_directory =
-            random.below(4) == 0 && parent.iter().filter(|b| **b == b'/').count() < 5;
+        let is_directory = random.below(4) == 0 && parent.split(|byte| *byte == b'/').count() < 6;
         if !is_directory && random.below(3) > 0 {
             name.push(b'.');
             name.extend((0..=random.below(3)).map(|_| random.pick(b"abcxyz0189_")));

@@ -123,7 +123,7 @@ impl<'t> Check<'t> {
         let named = usize::from(record.parent).checked_sub(1);
         let named = named.and_then(|parent| self.starts.get(parent)).copied();
         // Numbers have 16 bits: libisofs writes the largest where there are more directories.
-        let is_numbered = self.starts.len() <= usize::from(u16::MAX);
+        let is_numbered = u16::try_from(self.starts.len()).is_ok();
         if named != parent && is_numbered {
             let message = format!(
                 "parent: expected the number of the parent's record, got {}",
