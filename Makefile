@@ -5,7 +5,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
 share := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: help demo build setup test test-long test-leaks test-faults test-races fuzz check bench install clean cargo
+.PHONY: help demo build setup test bless test-long test-leaks test-faults test-races fuzz check bench install clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -33,6 +33,10 @@ as_root := $(if $(filter-out 0,$(shell id -u)),--config 'target."cfg(unix)".runn
 test: cargo setup ## Run all tests, with reference tools and a real guest
 	cargo test --workspace --locked --doc
 	cargo test --workspace --locked $(as_root) --lib --bins --tests
+
+# Whoever changes what is written reads the difference: `git diff formats/tests/goldens`.
+bless: cargo ## Write the listings anew that pin every byte of some images
+	CREDIMG_BLESS=1 cargo test --locked -p credimg-formats --test readers goldens
 
 # What `test` leaves out, because each takes over a minute.
 test-long: cargo ## Run the campaigns and the boots that take long

@@ -48,6 +48,8 @@ use std::ops::ControlFlow;
 
 pub use account::{Account, Field, Problem, Region, RegionKind};
 pub use diff::{Aspect, Change, Comparison, Difference, Side, diff};
+#[cfg(feature = "luks")]
+pub use dump::dump_volume;
 #[cfg(any(feature = "erofs", feature = "luks", feature = "squashfs"))]
 pub use dump::{Digests, dump};
 pub use into_tree::into_tree;

@@ -44,6 +44,6 @@ mod write;
 mod xts;
 
 pub use plan::{Kdf, Label, Options, Plan, RANDOM_BYTES, Version};
-pub use read::{Header, Reader, Slot};
+pub use read::{Header, Reader, Slot, account};
 pub use write::Writer;
 pub use xts::VolumeKey;

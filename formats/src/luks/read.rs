@@ -2,12 +2,14 @@
 //! trusted: every length is checked before it is used, and what deriving keys may cost
 //! is limited.
 
+mod account;
 mod cost;
 mod luks1;
 mod luks2;
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+pub use account::account;
 use argon2::Algorithm;
 use zerocopy::FromBytes;
 use zeroize::Zeroizing;

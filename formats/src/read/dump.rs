@@ -33,7 +33,7 @@ use sha2::{Digest, Sha256};
 use super::regions::{Problems, Regions};
 use super::storage::unreadable;
 use super::sweep::first_not_zero;
-use super::{Reader, Region, RegionKind, Storage};
+use super::{Account, Reader, Region, RegionKind, Storage};
 use crate::content::Buffer;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -62,10 +62,32 @@ pub fn dump(
     digests: Digests,
     out: &mut dyn Write,
 ) -> Result<Problems> {
+    let name = reader.facts().format;
+    list(name, &|account| reader.account(account), storage, digests, out)
+}
+
+/// Writes the listing of the encrypted volume in `storage`, of which the file system in it is
+/// ciphertext, and returns what is wrong with it.
+#[cfg(feature = "luks")]
+pub fn dump_volume(
+    storage: &dyn Storage,
+    digests: Digests,
+    out: &mut dyn Write,
+) -> Result<Problems> {
+    list("luks", &|account| crate::luks::account(storage, account), storage, digests, out)
+}
+
+fn list(
+    name: &str,
+    account: &dyn Fn(&mut dyn Account) -> Result<()>,
+    storage: &dyn Storage,
+    digests: Digests,
+    out: &mut dyn Write,
+) -> Result<Problems> {
     let size_bytes = storage.size_bytes().map_err(unreadable)?;
     let mut regions = Regions::new(size_bytes, true);
     let mut is_whole = true;
-    match reader.account(&mut regions) {
+    match account(&mut regions) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             is_whole = false;
@@ -75,7 +97,7 @@ pub fn dump(
     }
     let (regions, problems) = regions.finish();
     let mut lines = Lines { storage, digests, out, at: 0, is_whole, buffer: Buffer::default() };
-    lines.comment(&format!("dump 1: {}, {size_bytes} bytes", reader.facts().format))?;
+    lines.comment(&format!("dump 1: {name}, {size_bytes} bytes"))?;
     for region in regions {
         lines.region(region, size_bytes)?;
     }

@@ -15,6 +15,7 @@ mod alone;
 mod differences;
 mod erofs;
 mod flips;
+mod goldens;
 mod hostile;
 mod iso9660;
 mod listing;

@@ -68,6 +68,15 @@ impl Reader {
         listings.sort_by_key(|listing| listing.reference);
         let is_raw = self.has_flag(flags::RAW_INODES);
         let mut tape = Tape::new(self, account, self.layout.directories, is_raw);
+        if listings.is_empty() && tape.has_more()? {
+            // 7-Zip refuses a directory table without a block, so that of a root without entries
+            // may have one, of a zero.
+            tape.begin("directory table without a listing".to_owned())?;
+            if tape.number("unused", 1, Show::Number)? != 0 {
+                tape.problem("the byte that belongs to no listing is not zero")?;
+            }
+            tape.end()?;
+        }
         for listing in listings {
             let here = if tape.has_more()? { tape.reference() } else { u64::MAX };
             if listing.reference != here {
