@@ -57,10 +57,11 @@ impl Chains {
 
     pub(super) fn tell(&mut self, sheet: &mut Sheet<'_>, field: &Field<'_>) {
         let signature = field.signature.escape_ascii().to_string();
-        sheet.shown("signature", 2, signature.clone());
-        sheet.byte("field length");
+        let [signature_name, length_name, version_name] = names(field.signature);
+        sheet.shown(signature_name, 2, signature.clone());
+        sheet.byte(length_name);
         let at = sheet.at();
-        let version = sheet.byte("field version");
+        let version = sheet.byte(version_name);
         if version != 1 {
             sheet.problem(at, format!("version of {signature}: expected 1, got {version}"));
         }
@@ -145,6 +146,31 @@ impl Chains {
             sheet.text("SL component", length);
             left -= 2 + length;
         }
+    }
+}
+
+/// What the parts of a field's header are called.
+fn names(signature: [u8; 2]) -> [&'static str; 3] {
+    match &signature {
+        b"PX" => ["PX signature", "PX length", "PX version"],
+        b"PN" => ["PN signature", "PN length", "PN version"],
+        b"SL" => ["SL signature", "SL length", "SL version"],
+        b"NM" => ["NM signature", "NM length", "NM version"],
+        b"TF" => ["TF signature", "TF length", "TF version"],
+        b"CE" => ["CE signature", "CE length", "CE version"],
+        b"CL" => ["CL signature", "CL length", "CL version"],
+        b"PL" => ["PL signature", "PL length", "PL version"],
+        b"RE" => ["RE signature", "RE length", "RE version"],
+        b"SP" => ["SP signature", "SP length", "SP version"],
+        b"ER" => ["ER signature", "ER length", "ER version"],
+        b"ES" => ["ES signature", "ES length", "ES version"],
+        b"RR" => ["RR signature", "RR length", "RR version"],
+        b"ZF" => ["ZF signature", "ZF length", "ZF version"],
+        b"AL" => ["AL signature", "AL length", "AL version"],
+        b"ST" => ["ST signature", "ST length", "ST version"],
+        b"PD" => ["PD signature", "PD length", "PD version"],
+        b"SF" => ["SF signature", "SF length", "SF version"],
+        _ => ["signature", "field length", "field version"],
     }
 }
 
