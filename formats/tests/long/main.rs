@@ -16,6 +16,8 @@ mod alone;
 #[path = "../squashfs_readers/bench.rs"]
 mod bench;
 mod blkid;
+#[path = "../readers/erofs/mod.rs"]
+mod erofs;
 #[path = "../squashfs_readers/grub.rs"]
 mod grub;
 #[path = "../readers/hostile/mod.rs"]
@@ -33,6 +35,7 @@ mod mutations;
 #[path = "../support/permissions.rs"]
 mod permissions;
 mod readers;
+mod readers_erofs;
 mod readers_iso9660;
 mod readers_squashfs;
 #[path = "../readers/repack.rs"]

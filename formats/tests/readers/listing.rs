@@ -11,12 +11,20 @@ use crate::support::{
 
 /// Reads all of an image, as [`crate::support::walk`] reads a mounted one.
 pub(crate) fn listing(reader: &dyn Reader) -> Listing {
+    listing_by(reader, &mut |inode, size_bytes| content(reader, inode, size_bytes))
+}
+
+/// Reads all of an image but the content of files, which `content` gives.
+pub(crate) fn listing_by(
+    reader: &dyn Reader,
+    content: &mut dyn FnMut(InodeRef, u64) -> Vec<u8>,
+) -> Listing {
     let mut listing = Listing::new();
     let mut paths: BTreeMap<u64, BTreeSet<Vec<u8>>> = BTreeMap::new();
     let mut pending = vec![(Vec::new(), reader.root())];
     while let Some((path, inode)) = pending.pop() {
         let stat = reader.stat(inode).unwrap();
-        let kind = kind(reader, inode, &stat);
+        let kind = kind(reader, inode, &stat, content);
         match stat.kind {
             NodeKind::Directory => {
                 reader
@@ -68,11 +76,16 @@ pub(crate) fn listing(reader: &dyn Reader) -> Listing {
     listing
 }
 
-fn kind(reader: &dyn Reader, inode: InodeRef, stat: &Stat) -> ExpectedKind {
+fn kind(
+    reader: &dyn Reader,
+    inode: InodeRef,
+    stat: &Stat,
+    content: &mut dyn FnMut(InodeRef, u64) -> Vec<u8>,
+) -> ExpectedKind {
     match stat.kind {
         NodeKind::Directory => ExpectedKind::Directory { links: u64::from(stat.links) },
         NodeKind::File => {
-            let content = content(reader, inode, stat.size_bytes);
+            let content = content(inode, stat.size_bytes);
             ExpectedKind::File { content, links: u64::from(stat.links), same_as: Vec::new() }
         }
         NodeKind::Symlink => {
@@ -88,7 +101,7 @@ fn kind(reader: &dyn Reader, inode: InodeRef, stat: &Stat) -> ExpectedKind {
 }
 
 /// The content in two ways, which say the same: streamed, and read in pieces of an odd length.
-fn content(reader: &dyn Reader, file: InodeRef, size_bytes: u64) -> Vec<u8> {
+pub(crate) fn content(reader: &dyn Reader, file: InodeRef, size_bytes: u64) -> Vec<u8> {
     let mut streamed = Vec::new();
     reader.stream(file, &mut streamed).unwrap();
     assert_eq!(streamed.len() as u64, size_bytes);

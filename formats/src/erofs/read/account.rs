@@ -19,6 +19,10 @@ use content::Contents;
 use record::Column::{Hex, Number, Octal, Signed, Zero};
 use record::{Column, Record};
 
+/// What an entry of a directory or an extended attribute counts as work, besides its bytes: it
+/// is told in several fields.
+const ENTRY_WORK_BYTES: u64 = 256;
+
 /// Fields of [`CompactInode`], by the kernel's names.
 const COMPACT: [(&str, u8, Column); 11] = [
     ("i_format", 2, Hex),
@@ -59,12 +63,16 @@ struct Accounting<'r, 'a> {
     /// Directories whose entries are to come, each with the one that it is in.
     pending: Vec<(u64, u64)>,
     contents: Contents,
+    /// Where the blocks of directories are so far.
+    blocks: HashSet<u64>,
     /// Shared xattrs so far.
     shared: BTreeSet<u32>,
     /// Inode numbers as they are stored.
     numbers: HashSet<u32>,
     /// The first feature that is not read.
     unread: Option<Error>,
+    /// What was found is not all that there is.
+    is_partial: bool,
 }
 
 /// Tells all of an image.
@@ -75,9 +83,11 @@ pub(super) fn account(reader: &Reader, account: &mut dyn Account) -> Result<()> 
         seen: HashMap::new(),
         pending: Vec::new(),
         contents: Contents::new(reader.metadata.size_bytes()),
+        blocks: HashSet::new(),
         shared: BTreeSet::new(),
         numbers: HashSet::new(),
         unread: None,
+        is_partial: false,
     };
     accounting.start()?;
     let root = reader.root().0;
@@ -107,8 +117,12 @@ impl Accounting<'_, '_> {
     ) -> Result<()> {
         let Err(error) = outcome else { return Ok(()) };
         match error.kind() {
-            ErrorKind::Corrupt => self.problem(offset_bytes(), error.to_string()),
+            ErrorKind::Corrupt => {
+                self.is_partial = true;
+                self.problem(offset_bytes(), error.to_string())
+            }
             ErrorKind::Unsupported => {
+                self.is_partial = true;
                 self.unread.get_or_insert(error);
                 Ok(())
             }
@@ -279,7 +293,7 @@ impl Accounting<'_, '_> {
     /// would be mistaken for another file system's mark, and mkfs.erofs counts the packed inode.
     fn inode_count(&mut self) -> Result<()> {
         let (said, found) = (self.reader.volume.record.inodes.get(), self.seen.len() as u64);
-        if said == found || said == crate::erofs::format::inode_count(found) {
+        if self.is_partial || said == found || said == crate::erofs::format::inode_count(found) {
             return Ok(());
         }
         let message = format!("the superblock tells of {said} inodes, and directories of {found}");

@@ -34,6 +34,15 @@ impl Piece {
             (None, Some(_)) | (Some(_), None) => false,
         }
     }
+
+    fn grow(&mut self, next: &Self) {
+        self.length_bytes = self.length_bytes.saturating_add(next.length_bytes);
+    }
+
+    fn of_chunk(reader: &Reader, block: u32, chunk_bytes: u64) -> Self {
+        let start = (block != NULL_BLOCK).then(|| reader.volume.block_offset(block));
+        Self { length_bytes: chunk_bytes, image_offset_bytes: start }
+    }
 }
 
 impl Inode {
@@ -64,9 +73,7 @@ impl Inode {
         if piece.length_bytes == 0 {
             return Err(corrupt(format!("inode {} has no content at {offset_bytes}", self.nid)));
         }
-        if let Some(offset_bytes) = piece.image_offset_bytes {
-            reader.metadata.check_range(offset_bytes, piece.length_bytes)?;
-        }
+        self.check(reader, &piece)?;
         Ok(piece)
     }
 
@@ -120,24 +127,13 @@ impl Inode {
         let chunk_bytes = 1_u64 << bits;
         let first = offset_bytes >> bits;
         let last = offset_bytes.saturating_add(want_bytes).saturating_sub(1) >> bits;
-        let count = (last.saturating_sub(first) + 1).min(ADDRESSES);
-        let address_bytes = Layout::address_bytes(has_indexes);
-        let place = first
-            .checked_mul(address_bytes)
-            .and_then(|skip| skip.checked_add(self.chunk_table_bytes(has_indexes)))
-            .ok_or_else(|| corrupt(format!("inode {} has more chunks than fit", self.nid)))?;
-        let mut table = Buffer::zeroed(usize::try_from(count * address_bytes).unwrap_or(0));
-        reader.metadata.read(place, &mut table)?;
-
+        let table = self.addresses(reader, first, last.saturating_sub(first) + 1, has_indexes)?;
         let mut piece: Option<Piece> = None;
         for block in addresses(&table, has_indexes) {
-            let start = (block != NULL_BLOCK).then(|| reader.volume.block_offset(block));
-            let chunk = Piece { length_bytes: chunk_bytes, image_offset_bytes: start };
+            let chunk = Piece::of_chunk(reader, block, chunk_bytes);
             match &mut piece {
                 None => piece = Some(chunk),
-                Some(before) if before.goes_on(&chunk) => {
-                    before.length_bytes = before.length_bytes.saturating_add(chunk_bytes);
-                }
+                Some(before) if before.goes_on(&chunk) => before.grow(&chunk),
                 Some(_) => break,
             }
         }
@@ -149,13 +145,72 @@ impl Inode {
         })
     }
 
+    /// The part of the table of addresses from chunk `first` on: so many, or 512.
+    fn addresses(
+        &self,
+        reader: &Reader,
+        first: u64,
+        count: u64,
+        has_indexes: bool,
+    ) -> Result<Buffer> {
+        let address_bytes = Layout::address_bytes(has_indexes);
+        let place = first
+            .checked_mul(address_bytes)
+            .and_then(|skip| skip.checked_add(self.chunk_table_bytes(has_indexes)))
+            .ok_or_else(|| corrupt(format!("inode {} has more chunks than fit", self.nid)))?;
+        let length_bytes = count.min(ADDRESSES) * address_bytes;
+        let mut table = Buffer::zeroed(usize::try_from(length_bytes).unwrap_or(0));
+        reader.metadata.read(place, &mut table)?;
+        Ok(table)
+    }
+
+    /// Gives all pieces in their order, which are not yet joined.
+    fn pieces(&self, reader: &Reader, each: &mut dyn FnMut(Piece) -> Result<()>) -> Result<()> {
+        let size_bytes = self.stat.size_bytes;
+        let mut offset_bytes = 0;
+        let Layout::Chunks { bits, has_indexes } = self.layout else {
+            while offset_bytes < size_bytes {
+                let piece = self.piece(reader, offset_bytes, u64::MAX)?;
+                offset_bytes += piece.length_bytes;
+                each(piece)?;
+            }
+            return Ok(());
+        };
+        let chunk_bytes = 1_u64 << bits;
+        while offset_bytes < size_bytes {
+            let left = (size_bytes - offset_bytes).div_ceil(chunk_bytes);
+            let table = self.addresses(reader, offset_bytes >> bits, left, has_indexes)?;
+            for block in addresses(&table, has_indexes) {
+                let length_bytes = chunk_bytes.min(size_bytes - offset_bytes);
+                let piece = Piece::of_chunk(reader, block, length_bytes);
+                self.check(reader, &piece)?;
+                each(piece)?;
+                offset_bytes += length_bytes;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses content that the image does not have.
+    fn check(&self, reader: &Reader, piece: &Piece) -> Result<()> {
+        let Some(start_bytes) = piece.image_offset_bytes else { return Ok(()) };
+        let end_bytes = start_bytes.saturating_add(piece.length_bytes);
+        let size_bytes = reader.metadata.size_bytes();
+        if end_bytes > size_bytes {
+            let nid = self.nid;
+            return Err(corrupt(format!(
+                "content of inode {nid} ends at {end_bytes}, behind the end of the image, {size_bytes}"
+            )));
+        }
+        Ok(())
+    }
+
     /// Gives all pieces, those that go on in one.
     pub(super) fn extents(
         &self,
         reader: &Reader,
         each: &mut dyn FnMut(Extent) -> Result<()>,
     ) -> Result<()> {
-        let size_bytes = self.stat.size_bytes;
         let mut tell = |file_offset_bytes, piece: Piece| {
             each(Extent {
                 file_offset_bytes,
@@ -166,20 +221,19 @@ impl Inode {
         };
         let mut before: Option<(u64, Piece)> = None;
         let mut offset_bytes = 0;
-        while offset_bytes < size_bytes {
-            let piece = self.piece(reader, offset_bytes, u64::MAX)?;
+        self.pieces(reader, &mut |piece| {
+            let start_bytes = offset_bytes;
+            offset_bytes += piece.length_bytes;
             match &mut before {
-                Some((_, before)) if before.goes_on(&piece) => {
-                    before.length_bytes += piece.length_bytes;
-                }
+                Some((_, before)) if before.goes_on(&piece) => before.grow(&piece),
                 _ => {
-                    if let Some((start, piece)) = before.replace((offset_bytes, piece)) {
+                    if let Some((start, piece)) = before.replace((start_bytes, piece)) {
                         tell(start, piece)?;
                     }
                 }
             }
-            offset_bytes += piece.length_bytes;
-        }
+            Ok(())
+        })?;
         before.map_or(Ok(()), |(start, piece)| tell(start, piece))
     }
 

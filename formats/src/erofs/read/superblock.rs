@@ -132,18 +132,17 @@ fn check_features(record: &SuperBlock) -> Result<()> {
         let unknown = features & !known;
         return Err(unsupported(format!("the image uses the unknown features {unknown:#x}")));
     }
-    for (bit, what) in [
-        (INCOMPAT_48BIT, "addresses of 48 bits (48bit)"),
-        (INCOMPAT_METABOX, "compressed metadata (metabox)"),
-    ] {
-        if features & bit != 0 {
-            return Err(unsupported(format!("the image uses {what}, which are not read")));
+    for (bit, name) in INCOMPAT_NAMES {
+        if features & bit & (INCOMPAT_48BIT | INCOMPAT_METABOX) != 0 {
+            return Err(unsupported(format!(
+                "the image uses the feature {name}, which is not read"
+            )));
         }
     }
     let devices = record.extra_devices.get();
     if features & INCOMPAT_DEVICE_TABLE != 0 && devices > 0 {
         let message = format!(
-            "the image is spread over {devices} more devices (device_table), which are not read"
+            "the image uses the feature device_table, which is not read: further devices: {devices}"
         );
         return Err(unsupported(message));
     }

@@ -16,6 +16,8 @@ use crate::tree::{NAME_MAX_BYTES, Xattrs};
 
 /// Entries and shared ids are counted in this unit.
 const UNIT_BYTES: u64 = 4;
+/// What an entry counts as work, besides its bytes.
+const ENTRY_WORK_BYTES: u64 = 64;
 
 /// The long prefixes of names.
 #[derive(Default)]
@@ -199,6 +201,7 @@ pub(super) fn each(
     reader.metadata.read(start_bytes, &mut bytes)?;
     let mut at = 0;
     while let Some((entry, rest)) = entry_at(&bytes, at) {
+        reader.metadata.charge(ENTRY_WORK_BYTES)?;
         let cut_off = || fault(inode, "an extended attribute goes on behind the others");
         let attribute = rest.get(..rest_bytes(entry)).ok_or_else(cut_off)?;
         let length = (size_of::<XattrEntry>() + attribute.len()).next_multiple_of(4);

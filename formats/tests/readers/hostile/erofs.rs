@@ -1,24 +1,45 @@
 //! Images of EROFS to be changed.
 
+#[path = "erofs/bases.rs"]
+mod others;
+mod raw;
+
 use credimg_formats::erofs::format::{BLOCK_BYTES, SUPER_OFFSET_BYTES, checksum};
 use credimg_formats::erofs::{Options, Plan};
 
 use super::{Format, bases};
+use credimg_formats::Tree;
+
 use crate::support::BUILD_TIME;
 
 pub(crate) const FORMAT: Format = Format {
     name: "erofs",
     lines: include_str!("erofs.txt"),
-    count: 1,
+    count: 127,
     kept: 0,
-    bases: &[("small", small)],
+    bases: &[
+        ("small", small),
+        ("chunked", others::chunked),
+        ("shared", others::shared),
+        ("compressed", others::compressed),
+        ("cycle", others::cycle),
+        ("two_parents", others::two_parents),
+        ("same_content", others::same_content),
+        ("same_entries", others::same_entries),
+        ("same_chunks", others::same_chunks),
+        ("same_xattr", others::same_xattr),
+    ],
     mend,
 };
 
 fn small() -> Vec<u8> {
+    written(&bases::small(true))
+}
+
+fn written(tree: &Tree) -> Vec<u8> {
     let options = Options::new().label("CHIMERA".parse().unwrap()).build_time(BUILD_TIME);
     let mut image = Vec::new();
-    Plan::new(&bases::small(true), options).unwrap().write(&mut image).unwrap();
+    Plan::new(tree, options).unwrap().write(&mut image).unwrap();
     image
 }
 

@@ -1,10 +1,11 @@
 //! Directories: each entry, and that they are sorted, complete and right about what they name.
 
+use super::super::corrupt;
 use super::super::directory::{Block, ENTRY_BYTES, blocks, is_dot};
 use super::super::inode::Inode;
-use super::Accounting;
 use super::record::Column::{Number, Text, Zero};
 use super::record::Record;
+use super::{Accounting, ENTRY_WORK_BYTES};
 use crate::erofs::format::{DirectoryEntry, FileType};
 use crate::error::Result;
 use crate::read::InodeRef;
@@ -54,10 +55,15 @@ impl Accounting<'_, '_> {
         // A hole has no entries, so that this is one of the image; it may go on elsewhere only
         // where chunks are smaller than blocks, which they are not.
         let place = piece.image_offset_bytes.unwrap_or(0);
+        if !self.blocks.insert(place) {
+            let message = format!("{title}: its entries at {place} are those of another, too");
+            return Err(corrupt(message));
+        }
         let mut record = Record::new(place, title);
         let mut names = Vec::new();
         let mut names_end = block.count * ENTRY_BYTES;
         for index in 0..block.count {
+            self.reader.metadata.charge(ENTRY_WORK_BYTES)?;
             let (entry, name) = block.entry(index)?;
             record.add("nid", &entry.nid.get().to_le_bytes(), Number);
             record.add("nameoff", &entry.name_offset.get().to_le_bytes(), Number);

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::super::inode::Inode;
 use super::super::xattr::{Attribute, each, header};
-use super::Accounting;
 use super::record::Column::{Hex, Number, Text, Zero};
 use super::record::Record;
+use super::{Accounting, ENTRY_WORK_BYTES};
 use crate::content::Buffer;
 use crate::erofs::format::{XattrEntry, XattrHeader};
 use crate::error::Result;
@@ -31,6 +31,7 @@ impl Accounting<'_, '_> {
         let mut names = BTreeSet::new();
         let mut others = Vec::new();
         each(reader, inode, &mut |attribute| {
+            reader.metadata.charge(ENTRY_WORK_BYTES)?;
             let name = attribute.name(&reader.prefixes, inode)?;
             let is_twice = name.is_some_and(|name| !names.insert(name));
             match attribute.shared {

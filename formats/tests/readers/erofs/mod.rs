@@ -1,9 +1,10 @@
 //! The reader of EROFS: what it sees of our images is what was put into them, and of those of
 //! mkfs.erofs what Linux sees.
 
-mod bytes;
-mod foreign;
-mod trees;
+pub(crate) mod bytes;
+pub(crate) mod compressed;
+pub(crate) mod foreign;
+pub(crate) mod trees;
 
 use credimg_formats::erofs::Reader;
 use credimg_formats::read::Limits;
