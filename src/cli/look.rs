@@ -77,8 +77,8 @@ pub struct Cat {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Files become private: of mode 0600, directories 0700, owned by the caller, whatever the umask.
-Devices are left out. Nothing is written outside of DIR: no symbolic link there is followed. When
-it ends well all is on the disk.
+Devices are left out. Nothing is written outside of DIR: no symbolic link there is followed. It
+does not wait for the disk, as `sync` would.
 
 Examples:
   credimg extract chimera.erofs out

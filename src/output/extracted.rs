@@ -10,12 +10,12 @@ mod directories;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use credimg_formats::Sink;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, linkat, openat, statat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::Subject;
@@ -68,6 +68,8 @@ pub struct Extracted {
     directories: Directories,
     /// Whether files, links and nodes that lie there already are replaced.
     replaces: bool,
+    /// Whether a file can be made without a name, as far as is known.
+    has_nameless: bool,
 }
 
 /// Where something is about to be made.
@@ -88,7 +90,8 @@ impl Extracted {
         signals::note()?;
         rustix::process::umask(Mode::empty());
         let base = open_base(path)?;
-        Ok(Self { directories: Directories::new(base, path.to_owned()), replaces })
+        let directories = Directories::new(base, path.to_owned());
+        Ok(Self { directories, replaces, has_nameless: true })
     }
 
     /// Makes a directory, or enters the one that is there; true where it was made.
@@ -118,14 +121,21 @@ impl Extracted {
         Ok((id.map_err(|errno| failure("look at", &shown, errno))?, is_new))
     }
 
-    /// Makes a file. One that does not become complete is removed.
+    /// Makes a file. Where the file system can, it has no name until it is complete, so that a
+    /// kill leaves no part of one; otherwise what does not become complete is removed.
     pub fn file(
         &mut self,
         parent: DirectoryId,
         name: &[u8],
-        content: Content<'_>,
+        mut content: Content<'_>,
         attributes: Option<&Attributes>,
     ) -> Result<Made, Failure> {
+        if self.has_nameless {
+            if let Some(made) = self.nameless_file(parent, name, &mut content, attributes)? {
+                return Ok(made);
+            }
+            self.has_nameless = false;
+        }
         let replaces = self.replaces;
         let spot = self.spot(parent, name)?;
         let make = |name: &OsStr| {
@@ -135,8 +145,7 @@ impl Extracted {
         };
         let (file, own_name) = spot.make(replaces, make)?;
         let file = File::from(file);
-        let written = spot.fill(&file, content, attributes).and_then(|id| {
-            // Some file systems, such as NFS, tell only now that there was no room.
+        let written = spot.fill(&file, &mut content, attributes).and_then(|id| {
             close(file).map_err(|errno| failure("write", &spot.shown, errno))?;
             Ok(id)
         });
@@ -145,6 +154,45 @@ impl Extracted {
             spot.unlink(own_name.as_deref());
         }
         Ok(Made { parent, name: spot.name.to_owned(), id: placed? })
+    }
+
+    /// Makes a file that gets its name at the end; none where the file system cannot do that,
+    /// or there is no /proc.
+    fn nameless_file(
+        &mut self,
+        parent: DirectoryId,
+        name: &[u8],
+        content: &mut Content<'_>,
+        attributes: Option<&Attributes>,
+    ) -> Result<Option<Made>, Failure> {
+        let replaces = self.replaces;
+        let spot = self.spot(parent, name)?;
+        let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let open = || openat(spot.directory, ".", flags, PRIVATE_FILE);
+        let Ok(file) = retry_on_intr(open) else { return Ok(None) };
+        let file = File::from(file);
+        let id = spot.fill(&file, content, attributes)?;
+        let path = Path::new("/proc/self/fd").join(file.as_raw_fd().to_string());
+        let link = |name: &OsStr| {
+            let link = || linkat(CWD, &path, spot.directory, name, AtFlags::SYMLINK_FOLLOW);
+            retry_on_intr(link)
+        };
+        match link(spot.name) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => {
+                let ((), own_name) = spot.make(replaces, link)?;
+                if let Err(failure) = spot.place(own_name.as_deref()) {
+                    spot.unlink(own_name.as_deref());
+                    return Err(failure);
+                }
+            }
+            Err(Errno::NOENT | Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                return Ok(None);
+            }
+            Err(errno) => return Err(failure("make", &spot.shown, errno)),
+        }
+        close(file).map_err(|errno| failure("write", &spot.shown, errno))?;
+        Ok(Some(Made { parent, name: spot.name.to_owned(), id }))
     }
 
     /// Makes a symbolic link; it may lead anywhere, as nothing here follows it.
@@ -193,9 +241,7 @@ impl Extracted {
         let of = of.map_err(|error| failure("open the directory of", &shown, error))?;
         let replaces = self.replaces;
         let spot = self.spot(parent, name)?;
-        let make = |name: &OsStr| {
-            rustix::fs::linkat(&of, &to.name, spot.directory, name, AtFlags::empty())
-        };
+        let make = |name: &OsStr| linkat(&of, &to.name, spot.directory, name, AtFlags::empty());
         let ((), own_name) = spot.make(replaces, make)?;
         let name = own_name.as_deref().unwrap_or(spot.name);
         // Somebody may have put another file in the place of the first one.
@@ -219,15 +265,10 @@ impl Extracted {
         with.apply(opened).map_err(|error| error.into_failure(&shown))
     }
 
-    /// Makes sure that what was made is on the disk, and that all its directories are where
-    /// they were made: who moved one away meanwhile has taken files along.
+    /// Makes sure that all directories are where they were made: who moved one away meanwhile
+    /// has taken files along.
     pub fn close(mut self) -> Result<(), Failure> {
-        self.directories.look_again()?;
-        let base = self.directories.base();
-        rustix::fs::syncfs(base).map_err(|errno| {
-            let shown = shown(self.directories.path());
-            failure("write to the disk what was extracted into", &shown, errno)
-        })
+        self.directories.look_again()
     }
 
     fn spot<'a>(&'a mut self, parent: DirectoryId, name: &'a [u8]) -> Result<Spot<'a>, Failure> {
@@ -311,7 +352,7 @@ impl Spot<'_> {
     fn fill(
         &self,
         file: &File,
-        content: Content<'_>,
+        content: &mut Content<'_>,
         attributes: Option<&Attributes>,
     ) -> Result<Id, Failure> {
         let failed = |error: io::Error| failure("write", &self.shown, error);
@@ -390,6 +431,7 @@ fn split(path: &Path) -> (PathBuf, Option<&OsStr>) {
     (parent.unwrap_or(Path::new(".")).to_owned(), path.file_name())
 }
 
+/// Some file systems, such as NFS, tell only now that there was no room.
 fn close(file: File) -> Result<(), io::Error> {
     match nix::unistd::close(OwnedFd::from(file).into_raw_fd()) {
         Ok(()) | Err(nix::errno::Errno::EINTR) => Ok(()),

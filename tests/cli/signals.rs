@@ -104,6 +104,7 @@ const ROWS: &[Row] = &[
     stdout("build secrets.yaml --format erofs -o -"), stdout(BUILD), stderr(BUILD),
     stdout("build secrets.yaml -o out.erofs --encrypt luks1 --key-out new.key"),
     stdout("check secrets.yaml"), stdout("args plain.erofs"), stdout("inspect plain.erofs"),
+    stdout("ls -l plain.erofs"), stdout("ls --json plain.erofs"), stdout("cat plain.erofs a"),
     stdout("guest-unit secrets.yaml"), stdout("genkey -"), stdout("audit leaky.sh"),
     stdout(SEAL), stderr(SEAL), stdout("seal secrets.yaml -o - --key-out key.age"),
     stdout("completions bash"), stdout("build --help"), stderr("build --nonsense"),
@@ -119,6 +120,8 @@ const ROWS: &[Row] = &[
     far("exec far/secrets.yaml -- sleep 60", READ), far("seal far/m -o share/blob --key-out key.age", OPENED),
     far("guest-unit far/secrets.yaml", START), far("args far/image", START),
     far("inspect far/image", OPENED), far("inspect far/image", READ), far("audit far/script", OPENED),
+    far("ls far/image", OPENED), far("cat far/image a", READ), far("extract far/image out", READ),
+    far("extract plain.erofs far/out", START),
     far("audit far", LISTED), far("secret wrap --master-key far/key --id a", START),
     far("build secrets.yaml -o out.erofs --encrypt luks1 --key-file far/key", OPENED),
     far("build secrets.yaml -o out.erofs --pseudo-file far/more.pf", OPENED),
@@ -146,6 +149,7 @@ const ROWS: &[Row] = &[
     // Work without end.
     row("inspect slow.erofs --key-file key --allow-cost"),
     row("args slow.erofs --key-file key --allow-cost"),
+    row("ls slow.erofs --key-file key --allow-cost"),
 ];
 
 /// A directory with all that the rows name.

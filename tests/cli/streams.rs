@@ -38,11 +38,14 @@ const SINKS: [(&str, &str); 3] = [
 ];
 
 /// Everything that prints.
-const PRINTERS: [&str; 15] = [
+const PRINTERS: [&str; 18] = [
     "args out.erofs",
     "args out.erofs --target libvirt",
     "inspect out.erofs",
     "inspect out.erofs --json",
+    "ls -lR out.erofs",
+    "ls --json out.erofs",
+    "cat out.erofs a",
     "check secrets.yaml",
     "guest-unit secrets.yaml",
     "audit start",

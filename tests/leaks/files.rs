@@ -279,6 +279,9 @@ fn inspected() -> Vec<Case> {
                 &["inspect", "i", "--key-file", "luks.key"],
                 &["args", "i"],
                 &["args", "i", "--key-file", "luks.key"],
+                &["ls", "-lR", "i"],
+                &["cat", "i", "a"],
+                &["extract", "i", "out/x"],
             ] {
                 let what = format!("{command:?}: magic at {offset}, secret {start} behind");
                 let case = Case::new("inspect", &what, command).file("i", image.clone());

@@ -10,6 +10,7 @@
 mod canary;
 mod case;
 mod files;
+mod images;
 mod manifests;
 mod pseudo;
 mod watch;
@@ -31,9 +32,14 @@ fn no_output_shows_a_secret() {
     let seed = number("CREDIMG_SEED").unwrap_or(12);
     let wanted =
         number("CREDIMG_LEAK_CASES").map_or(SAMPLE, |cases| usize::try_from(cases).unwrap());
-    let mut cases =
-        [manifests::cases(), manifests::broken_machines(), pseudo::cases(), files::cases()]
-            .concat();
+    let mut cases = [
+        manifests::cases(),
+        manifests::broken_machines(),
+        pseudo::cases(),
+        files::cases(),
+        images::cases(),
+    ]
+    .concat();
     Random::new(seed).shuffle(&mut cases);
     println!("seed {seed}: {} of {} cases", wanted.min(cases.len()), cases.len());
     cases.truncate(wanted);

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::fs::{Mode, fstat, openat};
 use rustix::io::{Errno, retry_on_intr};
@@ -43,15 +43,6 @@ struct Entered {
 impl Directories {
     pub(super) fn new(base: OwnedFd, path: PathBuf) -> Self {
         Self { base, path, entered: Vec::new(), held: VecDeque::new() }
-    }
-
-    pub(super) fn base(&self) -> BorrowedFd<'_> {
-        self.base.as_fd()
-    }
-
-    /// The path of the base.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Notes a directory that was opened in `parent`, which was entered last.

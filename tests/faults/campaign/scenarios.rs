@@ -296,12 +296,14 @@ fn others() -> Vec<Scenario> {
         ..Scenario::new(name, arguments).manifest(&credentials)
     };
     // Of what a build has made.
-    let of_image = |command: &str| Scenario {
+    let look = |name: &str, arguments: &str| Scenario {
         start: Start::Same,
         setup: Some(format!("build in/secrets.yaml -o out/a.erofs {UUID}")),
         image: Some("a.erofs"),
-        ..read(command, &format!("{command} out/a.erofs"))
+        ..read(name, arguments)
     };
+    let of_image = |command: &str| look(command, &format!("{command} out/a.erofs"));
+    let nameless: Absent = |call| is_nameless(call).then_some(Errno::EOPNOTSUPP);
     let wrap = "secret wrap --id vnc --master-key in/master";
     vec![
         blob("seal"),
@@ -322,5 +324,12 @@ fn others() -> Vec<Scenario> {
         Scenario { code: 5, ..read("audit", "audit in/script in/secrets.yaml") },
         of_image("args"),
         of_image("inspect"),
+        of_image("ls -lR"),
+        Scenario { prints_secrets: true, ..look("cat", "cat out/a.erofs token small") },
+        look("extract", "extract out/a.erofs out/tree --preserve --force"),
+        Scenario {
+            absent: Some(nameless),
+            ..look("extract, no nameless files", "extract out/a.erofs out/tree --force")
+        },
     ]
 }
