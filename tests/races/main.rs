@@ -11,6 +11,7 @@
 mod builders;
 mod chance;
 mod directories;
+mod extract;
 mod links;
 mod sources;
 mod turns;
