@@ -76,7 +76,7 @@ impl Chains {
             b"CE" => {
                 sheet.both32("CE block");
                 sheet.both32("CE offset");
-                sheet.both32("CE length");
+                sheet.both32("CE area length");
             }
             b"CL" => drop(sheet.both32("CL block")),
             b"PL" => drop(sheet.both32("PL block")),
@@ -94,7 +94,7 @@ impl Chains {
                 sheet.text("ZF algorithm", 2);
                 sheet.byte("ZF header words");
                 sheet.byte("ZF block bits");
-                sheet.both32("ZF length");
+                sheet.both32("ZF plain length");
             }
             b"PD" => drop(sheet.hidden("PD padding", length)),
             b"SF" => drop(sheet.hidden("SF sizes", length)),
@@ -207,7 +207,7 @@ fn extension(sheet: &mut Sheet<'_>, payload: &[u8]) {
         sheet.byte("ER descriptor length"),
         sheet.byte("ER source length"),
     ];
-    sheet.byte("ER version");
+    sheet.byte("ER extension version");
     let mut left = payload.len().saturating_sub(4);
     for (name, length) in ["ER identifier", "ER descriptor", "ER source"].into_iter().zip(lengths) {
         let length = usize::from(length).min(left);
