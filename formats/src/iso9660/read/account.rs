@@ -14,6 +14,7 @@ mod volume;
 use std::collections::{BTreeMap, HashMap};
 
 use super::Reader;
+use super::rock_ridge::Posix;
 use super::volume::Volume;
 use crate::error::Result;
 use crate::iso9660::format::SECTOR_BYTES;
@@ -46,7 +47,9 @@ struct Ledger<'a> {
 struct Links {
     /// Of the first of them.
     offset_bytes: u64,
-    expected: u32,
+    posix: Posix,
+    /// Where its content begins, and its length.
+    extent: (u32, u32),
     found: u32,
 }
 
@@ -155,10 +158,10 @@ impl Ledger<'_> {
             .links
             .drain()
             .map(|(_, links)| links)
-            .filter(|links| links.found != links.expected)
+            .filter(|links| links.found != links.posix.links)
             .collect();
         faults.sort_unstable_by_key(|links| links.offset_bytes);
-        for Links { offset_bytes, expected, found } in faults {
+        for Links { offset_bytes, posix: Posix { links: expected, .. }, found, .. } in faults {
             let message =
                 format!("PX links: expected {found} as the serial number has, got {expected}");
             self.problem(offset_bytes, message)?;

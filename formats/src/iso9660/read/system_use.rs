@@ -27,9 +27,34 @@ pub(super) struct Field<'a> {
 }
 
 impl Field<'_> {
+    /// The signature of a field that there is. Of anything else, which may be content, nothing
+    /// is told.
+    pub(super) fn shown(&self) -> &'static str {
+        match &self.signature {
+            b"AL" => "AL",
+            b"CE" => "CE",
+            b"CL" => "CL",
+            b"ER" => "ER",
+            b"ES" => "ES",
+            b"NM" => "NM",
+            b"PD" => "PD",
+            b"PL" => "PL",
+            b"PN" => "PN",
+            b"PX" => "PX",
+            b"RE" => "RE",
+            b"RR" => "RR",
+            b"SF" => "SF",
+            b"SL" => "SL",
+            b"SP" => "SP",
+            b"ST" => "ST",
+            b"TF" => "TF",
+            b"ZF" => "ZF",
+            _ => "of an unknown signature",
+        }
+    }
+
     pub(super) fn corrupt(&self, what: impl std::fmt::Display) -> Error {
-        let signature = self.signature.escape_ascii();
-        let message = format!("field {signature} at byte {}: {what}", self.offset_bytes);
+        let message = format!("field {} at byte {}: {what}", self.shown(), self.offset_bytes);
         Error::new(ErrorKind::Corrupt, message)
     }
 }

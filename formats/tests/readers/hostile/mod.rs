@@ -182,7 +182,7 @@ impl Base {
         if name == "image" {
             return (delta..self.image.len(), false);
         }
-        let (title, field) = name.split_once(" / ").map_or((name, None), |(t, f)| (t, Some(f)));
+        let (title, field) = name.rsplit_once(" / ").map_or((name, None), |(t, f)| (t, Some(f)));
         let mut same = self.regions.iter().filter(|region| region.title == title);
         let region = same.next().unwrap_or_else(|| panic!("{}: {title}: no region", self.name));
         assert!(same.next().is_none(), "{}: {title}: two regions", self.name);

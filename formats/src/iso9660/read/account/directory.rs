@@ -119,7 +119,8 @@ impl Ledger<'_> {
         title: &str,
     ) -> Result<Attributes> {
         let mut sheet = Sheet::new(record.offset_bytes, record.bytes);
-        super::record::start(&mut sheet, record, shown.to_owned());
+        let is_joliet = tree.kind == Kind::Joliet;
+        super::record::start(&mut sheet, record, shown.to_owned(), is_joliet);
         let mut attributes = Attributes::default();
         let rock_ridge = self.reader.rock_ridge.filter(|_| tree.kind == Kind::RockRidge);
         let Some(skipped_bytes) = rock_ridge else {
@@ -271,6 +272,7 @@ impl Ledger<'_> {
                 record: record.offset_bytes,
                 posix: attributes.posix,
                 moved_from: None,
+                is_relocated: attributes.is_relocated,
             });
             return Ok(());
         }
@@ -352,7 +354,7 @@ impl Ledger<'_> {
         let Some(posix) = attributes.posix else {
             return self.problem(record.offset_bytes, "expected a field PX, got none");
         };
-        let Posix { mode, links, serial, .. } = posix;
+        let Posix { mode, serial, .. } = posix;
         let Some(kind) = posix.kind(None) else {
             return self
                 .problem(record.offset_bytes, format!("PX mode: {mode:#o} has no file type"));
@@ -366,12 +368,28 @@ impl Ledger<'_> {
             self.problem(record.offset_bytes, "expected a field PN of devices alone")?;
         }
         // Of a directory's links verify knows more.
-        if let (Some(serial), false, true) = (serial, kind == NodeKind::Directory, is_first_section)
-        {
-            let offset_bytes = record.offset_bytes;
-            let links = Links { offset_bytes, expected: links, found: 0 };
-            self.links.entry(serial).or_insert(links).found += 1;
+        match serial {
+            Some(serial) if kind != NodeKind::Directory && is_first_section => {
+                self.link(serial, record, posix)
+            }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Counts the records of a serial number, which are all the same.
+    fn link(&mut self, serial: u32, record: &Record<'_>, posix: Posix) -> Result<()> {
+        let extent = (record.header.extent.get(), record.header.data_bytes.get());
+        let offset_bytes = record.offset_bytes;
+        let new = Links { offset_bytes, posix, extent, found: 0 };
+        let links = self.links.entry(serial).or_insert(new);
+        links.found += 1;
+        if (links.posix, links.extent) == (posix, extent) {
+            return Ok(());
+        }
+        let message = format!(
+            "PX serial: expected the same attributes and content as at byte {}, got others",
+            links.offset_bytes
+        );
+        self.problem(offset_bytes, message)
     }
 }

@@ -56,14 +56,17 @@ impl Chains {
     }
 
     pub(super) fn tell(&mut self, sheet: &mut Sheet<'_>, field: &Field<'_>) {
-        let signature = field.signature.escape_ascii().to_string();
         let [signature_name, length_name, version_name] = names(field.signature);
-        sheet.shown(signature_name, 2, signature.clone());
+        if signature_name == "signature" {
+            sheet.hidden(signature_name, 2);
+        } else {
+            sheet.shown(signature_name, 2, field.shown().to_owned());
+        }
         sheet.byte(length_name);
         let at = sheet.at();
         let version = sheet.byte(version_name);
         if version != 1 {
-            sheet.problem(at, format!("version of {signature}: expected 1, got {version}"));
+            sheet.problem(at, format!("version of a field: expected 1, got {version}"));
         }
         let start = sheet.left();
         let length = field.payload.len();

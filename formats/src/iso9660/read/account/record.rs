@@ -24,13 +24,23 @@ pub(super) fn header(sheet: &mut Sheet<'_>) {
     }
     sheet.byte("file unit size");
     sheet.byte("interleave gap size");
-    sheet.both16("volume sequence number");
+    let at = sheet.at();
+    let sequence = sheet.both16("volume sequence number");
+    if sequence != 1 {
+        sheet.problem(at, format!("volume sequence number: expected 1, got {sequence}"));
+    }
     sheet.byte("identifier length");
 }
 
 /// The record up to its system use.
-pub(super) fn start(sheet: &mut Sheet<'_>, record: &Record<'_>, shown: String) {
+pub(super) fn start(sheet: &mut Sheet<'_>, record: &Record<'_>, shown: String, is_joliet: bool) {
     header(sheet);
+    let identifier_bytes = record.identifier.len();
+    if is_joliet && !record.is_dot() && !identifier_bytes.is_multiple_of(2) {
+        let message =
+            format!("identifier length: expected whole characters, got {identifier_bytes} bytes");
+        sheet.problem(sheet.at() - 1, message);
+    }
     sheet.shown("identifier", record.identifier.len(), shown);
     let taken = size_of::<DirectoryRecord>() + record.identifier.len();
     if !taken.is_multiple_of(2) && usize::from(record.header.record_bytes) > taken {

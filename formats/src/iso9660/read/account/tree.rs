@@ -1,6 +1,8 @@
 //! All directories that a volume descriptor leads to, as they lie in the image: what was moved
 //! elsewhere is where it was moved to.
 
+use std::collections::HashSet;
+
 use super::Ledger;
 use crate::error::Result;
 use crate::iso9660::format::SECTOR_BYTES;
@@ -47,6 +49,8 @@ pub(super) struct Directory {
     pub(super) posix: Option<crate::iso9660::read::rock_ridge::Posix>,
     /// `PL` of its `..`: the block of the directory that it was moved from.
     pub(super) moved_from: Option<u32>,
+    /// `RE`: it was moved here, and is not shown.
+    pub(super) is_relocated: bool,
 }
 
 /// A record whose directory was moved elsewhere.
@@ -101,6 +105,7 @@ impl Ledger<'_> {
             record: u64::from(volume.sector) * SECTOR_BYTES as u64 + 156,
             posix: None,
             moved_from: None,
+            is_relocated: false,
         };
         let block_bytes = volume.block_bytes();
         let mut tree = Tree { kind, block_bytes, directories: vec![root], moved: Vec::new() };
@@ -153,6 +158,21 @@ impl Ledger<'_> {
                     self.problem(moved.record, message)?;
                 }
                 Some(_) => {}
+            }
+        }
+        let reached: HashSet<u64> = tree.moved.iter().map(|moved| moved.to).collect();
+        // libisofs hides the directory as well that holds them all.
+        let holders: HashSet<usize> = tree
+            .directories
+            .iter()
+            .filter(|directory| directory.is_relocated)
+            .map(|directory| directory.parent)
+            .collect();
+        for (index, directory) in tree.directories.iter().enumerate() {
+            let is_known = reached.contains(&directory.start) || holders.contains(&index);
+            if directory.is_relocated && !is_known {
+                let message = "RE: expected a field CL that leads to the directory, got none";
+                self.problem(directory.record, message)?;
             }
         }
         Ok(())
