@@ -26,11 +26,13 @@ pub const COMPAT_MTIME: u32 = 0x2;
 pub(super) const COMPAT_NAMES: [(u32, &str); 6] = [
     (COMPAT_SB_CHKSUM, "sb_csum"),
     (COMPAT_MTIME, "mtime"),
-    (0x4, "xattr_filter"),
+    (COMPAT_XATTR_FILTER, "xattr_filter"),
     (0x8, "shared_ea_in_metabox"),
     (COMPAT_PLAIN_PREFIXES, "plain_xattr_pfx"),
     (0x20, "ishare_xattrs"),
 ];
+/// Headers of extended attributes have a filter of their names, for Linux 6.6.
+pub(super) const COMPAT_XATTR_FILTER: u32 = 0x4;
 /// Long xattr name prefixes stand in the image itself, whether or not there is a packed inode.
 pub(super) const COMPAT_PLAIN_PREFIXES: u32 = 0x10;
 

@@ -18,6 +18,8 @@ mod bench;
 mod blkid;
 #[path = "../readers/erofs/mod.rs"]
 mod erofs;
+#[path = "../readers/flips.rs"]
+mod flips;
 #[path = "../squashfs_readers/grub.rs"]
 mod grub;
 #[path = "../readers/hostile/mod.rs"]
@@ -52,6 +54,8 @@ mod support;
 mod tools;
 #[path = "../squashfs_readers/trees.rs"]
 mod trees;
+#[path = "../readers/whole.rs"]
+mod whole;
 
 /// Each tree in five orders of insertion: no byte of any format, and no error, depends on it.
 #[test]

@@ -29,4 +29,5 @@ mod support;
 #[path = "../squashfs_readers/tools.rs"]
 #[expect(dead_code, reason = "those that write are used here")]
 mod tools;
+mod valid;
 mod whole;

@@ -254,6 +254,9 @@ impl Accounting<'_, '_> {
             (_, Layout::Chunks { .. }) if place >> 16 != 0 => {
                 format!("a form of chunks {place:#x}: expected at most 0xffff")
             }
+            (_, Layout::Compressed) if inode.stat.size_bytes == 0 => {
+                return record.fault("i_format", "an empty file that is compressed");
+            }
             (_, Layout::None | Layout::Chunks { .. } | Layout::Compressed) => return,
         };
         record.fault("i_u", &fault);

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use zerocopy::little_endian::U32;
+
 use super::super::inode::Inode;
 use super::super::xattr::{Attribute, each, header};
 use super::record::Column::{Hex, Number, Text, Zero};
 use super::record::Record;
 use super::{Accounting, ENTRY_WORK_BYTES};
 use crate::content::Buffer;
-use crate::erofs::format::{XattrEntry, XattrHeader};
+use crate::erofs::format::{COMPAT_XATTR_FILTER, XattrEntry, XattrHeader};
 use crate::error::Result;
 
 impl Accounting<'_, '_> {
@@ -25,6 +27,11 @@ impl Accounting<'_, '_> {
         let columns =
             [("h_name_filter", 4, Hex), ("h_shared_count", 1, Number), ("h_reserved2", 7, Zero)];
         record.read(&reader.metadata, &columns)?;
+        let features = reader.volume.record.feature_compat.get();
+        let filter: U32 = reader.metadata.record(start_bytes)?;
+        if features & COMPAT_XATTR_FILTER == 0 && filter.get() != 0 {
+            record.fault("h_name_filter", "a filter, which the superblock does not tell of");
+        }
         for _ in &shared {
             record.read(&reader.metadata, &[("h_shared_xattrs", 4, Number)])?;
         }

@@ -187,13 +187,18 @@ fn posix(sheet: &mut Sheet<'_>, length: usize) {
 }
 
 fn times(sheet: &mut Sheet<'_>, length: usize) {
+    let at = sheet.at();
     let flags = sheet.flags("TF flags");
     let is_long = flags & TF_LONG != 0;
     let mut left = length.saturating_sub(1);
     for (bit, name) in TIMES.into_iter().enumerate() {
         let time_bytes = if is_long { 17 } else { 7 };
-        if flags & 1 << bit == 0 || left < time_bytes {
+        if flags & 1 << bit == 0 {
             continue;
+        }
+        if left < time_bytes {
+            sheet.problem(at, format!("TF flags: {flags:#04x} tell of more times than there are"));
+            break;
         }
         left -= time_bytes;
         if is_long {
@@ -201,6 +206,9 @@ fn times(sheet: &mut Sheet<'_>, length: usize) {
         } else {
             sheet.record_time(name);
         }
+    }
+    if left > 0 {
+        sheet.problem(at, format!("TF flags: {flags:#04x} tell of fewer times than there are"));
     }
 }
 

@@ -7,10 +7,13 @@ use crate::iso9660::read::record::{self, Record};
 /// Flags that mean nothing (ECMA-119 9.1.6).
 const FLAGS_RESERVED: u8 = 0x60;
 
+/// Flags of what an extended attribute record says (ECMA-119 9.1.6, 9.5).
+const FLAGS_OF_ATTRIBUTES: u8 = 0x18;
+
 /// The fields before the identifier.
 pub(super) fn header(sheet: &mut Sheet<'_>) {
     sheet.byte("length");
-    sheet.byte("extended attribute length");
+    let attribute_sectors = sheet.byte("extended attribute length");
     sheet.both32("extent");
     sheet.both32("data length");
     sheet.record_time("time");
@@ -22,8 +25,19 @@ pub(super) fn header(sheet: &mut Sheet<'_>) {
             format!("flags: expected none of {FLAGS_RESERVED:#04x}, got {flags:#04x}"),
         );
     }
-    sheet.byte("file unit size");
-    sheet.byte("interleave gap size");
+    if flags & FLAGS_OF_ATTRIBUTES != 0 && attribute_sectors == 0 {
+        sheet.problem(
+            at,
+            format!("flags: {flags:#04x} tell of an extended attribute record: there is none"),
+        );
+    }
+    for name in ["file unit size", "interleave gap size"] {
+        let at = sheet.at();
+        let value = sheet.byte(name);
+        if value != 0 {
+            sheet.problem(at, format!("{name}: expected 0 as nothing is interleaved, got {value}"));
+        }
+    }
     let at = sheet.at();
     let sequence = sheet.both16("volume sequence number");
     if sequence != 1 {
