@@ -1,5 +1,6 @@
 //! The command line's types; nothing is done here.
 
+mod checks;
 mod keys;
 mod look;
 mod seal;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use crate::manifest::{Format, Luks};
 use crate::source::command::Limits;
 use crate::vm::{Bus, MachineType, Place, SmbiosForm, Style, Target};
+pub use checks::{Diff, Dump, Verify, Wishes};
 pub use keys::{Genkey, Secret, Unwrap, Wrap};
 pub use look::{Cat, Extract, Look, Ls};
 pub use seal::Seal;
@@ -24,7 +26,7 @@ Example:
   disk=$(credimg build secrets.yaml -o chimera.erofs) &&
   eval \"qemu-system-x86_64 -m 1G $disk\"
 
-Exit codes: 0 done, 2 usage, 3 manifest, 4 source, 5 policy or permission,
+Exit codes: 0 done, 1 images differ, 2 usage, 3 manifest, 4 source, 5 policy or permission,
 6 a command failed, 7 output, 8 image invalid.")]
 pub struct Cli {
     /// What to do.
@@ -48,7 +50,7 @@ pub enum Command {
     Seal(Seal),
     /// Print the arguments that attach an image that exists
     Args(AttachImage),
-    /// Say what an image is and how it is encrypted
+    /// Say what an image is, how much it holds and how it is encrypted
     Inspect(Inspect),
     /// List what is in an image
     Ls(Ls),
@@ -56,6 +58,12 @@ pub enum Command {
     Cat(Cat),
     /// Extract files of an image into a directory
     Extract(Extract),
+    /// Check every record of an image, and that it holds what a manifest says
+    Verify(Box<Verify>),
+    /// Say which files of two images differ, and in what
+    Diff(Diff),
+    /// List an image byte by byte: records, padding, and the lengths and digests of content
+    Dump(Dump),
     /// Make a key, in a private file of its own
     Genkey(Genkey),
     /// Wrap secrets so that they may stand in QEMU's arguments, and unwrap them
@@ -186,6 +194,10 @@ pub struct Recipe {
     /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,
+    /// Read the image back before it takes its name, or goes anywhere: every record is checked, and
+    /// every path compared with its source
+    #[arg(long)]
+    pub verify: bool,
     /// Seconds that a command of the manifest may take
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub command_timeout: u32,
@@ -302,7 +314,7 @@ pub struct Volume {
 }
 
 /// What an image is made of besides the manifest, and what it must not be made of.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Sources {
     /// Add the pseudo definitions of FILE, in mksquashfs's language (repeatable)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -145,6 +145,12 @@ impl OutputFile {
         Ok(self.sidecars.add(&self.target, suffix, content, self.options)?)
     }
 
+    /// What is written so far, to be read. Errors are of [`Exit::Output`] and of
+    /// [`Exit::Interrupted`].
+    pub fn reread(&mut self) -> Result<File, Failure> {
+        self.sink.reread()
+    }
+
     /// Puts the image in place, and removes what killed builders of the same path left
     /// there. When this returns `Ok`, the image and its name are on the disk, and so are
     /// its sidecars, and no others.

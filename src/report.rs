@@ -13,6 +13,8 @@ use crate::vm::shell;
 /// Exit codes, as documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
+    /// What was compared differs.
+    Different = 1,
     /// The command line is wrong.
     Usage = 2,
     /// The manifest is wrong.
@@ -46,6 +48,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// An exit code alone: what there is to say has been printed.
+    pub fn silent(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
     /// A failure without a hint.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), hint: None }

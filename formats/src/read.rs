@@ -42,6 +42,8 @@ mod storage;
 mod sweep;
 mod tree_reader;
 mod verify;
+#[cfg(feature = "luks")]
+mod volume;
 mod walk;
 
 use std::ops::ControlFlow;
@@ -58,6 +60,8 @@ pub use regions::Problems;
 pub use storage::{Seekable, Storage};
 pub use tree_reader::TreeReader;
 pub use verify::{Report, verify};
+#[cfg(feature = "luks")]
+pub use volume::verify_volume;
 pub use walk::{Order, Step, Walk};
 
 use crate::content::Sink;

@@ -22,7 +22,7 @@ pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     };
     let drive_key = drive_key(&image, options, key.as_ref().map(|(_, key)| key))?;
     let inside = match &key {
-        Some((file, key)) => image.inside(file, key, options.allow_cost)?,
+        Some((file, key)) => image.inside(file, key, options.allow_cost)?.map(|it| it.probe),
         None => None,
     };
     let label = label_of(&image, inside.as_ref())?;

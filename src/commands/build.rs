@@ -8,7 +8,7 @@ use super::existing::{self, Existing, UNDATED};
 use super::image::Image;
 use super::request::{Collected, Request};
 use super::summary::{self, Delivery, Summary};
-use super::{access, attach, beside, news, reports, settings, trusted};
+use super::{access, attach, beside, news, read_back, reports, settings, trusted};
 use crate::assemble::Assembly;
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::{Build, Sources};
@@ -100,13 +100,16 @@ impl Builder {
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
         let mut stream = StreamOutput::stdout()?;
-        if self.request.image.format == Format::Squashfs {
+        if self.request.image.format == Format::Squashfs || options.recipe.verify {
             stream = stream.staged()?;
         }
         let mut progress = Progress::new(!options.quiet);
         let build_time = self.request.image.build_time;
         let collected = self.request.collect(build_time, None, &mut progress)?;
         let summary = self.write(&collected, &[], &mut stream, &mut progress, options)?;
+        if let Some(staged) = stream.reread()?.filter(|_| options.recipe.verify) {
+            read_back::check(&self.request.image, &collected.assembly.tree, staged)?;
+        }
         stream.finish()?;
         Ok(summary)
     }
@@ -192,6 +195,9 @@ impl Builder {
             file.add_sidecar(suffix, content.expose())?;
         }
         let summary = self.write(&collected, &sidecars, &mut file, progress, options)?;
+        if options.recipe.verify {
+            read_back::check(&request.image, &collected.assembly.tree, file.reread()?)?;
+        }
         Ok(Made { file: Some(file), summary, arguments, knows_all })
     }
 

@@ -1,8 +1,9 @@
 //! An image that exists, opened for what it holds.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use credimg_formats::read::{self, Limits, Reader};
+use credimg_formats::read::{self, Limits, Reader, Storage};
 use credimg_formats::{Error, ErrorKind};
 
 use super::opened::Opened;
@@ -14,6 +15,8 @@ use crate::report::{self, Exit, Failure};
 pub(super) struct Contents {
     /// What reads it.
     pub(super) reader: Box<dyn Reader>,
+    /// What that one reads.
+    pub(super) storage: Arc<dyn Storage>,
     limits: Limits,
     path: PathBuf,
     /// The path for messages.
@@ -34,18 +37,28 @@ impl Contents {
         key_file: Option<&Path>,
         allow_cost: bool,
     ) -> Result<Self, Failure> {
+        Self::of(Opened::new(path)?, path, key_file, allow_cost)
+    }
+
+    /// What `image` holds, which is at `path`. Errors as of [`Self::at`].
+    pub(super) fn of(
+        image: Opened,
+        path: &Path,
+        key_file: Option<&Path>,
+        allow_cost: bool,
+    ) -> Result<Self, Failure> {
         let shown = report::shown(path);
         // Walks make hash tables.
         random::seed_tables()?;
-        let storage = Opened::new(path)?.into_storage(key_file, allow_cost)?;
+        let storage: Arc<dyn Storage> = Arc::from(image.into_storage(key_file, allow_cost)?);
         let size_bytes = storage.size_bytes().map_err(|error| {
             let reason = report::reason(&error);
             Failure::new(Exit::Image, format!("cannot read {shown}: {reason}"))
         })?;
         let limits = Limits::for_image(size_bytes);
-        let reader = read::open(storage, limits);
+        let reader = read::open(Box::new(Arc::clone(&storage)), limits);
         let reader = reader.map_err(|error| failure(&shown, None, &error))?;
-        Ok(Self { reader, limits, path: path.to_owned(), shown })
+        Ok(Self { reader, storage, limits, path: path.to_owned(), shown })
     }
 
     /// How much may be taken of the image.
@@ -76,7 +89,7 @@ impl Contents {
 
 /// Says whose fault an error of a reader is: the image's, with exit code 8, or of who takes
 /// what is read. What that one has said already passes as it is.
-fn failure(image: &str, path: Option<&[u8]>, error: &Error) -> Failure {
+pub(super) fn failure(image: &str, path: Option<&[u8]>, error: &Error) -> Failure {
     let cause = error.io_error();
     if let Some(failure) = cause.and_then(Failure::inside) {
         return failure.clone();

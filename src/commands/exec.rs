@@ -15,7 +15,7 @@ use rustix::fs::Access;
 
 use super::encryption::{Encryption, Keeping};
 use super::request::Request;
-use super::{attach, settings, trusted};
+use super::{attach, read_back, settings, trusted};
 use crate::assemble::{Assembly, Place};
 use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::{Attach, Exec, Sources};
@@ -120,7 +120,7 @@ fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> anyhow::Res
     collected.losses(&request.image).warn();
     let assembly = collected.assembly;
     let sidecars = request.sidecars(&assembly)?;
-    let image = write_image(&request, &assembly, &mut progress)?;
+    let image = write_image(&request, &assembly, &mut progress, options.recipe.verify)?;
     let mut files = Vec::with_capacity(sidecars.len());
     for Sidecar { content, .. } in &sidecars {
         let mut file = MemoryFile::create("a credential in memory")?;
@@ -199,9 +199,13 @@ fn write_image(
     request: &Request,
     assembly: &Assembly,
     progress: &mut Progress,
+    verifies: bool,
 ) -> anyhow::Result<SealedFile> {
     let mut file = MemoryFile::create("the image in memory")?;
     request.image.write(&assembly.tree, file.sink(), progress)?;
+    if verifies {
+        read_back::check(&request.image, &assembly.tree, file.reread()?)?;
+    }
     file.seal()
 }
 

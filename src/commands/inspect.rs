@@ -1,36 +1,64 @@
-//! `credimg inspect`: what an image says of itself.
+//! `credimg inspect`: what an image says of itself, and how much it holds.
 
 use std::path::Path;
 
 use credimg_formats::luks::{Header, Version};
 use credimg_formats::probe::Probe;
+use credimg_formats::read::Storage;
 use serde::Serialize;
 
-use super::opened::Opened;
+use super::opened::{Inside, Opened};
+use super::tally::Tally;
 use super::{encryption, print};
 use crate::cli::Inspect;
-use crate::keys::{self, Owners};
-use crate::report::shown;
+use crate::keys::{self, Owners, random};
+use crate::report::{self, Failure, shown};
 
 pub(super) fn run(options: &Inspect) -> anyhow::Result<()> {
-    let image = Opened::new(&options.image)?;
-    let mut report = Report::new(&image.probe, image.size_bytes);
-    report.header = image.header.as_ref().map(HeaderReport::new);
-    if let Some(file) = &options.key_file {
-        if image.header.is_none() {
-            return Err(encryption::no_encryption("--key-file").into());
-        }
-        let inside = image.inside(file, &keys::read(file, Owners::Any)?, options.allow_cost)?;
-        let offset_bytes = image.header.as_ref().map_or(0, Header::payload_offset_bytes);
-        let size_bytes = image.size_bytes.saturating_sub(offset_bytes);
-        report.inside = inside.map(|probe| Box::new(Report::new(&probe, size_bytes)));
-    }
+    let report = look(Opened::new(&options.image)?, options)?;
     if options.json {
         let mut text = serde_json::to_vec(&report)?;
         text.push(b'\n');
         return print(&text);
     }
     print(report.lines().as_bytes())
+}
+
+fn look(image: Opened, options: &Inspect) -> Result<Report, Failure> {
+    // Walks make hash tables.
+    random::seed_tables()?;
+    let mut report = Report::new(&image.probe, image.size_bytes);
+    let path = shown(&options.image);
+    match (&image.header, &options.key_file) {
+        (None, None) => {
+            report.contents = contents(image.into_storage(None, false)?, &path);
+        }
+        (None, Some(_)) => return Err(encryption::no_encryption("--key-file")),
+        (Some(header), None) => report.header = Some(HeaderReport::new(header)),
+        (Some(header), Some(file)) => {
+            report.header = Some(HeaderReport::new(header));
+            let key = keys::read(file, Owners::Any)?;
+            let size_bytes = image.size_bytes.saturating_sub(header.payload_offset_bytes());
+            if let Some(Inside { probe, storage }) = image.inside(file, &key, options.allow_cost)? {
+                let mut inside = Report::new(&probe, size_bytes);
+                inside.contents = contents(storage, &path);
+                report.inside = Some(Box::new(inside));
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// What the image in `storage` holds; none, with a warning, where that cannot be read: what
+/// it says of itself may be wanted all the more.
+fn contents(storage: Box<dyn Storage>, shown: &str) -> Option<Tally> {
+    match Tally::of(storage) {
+        Ok(tally) => Some(tally),
+        Err(error) => {
+            report::warn(&format!("{shown}: what it holds is not told: {error}"));
+            None
+        }
+    }
 }
 
 /// What is told. The field names are stable: programs read them.
@@ -45,6 +73,9 @@ struct Report {
     header: Option<HeaderReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inside: Option<Box<Report>>,
+    /// None of an encrypted image, and where it cannot be read.
+    #[serde(flatten)]
+    contents: Option<Tally>,
 }
 
 /// What the header of an encrypted image says.
@@ -82,7 +113,7 @@ impl Report {
             }
         };
         let label = (!label.is_empty()).then(|| String::from_utf8_lossy(label).into_owned());
-        Self { format, label, uuid, size_bytes, header: None, inside: None }
+        Self { format, label, uuid, size_bytes, header: None, inside: None, contents: None }
     }
 
     /// One line a thing, what is inside indented.
@@ -110,6 +141,7 @@ impl Report {
             let slot = |Slot { index, kdf }: &Slot| ("key slot", format!("{index}: {kdf}"));
             lines.extend(slots.iter().map(slot));
         }
+        lines.extend(self.contents.iter().flat_map(Tally::lines));
         let line = |(name, text): (&str, String)| format!("{name:<8}  {text}\n");
         let mut text: String = lines.into_iter().map(line).collect();
         if let Some(inside) = &self.inside {

@@ -12,9 +12,13 @@ mod cat;
 pub mod check;
 mod contents;
 mod dependencies;
+mod diff;
+mod differences;
+mod dump;
 mod encryption;
 mod exec;
 mod existing;
+mod expected;
 mod extract;
 mod genkey;
 mod guest_unit;
@@ -28,6 +32,8 @@ mod news;
 mod opened;
 mod pages;
 mod reach;
+mod read_back;
+mod records;
 mod reports;
 mod request;
 mod seal;
@@ -35,8 +41,10 @@ pub(crate) mod secret;
 mod seed;
 mod settings;
 mod summary;
+mod tally;
 mod trusted;
 pub(crate) mod user_data;
+mod verify;
 mod xattrs;
 
 use std::io::{self, IsTerminal};
@@ -62,6 +70,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Ls(options) => ls::run(options),
         Command::Cat(options) => cat::run(options),
         Command::Extract(options) => extract::run(options),
+        Command::Diff(options) => diff::run(options),
+        Command::Verify(options) => verify::run(options),
+        Command::Dump(options) => dump::run(options),
         Command::Genkey(options) => genkey::run(options),
         Command::Secret(command) => secret::run(command),
         Command::GuestUnit(options) => guest_unit::run(options),
@@ -78,12 +89,15 @@ fn reads_manifest(command: &Command) -> bool {
         | Command::Exec(_)
         | Command::Check(_)
         | Command::Seal(_)
+        | Command::Verify(_)
         | Command::GuestUnit(_) => true,
         Command::Args(_)
         | Command::Inspect(_)
         | Command::Ls(_)
         | Command::Cat(_)
         | Command::Extract(_)
+        | Command::Diff(_)
+        | Command::Dump(_)
         | Command::Genkey(_)
         | Command::Secret(_)
         | Command::Audit(_)

@@ -24,6 +24,13 @@ pub(super) struct Opened {
     shown: String,
 }
 
+/// What a key opens.
+pub(super) struct Inside {
+    pub(super) probe: Probe,
+    /// The plain bytes.
+    pub(super) storage: Box<dyn Storage>,
+}
+
 impl Opened {
     /// Opens the image at `path`. Errors are of exit code 8, and of 2 where it is `-`.
     pub(super) fn new(path: &Path) -> Result<Self, Failure> {
@@ -66,17 +73,18 @@ impl Opened {
         file: &Path,
         key: &Key,
         allow_cost: bool,
-    ) -> Result<Option<Probe>, Failure> {
+    ) -> Result<Option<Inside>, Failure> {
         let Some(mut plain) = self.unlock(file, key, allow_cost)? else { return Ok(None) };
         // It stands at its start already, but that is not this function's to know.
         let rewound = plain.rewind().map_err(|error| {
             Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
         });
         rewound?;
-        probe(&mut plain as &mut dyn Read).map(Some).map_err(|error| {
+        let found = probe(&mut plain as &mut dyn Read).map_err(|error| {
             let failure = invalid(&self.shown, &error);
             Failure { message: format!("{} (inside the encryption)", failure.message), ..failure }
-        })
+        })?;
+        Ok(Some(Inside { probe: found, storage: Box::new(Seekable::new(plain)) }))
     }
 
     /// The bytes of the file system: those of the image, or of an encrypted one what its key
@@ -135,6 +143,24 @@ impl Opened {
         let (start, length_bytes) = plain.memory();
         keys::hold_range(start, length_bytes);
         Ok(Some(plain))
+    }
+
+    /// The header once more, and the bytes of the encrypted image itself; none of one that is
+    /// not encrypted. Errors are of exit code 8.
+    pub(super) fn outside(&self) -> Result<Option<(luks::Header, File)>, Failure> {
+        if self.header.is_none() {
+            return Ok(None);
+        }
+        let mut file = self.file.try_clone().map_err(|error| {
+            Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
+        })?;
+        let header = luks::Header::read(&mut file).map_err(|error| self.failure(&error))?;
+        Ok(Some((header, file)))
+    }
+
+    /// The failure for an error of reading the image, of exit code 8.
+    pub(super) fn failure(&self, error: &credimg_formats::Error) -> Failure {
+        invalid(&self.shown, error)
     }
 
     /// Who may get at it.

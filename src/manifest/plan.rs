@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use credimg_formats::luks::Version;
 use credimg_formats::squashfs::Compression;
 use credimg_formats::{Name, Secret, Timestamp, Xattrs, erofs, iso9660};
 
@@ -72,6 +73,22 @@ impl Luks {
         match self {
             Self::Luks1 => "luks1",
             Self::Luks2 => "luks2",
+        }
+    }
+
+    /// The version of a header.
+    pub fn version(self) -> Version {
+        match self {
+            Self::Luks1 => Version::Luks1,
+            Self::Luks2 => Version::Luks2,
+        }
+    }
+
+    /// That of this version.
+    pub fn of(version: Version) -> Self {
+        match version {
+            Version::Luks1 => Self::Luks1,
+            Version::Luks2 => Self::Luks2,
         }
     }
 }

@@ -71,6 +71,13 @@ impl Buffered {
         Ok(())
     }
 
+    /// Writes out what the buffer holds; returns the file, to be read at any place: it has to be
+    /// open for reading.
+    pub(super) fn reread(&mut self) -> Result<File, Failure> {
+        self.spill()?;
+        self.to.file.try_clone().map_err(|error| self.to.subject.failure("read", error))
+    }
+
     /// Wipes what was written. The next write has a new buffer.
     pub(super) fn forget(&mut self) {
         self.buffer = Buffer::default();

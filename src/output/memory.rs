@@ -47,6 +47,11 @@ impl MemoryFile {
         })?)
     }
 
+    /// What is written so far, to be read. Errors as of [`sink`](Self::sink).
+    pub fn reread(&mut self) -> Result<File, Failure> {
+        self.sink.reread()
+    }
+
     /// Makes it what it stays: from now on nobody can change, shorten or lengthen
     /// it, by whatever descriptor, nor undo that (`F_ADD_SEALS` of fcntl(2)). Errors
     /// as of [`sink`](Self::sink).

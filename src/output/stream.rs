@@ -156,6 +156,12 @@ impl StreamOutput {
         Ok(self)
     }
 
+    /// What is [`staged`](Self::staged) so far, to be read; none where nothing is. Errors as of
+    /// [`finish`](Self::finish).
+    pub fn reread(&mut self) -> Result<Option<File>, Failure> {
+        self.staged.as_mut().map(Buffered::reread).transpose()
+    }
+
     /// Writes what is left. Errors are of [`Exit::Output`] or [`Exit::Interrupted`].
     pub fn finish(mut self) -> anyhow::Result<()> {
         if let Some(mut staged) = self.staged.take() {

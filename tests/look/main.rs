@@ -4,10 +4,14 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod cat;
+mod diff;
+mod dump;
 mod extract;
 mod hostile;
 mod images;
+mod inspect;
 mod ls;
+mod verify;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -19,11 +23,15 @@ use images::{ALL, Images, facts};
 fn images_of_all_formats_and_tools_are_what_the_kernel_shows() {
     let images = Images::new(&ALL.each_ref().map(|image| image.name));
     for image in &ALL {
-        let look = |root: &Path| (ls::of_coreutils(root), facts(root, image.xattrs));
-        let (listing, facts) = images.judged(image, look);
+        let look =
+            |root: &Path| (ls::of_coreutils(root), facts(root, image.xattrs), inspect::count(root));
+        let (listing, facts, counts) = images.judged(image, look);
         ls::check(&images, image, &listing);
         cat::check(&images, image);
         extract::check(&images, image, &facts);
+        inspect::check(&images, image, counts);
+        verify::check(&images, image);
+        dump::check(&images, image);
     }
 }
 

@@ -11,6 +11,7 @@
     reason = "a panic is how a test fails, and its numbers are small"
 )]
 
+mod account;
 mod foreign;
 mod guest;
 mod hostile;

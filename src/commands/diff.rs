@@ -1,0 +1,95 @@
+//! `credimg diff`: which paths of two images differ, and in what.
+
+use std::io::Write;
+use std::path::Path;
+
+use credimg_formats::Error;
+use credimg_formats::read::{Facts, Side, diff};
+
+use super::contents::Contents;
+use super::differences::{self, Told, comparison};
+use super::encryption;
+use super::opened::Opened;
+use crate::cli::Diff;
+use crate::output::Stdout;
+use crate::report::{Exit, Failure};
+
+pub(super) fn run(options: &Diff) -> anyhow::Result<()> {
+    let [old, new] = open(options)?;
+    let mut stdout = Stdout::open()?;
+    let count = if options.json {
+        print_json([&old, &new], &mut stdout)?
+    } else {
+        print_lines([&old, &new], &mut stdout)?
+    };
+    stdout.finish()?;
+    if count > 0 { Err(Failure::silent(Exit::Different).into()) } else { Ok(()) }
+}
+
+/// Both images, each with its key where it is encrypted.
+fn open(options: &Diff) -> Result<[Contents; 2], Failure> {
+    let Diff { old, new, key_file, new_key_file, allow_cost, .. } = options;
+    let opened = [Opened::new(old)?, Opened::new(new)?];
+    let [is_old_encrypted, is_new_encrypted] = opened.each_ref().map(|it| it.header.is_some());
+    let (key_file, new_key_file) = (key_file.as_deref(), new_key_file.as_deref());
+    // One key may be that of both.
+    let is_idle =
+        key_file.is_some() && !is_old_encrypted && (!is_new_encrypted || new_key_file.is_some());
+    if is_idle {
+        return Err(encryption::no_encryption("--key-file"));
+    }
+    if new_key_file.is_some() && !is_new_encrypted {
+        return Err(encryption::no_encryption("--new-key-file"));
+    }
+    let [opened_old, opened_new] = opened;
+    let contents =
+        |opened, path: &Path, key: Option<&Path>| Contents::of(opened, path, key, *allow_cost);
+    let old = contents(opened_old, old, key_file.filter(|_| is_old_encrypted))?;
+    let key = new_key_file.or(key_file).filter(|_| is_new_encrypted);
+    Ok([old, contents(opened_new, new, key)?])
+}
+
+/// Prints a line a difference, one for the label among them, and returns how many there are.
+fn print_lines(images: [&Contents; 2], to: &mut Stdout) -> Result<u64, Failure> {
+    let label = has_other_label(images.map(|image| image.reader.facts()));
+    if label {
+        writeln!(to, "V label").map_err(|error| to.failure(error))?;
+    }
+    let count =
+        compare(images, &mut |difference| Ok(writeln!(to, "{}", differences::line(difference))?))?;
+    Ok(count + u64::from(label))
+}
+
+/// Prints a JSON object, and returns how many differences it has.
+fn print_json(images: [&Contents; 2], to: &mut Stdout) -> Result<u64, Failure> {
+    let label = has_other_label(images.map(|image| image.reader.facts()));
+    write!(to, "{{\"label\":{label},\"differences\":[").map_err(|error| to.failure(error))?;
+    let mut separator = "\n";
+    let count = compare(images, &mut |difference| {
+        let text = serde_json::to_string(&Told::new(difference)).unwrap_or_default();
+        write!(to, "{separator}{text}")?;
+        separator = ",\n";
+        Ok(())
+    })?;
+    writeln!(to, "]}}").map_err(|error| to.failure(error))?;
+    Ok(count + u64::from(label))
+}
+
+fn compare(
+    [old, new]: [&Contents; 2],
+    each: &mut dyn FnMut(&credimg_formats::read::Difference<'_>) -> Result<(), Error>,
+) -> Result<u64, Failure> {
+    let respects = comparison(&[old.reader.facts(), new.reader.facts()]);
+    let outcome =
+        diff((&*old.reader, *old.limits()), (&*new.reader, *new.limits()), &respects, each);
+    outcome.map_err(|(side, error)| match side {
+        Side::Old | Side::Caller => old.failure(&error),
+        Side::New => new.failure(&error),
+    })
+}
+
+/// Whether the guest finds the two by other labels, where both formats have one.
+fn has_other_label([old, new]: [&Facts; 2]) -> bool {
+    let has_labels = [old, new].iter().all(|facts| facts.format != "squashfs");
+    has_labels && old.label != new.label
+}

@@ -1,0 +1,49 @@
+//! `credimg dump`: an image byte by byte, without what its files hold.
+
+use std::io::Write;
+
+use credimg_formats::read::{Digests, Problems, dump, dump_volume};
+use credimg_formats::{Error, Result as Read};
+
+use super::contents::{self, Contents};
+use super::opened::Opened;
+use crate::cli::Dump;
+use crate::keys::random;
+use crate::output::Stdout;
+use crate::report::{Exit, Failure, shown};
+
+pub(super) fn run(options: &Dump) -> anyhow::Result<()> {
+    random::seed_tables()?;
+    let digests = if options.no_digests { Digests::Hidden } else { Digests::Shown };
+    let look = &options.look;
+    let opened = Opened::new(&look.image)?;
+    let mut stdout = Stdout::open()?;
+    let mut is_valid = true;
+    let outside = opened.outside()?;
+    if let Some((_, file)) = &outside {
+        let told = dump_volume(file, digests, &mut stdout);
+        let failure = |error| contents::failure(&shown(&look.image), None, &error);
+        is_valid &= told.map_err(failure)?.is_empty();
+    }
+    if outside.is_none() || look.key_file.is_some() {
+        let key_file = look.key_file.as_deref();
+        let contents = Contents::of(opened, &look.image, key_file, look.allow_cost)?;
+        if outside.is_some() {
+            let heading = "\n# inside the encryption, from its first byte on\n";
+            stdout.write_all(heading.as_bytes()).map_err(|error| stdout.failure(error))?;
+        }
+        let told = inside(&contents, digests, &mut stdout);
+        is_valid &= told.map_err(|error| contents.failure(&error))?.is_empty();
+    }
+    stdout.finish()?;
+    if is_valid {
+        return Ok(());
+    }
+    let message =
+        format!("{} is not valid: the listing ends with what is wrong", shown(&look.image));
+    Err(Failure::new(Exit::Image, message).into())
+}
+
+fn inside(contents: &Contents, digests: Digests, to: &mut Stdout) -> Read<Problems, Error> {
+    dump(&*contents.reader, &contents.storage, digests, to)
+}
