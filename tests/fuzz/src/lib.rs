@@ -21,6 +21,7 @@ pub mod own_machine;
 pub mod parsers;
 pub mod probe;
 pub mod pseudo;
+pub mod read_erofs;
 pub mod trees;
 pub mod user_data;
 pub mod wrapped;
@@ -52,7 +53,7 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     archive::TARGET,
     arguments::TARGET,
     audit::TARGET,
@@ -67,6 +68,7 @@ pub const TARGETS: [Target; 17] = [
     own_machine::TARGET,
     probe::TARGET,
     pseudo::TARGET,
+    read_erofs::TARGET,
     user_data::TARGET,
     wrapped::TARGET,
     writers::TARGET,

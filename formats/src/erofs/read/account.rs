@@ -157,7 +157,10 @@ impl Accounting<'_, '_> {
         })
     }
 
+    /// Tells what fills up to somewhere, as far as the image goes.
     fn padding(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<()> {
+        let room_bytes = self.reader.metadata.size_bytes().saturating_sub(offset_bytes);
+        let length_bytes = length_bytes.min(room_bytes);
         if length_bytes == 0 {
             return Ok(());
         }

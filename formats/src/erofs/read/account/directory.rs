@@ -89,9 +89,8 @@ impl Accounting<'_, '_> {
         // has a block of its own up to the block's.
         let own_bytes = block.bytes().len() as u64;
         let filled_bytes = if inode.is_tail(place) { own_bytes } else { block_bytes };
-        let room_bytes = self.reader.metadata.size_bytes().saturating_sub(place).min(filled_bytes);
         let used_bytes = end_bytes - place;
-        self.padding(end_bytes, room_bytes.saturating_sub(used_bytes))
+        self.padding(end_bytes, filled_bytes.saturating_sub(used_bytes))
     }
 
     fn entry(
