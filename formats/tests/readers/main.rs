@@ -12,6 +12,7 @@
 
 #[path = "../support/alone.rs"]
 mod alone;
+mod blind;
 mod differences;
 mod erofs;
 mod flips;
