@@ -101,8 +101,7 @@ impl Counts {
 
     fn summary(&self, directory: &Path) -> String {
         let (files, plural) = counted(self.files);
-        let size = human_size(self.content_bytes);
-        format!("extracted {files} file{plural} into {}, {size}", shown(directory))
+        format!("extracted {files} file{plural} into {}", shown(directory))
     }
 }
 

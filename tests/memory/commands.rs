@@ -55,6 +55,23 @@ fn no_command_leaves_a_key_or_a_secret_in_memory() {
     check(&needles, "inspect old.erofs --key-file random", b"", 0);
     check(&needles, "inspect old.erofs --key-file passphrase", b"", 4);
     check(&needles, "args old.erofs --key-file random --master-key master", b"", 0);
+    check(&needles, "ls -lR old.erofs --key-file random", b"", 0);
+    check(&needles, "extract old.erofs out --key-file random", b"", 0);
+    for format in ["erofs", "squashfs", "iso"] {
+        let image = format!("look.{format}");
+        dumps(
+            &host,
+            &format!("build secrets.yaml -o {image} --encrypt luks1 --key-file random"),
+            b"",
+            0,
+        );
+        let found = fs::read_dir(host.path("out")).unwrap().map(|entry| entry.unwrap());
+        let files = found.filter(|entry| entry.file_type().unwrap().is_file());
+        for file in files.map(|entry| entry.file_name().into_string().unwrap()) {
+            check(&needles, &format!("cat {image} {file} --key-file random"), b"", 0);
+        }
+        check(&needles, &format!("extract {image} {image}.out --key-file random"), b"", 0);
+    }
 }
 
 #[test]
