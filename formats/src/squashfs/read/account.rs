@@ -12,7 +12,7 @@ mod xattrs;
 
 use zerocopy::IntoBytes;
 
-use self::files::Tail;
+use self::files::{Blocks, Tail};
 use self::tape::{Show, Tape, shown};
 use super::Reader;
 use super::metadata::Area;
@@ -54,6 +54,7 @@ pub(super) struct Found {
     inodes: Vec<Known>,
     listings: Vec<Listing>,
     tails: Vec<Tail>,
+    blocks: Blocks,
 }
 
 /// An inode.
@@ -93,6 +94,7 @@ impl Reader {
         goes_on(self.tell_directories(&mut found, account), self.layout.directories, account)?;
         found.tell_names(self, account)?;
         self.tell_fragments(&mut found, account)?;
+        found.blocks.tell_overlaps(account)?;
         self.tell_exports(&found, account)?;
         self.tell_ids(account)?;
         self.tell_xattrs(account)?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use zerocopy::IntoBytes;
 use zerocopy::little_endian::U32;
 
 use super::cache::Unpacked;
@@ -17,11 +18,14 @@ use crate::squashfs::format::{BLOCK_LENGTH, BLOCK_RAW, FragmentEntry};
 /// Blocks that are stored as they are and side by side are read in one go up to this length.
 const RUN_BYTES: usize = 256 << 10;
 
+/// So many sizes of blocks are read at once.
+const SIZES: usize = 64;
+
 /// A stretch of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// How much of the file it is.
-    pub(super) length: u32,
+    /// How much of the file it is: a block at most but for holes.
+    pub(super) length: u64,
     pub(super) source: Source,
 }
 
@@ -38,7 +42,9 @@ pub(super) enum Source {
 #[derive(Clone)]
 pub(super) struct Pieces {
     file: FileBody,
-    sizes: Cursor,
+    /// Behind those sizes of blocks that were read.
+    cursor: Cursor,
+    sizes: [U32; SIZES],
     /// How many blocks came before.
     block: u64,
     /// Where the next block is stored.
@@ -58,7 +64,8 @@ impl Pieces {
         let Body::File(file) = inode.body else { return Err(corrupt("the inode is no file")) };
         Ok(Self {
             file,
-            sizes: inode.rest.clone(),
+            cursor: inode.rest.clone(),
+            sizes: [U32::ZERO; SIZES],
             block: 0,
             position: file.start,
             has_ended: false,
@@ -72,33 +79,64 @@ impl Pieces {
 
     /// The next piece; none at the end. Its place is checked, whether it is read or not.
     pub(super) fn next(&mut self, image: &Reader) -> Result<Option<Piece>> {
-        let offset = self.offset(image);
-        let left = self.file.size.saturating_sub(offset);
+        self.next_of(image, u64::MAX)
+    }
+
+    /// The next piece, of so many blocks at most.
+    fn next_of(&mut self, image: &Reader, most: u64) -> Result<Option<Piece>> {
+        let left = self.file.size.saturating_sub(self.offset(image));
         if left == 0 {
             return Ok(None);
         }
-        let length = u32::try_from(left.min(block_bytes(image))).unwrap_or(u32::MAX);
-        if self.block < self.file.blocks {
-            let size = self.sizes.record::<U32>(image)?.get();
-            self.block += 1;
-            self.has_ended = u64::from(length) == left;
-            let source = match size {
-                0 => Source::Hole,
-                _ => Source::Block(self.stored(image, size, length)?),
-            };
+        let block_bytes = block_bytes(image);
+        let mut length = left.min(block_bytes);
+        if self.block >= self.file.blocks {
+            self.has_ended = true;
+            let Some(Fragment { index, offset }) = self.file.fragment else { return Ok(None) };
+            let source = Source::Fragment(image.fragment(index)?, offset);
             return Ok(Some(Piece { length, source }));
         }
-        self.has_ended = true;
-        let Some(Fragment { index, offset }) = self.file.fragment else { return Ok(None) };
-        let stored = image.fragment(index)?;
-        Ok(Some(Piece { length, source: Source::Fragment(stored, offset) }))
+        let size = self.size(image)?;
+        self.block += 1;
+        let source = if size == 0 {
+            let holes = self.more_holes(most.saturating_sub(1));
+            self.block += holes;
+            length = left.min(holes.saturating_add(1).saturating_mul(block_bytes));
+            Source::Hole
+        } else {
+            Source::Block(self.stored(image, size, length)?)
+        };
+        self.has_ended = length == left;
+        Ok(Some(Piece { length, source }))
     }
 
-    fn stored(&mut self, image: &Reader, size: u32, length: u32) -> Result<Stored> {
+    /// How many of the next sizes that are read are holes, of so many at most.
+    fn more_holes(&self, most: u64) -> u64 {
+        let place = in_memory(self.block % SIZES as u64);
+        if place == 0 {
+            return 0;
+        }
+        let most = in_memory(most.min(self.file.blocks - self.block));
+        let sizes = self.sizes.get(place..).unwrap_or_default().iter().take(most);
+        sizes.take_while(|size| size.get() == 0).count() as u64
+    }
+
+    /// The size of the next block; they are read by the dozen, as there may be millions.
+    fn size(&mut self, image: &Reader) -> Result<u32> {
+        let place = in_memory(self.block % SIZES as u64);
+        if place == 0 {
+            let count = in_memory(self.file.blocks - self.block).min(SIZES);
+            let window = self.sizes.get_mut(..count).unwrap_or_default();
+            self.cursor.read(image, window.as_mut_bytes())?;
+        }
+        Ok(self.sizes.get(place).map_or(0, |size| size.get()))
+    }
+
+    fn stored(&mut self, image: &Reader, size: u32, length: u64) -> Result<Stored> {
         let block = image.stored_block(self.position, size)?;
         self.position = block.end();
-        if block.is_raw && block.length != length {
-            return Err(wrong_length(block, length, block.length));
+        if block.is_raw && u64::from(block.length) != length {
+            return Err(wrong_length(block, length, block.length.into()));
         }
         Ok(block)
     }
@@ -211,11 +249,11 @@ impl Reader {
                 return Ok(filled);
             };
             let skip = offset_bytes.saturating_add(filled as u64).saturating_sub(start);
-            let length = in_memory(u64::from(piece.length).saturating_sub(skip)).min(free.len());
+            let length = in_memory(piece.length.saturating_sub(skip)).min(free.len());
             let window = free.get_mut(..length).unwrap_or_default();
             self.read_piece(piece, skip, window)?;
             filled += length;
-            if u64::from(piece.length) > skip + length as u64 {
+            if piece.length > skip + length as u64 {
                 // The rest of it is wanted next.
                 self.state().place = Some(Place { inode: inode_ref, pieces: before });
                 return Ok(filled);
@@ -239,7 +277,9 @@ impl Reader {
         };
         let wanted = wanted.min(pieces.file.blocks);
         self.meter.charge(wanted.saturating_sub(pieces.block).saturating_mul(4))?;
-        while pieces.block < wanted && pieces.next(self)?.is_some() {}
+        while pieces.block < wanted
+            && pieces.next_of(self, wanted.saturating_sub(pieces.block))?.is_some()
+        {}
         Ok(pieces)
     }
 
@@ -265,7 +305,7 @@ impl Reader {
     }
 
     /// A block of data, unpacked to the length that it must have.
-    fn data(&self, stored: Stored, length: u32) -> Result<Arc<Unpacked>> {
+    fn data(&self, stored: Stored, length: u64) -> Result<Arc<Unpacked>> {
         let known = self.state().data.clone();
         let known = known
             .filter(|(position, block)| *position == stored.position && block.end == stored.end());
@@ -273,8 +313,8 @@ impl Reader {
             Some((_, block)) => block,
             None => self.unpacked(stored)?,
         };
-        if block.bytes().len() as u64 != u64::from(length) {
-            let got = u32::try_from(block.bytes().len()).unwrap_or(u32::MAX);
+        let got = block.bytes().len() as u64;
+        if got != length {
             return Err(wrong_length(stored, length, got));
         }
         self.state().data = Some((stored.position, Arc::clone(&block)));
@@ -290,7 +330,7 @@ impl Reader {
         let mut open: Option<Extent> = None;
         let mut file_offset_bytes = 0;
         while let Some(piece) = pieces.next(self)? {
-            let length_bytes = u64::from(piece.length);
+            let length_bytes = piece.length;
             let (place, stored_bytes) = match piece.source {
                 Source::Hole => (None, 0),
                 Source::Fragment(block, offset) if block.is_raw => {
@@ -344,11 +384,11 @@ struct Streamer<'a> {
 
 impl Streamer<'_> {
     fn piece(&mut self, piece: Piece) -> Result<()> {
-        let length = in_memory(piece.length.into());
+        let length = in_memory(piece.length);
         match piece.source {
             Source::Hole => {
                 self.flush_run()?;
-                self.zeros += u64::from(piece.length);
+                self.zeros += piece.length;
             }
             Source::Block(block) if block.is_raw => self.raw(block, length)?,
             Source::Block(block) => {
@@ -357,8 +397,7 @@ impl Streamer<'_> {
                 let window = room(&mut self.buffer, most, length)?;
                 let got = self.image.read_block(block, window)?;
                 if got != length {
-                    let got = u32::try_from(got).unwrap_or(u32::MAX);
-                    return Err(wrong_length(block, piece.length, got));
+                    return Err(wrong_length(block, piece.length, got as u64));
                 }
                 self.sink.write_all(window)?;
             }
@@ -416,7 +455,7 @@ fn block_bytes(image: &Reader) -> u64 {
     image.superblock.block_bytes.get().into()
 }
 
-pub(super) fn wrong_length(block: Stored, expected: u32, got: u32) -> crate::error::Error {
+pub(super) fn wrong_length(block: Stored, expected: u64, got: u64) -> crate::error::Error {
     let position = block.position;
     corrupt(format!(
         "the block at byte {position} holds {got} bytes, expected {expected} as its file says"

@@ -70,6 +70,15 @@ impl Cursor {
 
     /// Fills all of `buffer`.
     pub(super) fn read(&mut self, image: &Reader, mut buffer: &mut [u8]) -> Result<()> {
+        // Most records are within a block.
+        if let Some(block) = &self.block
+            && let Some(end) = self.offset.checked_add(buffer.len())
+            && let Some(bytes) = block.bytes().get(self.offset..end)
+        {
+            buffer.copy_from_slice(bytes);
+            self.offset = end;
+            return Ok(());
+        }
         while !buffer.is_empty() {
             let block = self.block(image)?;
             let rest = block.bytes().get(self.offset..).unwrap_or_default();

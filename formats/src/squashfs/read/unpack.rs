@@ -13,7 +13,7 @@ use crate::squashfs::format::{METADATA_BYTES, METADATA_RAW};
 /// Length of a metadata block's header.
 pub(super) const HEADER_BYTES: usize = 2;
 /// Content costs this much less than metadata: what it takes to unpack is what comes out.
-const CONTENT_SHARE: u64 = 8;
+const CONTENT_SHARE: u64 = 4;
 
 /// One who unpacks, with what it needs for that.
 #[derive(Default)]

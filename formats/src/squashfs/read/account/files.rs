@@ -5,7 +5,7 @@ use super::super::Reader;
 use super::super::content::{Pieces, Source};
 use super::super::inode::{Body, Inode};
 use super::super::unpack::Stored;
-use super::{Found, Show, Tape, problem};
+use super::{Found, Show, Tape, goes_on_at, problem};
 use crate::error::Result;
 use crate::read::{Account, Region, RegionKind};
 use crate::squashfs::format::{EXTENDED, flags};
@@ -17,6 +17,56 @@ pub(super) struct Tail {
     length: u32,
     /// Number of the file's inode.
     inode: u32,
+}
+
+/// Blocks of data and of fragments. Files may share one, but two of them overlap nowhere.
+#[derive(Default)]
+pub(super) struct Blocks {
+    /// Places and lengths.
+    kept: Vec<(u64, u32)>,
+    /// How many were kept when the same ones were last left out.
+    known: usize,
+    /// There are more of them than there is room without overlaps.
+    is_crowded: bool,
+}
+
+/// A block takes hardly less than this.
+const BLOCK_MIN_BYTES: u64 = 8;
+
+impl Blocks {
+    fn add(&mut self, block: Stored) {
+        if self.is_crowded {
+            return;
+        }
+        self.kept.push((block.position, block.length));
+        if self.kept.len() >= self.known * 2 + 4096 {
+            self.settle();
+            let bytes = self.kept.iter().map(|(_, length)| u64::from(*length)).sum::<u64>();
+            let end = self.kept.last().map_or(0, |(start, _)| *start);
+            // What is kept of them is no more than a small factor of the image.
+            self.is_crowded = bytes > end.saturating_add(1 << 20)
+                || self.kept.len() as u64 > end / BLOCK_MIN_BYTES + 4096;
+        }
+    }
+
+    fn settle(&mut self) {
+        self.kept.sort_unstable();
+        self.kept.dedup();
+        self.known = self.kept.len();
+    }
+
+    pub(super) fn tell_overlaps(&mut self, account: &mut dyn Account) -> Result<()> {
+        self.settle();
+        let mut end = 0;
+        for (start, length) in &self.kept {
+            if *start < end {
+                let message = format!("the block at byte {start} overlaps another one");
+                account.problem(problem(*start, message))?;
+            }
+            end = end.max(start.saturating_add(u64::from(*length)));
+        }
+        Ok(())
+    }
 }
 
 impl Reader {
@@ -45,16 +95,18 @@ impl Reader {
             });
         }
         let mut pieces = Pieces::new(inode)?;
-        let (mut sparse_bytes, mut index) = (0, 0_u64);
+        let (mut sparse_bytes, mut offset) = (0, 0);
         while let Some(piece) = pieces.next(self)? {
             match piece.source {
-                Source::Hole => sparse_bytes += u64::from(piece.length),
+                Source::Hole => sparse_bytes += piece.length,
                 Source::Fragment(..) => {}
                 Source::Block(block) => {
-                    self.tell_block(block, format!("block {index} of inode {number}"), account)?;
+                    let title = format!("block {} of inode {number}", offset / block_bytes);
+                    self.tell_block(block, title, account)?;
+                    found.blocks.add(block);
                 }
             }
-            index += 1;
+            offset += piece.length;
         }
         // mksquashfs counts a byte less where a file is nothing but holes.
         let is_all = sparse_bytes == body.size && body.sparse_bytes == body.size.saturating_sub(1);
@@ -94,46 +146,36 @@ impl Reader {
         found.tails.sort_by_key(|tail| (tail.fragment, tail.offset, tail.length, tail.inode));
         let mut tails = found.tails.as_slice();
         let is_raw = self.has_flag(flags::RAW_FRAGMENTS) && self.has_flag(flags::RAW_INODES);
-        let mut tape = Tape::new(self, account, table.blocks, is_raw);
-        let mut index = 0_u64;
-        let outcome = (|| {
-            while index < table.records && tape.has_more()? {
-                tape.begin(format!("fragment entry {index}"))?;
-                let start = tape.number("start_block", 8, Show::Number)?;
-                let size = tape.number("size", 4, Show::Size)?;
-                if tape.number("unused", 4, Show::Number)? != 0 {
-                    tape.problem(format!("what is unused of fragment {index} is not zero"))?;
-                }
-                tape.end()?;
-                let is_same = |tail: &Tail| u64::from(tail.fragment) == index;
-                let count = tails.iter().take_while(|tail| is_same(tail)).count();
-                let (here, behind) = tails.split_at(count);
-                tails = behind;
-                let position = tape.position();
-                let size = u32::try_from(size).unwrap_or(u32::MAX);
-                let told = self.tell_fragment(index, start, size, here, tape.account);
-                super::goes_on_at(told, position, tape.account)?;
-                index += 1;
+        let blocks = &mut found.blocks;
+        let each = |tape: &mut Tape<'_>, index: u64| {
+            tape.begin(format!("fragment entry {index}"))?;
+            let start = tape.number("start_block", 8, Show::Number)?;
+            let size = tape.number("size", 4, Show::Size)?;
+            if tape.number("unused", 4, Show::Number)? != 0 {
+                tape.problem(format!("what is unused of fragment {index} is not zero"))?;
             }
-            Ok(())
-        })();
-        let finished = match outcome {
-            Ok(()) => tape.finish(),
-            Err(error) => Err(error),
+            tape.end()?;
+            let is_same = |tail: &&Tail| u64::from(tail.fragment) == index;
+            let (here, behind) = tails.split_at(tails.iter().take_while(is_same).count());
+            tails = behind;
+            let position = tape.position();
+            let told = self.stored_block(start, u32::try_from(size).unwrap_or(u32::MAX));
+            let told = told.and_then(|block| {
+                blocks.add(block);
+                self.tell_fragment(index, block, here, tape.account)
+            });
+            goes_on_at(told, position, tape.account)
         };
-        super::goes_on(finished, table.blocks, account)?;
-        self.tell_list(&table, account)
+        self.tell_table(&table, is_raw, each, account)
     }
 
     fn tell_fragment(
         &self,
         index: u64,
-        start: u64,
-        size: u32,
+        block: Stored,
         tails: &[Tail],
         account: &mut dyn Account,
     ) -> Result<()> {
-        let block = self.stored_block(start, size)?;
         let note = |tail: &Tail| {
             let Tail { offset, length, inode, .. } = tail;
             format!(

@@ -87,9 +87,7 @@ impl Reader {
             }
             Body::File(body) => {
                 pass(if is_extended { EXTENDED_FILE } else { FILE }, tape)?;
-                for _ in 0..body.blocks {
-                    tape.pass("block_list", 4, Show::Size)?;
-                }
+                tape.pass_all("block_list", 4, body.blocks, Show::Size)?;
             }
             Body::Symlink { length } => {
                 pass(SYMLINK, tape)?;

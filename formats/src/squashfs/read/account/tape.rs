@@ -204,6 +204,31 @@ impl<'a> Tape<'a> {
         Ok(())
     }
 
+    /// Passes over so many fields of one length. Where they are packed, nobody sees them one by
+    /// one, and a few bytes may be many.
+    pub(super) fn pass_all(
+        &mut self,
+        name: &'static str,
+        unit: u64,
+        count: u64,
+        show: Show,
+    ) -> Result<()> {
+        let mut left = unit.saturating_mul(count);
+        while left > 0 {
+            let more = self.has_more()?;
+            if let Some(block) = self.block.as_mut().filter(|block| more && !block.is_raw) {
+                let step = (block.left() as u64).min(left);
+                block.offset += usize::try_from(step).unwrap_or_default();
+                left -= step;
+            } else {
+                let step = if left.is_multiple_of(unit) { unit } else { left % unit };
+                self.pass(name, step, show)?;
+                left -= step;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the field at `index` to the one before it if that is of the same content.
     fn join(&mut self, index: usize) {
         let Some((before, rest)) = self.fields.split_at_mut_checked(index) else { return };

@@ -47,7 +47,9 @@ impl Reader {
         ];
         account.region(record(tables.head, head_bytes, "head of extended attributes", fields))?;
         if unused != 0 {
-            let message = format!("what is unused of the head is {unused}, expected 0");
+            let message = format!(
+                "what is unused of the head of extended attributes is {unused}, expected 0"
+            );
             account.problem(problem(tables.head.saturating_add(12), message))?;
         }
         let outcome = self.tell_pairs(tables, sets, is_raw, account);
