@@ -5,6 +5,7 @@
 //! memory, of the disk or of this program is found before the image takes its name.
 
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use credimg_formats::read::{self, Limits, Seekable, Side, Storage, TreeReader};
@@ -18,6 +19,7 @@ use crate::keys;
 use crate::keys::random;
 use crate::manifest::Format;
 use crate::report::{Exit, Failure, reason};
+use crate::signals;
 
 /// How many faults are told.
 const TOLD_MAX: usize = 5;
@@ -53,7 +55,7 @@ fn open(encryption: &Encryption, mut file: File) -> Result<luks::Reader<File>, F
 fn check_plain(image: &Image, tree: &Tree, storage: Box<dyn Storage>) -> Result<(), Failure> {
     let size_bytes = storage.size_bytes().map_err(|error| unreadable(&error.into()))?;
     let limits = Limits::for_image(size_bytes);
-    let storage: Arc<dyn Storage> = Arc::from(storage);
+    let storage: Arc<dyn Storage> = Arc::new(Attentive(storage));
     let reader = read::open(Box::new(Arc::clone(&storage)), limits);
     let reader = reader.map_err(|error| unreadable(&error))?;
     let mut faults = Vec::new();
@@ -80,6 +82,20 @@ fn check_plain(image: &Image, tree: &Tree, storage: Box<dyn Storage>) -> Result<
         Side::New | Side::Caller => unreadable(&error),
     })?;
     require_none(&faults)
+}
+
+/// A storage that hears of signals: behind it lies a temporary, which has to go.
+struct Attentive(Box<dyn Storage>);
+
+impl Storage for Attentive {
+    fn size_bytes(&self) -> io::Result<u64> {
+        self.0.size_bytes()
+    }
+
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        signals::check()?;
+        self.0.read_at(offset_bytes, buffer)
+    }
 }
 
 fn unreadable(error: &Error) -> Failure {

@@ -38,11 +38,14 @@ const SINKS: [(&str, &str); 3] = [
 ];
 
 /// Everything that prints.
-const PRINTERS: [&str; 18] = [
+const PRINTERS: [&str; 21] = [
     "args out.erofs",
     "args out.erofs --target libvirt",
     "inspect out.erofs",
     "inspect out.erofs --json",
+    "verify out.erofs --json",
+    "diff out.erofs out.erofs --json",
+    "dump out.erofs",
     "ls -lR out.erofs",
     "ls --json out.erofs",
     "cat out.erofs a",

@@ -11,6 +11,7 @@ mod canary;
 mod case;
 mod files;
 mod images;
+mod looked;
 mod manifests;
 mod pseudo;
 mod watch;
@@ -37,6 +38,7 @@ fn no_output_shows_a_secret() {
         manifests::broken_machines(),
         pseudo::cases(),
         files::cases(),
+        looked::cases(),
         images::cases(),
     ]
     .concat();

@@ -207,3 +207,37 @@ fn what_is_not_valid_is_told_with_its_place() {
         assert!(said.contains("a copy of the header is damaged"), "{said}");
     }
 }
+
+/// A disk that says that it has written, and has not.
+#[test]
+fn an_image_that_does_not_read_back_never_takes_its_name() {
+    let images = Images::new(&[]);
+    let manifest = "label: ONE\nfiles: [{path: /a, text: c4n4ry-do-not-show}]\n";
+    let at = images.directory();
+    for name in ["a.erofs", "a.iso"] {
+        build(&images, manifest, name, &["--verify"]);
+        let old = fs::read(images.path(name)).unwrap();
+        let traced = |verify: &[&str]| {
+            let mut strace = std::process::Command::new("strace");
+            // The first write of a quiet build is the image's.
+            strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=write"]);
+            strace.args(["-e", "inject=write:retval=1000:when=1"]);
+            strace.arg(env!("CARGO_BIN_EXE_credimg")).args(["build", "manifest.yaml", "-o", name]);
+            let common = ["--quiet", "--args", "none", "--mtime", "77"];
+            strace.args(common).args(verify).current_dir(at);
+            strace.output().unwrap()
+        };
+        let output = traced(&["--verify"]);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(7), "{name}: {said}");
+        assert!(said.contains("does not read back as it was written"), "{name}: {said}");
+        assert!(said.contains("the old image is unchanged"), "{name}: {said}");
+        assert!(!said.contains("c4n4ry"), "{said}");
+        assert!(fs::read(images.path(name)).unwrap() == old, "{name}");
+        let mut names = fs::read_dir(at).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(!names.any(|name| name.to_string_lossy().contains(".credimg-")));
+        // Without it nobody notices.
+        assert!(traced(&[]).status.success(), "{name}");
+        refused(at, 8, &["verify", name]);
+    }
+}

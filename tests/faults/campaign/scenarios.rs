@@ -154,6 +154,8 @@ fn of_format(format: &str, image: &'static str) -> Vec<Scenario> {
     vec![
         build("plain", ""),
         build("first", "").start(Start::Nothing),
+        build("verified", "--verify"),
+        build("verified luks2", &format!("--verify {luks2}")).keyed(),
         build("luks1", luks1).keyed(),
         build("luks2", luks2).keyed(),
         build("luks2 first", luks2).keyed().start(Start::Nothing),
@@ -167,6 +169,7 @@ fn of_format(format: &str, image: &'static str) -> Vec<Scenario> {
             .keyed()
             .start(Start::Same),
         stream("stream", "").start(Start::Nothing),
+        stream("stream verified", "--verify").start(Start::Nothing),
         Scenario { opens: Opens::Key("key"), ..stream("stream luks1", luks1).keyed() },
     ]
 }
@@ -317,6 +320,7 @@ fn others() -> Vec<Scenario> {
         key("genkey luks", "genkey --luks out/key"),
         key("genkey stream", "genkey -"),
         exec("exec", "", Printed::Exact),
+        exec("exec verified", "--verify", Printed::Exact),
         exec("exec sidecars", "", Printed::Exact).manifest(&credentials),
         exec("exec luks1", "--encrypt luks1", Printed::Length),
         Scenario { stdin: "c4n4ry-wrapped", printed: Printed::Length, ..read("secret wrap", wrap) },
@@ -324,6 +328,10 @@ fn others() -> Vec<Scenario> {
         Scenario { code: 5, ..read("audit", "audit in/script in/secrets.yaml") },
         of_image("args"),
         of_image("inspect"),
+        of_image("verify"),
+        of_image("verify --manifest in/secrets.yaml"),
+        of_image("diff out/a.erofs"),
+        of_image("dump"),
         of_image("ls -lR"),
         Scenario { prints_secrets: true, ..look("cat", "cat out/a.erofs token small") },
         look("extract", "extract out/a.erofs out/tree --preserve --force"),
