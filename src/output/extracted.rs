@@ -23,7 +23,7 @@ use super::buffered::Buffered;
 use super::target::Id;
 use super::temporary;
 use crate::host::follow;
-use crate::report::{Exit, Failure, reason, shown};
+use crate::report::{Exit, Failure, reason, shown, warn};
 use crate::signals;
 pub use attributes::Attributes;
 use directories::Directories;
@@ -381,15 +381,28 @@ impl Spot<'_> {
     fn place(&self, own_name: Option<&OsStr>) -> Result<(), Failure> {
         let Some(own_name) = own_name else { return Ok(()) };
         rustix::fs::renameat(self.directory, own_name, self.directory, self.name)
-            .map_err(|errno| failure("replace", &self.shown, errno))
+            .map_err(|errno| failure("replace", &self.shown, errno))?;
+        // Of two names of one file both stay, says rename(2): a call that made the first one may
+        // have reported an error.
+        match rustix::fs::unlinkat(self.directory, own_name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(failure("remove the second name of", &self.shown, errno)),
+        }
     }
 
     /// Removes what was not completed. Whoever has put something else in its place loses that,
     /// a name in a directory where both can write.
     fn unlink(&self, own_name: Option<&OsStr>) {
         let name = own_name.unwrap_or(self.name);
-        // The failure that led here is told.
-        let _ = rustix::fs::unlinkat(self.directory, name, AtFlags::empty());
+        match rustix::fs::unlinkat(self.directory, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => warn(&format!(
+                "cannot remove {}, which is not complete, under the name {}: {}",
+                self.shown,
+                shown(Path::new(name)),
+                reason(&errno.into())
+            )),
+        }
     }
 }
 

@@ -306,7 +306,6 @@ fn others() -> Vec<Scenario> {
         ..read(name, arguments)
     };
     let of_image = |command: &str| look(command, &format!("{command} out/a.erofs"));
-    let nameless: Absent = |call| is_nameless(call).then_some(Errno::EOPNOTSUPP);
     let wrap = "secret wrap --id vnc --master-key in/master";
     vec![
         blob("seal"),
@@ -335,9 +334,5 @@ fn others() -> Vec<Scenario> {
         of_image("ls -lR"),
         Scenario { prints_secrets: true, ..look("cat", "cat out/a.erofs token small") },
         look("extract", "extract out/a.erofs out/tree --preserve --force"),
-        Scenario {
-            absent: Some(nameless),
-            ..look("extract, no nameless files", "extract out/a.erofs out/tree --force")
-        },
     ]
 }
