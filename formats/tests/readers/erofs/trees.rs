@@ -1,12 +1,13 @@
 //! Our own images.
 
+use credimg_formats::erofs::format::{SUPER_OFFSET_BYTES, checksum};
 use credimg_formats::erofs::{Label, Options, Plan};
 use credimg_formats::read::Reader as _;
 use credimg_formats::{Timestamp, Tree};
 
 use crate::erofs::{bytes, open, seen};
 use crate::support::generator::{Shape, generate};
-use crate::support::{BUILD_TIME, Listing, assert_same};
+use crate::support::{BUILD_TIME, Listing, assert_same, file, plain};
 
 /// Seconds and nanoseconds.
 const ODD_TIMES: [(i64, u32); 4] =
@@ -65,4 +66,32 @@ fn an_image_tells_what_it_is() {
     assert_eq!((facts.block_bytes, facts.used_bytes), (4096, length));
     assert_eq!((facts.inodes, facts.compression), (Some(inodes), None));
     assert_eq!(facts.features, ["sb_csum", "mtime"]);
+}
+
+#[test]
+fn blocks_of_up_to_64_kib_are_read() {
+    // Without whole blocks of content an image says nothing in blocks but its length, and what
+    // does not cross one of 4096 bytes crosses no larger one. No tool makes such images where
+    // pages are smaller.
+    let mut tree = Tree::new(plain(0o755));
+    for index in 0..40 {
+        let path = format!("d{}/f{index}", index % 3);
+        tree.insert_at(path, plain(0o400), file(&[index; 300]), &plain(0o755)).unwrap();
+    }
+    let image = image(&tree);
+    let expected = seen(image.clone());
+    assert_eq!(expected.len(), 44);
+    for bits in 13..=16_u8 {
+        let mut large = image.clone();
+        large.resize(64 << 10, 0);
+        large[SUPER_OFFSET_BYTES + 12] = bits;
+        let blocks = (64_u32 << 10) >> bits;
+        large[SUPER_OFFSET_BYTES + 36..][..4].copy_from_slice(&blocks.to_le_bytes());
+        let covered = &mut large[SUPER_OFFSET_BYTES..1 << bits];
+        covered[4..8].fill(0);
+        let sum = checksum(covered);
+        covered[4..8].copy_from_slice(&sum.to_le_bytes());
+        bytes::check(&format!("blocks of 2^{bits}"), &large);
+        assert_same(u64::from(bits), "the reader", &expected, &seen(large));
+    }
 }
