@@ -9,12 +9,11 @@ fn images_of_500_trees_that_are_packed_again_are_the_same_bytes() {
     }
 }
 
-/// A bit in each of some 2,000 images a format.
+/// A bit in each of 2,000 images a format: found by `verify`, by `diff`, by comparing dumps.
 #[test]
 fn flipped_bits_of_2000_images_are_found_unless_the_field_may_hold_any_value() {
-    flips::assert_counts("erofs", 0..500, 4, [0, 0, 0]);
-    flips::assert_counts("squashfs", 0..500, 4, [0, 0, 0]);
-    flips::assert_counts("iso9660", 0..500, 4, [0, 0, 0]);
+    let counts = flips::counts(&(0..500), 4);
+    assert_eq!(counts, [[1301, 687, 12], [1247, 647, 88], [1351, 475, 174]]);
 }
 
 #[test]
