@@ -22,6 +22,7 @@ pub mod parsers;
 pub mod probe;
 pub mod pseudo;
 pub mod read_erofs;
+pub mod read_squashfs;
 pub mod trees;
 pub mod user_data;
 pub mod wrapped;
@@ -53,7 +54,7 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     archive::TARGET,
     arguments::TARGET,
     audit::TARGET,
@@ -69,6 +70,7 @@ pub const TARGETS: [Target; 18] = [
     probe::TARGET,
     pseudo::TARGET,
     read_erofs::TARGET,
+    read_squashfs::TARGET,
     user_data::TARGET,
     wrapped::TARGET,
     writers::TARGET,
