@@ -80,9 +80,13 @@ const SIZE_MAX_BYTES: u64 = i64::MAX.cast_unsigned();
 
 impl Inode {
     pub(super) fn read(metadata: &Metadata, volume: &Volume, nid: u64) -> Result<Self> {
+        // An inode may lie before the block from which nids count: mkfs.erofs 1.9 makes such
+        // images, and Linux counts modulo 2^64 (`erofs_iloc`). Of the nids that are then one
+        // place only the smallest is taken.
+        let start_bytes = volume.block_offset(volume.record.meta_block.get());
         let offset_bytes = nid
             .checked_mul(SLOT_BYTES as u64)
-            .and_then(|slot| slot.checked_add(volume.block_offset(volume.record.meta_block.get())))
+            .map(|slot| start_bytes.wrapping_add(slot))
             .filter(|offset| metadata.check_range(*offset, SLOT_BYTES as u64).is_ok())
             .ok_or_else(|| out_of_range(nid))?;
         let record = Record::read(metadata, offset_bytes)?;
