@@ -47,7 +47,6 @@ mod seven_zip;
 mod squashfs;
 #[path = "../readers/squashfs/mod.rs"]
 mod squashfs_reader;
-#[expect(dead_code, reason = "these images are small")]
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../squashfs_readers/tools.rs"]

@@ -22,6 +22,7 @@ pub mod parsers;
 pub mod probe;
 pub mod pseudo;
 pub mod read_erofs;
+pub mod read_iso9660;
 pub mod read_squashfs;
 pub mod trees;
 pub mod user_data;
@@ -54,7 +55,7 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     archive::TARGET,
     arguments::TARGET,
     audit::TARGET,
@@ -70,6 +71,7 @@ pub const TARGETS: [Target; 19] = [
     probe::TARGET,
     pseudo::TARGET,
     read_erofs::TARGET,
+    read_iso9660::TARGET,
     read_squashfs::TARGET,
     user_data::TARGET,
     wrapped::TARGET,

@@ -161,15 +161,17 @@ impl Ledger<'_> {
             }
         }
         let reached: HashSet<u64> = tree.moved.iter().map(|moved| moved.to).collect();
-        // libisofs hides the directory as well that holds them all.
+        // Directories that hold others than those that were moved.
         let holders: HashSet<usize> = tree
             .directories
             .iter()
-            .filter(|directory| directory.is_relocated)
+            .filter(|directory| !directory.is_relocated)
             .map(|directory| directory.parent)
             .collect();
         for (index, directory) in tree.directories.iter().enumerate() {
-            let is_known = reached.contains(&directory.start) || holders.contains(&index);
+            // libisofs hides as well the directory of the root that holds them all.
+            let is_known = reached.contains(&directory.start)
+                || directory.parent == 0 && !holders.contains(&index);
             if directory.is_relocated && !is_known {
                 let message = "RE: expected a field CL that leads to the directory, got none";
                 self.problem(directory.record, message)?;
