@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use credimg_formats::ErrorKind;
 use credimg_formats::luks::{Header, Version};
 use credimg_formats::probe::Probe;
 use credimg_formats::read::Storage;
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use super::opened::{Inside, Opened};
 use super::tally::Tally;
-use super::{encryption, print};
+use super::{contents, encryption, print};
 use crate::cli::Inspect;
 use crate::keys::{self, Owners, random};
 use crate::report::{self, Failure, shown};
@@ -31,7 +32,7 @@ fn look(image: Opened, options: &Inspect) -> Result<Report, Failure> {
     let path = shown(&options.image);
     match (&image.header, &options.key_file) {
         (None, None) => {
-            report.contents = contents(image.into_storage(None, false)?, &path);
+            report.contents = holdings(image.into_storage(None, false)?, &path)?;
         }
         (None, Some(_)) => return Err(encryption::no_encryption("--key-file")),
         (Some(header), None) => report.header = Some(HeaderReport::new(header)),
@@ -41,7 +42,7 @@ fn look(image: Opened, options: &Inspect) -> Result<Report, Failure> {
             let size_bytes = image.size_bytes.saturating_sub(header.payload_offset_bytes());
             if let Some(Inside { probe, storage }) = image.inside(file, &key, options.allow_cost)? {
                 let mut inside = Report::new(&probe, size_bytes);
-                inside.contents = contents(storage, &path);
+                inside.contents = holdings(storage, &path)?;
                 report.inside = Some(Box::new(inside));
             }
         }
@@ -49,14 +50,17 @@ fn look(image: Opened, options: &Inspect) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// What the image in `storage` holds; none, with a warning, where that cannot be read: what
-/// it says of itself may be wanted all the more.
-fn contents(storage: Box<dyn Storage>, shown: &str) -> Option<Tally> {
+/// What the image in `storage` holds; none, with a warning, where it is not valid or not read
+/// here: what it says of itself may be wanted all the more. A read that fails is an error.
+fn holdings(storage: Box<dyn Storage>, path: &str) -> Result<Option<Tally>, Failure> {
     match Tally::of(storage) {
-        Ok(tally) => Some(tally),
+        Ok(tally) => Ok(Some(tally)),
+        Err(error) if error.kind() == ErrorKind::Source => {
+            Err(contents::failure(path, None, &error))
+        }
         Err(error) => {
-            report::warn(&format!("{shown}: what it holds is not told: {error}"));
-            None
+            report::warn(&format!("{path}: what it holds is not told: {error}"));
+            Ok(None)
         }
     }
 }
