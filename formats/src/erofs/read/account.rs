@@ -214,7 +214,8 @@ impl Accounting<'_, '_> {
             &EXTENDED
         };
         let title = format!("inode {}", inode.nid);
-        let mut record = Record::new(inode.offset_bytes, title);
+        let mut record =
+            Record::new(inode.offset_bytes, title).with_text(self.account.wants_text());
         record.read(&self.reader.metadata, columns)?;
         record.notes.push(described(inode));
         let stat = &inode.stat;
@@ -286,7 +287,8 @@ impl Accounting<'_, '_> {
             } else {
                 format!("chunks {first} to {} of inode {}", last - 1, inode.nid)
             };
-            let mut record = Record::new(start_bytes + first * address_bytes, title);
+            let mut record = Record::new(start_bytes + first * address_bytes, title)
+                .with_text(self.account.wants_text());
             for _ in first..last {
                 record.read(&self.reader.metadata, columns)?;
             }

@@ -104,7 +104,7 @@ impl Ledger<'_> {
             return Ok(());
         }
         let length = sector.iter().position(|byte| *byte == 0).unwrap_or(SECTOR_BYTES);
-        let mut sheet = Sheet::new(offset_bytes, &sector);
+        let mut sheet = Sheet::new(offset_bytes, &sector, self.account.wants_text());
         sheet.text("version and arguments", length);
         sheet.hidden("unused", SECTOR_BYTES);
         self.record(sheet, "version of mkisofs".to_owned())

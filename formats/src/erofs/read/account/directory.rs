@@ -59,7 +59,7 @@ impl Accounting<'_, '_> {
             let message = format!("{title}: its entries at {place} are those of another, too");
             return Err(corrupt(message));
         }
-        let mut record = Record::new(place, title);
+        let mut record = Record::new(place, title).with_text(self.account.wants_text());
         let mut names = Vec::new();
         let mut names_end = block.count * ENTRY_BYTES;
         for index in 0..block.count {

@@ -35,12 +35,20 @@ pub(super) struct Record {
     pub(super) notes: Vec<String>,
     pub(super) problems: Vec<Problem>,
     length_bytes: u64,
+    wants_text: bool,
 }
 
 impl Record {
     pub(super) fn new(offset_bytes: u64, title: String) -> Self {
         let (fields, notes, problems) = (Vec::new(), Vec::new(), Vec::new());
-        Self { offset_bytes, title, fields, notes, problems, length_bytes: 0 }
+        Self { offset_bytes, title, fields, notes, problems, length_bytes: 0, wants_text: true }
+    }
+
+    /// Leaves the values of fields out where nobody reads them: of the many inodes and entries,
+    /// making them takes longer than all else.
+    pub(super) fn with_text(mut self, wants_text: bool) -> Self {
+        self.wants_text = wants_text;
+        self
     }
 
     /// Adds fields, whose bytes are those that follow in the image.
@@ -49,10 +57,14 @@ impl Record {
         metadata: &Metadata,
         columns: &[(&'static str, u8, Column)],
     ) -> Result<()> {
+        let mut bytes =
+            Buffer::zeroed(columns.iter().map(|(_, length, _)| usize::from(*length)).sum());
+        metadata.read(self.end_bytes(), &mut bytes)?;
+        let mut rest = &*bytes;
         for (name, length, column) in columns {
-            let mut bytes = Buffer::zeroed(usize::from(*length));
-            metadata.read(self.offset_bytes.saturating_add(self.length_bytes), &mut bytes)?;
-            self.add(name, &bytes, *column);
+            let (field, behind) = rest.split_at_checked(usize::from(*length)).unwrap_or_default();
+            self.add(name, field, *column);
+            rest = behind;
         }
         Ok(())
     }
@@ -60,7 +72,7 @@ impl Record {
     /// Adds a field.
     pub(super) fn add(&mut self, name: &'static str, bytes: &[u8], column: Column) {
         let is_zero = bytes.iter().all(|byte| *byte == 0);
-        self.push(name, bytes.len() as u64, Some(shown(bytes, column)));
+        self.push(name, bytes.len() as u64, self.wants_text.then(|| shown(bytes, column)));
         if matches!(column, Column::Zero) && !is_zero {
             self.fault(name, "expected zeros, got something else");
         }

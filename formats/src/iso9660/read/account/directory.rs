@@ -118,7 +118,7 @@ impl Ledger<'_> {
         shown: &str,
         title: &str,
     ) -> Result<Attributes> {
-        let mut sheet = Sheet::new(record.offset_bytes, record.bytes);
+        let mut sheet = Sheet::new(record.offset_bytes, record.bytes, self.account.wants_text());
         let is_joliet = tree.kind == Kind::Joliet;
         super::record::start(&mut sheet, record, shown.to_owned(), is_joliet);
         let mut attributes = Attributes::default();
@@ -148,7 +148,7 @@ impl Ledger<'_> {
         while let Some(area) = next {
             let bytes = areas.read(&self.reader.image, area)?;
             number += 1;
-            let mut sheet = Sheet::new(area.offset_bytes, &bytes);
+            let mut sheet = Sheet::new(area.offset_bytes, &bytes, self.account.wants_text());
             let end = sharing.area(area.offset_bytes, &bytes, &mut |field| {
                 attributes.take(&field)?;
                 chains.tell(&mut sheet, &field);

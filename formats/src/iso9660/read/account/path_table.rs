@@ -51,7 +51,7 @@ impl Ledger<'_> {
             let identifier_bytes = usize::from(record.identifier_bytes).next_multiple_of(2);
             let mut bytes = vec![0; PathTableRecord::BYTES + identifier_bytes];
             self.reader.image.read(at, &mut bytes)?;
-            let mut sheet = Sheet::new(at, &bytes);
+            let mut sheet = Sheet::new(at, &bytes, self.account.wants_text());
             let identifier = told(&mut sheet, &record, tree.kind);
             check.next(&mut sheet, &record, identifier);
             self.record(sheet, format!("{title} record {}", check.starts.len()))?;

@@ -13,13 +13,17 @@ pub(super) struct Sheet<'b> {
     pub(super) offset_bytes: u64,
     bytes: &'b [u8],
     taken: usize,
+    /// Whether anybody reads the values of fields: making those of all records takes longer than
+    /// all else.
+    wants_text: bool,
     fields: Vec<Field>,
     problems: Vec<Problem>,
 }
 
 impl<'b> Sheet<'b> {
-    pub(super) fn new(offset_bytes: u64, bytes: &'b [u8]) -> Self {
-        Self { offset_bytes, bytes, taken: 0, fields: Vec::new(), problems: Vec::new() }
+    pub(super) fn new(offset_bytes: u64, bytes: &'b [u8], wants_text: bool) -> Self {
+        let (fields, problems) = (Vec::new(), Vec::new());
+        Self { offset_bytes, bytes, taken: 0, wants_text, fields, problems }
     }
 
     /// The byte of the image at which the next field stands.
@@ -57,8 +61,9 @@ impl<'b> Sheet<'b> {
         taken
     }
 
-    fn push(&mut self, length: usize, name: &'static str, value: Option<String>) {
+    fn push(&mut self, length: usize, name: &'static str, value: impl FnOnce() -> Option<String>) {
         if length > 0 {
+            let value = if self.wants_text { value() } else { None };
             self.fields.push(Field { length_bytes: length as u64, name, value });
         }
     }
@@ -66,14 +71,14 @@ impl<'b> Sheet<'b> {
     /// A field whose bytes nobody shows.
     pub(super) fn hidden(&mut self, name: &'static str, length: usize) -> &'b [u8] {
         let bytes = self.take(length);
-        self.push(bytes.len(), name, None);
+        self.push(bytes.len(), name, || None);
         bytes
     }
 
     /// A field with a value of its own.
     pub(super) fn shown(&mut self, name: &'static str, length: usize, value: String) -> &'b [u8] {
         let bytes = self.take(length);
-        self.push(bytes.len(), name, Some(value));
+        self.push(bytes.len(), name, || Some(value));
         bytes
     }
 
@@ -85,7 +90,7 @@ impl<'b> Sheet<'b> {
         show: impl Fn(&[u8]) -> String,
     ) -> &'b [u8] {
         let bytes = self.take(length);
-        self.push(bytes.len(), name, Some(show(bytes)));
+        self.push(bytes.len(), name, || Some(show(bytes)));
         bytes
     }
 
@@ -100,35 +105,35 @@ impl<'b> Sheet<'b> {
         let bytes = self.take(length);
         if let Some(place) = bytes.iter().position(|byte| *byte != 0) {
             self.problem(at + place as u64, format!("{name}: expected zeros, got another byte"));
-            self.push(bytes.len(), name, None);
+            self.push(bytes.len(), name, || None);
         } else {
-            self.push(bytes.len(), name, Some("zeros".to_owned()));
+            self.push(bytes.len(), name, || Some("zeros".to_owned()));
         }
     }
 
     pub(super) fn byte(&mut self, name: &'static str) -> u8 {
         let value = self.take(1).first().copied().unwrap_or_default();
-        self.push(1, name, Some(value.to_string()));
+        self.push(1, name, || Some(value.to_string()));
         value
     }
 
     pub(super) fn flags(&mut self, name: &'static str) -> u8 {
         let value = self.take(1).first().copied().unwrap_or_default();
-        self.push(1, name, Some(format!("{value:#04x}")));
+        self.push(1, name, || Some(format!("{value:#04x}")));
         value
     }
 
     pub(super) fn little32(&mut self, name: &'static str) -> u32 {
         let bytes = self.take(4);
         let value = little_endian::U32::read_from_bytes(bytes).map_or(0, little_endian::U32::get);
-        self.push(bytes.len(), name, Some(value.to_string()));
+        self.push(bytes.len(), name, || Some(value.to_string()));
         value
     }
 
     pub(super) fn big32(&mut self, name: &'static str) -> u32 {
         let bytes = self.take(4);
         let value = big_endian::U32::read_from_bytes(bytes).map_or(0, big_endian::U32::get);
-        self.push(bytes.len(), name, Some(value.to_string()));
+        self.push(bytes.len(), name, || Some(value.to_string()));
         value
     }
 
@@ -139,7 +144,7 @@ impl<'b> Sheet<'b> {
         let Ok(number) = BothU16::read_from_bytes(bytes) else { return 0 };
         let (little, big) = (number.get(), number.big());
         self.halves(at, name, little.into(), big.into());
-        self.push(bytes.len(), name, Some(little.to_string()));
+        self.push(bytes.len(), name, || Some(little.to_string()));
         little
     }
 
@@ -154,7 +159,7 @@ impl<'b> Sheet<'b> {
         let Ok(number) = BothU32::read_from_bytes(bytes) else { return 0 };
         let (little, big) = (number.get(), number.big());
         self.halves(at, name, little, big);
-        self.push(bytes.len(), name, Some(show(little)));
+        self.push(bytes.len(), name, || Some(show(little)));
         little
     }
 
@@ -170,7 +175,7 @@ impl<'b> Sheet<'b> {
     pub(super) fn text(&mut self, name: &'static str, length: usize) -> &'b [u8] {
         let bytes = self.take(length);
         let value = format!("\"{}\"", bytes.trim_ascii_end().escape_ascii());
-        self.push(bytes.len(), name, Some(value));
+        self.push(bytes.len(), name, || Some(value));
         bytes
     }
 
@@ -179,7 +184,7 @@ impl<'b> Sheet<'b> {
         let bytes = self.take(length);
         let text = name::wide(bytes);
         let value = format!("\"{}\"", text.trim_end().escape_debug());
-        self.push(bytes.len(), name, Some(value));
+        self.push(bytes.len(), name, || Some(value));
         bytes
     }
 
@@ -194,12 +199,13 @@ impl<'b> Sheet<'b> {
             self.problem(at, format!("{name}: expected a date, got none that there is"));
         }
         self.check_zone(at + 6, name, offset);
-        let year = 1900 + u16::from(year);
-        let zone = zone(offset);
-        let value =
-            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} {zone}");
-        let value = if is_given { value } else { "not given".to_owned() };
-        self.push(bytes.len(), name, Some(value));
+        self.push(bytes.len(), name, || {
+            let (year, zone) = (1900 + u16::from(year), zone(offset));
+            let date = || {
+                format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} {zone}")
+            };
+            Some(if is_given { date() } else { "not given".to_owned() })
+        });
     }
 
     fn check_zone(&mut self, at: u64, name: &'static str, offset: u8) {
@@ -222,7 +228,7 @@ impl<'b> Sheet<'b> {
         self.check_zone(at + 16, name, time.offset);
         let value = format!("{} {}", time.digits.escape_ascii(), zone(time.offset));
         let value = if is_given { value } else { "not given".to_owned() };
-        self.push(bytes.len(), name, Some(value));
+        self.push(bytes.len(), name, || Some(value));
     }
 }
 

@@ -68,7 +68,7 @@ impl Ledger<'_> {
         let mut sector = [0; SECTOR_BYTES];
         let offset_bytes = u64::from(number) * SECTOR_BYTES as u64;
         self.reader.image.read(offset_bytes, &mut sector)?;
-        let mut sheet = Sheet::new(offset_bytes, &sector);
+        let mut sheet = Sheet::new(offset_bytes, &sector, self.account.wants_text());
         let [kind, _, _, _, _, _, version] = *sector.first_chunk().unwrap_or(&[0; 7]);
         sheet.byte("type");
         sheet.text("standard identifier", 5);
@@ -124,7 +124,7 @@ impl Ledger<'_> {
         let offset_bytes = u64::from(catalog) * SECTOR_BYTES as u64;
         let mut sector = [0; SECTOR_BYTES];
         self.reader.image.read(offset_bytes, &mut sector)?;
-        let mut sheet = Sheet::new(offset_bytes, &sector);
+        let mut sheet = Sheet::new(offset_bytes, &sector, self.account.wants_text());
         sheet.flags("header");
         sheet.byte("platform");
         sheet.zeros("reserved", 2);
