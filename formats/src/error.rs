@@ -113,6 +113,21 @@ impl From<io::Error> for Error {
     }
 }
 
+/// What is read breaks the rules of its format.
+pub(crate) fn corrupt(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Corrupt, message)
+}
+
+/// What is read has a feature that is not read here.
+pub(crate) fn unsupported(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// The operating system's answer, as an error of reading an image.
+pub(crate) fn unreadable(error: io::Error) -> Error {
+    Error::new(ErrorKind::Source, "cannot read the image").caused_by(error)
+}
+
 /// What is written is not what was planned.
 pub(crate) fn inconsistent() -> Error {
     Error::new(ErrorKind::Bug, "the layout of the image is inconsistent")

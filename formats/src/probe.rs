@@ -5,7 +5,7 @@ use std::io::Read;
 use zerocopy::FromBytes;
 
 use crate::erofs::format::{MAGIC, SUPER_OFFSET_BYTES, SuperBlock};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Result, corrupt, unreadable};
 use crate::iso9660::format::{
     SECTOR_BYTES, STANDARD_ID, SYSTEM_AREA_SECTORS, TYPE_PRIMARY, VolumeDescriptor,
 };
@@ -111,7 +111,7 @@ pub fn probe(image: &mut dyn Read) -> Result<Probe> {
     }
     let message =
         "not an image: neither a superblock of EROFS or SquashFS nor a volume of ISO 9660 or LUKS";
-    Err(Error::new(ErrorKind::Corrupt, message))
+    Err(corrupt(message))
 }
 
 fn start_of(image: &mut dyn Read) -> Result<Vec<u8>> {
@@ -119,7 +119,7 @@ fn start_of(image: &mut dyn Read) -> Result<Vec<u8>> {
     image
         .take((DESCRIPTOR_OFFSET_BYTES + SECTOR_BYTES) as u64)
         .read_to_end(&mut start)
-        .map_err(|error| Error::new(ErrorKind::Source, "cannot read the image").caused_by(error))?;
+        .map_err(unreadable)?;
     Ok(start)
 }
 

@@ -36,6 +36,8 @@ mod into_tree;
 mod limits;
 mod links;
 pub(crate) mod names;
+#[cfg(feature = "luks")]
+mod place;
 mod regions;
 mod same;
 mod storage;
@@ -56,6 +58,8 @@ pub use dump::dump_volume;
 pub use dump::{Digests, dump};
 pub use into_tree::into_tree;
 pub use limits::{Limits, Meter};
+#[cfg(feature = "luks")]
+pub(crate) use place::start;
 pub use regions::Problems;
 pub use storage::{Seekable, Storage};
 pub use tree_reader::TreeReader;
@@ -226,7 +230,7 @@ pub trait Reader: Send + Sync {
 /// an encrypted volume among them, is an error: [`crate::luks::Header`] opens that.
 #[cfg(all(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 pub fn open(storage: Box<dyn Storage>, limits: Limits) -> Result<Box<dyn Reader>> {
-    let found = probe(&mut storage::start(&*storage))?;
+    let found = probe(&mut start(&*storage))?;
     Ok(match found {
         Probe::Erofs { .. } => Box::new(erofs::Reader::open(storage, limits)?),
         Probe::Squashfs {} => Box::new(squashfs::Reader::open(storage, limits)?),

@@ -11,11 +11,10 @@ mod metadata;
 mod superblock;
 mod xattr;
 
-use std::io;
 use std::ops::ControlFlow;
 
 use crate::content::{Buffer, Sink};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, corrupt, unreadable, unsupported};
 use crate::read::{
     Account, Entry, Extent, Facts, InodeRef, Limits, Meter, NodeKind, Reader as Reads, Stat,
     Storage,
@@ -187,14 +186,6 @@ impl Reads for Reader {
     }
 }
 
-fn corrupt(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Corrupt, message)
-}
-
-fn unsupported(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unsupported, message)
-}
-
 /// An inode lies behind all that has an address.
 fn out_of_range(nid: u64) -> Error {
     corrupt(format!("inode {nid} lies behind the end of the image"))
@@ -202,9 +193,4 @@ fn out_of_range(nid: u64) -> Error {
 
 fn inconsistent_length() -> Error {
     Error::new(ErrorKind::Bug, "a piece is longer than memory")
-}
-
-/// The operating system's answer, as an error of reading.
-fn unreadable(error: io::Error) -> Error {
-    Error::new(ErrorKind::Source, "cannot read the image").caused_by(error)
 }

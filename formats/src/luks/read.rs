@@ -20,7 +20,7 @@ use super::plan::{Kdf, Version};
 use super::stripes;
 use super::xts::Xts;
 use crate::content::{Buffer, read_full};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, corrupt, unreadable};
 
 /// What is decrypted at once.
 const WINDOW_BYTES: u64 = 64 << 10;
@@ -416,16 +416,8 @@ fn read_at<R: Read + Seek>(image: &mut R, offset_bytes: u64, length: usize) -> R
     Ok(bytes)
 }
 
-fn unreadable(error: io::Error) -> Error {
-    Error::new(ErrorKind::Source, "cannot read the image").caused_by(error)
-}
-
 fn cut_off() -> Error {
-    Error::new(ErrorKind::Corrupt, "the image ends too early")
-}
-
-fn corrupt(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Corrupt, message)
+    corrupt("the image ends too early")
 }
 
 /// An error about text of the header, which is quoted.

@@ -31,11 +31,10 @@ use std::io::{self, Write};
 use sha2::{Digest, Sha256};
 
 use super::regions::{Problems, Regions};
-use super::storage::unreadable;
 use super::sweep::first_not_zero;
 use super::{Account, Reader, Region, RegionKind, Storage};
 use crate::content::Buffer;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, unreadable};
 
 /// How many digits of a digest are shown: enough to tell any two images apart.
 const DIGEST_BYTES: usize = 8;

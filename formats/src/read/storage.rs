@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::content::read_full;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result, corrupt, unreadable, unsupported};
 
 /// Bytes that are read at any place: a file, bytes in memory, or with [`Seekable`] whatever
 /// seeks, such as an opened [`luks::Reader`](crate::luks::Reader).
@@ -29,7 +29,7 @@ impl dyn Storage + '_ {
             let end_bytes = offset_bytes.saturating_add(buffer.len() as u64);
             let message =
                 format!("the image is cut off: expected {end_bytes} bytes or more, got fewer");
-            return Err(Error::new(ErrorKind::Corrupt, message));
+            return Err(corrupt(message));
         }
         Ok(())
     }
@@ -110,28 +110,6 @@ impl<R: Read + Seek + Send> Storage for Seekable<R> {
     }
 }
 
-/// Reads a storage from its start on, as `probe` wants it.
-pub(super) fn start(storage: &dyn Storage) -> impl Read + '_ {
-    Start { storage, position: 0 }
-}
-
-struct Start<'a> {
-    storage: &'a dyn Storage,
-    position: u64,
-}
-
-impl Read for Start<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.storage.read_at(self.position, buffer)?;
-        self.position += got as u64;
-        Ok(got)
-    }
-}
-
 pub(super) fn encrypted() -> Error {
-    Error::new(ErrorKind::Unsupported, "the volume is encrypted: it is opened by its key first")
-}
-
-pub(super) fn unreadable(error: io::Error) -> Error {
-    Error::new(ErrorKind::Source, "cannot read the image").caused_by(error)
+    unsupported("the volume is encrypted: it is opened by its key first")
 }

@@ -1,11 +1,10 @@
 //! One pass over the bytes of an image: all are read once, in their order.
 
 use super::regions::Problems;
-use super::storage::unreadable;
 use super::verify::Packed;
 use super::{Reader, RegionKind, Storage};
 use crate::content::Buffer;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, unreadable};
 
 /// What is read at once.
 const PIECE_BYTES: u64 = 1 << 20;

@@ -7,8 +7,7 @@ use super::regions::{Problems, Regions};
 use super::sweep::{Stretch, sweep};
 use super::walk::{Order, Walk};
 use super::{InodeRef, Limits, NodeKind, Reader, Region, RegionKind, Storage};
-use crate::error::{Error, ErrorKind, Result};
-use crate::read::storage::unreadable;
+use crate::error::{Error, ErrorKind, Result, unreadable};
 
 /// What was looked at, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

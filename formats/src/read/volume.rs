@@ -3,10 +3,9 @@
 use zerocopy::FromBytes;
 
 use super::regions::{Problems, Regions};
-use super::storage::unreadable;
 use super::{RegionKind, Storage};
 use crate::content::Buffer;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, unreadable};
 use crate::luks::format::{LUKS1_SLOTS, Luks1, MAGIC, SECTOR_BYTES, STRIPES};
 
 /// What is looked through at once.

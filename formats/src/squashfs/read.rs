@@ -25,7 +25,7 @@ use self::open::Layout;
 use super::decompress::Compressor;
 use super::format::SuperBlock;
 use crate::content::Sink;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, corrupt};
 use crate::read::{
     Account, Entry, Extent, Facts, InodeRef, Limits, Meter, Reader as Reads, Stat, Storage,
 };
@@ -139,10 +139,6 @@ impl Reader {
 /// Something else was asked of an inode than it has.
 fn not_a(what: &str) -> Error {
     Error::new(ErrorKind::Conflict, format!("the inode is not a {what}"))
-}
-
-fn corrupt(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Corrupt, message)
 }
 
 /// A length that came from memory or was held to a block's before.

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::content::Buffer;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, unreadable};
 use crate::read::{Limits, Meter, Storage};
 
 const WINDOW_BYTES: usize = 32 << 10;
@@ -36,9 +36,7 @@ struct Window {
 
 impl Image {
     pub(super) fn new(storage: Box<dyn Storage>, limits: Limits) -> Result<Self> {
-        let size_bytes = storage.size_bytes().map_err(|error| {
-            Error::new(ErrorKind::Source, "cannot tell the image's size").caused_by(error)
-        })?;
+        let size_bytes = storage.size_bytes().map_err(unreadable)?;
         let windows_max =
             (limits.cache_bytes / WINDOW_BYTES).clamp(*WINDOWS.start(), *WINDOWS.end());
         let (meter, windows) = (Meter::new(limits.work_bytes), Mutex::default());

@@ -2,25 +2,25 @@
 //! ciphertext as content.
 
 use std::fmt::Write;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 
 use zerocopy::FromBytes;
 
 use super::{Header, corrupt, cut_off};
 use crate::content::Buffer;
-use crate::error::Result;
+use crate::error::{Result, unreadable};
 use crate::luks::format::{
     HEADER_BYTES, Luks1, Luks1Slot, Luks2, MAGIC, SLOT_ACTIVE, STRIPES, text_of,
 };
 use crate::luks::plan::Version;
-use crate::read::{Account, Field, Region, RegionKind, Storage};
+use crate::read::{Account, Field, Region, RegionKind, Storage, start};
 
 /// Tells what each byte of the volume in `storage` is, without opening it. What its header is
 /// refused for is an error, as of [`Header::read`].
 pub fn account(storage: &dyn Storage, account: &mut dyn Account) -> Result<()> {
-    let mut image = Image { storage, position: 0 };
+    let mut image = start(storage);
     let header = Header::read(&mut image)?;
-    let size_bytes = image.seek(SeekFrom::End(0)).map_err(super::unreadable)?;
+    let size_bytes = image.seek(SeekFrom::End(0)).map_err(unreadable)?;
     match header.version {
         Version::Luks1 => luks1(storage, account)?,
         Version::Luks2 => luks2(storage, account)?,
@@ -184,30 +184,4 @@ fn read<T: FromBytes>(storage: &dyn Storage, place: u64) -> Result<T> {
     let mut bytes = Buffer::zeroed(size_of::<T>());
     storage.read_exact_at(place, &mut bytes)?;
     T::read_from_bytes(&bytes).map_err(|_| cut_off())
-}
-
-/// A storage as the header's reader wants it.
-struct Image<'s> {
-    storage: &'s dyn Storage,
-    position: u64,
-}
-
-impl Read for Image<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.storage.read_at(self.position, buffer)?;
-        self.position = self.position.saturating_add(got as u64);
-        Ok(got)
-    }
-}
-
-impl Seek for Image<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let place = match to {
-            SeekFrom::Start(place) => Some(place),
-            SeekFrom::End(delta) => self.storage.size_bytes()?.checked_add_signed(delta),
-            SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
-        };
-        self.position = place.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.position)
-    }
 }

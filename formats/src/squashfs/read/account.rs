@@ -16,7 +16,7 @@ use self::files::{Blocks, Tail};
 use self::tape::{Show, Tape, shown};
 use super::Reader;
 use super::metadata::Area;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result, unreadable};
 use crate::read::{Account, Field, Problem, Region, RegionKind};
 use crate::squashfs::decompress::Compressor;
 use crate::squashfs::format::{InodeType, NO_TABLE, SuperBlock, flags};
@@ -169,9 +169,7 @@ impl Reader {
 
     fn tell_end(&self, account: &mut dyn Account) -> Result<()> {
         let used_bytes = self.superblock.used_bytes.get();
-        let size_bytes = self.storage.size_bytes().map_err(|error| {
-            Error::new(ErrorKind::Source, "cannot tell the size of the image").caused_by(error)
-        })?;
+        let size_bytes = self.storage.size_bytes().map_err(unreadable)?;
         if size_bytes <= used_bytes {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::cache::State;
 use super::metadata::{Area, Cursor, Table};
 use super::{Reader, corrupt, in_memory};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, unreadable};
 use crate::read::{Facts, Limits, Meter, Storage};
 use crate::squashfs::decompress::Compressor;
 use crate::squashfs::format::{
@@ -108,9 +108,7 @@ fn check(superblock: &SuperBlock, storage: &dyn Storage) -> Result<Compressor> {
             "bad logarithm of the block size: expected {expected}, got {bits}"
         )));
     }
-    let size_bytes = storage.size_bytes().map_err(|error| {
-        Error::new(ErrorKind::Source, "cannot tell the size of the image").caused_by(error)
-    })?;
+    let size_bytes = storage.size_bytes().map_err(unreadable)?;
     let used_bytes = superblock.used_bytes.get();
     if used_bytes > size_bytes {
         return Err(corrupt(format!(
