@@ -65,6 +65,8 @@ pub struct Stamp {
 
 /// Reads the stamp from the start of `image`; none where it is of no format
 /// whose stamp is known here. A failing read is [`ErrorKind::Source`].
+///
+/// [`ErrorKind::Source`]: crate::ErrorKind::Source
 pub fn stamp(image: &mut dyn Read) -> Result<Option<Stamp>> {
     let start = start_of(image)?;
     if let Some(record) = squashfs_record(&start) {
@@ -87,6 +89,9 @@ pub fn stamp(image: &mut dyn Read) -> Result<Option<Stamp>> {
 
 /// Reads the start of `image`. What is no image that this crate knows is
 /// [`ErrorKind::Corrupt`]; a failing read is [`ErrorKind::Source`].
+///
+/// [`ErrorKind::Corrupt`]: crate::ErrorKind::Corrupt
+/// [`ErrorKind::Source`]: crate::ErrorKind::Source
 pub fn probe(image: &mut dyn Read) -> Result<Probe> {
     let start = start_of(image)?;
     // What is behind a header is as good as random.
@@ -179,6 +184,7 @@ mod tests {
 
     use super::*;
     use crate::erofs::{Label, Options, Plan};
+    use crate::error::ErrorKind;
     use crate::iso9660::VolumeId;
     use crate::tree::{Metadata, Timestamp, Tree};
 

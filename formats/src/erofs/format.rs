@@ -155,7 +155,7 @@ pub struct SuperBlock {
     /// Seconds from the time of compact inodes to that of the image: 0.
     pub build_time_offset_seconds: U32,
 
-    /// nid of the root with [`INCOMPAT_48BIT`]: 0.
+    /// nid of the root with `INCOMPAT_48BIT`: 0.
     pub root_nid_48bit: U64,
     /// Zero.
     pub reserved2: U64,

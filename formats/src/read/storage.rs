@@ -23,6 +23,9 @@ pub trait Storage: Send + Sync {
 impl dyn Storage + '_ {
     /// Fills all of `buffer`: a storage that ends before is [`ErrorKind::Corrupt`], a failing
     /// read [`ErrorKind::Source`].
+    ///
+    /// [`ErrorKind::Corrupt`]: crate::ErrorKind::Corrupt
+    /// [`ErrorKind::Source`]: crate::ErrorKind::Source
     pub fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<()> {
         let got = self.read_at(offset_bytes, buffer).map_err(unreadable)?;
         if got < buffer.len() {

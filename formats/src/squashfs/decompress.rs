@@ -9,7 +9,7 @@ mod xz;
 #[cfg(feature = "zstd")]
 mod zstd;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Result, unsupported};
 
 /// What the superblock names: `SQUASHFS_..._COMPRESSION` of Linux' `squashfs_fs.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Compressor {
         }
     }
 
-    /// What unpacks blocks of at most `block_bytes`; [`ErrorKind::Unsupported`] where this
+    /// What unpacks blocks of at most `block_bytes`; an error where this
     /// program has none.
     pub(super) fn unpacker(self, block_bytes: u32) -> Result<Box<dyn Unpacker>> {
         // Only one of them is held to it.
@@ -82,22 +82,30 @@ impl Compressor {
         match self {
             #[cfg(feature = "gzip")]
             Self::Gzip => Ok(Box::new(gzip::Gzip::new())),
+            #[cfg(not(feature = "gzip"))]
+            Self::Gzip => self.left_out(),
             #[cfg(feature = "lz4")]
             Self::Lz4 => Ok(Box::new(lz4::Lz4)),
+            #[cfg(not(feature = "lz4"))]
+            Self::Lz4 => self.left_out(),
             #[cfg(feature = "xz")]
             Self::Xz => Ok(Box::new(xz::Xz::new(block_bytes))),
+            #[cfg(not(feature = "xz"))]
+            Self::Xz => self.left_out(),
             #[cfg(feature = "zstd")]
             Self::Zstd => zstd::Zstd::create(),
-            #[cfg(not(all(feature = "gzip", feature = "lz4", feature = "xz", feature = "zstd")))]
-            Self::Gzip | Self::Lz4 | Self::Xz | Self::Zstd => {
-                let message = format!("compression {} is left out of this program", self.name());
-                Err(Error::new(ErrorKind::Unsupported, message))
-            }
+            #[cfg(not(feature = "zstd"))]
+            Self::Zstd => self.left_out(),
             Self::Lzma | Self::Lzo => {
-                let message = format!("compression {} is not read", self.name());
-                Err(Error::new(ErrorKind::Unsupported, message))
+                Err(unsupported(format!("compression {} is not read", self.name())))
             }
         }
+    }
+
+    /// The error for one whose feature of the crate is off.
+    #[cfg(not(all(feature = "gzip", feature = "lz4", feature = "xz", feature = "zstd")))]
+    fn left_out(self) -> Result<Box<dyn Unpacker>> {
+        Err(unsupported(format!("compression {} is left out of this program", self.name())))
     }
 }
 
@@ -110,6 +118,7 @@ mod tests {
     )]
 
     use super::*;
+    use crate::error::ErrorKind;
     use crate::squashfs::compress::Packer;
 
     const COMPRESSORS: [(u16, &str); 4] = [(1, "gzip"), (4, "xz"), (5, "lz4"), (6, "zstd")];
