@@ -1,6 +1,6 @@
 //! `credimg diff`: which paths of two images differ, and in what.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use credimg_formats::Error;
@@ -63,16 +63,23 @@ fn print_lines(images: [&Contents; 2], to: &mut Stdout) -> Result<u64, Failure> 
 /// Prints a JSON object, and returns how many differences it has.
 fn print_json(images: [&Contents; 2], to: &mut Stdout) -> Result<u64, Failure> {
     let label = has_other_label(images.map(|image| image.reader.facts()));
-    write!(to, "{{\"label\":{label},\"differences\":[").map_err(|error| to.failure(error))?;
+    write!(to, "{{\"differences\":[").map_err(|error| to.failure(error))?;
     let mut separator = "\n";
-    let count = compare(images, &mut |difference| {
-        let text = serde_json::to_string(&Told::new(difference)).unwrap_or_default();
-        write!(to, "{separator}{text}")?;
-        separator = ",\n";
-        Ok(())
-    })?;
+    if label {
+        let outcome = tell(&Told::of_volume("label"), &mut separator, to);
+        outcome.map_err(|error| to.failure(error))?;
+    }
+    let count = compare(images, &mut |it| Ok(tell(&Told::new(it), &mut separator, to)?))?;
     writeln!(to, "]}}").map_err(|error| to.failure(error))?;
     Ok(count + u64::from(label))
+}
+
+/// Prints an element of an array behind this separator, and makes it that of the next one.
+fn tell(told: &Told, separator: &mut &str, to: &mut Stdout) -> io::Result<()> {
+    let text = serde_json::to_string(told).unwrap_or_default();
+    write!(to, "{separator}{text}")?;
+    *separator = ",\n";
+    Ok(())
 }
 
 fn compare(

@@ -80,21 +80,22 @@ impl Told {
             Change::Changed(aspects) => ("changed", aspects.iter().copied().map(name).collect()),
         };
         let path = difference.path;
-        let is_text = str::from_utf8(path).is_ok();
-        let hex = || {
-            path.iter().fold(String::new(), |mut digits, byte| {
-                // Memory takes all that is written.
-                let _ = write!(digits, "{byte:02x}");
-                digits
-            })
-        };
-        Self {
-            path: String::from_utf8_lossy(path).into_owned(),
-            path_hex: (!is_text).then(hex),
-            change,
-            respects,
-        }
+        let path_hex = hex(path);
+        Self { path: String::from_utf8_lossy(path).into_owned(), path_hex, change, respects }
     }
+}
+
+/// All bytes as hexadecimal digits, where they are not UTF-8.
+pub(super) fn hex(bytes: &[u8]) -> Option<String> {
+    if str::from_utf8(bytes).is_ok() {
+        return None;
+    }
+    let mut digits = String::new();
+    for byte in bytes {
+        // Memory takes all that is written.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    Some(digits)
 }
 
 /// The line of `credimg diff` for people.

@@ -26,6 +26,10 @@ const SET_ID: u16 = 0o6000;
 
 pub(super) fn run(options: &Extract) -> anyhow::Result<()> {
     require_root(options)?;
+    if options.directory == Path::new("-") {
+        let message = "- is no directory: files are extracted into one, not into a stream";
+        return Err(Failure::new(Exit::Usage, message).hint("a directory named - is ./-").into());
+    }
     let contents = Contents::open(&options.look)?;
     let places = apart(inside::find_all(&contents, &options.paths, Links::Kept)?);
     let to = Extracted::open(&options.directory, options.force)?;

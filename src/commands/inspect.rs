@@ -16,7 +16,7 @@ use crate::keys::{self, Owners, random};
 use crate::report::{self, Failure, shown};
 
 pub(super) fn run(options: &Inspect) -> anyhow::Result<()> {
-    let report = look(Opened::new(&options.image)?, options)?;
+    let report = look(Opened::new(&options.look.image)?, options)?;
     if options.json {
         let mut text = serde_json::to_vec(&report)?;
         text.push(b'\n');
@@ -29,8 +29,8 @@ fn look(image: Opened, options: &Inspect) -> Result<Report, Failure> {
     // Walks make hash tables.
     random::seed_tables()?;
     let mut report = Report::new(&image.probe, image.size_bytes);
-    let path = shown(&options.image);
-    match (&image.header, &options.key_file) {
+    let path = shown(&options.look.image);
+    match (&image.header, &options.look.key_file) {
         (None, None) => {
             report.contents = holdings(image.into_storage(None, false)?, &path)?;
         }
@@ -40,7 +40,9 @@ fn look(image: Opened, options: &Inspect) -> Result<Report, Failure> {
             report.header = Some(HeaderReport::new(header));
             let key = keys::read(file, Owners::Any)?;
             let size_bytes = image.size_bytes.saturating_sub(header.payload_offset_bytes());
-            if let Some(Inside { probe, storage }) = image.inside(file, &key, options.allow_cost)? {
+            if let Some(Inside { probe, storage }) =
+                image.inside(file, &key, options.look.allow_cost)?
+            {
                 let mut inside = Report::new(&probe, size_bytes);
                 inside.contents = holdings(storage, &path)?;
                 report.inside = Some(Box::new(inside));

@@ -240,6 +240,8 @@ fn the_directory_itself_is_no_link() {
     assert!(message.contains("cannot open the directory i.erofs: not a directory"), "{message}");
     let message = refused(scene.path(), 7, &["extract", "i.erofs", "none/in"]);
     assert!(message.contains("no such file or directory"), "{message}");
+    let message = refused(scene.path(), 2, &["extract", "i.erofs", "-"]);
+    assert!(message.contains("- is no directory"), "{message}");
     assert_eq!(outside_of(scene.path()), before);
     assert!(!scene.path().join("nowhere").exists());
     // As the way to it, links of one's own are fine.

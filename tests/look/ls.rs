@@ -141,11 +141,11 @@ fn json_is_for_programs() {
     assert_eq!(json["image"], "ours.erofs");
     assert_eq!(json["format"], "erofs");
     let expected = serde_json::json!([
-        {"path": "/null", "type": "char-device", "mode": "0644", "uid": 0, "gid": 0, "links": 1,
+        {"path": "/null", "kind": "char-device", "mode": "0644", "uid": 0, "gid": 0, "links": 1,
          "mtime_nanoseconds": 0, "device": [1, 3], "xattrs": []},
-        {"path": "/absolute", "type": "symlink", "mode": "0777", "uid": 1, "gid": 2, "links": 1,
+        {"path": "/absolute", "kind": "symlink", "mode": "0777", "uid": 1, "gid": 2, "links": 1,
          "mtime_nanoseconds": 0, "size_bytes": 10, "target": "/api/token", "xattrs": []},
-        {"path": "/api/token", "type": "file", "mode": "4750", "uid": 990, "gid": 70000,
+        {"path": "/api/token", "kind": "file", "mode": "4750", "uid": 990, "gid": 70000,
          "links": 1, "mtime_nanoseconds": 0, "size_bytes": 7, "xattrs": []},
     ]);
     assert_eq!(serde_json::Value::from(entries), expected);

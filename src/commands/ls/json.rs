@@ -1,12 +1,12 @@
 //! The listing for programs. The field names are stable.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::Write;
 
 use credimg_formats::read::{NodeKind, Stat};
 use serde::Serialize;
 
 use super::super::contents::Contents;
+use super::super::differences::hex;
 use super::Row;
 use crate::report::Failure;
 
@@ -17,7 +17,6 @@ struct Entry<'a> {
     path: Text<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path_hex: Option<String>,
-    #[serde(rename = "type")]
     kind: &'static str,
     mode: String,
     uid: u32,
@@ -116,17 +115,4 @@ fn kind(stat: &Stat) -> (&'static str, Option<[u32; 2]>) {
         NodeKind::Fifo => ("fifo", None),
         NodeKind::Socket => ("socket", None),
     }
-}
-
-/// All bytes as hexadecimal digits, where they are not UTF-8.
-fn hex(bytes: &[u8]) -> Option<String> {
-    if str::from_utf8(bytes).is_ok() {
-        return None;
-    }
-    let mut digits = String::new();
-    for byte in bytes {
-        // Memory takes all that is written.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    Some(digits)
 }
