@@ -49,6 +49,8 @@ mod squashfs;
 mod squashfs_reader;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../readers/told.rs"]
+mod told;
 #[path = "../squashfs_readers/tools.rs"]
 mod tools;
 #[path = "../squashfs_readers/trees.rs"]

@@ -100,7 +100,7 @@ fn judge(tool: &str, path: &Path) {
     let mut content = Vec::new();
     reader.stream(small, &mut content).unwrap();
     assert_eq!(content, b"small");
-    let mut told = coverage::Told::default();
+    let mut told = crate::told::Told::default();
     reader.account(&mut told).unwrap();
     assert!(told.problems.is_empty(), "{tool}: {:?}", told.problems);
 }

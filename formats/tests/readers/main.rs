@@ -27,6 +27,7 @@ mod squashfs;
 #[expect(dead_code, reason = "not all of it is for readers")]
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
 #[path = "../squashfs_readers/tools.rs"]
 #[expect(dead_code, reason = "those that write are used here")]
 mod tools;

@@ -1,27 +1,9 @@
 //! Every byte of an image is accounted for, once.
 
-use credimg_formats::Result;
-use credimg_formats::read::{Account, Problem, Reader as _, Region, RegionKind};
+use credimg_formats::read::{Reader as _, RegionKind};
 
 use crate::erofs::open;
-
-#[derive(Default)]
-struct Told {
-    regions: Vec<Region>,
-    problems: Vec<Problem>,
-}
-
-impl Account for Told {
-    fn region(&mut self, region: Region) -> Result<()> {
-        self.regions.push(region);
-        Ok(())
-    }
-
-    fn problem(&mut self, problem: Problem) -> Result<()> {
-        self.problems.push(problem);
-        Ok(())
-    }
-}
+use crate::told::Told;
 
 /// Refuses what a reader tells of an image where something is wrong with it, a byte is in two
 /// regions, or one that is not zero in none or in padding. Returns how many regions there are.

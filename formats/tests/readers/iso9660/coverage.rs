@@ -1,26 +1,8 @@
 //! What a reader accounts for: every byte of the image, once.
 
-use credimg_formats::Result;
-use credimg_formats::read::{Account, Problem, Reader, Region, RegionKind};
+use credimg_formats::read::{Reader, Region, RegionKind};
 
-/// All that is told of an image.
-#[derive(Default)]
-pub(crate) struct Told {
-    pub(crate) regions: Vec<Region>,
-    pub(crate) problems: Vec<Problem>,
-}
-
-impl Account for Told {
-    fn region(&mut self, region: Region) -> Result<()> {
-        self.regions.push(region);
-        Ok(())
-    }
-
-    fn problem(&mut self, problem: Problem) -> Result<()> {
-        self.problems.push(problem);
-        Ok(())
-    }
-}
+use crate::told::Told;
 
 /// Says what is wrong with an image, or with what is told of it; empty for a sound one.
 pub(crate) fn faults(reader: &dyn Reader, image: &[u8]) -> Vec<String> {

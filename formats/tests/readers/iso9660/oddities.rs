@@ -7,10 +7,11 @@ use credimg_formats::ErrorKind;
 use credimg_formats::iso9660::{Hierarchy, Reader};
 use credimg_formats::read::{Limits, NodeKind, Reader as _};
 
-use super::coverage::{self, Told};
+use super::coverage;
 use crate::listing::listing;
 use crate::support::ExpectedKind;
 use crate::support::host::{Scratch, run};
+use crate::told::Told;
 
 /// A directory with what boots and what is small.
 fn source(scratch: &Scratch) -> PathBuf {
