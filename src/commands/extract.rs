@@ -45,8 +45,7 @@ pub(super) fn run(options: &Extract) -> anyhow::Result<()> {
         counts: Counts::default(),
     };
     let outcome = extraction.extract(&places);
-    let Extraction { to, progress, counts, .. } = extraction;
-    let outcome = outcome.and_then(|()| to.close());
+    let Extraction { progress, counts, .. } = extraction;
     drop(progress);
     outcome.map_err(|failure| counts.tell(&options.directory, failure))?;
     if counts.devices_left_out > 0 {
@@ -147,6 +146,7 @@ impl Extraction<'_> {
                 self.entry(parent, name, &place.path(), place.inode, &place.stat)?;
             }
         }
+        self.to.look_again()?;
         // Those that were made later lie in those that were made before.
         for (directory, inode, stat) in std::mem::take(&mut self.unfinished).into_iter().rev() {
             if let Some(attributes) = self.attributes(b"", inode, &stat)? {

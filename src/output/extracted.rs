@@ -266,8 +266,9 @@ impl Extracted {
     }
 
     /// Makes sure that all directories are where they were made: who moved one away meanwhile
-    /// has taken files along.
-    pub fn close(mut self) -> Result<(), Failure> {
+    /// has taken files along. It is for the time before [`Self::finish`], which may forbid the
+    /// way into them.
+    pub fn look_again(&mut self) -> Result<(), Failure> {
         self.directories.look_again()
     }
 

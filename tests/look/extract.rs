@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
 use super::images::{Image, Images, Kept, facts};
-use super::{credimg, done, refused, stderr};
+use super::{credimg, done, refused, stderr, tool};
 
 /// What is extracted with everything is what the kernel shows.
 pub(crate) fn check(images: &Images, image: &Image, expected: &BTreeMap<PathBuf, String>) {
@@ -70,22 +70,49 @@ fn what_is_kept_of_the_caller_is_not_the_callers_rights() {
     assert_eq!(fs::metadata(images.path("out/api/deep")).unwrap().mode() & 0o7777, 0o711);
 }
 
+/// Runs the program as a user that is not root, in the directory of the images.
+fn as_other_user(images: &Images, arguments: &str) -> Output {
+    fs::set_permissions(images.directory(), fs::Permissions::from_mode(0o777)).unwrap();
+    let program = images.path("credimg");
+    if !program.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_credimg"), &program).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let script = format!("umask 077; exec ./credimg {arguments}");
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "1234", "--regid", "1234", "--clear-groups", "sh", "-c", &script]);
+    command.current_dir(images.directory()).output().unwrap()
+}
+
+#[test]
+fn directories_that_shut_their_owner_out_are_kept_so() {
+    let images = Images::new(&[]);
+    for (name, mode) in [("shut", 0o000), ("passed", 0o111), ("read", 0o400)] {
+        let directory = images.path("shut-tree").join("in").join(name);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("file"), "x").unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let mut make = Command::new("mksquashfs");
+    make.args(["shut-tree", "shut.sqfs", "-no-progress", "-quiet"]);
+    tool(make.current_dir(images.directory()));
+    let image = images.path("shut.sqfs");
+    fs::set_permissions(&image, fs::Permissions::from_mode(0o644)).unwrap();
+    let output = as_other_user(&images, "extract shut.sqfs out --preserve");
+    assert_eq!(stderr(&output), "extracted 3 files into out\n");
+    assert_eq!(output.status.code(), Some(0));
+    for (name, mode) in [("shut", 0o000), ("passed", 0o111), ("read", 0o400)] {
+        let directory = images.path("out/in").join(name);
+        assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o7777, mode, "{name}");
+        assert_eq!(fs::read(directory.join("file")).unwrap(), b"x", "{name}");
+    }
+}
+
 #[test]
 fn root_alone_gets_owners_and_devices() {
     let images = Images::new(&["ours.erofs"]);
-    fs::set_permissions(images.directory(), fs::Permissions::from_mode(0o777)).unwrap();
     fs::set_permissions(images.path("ours.erofs"), fs::Permissions::from_mode(0o644)).unwrap();
-    let run = |options: &str| {
-        let script = format!("umask 077; exec ./credimg extract ours.erofs {options}");
-        let program = images.path("credimg");
-        if !program.exists() {
-            fs::copy(env!("CARGO_BIN_EXE_credimg"), &program).unwrap();
-            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", "1234", "--regid", "1234", "--clear-groups", "sh", "-c", &script]);
-        command.current_dir(images.directory()).output().unwrap()
-    };
+    let run = |options: &str| as_other_user(&images, &format!("extract ours.erofs {options}"));
     for option in ["--owners", "--devices"] {
         let output = run(&format!("none {option}"));
         assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
@@ -256,11 +283,11 @@ fn a_full_disk_is_told_and_leaves_no_part_of_a_file() {
     fs::create_dir(&disk).unwrap();
     let mut mount = Command::new("mount");
     mount.args(["-t", "tmpfs", "-o", "size=128k", "none"]).arg(&disk);
-    super::tool(&mut mount);
+    tool(&mut mount);
     let output = credimg(images.directory(), &["extract", "ours.erofs", "small/out"]);
     let is_there = disk.join("out/api/deep/large").exists();
     let token = fs::read(disk.join("out/api/token"));
-    super::tool(Command::new("umount").arg(&disk));
+    tool(Command::new("umount").arg(&disk));
     assert_eq!(output.status.code(), Some(7));
     let message = stderr(&output);
     let expected = "cannot write small/out/api/deep/large: no space left on device";
