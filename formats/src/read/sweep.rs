@@ -123,7 +123,7 @@ impl Sweep<'_> {
             let bytes = self.piece.get(place(from)..place(until)).unwrap_or_default();
             if let Some(first) = first_not_zero(bytes) {
                 let (length, first) = (end - start, from.saturating_add(first as u64));
-                self.problems.at(first, format!("{otherwise}: {length} from {start} on"));
+                self.problems.at(first, format!("{otherwise}: {length} bytes from {start} on"));
                 return Ok(());
             }
             from = until;

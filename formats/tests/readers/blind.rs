@@ -201,14 +201,14 @@ fn regions_lie_beside_each_other_and_the_rest_is_zero() {
         (
             &[(0, 100, RECORD), (500, 500, CONTENT)],
             499,
-            &["499: bytes that belong to nothing are not zero: 400 from 100 on"],
+            &["499: bytes that belong to nothing are not zero: 400 bytes from 100 on"],
         ),
         (
             &[(0, 10, RECORD)],
             999,
-            &["999: bytes that belong to nothing are not zero: 990 from 10 on"],
+            &["999: bytes that belong to nothing are not zero: 990 bytes from 10 on"],
         ),
-        (&[(0, 1000, PADDING)], 300, &["300: padding that is not zero: 1000 from 0 on"]),
+        (&[(0, 1000, PADDING)], 300, &["300: padding that is not zero: 1000 bytes from 0 on"]),
         (&[(0, 600, RECORD), (500, 500, RECORD)], 0, &["500: region 500 overlaps region 0"]),
         (&[(0, 600, CONTENT), (500, 500, RECORD)], 0, &["500: region 500 overlaps region 0"]),
         // Shared content, as a whole and in part.

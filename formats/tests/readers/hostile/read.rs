@@ -93,6 +93,10 @@ impl Account for Found {
     }
 
     fn region(&mut self, region: Region) -> Result<()> {
+        assert!(region.length_bytes > 0, "{}: a region of nothing", region.title);
+        let fields_bytes: u64 = region.fields.iter().map(|field| field.length_bytes).sum();
+        let is_whole = region.fields.is_empty() || fields_bytes == region.length_bytes;
+        assert!(is_whole, "{}: its fields are not all of it", region.title);
         if self.wants_regions {
             self.regions.push(region);
         }

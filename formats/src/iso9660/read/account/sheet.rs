@@ -42,14 +42,17 @@ impl<'b> Sheet<'b> {
 
     /// Tells what the record is and what is wrong with it.
     pub(super) fn tell(self, title: String, account: &mut dyn Account) -> Result<()> {
-        account.region(Region {
-            offset_bytes: self.offset_bytes,
-            length_bytes: self.bytes.len() as u64,
-            kind: RegionKind::Record,
-            title,
-            fields: self.fields,
-            notes: Vec::new(),
-        })?;
+        // An area in which fields go on may be said to have no byte.
+        if !self.bytes.is_empty() {
+            account.region(Region {
+                offset_bytes: self.offset_bytes,
+                length_bytes: self.bytes.len() as u64,
+                kind: RegionKind::Record,
+                title,
+                fields: self.fields,
+                notes: Vec::new(),
+            })?;
+        }
         self.problems.into_iter().try_for_each(|problem| account.problem(problem))
     }
 
