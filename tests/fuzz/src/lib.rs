@@ -10,6 +10,7 @@ pub mod audit;
 pub mod dates;
 pub mod dependencies;
 pub mod identity;
+pub mod images;
 pub mod input;
 pub mod luks;
 pub mod manifest;
