@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::manifest::{Format, Luks};
-use crate::source::command::Limits;
-use crate::vm::{Bus, MachineType, Place, SmbiosForm, Style, Target};
+use crate::monitors::{Bus, MachineType, Place, SmbiosForm, Style, Target};
+use crate::sources::command::Limits;
 pub use checks::{Diff, Dump, Verify, Wishes};
 pub use keys::{Genkey, Secret, Unwrap, Wrap};
 pub use look::{Cat, Extract, Look, Ls};

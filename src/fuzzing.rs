@@ -8,16 +8,19 @@ use std::path::Path;
 use credimg_formats::Tree;
 use rustix::fs::{MemfdFlags, fstat, memfd_create};
 
-use crate::assemble::MAX_SIZE_BYTES;
-use crate::assemble::Step;
+use crate::commands;
+use crate::delivery;
 use crate::host::identity::Identity;
+use crate::job;
 use crate::keys::wrap::Wrapped;
 use crate::manifest::{Plan, time};
 use crate::report::{Exit, Failure};
-use crate::source::archive as archives;
-use crate::source::builder::TreeBuilder;
-use crate::source::pseudo::{self, Definitions};
-use crate::{channels, commands, rehearsal};
+use crate::sources::archive as archives;
+use crate::sources::assemble::MAX_SIZE_BYTES;
+use crate::sources::assemble::Step;
+use crate::sources::builder::TreeBuilder;
+use crate::sources::pseudo::{self, Definitions};
+use crate::sources::rehearsal;
 
 /// The tree of a plan as far as it is known without its sources.
 pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
@@ -84,10 +87,10 @@ pub fn wrapped(text: &[u8]) -> Option<Wrapped> {
 
 /// Why cloud-init passes over user-data.
 pub fn user_data(content: &[u8]) -> Option<&'static str> {
-    commands::user_data::fault(content)
+    job::user_data::fault(content)
 }
 
 /// The name of a path's unit.
 pub fn unit_name(path: &str) -> String {
-    channels::units::escaped(path)
+    delivery::units::escaped(path)
 }

@@ -4,9 +4,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use credimg::cli::Cli;
+use credimg::commands;
 use credimg::host::guard;
+use credimg::host::hardening;
+use credimg::host::panics;
+use credimg::host::signals;
+use credimg::report;
 use credimg::report::Exit;
-use credimg::{commands, hardening, panics, report, signals};
 use credimg_formats::without_traces;
 
 /// Clears every block of the heap that is freed, whoever freed it: the YAML
@@ -24,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    if !credimg::KEEPS_PROMISES {
+    if !credimg::host::KEEPS_PROMISES {
         report::warn("this program is for measurements: it keeps no promise, use it for no secret");
     }
     let outcome = match Cli::try_parse() {

@@ -1,5 +1,7 @@
 //! What people are told: errors with their exit code and hint.
 
+pub(crate) mod shell;
+
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -7,8 +9,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Error;
-
-use crate::vm::shell;
 
 /// Exit codes, as documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

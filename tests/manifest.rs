@@ -19,9 +19,9 @@ use credimg::commands::check::table;
 use credimg::manifest::{
     Entry, Format, Keep, KeySource, Luks, Plan, Position, Pseudo, Source, load, parse,
 };
+use credimg::monitors::Channel;
 use credimg::report::{Exit, Failure};
-use credimg::source::pseudo::{self, Definition};
-use credimg::vm::Channel;
+use credimg::sources::pseudo::{self, Definition};
 use serde_yaml::granit_parser::{Event, Parser};
 
 /// The manifests of a directory under testdata, sorted.

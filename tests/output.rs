@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use credimg::output::{Options, OutputFile, StreamOutput};
+use credimg::host::output::{Options, OutputFile, StreamOutput};
 use credimg::report::{Exit, Failure};
 use credimg_formats::Sink;
 use nix::fcntl::{FcntlArg, fcntl};

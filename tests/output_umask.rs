@@ -8,7 +8,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use credimg::output::{Options, OutputFile};
+use credimg::host::output::{Options, OutputFile};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tempfile::TempDir;

@@ -7,11 +7,13 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use credimg::assemble::{Assembly, Exchangeable, MAX_SIZE_BYTES, Place, Settings, assemble};
-use credimg::channels::plan::Means;
+use credimg::delivery::plan::Means;
 use credimg::manifest::{PseudoFile, parse};
-use credimg::source::command::Limits;
-use credimg::source::pseudo::Policy;
+use credimg::sources::assemble::{
+    Assembly, Exchangeable, MAX_SIZE_BYTES, Place, Settings, assemble,
+};
+use credimg::sources::command::Limits;
+use credimg::sources::pseudo::Policy;
 use credimg_formats::Timestamp;
 
 const MIB: usize = 1 << 20;

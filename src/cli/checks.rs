@@ -6,8 +6,8 @@ use clap::{Args, ValueHint};
 
 use super::{Attach, Look, Sources, size};
 use crate::manifest::Format;
-use crate::source::command::Limits;
-use crate::vm::SmbiosForm;
+use crate::monitors::SmbiosForm;
+use crate::sources::command::Limits;
 
 /// `credimg verify`
 #[derive(Args, Debug)]

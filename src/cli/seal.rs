@@ -6,8 +6,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::{Sources, size};
-use crate::source::command::Limits;
-use crate::vm::{MachineType, Style};
+use crate::monitors::{MachineType, Style};
+use crate::sources::command::Limits;
 
 /// `credimg seal`
 #[derive(Args, Debug)]

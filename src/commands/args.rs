@@ -3,16 +3,20 @@
 use credimg_formats::luks::Version;
 use credimg_formats::probe::Probe;
 
-use super::encryption::{self, LABEL_END};
-use super::opened::Opened;
-use super::{attach, beside, blocks, print, settings};
-use crate::channels::guest::Guest;
-use crate::channels::sidecar;
+use super::print;
 use crate::cli::AttachImage;
+use crate::delivery::guest::Guest;
+use crate::delivery::sidecar;
+use crate::job::attach;
+use crate::job::beside;
+use crate::job::blocks;
+use crate::job::encryption::{self, LABEL_END};
+use crate::job::settings;
 use crate::keys::{self, Key, Owners};
+use crate::look::opened::Opened;
 use crate::manifest::Luks;
+use crate::monitors::{DriveKey, Machine};
 use crate::report::{Exit, Failure};
-use crate::vm::{DriveKey, Machine};
 
 pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     let image = Opened::new(&options.image)?;

@@ -10,9 +10,10 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use crate::audit::{self, FILE_MAX_BYTES};
 use crate::cli::Audit;
 use crate::host::identity::Identity;
+use crate::host::input;
 use crate::host::listing;
+use crate::host::open::open_file;
 use crate::report::{Exit, Failure, reason, shown};
-use crate::{input, source};
 
 /// How a file begins that is no text is seen in so many bytes.
 const BEGIN_BYTES: usize = 64 << 10;
@@ -63,7 +64,7 @@ pub(super) fn read(options: &Audit, each: &mut dyn FnMut(Result<Input, Failure>)
 fn named(path: &Path) -> Result<Input, Failure> {
     // Its hints speak of manifests.
     let (file, _): (File, _) =
-        source::open_file(path).map_err(|failure| Failure::new(Exit::Source, failure.message))?;
+        open_file(path).map_err(|failure| Failure::new(Exit::Source, failure.message))?;
     let name = shown(path);
     let text = steady(&file, &name, || bounded(&file, &name))?;
     Ok(Input::Text { name, text })

@@ -2,21 +2,28 @@
 
 use credimg_formats::Sink;
 
-use super::dependencies::Dependencies;
-use super::encryption::{Encryption, Keeping};
-use super::existing::{self, Existing, UNDATED};
-use super::image::Image;
-use super::request::{Collected, Request};
-use super::summary::{self, Delivery, Summary};
-use super::{access, attach, beside, news, read_back, reports, settings, trusted};
-use crate::assemble::Assembly;
-use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::{Build, Sources};
+use crate::delivery::sidecar::{self, Sidecar};
+use crate::host::output::{self, OutputFile, StreamOutput};
+use crate::job::access;
+use crate::job::attach;
+use crate::job::beside;
+use crate::job::dependencies::Dependencies;
+use crate::job::encryption::{Encryption, Keeping};
+use crate::job::existing::{self, Existing, UNDATED};
+use crate::job::image::Image;
+use crate::job::news;
+use crate::job::progress::Progress;
+use crate::job::read_back;
+use crate::job::reports;
+use crate::job::request::{Collected, Request};
+use crate::job::settings;
+use crate::job::summary::{self, Delivery, Summary};
+use crate::job::trusted;
 use crate::manifest::{Format, Plan};
-use crate::output::{self, OutputFile, StreamOutput};
-use crate::progress::Progress;
+use crate::monitors::{Firmware, Machine, Style};
 use crate::report::{self, Exit, Failure};
-use crate::vm::{Firmware, Machine, Style};
+use crate::sources::assemble::Assembly;
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     let builder =

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use credimg_formats::read::NodeKind;
 use credimg_formats::{Buffer, Sink};
 
-use super::contents::Contents;
-use super::inside::{self, Links, Place};
 use crate::cli::Cat;
-use crate::output::Stdout;
+use crate::host::output::Stdout;
+use crate::look::contents::Contents;
+use crate::look::inside::{self, Links, Place};
 use crate::report::{Exit, Failure, shown_bytes};
 
 /// How much of a file is looked at before any of it goes to a terminal.

@@ -6,21 +6,29 @@ use std::path::Path;
 use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::{encryption, links, loss, print, reach, seed, settings, trusted, xattrs};
-use crate::channels::budget;
-use crate::channels::mount::{Disk, MOUNT_WORD};
-use crate::channels::plan::{Means, Opening, Route, Routes, Teller, plan as plan_channels};
-use crate::channels::unlock::{self, Unlock};
+use super::print;
 use crate::cli::{Check, Sources, Volume};
+use crate::delivery::budget;
+use crate::delivery::mount::{Disk, MOUNT_WORD};
+use crate::delivery::plan::{Means, Opening, Route, Routes, Teller, plan as plan_channels};
+use crate::delivery::unlock::{self, Unlock};
+use crate::job::encryption;
+use crate::job::links;
+use crate::job::loss;
+use crate::job::reach;
+use crate::job::seed;
+use crate::job::settings;
+use crate::job::trusted;
+use crate::job::xattrs;
 use crate::keys;
 use crate::manifest::{
     self, Attributes, Entry, Format, FwCfg, Keep, KeySource, Luks, MOUNT_CREDENTIAL, Plan, Source,
     time,
 };
-use crate::rehearsal::rehearse;
+use crate::monitors::{Bus, Channel, MachineType, Serial, Target};
 use crate::report::{self, Exit, Failure};
-use crate::source::pseudo::{self, Action, Definition, Definitions, New};
-use crate::vm::{Bus, Channel, MachineType, Serial, Target};
+use crate::sources::pseudo::{self, Action, Definition, Definitions, New};
+use crate::sources::rehearsal::rehearse;
 
 /// Mode of every symbolic link.
 const SYMLINK_MODE: u16 = 0o777;

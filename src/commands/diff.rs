@@ -6,12 +6,12 @@ use std::path::Path;
 use credimg_formats::Error;
 use credimg_formats::read::{Facts, Side, diff};
 
-use super::contents::Contents;
-use super::differences::{self, Told, comparison};
-use super::encryption;
-use super::opened::Opened;
 use crate::cli::Diff;
-use crate::output::Stdout;
+use crate::host::output::Stdout;
+use crate::job::encryption;
+use crate::look::contents::Contents;
+use crate::look::differences::{self, Told, comparison};
+use crate::look::opened::Opened;
 use crate::report::{Exit, Failure};
 
 pub(super) fn run(options: &Diff) -> anyhow::Result<()> {

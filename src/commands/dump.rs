@@ -5,11 +5,11 @@ use std::io::Write;
 use credimg_formats::read::{Digests, Problems, dump, dump_volume};
 use credimg_formats::{Error, Result as Read};
 
-use super::contents::{self, Contents};
-use super::opened::Opened;
 use crate::cli::Dump;
-use crate::keys::random;
-use crate::output::Stdout;
+use crate::host::output::Stdout;
+use crate::host::random;
+use crate::look::contents::{self, Contents};
+use crate::look::opened::Opened;
 use crate::report::{Exit, Failure, shown};
 
 pub(super) fn run(options: &Dump) -> anyhow::Result<()> {

@@ -13,20 +13,23 @@ use std::process::Command;
 
 use rustix::fs::Access;
 
-use super::encryption::{Encryption, Keeping};
-use super::request::Request;
-use super::{attach, read_back, settings, trusted};
-use crate::assemble::{Assembly, Place};
-use crate::channels::sidecar::{self, Sidecar};
 use crate::cli::{Attach, Exec, Sources};
+use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::memory::without_traces;
+use crate::host::output::{self, MemoryFile, SealedFile};
+use crate::host::signals;
+use crate::job::attach;
+use crate::job::encryption::{Encryption, Keeping};
+use crate::job::progress::Progress;
+use crate::job::read_back;
+use crate::job::request::Request;
+use crate::job::settings;
+use crate::job::trusted;
 use crate::manifest::{Format, Luks, Plan};
-use crate::output::{self, MemoryFile, SealedFile};
-use crate::progress::Progress;
+use crate::monitors::{self, Drive, DriveKey, Firmware, Machine, MachineType, Target, own_machine};
 use crate::report::{self, Exit, Failure, shown};
-use crate::signals;
-use crate::source::environment;
-use crate::vm::{self, Drive, DriveKey, Firmware, Machine, MachineType, Target, own_machine};
+use crate::sources::assemble::{Assembly, Place};
+use crate::sources::environment;
 
 /// A word that is this one stands for all the arguments.
 const ARGUMENTS: &str = "{}";
@@ -255,7 +258,7 @@ impl<'a> Invocation<'a> {
             machine.drive = None;
         }
         if let (Some(drive), None) = (&mut machine.drive, attach.place) {
-            drive.place = vm::free_place(self.words.iter().map(|word| word.as_bytes()));
+            drive.place = monitors::free_place(self.words.iter().map(|word| word.as_bytes()));
         }
         let mut arguments = attach::words(attach, &machine)?;
         if !self.has_room() && !arguments.is_empty() {

@@ -7,14 +7,14 @@ use std::path::Path;
 use credimg_formats::read::{InodeRef, NodeKind, Order, Stat, Step, Walk};
 use credimg_formats::{Buffer, Sink, Xattrs};
 
-use super::contents::Contents;
-use super::inside::{self, Links, Place};
 use crate::cli::Extract;
-use crate::output::{Attributes, Content, DirectoryId, Extracted, Made, Node};
-use crate::progress::Progress;
+use crate::host::output::{Attributes, Content, DirectoryId, Extracted, Made, Node};
+use crate::host::signals;
+use crate::job::progress::Progress;
+use crate::look::contents::Contents;
+use crate::look::inside::{self, Links, Place};
 use crate::report::{self, Exit, Failure, human_size, shown};
-use crate::signals;
-use crate::source::builder::budget::over_size;
+use crate::sources::builder::budget::over_size;
 
 /// Up to this length a file is read and written at once.
 const SMALL_BYTES: u64 = 64 << 10;

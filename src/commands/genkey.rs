@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::print;
 use crate::cli::Genkey;
+use crate::host::output;
 use crate::keys::Key;
 use crate::keys::wrap::MasterKey;
-use crate::output;
 use crate::report::{Exit, Failure, shown};
 
 pub(super) fn run(options: &Genkey) -> anyhow::Result<()> {

@@ -1,12 +1,15 @@
 //! `credimg guest-unit`: what mounts the disk in guests that ignore `fstab.extra`.
 
-use super::{encryption, print, settings, trusted};
-use crate::channels::mount::Disk;
-use crate::channels::{units, unlock};
+use super::print;
 use crate::cli::{GuestUnit, Volume};
+use crate::delivery::mount::Disk;
+use crate::delivery::{units, unlock};
+use crate::job::encryption;
+use crate::job::settings;
+use crate::job::trusted;
 use crate::manifest::{Format, Luks};
+use crate::monitors::{Bus, Serial};
 use crate::report::{Exit, Failure};
-use crate::vm::{Bus, Serial};
 
 pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
     let plan = trusted::load(&options.manifest, options.trust, &[])?;

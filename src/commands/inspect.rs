@@ -8,11 +8,14 @@ use credimg_formats::probe::Probe;
 use credimg_formats::read::Storage;
 use serde::Serialize;
 
-use super::opened::{Inside, Opened};
-use super::tally::Tally;
-use super::{contents, encryption, print};
+use super::print;
 use crate::cli::Inspect;
-use crate::keys::{self, Owners, random};
+use crate::host::random;
+use crate::job::encryption;
+use crate::keys::{self, Owners};
+use crate::look::contents;
+use crate::look::opened::{Inside, Opened};
+use crate::look::tally::Tally;
 use crate::report::{self, Failure, shown};
 
 pub(super) fn run(options: &Inspect) -> anyhow::Result<()> {

@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 
 use credimg_formats::read::{InodeRef, NodeKind, Stat};
 
-use super::contents::Contents;
-use super::inside::{self, Links, Place, Visited};
 use crate::cli::Ls;
-use crate::output::Stdout;
+use crate::host::output::Stdout;
+use crate::look::contents::Contents;
+use crate::look::inside::{self, Links, Place, Visited};
 use crate::report::{Failure, shown_bytes};
 
 pub(super) fn run(options: &Ls) -> anyhow::Result<()> {

@@ -1,59 +1,31 @@
 //! One file a command: load, call, print.
 
-mod access;
 mod args;
-mod attach;
 mod audit;
 mod audit_inputs;
-mod beside;
-mod blocks;
 mod build;
 mod cat;
 pub mod check;
-mod contents;
-mod dependencies;
 mod diff;
-mod differences;
 mod dump;
-mod encryption;
 mod exec;
-mod existing;
-mod expected;
 mod extract;
 mod genkey;
 mod guest_unit;
-mod image;
-mod inside;
 mod inspect;
-mod links;
-mod loss;
 mod ls;
-mod news;
-mod opened;
 mod pages;
-mod reach;
-mod read_back;
-mod records;
-mod reports;
-mod request;
 mod seal;
 pub(crate) mod secret;
-mod seed;
-mod settings;
-mod summary;
-mod tally;
-mod trusted;
-pub(crate) mod user_data;
 mod verify;
-mod xattrs;
 
 use std::io::{self, IsTerminal};
 
 use clap::builder::StyledStr;
 
 use crate::cli::{Cli, Command};
-use crate::keys::random;
-use crate::output;
+use crate::host::output;
+use crate::host::random;
 
 /// Runs the command that the command line names.
 pub fn run(cli: &Cli) -> anyhow::Result<()> {

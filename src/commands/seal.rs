@@ -5,22 +5,28 @@ use std::path::{Path, PathBuf};
 
 use credimg_formats::{Kind, Sink, Timestamp, Tree};
 
-use super::image::explain;
-use super::{access, attach, links, news, settings, trusted, xattrs};
-use crate::assemble::{self, Assembly, Place};
-use crate::channels::plan::Means;
-use crate::channels::sidecar::{self, Value};
 use crate::cli::{Seal, Sources};
+use crate::delivery::plan::Means;
+use crate::delivery::sidecar::{self, Value};
+use crate::host::output::{self, OutputFile, StreamOutput};
+use crate::job::access;
+use crate::job::attach;
+use crate::job::image::explain;
+use crate::job::links;
+use crate::job::news;
+use crate::job::progress::{Counted, Progress};
+use crate::job::settings;
+use crate::job::trusted;
+use crate::job::xattrs;
 use crate::keys;
 use crate::keys::identity::Identity;
 use crate::manifest::{self, Plan, Source, manifest_name};
-use crate::output::{self, OutputFile, StreamOutput};
-use crate::progress::{Counted, Progress};
+use crate::monitors::share::{self, Share};
+use crate::monitors::{Channel, MachineType};
 use crate::report::{self, Exit, Failure, shown};
 use crate::seal::age::Sealed;
 use crate::seal::tar;
-use crate::vm::share::{self, Share};
-use crate::vm::{Channel, MachineType};
+use crate::sources::assemble::{self, Assembly, Place};
 
 /// The credential by which the guest gets the identity.
 const CREDENTIAL: &str = "age.identity";

@@ -9,10 +9,10 @@ use zeroize::Zeroizing;
 
 use super::print;
 use crate::cli::{Secret, Unwrap, Wrap};
-use crate::input;
+use crate::host::input;
 use crate::keys::{self, wrap::Wrapped};
+use crate::monitors::{DriveId, qemu};
 use crate::report::{self, Exit, Failure, reason};
-use crate::vm::{DriveId, qemu};
 
 /// Longest secret in bytes, and the longest text of a wrapped one: four characters stand
 /// for three bytes.

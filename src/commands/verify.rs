@@ -6,13 +6,15 @@ use credimg_formats::luks::{Header, Version};
 use credimg_formats::read::{Facts, Side, TreeReader};
 use serde::Serialize;
 
-use super::contents::Contents;
-use super::differences::{self, Told, comparison};
-use super::opened::Opened;
-use super::records::{self, Fault};
-use super::{encryption, expected, print};
+use super::print;
 use crate::cli::Verify;
-use crate::keys::random;
+use crate::host::random;
+use crate::job::encryption;
+use crate::job::expected;
+use crate::look::contents::Contents;
+use crate::look::differences::{self, Told, comparison};
+use crate::look::opened::Opened;
+use crate::look::records::{self, Fault};
 use crate::report::{self, Exit, Failure, shown};
 
 /// How many faults, and how many differences, are told one by one.
@@ -111,7 +113,7 @@ fn compare(
         },
     );
     outcome.map_err(|(side, error)| match side {
-        Side::Old => super::image::explain(&error, facts.format),
+        Side::Old => crate::job::image::explain(&error, facts.format),
         Side::New | Side::Caller => contents.failure(&error),
     })?;
     Ok(())

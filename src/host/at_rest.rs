@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 use super::identity::{Identity, size_bytes, wide};
 use super::lease::is_open_for_writing;
 use super::mappings::is_mapped_for_writing;
+use crate::host::signals;
 use crate::report::{Exit, Failure, reason, shown};
-use crate::signals;
 
 /// A change within so short a time may leave the times as they are: two ticks of the
 /// slowest clock in use.
@@ -46,7 +46,7 @@ pub(crate) const CHANGED_HINT: &str = "build again when nothing writes to it; a 
 pub(crate) fn settle(stat: &Stat, waiting: &mut dyn FnMut()) -> Result<(), Failure> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let rest = unrest(change_time(stat), now);
-    if !crate::KEEPS_PROMISES || rest.is_zero() {
+    if !crate::host::KEEPS_PROMISES || rest.is_zero() {
         Ok(())
     } else {
         wait_until(Instant::now() + rest, waiting)
@@ -253,7 +253,7 @@ impl Watched {
 
     /// An error of exit code 4 that names the file unless it is still what it was.
     pub(crate) fn end(&self, file: impl AsFd, path: &Path) -> Result<(), Failure> {
-        if !crate::KEEPS_PROMISES {
+        if !crate::host::KEEPS_PROMISES {
             return Ok(());
         }
         let mut is_same = true;

@@ -79,7 +79,7 @@ pub(crate) fn open_at(
     path: &Path,
     flags: OFlags,
 ) -> Result<OwnedFd, Refusal> {
-    if !crate::KEEPS_PROMISES {
+    if !crate::host::KEEPS_PROMISES {
         return Ok(openat(base, path, flags, Mode::empty())?);
     }
     match openat2(base, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {

@@ -10,7 +10,7 @@ use rustix::fs::{SeekFrom, Stat, seek};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::identity::size_bytes;
-use crate::signals;
+use crate::host::signals;
 
 /// What `st_blocks` counts in, on every file system.
 const STAT_BLOCK_BYTES: u64 = 512;

@@ -14,7 +14,7 @@ use std::os::fd::AsFd;
 /// False also where that cannot be told: the file belongs to another user (and the caller
 /// lacks `CAP_LEASE`), or its file system has no leases. NFS without a delegation says yes.
 pub(crate) fn is_open_for_writing(file: impl AsFd) -> bool {
-    crate::KEEPS_PROMISES && imp::is_open_for_writing(file)
+    crate::host::KEEPS_PROMISES && imp::is_open_for_writing(file)
 }
 
 #[cfg(all(feature = "leases", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -26,7 +26,7 @@ mod imp {
 
     use signal_hook::consts::SIGIO;
 
-    use crate::signals;
+    use crate::host::signals;
 
     const NAP: Duration = Duration::from_millis(1);
     /// Naps for a file: what a child inherits by a fork is closed by its `exec` within less.

@@ -28,7 +28,7 @@ pub(crate) fn held(secret: Secret) -> Secret {
 
 /// Locks a range into memory that is not a slice, such as a cipher's expanded key.
 pub(crate) fn hold_range(start: *const u8, length_bytes: usize) {
-    if length_bytes == 0 || !crate::KEEPS_PROMISES {
+    if length_bytes == 0 || !crate::host::KEEPS_PROMISES {
         return;
     }
     match region::lock(start, length_bytes) {

@@ -16,8 +16,8 @@ use super::at_rest::{require_unmapped, settle, wait_apart};
 use super::identity::Identity;
 use super::lease::is_open_for_writing;
 use super::memory::hold;
+use super::open::open_file;
 use crate::report::{Exit, Failure, reason, shell_word, shown};
-use crate::source;
 
 /// File systems whose files are made up by the kernel as they are read (linux/magic.h):
 /// proc, sysfs, cgroup 1 and 2, debugfs, tracefs, securityfs, efivarfs.
@@ -67,7 +67,7 @@ pub(crate) fn read(
     owners: Owners,
     missing: &str,
 ) -> Result<Option<Secret>, Failure> {
-    let (file, stat) = source::open_file(path).map_err(|failure| {
+    let (file, stat) = open_file(path).map_err(|failure| {
         // Its hints speak of sources in a manifest, but for that of a policy.
         let hint = failure.hint.filter(|_| failure.exit == Exit::Policy);
         let message = format!("{what}: {}", failure.message);

@@ -52,7 +52,7 @@ impl Census {
         let uid = geteuid().as_raw();
         let bypass = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
         let has_bypass = || capabilities(None).is_ok_and(|sets| sets.effective.intersects(bypass));
-        (crate::KEEPS_PROMISES && (uid == 0 || has_bypass())).then(|| Self {
+        (crate::host::KEEPS_PROMISES && (uid == 0 || has_bypass())).then(|| Self {
             uid,
             here: None,
             seen: HashMap::new(),

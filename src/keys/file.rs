@@ -10,8 +10,8 @@ use credimg_formats::{Buffer, Secret};
 
 use super::wrap::MasterKey;
 use super::{Key, MAX_BYTES, hold, without_traces};
+use crate::host::output;
 use crate::host::private::{self, Owners};
-use crate::output;
 use crate::report::{Exit, Failure, reason, shown};
 
 /// How to come by a master key.

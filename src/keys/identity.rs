@@ -11,8 +11,8 @@ use credimg_formats::{Buffer, Secret};
 
 use super::file::{is_there, read_or_make_as};
 use super::{held, hold, random, without_traces};
+use crate::host::output;
 use crate::host::private::{self, Owners};
-use crate::output;
 use crate::report::{Exit, Failure, shown};
 
 /// Largest file that is looked at in bytes: an identity with many comments.

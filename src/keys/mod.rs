@@ -1,14 +1,12 @@
 //! Keys: of encrypted images, and of QEMU's secret objects.
 //!
-//! `file` reads key files and makes them, `identity` is age's kind of key, `random` asks
-//! the kernel, `wrap` encrypts what may then stand on a command line.
+//! `file` reads key files and makes them, `identity` is age's kind of key, `wrap` encrypts what may then stand on a command line.
 //!
 //! Invariant: what is kept of a key is in locked memory (`held`), and what works with one
 //! leaves nothing of it on the stack (`without_traces`).
 
 mod file;
 pub mod identity;
-pub mod random;
 pub mod wrap;
 
 use std::rc::Rc;
@@ -19,6 +17,7 @@ pub(crate) use crate::host::memory::{held, hold, hold_range, without_traces};
 pub use file::{read, read_master, read_or_make};
 
 pub use crate::host::private::Owners;
+use crate::host::random;
 use crate::report::Failure;
 
 /// Length of a random key's text: 256 bits as hexadecimal digits.

@@ -14,9 +14,10 @@ use zeroize::Zeroizing;
 
 use crate::host::at_rest::Watched;
 use crate::host::follow;
-use crate::input;
+use crate::host::input;
 use crate::report::{self, Exit, Failure};
 
+mod channel;
 mod conflicts;
 mod credentials;
 mod encrypt;
@@ -34,6 +35,7 @@ pub(crate) mod time;
 mod values;
 mod xattrs;
 
+pub use channel::Channel;
 pub use error::ManifestError;
 pub(crate) use error::manifest_name;
 pub(crate) use fw_cfg::is_name as is_fw_cfg_name;

@@ -11,9 +11,9 @@ use credimg_formats::luks::Version;
 use credimg_formats::squashfs::Compression;
 use credimg_formats::{Name, Secret, Timestamp, Xattrs, erofs, iso9660};
 
+use super::channel::Channel;
 use super::mount;
 use crate::report::shown;
-use crate::vm::Channel;
 
 /// The image format to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -321,7 +321,7 @@ impl MountPoint {
 }
 
 /// Pseudo definitions, in the order in which they take effect: the manifest's
-/// own, then file by file. [`crate::source::pseudo`] understands them.
+/// own, then file by file. [`crate::sources::pseudo`] understands them.
 #[derive(Clone, Debug, Default)]
 pub struct Pseudo {
     /// The items of `pseudo`.

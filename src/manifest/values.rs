@@ -12,9 +12,9 @@ use credimg_formats::xattrs::{self, NAME_MAX_BYTES};
 use credimg_formats::{Name, Secret};
 use zeroize::Zeroizing;
 
+use super::channel::Channel;
 use super::error::Fault;
 use super::plan::{Format, MountPoint, TreePath};
-use crate::vm::Channel;
 
 /// Longest volume label in bytes, that of ISO 9660; the image's own format may hold less.
 const LABEL_MAX_BYTES: usize = VolumeId::MAX_BYTES;

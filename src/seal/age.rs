@@ -12,8 +12,8 @@ use ::age::Encryptor;
 use ::age::stream::StreamWriter;
 use credimg_formats::Sink;
 
+use crate::host::random;
 use crate::keys::identity::Identity;
-use crate::keys::random;
 use crate::report::{Exit, Failure};
 
 /// Encrypts what is written to it; holds one chunk.

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
 
-use credimg::depfile;
+use credimg::job::depfile;
 use credimg::report::Exit;
 
 use super::*;

@@ -4,8 +4,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use credimg::channels::plan::{Means, Opening, Teller};
-use credimg::vm::{Channel, MachineType, SmbiosForm, Target};
+use credimg::delivery::plan::{Means, Opening, Teller};
+use credimg::monitors::{Channel, MachineType, SmbiosForm, Target};
 
 use super::planner::{AUTO, encrypted, names, planned};
 use super::*;

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use credimg::channels::mount::kernel_arguments;
+use credimg::delivery::mount::kernel_arguments;
 
 use super::guests::verify;
 use super::*;

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use credimg::channels::mount::Disk;
-use credimg::channels::plan::{Means, Opening, Routes, Teller, plan};
-use credimg::channels::sidecar;
-use credimg::channels::unlock::Unlock;
+use credimg::delivery::mount::Disk;
+use credimg::delivery::plan::{Means, Opening, Routes, Teller, plan};
+use credimg::delivery::sidecar;
+use credimg::delivery::unlock::Unlock;
 use credimg::manifest::{Format, parse};
+use credimg::monitors::{Bus, Channel, Serial, Target};
 use credimg::report::{Exit, Failure};
-use credimg::vm::{Bus, Channel, Serial, Target};
 
 pub(super) fn means(target: Target) -> Means {
     let serial = Serial::new("chimera").unwrap();

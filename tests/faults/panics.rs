@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use credimg::output::{Options, OutputFile};
-use credimg::panics;
+use credimg::host::output::{Options, OutputFile};
+use credimg::host::panics;
 use tempfile::TempDir;
 
 use crate::tracer::{Action, Errno, Stop, Tracer};

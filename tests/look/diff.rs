@@ -2,8 +2,11 @@
 
 use std::fs;
 
+use crate::credimg;
+use crate::done;
 use crate::images::Images;
-use crate::{credimg, done, refused, stderr};
+use crate::refused;
+use crate::stderr;
 
 const CANARY: &str = "c4n4ry-do-not-show";
 

@@ -3,8 +3,11 @@
 
 use std::fs;
 
+use crate::credimg;
+use crate::done;
 use crate::images::{Image, Images};
-use crate::{credimg, done, refused, stderr};
+use crate::refused;
+use crate::stderr;
 
 /// A valid image is valid, whoever made it, and one of ours holds what its manifest says.
 pub(crate) fn check(images: &Images, image: &Image) {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use credimg::manifest::{Position, PseudoFile, PseudoText};
 use credimg::report::Exit;
-use credimg::source::pseudo;
+use credimg::sources::pseudo;
 use credimg_formats::Secret;
 
 use super::*;

@@ -10,12 +10,12 @@ mod reference;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use credimg::assemble::{Exchangeable, MAX_SIZE_BYTES, Place, Settings, assemble};
-use credimg::channels::plan::Means;
+use credimg::delivery::plan::Means;
 use credimg::manifest::{Plan, PseudoFile, parse};
 use credimg::report::Failure;
-use credimg::source::command::Limits;
-use credimg::source::pseudo::Policy;
+use credimg::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, Place, Settings, assemble};
+use credimg::sources::command::Limits;
+use credimg::sources::pseudo::Policy;
 use credimg_formats::{InodeId, Kind, Timestamp, Tree};
 
 /// What must never show up in an error.

@@ -12,8 +12,10 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use credimg_formats::Tree;
 use credimg_formats::squashfs::{Options, Plan as ImagePlan};
 
+use crate::BUILD_TIME;
+use crate::Host;
+use crate::build;
 use crate::listing::listing;
-use crate::{BUILD_TIME, Host, build};
 
 /// Definitions of directories, files, links and nodes, one case a string, each
 /// made in an empty root. What has no time has that of the build.

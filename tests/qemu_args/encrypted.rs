@@ -2,7 +2,7 @@
 //! wrapped, on every bus and in every style; and starts nothing with another key.
 
 use credimg::keys::wrap::MasterKey;
-use credimg::vm::DriveKey;
+use credimg::monitors::DriveKey;
 use credimg_formats::Secret;
 
 use super::*;

@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use clap::ValueEnum;
-use credimg::report::{Exit, Failure};
-use credimg::vm::{
+use credimg::monitors::{
     Block, Bus, Drive, DriveId, Firmware, FwCfgItem, Machine, Place, PublicCredential, Serial,
     SmbiosFile, Style, qemu,
 };
+use credimg::report::{Exit, Failure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

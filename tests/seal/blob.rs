@@ -8,9 +8,14 @@ use std::process::{Command, Stdio};
 
 use base64::Engine;
 
+use crate::BLOB;
+use crate::CANARY;
+use crate::CHUNK_BYTES;
+use crate::IDENTITY;
 use crate::host::{Host, stderr, stdout};
+use crate::identity;
+use crate::open;
 use crate::support::host::run;
-use crate::{BLOB, CANARY, CHUNK_BYTES, IDENTITY, identity, open};
 
 const LARGE_BYTES: usize = 3 * CHUNK_BYTES;
 

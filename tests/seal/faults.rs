@@ -7,8 +7,10 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Output};
 
+use crate::BLOB;
 use crate::host::Host;
-use crate::{BLOB, identity, open};
+use crate::identity;
+use crate::open;
 
 /// What the key file, its structure and the blob are made with, beside openat.
 const CALLS: &str = "write,fsync,fchmod,flock,renameat,renameat2";

@@ -6,9 +6,13 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
+use crate::BLOB;
+use crate::CANARY;
+use crate::IDENTITY;
 use crate::host::{Host, stderr};
+use crate::identity;
+use crate::open;
 use crate::support::host::run;
-use crate::{BLOB, CANARY, IDENTITY, identity, open};
 
 fn write_private(host: &Host, name: &str, content: &[u8]) {
     fs::write(host.path(name), content).unwrap();

@@ -250,7 +250,7 @@ fn a_signal_ends_the_build_and_the_command() {
     if !alone(name, "CREDIMG_TEST_ALONE", "1") {
         return;
     }
-    credimg::signals::install().unwrap();
+    credimg::host::signals::install().unwrap();
     let host = Host::new();
     let source = leading(&host, "kill -TERM $PPID; sleep 1000");
     let started = Instant::now();

@@ -18,12 +18,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use credimg::assemble::{Exchangeable, MAX_SIZE_BYTES, Place, Settings, Step, assemble};
-use credimg::channels::plan::Means;
+use credimg::delivery::plan::Means;
 use credimg::manifest::{Attributes, Entry, Keep, Plan, Position, Pseudo, Source, TreePath};
 use credimg::report::{Exit, Failure};
-use credimg::source::command::Limits;
-use credimg::source::pseudo::Policy;
+use credimg::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, Place, Settings, Step, assemble};
+use credimg::sources::command::Limits;
+use credimg::sources::pseudo::Policy;
 use credimg_formats::{
     Content, Error, Inode, InodeId, Kind, Metadata, Name, Sink, Timestamp, Tree, Xattrs,
 };

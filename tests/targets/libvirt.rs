@@ -1,6 +1,6 @@
 //! libvirt's own validation and parser judge the elements for it.
 
-use credimg::vm::libvirt;
+use credimg::monitors::libvirt;
 
 use super::*;
 

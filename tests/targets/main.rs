@@ -14,18 +14,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use credimg::report::{Exit, Failure};
-use credimg::vm::{
+use credimg::monitors::{
     Block, Bus, CredentialFile, Drive, DriveId, FwCfgItem, Machine, Place, PublicCredential,
     Serial, SmbiosFile, cloud_hypervisor, crosvm, firecracker, proxmox, vmspawn,
 };
+use credimg::report::{Exit, Failure};
 use serde_json::Value;
 
 type Render = fn(&Machine) -> Result<Vec<u8>, Failure>;
 
 /// Every renderer, with its target's name and the bus of its drive.
 const TARGETS: [(&str, Render, Bus); 6] = [
-    ("libvirt", credimg::vm::libvirt::render, Bus::Virtio),
+    ("libvirt", credimg::monitors::libvirt::render, Bus::Virtio),
     ("proxmox", proxmox::render, Bus::Virtio),
     ("vmspawn", vmspawn::render, Bus::Cdrom),
     ("cloud-hypervisor", cloud_hypervisor::render, Bus::Virtio),
@@ -172,7 +172,8 @@ fn a_bus_without_a_read_only_drive_is_refused() {
             assert_eq!(outcome.is_ok(), possible.contains(&bus), "{name} {bus:?}");
         }
     }
-    let failure = credimg::vm::libvirt::render(&with_disk("/vm/a.erofs", Bus::Nvme)).unwrap_err();
+    let failure =
+        credimg::monitors::libvirt::render(&with_disk("/vm/a.erofs", Bus::Nvme)).unwrap_err();
     assert_eq!(failure.exit, Exit::Usage);
     assert_eq!(failure.message, "libvirt cannot attach a read-only drive by the bus nvme");
     assert_eq!(failure.hint.unwrap(), "use --bus virtio or --bus usb");

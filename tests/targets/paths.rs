@@ -41,13 +41,13 @@ fn a_path_that_cannot_be_carried_is_named() {
     for (name, render, path, expected) in [
         (
             "libvirt",
-            credimg::vm::libvirt::render as Render,
+            credimg::monitors::libvirt::render as Render,
             "a.erofs",
             "the path a.erofs: it is not absolute",
         ),
         (
             "libvirt",
-            credimg::vm::libvirt::render,
+            credimg::monitors::libvirt::render,
             "/a\nb",
             "the path \"/a\\nb\": it holds a control character",
         ),

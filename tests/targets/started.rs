@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::Duration;
 
-use credimg::vm::Place;
+use credimg::monitors::Place;
 use serde_json::json;
 
 use super::*;

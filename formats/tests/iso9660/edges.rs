@@ -10,10 +10,12 @@ use credimg_formats::iso9660::{Lost, Plan};
 use credimg_formats::{Content, Device, ErrorKind, Kind, Metadata, Name, Secret, Timestamp, Tree};
 
 use crate::checker::{Checked, check};
+use crate::options;
+use crate::shape;
 use crate::support::generator::{Shape, generate};
 use crate::support::host::{Scratch, Whole, run};
 use crate::support::{ExpectedKind, file, name, plain};
-use crate::{options, shape, write_image};
+use crate::write_image;
 
 #[test]
 fn directories_fill_a_sector_exactly_or_miss_by_two_bytes() {

@@ -8,12 +8,13 @@ use std::process::Command;
 
 use credimg_formats::{Content, Kind, Tree};
 
+use crate::shape;
 use crate::support::generator::generate;
 use crate::support::host::{Scratch, Whole, run};
 use crate::support::{
     BUILD_TIME, Expected, ExpectedKind, Listing, S_IFMT, assert_same, file, name, plain, special,
 };
-use crate::{shape, write_image};
+use crate::write_image;
 
 const TREES: u64 = 330;
 /// 64 characters and a dot.

@@ -8,11 +8,13 @@ use std::process::Command;
 use credimg_formats::iso9660::Plan;
 
 use crate::checker::check;
+use crate::options;
 use crate::permissions::permissions;
+use crate::shape;
 use crate::support::generator::{Shape, generate};
 use crate::support::host::{Scratch, run};
 use crate::support::{Expected, ExpectedKind, Listing, assert_same, walk};
-use crate::{options, shape, write_image};
+use crate::write_image;
 
 #[test]
 fn the_checker_accounts_for_every_byte_of_330_trees() {

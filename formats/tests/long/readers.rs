@@ -1,6 +1,8 @@
 //! What is built on the readers, over many trees.
 
-use crate::{flips, repack, whole};
+use crate::flips;
+use crate::repack;
+use crate::whole;
 
 #[test]
 fn images_of_500_trees_that_are_packed_again_are_the_same_bytes() {

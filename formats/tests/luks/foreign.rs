@@ -7,9 +7,12 @@ use std::process::Command;
 use credimg_formats::ErrorKind;
 use credimg_formats::luks::{Header, Version};
 
+use crate::Job;
+use crate::cryptsetup;
+use crate::encrypted_by_python;
+use crate::opened;
 use crate::support::generator::Random;
 use crate::support::host::{Scratch, run};
-use crate::{Job, cryptsetup, encrypted_by_python, opened};
 
 const PASSPHRASE: &[u8] = b"a passphrase\nof two lines";
 const PAYLOAD_BYTES: usize = 160 << 10;

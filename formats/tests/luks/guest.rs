@@ -7,10 +7,12 @@ use std::process::Command;
 use credimg_formats::luks::Version;
 use sha2::{Digest, Sha256};
 
+use crate::Inner;
+use crate::Spec;
+use crate::hexadecimal;
 use crate::sectors::{FAR, far_content, write_far};
 use crate::support::host::{Scratch, run};
 use crate::volumes::{spec, specs};
-use crate::{Inner, Spec, hexadecimal};
 
 #[test]
 fn linux_reads_what_was_written() {

@@ -9,9 +9,11 @@ use std::process::Command;
 
 use credimg_formats::luks::{Header, Version, VolumeKey};
 
+use crate::Job;
+use crate::Spec;
+use crate::encrypted_by_python;
 use crate::support::generator::Random;
 use crate::support::host::{Scratch, run};
-use crate::{Job, Spec, encrypted_by_python};
 
 #[test]
 fn ten_thousand_sectors_agree_with_python() {

@@ -9,9 +9,16 @@ use credimg_formats::luks::{Header, Kdf, Version};
 use credimg_formats::probe::{Probe, probe};
 use credimg_formats::{ErrorKind, ForwardOnly, Sink};
 
+use crate::Inner;
+use crate::Job;
+use crate::Spec;
+use crate::cryptsetup;
+use crate::dump;
+use crate::encrypted_by_python;
+use crate::hexadecimal;
+use crate::opened;
 use crate::support::generator::Random;
 use crate::support::host::{Scratch, run};
-use crate::{Inner, Job, Spec, cryptsetup, dump, encrypted_by_python, hexadecimal, opened};
 
 const VOLUMES: u64 = 72;
 

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use credimg_formats::squashfs::{BlockSize, Compression, Options, Plan};
 use credimg_formats::{Timestamp, Tree};
 
+use crate::grub;
 use crate::memory::Memory;
+use crate::seven_zip;
 use crate::support::generator::Shape;
 use crate::support::host::{Scratch, run};
 use crate::support::{BUILD_TIME, ExpectedKind, Listing, assert_same, walk};
 use crate::tools::{RDSQUASHFS, UNSQUASHFS};
-use crate::{grub, seven_zip, trees};
+use crate::trees;
 
 pub(crate) const COMPRESSIONS: [&str; 5] = ["none", "gzip", "xz", "zstd", "lz4"];
 

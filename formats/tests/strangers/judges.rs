@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use credimg_formats::luks::Header;
 use credimg_formats::probe::{Probe, probe};
 
-use crate::{images, scratch};
+use crate::images;
+use crate::scratch;
 
 fn run(program: &str, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).output();

@@ -5,9 +5,9 @@ use std::io::Write;
 use credimg_formats::read::{NodeKind, Stat};
 use serde::Serialize;
 
-use super::super::contents::Contents;
-use super::super::differences::hex;
 use super::Row;
+use crate::look::contents::Contents;
+use crate::look::differences::hex;
 use crate::report::Failure;
 
 /// An entry. Bytes of paths and names that are not UTF-8 are replaced, and a field `*_hex` then

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use credimg::keys::wrap::Wrapped;
-use credimg::vm::{
+use credimg::monitors::{
     Block, Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, Place, PublicCredential,
     Serial, SmbiosFile, Style, qemu,
 };

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use credimg::depfile;
+use credimg::job::depfile;
 
 use super::Target;
 use super::input::{self, Input};

@@ -2,7 +2,9 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use credimg::vm::{Machine, cloud_hypervisor, crosvm, firecracker, libvirt, proxmox, vmspawn};
+use credimg::monitors::{
+    Machine, cloud_hypervisor, crosvm, firecracker, libvirt, proxmox, vmspawn,
+};
 
 use super::parsers;
 

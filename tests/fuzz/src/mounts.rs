@@ -3,10 +3,10 @@
 
 use std::fmt::Write;
 
-use credimg::channels::mount::{Disk, MOUNT_WORD, kernel_arguments};
-use credimg::channels::units;
+use credimg::delivery::mount::{Disk, MOUNT_WORD, kernel_arguments};
+use credimg::delivery::units;
 use credimg::manifest::{self, Format, Plan};
-use credimg::vm::{Bus, Serial};
+use credimg::monitors::{Bus, Serial};
 
 use super::Target;
 use super::input::{self, Input};

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
 
-use credimg::vm::{MachineType, free_place, own_machine};
+use credimg::monitors::{MachineType, free_place, own_machine};
 
 use super::Target;
 

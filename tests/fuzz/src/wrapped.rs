@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credimg::fuzzing;
 use credimg::keys::wrap::{MasterKey, Wrapped};
-use credimg::vm::{DriveId, qemu};
+use credimg::monitors::{DriveId, qemu};
 use credimg_formats::Secret;
 
 use super::Target;

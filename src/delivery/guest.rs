@@ -1,0 +1,286 @@
+//! What a guest drops that is older, or more closed, than the plan supposes.
+
+use super::distribution::Distribution;
+use super::mount::{MOUNT_CREDENTIAL, MOUNT_WORD};
+use super::plan::{Routes, Teller};
+use crate::manifest::Format;
+use crate::monitors::{Channel, MachineType};
+use crate::report::{Exit, Failure};
+
+/// The first systemd that takes credentials from SMBIOS and fw_cfg, and the
+/// first that knows `fstab.extra` and `ImportCredential=` (systemd's NEWS).
+const FIRMWARE_SYSTEMD: u32 = 252;
+const IMPORT_SYSTEMD: u32 = 254;
+/// The first that takes units from credentials, as `systemd.extra-unit.*`.
+const UNIT_SYSTEMD: u32 = 256;
+/// The first with credentials at all: `LoadCredential=`.
+const LOAD_SYSTEMD: u32 = 247;
+/// The first Linux with EROFS in its final form, and with what every kernel in use has.
+const EROFS_KERNEL: (u32, u32) = (5, 4);
+const OLD_KERNEL: (u32, u32) = (2, 6);
+
+/// What is known of a guest. The default knows nothing and expects the best.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guest {
+    /// Version of systemd.
+    pub systemd: Option<u32>,
+    /// Version of the kernel, major and minor.
+    pub kernel: Option<(u32, u32)>,
+    /// Whether it runs as a confidential machine, such as SEV-SNP or TDX.
+    pub is_confidential: bool,
+    /// Its distribution.
+    pub distribution: Option<Distribution>,
+    /// The machine that QEMU emulates for it.
+    pub machine_type: Option<MachineType>,
+}
+
+impl Guest {
+    /// Reads `systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35`, in any order; none need
+    /// be there. Behind the machine may stand its properties `pcie` and `acpi`. An error is of
+    /// exit code 2.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let mut guest = Self::default();
+        let mut given = Vec::new();
+        for part in text.split(',') {
+            let (key, value) = part.split_once('=').ok_or_else(usage)?;
+            if given.contains(&key) {
+                return Err(usage());
+            }
+            given.push(key);
+            match key {
+                "systemd" => guest.systemd = Some(number(value).ok_or_else(usage)?),
+                "kernel" => guest.kernel = Some(kernel(value).ok_or_else(usage)?),
+                "os" => guest.distribution = Some(distribution(value)?),
+                "cvm" if value == "yes" => guest.is_confidential = true,
+                "cvm" if value == "no" => {}
+                "machine" => guest.machine_type = Some(value.parse().map_err(machine_usage)?),
+                "pcie" | "acpi" if matches!(value, "on" | "off") => {
+                    let machine = guest.machine_type.ok_or_else(usage)?;
+                    guest.machine_type = Some(machine.with(key, value));
+                }
+                _ => return Err(usage()),
+            }
+        }
+        Ok(guest)
+    }
+
+    /// What the guest will not do with a disk of this format and this plan, one
+    /// line each with the way to mend it.
+    pub fn warnings(&self, format: Format, routes: &Routes) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let is_older = |version: u32| self.systemd.is_some_and(|systemd| systemd < version);
+        let systemd = self.systemd.unwrap_or_default();
+        let by_firmware = routes.uses(Channel::Smbios) || routes.uses(Channel::FwCfg);
+        let may_use_firmware = by_firmware || routes.routes.iter().any(|r| r.channel.is_none());
+        if may_use_firmware && is_older(FIRMWARE_SYSTEMD) {
+            warnings.push(format!(
+                "systemd {systemd} takes no credentials from the firmware, {FIRMWARE_SYSTEMD} \
+                 does: give them `via: disk`"
+            ));
+        }
+        if may_use_firmware && self.is_confidential {
+            warnings.push(
+                "a confidential guest ignores credentials of the firmware, as the host could \
+                 forge them: give them `via: disk`"
+                    .to_owned(),
+            );
+        }
+        warnings.extend(self.opening_warning(routes));
+        let teller = routes.mount.as_ref().map(|mount| mount.by);
+        let is_by_kernel = teller == Some(Teller::KernelLine);
+        if teller.is_some() && is_older(IMPORT_SYSTEMD) {
+            let what = if is_by_kernel { MOUNT_WORD } else { MOUNT_CREDENTIAL };
+            warnings.push(format!(
+                "systemd {systemd} ignores {what}, {IMPORT_SYSTEMD} mounts the disk by it: \
+                 install what `credimg guest-unit` prints"
+            ));
+        } else if teller.is_some() && !is_by_kernel && self.is_confidential {
+            warnings.push(
+                "a confidential guest ignores fstab.extra, as the host could forge it: install \
+                 what `credimg guest-unit` prints"
+                    .to_owned(),
+            );
+        }
+        if !routes.routes.is_empty() && is_older(LOAD_SYSTEMD) {
+            warnings.push(format!(
+                "systemd {systemd} has no credentials, {LOAD_SYSTEMD} has: give the service \
+                 `files` with an owner instead"
+            ));
+        } else if !routes.routes.is_empty() && is_older(IMPORT_SYSTEMD) {
+            warnings.push(format!(
+                "systemd {systemd} ignores ImportCredential=, {IMPORT_SYSTEMD} knows it: use \
+                 LoadCredential= as `credimg guest-unit` prints it"
+            ));
+        }
+        let of_distribution = || match format {
+            Format::Erofs => self.distribution?.erofs_warning(),
+            Format::Squashfs | Format::Iso9660 => None,
+        };
+        warnings.extend(self.kernel_warning(format).or_else(of_distribution));
+        warnings
+    }
+
+    fn opening_warning(&self, routes: &Routes) -> Option<String> {
+        let opening = routes.opening?;
+        if self.is_confidential {
+            let reason = "a confidential guest ignores the key that comes by the firmware";
+            return Some(format!(
+                "{reason}, as the host could forge it: give it the key otherwise"
+            ));
+        }
+        let systemd = self.systemd.filter(|systemd| *systemd < UNIT_SYSTEMD)?;
+        if systemd < FIRMWARE_SYSTEMD {
+            return Some(format!(
+                "systemd {systemd} takes no key from the firmware, {FIRMWARE_SYSTEMD} does: \
+                 install what `credimg guest-unit` prints, with the path of a key file of the \
+                 guest in it"
+            ));
+        }
+        opening.unit?;
+        Some(format!(
+            "systemd {systemd} takes no units from credentials, {UNIT_SYSTEMD} opens the disk by \
+             one: install what `credimg guest-unit` prints"
+        ))
+    }
+
+    fn kernel_warning(&self, format: Format) -> Option<String> {
+        let first = match format {
+            Format::Erofs => EROFS_KERNEL,
+            Format::Squashfs | Format::Iso9660 => OLD_KERNEL,
+        };
+        let (major, minor) = self.kernel.filter(|kernel| *kernel < first)?;
+        let hint = if format == Format::Erofs { ": use `format: squashfs`" } else { "" };
+        let (name, (first_major, first_minor)) = (format.name(), first);
+        Some(format!(
+            "Linux {major}.{minor} does not read {name}, {first_major}.{first_minor} does{hint}"
+        ))
+    }
+}
+
+fn usage() -> Failure {
+    let message = "--guest: expected systemd=, kernel=, cvm=, os= and machine=, each at most once, as \
+                   in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35";
+    Failure::new(Exit::Usage, message)
+        .hint("in the guest `systemctl --version` and `uname -r` tell the versions")
+}
+
+fn distribution(text: &str) -> Result<Distribution, Failure> {
+    Distribution::parse(text)
+        .map_err(|expected| Failure::new(Exit::Usage, format!("--guest: os: {expected}")))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn machine_usage(reason: String) -> Failure {
+    Failure::new(Exit::Usage, format!("--guest: machine: {reason}"))
+        .hint("it is the machine type that QEMU is started with, by -M or -machine")
+}
+
+fn number(text: &str) -> Option<u32> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
+}
+
+/// Major and minor version, of what may go on as `uname -r` does.
+fn kernel(text: &str) -> Option<(u32, u32)> {
+    let (major, rest) = text.split_once('.')?;
+    let minor = rest.split(|byte: char| !byte.is_ascii_digit()).next()?;
+    Some((number(major)?, number(minor)?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use crate::delivery::plan::{Mount, Opening, Route};
+
+    #[test]
+    fn guests_are_read() {
+        let known = Guest { systemd: Some(252), kernel: Some((5, 14)), ..Guest::default() };
+        assert_eq!(Guest::parse("systemd=252,kernel=5.14,cvm=no").unwrap(), known);
+        assert_eq!(Guest::parse("kernel=5.14.0-570.el9.x86_64,systemd=252").unwrap(), known);
+        assert!(Guest::parse("cvm=yes").unwrap().is_confidential);
+        let guest = Guest::parse("machine=microvm,pcie=on,cvm=no").unwrap();
+        assert_eq!(guest.machine_type, "microvm,pcie=on".parse().ok());
+        for bad in [
+            "",
+            "systemd",
+            "systemd=",
+            "systemd=v252",
+            "systemd=+252",
+            "kernel=5",
+            "kernel=5.",
+            "kernel=.4",
+            "cvm=maybe",
+            "distro=debian",
+            "os=rehl-9",
+            "os=rhel",
+            "cvm=no,",
+            "cvm=no,cvm=yes",
+            "systemd=1,systemd=2",
+            "machine=",
+            "machine=raspi3b",
+            "pcie=on,machine=microvm",
+            "machine=microvm,pcie=1",
+        ] {
+            assert_eq!(Guest::parse(bad).unwrap_err().exit, Exit::Usage, "{bad}");
+        }
+    }
+
+    /// The first words of each warning.
+    fn warnings(guest: &str, routes: &Routes) -> Vec<String> {
+        let warnings = Guest::parse(guest).unwrap().warnings(Format::Erofs, routes);
+        let first = |text: String| text.split(',').next().unwrap().to_owned();
+        warnings.into_iter().map(first).collect()
+    }
+
+    #[test]
+    fn warns_of_what_is_dropped_and_of_nothing_else() {
+        let route = |channel| Route { channel, why: String::new() };
+        let disk_by = |by| Routes {
+            routes: vec![route(Some(Channel::Disk))],
+            mount: Some(Mount { by, fstab: String::new() }),
+            ..Routes::default()
+        };
+        let disk = disk_by(Teller::Channel(Channel::Smbios));
+        let by_kernel = disk_by(Teller::KernelLine);
+        assert_eq!(warnings("cvm=yes", &by_kernel), [""; 0]);
+        let import = "systemd 253 ignores ImportCredential=";
+        let mount_extra = "systemd 253 ignores systemd.mount-extra";
+        assert_eq!(warnings("systemd=253", &by_kernel), [mount_extra, import]);
+        let fstab = "systemd 253 ignores fstab.extra";
+        assert_eq!(warnings("systemd=253", &disk), [fstab, import]);
+        assert_eq!(warnings("systemd=254,kernel=5.4", &disk), [""; 0]);
+        assert_eq!(warnings("cvm=yes", &disk), ["a confidential guest ignores fstab.extra"]);
+        assert_eq!(warnings("kernel=4.19", &disk), ["Linux 4.19 does not read erofs"]);
+        assert_eq!(warnings("kernel=4.18,os=rhel-8", &disk), ["Linux 4.18 does not read erofs"]);
+        assert_eq!(warnings("kernel=5.14,os=rhel-9", &disk), ["rhel 9 does not read erofs"]);
+        for channel in [Some(Channel::Smbios), Some(Channel::FwCfg), None] {
+            let firmware = Routes { routes: vec![route(channel)], ..Routes::default() };
+            let expected = [
+                "systemd 251 takes no credentials from the firmware",
+                "systemd 251 ignores ImportCredential=",
+            ];
+            assert_eq!(warnings("systemd=251", &firmware), expected);
+            let expected = ["a confidential guest ignores credentials of the firmware"];
+            assert_eq!(warnings("cvm=yes", &firmware), expected);
+        }
+        let opening = Some(Opening { key: Channel::Smbios, unit: Some(Channel::Smbios) });
+        let encrypted = Routes { opening, ..Routes::default() };
+        let expected = ["systemd 255 takes no units from credentials"];
+        assert_eq!(warnings("systemd=255", &encrypted), expected);
+        assert_eq!(warnings("systemd=256", &encrypted), [""; 0]);
+        let expected = ["systemd 251 takes no key from the firmware"];
+        assert_eq!(warnings("systemd=251", &encrypted), expected);
+        let expected = ["a confidential guest ignores the key that comes by the firmware"];
+        assert_eq!(warnings("cvm=yes", &encrypted), expected);
+        let none = "systemd 246 has no credentials";
+        assert_eq!(warnings("systemd=246", &disk), ["systemd 246 ignores fstab.extra", none]);
+        assert_eq!(warnings("systemd=200,cvm=yes", &Routes::default()), [""; 0]);
+        let guest = Guest::parse("kernel=2.5").unwrap();
+        let warnings = guest.warnings(Format::Squashfs, &Routes::default());
+        assert_eq!(warnings, ["Linux 2.5 does not read squashfs, 2.6 does"]);
+        let guest = Guest::parse("os=rhel-9").unwrap();
+        assert_eq!(guest.warnings(Format::Iso9660, &Routes::default()), [""; 0]);
+    }
+}

@@ -1,0 +1,181 @@
+//! How the guest's systemd finds and mounts the disk, without a change to the
+//! guest: the credential `fstab.extra`, which holds lines for its fstab(5).
+
+use super::unlock;
+use crate::manifest::{Format, MountPoint};
+use crate::monitors::{Bus, Serial};
+use crate::report::{Exit, Failure};
+
+pub(crate) use crate::manifest::MOUNT_CREDENTIAL;
+
+/// What words for the kernel's command line begin with, before an equals sign.
+pub const MOUNT_WORD: &str = "systemd.mount-extra";
+
+/// What udev's name of a disk on the bus virtio begins with; the serial follows.
+const BY_SERIAL: &str = "/dev/disk/by-id/virtio-";
+
+/// The disk as the guest sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Disk {
+    /// What fstab(5) calls the device; none where its name in the guest is not known.
+    what: Option<String>,
+    /// The type of its file system.
+    kind: &'static str,
+    /// The unit that opens it, where it is encrypted.
+    opened_by: Option<String>,
+    /// Whether the next build gives it another name.
+    is_passing: bool,
+}
+
+impl Disk {
+    /// A disk is found by its label, or one of EROFS else by its UUID, on every bus.
+    /// A SquashFS image has neither, and an ISO 9660 image without a label nothing
+    /// of its own: udev names the disk by its serial, in a form that depends on the
+    /// bus and is stable on virtio alone.
+    pub fn new(format: Format, label: Option<&str>, uuid: &str, serial: &Serial, bus: Bus) -> Self {
+        let what = match (format, label) {
+            (Format::Erofs | Format::Iso9660, Some(label)) => Some(format!("LABEL={label}")),
+            (Format::Erofs, None) => Some(format!("UUID={uuid}")),
+            (Format::Squashfs | Format::Iso9660, _) if bus == Bus::Virtio => {
+                Some(format!("{BY_SERIAL}{}", serial.as_str()))
+            }
+            (Format::Squashfs | Format::Iso9660, _) => None,
+        };
+        Self { what, kind: format.name(), opened_by: None, is_passing: false }
+    }
+
+    /// The disk where each build makes up a UUID of its own: what is found by that has
+    /// another name after the next one.
+    #[must_use]
+    pub fn with_random_uuid(mut self) -> Self {
+        self.is_passing = self.what.as_ref().is_some_and(|what| what.starts_with("UUID="));
+        self
+    }
+
+    /// A disk that the guest opens before it mounts what is inside.
+    pub fn encrypted(format: Format, serial: &Serial) -> Self {
+        let what = Some(format!("/dev/mapper/{}", unlock::mapping(serial)));
+        let opened_by = Some(unlock::unit_name(serial));
+        Self { what, kind: format.name(), opened_by, is_passing: false }
+    }
+
+    /// Whether what names it now names nothing after the next build.
+    pub(super) fn is_passing(&self) -> bool {
+        self.is_passing
+    }
+
+    /// Whether it is found by the drive's serial alone.
+    pub(super) fn is_by_serial(&self) -> bool {
+        self.what.as_ref().is_some_and(|what| what.starts_with(BY_SERIAL))
+    }
+
+    /// What fstab(5) calls the device, or exit code 2 where that is not known.
+    pub(super) fn what(&self) -> Result<&str, Failure> {
+        self.what.as_deref().ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                "the guest's name for a disk without a label on this bus is not known",
+            )
+            .hint("use --bus virtio, or a format and a label by which the disk is found")
+        })
+    }
+
+    /// The type of its file system, as mount(8) calls it.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The value of `fstab.extra`, public: the disk at `point` and, where it
+    /// holds credentials below its root, these at the place where systemd looks.
+    pub fn fstab(&self, point: &MountPoint, has_store: bool) -> Result<String, Failure> {
+        let (what, kind, at) = (self.what()?, self.kind, point.as_str());
+        let needs = |unit: &String| format!(",x-systemd.requires={unit}");
+        let needs = self.opened_by.as_ref().map_or_else(String::new, needs);
+        let options = point.options();
+        let disk = format!("{what} {at} {kind} {options}{needs} 0 0\n");
+        if !has_store || point.is_credstore() {
+            return Ok(disk);
+        }
+        let bind: Vec<_> = ["bind"].into_iter().chain(point.boot_options()).collect();
+        let (store, bind) = (MountPoint::CREDSTORE, bind.join(","));
+        Ok(format!("{disk}{at}/credstore {store} none {bind} 0 0\n"))
+    }
+}
+
+/// The mounts of these lines of fstab(5), as words for the kernel's command line that systemd
+/// takes from version 254 on (systemd-fstab-generator(8)):
+/// `systemd.mount-extra=WHAT:WHERE:TYPE:OPTIONS`.
+///
+/// Colons part the fields, and quotes would be taken away with the words of the command line:
+/// those of a label or an option are escaped (measured with systemd 257).
+pub fn kernel_arguments(fstab: &str) -> Vec<String> {
+    let table = [('\\', r"\x5c"), (':', r"\x3a"), ('"', r"\x22"), ('\'', r"\x27")];
+    let escaped = |field: &str| {
+        let escape =
+            |text: String, (character, code): &(char, &str)| text.replace(*character, code);
+        table.iter().fold(field.to_owned(), escape)
+    };
+    let word = |line: &str| {
+        let fields: Vec<_> = line.split(' ').take(4).map(escaped).collect();
+        format!("{MOUNT_WORD}={}", fields.join(":"))
+    };
+    fstab.lines().map(word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    fn disk(format: Format, label: Option<&str>, bus: Bus) -> Disk {
+        let serial = Serial::new("chimera").unwrap();
+        Disk::new(format, label, "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81", &serial, bus)
+    }
+
+    #[test]
+    fn lines_of_fstab() {
+        let standard = MountPoint::standard();
+        let erofs = disk(Format::Erofs, Some("CHIMERA"), Bus::Scsi);
+        let line = "LABEL=CHIMERA /run/secrets erofs ro,nosuid,nodev,noexec 0 0\n";
+        assert_eq!(erofs.fstab(&standard, false).unwrap(), line);
+        let both = format!("{line}/run/secrets/credstore /run/credstore none bind 0 0\n");
+        assert_eq!(erofs.fstab(&standard, true).unwrap(), both);
+        let squashfs = disk(Format::Squashfs, Some("CHIMERA"), Bus::Virtio);
+        let line = "/dev/disk/by-id/virtio-chimera /run/secrets squashfs \
+                    ro,nosuid,nodev,noexec 0 0\n";
+        assert_eq!(squashfs.fstab(&standard, false).unwrap(), line);
+        let line = "UUID=6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81 /run/secrets erofs \
+                    ro,nosuid,nodev,noexec 0 0\n";
+        assert_eq!(disk(Format::Erofs, None, Bus::Usb).fstab(&standard, false).unwrap(), line);
+    }
+
+    #[test]
+    fn lines_become_words_for_the_kernel() {
+        let disk = disk(Format::Erofs, Some("A:B"), Bus::Virtio);
+        let fstab = disk.fstab(&MountPoint::standard(), true).unwrap();
+        let expected = [
+            r"systemd.mount-extra=LABEL=A\x3aB:/run/secrets:erofs:ro,nosuid,nodev,noexec",
+            "systemd.mount-extra=/run/secrets/credstore:/run/credstore:none:bind",
+        ];
+        assert_eq!(kernel_arguments(&fstab), expected);
+    }
+
+    #[test]
+    fn an_encrypted_disk_waits_for_the_unit_that_opens_it() {
+        let serial = Serial::new("chimera").unwrap();
+        let line = "/dev/mapper/credimg-chimera /run/secrets erofs \
+                    ro,nosuid,nodev,noexec,x-systemd.requires=credimg-chimera.service 0 0\n";
+        let disk = Disk::encrypted(Format::Erofs, &serial);
+        assert_eq!(disk.fstab(&MountPoint::standard(), false).unwrap(), line);
+    }
+
+    #[test]
+    fn a_disk_without_a_known_name_is_refused() {
+        for bus in [Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom] {
+            let unknown = disk(Format::Squashfs, Some("CHIMERA"), bus);
+            let failure = unknown.fstab(&MountPoint::standard(), true).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage);
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Which channel each credential goes by, and why.
+
+use std::iter;
+
+use super::budget::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
+use super::mount::{self, Disk, MOUNT_CREDENTIAL};
+use super::unlock::Unlock;
+use crate::manifest::{Credential, MountPoint, Plan, Position, manifest_name};
+use crate::monitors::{Channel, MachineType, SmbiosForm, Target};
+use crate::report::{Exit, Failure};
+
+/// What the plan depends on besides the manifest.
+#[derive(Clone, Debug, Default)]
+pub struct Means {
+    /// The monitor that starts the machine.
+    pub target: Target,
+    /// The machine that it starts, where that is known.
+    pub machine_type: Option<MachineType>,
+    /// How OEM strings are given to it.
+    pub form: SmbiosForm,
+    /// Whether the arguments are a configuration file for QEMU, which holds no SMBIOS.
+    pub is_config_file: bool,
+    /// Whether the image is a stream, beside which no file can lie.
+    pub is_streamed: bool,
+    /// The disk as the guest sees it.
+    pub disk: Disk,
+    /// How the guest opens it, where it is encrypted and nobody else does.
+    pub unlock: Option<Unlock>,
+}
+
+/// Where one credential goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// None where it is decided when the source is read.
+    pub channel: Option<Channel>,
+    /// Why, in lower case and without a full stop; never a value.
+    pub why: String,
+}
+
+/// How the guest learns where to mount the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// What tells it.
+    pub by: Teller,
+    /// The value of `fstab.extra`.
+    pub fstab: String,
+}
+
+/// What tells the guest where to mount the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teller {
+    /// A credential by this channel.
+    Channel(Channel),
+    /// A credential that is an argument of the monitor, as it is no secret.
+    Argument,
+    /// The kernel's command line, which whoever starts the machine writes.
+    KernelLine,
+}
+
+impl Teller {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Channel(channel) => channel.name(),
+            Self::Argument => "argument",
+            Self::KernelLine => "kernel",
+        }
+    }
+}
+
+impl Mount {
+    /// The channel that takes room for the credential.
+    pub fn channel(&self) -> Option<Channel> {
+        match self.by {
+            Teller::Channel(channel) => Some(channel),
+            Teller::Argument | Teller::KernelLine => None,
+        }
+    }
+
+    /// The words for the kernel's command line; none where something else tells the guest.
+    pub fn kernel_arguments(&self) -> Vec<String> {
+        match self.by {
+            Teller::Channel(_) | Teller::Argument => Vec::new(),
+            Teller::KernelLine => mount::kernel_arguments(&self.fstab),
+        }
+    }
+}
+
+/// How the guest learns how to open the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// By which channel it gets the key.
+    pub key: Channel,
+    /// By which channel it gets the unit; none where it has units of its own.
+    pub unit: Option<Channel>,
+}
+
+/// The plan of a build's credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    /// One for each credential, in the manifest's order.
+    pub routes: Vec<Route>,
+    /// None where the guest is told of no disk.
+    pub mount: Option<Mount>,
+    /// None where the guest opens nothing, or has to be told in another way.
+    pub opening: Option<Opening>,
+    /// What the firmware carries.
+    pub budget: Budget,
+    /// What works, but perhaps not as it is meant.
+    pub warnings: Vec<String>,
+}
+
+impl Routes {
+    /// Whether a credential goes by this channel for certain.
+    pub fn uses(&self, channel: Channel) -> bool {
+        self.routes.iter().any(|route| route.channel == Some(channel))
+    }
+
+    /// The words that the guest's kernel needs on its command line.
+    pub fn kernel_arguments(&self) -> Vec<String> {
+        self.mount.as_ref().map_or_else(Vec::new, Mount::kernel_arguments)
+    }
+}
+
+impl Means {
+    /// Whether the machine is known to have no SMBIOS tables, whatever carries them.
+    fn lacks_smbios(&self) -> bool {
+        self.machine_type.is_some_and(|machine| machine.carries(Channel::Smbios).is_err())
+    }
+
+    /// The channel of what may go anywhere: the first choice of the firmware, else the reason
+    /// why there is none. Items of fw_cfg are few, and stand in where there is no SMBIOS.
+    fn automatic(&self) -> Result<Channel, String> {
+        let channel = if self.lacks_smbios() { Channel::FwCfg } else { Channel::Smbios };
+        self.refusal(channel).map_or(Ok(channel), Err)
+    }
+
+    /// Why nothing goes by `channel`; none where it is open.
+    fn refusal(&self, channel: Channel) -> Option<String> {
+        if channel == Channel::Disk {
+            None
+        } else if self.is_streamed {
+            Some("an image on standard output has no private files beside it".to_owned())
+        } else if self.is_config_file && channel == Channel::Smbios {
+            Some("QEMU ignores SMBIOS in a file for -readconfig".to_owned())
+        } else {
+            let target = self.target;
+            let of_target = target.carries(channel).err().map(|reason| (target.name(), reason));
+            let of_machine = || {
+                let machine = self.machine_type?;
+                machine.carries(channel).err().map(|reason| (machine.name(), reason))
+            };
+            let refusal = of_target.or_else(of_machine);
+            refusal.map(|(name, reason)| format!("{name}: {reason}"))
+        }
+    }
+}
+
+/// Plans the credentials of `plan` and its items of fw_cfg, whose values have these lengths
+/// in bytes; none is a length that is not known before the source is read.
+///
+/// What `via` asks for comes first, then `auto` in the manifest's order: by OEM
+/// string, or by fw_cfg where the machine has no SMBIOS tables, what fits, the rest onto
+/// the disk. The guest is told to mount the
+/// disk where the manifest says so, where it holds credentials, or where it is to open it.
+///
+/// A credential that cannot go is an error of exit code 3 with its place; 2
+/// where the guest's name of the disk is not known.
+pub fn plan(plan: &Plan, lengths: &[Option<u64>], means: &Means) -> Result<Routes, Failure> {
+    let goes_to_disk = |credential: &Credential| credential.via == Some(Channel::Disk);
+    let has_store = plan.credentials.iter().any(goes_to_disk);
+    let mut planner = Planner::new(plan, lengths, means);
+    let routes = planner.run(has_store)?;
+    if has_store || !routes.uses(Channel::Disk) {
+        return Ok(routes);
+    }
+    // The lines for the disk take room as well.
+    Planner::new(plan, lengths, means).run(true)
+}
+
+struct Planner<'a> {
+    plan: &'a Plan,
+    lengths: &'a [Option<u64>],
+    means: &'a Means,
+    budget: Budget,
+    warnings: Vec<String>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(plan: &'a Plan, lengths: &'a [Option<u64>], means: &'a Means) -> Self {
+        Self { plan, lengths, means, budget: Budget::default(), warnings: Vec::new() }
+    }
+
+    fn run(&mut self, has_store: bool) -> Result<Routes, Failure> {
+        self.require_other_names()?;
+        let opening = self.opening();
+        let mount = self.mount(has_store, opening)?;
+        self.items()?;
+        let wishes: Vec<_> = self
+            .plan
+            .credentials
+            .iter()
+            .zip(self.lengths.iter().copied().chain(iter::repeat(None)))
+            .collect();
+        let mut routes = Vec::new();
+        for (credential, length) in &wishes {
+            self.require_service(credential, *length)?;
+            routes.push(match credential.via {
+                Some(channel) => Some(self.asked(credential, channel, *length)?),
+                None => None,
+            });
+        }
+        let routes = routes
+            .into_iter()
+            .zip(wishes)
+            .map(|(asked, (credential, length))| {
+                asked.unwrap_or_else(|| self.automatic(credential, length))
+            })
+            .collect();
+        self.warn();
+        let warnings = std::mem::take(&mut self.warnings);
+        Ok(Routes { routes, mount, opening, budget: std::mem::take(&mut self.budget), warnings })
+    }
+
+    /// The lines for fstab(5), which take their room first. They go where
+    /// secrets would go, so that whatever takes the guest's OEM strings from one
+    /// file finds them all in it, become an argument where no secret can go, and words for
+    /// the kernel's command line where the firmware carries nothing at all.
+    fn mount(
+        &mut self,
+        has_store: bool,
+        opening: Option<Opening>,
+    ) -> Result<Option<Mount>, Failure> {
+        let is_opened = opening.is_some_and(|opening| opening.unit.is_some());
+        let point = match &self.plan.mount {
+            _ if self.means.is_streamed => return Ok(None),
+            // It has to mount the disk by units of its own as well.
+            _ if self.means.unlock.is_some() && !is_opened => return Ok(None),
+            Some(point) => point.clone(),
+            None if has_store || is_opened => MountPoint::standard(),
+            None => return Ok(None),
+        };
+        let target = self.means.target;
+        if !target.sets_serial() && self.means.disk.is_by_serial() {
+            self.warnings.push(format!(
+                "nothing tells the guest to mount the disk, which has no label, as {} makes up \
+                 its serial: use a format with a label",
+                target.name()
+            ));
+            return Ok(None);
+        }
+        let carries_public = target.carries_public(self.means.machine_type);
+        let by = match self.first_open() {
+            Some(channel) => Teller::Channel(channel),
+            None if carries_public => Teller::Argument,
+            None => Teller::KernelLine,
+        };
+        if by == Teller::KernelLine && self.means.disk.is_passing() {
+            self.warnings.push(
+                "nothing tells the guest to mount the disk, which has no label and is another one \
+                 after each build: give it a label, for words on the guest's kernel command line"
+                    .to_owned(),
+            );
+            return Ok(None);
+        }
+        let mount = Mount { by, fstab: self.means.disk.fstab(&point, has_store)? };
+        if let Some(channel) = mount.channel() {
+            // Next to nothing has taken room yet.
+            let taken = self.budget.take(channel, MOUNT_CREDENTIAL, mount.fstab.len() as u64);
+            taken.map_err(|reason| Failure::new(Exit::Manifest, format!("mount: {reason}")))?;
+        }
+        let words = mount.kernel_arguments();
+        if !words.is_empty() {
+            self.warnings.push(format!(
+                "no firmware of this machine tells the guest to mount the disk: put this on the \
+                 guest's kernel command line, or install what `credimg guest-unit` prints: {}",
+                words.join(" ")
+            ));
+        }
+        Ok(Some(mount))
+    }
+
+    /// Of two credentials of one name the guest takes the first, and a file beside the
+    /// image would replace the other.
+    fn require_other_names(&self) -> Result<(), Failure> {
+        let Some(unlock) = &self.means.unlock else { return Ok(()) };
+        let own = [unlock.key_name(), unlock.unit_credential()];
+        match self.plan.credentials.iter().find(|credential| own.contains(&credential.name)) {
+            None => Ok(()),
+            Some(credential) => {
+                let message = "the name is that of the credential which opens the disk";
+                let hint = "give it another name, or the drive another serial";
+                Err(self.failure(&credential.entry.position, message).hint(hint))
+            }
+        }
+    }
+
+    /// What opens an encrypted disk, whose room comes before all others'.
+    fn opening(&mut self) -> Option<Opening> {
+        let unlock = self.means.unlock.as_ref()?;
+        let Some(key) = self.first_open() else {
+            let reason = self.means.refusal(Channel::FwCfg).unwrap_or_default();
+            self.warnings.push(format!(
+                "the key does not reach the guest by itself ({reason}): give the guest what \
+                 `credimg guest-unit` prints, and there the path of a file of its own in place of \
+                 /run/credentials/@system/{}",
+                unlock.key_name()
+            ));
+            return None;
+        };
+        // Nothing else has taken room yet, but a unit's name is too long for fw_cfg.
+        let key_bytes = unlock.key_bytes;
+        let taken = self.budget.take(key, &unlock.key_name(), key_bytes);
+        debug_assert_eq!(taken, Ok(()), "a key has always room");
+        let unit_bytes = unlock.unit().len() as u64;
+        let taken = self.budget.take(key, &unlock.unit_credential(), unit_bytes);
+        let unit = taken.map(|()| key).ok();
+        if unit.is_none() {
+            self.warnings.push(
+                "nothing tells the guest to open the disk, as the name of a unit is too long for \
+                 fw_cfg: install the units that `credimg guest-unit` prints"
+                    .to_owned(),
+            );
+        }
+        Some(Opening { key, unit })
+    }
+
+    /// The items of fw_cfg of whole names, which have no other way.
+    fn items(&mut self) -> Result<(), Failure> {
+        let lengths = self.lengths.iter().copied().skip(self.plan.credentials.len());
+        for (item, length) in self.plan.fw_cfg.iter().zip(lengths.chain(iter::repeat(None))) {
+            let taken = match (self.means.target, self.means.refusal(Channel::FwCfg)) {
+                // Its own reason speaks of credentials.
+                (Target::Vmspawn, Some(_)) => Err("vmspawn: it passes on no items".to_owned()),
+                (_, Some(reason)) => Err(reason),
+                (_, None) => self.budget.take_other_item(length.unwrap_or(0)),
+            };
+            taken.map_err(|reason| {
+                self.failure(&item.entry.position, &format!("cannot go by fw_cfg: {reason}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The first channel of the firmware that is open.
+    fn first_open(&self) -> Option<Channel> {
+        let channels = [Channel::Smbios, Channel::FwCfg];
+        channels.into_iter().find(|channel| self.means.refusal(*channel).is_none())
+    }
+
+    fn asked(
+        &mut self,
+        credential: &Credential,
+        channel: Channel,
+        length: Option<u64>,
+    ) -> Result<Route, Failure> {
+        let taken = match self.means.refusal(channel) {
+            Some(reason) => Err(reason),
+            None => self.budget.take(channel, &credential.name, length.unwrap_or(0)),
+        };
+        taken.map_err(|reason| {
+            let message = format!("cannot go by {}: {reason}", channel.name());
+            self.failure(&credential.entry.position, &message)
+                .hint("`via: auto` puts onto the disk what cannot go by the firmware")
+        })?;
+        let why = "the manifest says so".to_owned();
+        Ok(Route { channel: Some(channel), why })
+    }
+
+    fn automatic(&mut self, credential: &Credential, length: Option<u64>) -> Route {
+        let to_disk = |why: String| Route { channel: Some(Channel::Disk), why };
+        let channel = match self.means.automatic() {
+            Ok(channel) => channel,
+            Err(reason) => return to_disk(reason),
+        };
+        let carrier = if channel == Channel::FwCfg { "fw_cfg item" } else { "OEM string" };
+        let Some(length) = length else {
+            let why =
+                format!("by {carrier} if it fits, else on the disk: its length is not known yet");
+            return Route { channel: None, why };
+        };
+        match self.budget.take(channel, &credential.name, length) {
+            Ok(()) => {
+                let article = if channel == Channel::FwCfg { "a" } else { "an" };
+                Route { channel: Some(channel), why: format!("it fits {article} {carrier}") }
+            }
+            Err(reason) => to_disk(reason),
+        }
+    }
+
+    /// systemd counts names as well when it gives credentials to a service.
+    fn require_service(&self, credential: &Credential, length: Option<u64>) -> Result<(), Failure> {
+        let total_bytes = credential.name.len() as u64 + length.unwrap_or(0);
+        if total_bytes <= SERVICE_MAX_BYTES {
+            return Ok(());
+        }
+        let message = format!(
+            "the credential has {total_bytes} bytes with its name, and systemd takes \
+             {SERVICE_MAX_BYTES}"
+        );
+        let failure = self.failure(&credential.entry.position, &message);
+        Err(failure.hint("a large file goes to `files`, and the service reads it there"))
+    }
+
+    fn warn(&mut self) {
+        let warnings = &mut self.warnings;
+        let names = self.plan.credentials.iter().map(|credential| credential.name.len() as u64);
+        let values = self.lengths.iter().take(self.plan.credentials.len()).copied().flatten();
+        let all_bytes: u64 = names.chain(values).sum();
+        if all_bytes > SERVICE_MAX_BYTES {
+            warnings.push(format!(
+                "the credentials have {all_bytes} bytes with their names: a service that imports \
+                 all of them does not start, as systemd gives it {SERVICE_MAX_BYTES} at most"
+            ));
+        }
+        if self.means.is_streamed && self.plan.mount.is_some() {
+            let reason = "an image on standard output comes without arguments";
+            warnings.push(format!("{reason}: nothing tells the guest where to mount it"));
+        }
+        let has_many = self.means.machine_type.is_some_and(MachineType::has_many_slots);
+        if self.budget.items > ITEMS_SAFE && !has_many {
+            warnings.push(format!(
+                "{} items of fw_cfg: a machine with a -kernel or displays may have fewer slots \
+                 and abort at its start; `-global fw_cfg_io.x-file-slots=128` gives it more",
+                self.budget.items
+            ));
+        }
+    }
+
+    fn failure(&self, position: &Position, message: &str) -> Failure {
+        let file = manifest_name(&self.plan.manifest);
+        let Position { line, column, key_path } = position;
+        Failure::new(Exit::Manifest, format!("{file}:{line}:{column}: {key_path}: {message}"))
+    }
+}

@@ -1,0 +1,258 @@
+//! The private files beside the image, `IMAGE.SUFFIX`: what the firmware
+//! carries never stands on a command line, only the names of these files do.
+//!
+//! A suffix says what the file is, so that the arguments of an image can be
+//! printed again from the names alone.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use credimg_formats::Secret;
+
+use super::budget::ITEM_PREFIX;
+use super::mount::MOUNT_CREDENTIAL;
+use super::plan::{Means, Mount, Opening, Teller};
+use super::smbios;
+use super::unlock::Unlock;
+use crate::host::memory::{held, hold};
+use crate::manifest::{is_credential_name, is_fw_cfg_name};
+use crate::monitors::{
+    Channel, CredentialFile, Firmware, FwCfgItem, PublicCredential, SmbiosFile, SmbiosForm, Target,
+};
+use crate::report::Failure;
+
+/// The file of one SMBIOS structure with every OEM string.
+const STRUCTURE: &str = "smbios";
+/// Files of one OEM string, of one fw_cfg item and of one credential, before its name.
+const STRING: &str = "smbios.";
+const ITEM: &str = "fw_cfg.";
+const CREDENTIAL: &str = "credential.";
+
+/// A value that goes by the firmware.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// The credential's name, or the whole one of another item of fw_cfg, which holds a slash.
+    pub name: String,
+    /// SMBIOS or fw_cfg.
+    pub channel: Channel,
+    /// The value itself.
+    pub secret: Secret,
+}
+
+/// A private file beside the image.
+#[derive(Clone, Debug)]
+pub struct Sidecar {
+    /// What follows the image's name and a dot.
+    pub suffix: String,
+    /// What it holds.
+    pub content: Secret,
+}
+
+/// What opens the disk: the key, and the unit where one is sent.
+pub fn opening(opening: Option<Opening>, unlock: Option<&Unlock>, key: &Secret) -> Vec<Value> {
+    let (Some(Opening { key: channel, unit }), Some(unlock)) = (opening, unlock) else {
+        return Vec::new();
+    };
+    let key = Value { name: unlock.key_name(), channel, secret: held(key.clone()) };
+    let unit = unit.map(|channel| Value {
+        name: unlock.unit_credential(),
+        channel,
+        secret: Secret::from(unlock.unit().as_bytes()),
+    });
+    std::iter::once(key).chain(unit).collect()
+}
+
+/// The files of these values and of the lines for the disk.
+pub fn pack(
+    values: &[Value],
+    mount: Option<&Mount>,
+    means: &Means,
+) -> Result<Vec<Sidecar>, Failure> {
+    let lines = mount.and_then(|mount| {
+        let secret = Secret::from(mount.fstab.as_bytes());
+        Some(Value { name: MOUNT_CREDENTIAL.to_owned(), channel: mount.channel()?, secret })
+    });
+    let mut sidecars = Vec::new();
+    let mut strings = Vec::new();
+    for Value { name, channel, secret } in lines.iter().chain(values) {
+        let (prefix, content) = match (channel, means.target, means.form) {
+            (Channel::Disk, ..) => continue,
+            (Channel::FwCfg, ..) => (ITEM, secret.clone()),
+            (Channel::Smbios, Target::Vmspawn, _) => (CREDENTIAL, secret.clone()),
+            (Channel::Smbios, _, SmbiosForm::Path) => {
+                (STRING, smbios::oem_string(name, secret.expose()))
+            }
+            (Channel::Smbios, _, SmbiosForm::File) => {
+                strings.push(smbios::oem_string(name, secret.expose()));
+                continue;
+            }
+        };
+        // No file's name holds a slash, and no credential's and no item's a colon.
+        let suffix = format!("{prefix}{}", name.replace('/', ":"));
+        sidecars.push(Sidecar { suffix, content });
+    }
+    if !strings.is_empty() {
+        let content = smbios::structure(&strings)?;
+        sidecars.push(Sidecar { suffix: STRUCTURE.to_owned(), content });
+    }
+    Ok(sidecars)
+}
+
+/// Keeps those that may hold the key of this name out of the swap.
+pub fn hold_key(sidecars: &[Sidecar], key_name: &str) {
+    let holds = |suffix: &str| suffix == STRUCTURE || suffix.ends_with(key_name);
+    for sidecar in sidecars.iter().filter(|sidecar| holds(&sidecar.suffix)) {
+        hold(sidecar.content.expose());
+    }
+}
+
+/// The lines for the disk where they are an argument: they are no secret.
+pub fn public(mount: Option<&Mount>) -> Vec<PublicCredential> {
+    let lines = mount.filter(|mount| mount.by == Teller::Argument);
+    let credential = |mount: &Mount| PublicCredential {
+        name: MOUNT_CREDENTIAL.to_owned(),
+        value: mount.fstab.clone(),
+    };
+    lines.into_iter().map(credential).collect()
+}
+
+/// What the files with these suffixes beside `image` give to the machine, in
+/// the order of the names; what is no suffix of ours gives nothing.
+pub fn firmware<'a>(image: &Path, suffixes: impl IntoIterator<Item = &'a str>) -> Firmware {
+    firmware_of(suffixes.into_iter().map(|suffix| (suffix, path(image, suffix))))
+}
+
+/// What files that lie anywhere give to the machine, in the order of their names: each with
+/// the suffix that it has beside an image.
+pub fn firmware_of<'a>(files: impl IntoIterator<Item = (&'a str, PathBuf)>) -> Firmware {
+    let mut files: Vec<_> = files.into_iter().collect();
+    files.sort_unstable();
+    let mut firmware = Firmware::default();
+    for (suffix, file) in files {
+        match kind(suffix.as_bytes()) {
+            None => {}
+            Some(Kind::Structure) => firmware.smbios.push(SmbiosFile::Structure(file)),
+            Some(Kind::String) => firmware.smbios.push(SmbiosFile::String(file)),
+            Some(Kind::Item(name)) => {
+                firmware.fw_cfg.push(FwCfgItem { name: format!("{ITEM_PREFIX}{name}"), file });
+            }
+            Some(Kind::OtherItem(name)) => firmware.fw_cfg.push(FwCfgItem { name, file }),
+            Some(Kind::Credential(name)) => {
+                firmware.credentials.push(CredentialFile { name: name.to_owned(), file });
+            }
+        }
+    }
+    firmware
+}
+
+/// Whether a file `IMAGE.SUFFIX` is one that a build made.
+pub fn is_suffix(suffix: &[u8]) -> bool {
+    kind(suffix).is_some()
+}
+
+/// The path of a file beside `image`.
+pub fn path(image: &Path, suffix: &str) -> PathBuf {
+    let mut path = OsString::from(image);
+    path.push(".");
+    path.push(suffix);
+    path.into()
+}
+
+enum Kind<'a> {
+    Structure,
+    String,
+    Item(&'a str),
+    OtherItem(String),
+    Credential(&'a str),
+}
+
+fn kind(suffix: &[u8]) -> Option<Kind<'_>> {
+    let text = std::str::from_utf8(suffix).ok()?;
+    if text == STRUCTURE {
+        return Some(Kind::Structure);
+    }
+    let named = |prefix| text.strip_prefix(prefix).filter(|name| is_credential_name(name));
+    if let Some(name) = named(ITEM) {
+        return Some(Kind::Item(name));
+    }
+    if let Some(name) = text.strip_prefix(ITEM).filter(|name| !name.contains('/')) {
+        return Some(name.replace(':', "/"))
+            .filter(|name| is_fw_cfg_name(name))
+            .map(Kind::OtherItem);
+    }
+    if let Some(name) = named(CREDENTIAL) {
+        return Some(Kind::Credential(name));
+    }
+    named(STRING).map(|_| Kind::String)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    fn value(name: &str, channel: Channel) -> Value {
+        Value { name: name.to_owned(), channel, secret: Secret::from(&b"v\0"[..]) }
+    }
+
+    fn packed(means: &Means) -> Vec<(String, Vec<u8>)> {
+        let values = [value("b", Channel::FwCfg), value("c d", Channel::Smbios)];
+        let mount = Mount { by: Teller::Channel(Channel::Smbios), fstab: "x\n".to_owned() };
+        let sidecars = pack(&values, Some(&mount), means).unwrap();
+        let pair = |sidecar: Sidecar| (sidecar.suffix, sidecar.content.expose().to_vec());
+        sidecars.into_iter().map(pair).collect()
+    }
+
+    #[test]
+    fn values_are_in_files_that_say_what_they_are() {
+        let item = ("fw_cfg.b".to_owned(), b"v\0".to_vec());
+        let lines = b"io.systemd.credential.binary:fstab.extra=eAo=";
+        let string = b"io.systemd.credential.binary:c d=dgA=";
+        let structure = [b"\x0b\x05\x00\x0e\x02", &lines[..], b"\0", string, b"\0\0"].concat();
+        let expected = [item.clone(), ("smbios".to_owned(), structure)];
+        assert_eq!(packed(&Means::default()), expected);
+
+        let means = Means { form: SmbiosForm::Path, ..Means::default() };
+        let expected = [
+            ("smbios.fstab.extra".to_owned(), lines.to_vec()),
+            item.clone(),
+            ("smbios.c d".to_owned(), string.to_vec()),
+        ];
+        assert_eq!(packed(&means), expected);
+
+        let means = Means { target: Target::Vmspawn, ..Means::default() };
+        let expected = [
+            ("credential.fstab.extra".to_owned(), b"x\n".to_vec()),
+            item,
+            ("credential.c d".to_owned(), b"v\0".to_vec()),
+        ];
+        assert_eq!(packed(&means), expected);
+    }
+
+    #[test]
+    fn names_give_the_machine_back() {
+        let suffixes = ["smbios.x", "fw_cfg.b,c", "smbios", "credential.a", "bak", "fw_cfg.a:b"];
+        let firmware = firmware(Path::new("d/i.erofs"), suffixes);
+        let structure = SmbiosFile::Structure("d/i.erofs.smbios".into());
+        let string = SmbiosFile::String("d/i.erofs.smbios.x".into());
+        assert_eq!(firmware.smbios, [structure, string]);
+        let name = "opt/io.systemd.credentials/b,c".to_owned();
+        assert_eq!(firmware.fw_cfg, [FwCfgItem { name, file: "d/i.erofs.fw_cfg.b,c".into() }]);
+        let (name, file) = ("a".to_owned(), "d/i.erofs.credential.a".into());
+        assert_eq!(firmware.credentials, [CredentialFile { name, file }]);
+        assert!(is_suffix(b"smbios.x") && !is_suffix(b"bak") && !is_suffix(b"smbios."));
+        assert!(!is_suffix(b"fw_cfg.a:b") && !is_suffix(b"\xff"));
+    }
+
+    #[test]
+    fn lines_without_a_channel_are_an_argument() {
+        let mount = Mount { by: Teller::Argument, fstab: "x\n".to_owned() };
+        assert!(pack(&[], Some(&mount), &Means::default()).unwrap().is_empty());
+        let (name, value) = ("fstab.extra".to_owned(), "x\n".to_owned());
+        assert_eq!(public(Some(&mount)), [PublicCredential { name, value }]);
+        for by in [Teller::Channel(Channel::FwCfg), Teller::KernelLine] {
+            assert_eq!(public(Some(&Mount { by, fstab: String::new() })), []);
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! Where the image goes: a private temporary file beside the target that takes
+//! the target's name when it is complete, a stream, or memory. The files that
+//! belong to an image, its sidecars, come and go with it.
+//!
+//! Invariant: at every instant the output path holds the complete old image or
+//! the complete new one. The temporary is 0600 under any umask, is locked while
+//! its builder lives, and every step is relative to one descriptor of the
+//! target's directory, so that a renamed directory cannot lead astray.
+//! Invariant: what is said and done after an error goes by what lies at the name, not by
+//! what the failing call says.
+
+mod access;
+mod acl;
+mod buffered;
+mod extracted;
+mod leftovers;
+mod lock;
+mod memory;
+mod once;
+mod sidecars;
+mod stream;
+mod target;
+mod temporary;
+mod turn;
+
+use std::ffi::OsString;
+use std::fs::{File, Metadata};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use credimg_formats::Sink;
+use rustix::fs::{Gid, Mode, Uid, XattrFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::host::signals;
+use crate::report::{self, Exit, Failure};
+pub use access::{Access, Excess};
+use buffered::Buffered;
+pub use extracted::{Attributes, Content, DirectoryId, Extracted, Made, Node};
+use leftovers::Beside;
+pub use memory::{MemoryFile, SealedFile};
+pub use once::{create_once, settle};
+use sidecars::Sidecars;
+pub use stream::{Stdout, StreamOutput, hand_over, require_reader, to_stderr, to_stdout};
+use target::{Target, There};
+use temporary::Temporary;
+pub use temporary::is_leftover_name;
+
+/// The mode of a file for which none is asked.
+const PRIVATE_MODE: u16 = 0o600;
+
+/// What the image gets besides its bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// User and group id; the caller's own without it.
+    pub owner: Option<(u32, u32)>,
+    /// Permission bits, 0 to 0o7777; 0600 without it, whatever the old image has.
+    pub mode: Option<u16>,
+    /// A user who may read it besides, by an access control list.
+    pub reader: Option<u32>,
+    /// Whether `IMAGE.SUFFIX` is a sidecar, told from its suffix: those that an
+    /// earlier image had and this one has not are removed with it. None where the
+    /// file has no sidecars.
+    pub is_sidecar: Option<fn(&[u8]) -> bool>,
+}
+
+impl Options {
+    /// The access control list and the mode, as stat(2) shows it, of a file that `owner`
+    /// owns; none of the two where any will do.
+    fn access(&self, owner: u32) -> (Option<Vec<u8>>, Option<u16>) {
+        // An owner needs no leave.
+        let Some(reader) = self.reader.filter(|reader| *reader != owner) else {
+            return (None, self.mode);
+        };
+        let mode = self.mode.unwrap_or(PRIVATE_MODE);
+        (Some(acl::with_reader(mode, reader)), Some(acl::shown_mode(mode)))
+    }
+
+    /// Whether the file, of which `found` was told, has the mode and the access control
+    /// list that [`OutputFile::commit`] gives it.
+    pub fn has_access(&self, file: &File, found: &Metadata) -> bool {
+        let (list, mode) = self.access(found.uid());
+        let mut bytes = [0; 64];
+        let has_list = match (rustix::fs::fgetxattr(file, acl::NAME, &mut bytes[..]), list) {
+            (Ok(length), Some(list)) => bytes.get(..length) == Some(&*list),
+            (Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS), None) => true,
+            _ => false,
+        };
+        has_list && mode.is_none_or(|mode| u32::from(mode) == found.mode() & 0o7777)
+    }
+}
+
+/// An image in the making. Dropped without [`commit`](Self::commit), it leaves
+/// no trace and the old image as it was, with its sidecars.
+pub struct OutputFile {
+    sidecars: Sidecars,
+    target: Target,
+    temporary: Temporary,
+    options: Options,
+    sink: Buffered,
+    state: State,
+}
+
+/// How far an image has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The old image, if there is one, is in place.
+    Made,
+    /// It has taken its name.
+    InPlace,
+    /// A file system that fails has kept to itself whether it has, or has not let
+    /// everything be undone. Nothing is cleaned up.
+    Unknown,
+}
+
+impl OutputFile {
+    /// Refuses what [`create`](Self::create) would refuse, so that nothing is
+    /// read or run in vain; tells whether there is an old image.
+    pub fn check(path: &Path) -> anyhow::Result<bool> {
+        Ok(Target::open(path)?.subject.hint.is_some())
+    }
+
+    /// Opens a temporary file beside `path`.
+    ///
+    /// A directory, FIFO, socket or device at `path` is refused; a symbolic
+    /// link will be replaced, never followed. All errors are of [`Exit::Output`].
+    pub fn create(path: &Path, options: Options) -> anyhow::Result<Self> {
+        let target = Target::open(path)?;
+        let (file, temporary) = if crate::host::KEEPS_PROMISES {
+            Temporary::create(&target, Some(options))?
+        } else {
+            Temporary::none(&target)?
+        };
+        let sink = Buffered::new(file, target.subject.clone());
+        let sidecars = Sidecars::default();
+        let state = if crate::host::KEEPS_PROMISES { State::Made } else { State::InPlace };
+        Ok(Self { sidecars, target, temporary, options, sink, state })
+    }
+
+    /// Writes the sidecar `IMAGE.SUFFIX` into a temporary of its own and onto
+    /// the disk; it gets the image's owner and mode. Errors as of [`create`](Self::create).
+    pub fn add_sidecar(&mut self, suffix: &str, content: &[u8]) -> anyhow::Result<()> {
+        Ok(self.sidecars.add(&self.target, suffix, content, self.options)?)
+    }
+
+    /// What is written so far, to be read. Errors are of [`Exit::Output`] and of
+    /// [`Exit::Interrupted`].
+    pub fn reread(&mut self) -> Result<File, Failure> {
+        self.sink.reread()
+    }
+
+    /// Puts the image in place, and removes what killed builders of the same path left
+    /// there. When this returns `Ok`, the image and its name are on the disk, and so are
+    /// its sidecars, and no others.
+    ///
+    /// Everything is complete and on the disk before the first name changes; the
+    /// image's is the last. An error takes back what was changed. A crash of the
+    /// machine, or SIGKILL, between two names leaves each file whole, the old one
+    /// or the new one, under an old image. Nothing of the image depends on a sidecar:
+    /// each credential is one of the two builds', but one that changed its
+    /// channel may be missing or twice until the next build.
+    ///
+    /// Errors are of [`Exit::Output`], or of [`Exit::Interrupted`] where a
+    /// signal came before the image was in place.
+    pub fn commit(mut self) -> anyhow::Result<()> {
+        if !crate::host::KEEPS_PROMISES {
+            return Ok(self.sink.spill()?);
+        }
+        let placed = self.put_in_place();
+        match self.state {
+            State::Made => {
+                let lost = self.take_back();
+                if !lost.is_empty() {
+                    // Files of the old image have temporary names: they are no leftovers.
+                    self.state = State::Unknown;
+                }
+                Ok(placed.map(drop).map_err(|failure| self.with_lost(failure, &lost))?)
+            }
+            State::InPlace => Ok(self.finish(placed)?),
+            State::Unknown => Ok(placed.map(drop)?),
+        }
+    }
+
+    /// Cleans up behind the image, which is in place, and brings all names onto the disk.
+    /// Of several errors the first is the outcome; the others are told.
+    fn finish(&mut self, placed: Result<Vec<OsString>, Failure>) -> Result<(), Failure> {
+        let looked = self.sidecars.look_again(&self.target);
+        let settled = self.sidecars.settle(&self.target);
+        if let Ok(leftovers) = &placed {
+            leftovers::remove_these(&self.target, leftovers, self.options);
+        }
+        // The next builder need not wait for the disk.
+        lock::release(self.sink.file());
+        let Target { directory, subject, .. } = &self.target;
+        let synced = sync_directory(directory).map_err(|error| {
+            let message = format!(
+                "cannot write the directory of {} to the disk: {}",
+                subject.shown,
+                report::reason(&error.into())
+            );
+            Failure::new(Exit::Output, message)
+                .hint("the new image is in place, but a crash of the machine may undo that")
+        });
+        let failures = [placed.map(drop), looked, synced].into_iter().filter_map(Result::err);
+        let mut failures = failures.chain(settled);
+        let first = failures.next();
+        for other in failures {
+            // Each may be about a file that holds secrets.
+            report::warn(&other.message);
+        }
+        first.map_or(Ok(()), Err)
+    }
+
+    /// Returns the leftovers of other builders, without what this one removes itself.
+    fn put_in_place(&mut self) -> Result<Vec<OsString>, Failure> {
+        let subject = &self.target.subject;
+        self.sink.spill()?;
+        // It may hold a key, and a file may take long to reach the disk.
+        self.sink.forget();
+        widen(self.sink.file(), self.options)
+            .map_err(|error| no_access(subject, error, self.options))?;
+        retry_on_intr(|| rustix::fs::fsync(self.sink.file()))
+            .map_err(|error| subject.failure("write", error))?;
+        signals::check()?;
+
+        turn::take(&self.target, self.sink.file_mut(), &mut self.temporary, self.options)?;
+        let beside = match Beside::find(&self.target, self.options.is_sidecar) {
+            // Leftovers alone are no reason to fail.
+            Err(_) if self.options.is_sidecar.is_none() => Beside::default(),
+            found => found
+                .map_err(|error| subject.failure("look for files of an old image beside", error))?,
+        };
+        signals::check()?;
+        self.sidecars.put_in_place(&self.target, beside.sidecars, self.options)?;
+        let mut own = self.sidecars.temporary_names();
+        own.extend(self.temporary.name().map(ToOwned::to_owned));
+        self.replace()?;
+        let others = beside.leftovers.into_iter().filter(|name| !own.contains(name));
+        Ok(others.collect())
+    }
+
+    /// Gives the image its name, and looks whether it has it.
+    fn replace(&mut self) -> Result<(), Failure> {
+        let Target { directory, name, subject, .. } = &self.target;
+        let file = self.temporary.id();
+        let Some(temporary) = self.temporary.name() else {
+            return Err(subject.refusal("replace", "its temporary has no name"));
+        };
+        let renamed = rustix::fs::renameat(directory, temporary, directory, name);
+        let reason = |error: Errno| report::reason(&error.into());
+        let outcome = match (renamed, self.target.there(file)) {
+            (Ok(()), Ok(There::New)) => Ok(()),
+            (Err(_), Ok(There::New)) => {
+                // Done all the same; a second name may be left.
+                if let Ok(true) = self.target.leads_to(temporary, file) {
+                    self.temporary.remove(&self.target);
+                }
+                Ok(())
+            }
+            (Err(error), Ok(There::Old)) => return Err(subject.failure("replace", error)),
+            (Err(error), Ok(There::Other)) => {
+                let failure = subject.failure("replace", error);
+                return Err(failure.hint("another file than the old image is there now"));
+            }
+            (Ok(()), Ok(There::Old | There::Other)) => Err(subject
+                .refusal("find", "another file has taken its place since")
+                .hint("the new image was in place for an instant only: see who replaced it")),
+            (Ok(()), Err(error)) => Err(subject
+                .refusal("look at", &reason(error))
+                .hint("the new image was put in place, but it may be another one by now")),
+            (Err(error), Err(second)) => {
+                self.state = State::Unknown;
+                self.temporary.forget();
+                let both = format!("{}, and then {}", reason(error), reason(second));
+                let hint = "whether the old image or the new one is in place is not known: build \
+                            again";
+                return Err(subject.refusal("replace", &both).hint(hint));
+            }
+        };
+        self.state = State::InPlace;
+        self.temporary.forget();
+        outcome
+    }
+
+    /// Undoes all; returns what could not be undone.
+    fn take_back(&mut self) -> Vec<String> {
+        let lost = self.sidecars.take_back(&self.target);
+        self.temporary.remove(&self.target);
+        lost
+    }
+
+    /// Says which of the files beside the old image are not its own any more.
+    fn with_lost(&self, failure: Failure, lost: &[String]) -> Failure {
+        if lost.is_empty() {
+            return failure;
+        }
+        let image =
+            self.target.subject.hint.map_or("there is no image", |_| "the image is the old one");
+        failure.hint(format!("{image}, but {}: build again", lost.join(", and ")))
+    }
+}
+
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        if self.state == State::Made {
+            let lost = self.take_back();
+            if lost.is_empty() {
+                leftovers::remove(&self.target, self.options);
+            }
+            for lost in lost {
+                report::warn(&lost);
+            }
+        }
+    }
+}
+
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl Sink for OutputFile {
+    fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        self.sink.rewrite(back_bytes, bytes)
+    }
+
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        self.sink.write_zeros(length_bytes)
+    }
+
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
+        self.sink.copy_from_file(file, length_bytes)
+    }
+}
+
+/// Makes sure that the finished `image` and its name, which is `path`, are on
+/// the disk, as [`OutputFile::commit`] does, after removing what killed builders
+/// left beside it. Errors are of [`Exit::Output`].
+pub fn sync(path: &Path, image: &File, options: Options) -> anyhow::Result<()> {
+    let target = Target::open(path)?;
+    leftovers::remove(&target, options);
+    let Target { directory, subject, .. } = target;
+    retry_on_intr(|| rustix::fs::fsync(image))
+        .and_then(|()| sync_directory(&directory))
+        .map_err(|error| subject.failure("write", error).into())
+}
+
+/// What messages say of the thing that is written.
+#[derive(Clone)]
+struct Subject {
+    shown: String,
+    hint: Option<&'static str>,
+}
+
+impl Subject {
+    fn failure(&self, operation: &str, error: impl Into<io::Error>) -> Failure {
+        self.refusal(operation, &report::reason(&error.into()))
+    }
+
+    fn refusal(&self, operation: &str, reason: &str) -> Failure {
+        let message = format!("cannot {operation} {}: {reason}", self.shown);
+        Failure { exit: Exit::Output, message, hint: self.hint.map(str::to_owned) }
+    }
+}
+
+/// Makes a rename durable. Some network file systems cannot sync a directory
+/// alone: there the whole file system is.
+fn sync_directory(directory: &OwnedFd) -> rustix::io::Result<()> {
+    match retry_on_intr(|| rustix::fs::fsync(directory)) {
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => rustix::fs::syncfs(directory),
+        outcome => outcome,
+    }
+}
+
+/// The failure of [`widen`].
+fn no_access(subject: &Subject, error: Errno, options: Options) -> Failure {
+    let failure = subject.failure("set the owner and mode of", error);
+    if error != Errno::OPNOTSUPP || options.reader.is_none() {
+        return failure;
+    }
+    let hint = "its file system has no access control lists, as --reader wants: give --owner";
+    let both = failure.hint.as_ref().map(|news| format!("{hint}; {news}"));
+    failure.hint(both.unwrap_or_else(|| hint.to_owned()))
+}
+
+/// Gives the finished image the owner, mode and reader that were asked for: the owner
+/// first, because a change of owner clears bits of the mode.
+fn widen(file: &File, options: Options) -> rustix::io::Result<()> {
+    if let Some((uid, gid)) = options.owner {
+        rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    if let Some(mode) = options.mode {
+        // The directory's default ACL may have named other readers. While the
+        // mode is 0600 they are masked; a wider mode would let them in.
+        match rustix::fs::fremovexattr(file, acl::NAME) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(error) => return Err(error),
+        }
+        rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))?;
+    }
+    if let (Some(list), _) = options.access(rustix::fs::fstat(file)?.st_uid) {
+        rustix::fs::fsetxattr(file, acl::NAME, &list, XattrFlags::empty())?;
+    }
+    Ok(())
+}

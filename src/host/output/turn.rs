@@ -1,0 +1,101 @@
+//! Of several builders of one path, one at a time puts its files in place.
+//!
+//! Whose turn it is has its complete image under a name that all of them know, and a
+//! lock on that file. The rename that puts the image in place gives the name away; the
+//! lock stays on the file until its builder has looked at it there, and the next one
+//! waits for that too. A kill ends both: the lock goes with the process, and the file
+//! without a lock is a leftover that the next builder removes. Nobody who only reads
+//! the directory, or the image, can hold up a turn, as both take leave to write.
+//!
+//! Where somebody else has put a file at that name, or the file system knows no locks or
+//! cannot give the name to one alone, builders go on without turns; each looks at the end
+//! whether its files are there.
+
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::Options;
+use super::leftovers::{Fate, remove_unused};
+use super::lock::{self, Holder};
+use super::target::Target;
+use super::temporary::{Taken, Temporary, turn_name};
+use crate::host::signals;
+use crate::report::Failure;
+
+/// How long others may take, each of whom does no more than a few renames.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the last one may take to look at its image. Nothing depends on it but
+/// what that one says.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits for the turn of the complete image, which has a name after that.
+pub(super) fn take(
+    target: &Target,
+    file: &mut File,
+    temporary: &mut Temporary,
+    options: Options,
+) -> Result<(), Failure> {
+    let name = turn_name(target);
+    let mut pauses = Pauses::new(PATIENCE);
+    loop {
+        match temporary.take_name(target, file, &name, options)? {
+            Taken::Yes => break,
+            Taken::No => {}
+            Taken::Never => return Ok(()),
+        }
+        match remove_unused(target, &name, options) {
+            Ok(Fate::Gone | Fate::InUse) if pauses.pause()? => {}
+            Ok(Fate::Gone | Fate::InUse) => {
+                let reason = "another build of it has not finished for a minute";
+                return Err(target.subject.refusal("replace", reason));
+            }
+            // It is tried again, and told, when the image is in place or given up.
+            Ok(Fate::Foreign | Fate::Stays(_)) | Err(_) => {
+                temporary.take_any_name(target, file, options)?;
+                return Ok(());
+            }
+        }
+    }
+    wait_for_the_last(target)
+}
+
+/// Waits until the image that is in place has been looked at by its builder.
+fn wait_for_the_last(target: &Target) -> Result<(), Failure> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    // What cannot be opened has no builder of this user.
+    let Ok(image) = openat(&target.directory, &target.name, flags, Mode::empty()) else {
+        return Ok(());
+    };
+    let image = File::from(image);
+    let mut pauses = Pauses::new(LOOK_PATIENCE);
+    while lock::holder(&image) == Ok(Holder::Builder) && pauses.pause()? {}
+    Ok(())
+}
+
+/// Pauses that grow longer, within a limit.
+struct Pauses {
+    started: Instant,
+    patience: Duration,
+    next: Duration,
+}
+
+impl Pauses {
+    fn new(patience: Duration) -> Self {
+        Self { started: Instant::now(), patience, next: FIRST_PAUSE }
+    }
+
+    /// False where the patience is at its end.
+    fn pause(&mut self) -> Result<bool, Failure> {
+        signals::check()?;
+        if self.started.elapsed() >= self.patience {
+            return Ok(false);
+        }
+        signals::pause(self.next);
+        self.next = LAST_PAUSE.min(self.next * 2);
+        Ok(true)
+    }
+}

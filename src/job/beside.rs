@@ -1,0 +1,169 @@
+//! What lies beside an image under the names that a build gives to its files: whether it
+//! is one of them, or a thing that somebody else has put there.
+
+use std::ffi::OsStr;
+use std::fs::{FileType, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::delivery::sidecar;
+use crate::host::listing;
+use crate::host::output::{self, Access, Excess};
+use crate::look::opened::Opened;
+use crate::report::{Exit, Failure, reason, shell_word, shown};
+
+/// What follows the image's name and a dot in the names of files that a build may have
+/// made beside it, sorted; whatever they are.
+pub(crate) fn suffixes(image: &Path) -> io::Result<Vec<String>> {
+    let directory = image.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut start = image.file_name().unwrap_or_default().to_owned();
+    start.push(".");
+    let mut suffixes = Vec::new();
+    for name in listing::names(directory.unwrap_or(Path::new(".")))? {
+        suffixes.extend(suffix(&name, &start));
+    }
+    suffixes.sort_unstable();
+    Ok(suffixes)
+}
+
+fn suffix(name: &OsStr, start: &OsStr) -> Option<String> {
+    let suffix = name.as_bytes().strip_prefix(start.as_bytes())?;
+    let suffix = str::from_utf8(suffix).ok()?;
+    sidecar::is_suffix(suffix.as_bytes()).then(|| suffix.to_owned())
+}
+
+/// What has such a name beside the image at `path`, in the order of the names. What another
+/// build removes meanwhile was not there.
+pub(crate) fn look(path: &Path) -> io::Result<Vec<Beside>> {
+    let mut all = Vec::new();
+    for suffix in suffixes(path)? {
+        let file = sidecar::path(path, &suffix);
+        match std::fs::symlink_metadata(&file) {
+            Ok(found) => all.push(Beside { suffix, file, found }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+/// A thing beside an image that has the name of one of its files.
+pub(crate) struct Beside {
+    /// What follows the image's name and a dot.
+    pub(crate) suffix: String,
+    file: PathBuf,
+    /// What it is, with no link followed.
+    pub(crate) found: Metadata,
+}
+
+/// The suffixes of the files that belong to `image`, which lies at `path`: regular files of
+/// its owner that let nobody do more than the image does.
+///
+/// Anything else of such a name is an error of [`Exit::Policy`]: the guest would get what
+/// somebody else has put there, or what a link leads to.
+pub(crate) fn of_image(path: &Path, image: &Opened) -> Result<Vec<String>, Failure> {
+    let unread = |error: io::Error| {
+        let message = format!("cannot read what lies beside {}: {}", shown(path), reason(&error));
+        Failure::new(Exit::Image, message)
+    };
+    let all = look(path).map_err(unread)?;
+    if !all.is_empty() {
+        let own = image.access().map_err(unread)?;
+        for Beside { file, found, .. } in &all {
+            require_regular(path, file, found)?;
+            let access = Access::of_path(file, found).map_err(unread)?;
+            if let Some(excess) = access.excess(&own) {
+                return Err(explain(path, file, excess, (&access, &own)));
+            }
+        }
+    }
+    Ok(all.into_iter().map(|beside| beside.suffix).collect())
+}
+
+/// An error of [`Exit::Policy`] where a build of the image at `path` would replace or remove
+/// what is none of its files: what is no regular file, or is neither the caller's nor the
+/// old image's owner's nor that of whom `wanted` gives the new one to. Who may read it does
+/// not matter, as a new file takes its place.
+pub(crate) fn require_replaceable(
+    path: &Path,
+    all: &[Beside],
+    wanted: output::Options,
+) -> Result<(), Failure> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let old = std::fs::symlink_metadata(path).ok().filter(Metadata::is_file);
+    let owners = [
+        Some(rustix::process::geteuid().as_raw()),
+        wanted.owner.map(|(uid, _)| uid),
+        old.map(|old| old.uid()),
+    ];
+    for Beside { file, found, .. } in all {
+        require_regular(path, file, found)?;
+        if !owners.contains(&Some(found.uid())) {
+            return Err(foreign(path, file, &format!("the user {} owns it", found.uid())));
+        }
+    }
+    Ok(())
+}
+
+fn require_regular(path: &Path, file: &Path, found: &Metadata) -> Result<(), Failure> {
+    kind(found.file_type()).map_or(Ok(()), |kind| Err(foreign(path, file, kind)))
+}
+
+/// What messages say of what is no regular file.
+fn kind(found: FileType) -> Option<&'static str> {
+    if found.is_file() {
+        None
+    } else if found.is_symlink() {
+        Some("it is a symbolic link")
+    } else if found.is_dir() {
+        Some("it is a directory")
+    } else if found.is_fifo() {
+        Some("it is a FIFO")
+    } else if found.is_socket() {
+        Some("it is a socket")
+    } else {
+        Some("it is a device")
+    }
+}
+
+fn explain(path: &Path, file: &Path, excess: Excess, of: (&Access, &Access)) -> Failure {
+    let (Access { owner, group, mode, .. }, own) = of;
+    let name = shell_word(file);
+    let again = |mend: &str| format!("{mend}, or build the image again");
+    let (what, hint) = match excess {
+        Excess::Owner => (
+            format!("the user {owner} owns it, and the user {} owns the image", own.owner),
+            "remove it, or give both one owner".to_owned(),
+        ),
+        Excess::Mode => {
+            let mend = again(&format!("`chmod {:04o} {name}`", mode & own.mode));
+            (format!("its mode {mode:04o} allows more than the image's {:04o}", own.mode), mend)
+        }
+        Excess::OtherGroup => (
+            format!("the group {group} may read it, and the image is the group {}'s", own.group),
+            again("give both one group"),
+        ),
+        Excess::Group => (
+            format!("the group {group} may read it, and not the image"),
+            again(&format!("`chmod g= {name}`")),
+        ),
+        Excess::List => (
+            "its access control list lets others read it than the image's does".to_owned(),
+            again(&format!("`setfacl -b {name}`")),
+        ),
+    };
+    foreign(path, file, &what).hint(hint)
+}
+
+/// The failure of a thing that has the name of one of the image's files.
+fn foreign(path: &Path, file: &Path, what: &str) -> Failure {
+    let (image, file) = (shown(path), shown(file));
+    let message = format!(
+        "{file} has the name of a file that belongs to {image}, but is not taken for it: {what}"
+    );
+    Failure::new(Exit::Policy, message).hint("remove it or give it another name")
+}

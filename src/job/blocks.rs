@@ -1,0 +1,43 @@
+//! The block of the disk that an image is: larger than the 512 bytes that SeaBIOS takes,
+//! so that it leaves the disk alone, and small enough for Linux to mount what is on it.
+
+use credimg_formats::probe::Probe;
+
+use super::encryption::{Encryption, SMALL_SECTOR_BYTES};
+use crate::look::opened::Opened;
+use crate::manifest::{Format, Luks};
+use crate::monitors::Block;
+
+/// That of an image which is built. All formats are padded to 4096 bytes.
+pub(crate) fn of_build(format: Format, encryption: Option<&Encryption>) -> Block {
+    match encryption {
+        Some(Encryption { luks: Luks::Luks2, sector_bytes, .. }) => of_sectors(*sector_bytes),
+        Some(Encryption { luks: Luks::Luks1, .. }) | None => match format {
+            Format::Erofs | Format::Squashfs => Block::Page,
+            Format::Iso9660 => Block::Cd,
+        },
+    }
+}
+
+/// That of an image which exists, of whatever origin; `inside` is what QEMU opens.
+pub(crate) fn of_existing(image: &Opened, inside: Option<&Probe>) -> Block {
+    let header = image.header.as_ref();
+    let (seen, start_bytes) = match (inside, header) {
+        (Some(inside), Some(header)) => (inside, header.payload_offset_bytes()),
+        _ => (&image.probe, 0),
+    };
+    let block = match seen {
+        Probe::Erofs { block_bytes, .. } if *block_bytes < u32::from(Block::Page.bytes()) => {
+            Block::Small
+        }
+        Probe::Erofs { .. } | Probe::Squashfs {} => Block::Page,
+        Probe::Iso9660 { .. } => Block::Cd,
+        Probe::Luks { .. } => header.map_or(Block::Small, |it| of_sectors(it.sector_bytes())),
+    };
+    block.dividing(image.size_bytes.saturating_sub(start_bytes))
+}
+
+/// That of a volume that the guest opens: what is in small sectors may be ISO 9660.
+fn of_sectors(sector_bytes: usize) -> Block {
+    if sector_bytes == SMALL_SECTOR_BYTES { Block::Cd } else { Block::Page }
+}

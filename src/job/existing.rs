@@ -1,0 +1,249 @@
+//! `--if-changed`: whether a build would make the image that is there already.
+//!
+//! Nothing is trusted but the bytes: sources are read and commands run as for
+//! any build, the image is laid out with the UUID and the time of the old one,
+//! and compared with it while it would be written. Times of files say nothing,
+//! and no record of an earlier build is kept.
+
+use std::cell::RefCell;
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use credimg_formats::content::read_full;
+use credimg_formats::probe::{self, Stamp};
+use credimg_formats::{InodeId, Sink, Timestamp, Tree};
+use rustix::fs::{CWD, Mode, OFlags, Stat, fstat};
+use zeroize::Zeroizing;
+
+use super::beside;
+use super::encryption::{Encryption, Inside};
+use super::image::Image;
+use crate::delivery::sidecar::{self, Sidecar};
+use crate::host::identity::Identity;
+use crate::host::lease::is_open_for_writing;
+use crate::host::memory::without_traces;
+use crate::host::output;
+use crate::host::signals;
+use crate::job::progress::Progress;
+use crate::report::Exit;
+
+/// The time of what has none of its own, until the image's time is known: no
+/// file system holds such a time.
+pub(crate) const UNDATED: Timestamp = Timestamp { seconds: i64::MIN, nanoseconds: 0 };
+
+/// Gives every inode of `undated` this time.
+pub(crate) fn date(tree: &mut Tree, undated: &[InodeId], time: Timestamp) {
+    for id in undated {
+        if let Some(metadata) = tree.metadata_mut(*id) {
+            metadata.mtime = time;
+        }
+    }
+}
+
+/// The inodes that wait for their time.
+pub(crate) fn undated(tree: &Tree) -> Vec<InodeId> {
+    let undated = tree.inodes().filter(|(_, inode)| inode.metadata.mtime == UNDATED);
+    undated.map(|(id, _)| id).collect()
+}
+
+/// An image that may stay as it is.
+pub(crate) struct Existing {
+    file: File,
+    /// What is inside, where it is encrypted.
+    inside: Option<RefCell<Inside>>,
+    /// What it was made with.
+    pub(crate) stamp: Stamp,
+}
+
+impl Existing {
+    /// The image at `path`; none where it is missing, no image, or of another
+    /// owner, mode or encryption than it would get, so that it has to be made anyway.
+    pub(crate) fn open(
+        path: &Path,
+        wanted: output::Options,
+        encryption: Option<(&Encryption, Option<&str>)>,
+    ) -> Option<Self> {
+        without_traces(|| Self::open_here(path, wanted, encryption))
+    }
+
+    fn open_here(
+        path: &Path,
+        wanted: output::Options,
+        encryption: Option<(&Encryption, Option<&str>)>,
+    ) -> Option<Self> {
+        let file = open(path, wanted)?;
+        let Some((encryption, label)) = encryption else {
+            let stamp = probe::stamp(&mut &file).ok()??;
+            return Some(Self { file, inside: None, stamp });
+        };
+        let mut inside = encryption.open(file.try_clone().ok()?, label)?;
+        let stamp = probe::stamp(&mut inside.plain).ok()??;
+        Some(Self { file, inside: Some(RefCell::new(inside)), stamp })
+    }
+
+    /// The UUID of the header around it, where it is encrypted.
+    pub(crate) fn header_uuid(&self) -> Option<[u8; 16]> {
+        self.inside.as_ref().map(|inside| inside.borrow().uuid)
+    }
+
+    /// The size in bytes if `image` of `tree`, which must have this stamp, is this
+    /// very file; none if it is another one, or cannot be told: its time may be one
+    /// that this format does not hold. The build itself then meets any error again.
+    /// The only error here is a signal.
+    pub(crate) fn compare(
+        &self,
+        image: &Image,
+        tree: &Tree,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Option<u64>> {
+        let mut inside = self.inside.as_ref().map(RefCell::borrow_mut);
+        let (old, offset_bytes): (&mut dyn ReadSeek, u64) = match inside.as_deref_mut() {
+            Some(Inside { plain, offset_bytes, .. }) => (plain, *offset_bytes),
+            None => (&mut &self.file, 0),
+        };
+        let Ok(before) = fstat(&self.file) else { return Ok(None) };
+        let Ok(mut comparison) = Comparison::new(old) else { return Ok(None) };
+        match without_traces(|| image.write_plain(tree, &mut comparison, progress)) {
+            Ok(size_bytes) => {
+                let is_same = comparison.found_equal() && self.is_at_rest(&before);
+                Ok(is_same.then_some(offset_bytes + size_bytes))
+            }
+            Err(failure) if failure.exit == Exit::Interrupted => Err(failure.into()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Whether nobody has written to the image since it was looked at, nor can do it now: what
+    /// is written later is not an image that this build has made.
+    fn is_at_rest(&self, before: &Stat) -> bool {
+        let after = fstat(&self.file).map(|after| Identity::of(&after));
+        after == Ok(Identity::of(before)) && !is_open_for_writing(&self.file)
+    }
+
+    /// Whether the image is still what lies at `path`: a command of the manifest
+    /// or another builder may have removed or replaced it.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let id = |found: Metadata| (found.dev(), found.ino());
+        let there = std::fs::symlink_metadata(path).map(id);
+        there.is_ok_and(|there| self.file.metadata().map(id).is_ok_and(|own| own == there))
+    }
+
+    /// Makes sure that the image is on the disk and alone, as after a build.
+    pub(crate) fn keep(&self, path: &Path, wanted: output::Options) -> anyhow::Result<()> {
+        output::sync(path, &self.file, wanted)
+    }
+}
+
+/// Whether the private files beside the image at `path` are these, and no others.
+pub(crate) fn has_sidecars(path: &Path, sidecars: &[Sidecar], wanted: output::Options) -> bool {
+    let Ok(found) = beside::suffixes(path) else { return false };
+    let is_there = |Sidecar { suffix, content }: &Sidecar| {
+        let file = open(&sidecar::path(path, suffix), wanted);
+        file.is_some_and(|file| holds(&file, content.expose()))
+    };
+    found.len() == sidecars.len() && sidecars.iter().all(is_there)
+}
+
+/// The file at `path` where it is what a build would leave, but for its bytes.
+fn open(path: &Path, wanted: output::Options) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?);
+    looks_as_wanted(&file, wanted).then_some(file)
+}
+
+/// Whether the file holds these bytes and no more.
+fn holds(file: &File, bytes: &[u8]) -> bool {
+    let mut found = Zeroizing::new(vec![0; bytes.len() + 1]);
+    read_full(file, &mut found).is_ok_and(|length| found.get(..length) == Some(bytes))
+}
+
+/// Whether the file is what [`output::OutputFile::commit`] would leave, but for its bytes.
+fn looks_as_wanted(file: &File, wanted: output::Options) -> bool {
+    let Ok(found) = file.metadata() else { return false };
+    let own = rustix::process::geteuid().as_raw();
+    let has_owner = if let Some(owner) = wanted.owner {
+        owner == (found.uid(), found.gid())
+    } else {
+        // A directory may give its group to a new file: making it again is safe then.
+        let group = rustix::process::getegid().as_raw();
+        let is_closed = wanted.mode.map_or(found.mode(), u32::from) & 0o070 == 0;
+        found.uid() == own && (found.gid() == group || is_closed)
+    };
+    found.is_file() && has_owner && wanted.has_access(file, &found)
+}
+
+/// The old image, as it is or as it is inside.
+trait ReadSeek: Read + Seek {}
+
+impl<T: Read + Seek> ReadSeek for T {}
+
+/// Bytes of the start that are compared last: a writer may come back to them.
+const START_BYTES: usize = 4096;
+
+/// Compares what is written with the old image. The first difference ends it with an
+/// error, so that no more sources are read than needed.
+struct Comparison<'a> {
+    /// The old image behind its start.
+    rest: BufReader<&'a mut dyn ReadSeek>,
+    old_start: Zeroizing<Vec<u8>>,
+    start: Zeroizing<Vec<u8>>,
+    /// Bytes that were compared behind the start.
+    behind_bytes: u64,
+    differs: bool,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(old: &'a mut dyn ReadSeek) -> io::Result<Self> {
+        old.rewind()?;
+        let mut old_start = Zeroizing::new(vec![0; START_BYTES]);
+        let length = read_full(&mut *old, &mut old_start)?;
+        old_start.truncate(length);
+        let rest = BufReader::with_capacity(64 << 10, old);
+        let start = Zeroizing::new(Vec::with_capacity(START_BYTES));
+        Ok(Self { rest, old_start, start, behind_bytes: 0, differs: false })
+    }
+
+    /// Whether everything that the file holds was written.
+    fn found_equal(mut self) -> bool {
+        let is_at_end = self.rest.fill_buf().is_ok_and(<[u8]>::is_empty);
+        !self.differs && is_at_end && self.start == self.old_start
+    }
+
+    fn differ(&mut self) -> io::Error {
+        self.differs = true;
+        io::Error::other("the image differs")
+    }
+}
+
+impl Write for Comparison<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        signals::check()?;
+        let room = START_BYTES - self.start.len();
+        if let Some(head) = bytes.get(..room.min(bytes.len())).filter(|head| !head.is_empty()) {
+            self.start.extend_from_slice(head);
+            return Ok(head.len());
+        }
+        // A file that cannot be read is one that has to be made again.
+        let old = self.rest.fill_buf().unwrap_or_default();
+        let length = old.len().min(bytes.len());
+        if (length == 0 && !bytes.is_empty()) || old.get(..length) != bytes.get(..length) {
+            return Err(self.differ());
+        }
+        self.rest.consume(length);
+        self.behind_bytes += length as u64;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Comparison<'_> {
+    fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
+        // Only what is in the start can be compared late; all writers keep to that.
+        self.start.rewrite(back_bytes.saturating_sub(self.behind_bytes), bytes)
+    }
+}

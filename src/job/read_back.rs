@@ -1,0 +1,124 @@
+//! Reads an image back that was just written: `--verify` of `build` and `exec`.
+//!
+//! What was laid out, compressed and encrypted goes through the reader, which shares nothing
+//! with the writer but the records, and is compared with what it was made of. A fault of
+//! memory, of the disk or of this program is found before the image takes its name.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use credimg_formats::read::{self, Limits, Seekable, Side, Storage, TreeReader};
+use credimg_formats::{Error, Tree, luks};
+
+use super::encryption::Encryption;
+use super::image::{self, Image};
+use crate::host::random;
+use crate::host::signals;
+use crate::keys;
+use crate::look::differences::{self, comparison};
+use crate::look::records;
+use crate::manifest::Format;
+use crate::report::{Exit, Failure, reason};
+
+/// How many faults are told.
+const TOLD_MAX: usize = 5;
+
+/// Checks that `file` holds `image` of `tree`, and that all its records are valid. Errors are
+/// of exit code 7 where it does not, and of 4 where a source has changed since.
+pub(crate) fn check(image: &Image, tree: &Tree, file: File) -> Result<(), Failure> {
+    random::seed_tables()?;
+    let Some(encryption) = &image.encryption else {
+        return check_plain(image, tree, Box::new(file));
+    };
+    // What opens it goes by the stack.
+    keys::without_traces(|| {
+        let plain = open(encryption, file)?;
+        let (start, length_bytes) = plain.memory();
+        keys::hold_range(start, length_bytes);
+        check_plain(image, tree, Box::new(Seekable::new(plain)))
+    })
+}
+
+fn open(encryption: &Encryption, mut file: File) -> Result<luks::Reader<File>, Failure> {
+    let header = luks::Header::read(&mut file).map_err(|error| unreadable(&error))?;
+    let mut faults = Vec::new();
+    let storage = file.try_clone().map_err(|error| unreadable(&error.into()))?;
+    records::check_volume(&storage, &mut |fault| faults.push(fault.text()))
+        .map_err(|error| unreadable(&error))?;
+    require_none(&faults)?;
+    header
+        .open_at_any_cost(file, encryption.key.secret().expose())
+        .map_err(|error| unreadable(&error))
+}
+
+fn check_plain(image: &Image, tree: &Tree, storage: Box<dyn Storage>) -> Result<(), Failure> {
+    let size_bytes = storage.size_bytes().map_err(|error| unreadable(&error.into()))?;
+    let limits = Limits::for_image(size_bytes);
+    let storage: Arc<dyn Storage> = Arc::new(Attentive(storage));
+    let reader = read::open(Box::new(Arc::clone(&storage)), limits);
+    let reader = reader.map_err(|error| unreadable(&error))?;
+    let mut faults = Vec::new();
+    records::check(&*reader, &storage, limits, &mut |fault| faults.push(fault.text()))
+        .map_err(|error| unreadable(&error))?;
+    require_none(&faults)?;
+    let label = image.label.as_deref().unwrap_or_default().as_bytes();
+    if image.format != Format::Squashfs && reader.facts().label != label {
+        faults.push("the label is another one".to_owned());
+    }
+    let wanted = TreeReader::new(tree);
+    // What it was written of has no more in it than the image.
+    let wanted_limits = Limits { inodes: u64::MAX, depth: usize::MAX, ..limits };
+    let respects = comparison(&[reader.facts()]);
+    let outcome =
+        read::diff((&wanted, wanted_limits), (&*reader, limits), &respects, &mut |difference| {
+            if faults.len() <= TOLD_MAX {
+                faults.push(differences::fault(difference));
+            }
+            Ok(())
+        });
+    outcome.map_err(|(side, error)| match side {
+        Side::Old => image::explain(&error, image.format.name()),
+        Side::New | Side::Caller => unreadable(&error),
+    })?;
+    require_none(&faults)
+}
+
+/// A storage that hears of signals: behind it lies a temporary, which has to go.
+struct Attentive(Box<dyn Storage>);
+
+impl Storage for Attentive {
+    fn size_bytes(&self) -> io::Result<u64> {
+        self.0.size_bytes()
+    }
+
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        signals::check()?;
+        self.0.read_at(offset_bytes, buffer)
+    }
+}
+
+fn unreadable(error: &Error) -> Failure {
+    let cause = error.io_error();
+    if let Some(failure) = cause.and_then(Failure::inside) {
+        return failure.clone();
+    }
+    let cause = cause.map_or_else(String::new, |cause| format!(": {}", reason(cause)));
+    broken(&format!("{error}{cause}"))
+}
+
+fn require_none(faults: &[String]) -> Result<(), Failure> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<_> = faults.iter().take(TOLD_MAX).map(String::as_str).collect();
+    let more = if faults.len() > told.len() { "\nand more" } else { "" };
+    Err(broken(&format!("{}{more}", told.join("\n"))))
+}
+
+fn broken(faults: &str) -> Failure {
+    let message = format!("--verify: the new image does not read back as it was written: {faults}");
+    let hint = "memory or a disk that fails does that, or a bug of credimg: where it happens again \
+                elsewhere, please report it";
+    Failure::new(Exit::Output, message).hint(hint)
+}

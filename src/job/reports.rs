@@ -1,0 +1,36 @@
+//! What a build writes into a file besides its image: private, replaced as a whole, and
+//! never through a link.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::host::output::{self, OutputFile};
+use crate::report::{Exit, Failure, reason};
+
+/// Refuses a file that [`replace`] would refuse, before anything is read or run; `hint` says
+/// what to do where a link stands for a descriptor, or there is a device or a FIFO.
+pub(crate) fn check(path: &Path, hint: &str) -> anyhow::Result<()> {
+    OutputFile::check(path).map(drop).map_err(|error| with_hint(error, Some(hint)))
+}
+
+/// Puts `text` in place of what the file holds.
+pub(crate) fn replace(path: &Path, text: &[u8]) -> anyhow::Result<()> {
+    let write = || -> anyhow::Result<()> {
+        let mut file = OutputFile::create(path, output::Options::default())?;
+        file.write_all(text).map_err(|error| {
+            let failure = Failure::inside(&error).cloned();
+            failure.unwrap_or_else(|| Failure::new(Exit::Output, reason(&error)))
+        })?;
+        file.commit()
+    };
+    write().map_err(|error| with_hint(error, None))
+}
+
+/// The hints of an output speak of images.
+fn with_hint(mut error: anyhow::Error, hint: Option<&str>) -> anyhow::Error {
+    if let Some(failure) = error.downcast_mut::<Failure>() {
+        let own = failure.hint.take().filter(|hint| hint.starts_with("the directory"));
+        failure.hint = own.or_else(|| hint.map(str::to_owned));
+    }
+    error
+}

@@ -1,0 +1,248 @@
+//! What a build tells at its end: a line for people or a JSON object for programs.
+
+use std::path::Path;
+
+use credimg_formats::{Kind, Timestamp, Tree};
+use serde::Serialize;
+
+use super::encryption::Encryption;
+use super::image::Image;
+use super::loss::Losses;
+use super::reports;
+use super::settings;
+use crate::cli::Build;
+use crate::delivery::plan::{Route, Routes};
+use crate::delivery::sidecar;
+use crate::host::output;
+use crate::manifest::{Format, Plan, time};
+use crate::monitors::{Bus, Channel, Drive};
+use crate::report::{self, Failure};
+
+/// Where a report cannot go into a file.
+pub(crate) const REPORT_HINT: &str = "`--json` without a file writes it to standard error";
+
+/// What was built. The field names are stable: programs read them.
+#[derive(Serialize)]
+pub(crate) struct Summary {
+    /// The image as messages show it.
+    #[serde(skip)]
+    pub(crate) shown: String,
+    #[serde(skip)]
+    bus: Bus,
+    /// Whether the guest sees the serial.
+    #[serde(skip)]
+    has_serial: bool,
+    /// The image's path as it was given, `-` for standard output; escaped as in
+    /// messages where it is not UTF-8.
+    pub(crate) image: String,
+    pub(crate) format: &'static str,
+    pub(crate) label: Option<String>,
+    pub(crate) uuid: Option<String>,
+    pub(crate) encryption: Option<Encrypted>,
+    pub(crate) serial: String,
+    pub(crate) drive_id: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) files: usize,
+    pub(crate) directories: usize,
+    pub(crate) symlinks: usize,
+    /// What `--lossy` gave up.
+    pub(crate) losses: Losses,
+    /// Whether there is a new image; with `--if-changed` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changed: Option<bool>,
+    #[serde(flatten)]
+    pub(crate) delivery: Delivery,
+}
+
+/// What is around an encrypted image.
+#[derive(Serialize)]
+pub(crate) struct Encrypted {
+    pub(crate) luks: &'static str,
+    pub(crate) uuid: String,
+    /// As it is shown in messages; none where the key is in the arguments alone.
+    pub(crate) key_file: Option<String>,
+    pub(crate) key_made: bool,
+}
+
+impl Encrypted {
+    fn new(encryption: &Encryption) -> Self {
+        Self {
+            luks: encryption.luks.name(),
+            uuid: credimg_formats::uuid_text(encryption.uuid),
+            key_file: encryption.key_file.as_deref().map(report::shown),
+            key_made: encryption.is_new,
+        }
+    }
+}
+
+/// How what is secret reaches the guest.
+#[derive(Serialize)]
+pub(crate) struct Delivery {
+    pub(crate) credentials: Vec<Credential>,
+    /// The private files beside the image, as their paths are shown in messages.
+    pub(crate) sidecars: Vec<String>,
+    /// The words that the guest's kernel needs on its command line to mount the disk.
+    pub(crate) kernel_arguments: Vec<String>,
+    /// How many items of fw_cfg go that are no credentials.
+    #[serde(skip)]
+    items: usize,
+}
+
+/// One credential: its name and the channel it goes by.
+#[derive(Serialize)]
+pub(crate) struct Credential {
+    pub(crate) name: String,
+    pub(crate) via: &'static str,
+}
+
+impl Delivery {
+    pub(crate) fn new<'a>(
+        image: &Path,
+        plan: &Plan,
+        routes: &Routes,
+        suffixes: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let planned = plan.credentials.iter().zip(&routes.routes);
+        let credential = |(credential, route): (&crate::manifest::Credential, &Route)| Credential {
+            name: credential.name.clone(),
+            via: route.channel.unwrap_or(Channel::Disk).name(),
+        };
+        let sidecars = suffixes.map(|suffix| report::shown(&sidecar::path(image, suffix)));
+        Self {
+            credentials: planned.map(credential).collect(),
+            sidecars: sidecars.collect(),
+            kernel_arguments: routes.kernel_arguments(),
+            items: plan.fw_cfg.len(),
+        }
+    }
+
+    /// How many go by the firmware.
+    fn by_firmware(&self) -> usize {
+        self.credentials.iter().filter(|credential| credential.via != Channel::Disk.name()).count()
+    }
+}
+
+/// How many files, directories and symbolic links there are; hard links count once.
+fn count(tree: &Tree) -> (usize, usize, usize) {
+    let (mut files, mut directories, mut symlinks) = (0, 0, 0);
+    for (_, inode) in tree.inodes() {
+        match inode.kind() {
+            Kind::File(_) => files += 1,
+            Kind::Directory(_) => directories += 1,
+            Kind::Symlink(_) => symlinks += 1,
+            Kind::CharDevice(_) | Kind::BlockDevice(_) | Kind::Fifo | Kind::Socket => {}
+        }
+    }
+    (files, directories, symlinks)
+}
+
+impl Summary {
+    pub(crate) fn new(
+        options: &Build,
+        made: &Image,
+        drive: &Drive,
+        tree: &Tree,
+        size_bytes: u64,
+        delivery: Delivery,
+    ) -> Self {
+        let (files, directories, symlinks) = count(tree);
+        let path = &options.output;
+        let is_streamed = settings::is_streamed(path);
+        let shown = if is_streamed { "standard output".to_owned() } else { report::shown(path) };
+        // What a SquashFS image lacks is not reported as if it were there.
+        let has_label = made.format != Format::Squashfs;
+        let uuid = match made.format {
+            Format::Erofs => Some(credimg_formats::uuid_text(made.uuid)),
+            Format::Squashfs => None,
+            Format::Iso9660 => Some(iso9660_uuid(made.build_time)),
+        };
+        Self {
+            image: path.to_str().map_or_else(|| report::shown(path), str::to_owned),
+            shown,
+            bus: drive.bus,
+            has_serial: options.attach.target.sets_serial(),
+            format: made.format.name(),
+            label: made.label.clone().filter(|_| has_label),
+            uuid,
+            encryption: made.encryption.as_deref().map(Encrypted::new),
+            serial: drive.serial.as_str().to_owned(),
+            drive_id: drive.id.as_str().to_owned(),
+            size_bytes,
+            files,
+            directories,
+            symlinks,
+            losses: Losses::default(),
+            changed: options.if_changed.then_some(true),
+            delivery,
+        }
+    }
+
+    /// The summary of an image that was left as it is.
+    pub(crate) fn unchanged(self) -> Self {
+        Self { changed: Some(false), ..self }
+    }
+
+    /// The line for people.
+    pub(crate) fn line(&self) -> String {
+        if self.changed == Some(false) {
+            return format!("kept {}: it is up to date", self.shown);
+        }
+        let label = match &self.label {
+            Some(label) => format!(" label {label},"),
+            None if self.format != Format::Squashfs.name() => String::new(),
+            None if !self.has_serial => String::new(),
+            None if self.bus == Bus::Virtio => format!(" /dev/disk/by-id/virtio-{},", self.serial),
+            None => format!(" serial {},", self.serial),
+        };
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let around =
+            self.encryption.as_ref().map_or_else(String::new, |it| format!(" in {}", it.luks));
+        let firmware = match self.delivery.by_firmware() {
+            0 => String::new(),
+            count => format!(", {count} credential{} by the firmware", plural(count)),
+        };
+        let items = match self.delivery.items {
+            0 => String::new(),
+            count => format!(", {count} item{} of fw_cfg", plural(count)),
+        };
+        format!(
+            "wrote {}: {}{around},{label} {} file{}, {}{firmware}{items}",
+            self.shown,
+            self.format,
+            self.files,
+            plural(self.files),
+            report::human_size(self.size_bytes)
+        )
+    }
+
+    /// Writes the JSON object and a newline to `file`, or to standard error.
+    pub(crate) fn write_json(&self, file: Option<&Path>) -> anyhow::Result<()> {
+        let mut text = serde_json::to_vec(self)?;
+        text.push(b'\n');
+        match file {
+            None => output::to_stderr(&text).map_err(|failure| {
+                let message = failure.message.replacen("write to", "write the report to", 1);
+                Failure { message, ..failure }.into()
+            }),
+            Some(path) => reports::replace(path, &text),
+        }
+    }
+}
+
+/// What stands for the UUID of an ISO 9660 image, in blkid and in
+/// `/dev/disk/by-uuid`: its time, to the hundredth of a second.
+fn iso9660_uuid(build_time: Timestamp) -> String {
+    let time = time::show(build_time.seconds);
+    format!("{}-00", time.trim_end_matches('Z').replace(['T', ':'], "-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_stands_for_the_uuid_of_iso_9660() {
+        let build_time = Timestamp { seconds: 1_709_207_999, nanoseconds: 0 };
+        assert_eq!(iso9660_uuid(build_time), "2024-02-29-11-59-59-00");
+    }
+}

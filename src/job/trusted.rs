@@ -1,0 +1,65 @@
+//! The manifest as a command takes it: of root, from nobody but root.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::Trust;
+use crate::host::trust::{Census, Exchangeable};
+use crate::manifest::{self, Plan, PseudoFile, Source};
+use crate::report::Failure;
+use crate::sources::assemble;
+use crate::sources::pseudo::{Action, Definitions};
+
+/// Reads the manifest at `path`, and adds the pseudo files of the command line, which are
+/// relative to the working directory. Where the caller is root, a manifest or pseudo file
+/// that another user can change is an error of exit code 5, before it is read.
+pub(crate) fn load(path: &Path, trust: Trust, pseudo_files: &[PathBuf]) -> anyhow::Result<Plan> {
+    let mut census = census(trust);
+    if let Some(census) = census.as_mut().filter(|_| path != Path::new("-")) {
+        census.require("manifest", path)?;
+    }
+    let mut plan = manifest::load(path)?;
+    let files = pseudo_files.iter().cloned();
+    plan.pseudo.files.extend(files.map(|path| PseudoFile { path, position: None }));
+    if let Some(census) = &mut census {
+        require(census, &plan)?;
+    }
+    Ok(plan)
+}
+
+fn require(census: &mut Census, plan: &Plan) -> Result<(), Failure> {
+    plan.pseudo.files.iter().try_for_each(|file| census.require("pseudo file", &file.path))
+}
+
+/// What becomes of sources that another user can exchange.
+pub(crate) fn exchangeable(trust: Trust, is_strict: bool) -> assemble::Exchangeable {
+    match (trust.trust, is_strict) {
+        (true, _) => assemble::Exchangeable::Taken,
+        (false, true) => assemble::Exchangeable::Refused,
+        (false, false) => assemble::Exchangeable::Told,
+    }
+}
+
+/// What a build will say of sources that another user can exchange: of the paths that the
+/// manifest and the definitions name, not of what directories hold.
+pub(crate) fn foresee(trust: Trust, plan: &Plan, definitions: &Definitions) -> Option<String> {
+    let mut exchangeable = Exchangeable::new(census(trust)?);
+    for entry in plan.entries.iter().chain(plan.values()) {
+        if let Source::File(path)
+        | Source::Dir(path)
+        | Source::FollowedDir(path)
+        | Source::Tar(path) = &entry.source
+        {
+            exchangeable.look_at(path);
+        }
+    }
+    for definition in definitions {
+        if let Action::HostFile(file) = &definition.action {
+            exchangeable.look_at(&definitions.host_path(&file.path));
+        }
+    }
+    exchangeable.message()
+}
+
+fn census(trust: Trust) -> Option<Census> {
+    if trust.trust { None } else { Census::of_privileged() }
+}

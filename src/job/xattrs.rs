@@ -1,0 +1,27 @@
+//! Extended attributes of a directory that what is below it lacks.
+
+use crate::manifest::{Entry, Plan, Source};
+
+/// A warning for each entry whose attributes may have been meant for everything below.
+pub(crate) fn warnings(plan: &Plan) -> Vec<String> {
+    let is_alone = |entry: &&Entry| {
+        let is_tree = match entry.source {
+            Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) => true,
+            Source::File(_)
+            | Source::Inline(_)
+            | Source::Command { .. }
+            | Source::Env { .. }
+            | Source::Symlink(_) => false,
+        };
+        let attributes = &entry.attributes;
+        is_tree && !attributes.xattrs.is_empty() && attributes.xattrs_recursive.is_none()
+    };
+    let warning = |entry: &Entry| {
+        format!(
+            "{} ({}): its xattrs are the directory's own, and nothing below it has them: \
+             `xattrs_recursive: true` gives them to everything, `false` says that this is meant",
+            entry.position.key_path, entry.path
+        )
+    };
+    plan.entries.iter().filter(is_alone).map(warning).collect()
+}

@@ -1,0 +1,159 @@
+//! An image that exists, opened for what it holds.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use credimg_formats::read::{self, Limits, Reader, Storage};
+use credimg_formats::{Error, ErrorKind};
+
+use super::opened::Opened;
+use crate::cli::Look;
+use crate::host::random;
+use crate::report::{self, Exit, Failure};
+
+/// What an image holds.
+pub(crate) struct Contents {
+    /// What reads it.
+    pub(crate) reader: Box<dyn Reader>,
+    /// What that one reads.
+    pub(crate) storage: Arc<dyn Storage>,
+    limits: Limits,
+    path: PathBuf,
+    /// The path for messages.
+    shown: String,
+}
+
+impl Contents {
+    /// Opens what the command line names. Errors as of [`Self::at`].
+    pub(crate) fn open(look: &Look) -> Result<Self, Failure> {
+        Self::at(&look.image, look.key_file.as_deref(), look.allow_cost)
+    }
+
+    /// Opens the image at `path`, an encrypted one by its key. Errors are of exit code 8 where
+    /// it is not valid or not read here, of 2 where the command line is wrong about it, and of
+    /// 4 and 5 for its key: see [`Opened::inside`].
+    pub(crate) fn at(
+        path: &Path,
+        key_file: Option<&Path>,
+        allow_cost: bool,
+    ) -> Result<Self, Failure> {
+        Self::of(Opened::new(path)?, path, key_file, allow_cost)
+    }
+
+    /// What `image` holds, which is at `path`. Errors as of [`Self::at`].
+    pub(crate) fn of(
+        image: Opened,
+        path: &Path,
+        key_file: Option<&Path>,
+        allow_cost: bool,
+    ) -> Result<Self, Failure> {
+        let shown = report::shown(path);
+        // Walks make hash tables.
+        random::seed_tables()?;
+        let storage: Arc<dyn Storage> = Arc::from(image.into_storage(key_file, allow_cost)?);
+        let size_bytes = storage.size_bytes().map_err(|error| {
+            let reason = report::reason(&error);
+            Failure::new(Exit::Image, format!("cannot read {shown}: {reason}"))
+        })?;
+        let limits = Limits::for_image(size_bytes);
+        let reader = read::open(Box::new(Arc::clone(&storage)), limits);
+        let reader = reader.map_err(|error| failure(&shown, None, &error))?;
+        Ok(Self { reader, storage, limits, path: path.to_owned(), shown })
+    }
+
+    /// How much may be taken of the image.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The image's path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The image's path for messages.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// The failure for an error of the reader.
+    pub(crate) fn failure(&self, error: &Error) -> Failure {
+        failure(&self.shown, None, error)
+    }
+
+    /// The failure for an error of the reader about what is at `path` in the image.
+    pub(crate) fn failure_at(&self, path: &[u8], error: &Error) -> Failure {
+        failure(&self.shown, Some(path), error)
+    }
+}
+
+/// Says whose fault an error of a reader is: the image's, with exit code 8, or of who takes
+/// what is read. What that one has said already passes as it is.
+pub(crate) fn failure(image: &str, path: Option<&[u8]>, error: &Error) -> Failure {
+    let cause = error.io_error();
+    if let Some(failure) = cause.and_then(Failure::inside) {
+        return failure.clone();
+    }
+    let cause = cause.map_or(String::new(), |cause| format!(": {}", report::reason(cause)));
+    // An error that names a place itself is about that one.
+    let path = path.filter(|_| error.path().is_none());
+    let path = path.map_or(String::new(), |path| format!("{}: ", report::shown_bytes(path)));
+    let message = format!("{image}: {path}{error}{cause}");
+    match error.kind() {
+        ErrorKind::Corrupt | ErrorKind::Source => Failure::new(Exit::Image, message),
+        ErrorKind::Unsupported => Failure::new(Exit::Image, message)
+            .hint("the image may be a good one: the tools of its format, or Linux, may read it"),
+        ErrorKind::Limit | ErrorKind::Cost => Failure::new(Exit::Image, message)
+            .hint("no build makes such an image: see who made it, and with what"),
+        ErrorKind::Key => Failure::new(Exit::Source, message),
+        ErrorKind::Io => Failure::new(Exit::Output, format!("cannot write what is read{cause}")),
+        ErrorKind::Changed => Failure::new(Exit::Image, message)
+            .hint("the image changed while it was read: do it again when nothing writes to it"),
+        // Those of trees, which no reader has.
+        ErrorKind::Unrepresentable | ErrorKind::Conflict | ErrorKind::Bug => {
+            Failure::bug(&format!(": {message}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn errors_of_readers_say_whose_fault_they_are() {
+        for (kind, exit, hint) in [
+            (ErrorKind::Corrupt, Exit::Image, None),
+            (ErrorKind::Source, Exit::Image, None),
+            (ErrorKind::Unsupported, Exit::Image, Some("the tools of its format")),
+            (ErrorKind::Limit, Exit::Image, Some("see who made it")),
+            (ErrorKind::Cost, Exit::Image, Some("see who made it")),
+            (ErrorKind::Key, Exit::Source, None),
+            (ErrorKind::Changed, Exit::Image, Some("do it again")),
+            (ErrorKind::Bug, Exit::Output, Some("report")),
+        ] {
+            let failure = failure("a.img", Some(b"/x\n"), &Error::new(kind, "a fault"));
+            assert_eq!(failure.exit, exit, "{kind:?}");
+            assert!(failure.message.ends_with("a.img: \"/x\\n\": a fault"), "{failure}");
+            let told = failure.hint.as_deref();
+            assert_eq!(told.is_some(), hint.is_some(), "{kind:?}");
+            let is_told = hint.is_none_or(|hint| told.is_some_and(|told| told.contains(hint)));
+            assert!(is_told, "{kind:?}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn errors_of_what_takes_the_content_stay_as_they_are() {
+        let inner = Failure::new(Exit::Interrupted, "interrupted by SIGINT");
+        let error = Error::from(io::Error::from(inner));
+        let failure = failure("a.img", Some(b"/x"), &error);
+        assert_eq!(failure.exit, Exit::Interrupted);
+        assert_eq!(failure.message, "interrupted by SIGINT");
+        let full = Error::from(io::Error::from_raw_os_error(28));
+        let failure = self::failure("a.img", None, &full);
+        assert_eq!(failure.exit, Exit::Output);
+        assert_eq!(failure.message, "cannot write what is read: no space left on device");
+    }
+}

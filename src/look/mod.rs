@@ -1,0 +1,8 @@
+//! Images that exist: opened, and told of.
+
+pub(crate) mod contents;
+pub(crate) mod differences;
+pub(crate) mod inside;
+pub(crate) mod opened;
+pub(crate) mod records;
+pub(crate) mod tally;

@@ -1,0 +1,193 @@
+//! An image that exists, opened to tell what it is.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+
+use credimg_formats::probe::{Probe, probe};
+use credimg_formats::read::{Seekable, Storage};
+use credimg_formats::{ErrorKind, luks};
+
+use crate::host::open::open_file;
+use crate::host::output::Access;
+use crate::job::encryption;
+use crate::keys::{self, Key, Owners};
+use crate::report::{self, Exit, Failure, reason};
+
+/// An image and what it says of itself.
+pub(crate) struct Opened {
+    file: File,
+    pub(crate) size_bytes: u64,
+    pub(crate) probe: Probe,
+    /// The header, where the image is encrypted.
+    pub(crate) header: Option<luks::Header>,
+    shown: String,
+}
+
+/// What a key opens.
+pub(crate) struct Inside {
+    pub(crate) probe: Probe,
+    /// The plain bytes.
+    pub(crate) storage: Box<dyn Storage>,
+}
+
+impl Opened {
+    /// Opens the image at `path`. Errors are of exit code 8, and of 2 where it is `-`.
+    pub(crate) fn new(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            let message = "- is no image: one is read in any order, and a stream has its own";
+            return Err(Failure::new(Exit::Usage, message).hint("a file named - is ./-"));
+        }
+        let shown = report::shown(path);
+        let (mut file, stat) = open_file(path).map_err(|failure| {
+            // Its hints speak of manifests, but for that of a policy.
+            let is_policy = failure.exit == Exit::Policy;
+            if is_policy { failure } else { Failure::new(Exit::Image, failure.message) }
+        })?;
+        let found = probe(&mut file).map_err(|error| invalid(&shown, &error))?;
+        let (found, header) = match found {
+            Probe::Luks { version, .. } => {
+                let header =
+                    luks::Header::read(&mut file).map_err(|error| invalid(&shown, &error))?;
+                // Of two copies of a header that differ the newer one counts.
+                let (label, uuid) = (header.label().into(), header.uuid().to_owned());
+                (Probe::Luks { version, label, uuid }, Some(header))
+            }
+            Probe::Erofs { .. } | Probe::Squashfs {} | Probe::Iso9660 { .. } => (found, None),
+        };
+        let size_bytes = u64::try_from(stat.st_size).unwrap_or(0);
+        if header.as_ref().is_some_and(|header| header.payload_offset_bytes() >= size_bytes) {
+            let message = format!("{shown}: the image is cut off before its payload");
+            return Err(Failure::new(Exit::Image, message));
+        }
+        Ok(Self { file, size_bytes, probe: found, header, shown })
+    }
+
+    /// What is inside an encrypted image, by its key; none of one that is not.
+    ///
+    /// A key that opens nothing, from `file`, is an error of exit code 4: the image is a
+    /// valid one. One that asks for much work or memory is an error of exit code 5, before
+    /// any of it is done, unless that is allowed.
+    pub(crate) fn inside(
+        &self,
+        file: &Path,
+        key: &Key,
+        allow_cost: bool,
+    ) -> Result<Option<Inside>, Failure> {
+        let Some(mut plain) = self.unlock(file, key, allow_cost)? else { return Ok(None) };
+        // It stands at its start already, but that is not this function's to know.
+        let rewound = plain.rewind().map_err(|error| {
+            Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
+        });
+        rewound?;
+        let found = probe(&mut plain as &mut dyn Read).map_err(|error| {
+            let failure = invalid(&self.shown, &error);
+            Failure { message: format!("{} (inside the encryption)", failure.message), ..failure }
+        })?;
+        Ok(Some(Inside { probe: found, storage: Box::new(Seekable::new(plain)) }))
+    }
+
+    /// The bytes of the file system: those of the image, or of an encrypted one what its key
+    /// opens. Errors are those of [`Self::inside`], and of exit code 2 where there is no key
+    /// to an encrypted image or one to another.
+    pub(crate) fn into_storage(
+        self,
+        key_file: Option<&Path>,
+        allow_cost: bool,
+    ) -> Result<Box<dyn Storage>, Failure> {
+        let Some(file) = key_file else {
+            if self.header.is_none() {
+                return Ok(Box::new(self.file));
+            }
+            let message = format!("{} is encrypted", self.shown);
+            let hint = "name the file of its key with --key-file";
+            return Err(Failure::new(Exit::Usage, message).hint(hint));
+        };
+        if self.header.is_none() {
+            return Err(encryption::no_encryption("--key-file"));
+        }
+        let key = keys::read(file, Owners::Any)?;
+        let Some(plain) = self.unlock(file, &key, allow_cost)? else {
+            return Err(encryption::no_encryption("--key-file"));
+        };
+        Ok(Box::new(Seekable::new(plain)))
+    }
+
+    /// The plain bytes of an encrypted image; none of one that is not.
+    fn unlock(
+        &self,
+        key_file: &Path,
+        key: &Key,
+        allow_cost: bool,
+    ) -> Result<Option<luks::Reader<File>>, Failure> {
+        let Some(header) = &self.header else { return Ok(None) };
+        if !allow_cost {
+            header.require_cheap().map_err(|error| {
+                Failure::new(Exit::Policy, format!("{}: {error}", self.shown))
+                    .hint("where you know who made the image, --allow-cost opens it")
+            })?;
+        }
+        let file = self.file.try_clone().map_err(|error| {
+            Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
+        })?;
+        let secret = key.secret().expose();
+        let opened = keys::without_traces(|| header.open_at_any_cost(file, secret));
+        let plain = opened.map_err(|error| {
+            if error.kind() != ErrorKind::Key {
+                return invalid(&self.shown, &error);
+            }
+            let key_file = report::shown(key_file);
+            let message = format!("the key in {key_file} does not open {}", self.shown);
+            Failure::new(Exit::Source, message).hint("take the key that the image was built with")
+        })?;
+        let (start, length_bytes) = plain.memory();
+        keys::hold_range(start, length_bytes);
+        Ok(Some(plain))
+    }
+
+    /// The header once more, and the bytes of the encrypted image itself; none of one that is
+    /// not encrypted. Errors are of exit code 8.
+    pub(crate) fn outside(&self) -> Result<Option<(luks::Header, File)>, Failure> {
+        if self.header.is_none() {
+            return Ok(None);
+        }
+        let mut file = self.file.try_clone().map_err(|error| {
+            Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
+        })?;
+        let header = luks::Header::read(&mut file).map_err(|error| self.failure(&error))?;
+        Ok(Some((header, file)))
+    }
+
+    /// The failure for an error of reading the image, of exit code 8.
+    pub(crate) fn failure(&self, error: &credimg_formats::Error) -> Failure {
+        invalid(&self.shown, error)
+    }
+
+    /// Who may get at it.
+    pub(crate) fn access(&self) -> io::Result<Access> {
+        Access::of_file(&self.file, &self.file.metadata()?)
+    }
+
+    /// The volume label in `probe`, of this image or of what is inside; none where there
+    /// is none. One that is not UTF-8 is an error.
+    pub(crate) fn label(&self, probe: &Probe) -> Result<Option<String>, Failure> {
+        let label = match probe {
+            Probe::Erofs { label, .. }
+            | Probe::Iso9660 { label, .. }
+            | Probe::Luks { label, .. } => label.as_slice(),
+            Probe::Squashfs {} => &[],
+        };
+        if label.is_empty() {
+            return Ok(None);
+        }
+        str::from_utf8(label).map(|label| Some(label.to_owned())).map_err(|_| {
+            let message = format!("{}: the volume label is not UTF-8", self.shown);
+            Failure::new(Exit::Image, message).hint("give a serial with --serial")
+        })
+    }
+}
+
+fn invalid(shown: &str, error: &credimg_formats::Error) -> Failure {
+    let cause = error.io_error().map_or(String::new(), |cause| format!(": {}", reason(cause)));
+    Failure::new(Exit::Image, format!("{shown}: {error}{cause}"))
+}

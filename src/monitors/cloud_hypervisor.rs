@@ -1,0 +1,58 @@
+//! Cloud Hypervisor: arguments of `cloud-hypervisor`.
+//!
+//! The grammar is that of its `option_parser`: `key=value` pairs between commas
+//! outside of brackets and double quotes; in quotes only the quote itself has a
+//! meaning, and two of them stand for one. White space around a value is dropped
+//! unless it is quoted.
+
+use super::carry;
+use super::{Bus, Machine, PublicCredential, Target};
+use crate::report::Failure;
+use crate::report::shell;
+
+const TARGET: Target = Target::CloudHypervisor;
+
+/// One line of `--disk` and, for credentials that are no secret, `--platform`,
+/// quoted for the shell; nothing where there is nothing to give. Either option
+/// may be there once only: their values are to be merged with the machine's own.
+///
+/// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
+pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
+    let arguments = words(machine)?;
+    Ok(if arguments.is_empty() { Vec::new() } else { shell::line(&arguments) })
+}
+
+/// The arguments as words, for a monitor that is started with them.
+pub fn words(machine: &Machine) -> Result<Vec<Vec<u8>>, Failure> {
+    carry::require_carried(TARGET, &machine.firmware)?;
+    let mut arguments = Vec::new();
+    if let Some(drive) = &machine.drive {
+        carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio")])?;
+        let path = value(carry::text(TARGET, &drive.path)?);
+        let serial = drive.serial.as_str();
+        let disk = format!("path={path},readonly=on,serial={serial},image_type=raw");
+        arguments.extend([b"--disk".to_vec(), disk.into_bytes()]);
+    }
+    let public = &machine.firmware.public;
+    if !public.is_empty() {
+        let strings = public.iter().map(oem_string).collect::<Result<Vec<_>, _>>()?;
+        let platform = format!("oem_strings=[{}]", strings.join(","));
+        arguments.extend([b"--platform".to_vec(), platform.into_bytes()]);
+    }
+    Ok(arguments)
+}
+
+/// Items of a list were not unquoted in every release: they must need no quotes.
+fn oem_string(public: &PublicCredential) -> Result<String, Failure> {
+    let text = public.oem_string();
+    if text.contains(['[', ']', '"', ',']) {
+        return Err(carry::no_public(TARGET, public, "its name holds a bracket, quote or comma"));
+    }
+    Ok(text)
+}
+
+/// The value as it is, or in double quotes where it holds anything with a meaning.
+fn value(text: &str) -> String {
+    let has_meaning = text.contains([',', '"', '[', ']']) || text.trim() != text;
+    if has_meaning { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}

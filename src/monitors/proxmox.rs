@@ -1,0 +1,102 @@
+//! Proxmox VE: options of `qm set`, as qm(1) and qm.conf(5) have them.
+//!
+//! Everything goes by `args`, the drive as well: Proxmox counts a drive of its own by an
+//! absolute path among those that snapshots and migration of the machine have to take
+//! along, and refuses both (`has_feature` of its `QemuConfig.pm`). `args` is split into
+//! QEMU's arguments as a shell would (Perl's `Text::ParseWords`), stands on one line of the
+//! configuration, and only root may set it.
+
+use std::path::Path;
+
+use super::{Bus, Drive, Firmware, FwCfgItem, Machine, Place, SmbiosFile, Target};
+use super::{carry, qemu};
+use crate::report::shell;
+use crate::report::{Exit, Failure};
+
+const TARGET: Target = Target::Proxmox;
+/// A bridge that every machine has. Proxmox gives each of its own devices a fixed slot; on
+/// this bus they are 1 to 0x18 (its `PCI.pm`), and the rest is free.
+const BUS: &str = "pci.2";
+const LAST_SLOT: u8 = 0x1f;
+const SLOTS: u8 = 7;
+
+/// One line of options for `qm set VMID`, quoted for the shell; nothing where
+/// there is nothing to give.
+///
+/// `--args` replaces what the machine has there.
+/// Whatever cannot be carried is an error of [`Exit::Usage`].
+pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
+    carry::require_carried(TARGET, &machine.firmware)?;
+    let mut arguments = Vec::new();
+    if let Some(drive) = &machine.drive {
+        arguments = drive_arguments(drive)?;
+    }
+    arguments.extend(firmware_arguments(&machine.firmware)?.into_iter().map(String::into_bytes));
+    if arguments.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(shell::line(&[b"--args".to_vec(), arguments.join(&b' ')]))
+}
+
+/// QEMU's arguments for the drive, none of which needs a quote. Of the other buses no test
+/// has seen a machine that migrates.
+fn drive_arguments(drive: &Drive) -> Result<Vec<Vec<u8>>, Failure> {
+    carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio"), (Bus::Scsi, "scsi")])?;
+    option_path(&drive.path)?;
+    let bus = ("bus", BUS.to_owned());
+    let plug = match drive.place {
+        Place::Auto => vec![bus],
+        Place::Nth(nth) if nth > SLOTS => {
+            let message = format!("proxmox has places for {SLOTS} images");
+            return Err(Failure::new(Exit::Usage, message).hint("use --place 1 to 7, or auto"));
+        }
+        Place::Nth(nth) => vec![bus, qemu::address(LAST_SLOT - nth.saturating_sub(1))],
+    };
+    qemu::plugged(drive, plug)
+}
+
+/// QEMU's arguments, none of which needs a quote.
+fn firmware_arguments(firmware: &Firmware) -> Result<Vec<String>, Failure> {
+    let mut arguments = Vec::new();
+    for file in &firmware.smbios {
+        let value = match file {
+            SmbiosFile::Structure(path) => format!("file={}", option_path(path)?),
+            SmbiosFile::String(path) => format!("type=11,path={}", option_path(path)?),
+        };
+        arguments.extend(["-smbios".to_owned(), value]);
+    }
+    for public in &firmware.public {
+        let text = public.oem_string();
+        if !is_plain(&text) || text.contains(',') {
+            let reason = "its name holds a character with a meaning in `args`";
+            return Err(carry::no_public(TARGET, public, reason));
+        }
+        arguments.extend(["-smbios".to_owned(), format!("type=11,value={text}")]);
+    }
+    for FwCfgItem { name, file } in &firmware.fw_cfg {
+        if !is_plain(name) {
+            let message =
+                "proxmox cannot carry a fw_cfg item whose name holds a quote or a backslash";
+            return Err(Failure::new(Exit::Usage, message).hint("give the credential another name"));
+        }
+        let name = name.replace(',', ",,");
+        arguments
+            .extend(["-fw_cfg".to_owned(), format!("name={name},file={}", option_path(file)?)]);
+    }
+    Ok(arguments)
+}
+
+/// A path in a QEMU option, where a comma is doubled.
+fn option_path(path: &Path) -> Result<String, Failure> {
+    let text = carry::absolute_text(TARGET, path)?;
+    if !is_plain(text) {
+        let fault = "holds a space, a quote, a backslash or something that is not ASCII";
+        return Err(carry::no_path(TARGET, path, fault));
+    }
+    Ok(text.replace(',', ",,"))
+}
+
+/// Whether the text is one word for `Text::ParseWords`, and every byte of it stands for itself.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'\\".contains(&byte))
+}

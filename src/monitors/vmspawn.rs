@@ -1,0 +1,82 @@
+//! systemd-vmspawn: its arguments, as systemd-vmspawn(1) and its parser
+//! (src/vmspawn/vmspawn.c, src/shared/machine-credential.c) have them.
+
+use std::fmt::Write;
+
+use super::carry;
+use super::{Bus, Drive, Firmware, Machine, PublicCredential, Target};
+use crate::report::shell;
+use crate::report::{Exit, Failure};
+
+const TARGET: Target = Target::Vmspawn;
+
+/// One line of `--load-credential=`, `--set-credential=` and `--extra-drive=`,
+/// quoted for the shell; nothing where there is nothing to give.
+///
+/// The program opens extra drives for writing, and there is no option against
+/// it, but for CD-ROMs (from systemd 261 on): only such a drive is accepted. The
+/// guest finds it by its label: its serial is made from the file's name.
+/// Whatever cannot be carried is an error of [`Exit::Usage`].
+pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
+    carry::require_carried(TARGET, &machine.firmware)?;
+    let Firmware { credentials, public, .. } = &machine.firmware;
+    let mut arguments = Vec::new();
+    for credential in credentials {
+        require_name(&credential.name)?;
+        // Everything behind the first colon is the path; a name without a slash
+        // would be one of the caller's own credentials.
+        let path = carry::absolute_text(TARGET, &credential.file)?;
+        arguments.push(format!("--load-credential={}:{path}", credential.name).into_bytes());
+    }
+    for PublicCredential { name, value } in public {
+        require_name(name)?;
+        arguments.push(format!("--set-credential={name}:{}", escaped(value)).into_bytes());
+    }
+    if let Some(drive) = &machine.drive {
+        arguments.push(extra_drive(drive)?.into_bytes());
+    }
+    Ok(if arguments.is_empty() { Vec::new() } else { shell::line(&arguments) })
+}
+
+fn extra_drive(drive: &Drive) -> Result<String, Failure> {
+    carry::require_plain(TARGET, drive)?;
+    if drive.bus != Bus::Cdrom {
+        let message = "vmspawn attaches every drive but a CD-ROM writable: the guest could change \
+                       the image";
+        return Err(Failure::new(Exit::Usage, message).hint("use --bus cdrom"));
+    }
+    let path = carry::absolute_text(TARGET, &drive.path)?;
+    // Formats and kinds of disk were taken from either end of the argument,
+    // whatever stood between colons; a backslash would be an escape.
+    if path.contains([':', '\\']) {
+        let fault = "holds a colon or a backslash";
+        return Err(carry::no_path(TARGET, &drive.path, fault));
+    }
+    Ok(format!("--extra-drive=raw:scsi-cd:{path}"))
+}
+
+/// The name ends at the first colon; a backslash in it would be an escape.
+fn require_name(name: &str) -> Result<(), Failure> {
+    if name.is_empty() || name.contains([':', '\\']) {
+        let message = "vmspawn cannot carry a credential whose name is empty or holds a colon or \
+                       a backslash";
+        return Err(Failure::new(Exit::Usage, message).hint("give it another name"));
+    }
+    Ok(())
+}
+
+/// A literal value, whose C escapes are undone (`cunescape` of systemd).
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for character in value.chars() {
+        match character {
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            control if control.is_ascii_control() => {
+                let _ = write!(text, "\\x{:02x}", u32::from(control)); // A String takes everything.
+            }
+            other => text.push(other),
+        }
+    }
+    text
+}

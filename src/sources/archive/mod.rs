@@ -1,0 +1,221 @@
+//! `tar:` sources: an archive, plain or packed with gzip, xz or zstd, told by its content.
+//!
+//! Members of a plain archive are ranges of its file and are streamed from it.
+//! A packed archive is unpacked into memory, as plaintext never goes to a
+//! temporary file, and is limited for that reason. Hard links, times with
+//! fractions and extended attributes come along. What an image or credimg cannot
+//! hold (devices, FIFOs, sparse files, access control lists) is an error, and so
+//! is everything that two readers of the archive could understand differently.
+
+mod input;
+mod member;
+mod packed;
+mod pax;
+mod stream;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use credimg_formats::{Content, InodeId, Kind, Name, Secret, Xattrs};
+
+use self::member::{Member, MemberKind, Members};
+use self::stream::Stream;
+use super::builder::{Own, TreeBuilder};
+use super::files::{self, Identity, LaterFile, Location};
+use crate::host::at_rest::Watched;
+use crate::report::{Exit, Failure};
+
+/// Most members that one archive may have, and most inodes that it may make:
+/// all of them stay in memory.
+const MEMBERS_MAX: usize = 1 << 17;
+/// Longest path of a member or of a hard link's target in bytes (`PATH_MAX` of Linux).
+const PATH_MAX_BYTES: usize = 4096;
+
+/// Collects the archive at `path`, which may be a symbolic link to one.
+pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> {
+    let (file, stat) = files::open_file(path)?;
+    to.input(path, &stat)?;
+    let watched = Watched::begin(&file, &stat, path)?;
+    let descriptor = file.try_clone().map_err(|error| stream::unreadable(path, &error))?;
+    let origin = Origin { planned: Identity::of(&stat), watched: Some((&watched, &descriptor)) };
+    let outcome = unpack(file, files::size_bytes(&stat), origin, path, to);
+    // A change of the file explains whatever seemed wrong with it.
+    watched.end(&descriptor, path)?;
+    outcome
+}
+
+/// What is known of an archive's file besides its path.
+pub(crate) struct Origin<'a> {
+    /// What it was when it was opened.
+    pub(crate) planned: Identity,
+    /// How it is watched, and the open file, unless it is no file of the host.
+    pub(crate) watched: Option<(&'a Watched, &'a File)>,
+}
+
+/// Adds what is in `file`, which is `size_bytes` long.
+pub(crate) fn unpack(
+    file: File,
+    size_bytes: u64,
+    origin: Origin,
+    path: &Path,
+    to: &mut TreeBuilder,
+) -> Result<(), Failure> {
+    let mut archive = Archive {
+        path: path.into(),
+        origin,
+        top: to.top_directory(None, Xattrs::new())?,
+        inodes_before: to.len(),
+        members: 0,
+        to,
+    };
+    let stream = Stream::open(file, size_bytes, path)?;
+    let members = Members::new(stream, archive.to.keeps_archive_xattrs());
+    archive.add_all(members)
+}
+
+struct Archive<'a, 'b> {
+    path: Arc<Path>,
+    origin: Origin<'a>,
+    /// The directory of the image that the archive is unpacked into.
+    top: InodeId,
+    inodes_before: usize,
+    members: usize,
+    to: &'a mut TreeBuilder<'b>,
+}
+
+impl Archive<'_, '_> {
+    fn add_all(&mut self, mut members: Members) -> Result<(), Failure> {
+        while let Some(member) = members.next()? {
+            let stream = members.stream();
+            self.add(&member, stream).map_err(|failure| stream.in_member(&member.path, failure))?;
+        }
+        members.finish()
+    }
+
+    fn add(&mut self, member: &Member, stream: &mut Stream) -> Result<(), Failure> {
+        self.members += 1;
+        if self.members.max(self.to.len() - self.inodes_before) > MEMBERS_MAX {
+            return Err(refused(format!("an archive may hold at most {MEMBERS_MAX} files")));
+        }
+        let attributes = member.xattrs.iter().map(|(name, value)| name.len() + value.len());
+        self.to.count_member(member.path.len() + attributes.sum::<usize>())?;
+        let own = Own { mode: member.mode, owner: member.owner, mtime: member.mtime };
+        let (own, xattrs) = (Some(own), member.xattrs.clone());
+        let components = components(&member.path)?;
+        let Some((name, parents)) = components.split_last() else {
+            return match member.kind {
+                MemberKind::Directory => self.to.top_directory(own, xattrs).map(drop),
+                _ => Err(refused("only a directory can stand at the archive's root")),
+            };
+        };
+        let mut parent = self.top;
+        for name in parents {
+            self.require_directory(parent, name)?;
+            parent = self.to.implied_directory(parent, name)?;
+        }
+        match &member.kind {
+            MemberKind::Directory => self.to.directory(parent, name, own, xattrs).map(drop),
+            MemberKind::Symlink(target) => {
+                self.to.symlink(parent, name, own, xattrs, target).map(drop)
+            }
+            MemberKind::HardLink(target) => {
+                let target = self.find(target)?;
+                // A link to itself, as some archivers write it, is the file.
+                if self.to.child(parent, name.as_bytes()) == Some(target) {
+                    return Ok(());
+                }
+                self.to.link(parent, name, target)
+            }
+            MemberKind::File { length_bytes } => {
+                let content = self.content(*length_bytes, stream)?;
+                self.to.file(parent, name, own, xattrs, content).map(drop)
+            }
+        }
+    }
+
+    /// An error where a member lies below `name`, which this archive made something else
+    /// than a directory.
+    fn require_directory(&self, parent: InodeId, name: &Name) -> Result<(), Failure> {
+        let made = self.to.child(parent, name.as_bytes());
+        let Some(id) = made.filter(|id| self.to.is_of_this_entry(*id)) else { return Ok(()) };
+        let path = || self.to.path(parent, name);
+        let Some(kind) = self.to.kind(id) else { return Ok(()) };
+        match kind {
+            Kind::Directory(_) => Ok(()),
+            Kind::Symlink(_) => {
+                let message = format!("it lies below {}, which is a symbolic link", path());
+                Err(refused(message).hint(
+                    "credimg follows no link: unpack the archive and pack it again, which puts \
+                     the member below the directory that the link leads to",
+                ))
+            }
+            Kind::File(_)
+            | Kind::CharDevice(_)
+            | Kind::BlockDevice(_)
+            | Kind::Fifo
+            | Kind::Socket => {
+                Err(refused(format!("it lies below {}, which is not a directory", path())))
+            }
+        }
+    }
+
+    /// The content of a member, read now or found again by its place in the archive.
+    fn content(&mut self, length_bytes: u64, stream: &mut Stream) -> Result<Content, Failure> {
+        let is_plain = stream.is_plain();
+        if is_plain && !self.to.fits_in_memory(length_bytes) {
+            let location = Location::Path(Arc::clone(&self.path));
+            let offset_bytes = stream.position();
+            stream.skip(length_bytes)?;
+            let range = (offset_bytes, length_bytes);
+            let first = match self.origin.watched {
+                Some((watched, file)) => watched.range(range, file, &self.path)?,
+                None => None,
+            };
+            let planned = self.origin.planned;
+            let source = LaterFile { location, planned, offset_bytes, first };
+            return Ok(Content::Stream { length_bytes, source: Box::new(source) });
+        }
+        if !is_plain {
+            // Before it is there.
+            stream.require(length_bytes)?;
+            self.to.count_in_memory(usize::try_from(length_bytes).unwrap_or(usize::MAX))?;
+        }
+        let content = stream.read(length_bytes)?;
+        Ok(Content::Memory(Secret::new(content)))
+    }
+
+    /// The inode that a hard link names: one of this archive, met already.
+    fn find(&self, path: &[u8]) -> Result<InodeId, Failure> {
+        let mut id = Some(self.top);
+        for name in components(path)? {
+            id = id.and_then(|id| self.to.child(id, name.as_bytes()));
+        }
+        id.filter(|id| self.to.is_of_this_entry(*id)).ok_or_else(|| {
+            refused("a hard link to a file that does not stand before it in the archive")
+        })
+    }
+}
+
+/// The checked components of a path in an archive; leading slashes and `.` are dropped.
+fn components(path: &[u8]) -> Result<Vec<Name>, Failure> {
+    if path.len() > PATH_MAX_BYTES {
+        return Err(refused(format!("its path is longer than {PATH_MAX_BYTES} bytes")));
+    }
+    path.split(|byte| *byte == b'/')
+        .filter(|name| !name.is_empty() && *name != b".")
+        .map(|name| Name::new(name).map_err(|error| refused(error.to_string())))
+        .collect()
+}
+
+/// A failure whose fault is the archive's.
+fn refused(message: impl Into<String>) -> Failure {
+    Failure::new(Exit::Source, message)
+}
+
+/// A member's path for messages: what is odd escaped, what is endless cut.
+fn printable(path: &[u8]) -> String {
+    let shown = path.get(..path.len().min(256)).unwrap_or_default();
+    let rest = if shown.len() < path.len() { "..." } else { "" };
+    format!("{}{rest}", shown.escape_ascii())
+}

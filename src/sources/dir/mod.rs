@@ -1,0 +1,261 @@
+//! `dir:` sources: a whole tree of the host.
+//!
+//! Every name is opened relative to its open directory and never followed, so
+//! that no symbolic link, even one that is put there during the walk, leads out
+//! of the tree, unless links are to be followed: `links.rs` does that. Entries are taken in
+//! bytewise order, whatever order the file system lists them in. Hard links within the tree stay hard links; mount
+//! points are crossed. Extended attributes of the host are not taken: labels
+//! and capabilities of a secrets disk are the guest's business and stand in the
+//! manifest, or in an archive.
+
+mod links;
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use credimg_formats::{InodeId, Name, Xattrs};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RawDir, Stat, fstat, openat, readlinkat, statat,
+};
+use rustix::io::Errno;
+
+use self::links::Followed;
+pub(super) use self::links::Links;
+use crate::host::at_rest::settle;
+use crate::host::follow;
+use crate::report::{Exit, Failure, shown};
+use crate::sources::builder::{Own, TreeBuilder};
+use crate::sources::files::{self, Directory, FileId, Identity, Latest, Location, OPEN};
+
+/// How much of a directory the kernel lists at a time.
+const LISTING_BYTES: usize = 64 << 10;
+
+/// Collects the directory at `path`, which may be a symbolic link to one.
+///
+/// A FIFO, socket or device in the tree fails the walk before a file of its
+/// directory is read.
+pub(super) fn collect(path: &Path, links: Links, to: &mut TreeBuilder) -> Result<(), Failure> {
+    let descriptor = follow::open(path, OPEN | OFlags::DIRECTORY)
+        .map_err(|refusal| refusal.into_failure(|errno| cannot_open_top(path, errno)))?;
+    let latest = Latest::default();
+    let followed = Followed::new(links);
+    let mut walk = Walk { to, latest, links: HashMap::new(), listing: Vec::new(), followed };
+    let stat = fstat(&descriptor).map_err(|errno| files::cannot_read(path, errno))?;
+    let id = walk.to.top_directory(Some(Own::of(&stat)), Xattrs::new())?;
+    let mut levels = vec![walk.level((path.into(), None), descriptor, &stat, id)?];
+    // A list, not recursion: the depth of the tree is not ours to choose.
+    while let Some(level) = levels.last_mut() {
+        let Some(Subdirectory { name, is_link }) = level.subdirectories.pop() else {
+            levels.pop();
+            continue;
+        };
+        let path = level.path(&name);
+        let descriptor = if is_link {
+            links::open(level, &name, OPEN | OFlags::DIRECTORY)?
+        } else {
+            let flags = OPEN | OFlags::NOFOLLOW | OFlags::DIRECTORY;
+            openat(&level.descriptor, name.as_bytes(), flags, Mode::empty())
+                .map_err(|errno| files::cannot_read(&path, errno))?
+        };
+        let (parent, above) = (level.id, Arc::clone(&level.directory));
+        if level.subdirectories.is_empty() {
+            // Its last subdirectory is open: a deep chain needs no descriptor a level.
+            levels.pop();
+        }
+        let stat = fstat(&descriptor).map_err(|errno| files::cannot_read(&path, errno))?;
+        if is_link {
+            walk.followed.enter(&path, &stat, &above)?;
+        }
+        let id = walk.to.directory(parent, &name, Some(Own::of(&stat)), Xattrs::new())?;
+        levels.push(walk.level((path, Some(above)), descriptor, &stat, id)?);
+    }
+    walk.followed.require_unchanged()
+}
+
+/// A directory whose files are collected and whose subdirectories wait.
+struct Level {
+    directory: Arc<Directory>,
+    descriptor: OwnedFd,
+    id: InodeId,
+    /// In descending order, so that the first is popped first.
+    subdirectories: Vec<Subdirectory>,
+}
+
+/// A directory that waits.
+struct Subdirectory {
+    name: Name,
+    /// Whether the name is that of a symbolic link, which is followed.
+    is_link: bool,
+}
+
+impl Level {
+    fn path(&self, name: &Name) -> PathBuf {
+        files::child_path(&self.directory.path, name)
+    }
+}
+
+struct Walk<'a, 'b> {
+    to: &'a mut TreeBuilder<'b>,
+    latest: Latest,
+    /// Files with several names, by where their first name was met.
+    links: HashMap<FileId, InodeId>,
+    /// The kernel's listing, kept for the next directory.
+    listing: Vec<u8>,
+    /// What became of links so far, where they are followed.
+    followed: Followed,
+}
+
+impl Walk<'_, '_> {
+    /// Collects everything in a directory but what lies in its subdirectories.
+    fn level(
+        &mut self,
+        (path, parent): (PathBuf, Option<Arc<Directory>>),
+        descriptor: OwnedFd,
+        stat: &Stat,
+        id: InodeId,
+    ) -> Result<Level, Failure> {
+        self.to.input(&path, stat)?;
+        settle(stat, &mut || self.to.report_waiting())?;
+        let latest = Arc::clone(&self.latest);
+        let directory = Directory { path, id: files::file_id(stat), parent, latest };
+        let directory = Arc::new(directory);
+        let mut level = Level { directory, descriptor, id, subdirectories: Vec::new() };
+        let mut entries = self.list(&level)?;
+        if self.followed.links == Links::Follow {
+            links::drop_generations(&level, &mut entries)?;
+        }
+        for (name, kind) in entries {
+            match kind {
+                FileType::Directory => {
+                    level.subdirectories.push(Subdirectory { name, is_link: false });
+                }
+                FileType::Symlink if self.followed.links == Links::Follow => {
+                    self.follow(&mut level, name)?;
+                }
+                FileType::Symlink => self.symlink(&level, &name)?,
+                _ => self.file(&level, &name)?,
+            }
+        }
+        level.subdirectories.reverse();
+        if !crate::host::KEEPS_PROMISES {
+            return Ok(level);
+        }
+        let path = &level.directory.path;
+        let after = fstat(&level.descriptor).map_err(|errno| files::cannot_read(path, errno))?;
+        if Identity::of(&after) != Identity::of(stat) {
+            return Err(files::has_changed(path));
+        }
+        Ok(level)
+    }
+
+    /// The entries of a directory in bytewise order: regular files, directories and symbolic links.
+    fn list(&mut self, level: &Level) -> Result<Vec<(Name, FileType)>, Failure> {
+        let path = &level.directory.path;
+        self.listing.reserve(LISTING_BYTES);
+        let mut entries = Vec::new();
+        let mut listing = RawDir::new(&level.descriptor, self.listing.spare_capacity_mut());
+        while let Some(entry) = listing.next() {
+            let entry = entry.map_err(|errno| files::cannot_read(path, errno))?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let name = Name::new(name).map_err(|error| {
+                Failure::new(Exit::Source, format!("an entry of {}: {error}", shown(path)))
+            })?;
+            entries.push((name, entry.file_type()));
+        }
+        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (name, kind) in &mut entries {
+            if *kind == FileType::Unknown {
+                *kind = files::file_type(&status(level, name)?);
+            }
+            if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink) {
+                return Err(special(&level.path(name), *kind));
+            }
+        }
+        Ok(entries)
+    }
+
+    fn file(&mut self, level: &Level, name: &Name) -> Result<(), Failure> {
+        let location = || Location::Entry(Arc::clone(&level.directory), name.clone());
+        if self.to.memory_is_full() {
+            let stat = status(level, name)?;
+            // An empty file is read all the same: those of /proc only look empty.
+            if files::size_bytes(&stat) > 0 {
+                files::require_regular(&level.path(name), &stat)?;
+                return self.add(level, name, &stat, |to| files::later(&stat, location(), to));
+            }
+        }
+        let flags = OPEN | OFlags::NOFOLLOW;
+        let file = openat(&level.descriptor, name.as_bytes(), flags, Mode::empty())
+            .map_err(|errno| files::cannot_read(&level.path(name), errno))?;
+        let stat = fstat(&file).map_err(|errno| files::cannot_read(&level.path(name), errno))?;
+        if files::file_type(&stat) != FileType::RegularFile {
+            files::require_regular(&level.path(name), &stat)?;
+        }
+        self.add(level, name, &stat, |to| {
+            files::content(&file, &stat, to, || level.path(name), location)
+        })
+    }
+
+    /// Adds a file, or a hard link where it was met under another name.
+    fn add(
+        &mut self,
+        level: &Level,
+        name: &Name,
+        stat: &Stat,
+        content: impl FnOnce(&mut TreeBuilder) -> Result<credimg_formats::Content, Failure>,
+    ) -> Result<(), Failure> {
+        self.to.file_input(|| level.path(name), stat)?;
+        if let Some(first) = self.links.get(&files::file_id(stat)) {
+            return self.to.link(level.id, name, *first);
+        }
+        let content = content(self.to)?;
+        let own = Some(Own::of(stat));
+        let id = self.to.file(level.id, name, own, Xattrs::new(), content)?;
+        self.remember(stat, id);
+        Ok(())
+    }
+
+    fn symlink(&mut self, level: &Level, name: &Name) -> Result<(), Failure> {
+        let stat = status(level, name)?;
+        if let Some(first) = self.links.get(&files::file_id(&stat)) {
+            return self.to.link(level.id, name, *first);
+        }
+        let target = readlinkat(&level.descriptor, name.as_bytes(), Vec::new())
+            .map_err(|errno| files::cannot_read(&level.path(name), errno))?;
+        let own = Some(Own::of(&stat));
+        let id = self.to.symlink(level.id, name, own, Xattrs::new(), target.as_bytes())?;
+        self.remember(&stat, id);
+        Ok(())
+    }
+
+    fn remember(&mut self, stat: &Stat, id: InodeId) {
+        if stat.st_nlink > 1 {
+            self.links.insert(files::file_id(stat), id);
+        }
+    }
+}
+
+fn status(level: &Level, name: &Name) -> Result<Stat, Failure> {
+    statat(&level.descriptor, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|errno| files::cannot_read(&level.path(name), errno))
+}
+
+fn special(path: &Path, kind: FileType) -> Failure {
+    let message = format!(
+        "{} is {}: only regular files, directories and symbolic links can be stored",
+        shown(path),
+        files::kind_name(kind)
+    );
+    Failure::new(Exit::Source, message)
+        .hint("take it out of the directory, or name the wanted files one by one with `file:`")
+}
+
+fn cannot_open_top(path: &Path, errno: Errno) -> Failure {
+    let failure = files::cannot_read(path, errno);
+    if errno == Errno::NOTDIR { failure.hint("for a single file write `file:`") } else { failure }
+}

@@ -1,0 +1,304 @@
+//! Files of the host, opened so that nothing blocks and no device notices, and
+//! proven not to have changed since they were planned.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use credimg_formats::{Content, Error, ErrorKind, Name, Secret, Sink, Source};
+use rustix::buffer::spare_capacity;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::io::{Errno, read, retry_on_intr};
+
+use super::builder::TreeBuilder;
+pub(crate) use crate::host::at_rest::changed as has_changed;
+use crate::host::at_rest::{CHANGED_HINT, Digesting, FirstReading, settle, settle_empty};
+use crate::host::holes::{copy_in_pieces, copy_with_holes, may_have_holes};
+pub(crate) use crate::host::identity::{FileId, Identity, file_id, size_bytes};
+pub(crate) use crate::host::open::{
+    OPEN, cannot_read, file_type, kind_name, modification_time, open_file, require_regular,
+    require_unchanged,
+};
+use crate::host::open::{unreadable, unreadable_because};
+use crate::report::{Exit, Failure, shown};
+
+/// A host directory as it was planned. It holds no descriptor: there may be
+/// more directories than a process may open.
+#[derive(Debug)]
+pub(super) struct Directory {
+    /// Its path, for messages and to open it again.
+    pub(super) path: PathBuf,
+    /// Which directory it was.
+    pub(super) id: FileId,
+    /// The directory above it, where it is not the first.
+    pub(super) parent: Option<Arc<Directory>>,
+    /// The directory opened last by any of its kin, as files are streamed directory by directory.
+    pub(super) latest: Latest,
+}
+
+/// The one descriptor that the directories of a `dir:` share while files are streamed.
+pub(super) type Latest = Arc<Mutex<Option<(FileId, Arc<OwnedFd>)>>>;
+
+impl Directory {
+    /// Opens the directory again, or the one kept open.
+    fn open(&self) -> Result<Arc<OwnedFd>, Error> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((id, descriptor)) = &*latest
+            && *id == self.id
+        {
+            return Ok(Arc::clone(descriptor));
+        }
+        let unreadable = |errno| unreadable(&self.path, errno);
+        let descriptor =
+            openat(CWD, &self.path, OPEN | OFlags::DIRECTORY, Mode::empty()).map_err(unreadable)?;
+        if file_id(&fstat(&descriptor).map_err(unreadable)?) != self.id {
+            return Err(changed(&self.path));
+        }
+        let descriptor = Arc::new(descriptor);
+        *latest = Some((self.id, Arc::clone(&descriptor)));
+        Ok(descriptor)
+    }
+}
+
+/// Where a file is found again.
+#[derive(Debug)]
+pub(super) enum Location {
+    /// A path; symbolic links in it are followed, as when it was planned.
+    Path(Arc<Path>),
+    /// An entry of a directory, itself no symbolic link.
+    Entry(Arc<Directory>, Name),
+}
+
+impl Location {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Path(path) => path.to_path_buf(),
+            Self::Entry(directory, name) => child_path(&directory.path, name),
+        }
+    }
+
+    /// Opens the file if it is still the planned one; what is told of it then comes with it.
+    fn open(&self, planned: &Identity) -> Result<(File, Stat), Error> {
+        let unreadable = |errno| unreadable(&self.path(), errno);
+        let descriptor = match self {
+            Self::Path(path) => {
+                // Asked by name first: if the path leads to a device by now, opening it would do harm.
+                let stat = statat(CWD, &**path, AtFlags::empty()).map_err(unreadable)?;
+                if Identity::of(&stat) != *planned {
+                    return Err(changed(&self.path()));
+                }
+                openat(CWD, &**path, OPEN, Mode::empty())
+            }
+            Self::Entry(directory, name) => {
+                let flags = OPEN | OFlags::NOFOLLOW;
+                openat(&*directory.open()?, name.as_bytes(), flags, Mode::empty())
+            }
+        };
+        let file = File::from(descriptor.map_err(unreadable)?);
+        let stat = fstat(&file).map_err(unreadable)?;
+        self.require_same(&stat, planned)?;
+        Ok((file, stat))
+    }
+
+    fn require_same(&self, stat: &Stat, planned: &Identity) -> Result<(), Error> {
+        let is_same = !crate::host::KEEPS_PROMISES || Identity::of(stat) == *planned;
+        if is_same { Ok(()) } else { Err(changed(&self.path())) }
+    }
+
+    fn require_unchanged(&self, file: &File, planned: &Identity) -> Result<(), Error> {
+        if !crate::host::KEEPS_PROMISES {
+            return Ok(());
+        }
+        let stat = fstat(file).map_err(|errno| unreadable(&self.path(), errno))?;
+        self.require_same(&stat, planned)
+    }
+}
+
+/// A file, or a range of one, that is opened and read when the image is written.
+#[derive(Debug)]
+pub(super) struct LaterFile {
+    /// Where it is found.
+    pub(super) location: Location,
+    /// What it was when planned.
+    pub(super) planned: Identity,
+    /// Where the range begins.
+    pub(super) offset_bytes: u64,
+    /// What the range held already, where somebody had the file open for writing.
+    pub(super) first: Option<FirstReading>,
+}
+
+impl Source for LaterFile {
+    fn stream(&self, planned_bytes: u64, sink: &mut dyn Sink) -> Result<(), Error> {
+        let (mut file, stat) = self.location.open(&self.planned)?;
+        if self.offset_bytes > 0 {
+            file.seek(SeekFrom::Start(self.offset_bytes))
+                .map_err(|error| unreadable_because(&self.location.path(), error))?;
+        }
+        let path = || self.location.path();
+        let made = match &self.first {
+            Some(_) => None,
+            None => FirstReading::if_needed(&file, (self.offset_bytes, planned_bytes), path)
+                .map_err(|error| cannot_digest(&path(), error))?,
+        };
+        let copied = match self.first.as_ref().or(made.as_ref()) {
+            None => copy(&file, &stat, planned_bytes, sink).map(Some),
+            Some(first) => copy_again(first, (&file, &stat), planned_bytes, sink),
+        }
+        .map_err(|error| blame(&file, &path(), error))?;
+        self.location.require_unchanged(&file, &self.planned)?;
+        if copied == Some(planned_bytes) { Ok(()) } else { Err(changed(&path())) }
+    }
+}
+
+/// The content of the open `file`: read now while memory lasts, else streamed
+/// later from `location`.
+pub(super) fn content(
+    file: impl AsFd,
+    stat: &Stat,
+    to: &mut TreeBuilder,
+    path: impl Fn() -> PathBuf,
+    location: impl FnOnce() -> Location,
+) -> Result<Content, Failure> {
+    settle(stat, &mut || to.report_waiting())?;
+    let length_bytes = size_bytes(stat);
+    if !to.fits_in_memory(length_bytes) {
+        return later(stat, location(), to);
+    }
+    let first = FirstReading::if_needed(&file, (0, length_bytes), &path)
+        .map_err(|error| cannot_read_because(&path(), error))?;
+    if first.is_some() && length_bytes == 0 {
+        // Emptied, perhaps, by who is about to write. Files of /proc only look empty.
+        settle_empty(stat, &mut || to.report_waiting())?;
+    }
+    let Some(first) = first.filter(|_| length_bytes > 0) else {
+        return read_unchanged(file, stat, &path).map(Content::Memory);
+    };
+    let planned = Identity::of(stat);
+    let source = LaterFile { location: location(), planned, offset_bytes: 0, first: Some(first) };
+    Ok(Content::Stream { length_bytes, source: Box::new(source) })
+}
+
+/// Content that is streamed later, whole.
+pub(super) fn later(
+    stat: &Stat,
+    location: Location,
+    to: &mut TreeBuilder,
+) -> Result<Content, Failure> {
+    settle(stat, &mut || to.report_waiting())?;
+    let planned = Identity::of(stat);
+    let source = LaterFile { location, planned, offset_bytes: 0, first: None };
+    Ok(Content::Stream { length_bytes: size_bytes(stat), source: Box::new(source) })
+}
+
+/// The path of an entry of a directory.
+pub(super) fn child_path(directory: &Path, name: &Name) -> PathBuf {
+    directory.join(OsStr::from_bytes(name.as_bytes()))
+}
+
+/// Reads a whole small file and proves that it did not change meanwhile: one
+/// `read` where the size is as announced, and no bigger buffer than needed.
+fn read_unchanged(
+    file: impl AsFd,
+    stat: &Stat,
+    path: &dyn Fn() -> PathBuf,
+) -> Result<Secret, Failure> {
+    let failure = |errno| cannot_read(&path(), errno);
+    let size = usize::try_from(size_bytes(stat)).unwrap_or(usize::MAX);
+    // One byte more than announced shows growth without another call.
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size.saturating_add(1)).map_err(|_| failure(Errno::NOMEM))?;
+    loop {
+        let got = retry_on_intr(|| read(&file, spare_capacity(&mut bytes))).map_err(failure)?;
+        if got == 0 || bytes.len() >= size {
+            break;
+        }
+    }
+    let bytes = Secret::new(bytes);
+    if bytes.len() != size {
+        let got = if bytes.len() > size { "more".to_owned() } else { bytes.len().to_string() };
+        let message = format!("{}: expected {size} bytes, got {got}", changed(&path()));
+        return Err(Failure::new(Exit::Source, message).hint(CHANGED_HINT));
+    }
+    if !crate::host::KEEPS_PROMISES {
+        return Ok(bytes);
+    }
+    let after = fstat(&file).map_err(failure)?;
+    if Identity::of(&after) == Identity::of(stat) { Ok(bytes) } else { Err(has_changed(&path())) }
+}
+
+/// Copies from the file's offset on to `sink`, which is told of holes.
+fn copy(file: &File, stat: &Stat, length_bytes: u64, sink: &mut dyn Sink) -> std::io::Result<u64> {
+    if may_have_holes(stat) {
+        copy_with_holes(file, length_bytes, sink)
+    } else {
+        copy_in_pieces(file, length_bytes, sink)
+    }
+}
+
+/// Copies to `sink` what was read once already, and only if it is still the same: then the
+/// number of bytes is returned.
+fn copy_again(
+    first: &FirstReading,
+    (file, stat): (&File, &Stat),
+    length_bytes: u64,
+    sink: &mut dyn Sink,
+) -> std::io::Result<Option<u64>> {
+    first.wait()?;
+    let mut second = Digesting::new(sink);
+    let copied = copy(file, stat, length_bytes, &mut second)?;
+    Ok(first.is_same(second).then_some(copied))
+}
+
+/// An error of copying is the source's where the source cannot be read, else the sink's.
+fn blame(file: &File, path: &Path, error: std::io::Error) -> Error {
+    let mut byte = [0];
+    match retry_on_intr(|| read(file, &mut byte)) {
+        Ok(_) => Error::from(error),
+        Err(_) => unreadable_because(path, error),
+    }
+}
+
+/// A signal is no fault of the file.
+fn cannot_digest(path: &Path, error: std::io::Error) -> Error {
+    match Failure::inside(&error) {
+        Some(failure) if failure.exit == Exit::Source => {
+            Error::new(ErrorKind::Changed, failure.message.clone())
+        }
+        Some(_) => Error::from(error),
+        None => unreadable_because(path, error),
+    }
+}
+
+fn cannot_read_because(path: &Path, error: std::io::Error) -> Failure {
+    match Failure::inside(&error) {
+        Some(failure) => failure.clone(),
+        None => Failure::new(Exit::Source, unreadable_because(path, error).to_string()),
+    }
+}
+
+fn changed(path: &Path) -> Error {
+    Error::new(ErrorKind::Changed, format!("{} changed while it was read", shown(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_copying_is_blamed_on_the_side_that_failed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        std::fs::write(&path, "key").unwrap();
+        let full = || Errno::NOSPC.into();
+        let readable = File::open(&path).unwrap();
+        assert_eq!(blame(&readable, &path, full()).kind(), ErrorKind::Io);
+        let unreadable = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        assert_eq!(blame(&unreadable, &path, full()).kind(), ErrorKind::Source);
+    }
+}

@@ -1,0 +1,264 @@
+//! Pseudo files: lines to definitions, and where the data section begins.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::Stat;
+use zeroize::Zeroizing;
+
+use super::definition::Definition;
+use super::place::{Fault, Place, Problem, Problems, column};
+use super::{DEFINITIONS_MAX, Definitions, parse};
+use crate::host::at_rest::{Watched, being_written};
+use crate::manifest::PseudoFile;
+use crate::report::{Exit, Failure, reason, shown};
+use crate::sources::files::{self, Identity};
+
+/// Longest line of a file in bytes, the newline counted (`MAX_LINE` of mksquashfs).
+const LINE_MAX_BYTES: usize = 16384;
+/// Most bytes before the data section. The data section itself has no limit.
+const TEXT_MAX_BYTES: u64 = 16 << 20;
+/// The line before the data section; a line that holds `#` alone follows it.
+const DATA_MARKER: &[u8] = b"# START OF DATA - DO NOT MODIFY";
+const DATA_MARKER_END: &[u8] = b"#\n";
+
+/// A pseudo file with a data section, open as long as its definitions are.
+pub(super) struct DataFile {
+    pub(super) path: Arc<Path>,
+    pub(super) file: File,
+    /// What the file was when its definitions were read.
+    pub(super) planned: Identity,
+    /// Where the data section begins, in bytes.
+    pub(super) start_bytes: u64,
+    /// Its length in bytes.
+    pub(super) length_bytes: u64,
+}
+
+/// Adds the definitions of `source` to `definitions`. Wrong ones are noted; a failure
+/// is one of reading the file.
+pub(super) fn read(
+    source: &PseudoFile,
+    definitions: &mut Definitions,
+    problems: &mut Problems,
+) -> Result<(), Failure> {
+    let named = |failure: Failure| {
+        let name = source.position.as_ref().map_or("--pseudo-file", |position| &position.key_path);
+        Failure { message: format!("{name}: {}", failure.message), ..failure }
+    };
+    let path: Arc<Path> = Arc::from(source.path.as_path());
+    let (file, stat) = files::open_file(&path).map_err(named)?;
+    let descriptor = file.try_clone().map_err(|error| named(unreadable(&path, &error)))?;
+    let watched = Watched::begin(&descriptor, &stat, &path).map_err(named)?;
+    definitions.files.push((Arc::clone(&path), stat));
+    let outcome = read_open(file, &stat, &path, definitions, problems);
+    // A change of the file explains whatever seemed wrong with it.
+    if let Ok(false) = outcome {
+        // Both descriptors have one position.
+        let position = (&descriptor).stream_position();
+        let position = position.map_err(|error| named(unreadable(&path, &error)))?;
+        watched.end_at(position, &descriptor, &path).map_err(named)
+    } else {
+        watched.end(&descriptor, &path).map_err(named)?;
+        outcome.map_err(|error| named(unreadable(&path, &error)))?;
+        if watched.is_open_for_writing() {
+            return Err(named(being_written(&path)));
+        }
+        Ok(())
+    }
+}
+
+/// Adds the definitions of an open file; returns whether it was left before its end, at its
+/// data section or at something wrong.
+pub(super) fn read_open(
+    file: File,
+    stat: &Stat,
+    path: &Arc<Path>,
+    definitions: &mut Definitions,
+    problems: &mut Problems,
+) -> io::Result<bool> {
+    let list = &mut definitions.list;
+    let bytes = BufReader::new(file);
+    let reader = Reader { path: Arc::clone(path), bytes, consumed_bytes: 0, number: 0 };
+    let read = reader.sections(stat, DEFINITIONS_MAX - list.len())?;
+    let (lines, data) = match read {
+        Ok((lines, data)) => (lines, data.map(Arc::new)),
+        // What is there cannot be told apart.
+        Err(problem) => {
+            problems.note(problem);
+            return Ok(true);
+        }
+    };
+    let has_data = data.is_some();
+    for line in lines {
+        let in_file = parse::InFile { data: data.as_ref() };
+        match parse::definition(&line.text, Some(in_file)) {
+            Ok((path_in_image, action)) => {
+                let begin = line.text.len() - parse::trim_start(&line.text).len();
+                let place = line.place(path, begin);
+                list.push(Definition { path: path_in_image, action, place });
+            }
+            Err(Fault { offset, message, hint }) => {
+                problems.note(Problem::new(line.place(path, offset), message, hint));
+            }
+        }
+    }
+    Ok(has_data)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Source, format!("cannot read {}: {}", shown(path), reason(error)))
+}
+
+/// A logical line: physical lines that end with a backslash are joined.
+struct Line {
+    text: Zeroizing<Vec<u8>>,
+    /// Number of the first physical line.
+    number: u64,
+    /// Where in `text` the second and each further physical line begins.
+    breaks: Vec<usize>,
+    /// Whether a newline ends it; none does at the end of some files.
+    is_ended: bool,
+}
+
+impl Line {
+    /// The place of a byte of the text.
+    fn place(&self, file: &Arc<Path>, offset: usize) -> Place {
+        let passed = self.breaks.partition_point(|begin| *begin <= offset);
+        let begin = passed.checked_sub(1).and_then(|last| self.breaks.get(last)).copied();
+        let physical = self.text.get(begin.unwrap_or(0)..).unwrap_or_default();
+        Place::File {
+            file: Arc::clone(file),
+            line: self.number + passed as u64,
+            column: column(physical, offset - begin.unwrap_or(0)),
+        }
+    }
+}
+
+struct Reader {
+    path: Arc<Path>,
+    bytes: BufReader<File>,
+    consumed_bytes: u64,
+    /// How many physical lines were read.
+    number: u64,
+}
+
+/// The lines that hold a definition, and the data section behind them.
+type Sections = (Vec<Line>, Option<DataFile>);
+
+impl Reader {
+    /// The whole file but the data itself, with at most so many definitions.
+    fn sections(
+        mut self,
+        stat: &Stat,
+        definitions_max: usize,
+    ) -> io::Result<Result<Sections, Problem>> {
+        let mut lines = Vec::new();
+        while let Some(line) = self.next()? {
+            let line = match line {
+                Ok(line) => line,
+                Err(problem) => return Ok(Err(problem)),
+            };
+            match parse::trim_start(&line.text) {
+                [] => {}
+                DATA_MARKER => return Ok(self.data(stat, &line)?.map(|data| (lines, Some(data)))),
+                [b'#', ..] => {}
+                _ if lines.len() == definitions_max => {
+                    let message = format!("more than {DEFINITIONS_MAX} definitions");
+                    return Ok(Err(Problem::new(line.place(&self.path, 0), message, None)));
+                }
+                _ => lines.push(line),
+            }
+        }
+        Ok(Ok((lines, None)))
+    }
+
+    /// The next logical line, or what is wrong with it; none at the end.
+    fn next(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
+        let mut line = Line {
+            text: Zeroizing::new(Vec::new()),
+            number: self.number + 1,
+            breaks: Vec::new(),
+            is_ended: false,
+        };
+        loop {
+            let begin = line.text.len();
+            let limit_bytes = LINE_MAX_BYTES as u64;
+            let got = self.bytes.by_ref().take(limit_bytes).read_until(b'\n', &mut line.text)?;
+            if got == 0 {
+                // A backslash at the file's end continues to nothing.
+                return Ok((!line.text.is_empty()).then_some(Ok(line)));
+            }
+            if self.number >= line.number {
+                line.breaks.push(begin);
+            }
+            self.number += 1;
+            self.consumed_bytes += got as u64;
+            let physical = line.text.get(begin..).unwrap_or_default();
+            if let Err(Fault { offset, message, hint }) = self.check(physical) {
+                let (file, column) = (Arc::clone(&self.path), column(physical, offset));
+                let place = Place::File { file, line: self.number, column };
+                return Ok(Some(Err(Problem::new(place, message, hint))));
+            }
+            line.is_ended = line.text.last() == Some(&b'\n');
+            if line.is_ended {
+                line.text.pop();
+            }
+            let physical = line.text.get(begin..).unwrap_or_default();
+            if !physical.ends_with(b"\\") || physical.ends_with(b"\\\\") {
+                return Ok(Some(Ok(line)));
+            }
+            line.text.pop();
+        }
+    }
+
+    /// Refuses a physical line, its newline included, that cannot be one of definitions.
+    fn check(&self, line: &[u8]) -> Result<(), Fault> {
+        if line.len() == LINE_MAX_BYTES && !line.ends_with(b"\n") {
+            let message = format!("a line longer than {} bytes", LINE_MAX_BYTES - 1);
+            return Err(Fault::new(0, message));
+        }
+        if let Some(offset) = line.iter().position(|byte| *byte == 0) {
+            return Err(Fault::new(offset, "a NUL byte"));
+        }
+        if self.number == 1 && line.starts_with(b"\xef\xbb\xbf") {
+            let hint = "save the file without one";
+            return Err(
+                Fault::new(0, "a byte order mark, which would become part of a name").hint(hint)
+            );
+        }
+        if line.ends_with(b"\r\n") {
+            let message = "a carriage return at the end of the line";
+            let hint = "convert the file to Unix line ends";
+            return Err(Fault::new(line.len() - 2, message).hint(hint));
+        }
+        if self.consumed_bytes > TEXT_MAX_BYTES {
+            return Err(Fault::new(0, format!("more than {TEXT_MAX_BYTES} bytes of definitions")));
+        }
+        Ok(())
+    }
+
+    /// The data section behind `marker`, the line that was read last.
+    fn data(mut self, stat: &Stat, marker: &Line) -> io::Result<Result<DataFile, Problem>> {
+        let mut end = Vec::new();
+        self.bytes.by_ref().take(DATA_MARKER_END.len() as u64).read_to_end(&mut end)?;
+        if end != DATA_MARKER_END {
+            let place = if marker.is_ended {
+                Place::File { file: self.path, line: self.number + 1, column: 1 }
+            } else {
+                marker.place(&self.path, marker.text.len())
+            };
+            let message = "expected a line that holds `#` alone before the data";
+            return Ok(Err(Problem::new(place, message, None)));
+        }
+        let start_bytes = self.consumed_bytes + end.len() as u64;
+        Ok(Ok(DataFile {
+            path: self.path,
+            file: self.bytes.into_inner(),
+            planned: Identity::of(stat),
+            start_bytes,
+            length_bytes: files::size_bytes(stat).saturating_sub(start_bytes),
+        }))
+    }
+}

@@ -1,0 +1,119 @@
+//! The tree of a build as far as the manifest and its pseudo files tell, without
+//! running a command or reading a source: files are empty, and of a `dir` or a `tar`
+//! there is the top directory alone.
+//!
+//! Invariant: a rehearsal refuses nothing that a build could take.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use anyhow::Result;
+use credimg_formats::{Content, InodeId, Name, Secret, Timestamp, Tree, Xattrs};
+
+use crate::delivery::plan::Means;
+use crate::manifest::{Entry, Keep, Plan, Source};
+use crate::monitors::Channel;
+use crate::report::Failure;
+use crate::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, Place, Settings, Step, in_entry};
+use crate::sources::builder::TreeBuilder;
+use crate::sources::command::Limits;
+use crate::sources::pseudo::{self, Definitions, Mode, Policy, Unknown};
+
+/// What a build will make, as far as that is known.
+pub(crate) struct Rehearsal {
+    /// What the entries, the credentials that go onto the disk for certain, and the
+    /// definitions make.
+    pub(crate) tree: Tree,
+    /// Directories that a source fills.
+    pub(crate) opaque: HashSet<InodeId>,
+    /// What has the owner or the mode that it has at its source.
+    pub(crate) kept: HashSet<InodeId>,
+}
+
+/// Goes through the entries, the credentials and the definitions as a build does.
+/// An error, of exit code 3, or 4 where
+/// the definitions make more than `max_size_bytes`, is one that this build would end with.
+pub(crate) fn rehearse(
+    plan: &Plan,
+    definitions: &Definitions,
+    max_size_bytes: u64,
+) -> Result<Rehearsal, Failure> {
+    let settings = Settings { max_size_bytes, ..settings() };
+    let mut progress = |_: Step| {};
+    let mut builder = TreeBuilder::new(plan, definitions, &settings, &mut progress);
+    let (mut opaque, mut kept) = (HashSet::new(), HashSet::new());
+    for (index, entry) in plan.entries.iter().enumerate() {
+        builder.begin(index, entry);
+        let made = add(entry, &mut builder).map_err(|failure| in_entry(failure, plan, entry))?;
+        if is_tree(&entry.source) {
+            opaque.insert(made);
+        }
+        if keeps(entry) {
+            kept.insert(made);
+        } else {
+            // The last one of several for a directory gives it its attributes.
+            kept.remove(&made);
+        }
+    }
+    let mut uncertain = Vec::new();
+    for (index, credential) in plan.credentials.iter().enumerate() {
+        let entry = &credential.entry;
+        match credential.via {
+            Some(Channel::Disk) => {
+                builder.begin_value(index, entry);
+                builder
+                    .credential_file(nothing())
+                    .map_err(|failure| in_entry(failure, plan, entry))?;
+            }
+            Some(Channel::Smbios | Channel::FwCfg) => {}
+            None => uncertain.push(&entry.path),
+        }
+    }
+    let unknown = Unknown { opaque: &opaque, uncertain: &uncertain };
+    pseudo::collect(definitions, Mode::Rehearsal(unknown), &mut builder)?;
+    Ok(Rehearsal { tree: builder.finish(), opaque, kept })
+}
+
+/// Those of a build that reads nothing.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        build_time: Timestamp::default(),
+        // Nothing is run.
+        commands: Limits::new(Path::new("")),
+        policy: Policy::default(),
+        output: Place::default(),
+        means: Means::default(),
+        exchangeable: Exchangeable::Taken,
+        max_size_bytes: MAX_SIZE_BYTES,
+    }
+}
+
+/// Adds what the entry makes at its own path.
+fn add(entry: &Entry, builder: &mut TreeBuilder) -> Result<InodeId, Failure> {
+    match &entry.source {
+        Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) => {
+            return builder.top_directory(None, Xattrs::new());
+        }
+        Source::Symlink(target) => builder.top_symlink(target)?,
+        Source::File(_) | Source::Inline(_) | Source::Command { .. } | Source::Env { .. } => {
+            builder.top_file(None, nothing())?;
+        }
+    }
+    let mut names = entry.path.0.iter().map(Name::as_bytes);
+    let found = names.try_fold(Tree::ROOT, |id, name| builder.child(id, name));
+    Ok(found.unwrap_or(Tree::ROOT))
+}
+
+fn is_tree(source: &Source) -> bool {
+    matches!(source, Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_))
+}
+
+fn keeps(entry: &Entry) -> bool {
+    let attributes = &entry.attributes;
+    let mode = if is_tree(&entry.source) { attributes.dir_mode } else { attributes.mode };
+    mode == Keep::Keep || attributes.owner == Keep::Keep
+}
+
+fn nothing() -> Content {
+    Content::Memory(Secret::new(Vec::new()))
+}
