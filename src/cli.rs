@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::manifest::{Format, Luks};
-use crate::monitors::{Bus, MachineType, Place, SmbiosForm, Style, Target};
+use crate::monitors::{Bus, MachineType, Monitor, Place, SmbiosForm, Style};
 use crate::sources::command::Limits;
 pub use checks::{Diff, Dump, Verify, Wishes};
 pub use keys::{Genkey, Secret, Unwrap, Wrap};
@@ -262,8 +262,8 @@ pub struct Check {
     #[command(flatten)]
     pub sources: Sources,
     /// Virtual machine monitor that credentials go through
-    #[arg(long, value_enum, default_value_t = Target::Qemu)]
-    pub target: Target,
+    #[arg(long, value_enum, default_value_t = Monitor::Qemu)]
+    pub target: Monitor,
     /// Machine type of QEMU: pc, q35, microvm, virt (without UEFI), virt-uefi, s390-ccw-virtio or
     /// pseries, with version and properties as in microvm,pcie=on [default: one that has SMBIOS
     /// tables]
@@ -380,8 +380,8 @@ pub struct AttachImage {
 #[derive(Args, Clone, Debug)]
 pub struct Attach {
     /// Virtual machine monitor that the arguments are for; all but qemu have one style
-    #[arg(long, value_enum, default_value_t = Target::Qemu)]
-    pub target: Target,
+    #[arg(long, value_enum, default_value_t = Monitor::Qemu)]
+    pub target: Monitor,
     /// Style of the printed arguments
     #[arg(long = "args", value_name = "STYLE", value_enum, default_value_t = Style::Shell)]
     pub style: Style,

@@ -13,7 +13,7 @@ use crate::delivery;
 use crate::host::identity::Identity;
 use crate::job;
 use crate::keys::wrap::Wrapped;
-use crate::manifest::{Plan, time};
+use crate::manifest::{Manifest, time};
 use crate::report::{Exit, Failure};
 use crate::sources::archive as archives;
 use crate::sources::assemble::MAX_SIZE_BYTES;
@@ -22,14 +22,14 @@ use crate::sources::builder::TreeBuilder;
 use crate::sources::pseudo::{self, Definitions};
 use crate::sources::rehearsal;
 
-/// The tree of a plan as far as it is known without its sources.
-pub fn rehearse(plan: &Plan) -> Result<(), Failure> {
-    let definitions = pseudo::load(plan)?;
-    rehearsal::rehearse(plan, &definitions, MAX_SIZE_BYTES).map(drop)
+/// The tree of a manifest as far as it is known without its sources.
+pub fn rehearse(manifest: &Manifest) -> Result<(), Failure> {
+    let definitions = pseudo::load(manifest)?;
+    rehearsal::rehearse(manifest, &definitions, MAX_SIZE_BYTES).map(drop)
 }
 
 /// The definitions of a pseudo file with this text, on top of `plan`.
-pub fn pseudo_file(plan: &Plan, path: &Path, text: &[u8]) -> Result<(), Failure> {
+pub fn pseudo_file(manifest: &Manifest, path: &Path, text: &[u8]) -> Result<(), Failure> {
     let read = || -> io::Result<_> {
         let mut file = memory_file()?;
         file.write_all(text)?;
@@ -39,7 +39,7 @@ pub fn pseudo_file(plan: &Plan, path: &Path, text: &[u8]) -> Result<(), Failure>
     };
     let definitions = read().map_err(|error| Failure::new(Exit::Source, error.to_string()))??;
     // A definition may collide with an entry: then its path is shown on purpose.
-    let _ = rehearsal::rehearse(plan, &definitions, MAX_SIZE_BYTES);
+    let _ = rehearsal::rehearse(manifest, &definitions, MAX_SIZE_BYTES);
     Ok(())
 }
 
@@ -49,15 +49,15 @@ pub fn memory_file() -> io::Result<File> {
 }
 
 /// The tree of the first entry of `plan`, which is an archive with the content of `file`.
-pub fn archive(plan: &Plan, file: &File, size_bytes: u64) -> Result<Tree, Failure> {
+pub fn archive(manifest: &Manifest, file: &File, size_bytes: u64) -> Result<Tree, Failure> {
     let unreadable = |error: io::Error| Failure::new(Exit::Source, error.to_string());
     let copy = file.try_clone().map_err(unreadable)?;
     let stat = fstat(file).map_err(|error| unreadable(error.into()))?;
     let settings = rehearsal::settings();
     let definitions = Definitions::default();
     let mut progress = |_: Step| {};
-    let mut builder = TreeBuilder::new(plan, &definitions, &settings, &mut progress);
-    if let Some(entry) = plan.entries.first() {
+    let mut builder = TreeBuilder::new(manifest, &definitions, &settings, &mut progress);
+    if let Some(entry) = manifest.entries.first() {
         builder.begin(0, entry);
     }
     let origin = archives::Origin { planned: Identity::of(&stat), watched: None };

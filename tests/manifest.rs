@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use credimg::commands::check::table;
 use credimg::manifest::{
-    Entry, Format, Keep, KeySource, Luks, Plan, Position, Pseudo, Source, load, parse,
+    Entry, Format, Keep, KeySource, Luks, Manifest, Position, Pseudo, Source, load, parse,
 };
 use credimg::monitors::Channel;
 use credimg::report::{Exit, Failure};
@@ -83,7 +83,7 @@ fn good_manifests_give_exactly_the_expected_tables() {
     }
 }
 
-fn good(name: &str) -> Plan {
+fn good(name: &str) -> Manifest {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/manifests/good");
     parse(&fs::read(root.join(name)).unwrap(), Path::new("conf/secrets.yaml")).unwrap()
 }
@@ -100,7 +100,7 @@ fn every_key_means_what_it_says() {
     let plan = good("every-key.yaml");
     assert_eq!(plan.label.as_ref().map(|label| label.text.as_str()), Some("CHIMERA"));
     assert_eq!(plan.format, Some(Format::Erofs));
-    assert_eq!(plan.manifest, Path::new("conf/secrets.yaml"));
+    assert_eq!(plan.path, Path::new("conf/secrets.yaml"));
     assert_eq!((plan.parents.mode, plan.parents.dir_mode), (Keep::Set(0o440), Keep::Set(0o550)));
     assert_eq!(plan.parents.owner, Keep::Set((0, 0)));
     let entries = &plan.entries;
@@ -153,7 +153,7 @@ fn every_key_means_what_it_says() {
 
 #[test]
 fn encryption_means_what_it_says() {
-    let key = |plan: &Plan| plan.encrypt.clone().unwrap().key;
+    let key = |plan: &Manifest| plan.encrypt.clone().unwrap().key;
     let plan = good("encrypt-luks1.yaml");
     let encrypt = plan.encrypt.as_ref().unwrap();
     assert_eq!((encrypt.luks, &encrypt.sector_bytes), (Luks::Luks1, &None));
@@ -321,7 +321,7 @@ fn visible(text: &[u8]) -> String {
     match parse(text, path) {
         Ok(plan) => {
             // The paths of pseudo files are shown, like all paths of the host.
-            let plan = Plan { pseudo: Pseudo { files: Vec::new(), ..plan.pseudo }, ..plan };
+            let plan = Manifest { pseudo: Pseudo { files: Vec::new(), ..plan.pseudo }, ..plan };
             let definitions = match pseudo::load(&plan) {
                 Ok(definitions) => definitions,
                 Err(failure) => return format!("{failure} {failure:?} {:?}", failure.hint),

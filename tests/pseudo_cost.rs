@@ -7,10 +7,10 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use credimg::delivery::plan::Means;
+use credimg::delivery::route::Means;
 use credimg::manifest::{PseudoFile, parse};
 use credimg::sources::assemble::{
-    Assembly, Exchangeable, MAX_SIZE_BYTES, Place, Settings, assemble,
+    Assembly, Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, assemble,
 };
 use credimg::sources::command::Limits;
 use credimg::sources::pseudo::Policy;
@@ -110,7 +110,7 @@ fn hostile_definitions_cost_little() {
     let settings = Settings {
         build_time: Timestamp::default(),
         commands: Limits::new(Path::new(env!("CARGO_BIN_EXE_credimg"))),
-        output: Place::default(),
+        output: OwnFiles::default(),
         policy: Policy { allow_devices: true, allow_commands: true },
         means: Means::default(),
         exchangeable: Exchangeable::Taken,

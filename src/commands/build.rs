@@ -20,7 +20,7 @@ use crate::job::request::{Collected, Request};
 use crate::job::settings;
 use crate::job::summary::{self, Delivery, Summary};
 use crate::job::trusted;
-use crate::manifest::{Format, Plan};
+use crate::manifest::{Format, Manifest};
 use crate::monitors::{Firmware, Machine, Style};
 use crate::report::{self, Exit, Failure};
 use crate::sources::assemble::Assembly;
@@ -61,19 +61,19 @@ impl Builder {
     fn new(options: &Build) -> anyhow::Result<Self> {
         settings::require_file(options)?;
         let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
-        let plan = trusted::load(&options.manifest, *trust, pseudo_file)?;
-        settings::require_apart(options, &plan)?;
+        let manifest = trusted::load(&options.manifest, *trust, pseudo_file)?;
+        settings::require_apart(options, &manifest)?;
         let beside = settings::beside(&options.output)?;
         let mut place = settings::place(&options.output, &beside);
-        settings::require_not_beside(options, &plan, &place)?;
+        settings::require_not_beside(options, &manifest, &place)?;
         settings::require_streams_apart(options, &place)?;
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
         let file = access::options(owner, &options.mode, reader, Some(sidecar::is_suffix))?;
         beside::require_replaceable(&options.output, &beside, file)?;
         let wanted = options.if_changed;
-        let mut encryption = Self::encryption(options, &plan, file)?;
+        let mut encryption = Self::encryption(options, &manifest, file)?;
         let label = options.recipe.label.as_deref();
-        let label = label.or(plan.label.as_ref().map(|label| label.text.as_str()));
+        let label = label.or(manifest.label.as_ref().map(|label| label.text.as_str()));
         let encrypted = encryption.as_ref().map(|encryption| (encryption, label));
         let open = || Existing::open(&options.output, file, encrypted);
         let existing = wanted.then(open).flatten();
@@ -86,7 +86,7 @@ impl Builder {
         place.keys = encryption.as_ref().map_or_else(Vec::new, Encryption::input_ids);
         let place = (options.output.as_path(), place);
         let request =
-            Request::new(&options.recipe, &options.attach, plan, place, encryption, kept_uuid)?;
+            Request::new(&options.recipe, &options.attach, manifest, place, encryption, kept_uuid)?;
         request.advise(&options.recipe, &options.attach, options.quiet);
         Ok(Self { request, file, existing })
     }
@@ -94,15 +94,15 @@ impl Builder {
     /// The encryption that is asked for, whose key takes the place of nothing else.
     fn encryption(
         options: &Build,
-        plan: &Plan,
+        manifest: &Manifest,
         file: output::Options,
     ) -> Result<Option<Encryption>, Failure> {
         let Build { recipe, attach, output, .. } = options;
-        let format = settings::format(recipe, output, plan)?;
+        let format = settings::format(recipe, output, manifest)?;
         let choice = &recipe.encryption;
         let prints = !settings::is_streamed(output) && attach.style != Style::None;
         let keeping = if prints { Keeping::Arguments } else { Keeping::File };
-        Encryption::new(choice, plan, format, attach.target, keeping, file)
+        Encryption::new(choice, manifest, format, attach.target, keeping, file)
     }
 
     fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
@@ -269,9 +269,9 @@ impl Builder {
         size_bytes: u64,
     ) -> Summary {
         let sidecars = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
-        let Request { plan, drive, .. } = &self.request;
+        let Request { manifest, drive, .. } = &self.request;
         let Assembly { tree, routes, .. } = &collected.assembly;
-        let delivery = Delivery::new(&options.output, plan, routes, sidecars);
+        let delivery = Delivery::new(&options.output, manifest, routes, sidecars);
         let mut summary = Summary::new(options, image, drive, tree, size_bytes, delivery);
         summary.losses = collected.losses(image);
         summary

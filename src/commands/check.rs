@@ -10,7 +10,7 @@ use super::print;
 use crate::cli::{Check, Sources, Volume};
 use crate::delivery::budget;
 use crate::delivery::mount::{Disk, MOUNT_WORD};
-use crate::delivery::plan::{Means, Opening, Route, Routes, Teller, plan as plan_channels};
+use crate::delivery::route::{Means, Opening, Route, Routes, Teller, plan_routes};
 use crate::delivery::unlock::{self, Unlock};
 use crate::job::encryption;
 use crate::job::links;
@@ -22,10 +22,10 @@ use crate::job::trusted;
 use crate::job::xattrs;
 use crate::keys;
 use crate::manifest::{
-    self, Attributes, Entry, Format, FwCfg, Keep, KeySource, Luks, MOUNT_CREDENTIAL, Plan, Source,
-    time,
+    self, Attributes, Entry, Format, FwCfg, Keep, KeySource, Luks, MOUNT_CREDENTIAL, Manifest,
+    Source, time,
 };
-use crate::monitors::{Bus, Channel, MachineType, Serial, Target};
+use crate::monitors::{Bus, Channel, MachineType, Monitor, Serial};
 use crate::report::{self, Exit, Failure};
 use crate::sources::pseudo::{self, Action, Definition, Definitions, New};
 use crate::sources::rehearsal::rehearse;
@@ -41,42 +41,46 @@ const NONE: &str = "-";
 
 pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     let Sources { trust, pseudo_file, .. } = &options.sources;
-    let plan = trusted::load(&options.manifest, *trust, pseudo_file)?;
-    let label = label(&options.volume, &plan)?;
+    let manifest = trusted::load(&options.manifest, *trust, pseudo_file)?;
+    let label = label(&options.volume, &manifest)?;
     let label = label.as_deref();
-    let definitions = pseudo::load(&plan)?;
-    pseudo::require_allowed(settings::policy(&options.sources), &plan, &definitions)?;
+    let definitions = pseudo::load(&manifest)?;
+    pseudo::require_allowed(settings::policy(&options.sources), &manifest, &definitions)?;
     let guest = settings::guest(options.guest.as_deref())?;
     let machine = settings::machine(options.machine, &guest, options.target)?;
-    let format = options.volume.format.or(plan.format).unwrap_or(Format::Erofs);
-    let rehearsal = rehearse(&plan, &definitions, options.max_size)?;
-    let mut text = table(&plan, &definitions);
+    let format = options.volume.format.or(manifest.format).unwrap_or(Format::Erofs);
+    let rehearsal = rehearse(&manifest, &definitions, options.max_size)?;
+    let mut text = table(&manifest, &definitions);
     let mut warnings = reach::foresee(&rehearsal);
-    if let Some(format) = options.volume.format.or(plan.format) {
-        warnings.extend(seed::foresee(format, label, &plan, &definitions)?);
-        let joliet = settings::joliet(false, &plan, format)?;
+    if let Some(format) = options.volume.format.or(manifest.format) {
+        warnings.extend(seed::foresee(format, label, &manifest, &definitions)?);
+        let joliet = settings::joliet(false, &manifest, format)?;
         warnings.extend(loss::foresee(&rehearsal.tree, format, joliet));
     }
-    warnings.extend(links::foresee(&plan, &definitions, options.volume.format.or(plan.format)));
-    warnings.extend(xattrs::warnings(&plan));
-    warnings.extend(trusted::foresee(*trust, &plan, &definitions));
-    let luks = encryption::version(options.volume.encrypt, &plan);
+    warnings.extend(links::foresee(
+        &manifest,
+        &definitions,
+        options.volume.format.or(manifest.format),
+    ));
+    warnings.extend(xattrs::warnings(&manifest));
+    warnings.extend(trusted::foresee(*trust, &manifest, &definitions));
+    let luks = encryption::version(options.volume.encrypt, &manifest);
     if let Some(luks) = luks {
-        encryption::sector_bytes(luks, &plan, format)?;
+        encryption::sector_bytes(luks, &manifest, format)?;
         encryption::require_opener(luks, options.target)?;
         text.push_str(opener(luks));
     }
-    let has_values = plan.values().next().is_some();
-    let is_told = has_values || plan.mount.is_some() || luks == Some(Luks::Luks2);
+    let has_values = manifest.values().next().is_some();
+    let is_told = has_values || manifest.mount.is_some() || luks == Some(Luks::Luks2);
     if is_told || options.guest.is_some() {
         // Only the build knows the image's name, which makes the serial where there is no label.
         let option = options.volume.serial.as_deref();
         let serial = settings::serial(option, label, Path::new("IMAGE"))?;
         let monitor = (options.target, machine);
-        let routes = routes(&plan, (format, luks), label, &serial, monitor)?;
+        let routes = routes(&manifest, (format, luks), label, &serial, monitor)?;
         if is_told {
             text.push('\n');
-            text.push_str(&channels(&plan, format, label, &routes, &serial));
+            text.push_str(&channels(&manifest, format, label, &routes, &serial));
         }
         warnings.extend(routes.warnings.iter().cloned());
         warnings.extend(guest.warnings(format, &routes));
@@ -95,31 +99,31 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
 /// The volume label, and an error where the format that the build will have is
 /// known and does not go with it or the manifest. Else the output's extension
 /// decides, and only the build sees that.
-fn label(volume: &Volume, plan: &Plan) -> Result<Option<String>, Failure> {
+fn label(volume: &Volume, manifest: &Manifest) -> Result<Option<String>, Failure> {
     let option = volume.label.as_deref();
-    if let Some(format) = volume.format.or(plan.format) {
-        settings::compression(None, plan, format)?;
-        let joliet = settings::joliet(false, plan, format)?;
-        return settings::label(option, plan, format, joliet);
+    if let Some(format) = volume.format.or(manifest.format) {
+        settings::compression(None, manifest, format)?;
+        let joliet = settings::joliet(false, manifest, format)?;
+        return settings::label(option, manifest, format, joliet);
     }
-    let own = plan.label.as_ref().map(|label| label.text.clone());
+    let own = manifest.label.as_ref().map(|label| label.text.clone());
     Ok(option.map(manifest::label_option).transpose()?.or(own))
 }
 
 /// The plan of the credentials, as far as it goes without reading a source: by
 /// the default bus.
 fn routes(
-    plan: &Plan,
+    manifest: &Manifest,
     (format, luks): (Format, Option<Luks>),
     label: Option<&str>,
     serial: &Serial,
-    (target, machine_type): (Target, Option<MachineType>),
+    (target, machine_type): (Monitor, Option<MachineType>),
 ) -> Result<Routes, Failure> {
     // Only its length matters here.
     let uuid = credimg_formats::uuid_text([0; 16]);
     let unlock = (luks == Some(Luks::Luks2)).then(|| {
         let header_label = label.map(encryption::header_label);
-        let planned = plan.encrypt.as_ref().and_then(|encrypt| encrypt.key.as_ref());
+        let planned = manifest.encrypt.as_ref().and_then(|encrypt| encrypt.key.as_ref());
         let is_file = matches!(planned, Some(KeySource::File(_)));
         let key_bytes = if is_file { keys::MAX_BYTES as u64 } else { KEY_BYTES };
         Unlock::new(serial, Bus::Virtio, header_label.as_deref(), &uuid, key_bytes)
@@ -128,8 +132,12 @@ fn routes(
         Some(_) => Disk::encrypted(format, serial),
         None => Disk::new(format, label, &uuid, serial, Bus::Virtio).with_random_uuid(),
     };
-    let lengths: Vec<_> = plan.values().map(known_length).collect();
-    plan_channels(plan, &lengths, &Means { target, machine_type, disk, unlock, ..Means::default() })
+    let lengths: Vec<_> = manifest.values().map(known_length).collect();
+    plan_routes(
+        manifest,
+        &lengths,
+        &Means { target, machine_type, disk, unlock, ..Means::default() },
+    )
 }
 
 /// Who opens the image.
@@ -153,9 +161,9 @@ fn known_length(entry: &Entry) -> Option<u64> {
 /// and, where any entry sets one, time. The mode of `dir` and `tar` entries is
 /// that of files, a slash, that of directories. Never content, host paths,
 /// arguments or link targets.
-pub fn table(plan: &Plan, definitions: &Definitions) -> String {
+pub fn table(manifest: &Manifest, definitions: &Definitions) -> String {
     let mut rows = vec![["PATH", "SOURCE", "MODE", "OWNER", "MTIME"].map(str::to_owned)];
-    rows.extend(plan.entries.iter().map(row));
+    rows.extend(manifest.entries.iter().map(row));
     rows.extend(definitions.iter().map(pseudo_row));
     let has_mtime = rows.iter().skip(1).any(|[.., mtime]| mtime != BUILD && mtime != NONE);
     aligned(&rows, if has_mtime { 5 } else { 4 })
@@ -165,7 +173,7 @@ pub fn table(plan: &Plan, definitions: &Definitions) -> String {
 /// the guest of the disk: name, kind of source, length, channel, why. Then what
 /// is used of each limit. `?` is what only a build knows.
 pub fn channels(
-    plan: &Plan,
+    manifest: &Manifest,
     format: Format,
     label: Option<&str>,
     routes: &Routes,
@@ -174,7 +182,7 @@ pub fn channels(
     let unknown = || "?".to_owned();
     let header = ["CREDENTIAL", "SOURCE", "BYTES", "CHANNEL", "WHY"].map(str::to_owned);
     let mut rows = vec![header];
-    for (credential, Route { channel, why }) in plan.credentials.iter().zip(&routes.routes) {
+    for (credential, Route { channel, why }) in manifest.credentials.iter().zip(&routes.routes) {
         rows.push([
             credential.name.clone(),
             credential.entry.source.kind().to_owned(),
@@ -183,7 +191,7 @@ pub fn channels(
             why.clone(),
         ]);
     }
-    for FwCfg { name, entry } in &plan.fw_cfg {
+    for FwCfg { name, entry } in &manifest.fw_cfg {
         rows.push([
             name.clone(),
             entry.source.kind().to_owned(),
@@ -217,7 +225,7 @@ pub fn channels(
         ]);
     }
     let lengths = [
-        ("label, bytes", label.map_or(0, str::len), format.label_max_bytes(plan.joliet)),
+        ("label, bytes", label.map_or(0, str::len), format.label_max_bytes(manifest.joliet)),
         ("serial, bytes", serial.as_str().len(), Serial::MAX_BYTES),
     ];
     let mut text = format!("{}\n{}", aligned(&rows, 5), routes.budget.table());

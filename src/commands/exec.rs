@@ -25,10 +25,12 @@ use crate::job::read_back;
 use crate::job::request::Request;
 use crate::job::settings;
 use crate::job::trusted;
-use crate::manifest::{Format, Luks, Plan};
-use crate::monitors::{self, Drive, DriveKey, Firmware, Machine, MachineType, Target, own_machine};
+use crate::manifest::{Format, Luks, Manifest};
+use crate::monitors::{
+    self, Drive, DriveKey, Firmware, Machine, MachineType, Monitor, own_machine,
+};
 use crate::report::{self, Exit, Failure, shown};
-use crate::sources::assemble::{Assembly, Place};
+use crate::sources::assemble::{Assembly, OwnFiles};
 use crate::sources::environment;
 
 /// A word that is this one stands for all the arguments.
@@ -72,7 +74,7 @@ pub(super) fn run(options: &Exec) -> anyhow::Result<()> {
 fn with_machine(options: &Exec) -> Result<Attach, Failure> {
     let Exec { recipe, attach, command, .. } = options;
     let mut attach = attach.clone();
-    if attach.target != Target::Qemu {
+    if attach.target != Monitor::Qemu {
         return Ok(attach);
     }
     let own = own_machine::read(command);
@@ -112,12 +114,12 @@ struct Made {
 /// wiped when this returns: nothing is dropped where another program takes over.
 fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> anyhow::Result<Made> {
     let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
-    let mut plan = trusted::load(&options.manifest, *trust, pseudo_file)?;
+    let mut manifest = trusted::load(&options.manifest, *trust, pseudo_file)?;
     // There is no name whose extension would tell it.
-    plan.format.get_or_insert(Format::Erofs);
+    manifest.format.get_or_insert(Format::Erofs);
     // Whoever reads the monitor's environment shall not find there what the image holds.
-    let variables = environment::sources(&plan).cloned().collect();
-    let request = request(options, attach, plan, invocation)?;
+    let variables = environment::sources(&manifest).cloned().collect();
+    let request = request(options, attach, manifest, invocation)?;
     let mut progress = Progress::new(!options.quiet);
     let collected = request.collect(request.image.build_time, None, &mut progress)?;
     collected.losses(&request.image).warn();
@@ -147,18 +149,18 @@ fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> anyhow::Res
 fn request(
     options: &Exec,
     attach: &Attach,
-    plan: Plan,
+    manifest: Manifest,
     invocation: &Invocation,
 ) -> anyhow::Result<Request> {
     let Exec { recipe, quiet, .. } = options;
     let path = Path::new(SOME_DESCRIPTOR);
-    let format = settings::format(recipe, path, &plan)?;
+    let format = settings::format(recipe, path, &manifest)?;
     let file = output::Options::default();
     let (choice, target) = (&recipe.encryption, attach.target);
-    let encryption = Encryption::new(choice, &plan, format, target, Keeping::Memory, file)?;
+    let encryption = Encryption::new(choice, &manifest, format, target, Keeping::Memory, file)?;
     let keys = encryption.as_ref().map_or_else(Vec::new, Encryption::input_ids);
-    let place = (path, Place { keys, ..Place::default() });
-    let request = Request::new(recipe, attach, plan, place, encryption, None)?;
+    let place = (path, OwnFiles { keys, ..OwnFiles::default() });
+    let request = Request::new(recipe, attach, manifest, place, encryption, None)?;
     let is_opened = request.image.encryption.as_ref().is_some_and(|it| it.luks == Luks::Luks1);
     if is_opened && invocation.has_image() {
         let message = format!("{IMAGE} attaches the image as it is, and QEMU is to open this one");

@@ -12,11 +12,11 @@ use crate::monitors::{Bus, Serial};
 use crate::report::{Exit, Failure};
 
 pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
-    let plan = trusted::load(&options.manifest, options.trust, &[])?;
+    let manifest = trusted::load(&options.manifest, options.trust, &[])?;
     let Volume { encrypt, format, label, serial } = &options.volume;
-    let format = format.or(plan.format).unwrap_or(Format::Erofs);
-    let label = settings::label(label.as_deref(), &plan, format, plan.joliet)?;
-    let is_opened = encryption::version(*encrypt, &plan) == Some(Luks::Luks2);
+    let format = format.or(manifest.format).unwrap_or(Format::Erofs);
+    let label = settings::label(label.as_deref(), &manifest, format, manifest.joliet)?;
+    let is_opened = encryption::version(*encrypt, &manifest) == Some(Luks::Luks2);
     if format == Format::Erofs && label.is_none() && !is_opened {
         let message = "an EROFS disk without a label is another one after each build";
         let hint = "give it one: `label:` in the manifest, or --label here and with the build";
@@ -35,8 +35,8 @@ pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
         let header_label = label.as_deref().map(encryption::header_label);
         let crypttab = unlock::crypttab(&serial, header_label.as_deref());
         let disk = Disk::encrypted(format, &serial);
-        return print(units::text(&plan, &disk, Some(&crypttab))?.as_bytes());
+        return print(units::text(&manifest, &disk, Some(&crypttab))?.as_bytes());
     }
     let disk = Disk::new(format, label.as_deref(), "", &serial, Bus::Virtio);
-    print(units::text(&plan, &disk, None)?.as_bytes())
+    print(units::text(&manifest, &disk, None)?.as_bytes())
 }

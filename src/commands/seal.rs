@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use credimg_formats::{Kind, Sink, Timestamp, Tree};
 
 use crate::cli::{Seal, Sources};
-use crate::delivery::plan::Means;
+use crate::delivery::route::Means;
 use crate::delivery::sidecar::{self, Value};
 use crate::host::output::{self, OutputFile, StreamOutput};
 use crate::job::access;
@@ -20,13 +20,13 @@ use crate::job::trusted;
 use crate::job::xattrs;
 use crate::keys;
 use crate::keys::identity::Identity;
-use crate::manifest::{self, Plan, Source, manifest_name};
+use crate::manifest::{self, Manifest, Source, manifest_name};
 use crate::monitors::share::{self, Share};
 use crate::monitors::{Channel, MachineType};
 use crate::report::{self, Exit, Failure, shown};
 use crate::seal::age::Sealed;
 use crate::seal::tar;
-use crate::sources::assemble::{self, Assembly, Place};
+use crate::sources::assemble::{self, Assembly, OwnFiles};
 
 /// The credential by which the guest gets the identity.
 const CREDENTIAL: &str = "age.identity";
@@ -69,11 +69,11 @@ pub(super) fn run(options: &Seal) -> anyhow::Result<()> {
 
 /// Everything that is checked before a source is read.
 struct Request {
-    plan: Plan,
+    manifest: Manifest,
     /// The directory that the guest writes in; none where the blob is streamed.
     share: Option<Share>,
     /// Where the blob will lie.
-    place: Place,
+    place: OwnFiles,
     /// The channel by which the guest gets the identity.
     channel: Channel,
     /// The file of the firmware that carries it.
@@ -102,13 +102,13 @@ impl Request {
             outside("manifest", &options.manifest)?;
         }
         let Sources { trust, pseudo_file, .. } = &options.sources;
-        let plan = trusted::load(&options.manifest, *trust, pseudo_file)?;
-        require_plain(&plan)?;
-        for file in &plan.pseudo.files {
+        let manifest = trusted::load(&options.manifest, *trust, pseudo_file)?;
+        require_plain(&manifest)?;
+        for file in &manifest.pseudo.files {
             outside("pseudo file", &file.path)?;
         }
         // The guest could put a link there that leads to any file of the host.
-        for entry in &plan.entries {
+        for entry in &manifest.entries {
             if let Source::File(path)
             | Source::Dir(path)
             | Source::FollowedDir(path)
@@ -117,7 +117,7 @@ impl Request {
                 outside("source", path)?;
             }
         }
-        require_apart(options, &carrier, &plan)?;
+        require_apart(options, &carrier, &manifest)?;
         let arguments = match &share {
             Some(share) => {
                 let firmware = sidecar::firmware(&options.key_out, [suffix]);
@@ -135,7 +135,7 @@ impl Request {
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
         let file = access::options(owner, &options.mode, reader, None)?;
         Ok(Self {
-            plan,
+            manifest,
             share,
             place,
             channel,
@@ -156,13 +156,13 @@ impl Request {
             exchangeable: trusted::exchangeable(options.sources.trust, options.strict),
             max_size_bytes: options.max_size,
         };
-        let assembly = assemble::assemble(&self.plan, &settings, &mut |step| {
+        let assembly = assemble::assemble(&self.manifest, &settings, &mut |step| {
             progress.show_step(step);
         })?;
         let Assembly { tree, warning, .. } = assembly;
         // Where the guest unpacks it is not known.
         let warnings = links::warnings(&tree, None, None).into_iter();
-        for warning in warnings.chain(xattrs::warnings(&self.plan)).chain(warning) {
+        for warning in warnings.chain(xattrs::warnings(&self.manifest)).chain(warning) {
             report::warn(&warning);
         }
         tar::check(&tree).map_err(|error| explain(&error, "tar"))?;
@@ -293,9 +293,9 @@ fn share(options: &Seal) -> anyhow::Result<Option<Share>> {
 }
 
 /// An error where the key's carrier would replace a file that is read or written besides.
-fn require_apart(options: &Seal, carrier: &Path, plan: &Plan) -> Result<(), Failure> {
+fn require_apart(options: &Seal, carrier: &Path, manifest: &Manifest) -> Result<(), Failure> {
     let files = [("manifest", options.manifest.as_path()), ("blob", options.output.as_path())];
-    let pseudo = plan.pseudo.files.iter().map(|file| ("pseudo file", file.path.as_path()));
+    let pseudo = manifest.pseudo.files.iter().map(|file| ("pseudo file", file.path.as_path()));
     let mut files = files.into_iter().filter(|(_, path)| *path != Path::new("-")).chain(pseudo);
     let Some((name, path)) = files.find(|(_, path)| settings::is_same(carrier, path)) else {
         return Ok(());
@@ -305,19 +305,19 @@ fn require_apart(options: &Seal, carrier: &Path, plan: &Plan) -> Result<(), Fail
 }
 
 /// An error where the manifest asks for what a share cannot do.
-fn require_plain(plan: &Plan) -> Result<(), Failure> {
-    let manifest = manifest_name(&plan.manifest);
-    let place = if let Some(credential) = plan.credentials.first() {
+fn require_plain(manifest: &Manifest) -> Result<(), Failure> {
+    let name = manifest_name(&manifest.path);
+    let place = if let Some(credential) = manifest.credentials.first() {
         let manifest::Position { line, column, key_path } = &credential.entry.position;
-        format!("{manifest}:{line}:{column}: {key_path}: credentials go")
-    } else if let Some(item) = plan.fw_cfg.first() {
+        format!("{name}:{line}:{column}: {key_path}: credentials go")
+    } else if let Some(item) = manifest.fw_cfg.first() {
         let manifest::Position { line, column, key_path } = &item.entry.position;
-        format!("{manifest}:{line}:{column}: {key_path}: items of fw_cfg go")
-    } else if let Some(encrypt) = &plan.encrypt {
+        format!("{name}:{line}:{column}: {key_path}: items of fw_cfg go")
+    } else if let Some(encrypt) = &manifest.encrypt {
         let manifest::Position { line, column, key_path } = &encrypt.position;
-        format!("{manifest}:{line}:{column}: {key_path}: a blob is always encrypted, and LUKS goes")
-    } else if plan.mount.is_some() {
-        format!("{manifest}: `mount` goes")
+        format!("{name}:{line}:{column}: {key_path}: a blob is always encrypted, and LUKS goes")
+    } else if manifest.mount.is_some() {
+        format!("{name}: `mount` goes")
     } else {
         return Ok(());
     };

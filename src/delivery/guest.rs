@@ -2,7 +2,7 @@
 
 use super::distribution::Distribution;
 use super::mount::{MOUNT_CREDENTIAL, MOUNT_WORD};
-use super::plan::{Routes, Teller};
+use super::route::{Routes, Teller};
 use crate::manifest::Format;
 use crate::monitors::{Channel, MachineType};
 use crate::report::{Exit, Failure};
@@ -192,7 +192,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
     use super::*;
-    use crate::delivery::plan::{Mount, Opening, Route};
+    use crate::delivery::route::{Mount, Opening, Route};
 
     #[test]
     fn guests_are_read() {

@@ -13,7 +13,7 @@ pub mod budget;
 pub mod distribution;
 pub mod guest;
 pub mod mount;
-pub mod plan;
+pub mod route;
 pub mod sidecar;
 mod smbios;
 pub mod units;

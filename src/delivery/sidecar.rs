@@ -11,13 +11,13 @@ use credimg_formats::Secret;
 
 use super::budget::ITEM_PREFIX;
 use super::mount::MOUNT_CREDENTIAL;
-use super::plan::{Means, Mount, Opening, Teller};
+use super::route::{Means, Mount, Opening, Teller};
 use super::smbios;
 use super::unlock::Unlock;
 use crate::host::memory::{held, hold};
 use crate::manifest::{is_credential_name, is_fw_cfg_name};
 use crate::monitors::{
-    Channel, CredentialFile, Firmware, FwCfgItem, PublicCredential, SmbiosFile, SmbiosForm, Target,
+    Channel, CredentialFile, Firmware, FwCfgItem, Monitor, PublicCredential, SmbiosFile, SmbiosForm,
 };
 use crate::report::Failure;
 
@@ -78,7 +78,7 @@ pub fn pack(
         let (prefix, content) = match (channel, means.target, means.form) {
             (Channel::Disk, ..) => continue,
             (Channel::FwCfg, ..) => (ITEM, secret.clone()),
-            (Channel::Smbios, Target::Vmspawn, _) => (CREDENTIAL, secret.clone()),
+            (Channel::Smbios, Monitor::Vmspawn, _) => (CREDENTIAL, secret.clone()),
             (Channel::Smbios, _, SmbiosForm::Path) => {
                 (STRING, smbios::oem_string(name, secret.expose()))
             }
@@ -221,7 +221,7 @@ mod tests {
         ];
         assert_eq!(packed(&means), expected);
 
-        let means = Means { target: Target::Vmspawn, ..Means::default() };
+        let means = Means { target: Monitor::Vmspawn, ..Means::default() };
         let expected = [
             ("credential.fstab.extra".to_owned(), b"x\n".to_vec()),
             item,

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::mount::Disk;
-use crate::manifest::{MountPoint, Plan};
+use crate::manifest::{Manifest, MountPoint};
 use crate::monitors::Channel;
 use crate::report::Failure;
 
@@ -12,14 +12,14 @@ use crate::report::Failure;
 /// path. Public: names and paths, never a value.
 ///
 /// `crypttab` is the line that opens the disk, where it is encrypted.
-pub fn text(plan: &Plan, disk: &Disk, crypttab: Option<&str>) -> Result<String, Failure> {
-    let point = plan.mount.clone().unwrap_or_else(MountPoint::standard);
+pub fn text(manifest: &Manifest, disk: &Disk, crypttab: Option<&str>) -> Result<String, Failure> {
+    let point = manifest.mount.clone().unwrap_or_else(MountPoint::standard);
     let (what, at) = (device(disk.what()?), point.as_str());
     let crypttab = crypttab.map(|line| format!("# /etc/crypttab\n{line}\n"));
     let mut text = crypttab.unwrap_or_default();
     let kind = disk.kind();
     add_mount(&mut text, &what, at, kind, &point.options());
-    let has_store = !plan.credentials.is_empty() && !point.is_credstore();
+    let has_store = !manifest.credentials.is_empty() && !point.is_credstore();
     if has_store {
         add_mount(&mut text, &format!("{at}/credstore"), MountPoint::CREDSTORE, "none", "bind");
     }
@@ -30,10 +30,10 @@ pub fn text(plan: &Plan, disk: &Disk, crypttab: Option<&str>) -> Result<String, 
         "# /etc/systemd/system/SERVICE.service.d/50-credimg.conf\n\
          [Unit]\nRequiresMountsFor={needed}\n"
     );
-    if !plan.credentials.is_empty() {
+    if !manifest.credentials.is_empty() {
         text.push_str("\n[Service]\n");
     }
-    for credential in &plan.credentials {
+    for credential in &manifest.credentials {
         // `%` begins a specifier.
         let name = credential.name.replace('%', "%%");
         // A path is what the option takes since it is there (systemd 247). A name alone

@@ -17,9 +17,9 @@ mod leftovers;
 mod lock;
 mod memory;
 mod once;
+mod output_name;
 mod sidecars;
 mod stream;
-mod target;
 mod temporary;
 mod turn;
 
@@ -42,9 +42,9 @@ pub use extracted::{Attributes, Content, DirectoryId, Extracted, Made, Node};
 use leftovers::Beside;
 pub use memory::{MemoryFile, SealedFile};
 pub use once::{create_once, settle};
+use output_name::{OutputName, There};
 use sidecars::Sidecars;
 pub use stream::{Stdout, StreamOutput, hand_over, require_reader, to_stderr, to_stdout};
-use target::{Target, There};
 use temporary::Temporary;
 pub use temporary::is_leftover_name;
 
@@ -96,7 +96,7 @@ impl Options {
 /// no trace and the old image as it was, with its sidecars.
 pub struct OutputFile {
     sidecars: Sidecars,
-    target: Target,
+    target: OutputName,
     temporary: Temporary,
     options: Options,
     sink: Buffered,
@@ -119,7 +119,7 @@ impl OutputFile {
     /// Refuses what [`create`](Self::create) would refuse, so that nothing is
     /// read or run in vain; tells whether there is an old image.
     pub fn check(path: &Path) -> anyhow::Result<bool> {
-        Ok(Target::open(path)?.subject.hint.is_some())
+        Ok(OutputName::open(path)?.subject.hint.is_some())
     }
 
     /// Opens a temporary file beside `path`.
@@ -127,7 +127,7 @@ impl OutputFile {
     /// A directory, FIFO, socket or device at `path` is refused; a symbolic
     /// link will be replaced, never followed. All errors are of [`Exit::Output`].
     pub fn create(path: &Path, options: Options) -> anyhow::Result<Self> {
-        let target = Target::open(path)?;
+        let target = OutputName::open(path)?;
         let (file, temporary) = if crate::host::KEEPS_PROMISES {
             Temporary::create(&target, Some(options))?
         } else {
@@ -193,7 +193,7 @@ impl OutputFile {
         }
         // The next builder need not wait for the disk.
         lock::release(self.sink.file());
-        let Target { directory, subject, .. } = &self.target;
+        let OutputName { directory, subject, .. } = &self.target;
         let synced = sync_directory(directory).map_err(|error| {
             let message = format!(
                 "cannot write the directory of {} to the disk: {}",
@@ -243,7 +243,7 @@ impl OutputFile {
 
     /// Gives the image its name, and looks whether it has it.
     fn replace(&mut self) -> Result<(), Failure> {
-        let Target { directory, name, subject, .. } = &self.target;
+        let OutputName { directory, name, subject, .. } = &self.target;
         let file = self.temporary.id();
         let Some(temporary) = self.temporary.name() else {
             return Err(subject.refusal("replace", "its temporary has no name"));
@@ -344,9 +344,9 @@ impl Sink for OutputFile {
 /// the disk, as [`OutputFile::commit`] does, after removing what killed builders
 /// left beside it. Errors are of [`Exit::Output`].
 pub fn sync(path: &Path, image: &File, options: Options) -> anyhow::Result<()> {
-    let target = Target::open(path)?;
+    let target = OutputName::open(path)?;
     leftovers::remove(&target, options);
-    let Target { directory, subject, .. } = target;
+    let OutputName { directory, subject, .. } = target;
     retry_on_intr(|| rustix::fs::fsync(image))
         .and_then(|()| sync_directory(&directory))
         .map_err(|error| subject.failure("write", error).into())

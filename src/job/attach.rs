@@ -8,9 +8,9 @@ use super::image::Image;
 use super::settings;
 use crate::cli::{Attach, Recipe};
 use crate::delivery::mount::Disk;
-use crate::delivery::plan::Means;
+use crate::delivery::route::Means;
 use crate::monitors::{
-    Block, Bus, Drive, DriveId, DriveKey, Machine, MachineType, SmbiosFile, Style, Target,
+    Block, Bus, Drive, DriveId, DriveKey, Machine, MachineType, Monitor, SmbiosFile, Style,
     cloud_hypervisor, crosvm, firecracker, libvirt, proxmox, qemu, vmspawn,
 };
 use crate::report::{self, Exit, Failure, shown};
@@ -47,13 +47,13 @@ pub(crate) fn render(attach: &Attach, machine: &Machine) -> Result<Vec<u8>, Fail
     let Attach { target, style, .. } = attach;
     require_carried(machine)?;
     let render = match target {
-        Target::Qemu => return qemu::render(machine, *style),
-        Target::Libvirt => libvirt::render,
-        Target::Proxmox => proxmox::render,
-        Target::Vmspawn => vmspawn::render,
-        Target::CloudHypervisor => cloud_hypervisor::render,
-        Target::Crosvm => crosvm::render,
-        Target::Firecracker => firecracker::render,
+        Monitor::Qemu => return qemu::render(machine, *style),
+        Monitor::Libvirt => libvirt::render,
+        Monitor::Proxmox => proxmox::render,
+        Monitor::Vmspawn => vmspawn::render,
+        Monitor::CloudHypervisor => cloud_hypervisor::render,
+        Monitor::Crosvm => crosvm::render,
+        Monitor::Firecracker => firecracker::render,
     };
     let text = render(&absolute(machine)?)?;
     match style {
@@ -73,18 +73,18 @@ pub(crate) fn words(attach: &Attach, machine: &Machine) -> Result<Vec<OsString>,
     let Attach { target, style, .. } = attach;
     require_carried(machine)?;
     let words = match (target, style) {
-        (Target::Qemu, Style::Shell | Style::Blockdev) => qemu::words(machine, *style),
-        (Target::CloudHypervisor, Style::Shell) => cloud_hypervisor::words(machine),
-        (Target::Crosvm, Style::Shell) => crosvm::words(machine),
-        (Target::Qemu | Target::CloudHypervisor | Target::Crosvm, _) => {
-            let styles = if *target == Target::Qemu { "shell and blockdev" } else { "shell" };
+        (Monitor::Qemu, Style::Shell | Style::Blockdev) => qemu::words(machine, *style),
+        (Monitor::CloudHypervisor, Style::Shell) => cloud_hypervisor::words(machine),
+        (Monitor::Crosvm, Style::Shell) => crosvm::words(machine),
+        (Monitor::Qemu | Monitor::CloudHypervisor | Monitor::Crosvm, _) => {
+            let styles = if *target == Monitor::Qemu { "shell and blockdev" } else { "shell" };
             let message = format!("a program is started with arguments of --args {styles} only");
             Err(Failure::new(Exit::Usage, message))
         }
-        (Target::Libvirt | Target::Proxmox | Target::Vmspawn, _) => Err(no_heir(*target).hint(
+        (Monitor::Libvirt | Monitor::Proxmox | Monitor::Vmspawn, _) => Err(no_heir(*target).hint(
             "its machines are started by a process of its own: write the image with `build`",
         )),
-        (Target::Firecracker, _) => Err(no_heir(*target)
+        (Monitor::Firecracker, _) => Err(no_heir(*target)
             .hint("it hears of drives by its API only: write the image with `build`")),
     };
     Ok(words?.into_iter().map(OsString::from_vec).collect())
@@ -96,7 +96,7 @@ fn require_carried(Machine { drive, firmware }: &Machine) -> Result<(), Failure>
     machine_type.map_or(Ok(()), |machine_type| machine_type.require_carried(firmware))
 }
 
-fn no_heir(target: Target) -> Failure {
+fn no_heir(target: Monitor) -> Failure {
     let message = format!("{} cannot be given an image that is in memory", target.name());
     Failure::new(Exit::Usage, message)
 }

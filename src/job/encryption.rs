@@ -14,8 +14,8 @@ use crate::delivery::unlock::Unlock;
 use crate::host::output;
 use crate::host::random;
 use crate::keys::{self, Key, Owners};
-use crate::manifest::{self, Format, Luks, Plan, Position, manifest_name};
-use crate::monitors::{Drive, DriveKey, Target};
+use crate::manifest::{self, Format, Luks, Manifest, Position, manifest_name};
+use crate::monitors::{Drive, DriveKey, Monitor};
 use crate::report::{self, Exit, Failure};
 
 /// What the label of a LUKS2 header ends in: the image inside has the label itself, and
@@ -71,17 +71,17 @@ impl Encryption {
     /// a key that cannot be made.
     pub(crate) fn new(
         choice: &EncryptionChoice,
-        plan: &Plan,
+        manifest: &Manifest,
         format: Format,
-        target: Target,
+        target: Monitor,
         keeping: Keeping,
         file: output::Options,
     ) -> Result<Option<Self>, Failure> {
-        let Some(luks) = version(choice.encrypt, plan) else {
+        let Some(luks) = version(choice.encrypt, manifest) else {
             return refuse_idle(choice).map(|()| None);
         };
         require_files(choice)?;
-        let sector_bytes = sector_bytes(luks, plan, format)?;
+        let sector_bytes = sector_bytes(luks, manifest, format)?;
         let master = choice.master_key.clone();
         if master.is_some() && luks == Luks::Luks2 {
             return Err(no_master());
@@ -94,7 +94,7 @@ impl Encryption {
         };
         let owners = Owners::Trusted(file.owner.map(|(uid, _)| uid));
         let mut is_new = false;
-        let (key, key_file) = match origin(choice, plan) {
+        let (key, key_file) = match origin(choice, manifest) {
             Origin::File(path) => (keys::read(&path, owners)?, Some(path)),
             Origin::Make(path) => {
                 let (key, is_made) = keys::read_or_make(&path, file)?;
@@ -204,11 +204,11 @@ impl Encryption {
             .uuid(self.uuid)
             .sector_bytes(self.sector_bytes)
             .kdf(self.kdf(version));
-        let plan = luks::Plan::new(options).map_err(|error| broken(&error))?;
-        let mut writer = plan.begin(sink);
+        let manifest = luks::Plan::new(options).map_err(|error| broken(&error))?;
+        let mut writer = manifest.begin(sink);
         write(&mut writer)?;
         let size_bytes = writer.finish().map_err(|error| broken(&error))?;
-        Ok(plan.payload_offset_bytes() + size_bytes)
+        Ok(manifest.payload_offset_bytes() + size_bytes)
     }
 
     fn kdf(&self, version: Version) -> Kdf {
@@ -235,8 +235,8 @@ pub(crate) fn drive_key(
 }
 
 /// An error where the monitor is to open the image, and cannot.
-pub(crate) fn require_opener(luks: Luks, target: Target) -> Result<(), Failure> {
-    if luks == Luks::Luks2 || target == Target::Qemu {
+pub(crate) fn require_opener(luks: Luks, target: Monitor) -> Result<(), Failure> {
+    if luks == Luks::Luks2 || target == Monitor::Qemu {
         return Ok(());
     }
     let message = format!("{} does not open a LUKS1 image", target.name());
@@ -265,13 +265,13 @@ enum Origin {
 }
 
 /// The version of LUKS: the command line's, else the manifest's.
-pub(crate) fn version(option: Option<Luks>, plan: &Plan) -> Option<Luks> {
-    option.or_else(|| Some(plan.encrypt.as_ref()?.luks))
+pub(crate) fn version(option: Option<Luks>, manifest: &Manifest) -> Option<Luks> {
+    option.or_else(|| Some(manifest.encrypt.as_ref()?.luks))
 }
 
 /// The command line's key, else the manifest's.
-fn origin(choice: &EncryptionChoice, plan: &Plan) -> Origin {
-    let planned = plan.encrypt.as_ref().and_then(|encrypt| encrypt.key.as_ref());
+fn origin(choice: &EncryptionChoice, manifest: &Manifest) -> Origin {
+    let planned = manifest.encrypt.as_ref().and_then(|encrypt| encrypt.key.as_ref());
     match (&choice.key_file, &choice.key_out, planned) {
         (Some(path), ..) | (None, None, Some(manifest::KeySource::File(path))) => {
             Origin::File(path.clone())
@@ -322,15 +322,19 @@ fn options(choice: &EncryptionChoice) -> impl Iterator<Item = (&'static str, &Pa
 }
 
 /// What is encrypted at once; an error where Linux could not read the format so.
-pub(crate) fn sector_bytes(luks: Luks, plan: &Plan, format: Format) -> Result<usize, Failure> {
-    let planned = plan.encrypt.as_ref().filter(|_| luks == Luks::Luks2);
+pub(crate) fn sector_bytes(
+    luks: Luks,
+    manifest: &Manifest,
+    format: Format,
+) -> Result<usize, Failure> {
+    let planned = manifest.encrypt.as_ref().filter(|_| luks == Luks::Luks2);
     let Some((wanted, at)) = planned.and_then(|encrypt| encrypt.sector_bytes.as_ref()) else {
         let is_small = luks == Luks::Luks1 || format == Format::Iso9660;
         return Ok(if is_small { SMALL_SECTOR_BYTES } else { SECTOR_BYTES });
     };
     if format == Format::Iso9660 && *wanted > SMALL_SECTOR_BYTES {
         let Position { line, column, key_path } = at;
-        let manifest = manifest_name(&plan.manifest);
+        let manifest = manifest_name(&manifest.path);
         let message = format!(
             "{manifest}:{line}:{column}: {key_path}: Linux reads no iso9660 from a disk with \
              sectors of {wanted} bytes"

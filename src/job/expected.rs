@@ -14,7 +14,7 @@ use super::trusted;
 use crate::cli::{EncryptionChoice, FormatChoice, Recipe, Verify, Wishes};
 use crate::host::output;
 use crate::job::progress::Progress;
-use crate::manifest::{Format, Luks, Plan};
+use crate::manifest::{Format, Luks, Manifest};
 use crate::report::{Exit, Failure};
 
 /// A manifest's tree, and what its image is.
@@ -35,20 +35,20 @@ pub(crate) fn collect(
     header: Option<&Header>,
 ) -> anyhow::Result<Expected> {
     let Wishes { sources, attach, label, .. } = &options.wishes;
-    let mut plan = trusted::load(manifest, sources.trust, &sources.pseudo_file)?;
-    let format = options.wishes.format.or(plan.format);
-    let luks = encryption::version(None, &plan);
+    let mut manifest = trusted::load(manifest, sources.trust, &sources.pseudo_file)?;
+    let format = options.wishes.format.or(manifest.format);
+    let luks = encryption::version(None, &manifest);
     let own_format = format_of(facts)?;
-    fit(&mut plan, own_format);
+    fit(&mut manifest, own_format);
     let recipe = recipe(&options.wishes, own_format);
-    let encryption = header.map(|header| encrypted(options, &plan, own_format, header));
+    let encryption = header.map(|header| encrypted(options, &manifest, own_format, header));
     let encryption = encryption.transpose()?;
     let image = options.look.image.as_path();
     let mut place = settings::place(image, &settings::beside(image)?);
     place.keys = encryption.as_ref().map_or_else(Vec::new, Encryption::input_ids);
     let uuid = facts.uuid.as_deref().and_then(settings::parse_uuid);
     let place = (image, place);
-    let request = Request::new(&recipe, attach, plan, place, encryption, uuid)?;
+    let request = Request::new(&recipe, attach, manifest, place, encryption, uuid)?;
     let mut progress = Progress::new(!options.quiet);
     let mut collected = request.collect(UNDATED, None, &mut progress)?;
     let tree = &mut collected.assembly.tree;
@@ -83,11 +83,11 @@ fn format_of(facts: &Facts) -> Result<Format, Failure> {
 
 /// Leaves out what the manifest says of another format than the image's: that it has
 /// another one is told.
-fn fit(plan: &mut Plan, format: Format) {
+fn fit(manifest: &mut Manifest, format: Format) {
     match format {
-        Format::Squashfs => plan.joliet = false,
-        Format::Iso9660 => plan.compression = None,
-        Format::Erofs => (plan.joliet, plan.compression) = (false, None),
+        Format::Squashfs => manifest.joliet = false,
+        Format::Iso9660 => manifest.compression = None,
+        Format::Erofs => (manifest.joliet, manifest.compression) = (false, None),
     }
 }
 
@@ -122,7 +122,7 @@ fn recipe(wishes: &Wishes, format: Format) -> Recipe {
 /// The encryption of the image, which takes room among the credentials.
 fn encrypted(
     options: &Verify,
-    plan: &Plan,
+    manifest: &Manifest,
     format: Format,
     header: &Header,
 ) -> Result<Encryption, Failure> {
@@ -133,7 +133,7 @@ fn encrypted(
         master_key: None,
     };
     let (target, file) = (options.wishes.attach.target, output::Options::default());
-    let encryption = Encryption::new(&choice, plan, format, target, Keeping::File, file)?;
+    let encryption = Encryption::new(&choice, manifest, format, target, Keeping::File, file)?;
     let mut encryption = encryption.ok_or_else(|| encryption::no_encryption("--key-file"))?;
     // Its guest is told of it.
     encryption.uuid = settings::parse_uuid(header.uuid()).unwrap_or(encryption.uuid);

@@ -20,14 +20,14 @@ use super::trusted;
 use super::xattrs;
 use crate::cli::{Attach, Recipe};
 use crate::delivery::guest::Guest;
-use crate::delivery::plan::{self, Means, Route};
+use crate::delivery::route::{self, Means, Route};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::memory::without_traces;
 use crate::job::progress::Progress;
-use crate::manifest::{Format, Plan};
+use crate::manifest::{Format, Manifest};
 use crate::monitors::{Channel, Drive};
 use crate::report::{self, Failure};
-use crate::sources::assemble::{self, Assembly, Exchangeable, Place, assemble_noting};
+use crate::sources::assemble::{self, Assembly, Exchangeable, OwnFiles, assemble_noting};
 use crate::sources::command::Limits;
 use crate::sources::pseudo::Policy;
 
@@ -48,11 +48,11 @@ impl Collected {
 
 /// A build that nothing stands in the way of yet.
 pub(crate) struct Request {
-    pub(crate) plan: Plan,
+    pub(crate) manifest: Manifest,
     pub(crate) image: Image,
     pub(crate) drive: Drive,
     /// Where the image will lie.
-    pub(crate) place: Place,
+    pub(crate) place: OwnFiles,
     means: Means,
     guest: Guest,
     commands: Limits,
@@ -68,14 +68,14 @@ impl Request {
     pub(crate) fn new(
         recipe: &Recipe,
         attach: &Attach,
-        plan: Plan,
-        (path, place): (&Path, Place),
+        manifest: Manifest,
+        (path, place): (&Path, OwnFiles),
         encryption: Option<Encryption>,
         kept_uuid: Option<[u8; 16]>,
     ) -> anyhow::Result<Self> {
-        let format = settings::format(recipe, path, &plan)?;
-        let joliet = settings::joliet(recipe.format.joliet, &plan, format)?;
-        let label = settings::label(recipe.label.as_deref(), &plan, format, joliet)?;
+        let format = settings::format(recipe, path, &manifest)?;
+        let joliet = settings::joliet(recipe.format.joliet, &manifest, format)?;
+        let label = settings::label(recipe.label.as_deref(), &manifest, format, joliet)?;
         let drive_key = encryption.as_ref().map(Encryption::drive_key).transpose()?.flatten();
         let guest = settings::guest(recipe.guest.as_deref())?;
         let machine_type = settings::machine(attach.machine, &guest, attach.target)?;
@@ -96,7 +96,7 @@ impl Request {
             label,
             uuid: kept_uuid.unwrap_or(uuid),
             build_time: settings::build_time(recipe.mtime)?,
-            compression: settings::compression(compression, &plan, format)?,
+            compression: settings::compression(compression, &manifest, format)?,
             joliet,
             encryption: encryption.map(Rc::new),
             lossy: recipe.format.lossy,
@@ -107,12 +107,12 @@ impl Request {
         let commands = settings::commands(recipe.command_timeout, recipe.command_stderr);
         let policy = settings::policy(&recipe.sources);
         let exchangeable = trusted::exchangeable(recipe.sources.trust, recipe.strict);
-        Ok(Self { plan, image, drive, place, means, guest, commands, policy, exchangeable })
+        Ok(Self { manifest, image, drive, place, means, guest, commands, policy, exchangeable })
     }
 
     /// Says what people should know of the image that they ask for.
     pub(crate) fn advise(&self, recipe: &Recipe, attach: &Attach, is_quiet: bool) {
-        for warning in xattrs::warnings(&self.plan) {
+        for warning in xattrs::warnings(&self.manifest) {
             report::warn(&warning);
         }
         let image = &self.image;
@@ -148,17 +148,17 @@ impl Request {
     /// Whether the guest is to open the disk and gets no key for it. Errors as where
     /// credentials are planned.
     pub(crate) fn is_closed(&self) -> Result<bool, Failure> {
-        let routes = plan::plan(&self.plan, &[], &self.means)?;
+        let routes = route::plan_routes(&self.manifest, &[], &self.means)?;
         Ok(self.means.unlock.is_some() && routes.opening.is_none())
     }
 
     /// Whether anything will go, or may go, by the firmware, as far as the
     /// manifest alone tells. Errors as where credentials are planned.
     pub(crate) fn may_need_firmware(&self) -> Result<bool, Failure> {
-        let routes = plan::plan(&self.plan, &[], &self.means)?;
+        let routes = route::plan_routes(&self.manifest, &[], &self.means)?;
         let is_off_disk = |route: &Route| route.channel != Some(Channel::Disk);
         let is_told = routes.mount.is_some() || routes.opening.is_some();
-        Ok(is_told || !self.plan.fw_cfg.is_empty() || routes.routes.iter().any(is_off_disk))
+        Ok(is_told || !self.manifest.fw_cfg.is_empty() || routes.routes.iter().any(is_off_disk))
     }
 
     /// Reads every source. What has no time of its own gets `build_time`; `inputs`
@@ -178,7 +178,7 @@ impl Request {
             exchangeable: self.exchangeable,
             max_size_bytes: self.image.max_size_bytes,
         };
-        let mut assembly = assemble_noting(&self.plan, &settings, inputs, &mut |step| {
+        let mut assembly = assemble_noting(&self.manifest, &settings, inputs, &mut |step| {
             progress.show_step(step);
         })?;
         if let Some(warning) = &assembly.warning {
@@ -187,7 +187,7 @@ impl Request {
         seed::check(&self.image, &assembly.tree)?;
         let Image { format, lossy, .. } = self.image;
         let left_out = loss::leave_out_xattrs(&mut assembly.tree, format, lossy)?;
-        let point = links::point(&self.plan);
+        let point = links::point(&self.manifest);
         for warning in links::warnings(&assembly.tree, Some(&point), Some(format)) {
             report::warn(&warning);
         }

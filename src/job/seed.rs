@@ -5,7 +5,7 @@ use credimg_formats::{Content, Inode, Kind, Name, Tree};
 
 use super::image::Image;
 use super::user_data;
-use crate::manifest::{Entry, Format, Plan, Source};
+use crate::manifest::{Entry, Format, Manifest, Source};
 use crate::report::{self, Exit, Failure};
 use crate::sources::pseudo::Definitions;
 
@@ -152,10 +152,10 @@ pub(crate) fn check(image: &Image, tree: &Tree) -> Result<(), Failure> {
 pub(crate) fn foresee(
     format: Format,
     label: Option<&str>,
-    plan: &Plan,
+    manifest: &Manifest,
     definitions: &Definitions,
 ) -> Result<Vec<String>, Failure> {
-    compare(format, label, &Foreseen { plan, has_pseudo: !definitions.is_empty() })
+    compare(format, label, &Foreseen { manifest, has_pseudo: !definitions.is_empty() })
 }
 
 impl Volume for Tree {
@@ -187,14 +187,14 @@ fn find<'a>(tree: &'a Tree, path: &str) -> Option<&'a Kind> {
 
 /// A volume that is not made yet.
 struct Foreseen<'a> {
-    plan: &'a Plan,
+    manifest: &'a Manifest,
     has_pseudo: bool,
 }
 
 impl Volume for Foreseen<'_> {
     fn has(&self, path: &str) -> bool {
         let wanted: Vec<_> = path.split('/').map(str::as_bytes).collect();
-        let credentials = self.plan.credentials.iter().map(|credential| &credential.entry);
+        let credentials = self.manifest.credentials.iter().map(|credential| &credential.entry);
         let may_be_at = |Entry { path, source, .. }: &Entry| {
             let names: Vec<_> = path.0.iter().map(Name::as_bytes).collect();
             let is_tree = matches!(
@@ -203,14 +203,14 @@ impl Volume for Foreseen<'_> {
             );
             names == wanted || is_tree && wanted.starts_with(&names)
         };
-        self.has_pseudo || self.plan.entries.iter().chain(credentials).any(may_be_at)
+        self.has_pseudo || self.manifest.entries.iter().chain(credentials).any(may_be_at)
     }
 
     fn content(&self, path: &str) -> Option<&[u8]> {
         let is_at = |entry: &&Entry| {
             entry.path.0.iter().map(Name::as_bytes).eq(path.split('/').map(str::as_bytes))
         };
-        match &self.plan.entries.iter().find(is_at)?.source {
+        match &self.manifest.entries.iter().find(is_at)?.source {
             Source::Inline(secret) => Some(secret.expose()),
             _ => None,
         }

@@ -21,16 +21,20 @@ use crate::host::guard;
 use crate::host::output;
 use crate::host::random;
 use crate::host::streams::Stream;
-use crate::manifest::{self, Format, KeySource, Plan, Position, manifest_name};
-use crate::monitors::{MachineType, Serial, Target};
+use crate::manifest::{self, Format, KeySource, Manifest, Position, manifest_name};
+use crate::monitors::{MachineType, Monitor, Serial};
 use crate::report::{self, Exit, Failure};
-use crate::sources::assemble::Place;
+use crate::sources::assemble::OwnFiles;
 use crate::sources::command::Limits;
 use crate::sources::pseudo::Policy;
 
 /// The image format: `--format`, else the manifest's, else the output's extension.
-pub(crate) fn format(recipe: &Recipe, output: &Path, plan: &Plan) -> Result<Format, Failure> {
-    if let Some(format) = recipe.format.name.or(plan.format) {
+pub(crate) fn format(
+    recipe: &Recipe,
+    output: &Path,
+    manifest: &Manifest,
+) -> Result<Format, Failure> {
+    if let Some(format) = recipe.format.name.or(manifest.format) {
         return Ok(format);
     }
     let extension = output.extension().and_then(|extension| extension.to_str());
@@ -45,11 +49,11 @@ pub(crate) fn format(recipe: &Recipe, output: &Path, plan: &Plan) -> Result<Form
 /// The compression of a SquashFS image: `--compression`, else the manifest's.
 pub(crate) fn compression(
     option: Option<&str>,
-    plan: &Plan,
+    manifest: &Manifest,
     format: Format,
 ) -> Result<Compression, Failure> {
     let wish = option.map(manifest::compression_option).transpose()?;
-    let compression = wish.or(plan.compression).unwrap_or(Compression::NONE);
+    let compression = wish.or(manifest.compression).unwrap_or(Compression::NONE);
     if format == Format::Squashfs || compression.is_none() {
         return Ok(compression);
     }
@@ -58,8 +62,8 @@ pub(crate) fn compression(
 }
 
 /// Whether an ISO 9660 image gets a Joliet tree: with `--joliet`, or where the manifest says so.
-pub(crate) fn joliet(option: bool, plan: &Plan, format: Format) -> Result<bool, Failure> {
-    let joliet = option || plan.joliet;
+pub(crate) fn joliet(option: bool, manifest: &Manifest, format: Format) -> Result<bool, Failure> {
+    let joliet = option || manifest.joliet;
     if format == Format::Iso9660 || !joliet {
         return Ok(joliet);
     }
@@ -70,13 +74,13 @@ pub(crate) fn joliet(option: bool, plan: &Plan, format: Format) -> Result<bool, 
 /// The volume label: `--label`, else the manifest's.
 pub(crate) fn label(
     option: Option<&str>,
-    plan: &Plan,
+    manifest: &Manifest,
     format: Format,
     joliet: bool,
 ) -> Result<Option<String>, Failure> {
     let Some(text) = option else {
-        require_label_fits(plan, format, joliet)?;
-        return Ok(plan.label.as_ref().map(|label| label.text.clone()));
+        require_label_fits(manifest, format, joliet)?;
+        return Ok(manifest.label.as_ref().map(|label| label.text.clone()));
     };
     let label = manifest::label_option(text)?;
     match label_fault(&label, format, joliet) {
@@ -100,11 +104,11 @@ pub(crate) fn serial(
 }
 
 /// An error where the manifest's label is too long for `format`.
-fn require_label_fits(plan: &Plan, format: Format, joliet: bool) -> Result<(), Failure> {
-    let Some(label) = &plan.label else { return Ok(()) };
+fn require_label_fits(manifest: &Manifest, format: Format, joliet: bool) -> Result<(), Failure> {
+    let Some(label) = &manifest.label else { return Ok(()) };
     let Some(fault) = label_fault(&label.text, format, joliet) else { return Ok(()) };
     let Position { line, column, key_path } = &label.position;
-    let manifest = manifest_name(&plan.manifest);
+    let manifest = manifest_name(&manifest.path);
     let message = format!("{manifest}:{line}:{column}: {key_path}: {fault}");
     Err(Failure::new(Exit::Manifest, message))
 }
@@ -165,7 +169,7 @@ pub(crate) fn guest(option: Option<&str>) -> Result<Guest, Failure> {
 pub(crate) fn machine(
     option: Option<MachineType>,
     guest: &Guest,
-    target: Target,
+    target: Monitor,
 ) -> Result<Option<MachineType>, Failure> {
     if let (Some(option), Some(other)) = (option, guest.machine_type)
         && option != other
@@ -203,8 +207,8 @@ pub(crate) fn is_streamed(output: &Path) -> bool {
 
 /// An error where the image, the dependency file or the report is one file with another
 /// of them, with the manifest or with a key: one would destroy the other.
-pub(crate) fn require_apart(options: &Build, plan: &Plan) -> Result<(), Failure> {
-    let mut earlier: Vec<(&str, &Path)> = keys(options, plan).collect();
+pub(crate) fn require_apart(options: &Build, manifest: &Manifest) -> Result<(), Failure> {
+    let mut earlier: Vec<(&str, &Path)> = keys(options, manifest).collect();
     for (name, path) in files(options) {
         if let Some((other, _)) = earlier.iter().find(|(_, other)| is_same(path, other)) {
             let clash = match name {
@@ -224,8 +228,8 @@ pub(crate) fn require_apart(options: &Build, plan: &Plan) -> Result<(), Failure>
 /// build with other credentials would destroy it.
 pub(crate) fn require_not_beside(
     options: &Build,
-    plan: &Plan,
-    place: &Place,
+    manifest: &Manifest,
+    place: &OwnFiles,
 ) -> Result<(), Failure> {
     let image = options.output.as_path();
     if is_streamed(image) {
@@ -243,8 +247,8 @@ pub(crate) fn require_not_beside(
         has_such_name && is_together(path, image)
             || name != "image" && !place.sidecars.is_empty() && is_there()
     };
-    let pseudo = plan.pseudo.files.iter().map(|file| ("pseudo file", file.path.as_path()));
-    let read = keys(options, plan).chain(pseudo);
+    let pseudo = manifest.pseudo.files.iter().map(|file| ("pseudo file", file.path.as_path()));
+    let read = keys(options, manifest).chain(pseudo);
     let Some((name, path)) = files(options).chain(read).find(|(name, path)| is_beside(name, path))
     else {
         return Ok(());
@@ -258,7 +262,7 @@ pub(crate) fn require_not_beside(
 
 /// An error where what is printed goes into a file that the build replaces or removes, and
 /// would be gone with it. The image lies at `place`.
-pub(crate) fn require_streams_apart(options: &Build, place: &Place) -> Result<(), Failure> {
+pub(crate) fn require_streams_apart(options: &Build, place: &OwnFiles) -> Result<(), Failure> {
     for stream in [Stream::Output, Stream::Error] {
         let Some(file) = stream.file_id() else { continue };
         let replaced = files(options).filter(|(name, _)| *name != "manifest");
@@ -290,9 +294,12 @@ fn files(options: &Build) -> impl Iterator<Item = (&'static str, &Path)> {
 }
 
 /// The files of keys, those of the command line and that of the manifest.
-fn keys<'a>(options: &'a Build, plan: &'a Plan) -> impl Iterator<Item = (&'static str, &'a Path)> {
+fn keys<'a>(
+    options: &'a Build,
+    manifest: &'a Manifest,
+) -> impl Iterator<Item = (&'static str, &'a Path)> {
     let EncryptionChoice { key_file, key_out, master_key, .. } = &options.recipe.encryption;
-    let planned = plan.encrypt.as_ref().and_then(|encrypt| match &encrypt.key {
+    let planned = manifest.encrypt.as_ref().and_then(|encrypt| match &encrypt.key {
         Some(KeySource::File(path)) => Some(path),
         _ => None,
     });
@@ -351,13 +358,13 @@ pub(crate) fn beside(path: &Path) -> Result<Vec<Beside>, Failure> {
 }
 
 /// Where a file lies, or will lie, that has these beside it.
-pub(crate) fn place(path: &Path, beside: &[Beside]) -> Place {
+pub(crate) fn place(path: &Path, beside: &[Beside]) -> OwnFiles {
     if is_streamed(path) {
-        return Place::default();
+        return OwnFiles::default();
     }
     let sidecars = beside.iter().map(|Beside { found, .. }| found);
     let sidecars = sidecars.filter(|found| found.is_file());
-    Place {
+    OwnFiles {
         sidecars: sidecars.map(|found| (found.dev(), found.ino())).collect(),
         keys: Vec::new(),
         directory: directory_of(path),

@@ -11,10 +11,10 @@ use super::loss::Losses;
 use super::reports;
 use super::settings;
 use crate::cli::Build;
-use crate::delivery::plan::{Route, Routes};
+use crate::delivery::route::{Route, Routes};
 use crate::delivery::sidecar;
 use crate::host::output;
-use crate::manifest::{Format, Plan, time};
+use crate::manifest::{Format, Manifest, time};
 use crate::monitors::{Bus, Channel, Drive};
 use crate::report::{self, Failure};
 
@@ -98,11 +98,11 @@ pub(crate) struct Credential {
 impl Delivery {
     pub(crate) fn new<'a>(
         image: &Path,
-        plan: &Plan,
+        manifest: &Manifest,
         routes: &Routes,
         suffixes: impl Iterator<Item = &'a str>,
     ) -> Self {
-        let planned = plan.credentials.iter().zip(&routes.routes);
+        let planned = manifest.credentials.iter().zip(&routes.routes);
         let credential = |(credential, route): (&crate::manifest::Credential, &Route)| Credential {
             name: credential.name.clone(),
             via: route.channel.unwrap_or(Channel::Disk).name(),
@@ -112,7 +112,7 @@ impl Delivery {
             credentials: planned.map(credential).collect(),
             sidecars: sidecars.collect(),
             kernel_arguments: routes.kernel_arguments(),
-            items: plan.fw_cfg.len(),
+            items: manifest.fw_cfg.len(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Trust;
 use crate::host::trust::{Census, Exchangeable};
-use crate::manifest::{self, Plan, PseudoFile, Source};
+use crate::manifest::{self, Manifest, PseudoFile, Source};
 use crate::report::Failure;
 use crate::sources::assemble;
 use crate::sources::pseudo::{Action, Definitions};
@@ -12,22 +12,26 @@ use crate::sources::pseudo::{Action, Definitions};
 /// Reads the manifest at `path`, and adds the pseudo files of the command line, which are
 /// relative to the working directory. Where the caller is root, a manifest or pseudo file
 /// that another user can change is an error of exit code 5, before it is read.
-pub(crate) fn load(path: &Path, trust: Trust, pseudo_files: &[PathBuf]) -> anyhow::Result<Plan> {
+pub(crate) fn load(
+    path: &Path,
+    trust: Trust,
+    pseudo_files: &[PathBuf],
+) -> anyhow::Result<Manifest> {
     let mut census = census(trust);
     if let Some(census) = census.as_mut().filter(|_| path != Path::new("-")) {
         census.require("manifest", path)?;
     }
-    let mut plan = manifest::load(path)?;
+    let mut manifest = manifest::load(path)?;
     let files = pseudo_files.iter().cloned();
-    plan.pseudo.files.extend(files.map(|path| PseudoFile { path, position: None }));
+    manifest.pseudo.files.extend(files.map(|path| PseudoFile { path, position: None }));
     if let Some(census) = &mut census {
-        require(census, &plan)?;
+        require(census, &manifest)?;
     }
-    Ok(plan)
+    Ok(manifest)
 }
 
-fn require(census: &mut Census, plan: &Plan) -> Result<(), Failure> {
-    plan.pseudo.files.iter().try_for_each(|file| census.require("pseudo file", &file.path))
+fn require(census: &mut Census, manifest: &Manifest) -> Result<(), Failure> {
+    manifest.pseudo.files.iter().try_for_each(|file| census.require("pseudo file", &file.path))
 }
 
 /// What becomes of sources that another user can exchange.
@@ -41,9 +45,13 @@ pub(crate) fn exchangeable(trust: Trust, is_strict: bool) -> assemble::Exchangea
 
 /// What a build will say of sources that another user can exchange: of the paths that the
 /// manifest and the definitions name, not of what directories hold.
-pub(crate) fn foresee(trust: Trust, plan: &Plan, definitions: &Definitions) -> Option<String> {
+pub(crate) fn foresee(
+    trust: Trust,
+    manifest: &Manifest,
+    definitions: &Definitions,
+) -> Option<String> {
     let mut exchangeable = Exchangeable::new(census(trust)?);
-    for entry in plan.entries.iter().chain(plan.values()) {
+    for entry in manifest.entries.iter().chain(manifest.values()) {
         if let Source::File(path)
         | Source::Dir(path)
         | Source::FollowedDir(path)

@@ -1,9 +1,9 @@
 //! Extended attributes of a directory that what is below it lacks.
 
-use crate::manifest::{Entry, Plan, Source};
+use crate::manifest::{Entry, Manifest, Source};
 
 /// A warning for each entry whose attributes may have been meant for everything below.
-pub(crate) fn warnings(plan: &Plan) -> Vec<String> {
+pub(crate) fn warnings(manifest: &Manifest) -> Vec<String> {
     let is_alone = |entry: &&Entry| {
         let is_tree = match entry.source {
             Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) => true,
@@ -23,5 +23,5 @@ pub(crate) fn warnings(plan: &Plan) -> Vec<String> {
             entry.position.key_path, entry.path
         )
     };
-    plan.entries.iter().filter(is_alone).map(warning).collect()
+    manifest.entries.iter().filter(is_alone).map(warning).collect()
 }

@@ -2,7 +2,7 @@
 //! is no directory. What `dir` and `tar` sources hold is not known here.
 
 use super::error::{Fault, Problem, Problems};
-use super::plan::{Credential, Entry, Source};
+use super::resolved::{Credential, Entry, Source};
 
 /// Notes every conflict, at the entry that stands later in the manifest. A
 /// credential takes its place on the disk wherever it goes: a file of its name

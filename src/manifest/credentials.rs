@@ -6,7 +6,7 @@ use std::path::Path;
 use credimg_formats::{Name, Xattrs};
 
 use super::error::{Fault, Problem, Problems};
-use super::plan::{Attributes, Credential, Entry, Keep, MountPoint, Position, TreePath};
+use super::resolved::{Attributes, Credential, Entry, Keep, MountPoint, Position, TreePath};
 use super::{resolve, schema, values};
 
 /// The directory of the disk that holds the credentials, where the disk itself

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::error::{Fault, Problems};
-use super::plan::{Encrypt, KeySource, Luks};
 use super::resolve::{checked, optional};
+use super::resolved::{Encrypt, KeySource, Luks};
 use super::{schema, values};
 
 /// What stands in place of a key's file where a key is to be made.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::plan::Position;
+use super::resolved::Position;
 use crate::report::{Exit, Failure, shown};
 
 /// How many problems are listed; the rest is counted.

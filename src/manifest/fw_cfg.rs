@@ -5,7 +5,7 @@ use std::path::Path;
 use credimg_formats::Name;
 
 use super::error::{Fault, Problems};
-use super::plan::{Attributes, Entry, FwCfg, TreePath};
+use super::resolved::{Attributes, Entry, FwCfg, TreePath};
 use super::{resolve, schema};
 
 /// Longest name in characters (QEMU, `FW_CFG_MAX_FILE_PATH` less its NUL).

@@ -4,7 +4,7 @@
 
 use super::error::{Fault, Problem, Problems};
 use super::node::{Node, Value};
-use super::plan::Position;
+use super::resolved::Position;
 
 /// A value and where it stands.
 pub(super) struct At<T> {

@@ -27,8 +27,8 @@ mod mapping;
 mod mount;
 mod node;
 mod pass_env;
-mod plan;
 mod resolve;
+mod resolved;
 mod schema;
 mod syntax;
 pub(crate) mod time;
@@ -39,9 +39,9 @@ pub use channel::Channel;
 pub use error::ManifestError;
 pub(crate) use error::manifest_name;
 pub(crate) use fw_cfg::is_name as is_fw_cfg_name;
-pub use plan::{
-    Attributes, Credential, Encrypt, Entry, Format, FwCfg, Keep, KeySource, Label, Luks,
-    MountPoint, Plan, Position, Pseudo, PseudoFile, PseudoText, Source, TreePath,
+pub use resolved::{
+    Attributes, Credential, Encrypt, Entry, Format, FwCfg, Keep, KeySource, Label, Luks, Manifest,
+    MountPoint, Position, Pseudo, PseudoFile, PseudoText, Source, TreePath,
 };
 pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};
 
@@ -49,7 +49,7 @@ pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};
 /// Host paths in it are relative to its directory, those of standard input to
 /// the working directory. Every error is a [`Failure`] of exit code 3, but for a signal and
 /// for a file that changes while it is read, which is of 4.
-pub fn load(path: &Path) -> anyhow::Result<Plan> {
+pub fn load(path: &Path) -> anyhow::Result<Manifest> {
     let text = read(path).map_err(|error| {
         if let Some(failure) = Failure::inside(&error) {
             return failure.clone();
@@ -61,14 +61,14 @@ pub fn load(path: &Path) -> anyhow::Result<Plan> {
     Ok(parse(&text, path).map_err(Failure::from)?)
 }
 
-/// Resolves a manifest that was read already; `manifest` is its path, for
+/// Resolves a manifest that was read already; `path` is its path, for
 /// messages and as the base of host paths.
-pub fn parse(text: &[u8], manifest: &Path) -> Result<Plan, ManifestError> {
-    let root = node::parse(text).map_err(|problem| ManifestError::new(manifest, problem))?;
+pub fn parse(text: &[u8], path: &Path) -> Result<Manifest, ManifestError> {
+    let root = node::parse(text).map_err(|problem| ManifestError::new(path, problem))?;
     let mut problems = error::Problems::default();
     let typed = schema::read(root, &mut problems);
-    let plan = typed.and_then(|typed| resolve::resolve(typed, manifest, &mut problems));
-    problems.finish(manifest, plan)
+    let manifest = typed.and_then(|typed| resolve::resolve(typed, path, &mut problems));
+    problems.finish(path, manifest)
 }
 
 /// A volume label from the command line, by the manifest's rules.

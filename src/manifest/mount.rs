@@ -1,7 +1,7 @@
 //! What `mount` means: where and how the guest mounts the disk.
 
 use super::error::{Fault, Problems};
-use super::plan::MountPoint;
+use super::resolved::MountPoint;
 use super::{resolve, schema, values};
 
 /// Flags of every mount: nothing on the disk is a program or a device.

@@ -10,7 +10,7 @@ use serde_yaml::granit_parser::{self, Event, Marker, Parser, ScalarStyle, ScanEr
 use zeroize::Zeroizing;
 
 use super::error::{Fault, Problem};
-use super::plan::Position;
+use super::resolved::Position;
 use super::syntax;
 
 /// Largest manifest in bytes.

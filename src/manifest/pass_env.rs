@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::error::{Fault, Problems};
 use super::mapping::At;
 use super::node::Text;
-use super::plan::{Entry, Source};
+use super::resolved::{Entry, Source};
 use super::{resolve, values};
 
 /// The names that are well formed. One that is an `env:` source of `sources` is a problem:

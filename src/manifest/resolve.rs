@@ -9,7 +9,9 @@ use credimg_formats::{Secret, Timestamp, Xattrs};
 use super::error::{Fault, Problem, Problems};
 use super::mapping::At;
 use super::node::Text;
-use super::plan::{Attributes, Entry, Keep, Label, Plan, Pseudo, PseudoFile, PseudoText, Source};
+use super::resolved::{
+    Attributes, Entry, Keep, Label, Manifest, Pseudo, PseudoFile, PseudoText, Source,
+};
 use super::schema::{self, Source as Typed};
 use super::xattrs::Resolved;
 use super::{conflicts, credentials, encrypt, fw_cfg, mount, pass_env, time, values, xattrs};
@@ -18,20 +20,20 @@ const DEFAULT_OWNER: (u32, u32) = (0, 0);
 const DEFAULT_MODE: u16 = 0o400;
 const DEFAULT_DIR_MODE: u16 = 0o500;
 
-/// The plan of `manifest`; none where a problem, always noted, stands in its way.
+/// What `typed` means; none where a problem, always noted, stands in its way.
 pub(super) fn resolve(
-    manifest: schema::Manifest,
+    typed: schema::Typed,
     path: &Path,
     problems: &mut Problems,
-) -> Option<Plan> {
-    let label = optional(manifest.label.as_ref(), values::label, problems);
-    let label = label.zip(manifest.label).map(|(text, typed)| Label { text, position: typed.at });
-    let format = optional(manifest.format.as_ref(), values::format, problems);
-    let compression = optional(manifest.compression.as_ref(), values::compression, problems);
-    let joliet = manifest.joliet.is_some_and(|joliet| joliet.value);
+) -> Option<Manifest> {
+    let label = optional(typed.label.as_ref(), values::label, problems);
+    let label = label.zip(typed.label).map(|(text, label)| Label { text, position: label.at });
+    let format = optional(typed.format.as_ref(), values::format, problems);
+    let compression = optional(typed.compression.as_ref(), values::compression, problems);
+    let joliet = typed.joliet.is_some_and(|joliet| joliet.value);
     let directory = path.parent().unwrap_or(Path::new(""));
     let encrypt =
-        manifest.encrypt.as_ref().and_then(|typed| encrypt::resolve(typed, directory, problems));
+        typed.encrypt.as_ref().and_then(|typed| encrypt::resolve(typed, directory, problems));
     let built_in = Attributes {
         mode: Keep::Set(DEFAULT_MODE),
         dir_mode: Keep::Set(DEFAULT_DIR_MODE),
@@ -42,32 +44,31 @@ pub(super) fn resolve(
         archive_xattrs: true,
     };
     let refusal = "`keep` is for entries only: parent directories have nothing to keep";
-    let parents = attributes(&manifest.defaults, &built_in, Some(refusal), problems);
-    let at = manifest.default_xattrs.as_ref().map(|typed| typed.at.clone());
-    let xattrs =
-        xattrs::resolve(manifest.default_xattrs, Holder::Directory, false, problems).xattrs;
+    let parents = attributes(&typed.defaults, &built_in, Some(refusal), problems);
+    let at = typed.default_xattrs.as_ref().map(|typed| typed.at.clone());
+    let xattrs = xattrs::resolve(typed.default_xattrs, Holder::Directory, false, problems).xattrs;
     xattrs::require_short(&xattrs, at.as_ref(), problems);
     let parents = parents.map(|parents| Attributes { xattrs, ..parents });
     // With faulty defaults the entries are still checked, against the built-in ones.
     let defaults = parents.as_ref().unwrap_or(&built_in);
-    let entries: Vec<_> = manifest
+    let entries: Vec<_> = typed
         .files
         .into_iter()
         .filter_map(|typed| entry(typed, directory, defaults, problems))
         .collect();
-    let mount = manifest.mount.and_then(|typed| mount::resolve(&typed, problems));
+    let mount = typed.mount.and_then(|typed| mount::resolve(&typed, problems));
     let credentials =
-        credentials::resolve(manifest.credentials, mount.as_ref(), directory, defaults, problems);
+        credentials::resolve(typed.credentials, mount.as_ref(), directory, defaults, problems);
     conflicts::note(&entries, &credentials, problems);
-    let fw_cfg = fw_cfg::resolve(manifest.fw_cfg, directory, &built_in, problems);
+    let fw_cfg = fw_cfg::resolve(typed.fw_cfg, directory, &built_in, problems);
     let values = credentials.iter().map(|it| &it.entry).chain(fw_cfg.iter().map(|it| &it.entry));
     let sources = entries.iter().chain(values);
-    let pass_env = pass_env::resolve(&manifest.pass_env, &sources, problems);
-    let pseudo = pseudo(&manifest.pseudo, &manifest.pseudo_files, directory, problems);
-    let manifest = path.into();
+    let pass_env = pass_env::resolve(&typed.pass_env, &sources, problems);
+    let pseudo = pseudo(&typed.pseudo, &typed.pseudo_files, directory, problems);
+    let path = path.into();
     let parents = parents?;
-    Some(Plan {
-        manifest,
+    Some(Manifest {
+        path,
         label,
         format,
         compression,

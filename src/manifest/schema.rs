@@ -4,7 +4,7 @@
 use super::error::{Fault, Problem, Problems};
 use super::mapping::{At, Keys};
 use super::node::{Node, ScalarKind, Text, Value};
-use super::plan::Position;
+use super::resolved::Position;
 
 const MANIFEST_KEYS: &[&str] = &[
     "label",
@@ -53,7 +53,7 @@ const FW_CFG_KEYS: &[&str] = &["name", "file", "text", "base64", "command", "she
 const CONTENT_KEYS: &[&str] = &["file", "text", "base64", "command", "shell", "env"];
 
 /// The manifest as typed.
-pub(super) struct Manifest {
+pub(super) struct Typed {
     pub(super) label: Option<At<Text>>,
     pub(super) format: Option<At<Text>>,
     pub(super) compression: Option<At<Text>>,
@@ -155,7 +155,7 @@ pub(super) enum XattrValue {
 
 /// Reads the manifest's root; every problem is noted. None where the manifest
 /// as a whole has not the right shape.
-pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
+pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Typed> {
     let mut keys = Keys::open(root, String::new(), MANIFEST_KEYS, problems)?;
     let label = keys.read("label", text, problems);
     let format = keys.read("format", text, problems);
@@ -185,7 +185,7 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Manifest> {
     let (defaults, default_xattrs) = defaults.unwrap_or_default();
     let values = |texts: Option<At<Vec<At<Text>>>>| texts.map_or_else(Vec::new, |at| at.value);
     let (pass_env, pseudo, pseudo_files) = (values(pass_env), values(pseudo), values(pseudo_files));
-    Some(Manifest {
+    Some(Typed {
         label,
         format,
         compression,

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::channel::Channel;
 use super::error::Fault;
-use super::plan::{Format, MountPoint, TreePath};
+use super::resolved::{Format, MountPoint, TreePath};
 
 /// Longest volume label in bytes, that of ISO 9660; the image's own format may hold less.
 const LABEL_MAX_BYTES: usize = VolumeId::MAX_BYTES;

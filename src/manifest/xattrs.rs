@@ -6,7 +6,7 @@ use credimg_formats::{Secret, Xattrs};
 use super::error::{Fault, Problems};
 use super::mapping::At;
 use super::node::Text;
-use super::plan::Position;
+use super::resolved::Position;
 use super::schema::{self, XattrValue};
 use super::{resolve, values};
 

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::{Bus, Channel, Drive, Firmware, PublicCredential, Target};
+use super::{Bus, Channel, Drive, Firmware, Monitor, PublicCredential};
 use crate::report::{Exit, Failure, shown};
 
 /// An error where private files are beside an image that `target` does not
 /// carry safely. A build plans around them: these were made for another target.
-pub(super) fn require_carried(target: Target, firmware: &Firmware) -> Result<(), Failure> {
+pub(super) fn require_carried(target: Monitor, firmware: &Firmware) -> Result<(), Failure> {
     let Firmware { smbios, fw_cfg, credentials, .. } = firmware;
-    let loads_files = target == Target::Vmspawn;
+    let loads_files = target == Monitor::Vmspawn;
     let name = target.name();
     for (channel, is_empty) in
         [(Channel::Smbios, smbios.is_empty()), (Channel::FwCfg, fw_cfg.is_empty())]
@@ -32,14 +32,14 @@ pub(super) fn require_carried(target: Target, firmware: &Firmware) -> Result<(),
     Ok(())
 }
 
-fn made_for_another(target: Target, message: String) -> Failure {
+fn made_for_another(target: Monitor, message: String) -> Failure {
     let name = target.name();
     let hint = format!("build the image with --target {name}: `via: auto` then goes another way");
     Failure::new(Exit::Usage, message).hint(hint)
 }
 
 /// An error where only QEMU itself opens what is encrypted.
-pub(super) fn require_plain(target: Target, drive: &Drive) -> Result<(), Failure> {
+pub(super) fn require_plain(target: Monitor, drive: &Drive) -> Result<(), Failure> {
     if drive.key.is_none() {
         return Ok(());
     }
@@ -49,7 +49,7 @@ pub(super) fn require_plain(target: Target, drive: &Drive) -> Result<(), Failure
 
 /// The failure of a credential that is no secret, where `target` has no place
 /// even for such a one.
-pub(super) fn no_public(target: Target, public: &PublicCredential, reason: &str) -> Failure {
+pub(super) fn no_public(target: Monitor, public: &PublicCredential, reason: &str) -> Failure {
     let message =
         format!("{} cannot carry the credential {}: {reason}", target.name(), public.name);
     Failure::new(Exit::Usage, message)
@@ -58,7 +58,7 @@ pub(super) fn no_public(target: Target, public: &PublicCredential, reason: &str)
 
 /// The name of the drive's bus among those that `target` has.
 pub(super) fn bus(
-    target: Target,
+    target: Monitor,
     drive: &Drive,
     buses: &[(Bus, &'static str)],
 ) -> Result<&'static str, Failure> {
@@ -73,7 +73,7 @@ pub(super) fn bus(
 }
 
 /// The path as text, which is what every grammar but a command line wants.
-pub(super) fn text(target: Target, path: &Path) -> Result<&str, Failure> {
+pub(super) fn text(target: Monitor, path: &Path) -> Result<&str, Failure> {
     let text = path.to_str().ok_or_else(|| no_path(target, path, "is not UTF-8"))?;
     if text.is_empty() || text.contains('\0') {
         return Err(no_path(target, path, "is empty or holds a NUL byte"));
@@ -82,7 +82,7 @@ pub(super) fn text(target: Target, path: &Path) -> Result<&str, Failure> {
 }
 
 /// The path as text for a target that starts elsewhere than the caller: it must be absolute.
-pub(super) fn absolute_text(target: Target, path: &Path) -> Result<&str, Failure> {
+pub(super) fn absolute_text(target: Monitor, path: &Path) -> Result<&str, Failure> {
     if path.is_relative() {
         return Err(no_path(target, path, "is not absolute"));
     }
@@ -90,7 +90,7 @@ pub(super) fn absolute_text(target: Target, path: &Path) -> Result<&str, Failure
 }
 
 /// The failure of a path that `target` has no way to write; `fault` goes on from "it".
-pub(super) fn no_path(target: Target, path: &Path, fault: &str) -> Failure {
+pub(super) fn no_path(target: Monitor, path: &Path, fault: &str) -> Failure {
     let message = format!("{} cannot carry the path {}: it {fault}", target.name(), shown(path));
     Failure::new(Exit::Usage, message).hint("use another path")
 }

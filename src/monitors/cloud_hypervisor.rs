@@ -6,11 +6,11 @@
 //! unless it is quoted.
 
 use super::carry;
-use super::{Bus, Machine, PublicCredential, Target};
+use super::{Bus, Machine, Monitor, PublicCredential};
 use crate::report::Failure;
 use crate::report::shell;
 
-const TARGET: Target = Target::CloudHypervisor;
+const TARGET: Monitor = Monitor::CloudHypervisor;
 
 /// One line of `--disk` and, for credentials that are no secret, `--platform`,
 /// quoted for the shell; nothing where there is nothing to give. Either option

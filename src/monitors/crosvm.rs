@@ -6,11 +6,11 @@
 //! at a comma and holds neither brackets nor quotes.
 
 use super::carry;
-use super::{Bus, Machine, Target};
+use super::{Bus, Machine, Monitor};
 use crate::report::Failure;
 use crate::report::shell;
 
-const TARGET: Target = Target::Crosvm;
+const TARGET: Monitor = Monitor::Crosvm;
 
 /// One line of `--block`, quoted for the shell; nothing where there is no drive.
 ///

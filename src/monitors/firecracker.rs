@@ -8,10 +8,10 @@
 use serde_json::json;
 
 use super::carry;
-use super::{Bus, Machine, Target};
+use super::{Bus, Machine, Monitor};
 use crate::report::Failure;
 
-const TARGET: Target = Target::Firecracker;
+const TARGET: Monitor = Monitor::Firecracker;
 
 /// One JSON object and a newline: the body of `PUT /drives/DRIVE_ID`, and one
 /// element of `drives` in a file for `--config-file`. Nothing where there is no drive.

@@ -9,10 +9,10 @@
 use std::path::Path;
 
 use super::carry;
-use super::{Block, Bus, Drive, Firmware, FwCfgItem, Machine, PublicCredential, Target};
+use super::{Block, Bus, Drive, Firmware, FwCfgItem, Machine, Monitor, PublicCredential};
 use crate::report::{Exit, Failure};
 
-const TARGET: Target = Target::Libvirt;
+const TARGET: Monitor = Monitor::Libvirt;
 /// What systemd imports as credentials (systemd.system-credentials(7)).
 const PREFIX: &str = "opt/io.systemd.credentials/";
 /// Longest name of a `fw_cfg` item in bytes (QEMU's `FW_CFG_MAX_FILE_PATH` less its NUL).

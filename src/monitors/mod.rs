@@ -49,7 +49,7 @@ impl From<Drive> for Machine {
 
 /// What reaches the guest by its firmware. Secret values are in private files,
 /// of which only the paths are here: absolute, or relative to the directory
-/// that the monitor starts in. The planner fills only what the [`Target`] carries.
+/// that the monitor starts in. The planner fills only what the [`Monitor`] carries.
 #[derive(Clone, Debug, Default)]
 pub struct Firmware {
     /// OEM strings (SMBIOS type 11). Either one `Structure` or any number of
@@ -122,7 +122,7 @@ pub enum SmbiosForm {
 
 /// The virtual machine monitor that the arguments are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Target {
+pub enum Monitor {
     /// QEMU's own command line, in the style of --args
     #[default]
     Qemu,
@@ -140,7 +140,7 @@ pub enum Target {
     Firecracker,
 }
 
-impl Target {
+impl Monitor {
     /// The name in options and messages.
     pub fn name(self) -> &'static str {
         match self {

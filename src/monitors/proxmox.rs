@@ -8,12 +8,12 @@
 
 use std::path::Path;
 
-use super::{Bus, Drive, Firmware, FwCfgItem, Machine, Place, SmbiosFile, Target};
+use super::{Bus, Drive, Firmware, FwCfgItem, Machine, Monitor, Place, SmbiosFile};
 use super::{carry, qemu};
 use crate::report::shell;
 use crate::report::{Exit, Failure};
 
-const TARGET: Target = Target::Proxmox;
+const TARGET: Monitor = Monitor::Proxmox;
 /// A bridge that every machine has. Proxmox gives each of its own devices a fixed slot; on
 /// this bus they are 1 to 0x18 (its `PCI.pm`), and the rest is free.
 const BUS: &str = "pci.2";

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{
-    Block, Board, Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, SmbiosFile, Style,
-    Target, carry,
+    Block, Board, Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, Monitor, SmbiosFile,
+    Style, carry,
 };
 use crate::keys::wrap::Wrapped;
 use crate::report::shell;
@@ -29,7 +29,7 @@ const FDSET_START: i64 = 1_000_000_000;
 /// OEM strings in a configuration file, where QEMU ignores them in silence. So
 /// are credentials in files of their own, for which QEMU has no option.
 pub fn render(machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
-    carry::require_carried(Target::Qemu, &machine.firmware)?;
+    carry::require_carried(Monitor::Qemu, &machine.firmware)?;
     match style {
         Style::Shell | Style::Blockdev => Ok(shell::line(&arguments(machine, style)?)),
         Style::Lines => lines(&arguments(machine, style)?),
@@ -42,7 +42,7 @@ pub fn render(machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
 /// The arguments as words, for a QEMU that is started with them; the styles are
 /// [`Style::Blockdev`], or else that of [`Style::Shell`].
 pub fn words(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
-    carry::require_carried(Target::Qemu, &machine.firmware)?;
+    carry::require_carried(Monitor::Qemu, &machine.firmware)?;
     arguments(machine, style)
 }
 

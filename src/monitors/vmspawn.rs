@@ -4,11 +4,11 @@
 use std::fmt::Write;
 
 use super::carry;
-use super::{Bus, Drive, Firmware, Machine, PublicCredential, Target};
+use super::{Bus, Drive, Firmware, Machine, Monitor, PublicCredential};
 use crate::report::shell;
 use crate::report::{Exit, Failure};
 
-const TARGET: Target = Target::Vmspawn;
+const TARGET: Monitor = Monitor::Vmspawn;
 
 /// One line of `--load-credential=`, `--set-credential=` and `--extra-drive=`,
 /// quoted for the shell; nothing where there is nothing to give.

@@ -1,4 +1,4 @@
-//! From the plan to the tree: runs every source in the manifest's order and
+//! From the manifest to the tree: runs every source in the manifest's order and
 //! puts what it delivers into one [`Tree`], but for the credentials that go by
 //! the firmware.
 //!
@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use credimg_formats::{Content, Secret, Timestamp, Tree};
 
-use crate::delivery::plan::{Means, Routes, plan as plan_channels};
+use crate::delivery::route::{Means, Routes, plan_routes};
 use crate::delivery::sidecar::Value;
 use crate::host::signals;
-use crate::manifest::{Credential, Entry, FwCfg, Plan, Position, manifest_name};
+use crate::manifest::{Credential, Entry, FwCfg, Manifest, Position, manifest_name};
 use crate::monitors::Channel;
 use crate::report::{Exit, Failure};
 use crate::sources::builder::TreeBuilder;
@@ -21,7 +21,7 @@ use crate::sources::pseudo::{self, Mode, Policy};
 use crate::sources::rehearsal::rehearse;
 use crate::sources::{self, command};
 
-pub use crate::sources::builder::{Place, Step};
+pub use crate::sources::builder::{OwnFiles, Step};
 
 /// What an assembly depends on besides the manifest.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct Settings {
     /// What is allowed at all.
     pub policy: Policy,
     /// Where the image will lie: no source of its own.
-    pub output: Place,
+    pub output: OwnFiles,
     /// By which channels credentials can go.
     pub means: Means,
     /// What becomes of sources that another user of the host can exchange.
@@ -86,41 +86,41 @@ pub struct Assembly {
 /// policy forbids, 6 for a command, 130 for a signal. After an error no command
 /// is left running.
 pub fn assemble(
-    plan: &Plan,
+    manifest: &Manifest,
     settings: &Settings,
     progress: &mut dyn FnMut(Step),
 ) -> Result<Assembly> {
-    assemble_noting(plan, settings, None, progress)
+    assemble_noting(manifest, settings, None, progress)
 }
 
 /// The same, which adds to `inputs` the files and directories of the host that it reads, in
 /// the order in which it comes upon them: not the manifest, nor what a command reads.
 pub fn assemble_noting(
-    plan: &Plan,
+    manifest: &Manifest,
     settings: &Settings,
     inputs: Option<&mut Vec<PathBuf>>,
     progress: &mut dyn FnMut(Step),
 ) -> Result<Assembly> {
-    let definitions = pseudo::load(plan)?;
-    pseudo::require_allowed(settings.policy, plan, &definitions)?;
+    let definitions = pseudo::load(manifest)?;
+    pseudo::require_allowed(settings.policy, manifest, &definitions)?;
     if !definitions.is_empty() {
         // So that no command runs for a definition that can do nothing.
-        rehearse(plan, &definitions, settings.max_size_bytes)?;
+        rehearse(manifest, &definitions, settings.max_size_bytes)?;
     }
-    let mut builder = TreeBuilder::new(plan, &definitions, settings, progress);
+    let mut builder = TreeBuilder::new(manifest, &definitions, settings, progress);
     if let Some(inputs) = inputs {
         builder.note_inputs(inputs);
     }
-    for (index, entry) in plan.entries.iter().enumerate() {
+    for (index, entry) in manifest.entries.iter().enumerate() {
         signals::check()?;
         builder.begin(index, entry);
         sources::collect(entry, &settings.commands, &mut builder)
-            .map_err(|failure| in_entry(failure, plan, entry))?;
+            .map_err(|failure| in_entry(failure, manifest, entry))?;
     }
-    let contents = values(plan, settings, &mut builder)?;
+    let contents = values(manifest, settings, &mut builder)?;
     let lengths: Vec<_> = contents.iter().map(|content| Some(content.len())).collect();
-    let routes = plan_channels(plan, &lengths, &settings.means)?;
-    let values = distribute(plan, contents, &routes, &mut builder)?;
+    let routes = plan_routes(manifest, &lengths, &settings.means)?;
+    let values = distribute(manifest, contents, &routes, &mut builder)?;
     pseudo::collect(&definitions, Mode::Build(&settings.commands), &mut builder)?;
     let warning = builder.exchangeable();
     if let (Some(message), Exchangeable::Refused) = (&warning, settings.exchangeable) {
@@ -129,22 +129,22 @@ pub fn assemble_noting(
             .into());
     }
     let tree = builder.finish();
-    require_single(plan, &routes, &tree)?;
+    require_single(manifest, &routes, &tree)?;
     Ok(Assembly { tree, routes, values, warning })
 }
 
 /// Reads every credential and every item of `fw_cfg`.
 fn values<'a>(
-    plan: &'a Plan,
+    manifest: &'a Manifest,
     settings: &Settings,
     builder: &mut TreeBuilder<'a>,
 ) -> Result<Vec<Content>> {
-    let mut contents = Vec::with_capacity(plan.credentials.len() + plan.fw_cfg.len());
-    for (index, entry) in plan.values().enumerate() {
+    let mut contents = Vec::with_capacity(manifest.credentials.len() + manifest.fw_cfg.len());
+    for (index, entry) in manifest.values().enumerate() {
         signals::check()?;
         builder.begin_value(index, entry);
         let (_, content) = sources::content(&entry.source, &settings.commands, builder)
-            .map_err(|failure| in_entry(failure, plan, entry))?;
+            .map_err(|failure| in_entry(failure, manifest, entry))?;
         contents.push(content);
     }
     Ok(contents)
@@ -152,14 +152,14 @@ fn values<'a>(
 
 /// Puts the credentials of the disk into the tree; returns the others.
 fn distribute<'a>(
-    plan: &'a Plan,
+    manifest: &'a Manifest,
     contents: Vec<Content>,
     routes: &Routes,
     builder: &mut TreeBuilder<'a>,
 ) -> Result<Vec<Value>> {
     let mut values = Vec::new();
     let mut contents = contents.into_iter();
-    let planned = plan.credentials.iter().zip(&routes.routes).zip(contents.by_ref());
+    let planned = manifest.credentials.iter().zip(&routes.routes).zip(contents.by_ref());
     for (index, ((credential, route), content)) in planned.enumerate() {
         let Credential { name, entry, .. } = credential;
         match route.channel.unwrap_or(Channel::Disk) {
@@ -167,38 +167,38 @@ fn distribute<'a>(
                 builder.begin_value(index, entry);
                 builder
                     .credential_file(content)
-                    .map_err(|failure| in_entry(failure, plan, entry))?;
+                    .map_err(|failure| in_entry(failure, manifest, entry))?;
             }
             channel => {
-                let secret = in_memory(content, plan, entry)?;
+                let secret = in_memory(content, manifest, entry)?;
                 values.push(Value { name: name.clone(), channel, secret });
             }
         }
     }
-    for (FwCfg { name, entry }, content) in plan.fw_cfg.iter().zip(contents) {
-        let secret = in_memory(content, plan, entry)?;
+    for (FwCfg { name, entry }, content) in manifest.fw_cfg.iter().zip(contents) {
+        let secret = in_memory(content, manifest, entry)?;
         values.push(Value { name: name.clone(), channel: Channel::FwCfg, secret });
     }
     Ok(values)
 }
 
 /// The content of `entry` itself; it has been planned to be small.
-fn in_memory(content: Content, plan: &Plan, entry: &Entry) -> Result<Secret, Failure> {
+fn in_memory(content: Content, manifest: &Manifest, entry: &Entry) -> Result<Secret, Failure> {
     if let Content::Memory(secret) = content {
         return Ok(secret);
     }
     // As large as it gets, so that no shorter copy of it is left in the heap.
     let mut bytes = Vec::with_capacity(usize::try_from(content.len()).unwrap_or(0));
-    content
-        .stream(&mut bytes)
-        .map_err(|error| in_entry(Failure::new(Exit::Source, error.to_string()), plan, entry))?;
+    content.stream(&mut bytes).map_err(|error| {
+        in_entry(Failure::new(Exit::Source, error.to_string()), manifest, entry)
+    })?;
     Ok(Secret::new(bytes))
 }
 
 /// An error where a `dir`, a `tar` or a pseudo definition has put a file into
 /// the guest's store whose name is that of a credential of the firmware.
-fn require_single(plan: &Plan, routes: &Routes, tree: &Tree) -> Result<(), Failure> {
-    for (credential, route) in plan.credentials.iter().zip(&routes.routes) {
+fn require_single(manifest: &Manifest, routes: &Routes, tree: &Tree) -> Result<(), Failure> {
+    for (credential, route) in manifest.credentials.iter().zip(&routes.routes) {
         let entry = &credential.entry;
         let names = &entry.path.0;
         let found =
@@ -206,7 +206,7 @@ fn require_single(plan: &Plan, routes: &Routes, tree: &Tree) -> Result<(), Failu
         if route.channel != Some(Channel::Disk) && found.is_some() {
             let message = "the disk holds a credential of this name as well";
             let failure = Failure::new(Exit::Manifest, message);
-            return Err(in_entry(failure, plan, entry).hint(
+            return Err(in_entry(failure, manifest, entry).hint(
                 "of two credentials of one name a guest ignores one in silence: name one of them \
                  otherwise",
             ));
@@ -217,11 +217,11 @@ fn require_single(plan: &Plan, routes: &Routes, tree: &Tree) -> Result<(), Failu
 
 /// Says which entry failed, and where the manifest is to be mended if that is
 /// wrong. A signal is no entry's fault.
-pub(crate) fn in_entry(mut failure: Failure, plan: &Plan, entry: &Entry) -> Failure {
+pub(crate) fn in_entry(mut failure: Failure, manifest: &Manifest, entry: &Entry) -> Failure {
     let Position { line, column, key_path } = &entry.position;
     let place = match failure.exit {
         Exit::Interrupted => return failure,
-        Exit::Manifest => format!("{}:{line}:{column}: ", manifest_name(&plan.manifest)),
+        Exit::Manifest => format!("{}:{line}:{column}: ", manifest_name(&manifest.path)),
         _ => String::new(),
     };
     failure.message = format!("{place}{key_path} ({}): {}", entry.path, failure.message);

@@ -6,7 +6,7 @@ pub(crate) mod budget;
 mod collision;
 mod inputs;
 mod labels;
-mod place;
+mod own_files;
 
 use std::path::PathBuf;
 
@@ -19,11 +19,11 @@ use self::budget::Budget;
 use super::pseudo::Definitions;
 use crate::host::signals;
 use crate::host::trust::{Census, Exchangeable};
-use crate::manifest::{Attributes, Entry, Plan};
+use crate::manifest::{Attributes, Entry, Manifest};
 use crate::report::{Exit, Failure};
 use crate::sources::assemble::{self, Settings};
 pub(crate) use attributes::Own;
-pub use place::Place;
+pub use own_files::OwnFiles;
 
 /// Small files are kept in memory while all of them together stay below this.
 const MEMORY_MAX_BYTES: u64 = 8 << 20;
@@ -60,10 +60,10 @@ struct Made {
 /// The tree as it grows, and the entry of the manifest or the pseudo definition
 /// that adds to it now.
 pub(crate) struct TreeBuilder<'a> {
-    pub(super) plan: &'a Plan,
+    pub(super) manifest: &'a Manifest,
     definitions: &'a Definitions,
     build_time: Timestamp,
-    output: Place,
+    output: OwnFiles,
     progress: &'a mut dyn FnMut(Step),
     /// Where the inputs are noted, if anybody wants to know.
     inputs: Option<&'a mut Vec<PathBuf>>,
@@ -84,13 +84,13 @@ pub(crate) struct TreeBuilder<'a> {
 impl<'a> TreeBuilder<'a> {
     /// A tree with nothing but its root.
     pub(crate) fn new(
-        plan: &'a Plan,
+        manifest: &'a Manifest,
         definitions: &'a Definitions,
         settings: &Settings,
         progress: &'a mut dyn FnMut(Step),
     ) -> Self {
         let mut builder = Self {
-            plan,
+            manifest,
             definitions,
             build_time: settings.build_time,
             output: settings.output.clone(),
@@ -106,11 +106,11 @@ impl<'a> TreeBuilder<'a> {
             made: vec![Made { entry: None, is_implied: true, depth: 0 }],
             current: 0,
             path: &[],
-            attributes: &plan.parents,
+            attributes: &manifest.parents,
             memory_left_bytes: MEMORY_MAX_BYTES,
             budget: Budget::new(settings.max_size_bytes),
         };
-        builder.dress(Tree::ROOT, None, plan.parents.xattrs.clone());
+        builder.dress(Tree::ROOT, None, manifest.parents.xattrs.clone());
         builder.mark(Tree::ROOT, true);
         builder
     }
@@ -126,7 +126,7 @@ impl<'a> TreeBuilder<'a> {
     /// What follows belongs to the manifest's value `index`: a credential, or behind
     /// those an item of `fw_cfg`.
     pub(crate) fn begin_value(&mut self, index: usize, entry: &'a Entry) {
-        self.begin(self.plan.entries.len() + index, entry);
+        self.begin(self.manifest.entries.len() + index, entry);
     }
 
     /// What follows belongs to the pseudo definition `index`.
@@ -306,7 +306,7 @@ impl<'a> TreeBuilder<'a> {
         let mut parent = top;
         for name in path {
             let before = self.len();
-            parent = self.descend(parent, name, &self.plan.parents)?;
+            parent = self.descend(parent, name, &self.manifest.parents)?;
             if self.len() > before {
                 self.mark(parent, true);
             }
@@ -391,7 +391,7 @@ impl<'a> TreeBuilder<'a> {
         mut metadata: Metadata,
         kind: Kind,
     ) -> Result<InodeId, Failure> {
-        labels::add_defaults(&self.plan.parents, &kind, &mut metadata.xattrs);
+        labels::add_defaults(&self.manifest.parents, &kind, &mut metadata.xattrs);
         let depth = self.made.get(parent.index()).map_or(0, |made| made.depth) + 1;
         if depth > DEPTH_MAX {
             let message = format!("nested more than {DEPTH_MAX} directories deep");
@@ -410,7 +410,7 @@ impl<'a> TreeBuilder<'a> {
 
     /// How many entries, credentials and items of `fw_cfg` the manifest has.
     fn listed(&self) -> usize {
-        self.plan.entries.len() + self.plan.credentials.len() + self.plan.fw_cfg.len()
+        self.manifest.entries.len() + self.manifest.credentials.len() + self.manifest.fw_cfg.len()
     }
 
     /// Says how far the assembly has come.

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::manifest::{Entry, Plan, Source};
+use crate::manifest::{Entry, Manifest, Source};
 
 /// What every command sees where it is set.
 const SEEN: [&str; 8] =
@@ -17,19 +17,19 @@ pub(super) const HINT: &str = "a command sees PATH, HOME, LANG, TZ, USER, SHELL,
 
 /// The variables that a command of `plan` does not see: neither those that nobody asked for,
 /// nor those that are sources, however they are called.
-pub(super) fn hidden(plan: &Plan) -> Vec<OsString> {
+pub(super) fn hidden(manifest: &Manifest) -> Vec<OsString> {
     let is_seen = |name: &OsStr| {
         let is_asked_for = SEEN.iter().any(|seen| name == *seen)
             || name.as_bytes().starts_with(PREFIX)
-            || plan.pass_env.iter().any(|passed| name == passed);
-        is_asked_for && !sources(plan).any(|source| name == source)
+            || manifest.pass_env.iter().any(|passed| name == passed);
+        is_asked_for && !sources(manifest).any(|source| name == source)
     };
     std::env::vars_os().map(|(name, _)| name).filter(|name| !is_seen(name)).collect()
 }
 
 /// The variables that are sources of `plan`.
-pub(crate) fn sources(plan: &Plan) -> impl Iterator<Item = &OsString> {
-    plan.sources().filter_map(|entry: &Entry| match &entry.source {
+pub(crate) fn sources(manifest: &Manifest) -> impl Iterator<Item = &OsString> {
+    manifest.sources().filter_map(|entry: &Entry| match &entry.source {
         Source::Env { name, .. } => Some(name),
         Source::File(_)
         | Source::Dir(_)

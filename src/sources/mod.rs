@@ -77,7 +77,7 @@ fn output(
     limits: &command::Limits,
     to: &mut TreeBuilder,
 ) -> Result<Secret, Failure> {
-    let hidden = environment::hidden(to.plan);
+    let hidden = environment::hidden(to.manifest);
     // What the command says itself is not to be mixed with progress.
     let mut waiting = || {
         if !limits.show_stderr {

@@ -10,11 +10,11 @@ use std::path::Path;
 use anyhow::Result;
 use credimg_formats::{Content, InodeId, Name, Secret, Timestamp, Tree, Xattrs};
 
-use crate::delivery::plan::Means;
-use crate::manifest::{Entry, Keep, Plan, Source};
+use crate::delivery::route::Means;
+use crate::manifest::{Entry, Keep, Manifest, Source};
 use crate::monitors::Channel;
 use crate::report::Failure;
-use crate::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, Place, Settings, Step, in_entry};
+use crate::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, Step, in_entry};
 use crate::sources::builder::TreeBuilder;
 use crate::sources::command::Limits;
 use crate::sources::pseudo::{self, Definitions, Mode, Policy, Unknown};
@@ -34,17 +34,18 @@ pub(crate) struct Rehearsal {
 /// An error, of exit code 3, or 4 where
 /// the definitions make more than `max_size_bytes`, is one that this build would end with.
 pub(crate) fn rehearse(
-    plan: &Plan,
+    manifest: &Manifest,
     definitions: &Definitions,
     max_size_bytes: u64,
 ) -> Result<Rehearsal, Failure> {
     let settings = Settings { max_size_bytes, ..settings() };
     let mut progress = |_: Step| {};
-    let mut builder = TreeBuilder::new(plan, definitions, &settings, &mut progress);
+    let mut builder = TreeBuilder::new(manifest, definitions, &settings, &mut progress);
     let (mut opaque, mut kept) = (HashSet::new(), HashSet::new());
-    for (index, entry) in plan.entries.iter().enumerate() {
+    for (index, entry) in manifest.entries.iter().enumerate() {
         builder.begin(index, entry);
-        let made = add(entry, &mut builder).map_err(|failure| in_entry(failure, plan, entry))?;
+        let made =
+            add(entry, &mut builder).map_err(|failure| in_entry(failure, manifest, entry))?;
         if is_tree(&entry.source) {
             opaque.insert(made);
         }
@@ -56,14 +57,14 @@ pub(crate) fn rehearse(
         }
     }
     let mut uncertain = Vec::new();
-    for (index, credential) in plan.credentials.iter().enumerate() {
+    for (index, credential) in manifest.credentials.iter().enumerate() {
         let entry = &credential.entry;
         match credential.via {
             Some(Channel::Disk) => {
                 builder.begin_value(index, entry);
                 builder
                     .credential_file(nothing())
-                    .map_err(|failure| in_entry(failure, plan, entry))?;
+                    .map_err(|failure| in_entry(failure, manifest, entry))?;
             }
             Some(Channel::Smbios | Channel::FwCfg) => {}
             None => uncertain.push(&entry.path),
@@ -81,7 +82,7 @@ pub(crate) fn settings() -> Settings {
         // Nothing is run.
         commands: Limits::new(Path::new("")),
         policy: Policy::default(),
-        output: Place::default(),
+        output: OwnFiles::default(),
         means: Means::default(),
         exchangeable: Exchangeable::Taken,
         max_size_bytes: MAX_SIZE_BYTES,

@@ -4,8 +4,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use credimg::delivery::plan::{Means, Opening, Teller};
-use credimg::monitors::{Channel, MachineType, SmbiosForm, Target};
+use credimg::delivery::route::{Means, Opening, Teller};
+use credimg::monitors::{Channel, MachineType, Monitor, SmbiosForm};
 
 use super::planner::{AUTO, encrypted, names, planned};
 use super::*;
@@ -17,7 +17,7 @@ const MOUNTS: [&str; 2] = [
     "systemd.mount-extra=/run/secrets/credstore:/run/credstore:none:bind",
 ];
 
-fn means(machine: &str, target: Target) -> Means {
+fn means(machine: &str, target: Monitor) -> Means {
     let machine_type: MachineType = machine.parse().unwrap();
     Means { machine_type: Some(machine_type), ..planner::means(target) }
 }
@@ -37,7 +37,7 @@ fn each_machine_gets_what_it_has() {
         ("s390-ccw-virtio", "disk", Teller::KernelLine),
         ("pseries", "disk", Teller::KernelLine),
     ] {
-        let means = means(machine, Target::Qemu);
+        let means = means(machine, Monitor::Qemu);
         let routes = planned(AUTO, &[Some(5); 2], &means).unwrap();
         assert_eq!(names(&routes), [channel; 2], "{machine}");
         let with_disk = format!("{AUTO}\nmount: /run/secrets");
@@ -48,7 +48,7 @@ fn each_machine_gets_what_it_has() {
         let words = if is_told { MOUNTS.to_vec() } else { Vec::new() };
         assert_eq!(routes.kernel_arguments(), words, "{machine}");
     }
-    let unknown = Means { machine_type: Some(MachineType::UNKNOWN), ..means("pc", Target::Qemu) };
+    let unknown = Means { machine_type: Some(MachineType::UNKNOWN), ..means("pc", Monitor::Qemu) };
     assert_eq!(names(&planned(AUTO, &[Some(5); 2], &unknown).unwrap()), ["disk"; 2]);
 }
 
@@ -60,7 +60,7 @@ fn a_machine_of_libvirt_has_what_both_carry() {
         ("virt-9.1", "fw_cfg", Teller::Channel(Channel::FwCfg)),
         ("pseries-9.2", "disk", Teller::KernelLine),
     ] {
-        let routes = planned(AUTO, &[Some(5); 2], &means(machine, Target::Libvirt)).unwrap();
+        let routes = planned(AUTO, &[Some(5); 2], &means(machine, Monitor::Libvirt)).unwrap();
         assert_eq!(names(&routes), [channel; 2], "{machine}");
         let teller = (channel == "disk").then_some(teller);
         assert_eq!(routes.mount.as_ref().map(|mount| mount.by), teller, "{machine}");
@@ -73,13 +73,13 @@ fn a_machine_of_libvirt_has_what_both_carry() {
 fn monitors_that_choose_their_machine_get_what_it_carries() {
     let kernel = Teller::KernelLine;
     for (target, machine, channel, teller) in [
-        (Target::Vmspawn, "q35", "smbios", Teller::Channel(Channel::Smbios)),
-        (Target::Vmspawn, "virt-uefi", "smbios", Teller::Channel(Channel::Smbios)),
-        (Target::Vmspawn, "virt", "disk", Teller::Argument),
-        (Target::Vmspawn, "pseries", "disk", Teller::Argument),
-        (Target::CloudHypervisor, "q35", "disk", Teller::Argument),
-        (Target::CloudHypervisor, "virt", "disk", kernel),
-        (Target::CloudHypervisor, "virt-uefi", "disk", kernel),
+        (Monitor::Vmspawn, "q35", "smbios", Teller::Channel(Channel::Smbios)),
+        (Monitor::Vmspawn, "virt-uefi", "smbios", Teller::Channel(Channel::Smbios)),
+        (Monitor::Vmspawn, "virt", "disk", Teller::Argument),
+        (Monitor::Vmspawn, "pseries", "disk", Teller::Argument),
+        (Monitor::CloudHypervisor, "q35", "disk", Teller::Argument),
+        (Monitor::CloudHypervisor, "virt", "disk", kernel),
+        (Monitor::CloudHypervisor, "virt-uefi", "disk", kernel),
     ] {
         let with_disk = format!("{AUTO}\nmount: /run/secrets");
         let routes = planned(&with_disk, &[Some(5); 2], &means(machine, target)).unwrap();
@@ -112,7 +112,7 @@ fn items_of_fw_cfg_end_at_17() {
         let many: Vec<_> = (0..count).map(|n| format!("{{name: c{n}, env: A}}")).collect();
         let manifest = format!("credentials: [{}]", many.join(", "));
         let lengths = vec![Some(5); count];
-        let routes = planned(&manifest, &lengths, &means("microvm", Target::Qemu)).unwrap();
+        let routes = planned(&manifest, &lengths, &means("microvm", Monitor::Qemu)).unwrap();
         let found = names(&routes).iter().filter(|name| **name == "fw_cfg").count();
         assert_eq!((found, routes.budget.items), (by_fw_cfg, 17), "{count}");
         // These machines have slots enough, so that there is nothing to warn of.
@@ -120,7 +120,7 @@ fn items_of_fw_cfg_end_at_17() {
     }
     let long = "n".repeat(29);
     let manifest = format!("credentials: [{{name: a, env: A}}, {{name: {long}, env: A}}]");
-    let virt = means("virt", Target::Qemu);
+    let virt = means("virt", Monitor::Qemu);
     assert_eq!(names(&planned(&manifest, &[Some(5); 2], &virt).unwrap()), ["fw_cfg", "disk"]);
     assert_eq!(
         names(&planned(AUTO, &[Some(65_536), Some(65_537)], &virt).unwrap()),
@@ -136,7 +136,7 @@ fn items_of_fw_cfg_end_at_17() {
 fn the_key_of_a_disk_goes_by_what_the_machine_has() {
     let opening = |machine: &str| {
         let machine_type = machine.parse().ok();
-        let means = Means { machine_type, ..encrypted(Target::Qemu) };
+        let means = Means { machine_type, ..encrypted(Monitor::Qemu) };
         let routes = planned("files: []", &[], &means).unwrap();
         (routes.opening, routes.warnings.len(), routes.mount)
     };
@@ -328,6 +328,6 @@ fn qtree(host: &Host, machine: &str, is_file: bool) -> String {
 /// Strings in files of their own are for SMBIOS alone: the form does not hinder fw_cfg.
 #[test]
 fn the_form_of_oem_strings_does_not_matter_to_fw_cfg() {
-    let means = Means { form: SmbiosForm::Path, ..means("virt", Target::Qemu) };
+    let means = Means { form: SmbiosForm::Path, ..means("virt", Monitor::Qemu) };
     assert_eq!(names(&planned(AUTO, &[Some(5); 2], &means).unwrap()), ["fw_cfg"; 2]);
 }

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use credimg::delivery::mount::Disk;
-use credimg::delivery::plan::{Means, Opening, Routes, Teller, plan};
+use credimg::delivery::route::{Means, Opening, Routes, Teller, plan_routes};
 use credimg::delivery::sidecar;
 use credimg::delivery::unlock::Unlock;
 use credimg::manifest::{Format, parse};
-use credimg::monitors::{Bus, Channel, Serial, Target};
+use credimg::monitors::{Bus, Channel, Monitor, Serial};
 use credimg::report::{Exit, Failure};
 
-pub(super) fn means(target: Target) -> Means {
+pub(super) fn means(target: Monitor) -> Means {
     let serial = Serial::new("chimera").unwrap();
     let disk = Disk::new(Format::Erofs, Some("CHIMERA"), "", &serial, Bus::Virtio);
     Means { target, disk, ..Means::default() }
@@ -22,7 +22,7 @@ pub(super) fn planned(
     means: &Means,
 ) -> Result<Routes, Failure> {
     let manifest = parse(manifest.as_bytes(), Path::new("secrets.yaml")).unwrap();
-    plan(&manifest, lengths, means)
+    plan_routes(&manifest, lengths, means)
 }
 
 /// The channels in the manifest's order, `?` for what is not known yet.
@@ -36,13 +36,13 @@ pub(super) const AUTO: &str = "credentials: [{name: a, env: A}, {name: b, env: B
 fn each_monitor_gets_what_it_carries_unseen() {
     let shown = "which every user of the host can read";
     for (target, channels, why, mount) in [
-        (Target::Qemu, ["smbios"; 2], "it fits an OEM string", None),
-        (Target::Proxmox, ["smbios"; 2], "it fits an OEM string", None),
-        (Target::Vmspawn, ["smbios"; 2], "it fits an OEM string", None),
-        (Target::Libvirt, ["disk"; 2], shown, Some(Teller::Channel(Channel::FwCfg))),
-        (Target::CloudHypervisor, ["disk"; 2], shown, Some(Teller::Argument)),
-        (Target::Crosvm, ["disk"; 2], shown, Some(Teller::KernelLine)),
-        (Target::Firecracker, ["disk"; 2], "it has no SMBIOS tables", Some(Teller::KernelLine)),
+        (Monitor::Qemu, ["smbios"; 2], "it fits an OEM string", None),
+        (Monitor::Proxmox, ["smbios"; 2], "it fits an OEM string", None),
+        (Monitor::Vmspawn, ["smbios"; 2], "it fits an OEM string", None),
+        (Monitor::Libvirt, ["disk"; 2], shown, Some(Teller::Channel(Channel::FwCfg))),
+        (Monitor::CloudHypervisor, ["disk"; 2], shown, Some(Teller::Argument)),
+        (Monitor::Crosvm, ["disk"; 2], shown, Some(Teller::KernelLine)),
+        (Monitor::Firecracker, ["disk"; 2], "it has no SMBIOS tables", Some(Teller::KernelLine)),
     ] {
         let routes = planned(AUTO, &[Some(5); 2], &means(target)).unwrap();
         assert_eq!(names(&routes), channels, "{target:?}");
@@ -54,7 +54,7 @@ fn each_monitor_gets_what_it_carries_unseen() {
         let public = sidecar::public(routes.mount.as_ref());
         assert_eq!(public.len(), usize::from(mount == Some(Teller::Argument)), "{target:?}");
         // Whatever cannot even carry these is told of, so that nobody waits for the disk.
-        let untold = matches!(target, Target::Crosvm | Target::Firecracker);
+        let untold = matches!(target, Monitor::Crosvm | Monitor::Firecracker);
         assert_eq!(routes.warnings.len(), usize::from(untold), "{target:?}");
         assert_eq!(routes.kernel_arguments().len(), 2 * usize::from(untold), "{target:?}");
     }
@@ -63,10 +63,10 @@ fn each_monitor_gets_what_it_carries_unseen() {
 #[test]
 fn what_a_monitor_cannot_carry_is_refused_with_its_reason() {
     for (target, via, expected) in [
-        (Target::Libvirt, "smbios", "libvirt: it puts OEM strings on QEMU's command line, which"),
-        (Target::Vmspawn, "fw_cfg", "vmspawn: it chooses between SMBIOS and fw_cfg itself"),
-        (Target::Firecracker, "smbios", "firecracker: it has no SMBIOS tables"),
-        (Target::CloudHypervisor, "fw_cfg", "cloud-hypervisor: its fw_cfg device is a feature"),
+        (Monitor::Libvirt, "smbios", "libvirt: it puts OEM strings on QEMU's command line, which"),
+        (Monitor::Vmspawn, "fw_cfg", "vmspawn: it chooses between SMBIOS and fw_cfg itself"),
+        (Monitor::Firecracker, "smbios", "firecracker: it has no SMBIOS tables"),
+        (Monitor::CloudHypervisor, "fw_cfg", "cloud-hypervisor: its fw_cfg device is a feature"),
     ] {
         let manifest = format!("credentials: [{{name: a, env: A, via: {via}}}]");
         let failure = planned(&manifest, &[Some(1)], &means(target)).unwrap_err();
@@ -79,9 +79,9 @@ fn what_a_monitor_cannot_carry_is_refused_with_its_reason() {
 #[test]
 fn what_is_asked_for_comes_before_what_is_not() {
     let manifest = "credentials: [{name: auto, env: A}, {name: asked, env: B, via: smbios}]";
-    let routes = planned(manifest, &[Some(40_000), Some(40_000)], &means(Target::Qemu)).unwrap();
+    let routes = planned(manifest, &[Some(40_000), Some(40_000)], &means(Monitor::Qemu)).unwrap();
     assert_eq!(names(&routes), ["disk", "smbios"]);
-    let routes = planned(manifest, &[Some(1000), Some(40_000)], &means(Target::Qemu)).unwrap();
+    let routes = planned(manifest, &[Some(1000), Some(40_000)], &means(Monitor::Qemu)).unwrap();
     assert_eq!(names(&routes), ["smbios", "smbios"]);
 }
 
@@ -89,13 +89,13 @@ fn what_is_asked_for_comes_before_what_is_not() {
 fn unknown_lengths_leave_the_plan_open() {
     let manifest = "credentials: [{name: a, env: A}, {name: b, env: B, via: fw_cfg}, \
                     {name: c, env: C, via: disk}]";
-    let routes = planned(manifest, &[None; 3], &means(Target::Qemu)).unwrap();
+    let routes = planned(manifest, &[None; 3], &means(Monitor::Qemu)).unwrap();
     assert_eq!(names(&routes), ["?", "fw_cfg", "disk"]);
     assert_eq!(
-        names(&planned(manifest, &[], &means(Target::Qemu)).unwrap()),
+        names(&planned(manifest, &[], &means(Monitor::Qemu)).unwrap()),
         ["?", "fw_cfg", "disk"]
     );
-    assert_eq!(names(&planned(AUTO, &[None; 2], &means(Target::Libvirt)).unwrap()), ["disk"; 2]);
+    assert_eq!(names(&planned(AUTO, &[None; 2], &means(Monitor::Libvirt)).unwrap()), ["disk"; 2]);
 }
 
 /// The last credential fits only while nothing is said of a disk: if one before
@@ -105,11 +105,11 @@ fn lines_for_the_disk_take_their_room() {
     // 57,337 bytes less a string of 32 and 4 * 14,326 characters leave one byte.
     let manifest = "credentials: [{name: =, env: A}, {name: a, env: B}]";
     let full = Some(3 * 14_326);
-    let routes = planned(manifest, &[Some(1), full], &means(Target::Qemu)).unwrap();
+    let routes = planned(manifest, &[Some(1), full], &means(Monitor::Qemu)).unwrap();
     assert_eq!(names(&routes), ["disk", "disk"]);
     assert!(routes.routes[1].why.contains(" are left"), "{}", routes.routes[1].why);
     let alone = "credentials: [{name: a, env: B}]";
-    let routes = planned(alone, &[full], &means(Target::Qemu)).unwrap();
+    let routes = planned(alone, &[full], &means(Monitor::Qemu)).unwrap();
     assert_eq!((names(&routes), routes.mount), (vec!["smbios"], None));
     assert_eq!(routes.budget.structure_bytes(), 57_342);
 }
@@ -124,7 +124,7 @@ fn a_disk_that_cannot_be_named_is_refused_only_where_it_must_be() {
     assert_eq!(planned(manifest, &[None], &means).unwrap_err().exit, Exit::Usage);
 }
 
-pub(super) fn encrypted(target: Target) -> Means {
+pub(super) fn encrypted(target: Monitor) -> Means {
     let serial = Serial::new("chimera").unwrap();
     let unlock = Unlock::new(
         &serial,
@@ -145,13 +145,13 @@ fn the_key_goes_by_what_is_open_and_the_unit_with_it() {
     let (smbios, fw_cfg) = (Channel::Smbios, Channel::FwCfg);
     let opening = |key, unit| Some(Opening { key, unit });
     for (target, expected, warning) in [
-        (Target::Qemu, opening(smbios, Some(smbios)), None),
-        (Target::Proxmox, opening(smbios, Some(smbios)), None),
-        (Target::Vmspawn, opening(smbios, Some(smbios)), None),
-        (Target::Libvirt, opening(fw_cfg, None), Some(UNTOLD)),
-        (Target::CloudHypervisor, None, Some(KEYLESS)),
-        (Target::Crosvm, None, Some(KEYLESS)),
-        (Target::Firecracker, None, Some(KEYLESS)),
+        (Monitor::Qemu, opening(smbios, Some(smbios)), None),
+        (Monitor::Proxmox, opening(smbios, Some(smbios)), None),
+        (Monitor::Vmspawn, opening(smbios, Some(smbios)), None),
+        (Monitor::Libvirt, opening(fw_cfg, None), Some(UNTOLD)),
+        (Monitor::CloudHypervisor, None, Some(KEYLESS)),
+        (Monitor::Crosvm, None, Some(KEYLESS)),
+        (Monitor::Firecracker, None, Some(KEYLESS)),
     ] {
         let routes = planned("files: []", &[], &encrypted(target)).unwrap();
         assert_eq!(routes.opening, expected, "{target:?}");
@@ -169,11 +169,11 @@ fn the_key_goes_by_what_is_open_and_the_unit_with_it() {
 
 #[test]
 fn a_stream_and_a_configuration_file_do_not_tell_of_the_unit() {
-    let means = Means { is_streamed: true, ..encrypted(Target::Qemu) };
+    let means = Means { is_streamed: true, ..encrypted(Monitor::Qemu) };
     let routes = planned("files: []", &[], &means).unwrap();
     assert_eq!((routes.opening, routes.mount), (None, None));
     assert!(routes.warnings[0].starts_with(KEYLESS), "{:?}", routes.warnings);
-    let means = Means { is_config_file: true, ..encrypted(Target::Qemu) };
+    let means = Means { is_config_file: true, ..encrypted(Monitor::Qemu) };
     let routes = planned("files: []", &[], &means).unwrap();
     assert_eq!(routes.opening, Some(Opening { key: Channel::FwCfg, unit: None }));
     assert_eq!(routes.mount, None);
@@ -186,7 +186,7 @@ fn the_key_has_always_room() {
     let many: Vec<_> = (0..300).map(|n| format!("{{name: c{n}, env: A}}")).collect();
     let manifest = format!("credentials: [{}]", many.join(", "));
     let lengths = vec![Some(5); 300];
-    let routes = planned(&manifest, &lengths, &encrypted(Target::Qemu)).unwrap();
+    let routes = planned(&manifest, &lengths, &encrypted(Monitor::Qemu)).unwrap();
     let smbios = Channel::Smbios;
     assert_eq!(routes.opening, Some(Opening { key: smbios, unit: Some(smbios) }));
     // The key, its unit and the lines for the disk are three of the 255.
@@ -194,7 +194,7 @@ fn the_key_has_always_room() {
     assert_eq!(by_smbios, 252);
     let lengths = [Some(57_000)];
     let large = "credentials: [{name: a, env: A, via: smbios}]";
-    let failure = planned(large, &lengths, &encrypted(Target::Qemu)).unwrap_err();
+    let failure = planned(large, &lengths, &encrypted(Monitor::Qemu)).unwrap_err();
     assert_eq!(failure.exit, Exit::Manifest);
 }
 
@@ -203,7 +203,7 @@ fn the_key_has_always_room() {
 fn credentials_do_not_take_the_names_of_what_opens_the_disk() {
     for name in ["luks.chimera", "systemd.extra-unit.credimg-chimera.service"] {
         let manifest = format!("credentials: [{{name: {name}, env: A}}]");
-        let failure = planned(&manifest, &[Some(5)], &encrypted(Target::Qemu)).unwrap_err();
+        let failure = planned(&manifest, &[Some(5)], &encrypted(Monitor::Qemu)).unwrap_err();
         assert_eq!(failure.exit, Exit::Manifest);
         let message = "secrets.yaml:1:15: credentials[0]: the name is that of the credential which \
                        opens the disk";

@@ -10,10 +10,10 @@ mod reference;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use credimg::delivery::plan::Means;
-use credimg::manifest::{Plan, PseudoFile, parse};
+use credimg::delivery::route::Means;
+use credimg::manifest::{Manifest, PseudoFile, parse};
 use credimg::report::Failure;
-use credimg::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, Place, Settings, assemble};
+use credimg::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, assemble};
 use credimg::sources::command::Limits;
 use credimg::sources::pseudo::Policy;
 use credimg_formats::{InodeId, Kind, Timestamp, Tree};
@@ -28,7 +28,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         build_time: Timestamp { seconds: BUILD_TIME, nanoseconds: 0 },
         commands: Limits::new(Path::new(env!("CARGO_BIN_EXE_credimg"))),
-        output: Place::default(),
+        output: OwnFiles::default(),
         policy: Policy { allow_devices: true, allow_commands: true },
         means: Means::default(),
         exchangeable: Exchangeable::Taken,
@@ -56,13 +56,13 @@ impl Host {
     }
 
     /// The plan of this manifest.
-    pub(crate) fn plan(&self, manifest: &str) -> Plan {
+    pub(crate) fn plan(&self, manifest: &str) -> Manifest {
         let parsed = parse(manifest.as_bytes(), &self.path("secrets.yaml"));
         parsed.map_err(|error| error.to_string()).unwrap()
     }
 
     /// The plan of this manifest and, as if from `--pseudo-file`, of these definitions.
-    pub(crate) fn plan_with(&self, manifest: &str, definitions: impl AsRef<[u8]>) -> Plan {
+    pub(crate) fn plan_with(&self, manifest: &str, definitions: impl AsRef<[u8]>) -> Manifest {
         let mut plan = self.plan(manifest);
         let path = self.write("extra.pf", definitions);
         plan.pseudo.files.push(PseudoFile { path, position: None });
@@ -80,7 +80,7 @@ impl Host {
     }
 
     /// The failure of a plan that must fail, without the directory's name.
-    pub(crate) fn fail(&self, plan: &Plan, settings: &Settings) -> Failure {
+    pub(crate) fn fail(&self, plan: &Manifest, settings: &Settings) -> Failure {
         let error = assemble(plan, settings, &mut |_| {}).map(drop).unwrap_err();
         for text in [format!("{error:?}"), format!("{error:#}")] {
             assert!(!text.contains(CANARY), "leaks: {text}");
@@ -94,7 +94,7 @@ impl Host {
     }
 }
 
-pub(crate) fn build(plan: &Plan) -> Tree {
+pub(crate) fn build(plan: &Manifest) -> Tree {
     match assemble(plan, &settings(), &mut |_| {}) {
         Ok(assembly) => assembly.tree,
         Err(error) => panic!("{error:#}"),

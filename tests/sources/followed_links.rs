@@ -126,7 +126,7 @@ fn links_into_the_output_are_refused() {
         (found.dev(), found.ino())
     };
     let (image, key) = (host.write("out/image", "old"), host.write("keys/key", "k"));
-    let output = Place {
+    let output = OwnFiles {
         directory: Some(id(&host.path("out"))),
         file: Some(id(&image)),
         sidecars: Vec::new(),

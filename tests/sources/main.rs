@@ -18,10 +18,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use credimg::delivery::plan::Means;
-use credimg::manifest::{Attributes, Entry, Keep, Plan, Position, Pseudo, Source, TreePath};
+use credimg::delivery::route::Means;
+use credimg::manifest::{Attributes, Entry, Keep, Manifest, Position, Pseudo, Source, TreePath};
 use credimg::report::{Exit, Failure};
-use credimg::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, Place, Settings, Step, assemble};
+use credimg::sources::assemble::{
+    Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, Step, assemble,
+};
 use credimg::sources::command::Limits;
 use credimg::sources::pseudo::Policy;
 use credimg_formats::{
@@ -64,7 +66,7 @@ pub(crate) fn limits() -> Limits {
 }
 
 pub(crate) fn settings() -> Settings {
-    let (output, policy) = (Place::default(), Policy::default());
+    let (output, policy) = (OwnFiles::default(), Policy::default());
     let means = Means::default();
     let exchangeable = Exchangeable::Taken;
     let commands = limits();
@@ -97,7 +99,7 @@ pub(crate) fn entry_with(path: &str, source: Source, attributes: Attributes) -> 
 }
 
 /// A manifest of these entries, one every ten lines.
-pub(crate) fn plan(entries: Vec<Entry>) -> Plan {
+pub(crate) fn plan(entries: Vec<Entry>) -> Manifest {
     let mut entries = entries;
     for (index, entry) in entries.iter_mut().enumerate() {
         let line = 10 * (index as u64 + 1);
@@ -105,8 +107,8 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Plan {
     }
     let manifest = "secrets.yaml".into();
     let pseudo = Pseudo::default();
-    Plan {
-        manifest,
+    Manifest {
+        path: manifest,
         label: None,
         format: None,
         compression: None,

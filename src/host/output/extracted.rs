@@ -20,7 +20,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::Subject;
 use super::buffered::Buffered;
-use super::target::Id;
+use super::output_name::Id;
 use super::temporary;
 use crate::host::follow;
 use crate::host::signals;

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::Options;
 use super::lock::{self, Holder, Lock};
-use super::target::{Id, Target};
+use super::output_name::{Id, OutputName};
 use super::temporary::{is_leftover_name, turn_name};
 use crate::report;
 
@@ -40,7 +40,7 @@ pub(super) enum Fate {
 impl Beside {
     /// Looks for leftovers of the target's builders, and for its sidecars.
     pub(super) fn find(
-        target: &Target,
+        target: &OutputName,
         is_sidecar: Option<fn(&[u8]) -> bool>,
     ) -> Result<Self, Errno> {
         let mut found = Self::default();
@@ -74,7 +74,7 @@ impl Beside {
 }
 
 /// Removes what killed builders left, as far as that can be done: it must not fail a build.
-pub(super) fn remove(target: &Target, options: Options) {
+pub(super) fn remove(target: &OutputName, options: Options) {
     if let Ok(found) = Beside::find(target, None) {
         remove_these(target, &found.leftovers, options);
     }
@@ -82,14 +82,14 @@ pub(super) fn remove(target: &Target, options: Options) {
 
 /// Makes room for a new image, as [`remove`] does. What cannot be removed is not told, as
 /// that is tried again when the image is in place, or is given up.
-pub(super) fn make_room(target: &Target, options: Options) {
+pub(super) fn make_room(target: &OutputName, options: Options) {
     if let Ok(found) = Beside::find(target, None) {
         try_these(target, &found.leftovers, options);
     }
 }
 
 /// Removes those of the temporaries that are in use no more. That one of ours stays is told.
-pub(super) fn remove_these(target: &Target, names: &[OsString], options: Options) {
+pub(super) fn remove_these(target: &OutputName, names: &[OsString], options: Options) {
     for (name, error) in try_these(target, names, options) {
         report::warn(&format!(
             "cannot remove {}, which a build that was killed left and which may hold secrets: {}: \
@@ -102,7 +102,7 @@ pub(super) fn remove_these(target: &Target, names: &[OsString], options: Options
 
 /// Returns what stays of the temporaries that are in use no more.
 fn try_these<'a>(
-    target: &Target,
+    target: &OutputName,
     names: &'a [OsString],
     options: Options,
 ) -> Vec<(&'a OsString, Errno)> {
@@ -119,7 +119,7 @@ fn try_these<'a>(
 
 /// Removes a temporary that nobody uses any more.
 pub(super) fn remove_unused(
-    target: &Target,
+    target: &OutputName,
     name: &OsStr,
     options: Options,
 ) -> Result<Fate, Errno> {
@@ -157,7 +157,7 @@ pub(super) fn remove_unused(
 
 /// Opens a leftover for writing, as its lock wants. One that was about to be put in
 /// place may have a mode such as 0440 already.
-fn open(target: &Target, name: &OsStr, seen: &Stat) -> Result<File, Errno> {
+fn open(target: &OutputName, name: &OsStr, seen: &Stat) -> Result<File, Errno> {
     let open = |access: OFlags| {
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         openat(&target.directory, name, flags, Mode::empty()).map(File::from)
@@ -175,7 +175,7 @@ fn open(target: &Target, name: &OsStr, seen: &Stat) -> Result<File, Errno> {
     }
 }
 
-fn is_at(target: &Target, seen: &Stat) -> bool {
+fn is_at(target: &OutputName, seen: &Stat) -> bool {
     let there = target.at(&target.name);
     there.is_ok_and(|there| there.is_some_and(|there| Id::from(&there) == Id::from(seen)))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::io::retry_on_intr;
 
-use super::target::{Id, Target};
+use super::output_name::{Id, OutputName};
 use super::temporary::{Taken, Temporary};
 use super::{Options, leftovers, sync_directory, widen};
 use crate::report::{self, Exit, Failure};
@@ -16,7 +16,7 @@ use crate::report::{self, Exit, Failure};
 /// one, and brings its name onto the disk. Nothing is done where the directory cannot be
 /// opened. Errors are of [`Exit::Output`].
 pub fn settle(path: &Path) -> Result<(), Failure> {
-    let Ok(mut target) = Target::open(path) else { return Ok(()) };
+    let Ok(mut target) = OutputName::open(path) else { return Ok(()) };
     // A key that is there is no image.
     target.subject.hint = None;
     leftovers::remove(&target, Options::default());
@@ -32,7 +32,7 @@ pub fn settle(path: &Path) -> Result<(), Failure> {
 /// returns the name is there too, also that of another builder's file. Errors are of
 /// [`Exit::Output`].
 pub fn create_once(path: &Path, content: &[u8], options: Options) -> Result<bool, Failure> {
-    let mut target = Target::open(path)?;
+    let mut target = OutputName::open(path)?;
     target.subject.hint = None;
     leftovers::remove(&target, options);
     let (mut file, mut temporary) = Temporary::create(&target, None)?;
@@ -62,7 +62,7 @@ pub fn create_once(path: &Path, content: &[u8], options: Options) -> Result<bool
 /// file, no key is made: two builds would make two, and lose one.
 fn take_name(
     temporary: &mut Temporary,
-    target: &Target,
+    target: &OutputName,
     file: &mut File,
     options: Options,
 ) -> Result<bool, Failure> {
@@ -77,7 +77,7 @@ fn take_name(
 }
 
 /// An error where the name leads to another file at once: the key is lost.
-fn look_again(target: &Target, file: Id) -> Result<(), Failure> {
+fn look_again(target: &OutputName, file: Id) -> Result<(), Failure> {
     let reason = match target.leads_to(&target.name, file) {
         Ok(true) => return Ok(()),
         Ok(false) => "another file has taken its place".to_owned(),

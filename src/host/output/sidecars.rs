@@ -15,7 +15,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, RenameFlags, linkat, renameat, renameat_with};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::target::{Target, replaceable};
+use super::output_name::{OutputName, replaceable};
 use super::temporary::{self, Taken, Temporary, random_name};
 use super::{Options, Subject, no_access, widen};
 use crate::report::{self, Exit, Failure};
@@ -61,7 +61,7 @@ impl Sidecars {
     /// Writes a sidecar, onto the disk but not in place.
     pub(super) fn add(
         &mut self,
-        target: &Target,
+        target: &OutputName,
         suffix: &str,
         content: &[u8],
         options: Options,
@@ -86,7 +86,7 @@ impl Sidecars {
     /// temporary one. After an error [`take_back`](Self::take_back) restores what was there.
     pub(super) fn put_in_place(
         &mut self,
-        target: &Target,
+        target: &OutputName,
         old: Vec<OsString>,
         options: Options,
     ) -> Result<(), Failure> {
@@ -114,7 +114,7 @@ impl Sidecars {
 
     /// Whether each is still in place, now that the image is: another user's builder may
     /// have been at work.
-    pub(super) fn look_again(&self, target: &Target) -> Result<(), Failure> {
+    pub(super) fn look_again(&self, target: &OutputName) -> Result<(), Failure> {
         for file in &self.files {
             let reason = match target.leads_to(&file.name, file.temporary.id()) {
                 Ok(true) => continue,
@@ -129,7 +129,7 @@ impl Sidecars {
 
     /// Removes what was replaced and what is stale; the image is in place. Each one that
     /// stays is an error, as it holds secrets of the old image.
-    pub(super) fn settle(&mut self, target: &Target) -> Vec<Failure> {
+    pub(super) fn settle(&mut self, target: &OutputName) -> Vec<Failure> {
         let replaced = self.files.iter().filter_map(|file| match &file.state {
             State::Exchanged(kept) => Some((&file.name, kept)),
             State::Written | State::Placed | State::Replaced => None,
@@ -153,7 +153,7 @@ impl Sidecars {
 
     /// Restores what was there, from the last one to the first, and removes the
     /// temporaries. Returns what could not be restored.
-    pub(super) fn take_back(&mut self, target: &Target) -> Vec<String> {
+    pub(super) fn take_back(&mut self, target: &OutputName) -> Vec<String> {
         let mut lost = Vec::new();
         for kept in self.stale.drain(..).rev() {
             if !kept.put_back(target) {
@@ -170,7 +170,7 @@ impl Sidecars {
 }
 
 impl Sidecar {
-    fn put_in_place(&mut self, target: &Target, options: Options) -> Result<(), Failure> {
+    fn put_in_place(&mut self, target: &OutputName, options: Options) -> Result<(), Failure> {
         for _ in 0..ATTEMPTS {
             let Self { name, temporary, file, .. } = self;
             if temporary.take_name(target, file, name, options)? == Taken::Yes {
@@ -194,7 +194,7 @@ impl Sidecar {
     }
 
     /// Takes the place of what has the name.
-    fn replace(&self, target: &Target, own: &OsStr) -> Result<State, Errno> {
+    fn replace(&self, target: &OutputName, own: &OsStr) -> Result<State, Errno> {
         let directory = &target.directory;
         match renameat_with(directory, own, directory, &self.name, RenameFlags::EXCHANGE) {
             Ok(()) => return Ok(State::Exchanged(own.to_owned())),
@@ -225,7 +225,7 @@ impl Sidecar {
     }
 
     /// Tells what cannot be undone.
-    fn take_back(&mut self, target: &Target) -> Option<String> {
+    fn take_back(&mut self, target: &OutputName) -> Option<String> {
         let directory = &target.directory;
         // What others have put there is theirs.
         let is_there = |it: &Self| target.leads_to(&it.name, it.temporary.id());
@@ -250,7 +250,7 @@ impl Sidecar {
 
 impl Kept {
     /// Gives a file of the old image a temporary name; none where it is gone already.
-    fn take_away(target: &Target, name: OsString) -> Result<Option<Self>, Failure> {
+    fn take_away(target: &OutputName, name: OsString) -> Result<Option<Self>, Failure> {
         let failure = |error: Errno| {
             let shown = target.shown(&name);
             let reason = report::reason(&error.into());
@@ -272,7 +272,7 @@ impl Kept {
     }
 
     /// False where it keeps the temporary name.
-    fn put_back(&self, target: &Target) -> bool {
+    fn put_back(&self, target: &OutputName) -> bool {
         let directory = &target.directory;
         let back = renameat(directory, &self.temporary, directory, &self.name);
         back.is_ok() || matches!(target.at(&self.temporary), Ok(None))

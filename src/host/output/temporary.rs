@@ -16,7 +16,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::rand::GetRandomFlags;
 
 use super::lock::{self, Lock};
-use super::target::{Id, Target};
+use super::output_name::{Id, OutputName};
 use super::{Options, leftovers, no_access, widen};
 use crate::host::signals;
 use crate::report::{self, Failure};
@@ -56,7 +56,10 @@ impl Temporary {
     /// A new file of mode 0600, locked until it is closed. Where it cannot be without a
     /// name, and `room` is needed, what killed builders left is removed first: it may be
     /// as large as an image.
-    pub(super) fn create(target: &Target, room: Option<Options>) -> Result<(File, Self), Failure> {
+    pub(super) fn create(
+        target: &OutputName,
+        room: Option<Options>,
+    ) -> Result<(File, Self), Failure> {
         signals::note()?;
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         let Ok(file) = retry_on_intr(|| openat(&target.directory, ".", flags, PRIVATE)) else {
@@ -72,7 +75,7 @@ impl Temporary {
     }
 
     /// The target itself, opened in place: what the program does without its promises.
-    pub(super) fn none(target: &Target) -> Result<(File, Self), Failure> {
+    pub(super) fn none(target: &OutputName) -> Result<(File, Self), Failure> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o666);
         let opened = openat(&target.directory, &target.name, flags, mode);
@@ -81,7 +84,7 @@ impl Temporary {
         Ok((file, Self { id: Id::from(&seen), name: None }))
     }
 
-    fn create_named(target: &Target) -> Result<(File, Self), Failure> {
+    fn create_named(target: &OutputName) -> Result<(File, Self), Failure> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for _ in 0..ATTEMPTS {
@@ -134,7 +137,7 @@ impl Temporary {
     /// `AppArmor`, `file` becomes a copy that has one.
     pub(super) fn take_name(
         &mut self,
-        target: &Target,
+        target: &OutputName,
         file: &mut File,
         name: &OsStr,
         options: Options,
@@ -159,7 +162,7 @@ impl Temporary {
     /// Gives it a random name, if it has none; returns the name that it has then.
     pub(super) fn take_any_name(
         &mut self,
-        target: &Target,
+        target: &OutputName,
         file: &mut File,
         options: Options,
     ) -> Result<OsString, Failure> {
@@ -173,7 +176,7 @@ impl Temporary {
         Err(failure(target, Errno::EXIST))
     }
 
-    fn try_name(&mut self, target: &Target, file: &File, name: &OsStr) -> Result<Taken, Errno> {
+    fn try_name(&mut self, target: &OutputName, file: &File, name: &OsStr) -> Result<Taken, Errno> {
         let directory = &target.directory;
         let mut has_two = false;
         let outcome = match &self.name {
@@ -208,7 +211,12 @@ impl Temporary {
         Ok(Taken::Yes)
     }
 
-    fn copy(&mut self, target: &Target, file: &mut File, options: Options) -> Result<(), Failure> {
+    fn copy(
+        &mut self,
+        target: &OutputName,
+        file: &mut File,
+        options: Options,
+    ) -> Result<(), Failure> {
         let (mut copy, temporary) = Self::create_named(target)?;
         *self = temporary;
         let copied = file
@@ -224,7 +232,7 @@ impl Temporary {
     }
 
     /// Removes the name, if it has one.
-    pub(super) fn remove(&mut self, target: &Target) {
+    pub(super) fn remove(&mut self, target: &OutputName) {
         if let Some(name) = self.name.take() {
             remove(target, &name);
         }
@@ -232,7 +240,7 @@ impl Temporary {
 }
 
 /// Removes a temporary name. That one stays is told, as it leads to secrets.
-pub(super) fn remove(target: &Target, name: &OsStr) {
+pub(super) fn remove(target: &OutputName, name: &OsStr) {
     if let Err(error) = target.unlink(name) {
         report::warn(&format!(
             "cannot remove the temporary {}, which may hold secrets: {}: remove it, or let the \
@@ -252,14 +260,14 @@ pub fn is_leftover_name(name: &OsStr, target: &OsStr) -> bool {
 }
 
 /// The temporary name that all builders of the target know.
-pub(super) fn turn_name(target: &Target) -> OsString {
+pub(super) fn turn_name(target: &OutputName) -> OsString {
     let mut name = prefix(&target.name);
     name.extend(TURN);
     OsString::from_vec(name)
 }
 
 /// A temporary name that nobody else draws.
-pub(super) fn random_name(target: &Target) -> rustix::io::Result<OsString> {
+pub(super) fn random_name(target: &OutputName) -> rustix::io::Result<OsString> {
     random_name_for(&target.name)
 }
 
@@ -294,6 +302,6 @@ fn prepare(file: &File) -> rustix::io::Result<Stat> {
     Ok(stat)
 }
 
-fn failure(target: &Target, error: Errno) -> Failure {
+fn failure(target: &OutputName, error: Errno) -> Failure {
     target.subject.failure("create a temporary file for", error)
 }

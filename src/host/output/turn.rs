@@ -19,7 +19,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use super::Options;
 use super::leftovers::{Fate, remove_unused};
 use super::lock::{self, Holder};
-use super::target::Target;
+use super::output_name::OutputName;
 use super::temporary::{Taken, Temporary, turn_name};
 use crate::host::signals;
 use crate::report::Failure;
@@ -34,7 +34,7 @@ const LAST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits for the turn of the complete image, which has a name after that.
 pub(super) fn take(
-    target: &Target,
+    target: &OutputName,
     file: &mut File,
     temporary: &mut Temporary,
     options: Options,
@@ -64,7 +64,7 @@ pub(super) fn take(
 }
 
 /// Waits until the image that is in place has been looked at by its builder.
-fn wait_for_the_last(target: &Target) -> Result<(), Failure> {
+fn wait_for_the_last(target: &OutputName) -> Result<(), Failure> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     // What cannot be opened has no builder of this user.
     let Ok(image) = openat(&target.directory, &target.name, flags, Mode::empty()) else {

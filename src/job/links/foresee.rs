@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use credimg_formats::{Content, InodeId, Kind, Metadata, Name, Secret, Tree};
 
 use crate::host::listing;
-use crate::manifest::{Entry, Plan, Source};
+use crate::manifest::{Entry, Manifest, Source};
 use crate::sources::pseudo::{Action, Definitions, New};
 
 /// Names, links and directories; every other file is an empty one.
@@ -23,13 +23,13 @@ pub(super) struct Sketch {
 
 /// The sketch of what `plan` and `definitions` make. What is wrong with a source the build
 /// will say: here it is passed over.
-pub(super) fn sketch(plan: &Plan, definitions: &Definitions) -> Sketch {
+pub(super) fn sketch(manifest: &Manifest, definitions: &Definitions) -> Sketch {
     let tree = Tree::new(Metadata::default());
     let mut sketch = Sketch { tree, unknown: Vec::new(), broken: Vec::new() };
-    for entry in &plan.entries {
+    for entry in &manifest.entries {
         sketch.entry(entry);
     }
-    for credential in &plan.credentials {
+    for credential in &manifest.credentials {
         sketch.entry(&credential.entry);
     }
     for definition in definitions {

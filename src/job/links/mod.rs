@@ -12,7 +12,7 @@ use credimg_formats::{Inode, InodeId, Kind, Name, Tree};
 
 use self::follow::{Answer, Links};
 use self::foresee::Sketch;
-use crate::manifest::{Format, MountPoint, Plan};
+use crate::manifest::{Format, Manifest, MountPoint};
 use crate::report::shown;
 use crate::sources::pseudo::Definitions;
 
@@ -41,12 +41,12 @@ pub(crate) fn warnings(
 /// are read, and no file is opened.
 /// What an archive may hold counts as there.
 pub(crate) fn foresee(
-    plan: &Plan,
+    manifest: &Manifest,
     definitions: &Definitions,
     format: Option<Format>,
 ) -> Vec<String> {
-    let Sketch { tree, unknown, broken } = foresee::sketch(plan, definitions);
-    let mut warnings = told(&tree, Some(&point(plan)), format, &unknown);
+    let Sketch { tree, unknown, broken } = foresee::sketch(manifest, definitions);
+    let mut warnings = told(&tree, Some(&point(manifest)), format, &unknown);
     if !broken.is_empty() {
         let named = broken.iter().take(NAMED_MAX).map(|path| shown(path));
         let found = Found { count: broken.len(), named: named.collect() };
@@ -60,8 +60,8 @@ pub(crate) fn foresee(
 }
 
 /// Where the guest mounts the disk.
-pub(crate) fn point(plan: &Plan) -> MountPoint {
-    plan.mount.clone().unwrap_or_else(MountPoint::standard)
+pub(crate) fn point(manifest: &Manifest) -> MountPoint {
+    manifest.mount.clone().unwrap_or_else(MountPoint::standard)
 }
 
 fn told(

@@ -38,13 +38,13 @@ impl Own {
 impl TreeBuilder<'_> {
     /// The time of what has none of its own.
     pub(crate) fn default_mtime(&self) -> Timestamp {
-        given(self.plan.parents.mtime, None).unwrap_or(self.build_time)
+        given(self.manifest.parents.mtime, None).unwrap_or(self.build_time)
     }
 
     /// That of a file of the entry at hand.
     pub(super) fn file_metadata(&self, own: Option<Own>, xattrs: Xattrs) -> Metadata {
         let mode = resolve(self.attributes.mode, own.map(|own| own.mode), || {
-            given(self.plan.parents.mode, FILE_MODE)
+            given(self.manifest.parents.mode, FILE_MODE)
         });
         self.metadata(self.attributes, mode, own, xattrs)
     }
@@ -52,7 +52,7 @@ impl TreeBuilder<'_> {
     /// That of a directory, with attributes of its own or those of parents.
     pub(super) fn directory_metadata(&self, attributes: &Attributes, own: Option<Own>) -> Metadata {
         let mode = resolve(attributes.dir_mode, own.map(|own| own.mode), || {
-            given(self.plan.parents.dir_mode, DIRECTORY_MODE)
+            given(self.manifest.parents.dir_mode, DIRECTORY_MODE)
         });
         self.metadata(attributes, mode, own, Xattrs::new())
     }
@@ -66,10 +66,10 @@ impl TreeBuilder<'_> {
         xattrs: Xattrs,
     ) -> Metadata {
         let (uid, gid) = resolve(attributes.owner, own.map(|own| own.owner), || {
-            given(self.plan.parents.owner, (0, 0))
+            given(self.manifest.parents.owner, (0, 0))
         });
         let mtime = resolve(attributes.mtime, own.map(|own| Some(own.mtime)), || {
-            given(self.plan.parents.mtime, None)
+            given(self.manifest.parents.mtime, None)
         });
         Metadata { mode, uid, gid, mtime: mtime.unwrap_or(self.build_time), xattrs }
     }

@@ -40,7 +40,7 @@ impl TreeBuilder<'_> {
     fn origin(&self, index: usize) -> (String, String) {
         match index.checked_sub(self.listed()) {
             None => {
-                let entry = self.plan.sources().nth(index);
+                let entry = self.manifest.sources().nth(index);
                 entry.map_or_else(Default::default, |entry| {
                     let line = format!("line {}", entry.position.line);
                     (format!("{} ({line})", entry.position.key_path), line)

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::Definitions;
 use super::definition::{Action, Definition, ImagePath, New};
 use super::place::{Problem, Problems};
-use crate::manifest::{Plan, Source};
+use crate::manifest::{Manifest, Source};
 use crate::report::{Exit, Failure};
 
 /// What a build may do at all.
@@ -25,14 +25,14 @@ impl Default for Policy {
     }
 }
 
-/// A failure of exit code 5 where the plan or a definition needs what `policy` forbids.
+/// A failure of exit code 5 where the manifest or a definition needs what `policy` forbids.
 pub fn require_allowed(
     policy: Policy,
-    plan: &Plan,
+    manifest: &Manifest,
     definitions: &Definitions,
 ) -> Result<(), Failure> {
     const COMMANDS: &str = "runs a command, which --no-commands forbids";
-    let commands = plan.sources().filter(|_| !policy.allow_commands);
+    let commands = manifest.sources().filter(|_| !policy.allow_commands);
     if let Some(entry) =
         commands.into_iter().find(|entry| matches!(entry.source, Source::Command { .. }))
     {

@@ -35,7 +35,7 @@ pub use self::place::Place;
 use self::place::{Problem, Problems};
 use rustix::fs::Stat;
 
-use crate::manifest::Plan;
+use crate::manifest::Manifest;
 use crate::report::Failure;
 
 /// Most definitions that a build may have: all of them stay in memory.
@@ -95,16 +95,16 @@ impl<'a> IntoIterator for &'a Definitions {
 ///
 /// Errors: exit code 4 where a file cannot be read, 3 where a definition is
 /// wrong, with file, line and column of each and nothing else that stands there.
-pub fn load(plan: &Plan) -> Result<Definitions, Failure> {
-    let directory = match plan.manifest.parent() {
+pub fn load(manifest: &Manifest) -> Result<Definitions, Failure> {
+    let directory = match manifest.path.parent() {
         Some(directory) if directory != Path::new("") => directory,
         _ => Path::new("."),
     };
     let mut definitions = Definitions { directory: directory.into(), ..Definitions::default() };
     let mut problems = Problems::default();
-    for entry in &plan.pseudo.definitions {
+    for entry in &manifest.pseudo.definitions {
         let place = |column| Place::Entry {
-            manifest: Arc::from(plan.manifest.as_path()),
+            manifest: Arc::from(manifest.path.as_path()),
             position: entry.position.clone(),
             column,
         };
@@ -118,7 +118,7 @@ pub fn load(plan: &Plan) -> Result<Definitions, Failure> {
             }
         }
     }
-    for file in &plan.pseudo.files {
+    for file in &manifest.pseudo.files {
         lines::read(file, &mut definitions, &mut problems)?;
     }
     problems.finish()?;

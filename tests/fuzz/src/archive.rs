@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Seek, Write};
 
 use credimg::fuzzing;
-use credimg::manifest::Plan;
+use credimg::manifest::Manifest;
 use credimg_formats::Tree;
 
 use super::Target;
@@ -20,11 +20,11 @@ pub const TARGET: Target = Target {
 };
 
 thread_local! {
-    static PLANS: [Plan; 2] = ["", ", xattrs: none, owner: keep, mode: keep, mtime: keep"].map(plan);
+    static PLANS: [Manifest; 2] = ["", ", xattrs: none, owner: keep, mode: keep, mtime: keep"].map(plan);
     static FILE: RefCell<File> = RefCell::new(memory_file());
 }
 
-fn plan(more: &str) -> Plan {
+fn plan(more: &str) -> Manifest {
     let text = format!("files:\n- {{path: /a, tar: a.tar{more}}}\n");
     credimg::manifest::parse(text.as_bytes(), "m.yaml".as_ref()).expect("a good manifest")
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use credimg::manifest::{self, Plan};
+use credimg::manifest::{self, Manifest};
 use credimg::report::Failure;
 
 use super::{Target, messages};
@@ -33,7 +33,7 @@ fn one(data: &[u8]) {
     }
 }
 
-fn of_plan(plan: &Plan, data: &[u8]) {
+fn of_plan(plan: &Manifest, data: &[u8]) {
     let text = format!("{plan:?}");
     assert!(!text.is_empty());
     if !plan.pseudo.files.is_empty() {

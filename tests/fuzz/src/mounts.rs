@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use credimg::delivery::mount::{Disk, MOUNT_WORD, kernel_arguments};
 use credimg::delivery::units;
-use credimg::manifest::{self, Format, Plan};
+use credimg::manifest::{self, Format, Manifest};
 use credimg::monitors::{Bus, Serial};
 
 use super::Target;
@@ -35,7 +35,7 @@ fn run(data: &[u8]) {
     of_disk(&plan, &disk, format, choices & 1 != 0);
 }
 
-fn of_disk(plan: &Plan, disk: &Disk, format: Format, has_store: bool) {
+fn of_disk(plan: &Manifest, disk: &Disk, format: Format, has_store: bool) {
     let point = plan.mount.as_ref().expect("the manifest has one");
     let fstab = disk.fstab(point, has_store).expect("its name is known");
     let lines: Vec<Vec<&str>> =

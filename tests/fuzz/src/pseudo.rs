@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use credimg::fuzzing;
-use credimg::manifest::Plan;
+use credimg::manifest::Manifest;
 
 use super::{Target, messages};
 
@@ -14,11 +14,11 @@ pub const TARGET: Target =
 const FILE: &str = "p.pf";
 
 thread_local! {
-    static PLAN: RefCell<Plan> = RefCell::new(plan());
+    static PLAN: RefCell<Manifest> = RefCell::new(plan());
 }
 
 /// A manifest with one definition, which is replaced.
-fn plan() -> Plan {
+fn plan() -> Manifest {
     let text = b"files:\n- {path: /d/f, text: ''}\npseudo: ['x d 755 0 0']\n";
     credimg::manifest::parse(text, "m.yaml".as_ref()).expect("a good manifest")
 }

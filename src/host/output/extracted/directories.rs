@@ -10,7 +10,7 @@ use rustix::fs::{Mode, fstat, openat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{DIRECTORY, changed};
-use crate::host::output::target::Id;
+use crate::host::output::output_name::Id;
 use crate::report::{Failure, shown};
 
 /// Most directories that are held open: images nest deeper than a process may open files.

@@ -350,9 +350,9 @@ pub struct PseudoFile {
 
 /// The whole resolved manifest.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Manifest {
     /// The manifest's path, for messages.
-    pub manifest: PathBuf,
+    pub path: PathBuf,
     /// Volume label, where given.
     pub label: Option<Label>,
     /// Image format, where given; else the output's extension decides.
@@ -380,7 +380,7 @@ pub struct Plan {
     pub pseudo: Pseudo,
 }
 
-impl Plan {
+impl Manifest {
     /// What becomes a value of its own, rather than a part of the tree: the credentials,
     /// then the items of `fw_cfg`.
     pub fn values(&self) -> impl Iterator<Item = &Entry> {

@@ -9,7 +9,7 @@ use crate::sources::files;
 
 /// Where the image will lie, as device and inode numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct OwnFiles {
     /// Its directory; none where the image is streamed.
     pub directory: Option<(u64, u64)>,
     /// The file that it replaces, if there is one.
@@ -20,7 +20,7 @@ pub struct Place {
     pub keys: Vec<(u64, u64)>,
 }
 
-impl Place {
+impl OwnFiles {
     /// An error where the file or directory at `path` is a part of the output: the image
     /// would take itself in or destroy it, or hold a key.
     pub(super) fn refuse(&self, path: &Path, stat: &Stat) -> Result<(), Failure> {

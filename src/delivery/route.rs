@@ -5,15 +5,15 @@ use std::iter;
 use super::budget::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
 use super::mount::{self, Disk, MOUNT_CREDENTIAL};
 use super::unlock::Unlock;
-use crate::manifest::{Credential, MountPoint, Plan, Position, manifest_name};
-use crate::monitors::{Channel, MachineType, SmbiosForm, Target};
+use crate::manifest::{Credential, Manifest, MountPoint, Position, manifest_name};
+use crate::monitors::{Channel, MachineType, Monitor, SmbiosForm};
 use crate::report::{Exit, Failure};
 
 /// What the plan depends on besides the manifest.
 #[derive(Clone, Debug, Default)]
 pub struct Means {
     /// The monitor that starts the machine.
-    pub target: Target,
+    pub target: Monitor,
     /// The machine that it starts, where that is known.
     pub machine_type: Option<MachineType>,
     /// How OEM strings are given to it.
@@ -166,20 +166,24 @@ impl Means {
 ///
 /// A credential that cannot go is an error of exit code 3 with its place; 2
 /// where the guest's name of the disk is not known.
-pub fn plan(plan: &Plan, lengths: &[Option<u64>], means: &Means) -> Result<Routes, Failure> {
+pub fn plan_routes(
+    manifest: &Manifest,
+    lengths: &[Option<u64>],
+    means: &Means,
+) -> Result<Routes, Failure> {
     let goes_to_disk = |credential: &Credential| credential.via == Some(Channel::Disk);
-    let has_store = plan.credentials.iter().any(goes_to_disk);
-    let mut planner = Planner::new(plan, lengths, means);
+    let has_store = manifest.credentials.iter().any(goes_to_disk);
+    let mut planner = Planner::new(manifest, lengths, means);
     let routes = planner.run(has_store)?;
     if has_store || !routes.uses(Channel::Disk) {
         return Ok(routes);
     }
     // The lines for the disk take room as well.
-    Planner::new(plan, lengths, means).run(true)
+    Planner::new(manifest, lengths, means).run(true)
 }
 
 struct Planner<'a> {
-    plan: &'a Plan,
+    manifest: &'a Manifest,
     lengths: &'a [Option<u64>],
     means: &'a Means,
     budget: Budget,
@@ -187,8 +191,8 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(plan: &'a Plan, lengths: &'a [Option<u64>], means: &'a Means) -> Self {
-        Self { plan, lengths, means, budget: Budget::default(), warnings: Vec::new() }
+    fn new(manifest: &'a Manifest, lengths: &'a [Option<u64>], means: &'a Means) -> Self {
+        Self { manifest, lengths, means, budget: Budget::default(), warnings: Vec::new() }
     }
 
     fn run(&mut self, has_store: bool) -> Result<Routes, Failure> {
@@ -197,7 +201,7 @@ impl<'a> Planner<'a> {
         let mount = self.mount(has_store, opening)?;
         self.items()?;
         let wishes: Vec<_> = self
-            .plan
+            .manifest
             .credentials
             .iter()
             .zip(self.lengths.iter().copied().chain(iter::repeat(None)))
@@ -232,7 +236,7 @@ impl<'a> Planner<'a> {
         opening: Option<Opening>,
     ) -> Result<Option<Mount>, Failure> {
         let is_opened = opening.is_some_and(|opening| opening.unit.is_some());
-        let point = match &self.plan.mount {
+        let point = match &self.manifest.mount {
             _ if self.means.is_streamed => return Ok(None),
             // It has to mount the disk by units of its own as well.
             _ if self.means.unlock.is_some() && !is_opened => return Ok(None),
@@ -285,7 +289,7 @@ impl<'a> Planner<'a> {
     fn require_other_names(&self) -> Result<(), Failure> {
         let Some(unlock) = &self.means.unlock else { return Ok(()) };
         let own = [unlock.key_name(), unlock.unit_credential()];
-        match self.plan.credentials.iter().find(|credential| own.contains(&credential.name)) {
+        match self.manifest.credentials.iter().find(|credential| own.contains(&credential.name)) {
             None => Ok(()),
             Some(credential) => {
                 let message = "the name is that of the credential which opens the disk";
@@ -327,11 +331,11 @@ impl<'a> Planner<'a> {
 
     /// The items of fw_cfg of whole names, which have no other way.
     fn items(&mut self) -> Result<(), Failure> {
-        let lengths = self.lengths.iter().copied().skip(self.plan.credentials.len());
-        for (item, length) in self.plan.fw_cfg.iter().zip(lengths.chain(iter::repeat(None))) {
+        let lengths = self.lengths.iter().copied().skip(self.manifest.credentials.len());
+        for (item, length) in self.manifest.fw_cfg.iter().zip(lengths.chain(iter::repeat(None))) {
             let taken = match (self.means.target, self.means.refusal(Channel::FwCfg)) {
                 // Its own reason speaks of credentials.
-                (Target::Vmspawn, Some(_)) => Err("vmspawn: it passes on no items".to_owned()),
+                (Monitor::Vmspawn, Some(_)) => Err("vmspawn: it passes on no items".to_owned()),
                 (_, Some(reason)) => Err(reason),
                 (_, None) => self.budget.take_other_item(length.unwrap_or(0)),
             };
@@ -404,8 +408,8 @@ impl<'a> Planner<'a> {
 
     fn warn(&mut self) {
         let warnings = &mut self.warnings;
-        let names = self.plan.credentials.iter().map(|credential| credential.name.len() as u64);
-        let values = self.lengths.iter().take(self.plan.credentials.len()).copied().flatten();
+        let names = self.manifest.credentials.iter().map(|credential| credential.name.len() as u64);
+        let values = self.lengths.iter().take(self.manifest.credentials.len()).copied().flatten();
         let all_bytes: u64 = names.chain(values).sum();
         if all_bytes > SERVICE_MAX_BYTES {
             warnings.push(format!(
@@ -413,7 +417,7 @@ impl<'a> Planner<'a> {
                  all of them does not start, as systemd gives it {SERVICE_MAX_BYTES} at most"
             ));
         }
-        if self.means.is_streamed && self.plan.mount.is_some() {
+        if self.means.is_streamed && self.manifest.mount.is_some() {
             let reason = "an image on standard output comes without arguments";
             warnings.push(format!("{reason}: nothing tells the guest where to mount it"));
         }
@@ -428,7 +432,7 @@ impl<'a> Planner<'a> {
     }
 
     fn failure(&self, position: &Position, message: &str) -> Failure {
-        let file = manifest_name(&self.plan.manifest);
+        let file = manifest_name(&self.manifest.path);
         let Position { line, column, key_path } = position;
         Failure::new(Exit::Manifest, format!("{file}:{line}:{column}: {key_path}: {message}"))
     }

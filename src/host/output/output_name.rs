@@ -13,7 +13,7 @@ use crate::host::listing;
 use crate::report::{self, Exit, Failure};
 
 /// The directory entry that the image becomes.
-pub(super) struct Target {
+pub(super) struct OutputName {
     pub(super) directory: OwnedFd,
     pub(super) name: OsString,
     pub(super) subject: Subject,
@@ -44,7 +44,7 @@ impl From<&Stat> for Id {
     }
 }
 
-impl Target {
+impl OutputName {
     /// Opens the directory and refuses a name that no image can take.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let mut subject = Subject { shown: report::shown(path), hint: None };
