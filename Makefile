@@ -36,18 +36,19 @@ test: cargo setup ## Run all tests, with reference tools and a real guest
 
 # Whoever changes what is written reads the difference: `git diff formats/tests/goldens`.
 bless: cargo ## Write the listings anew that pin every byte of some images
-	CREDIMG_BLESS=1 cargo test --locked -p credimg-formats --test readers goldens
+	CREDIMG_BLESS=1 cargo test --locked -p credimg-formats --test it readers::goldens
 
 # What `test` leaves out, because each takes over a minute.
 test-long: cargo ## Run the campaigns and the boots that take long
 	scripts/setup-tools long
-	cargo test --workspace --locked --features long $(as_root) --test '*long*'
+	cargo test --workspace --locked --features long $(as_root) --test it -- long::
 
 test-leaks: cargo ## Look for secrets in what comes of some 40,000 builds and other runs
-	CREDIMG_LEAK_CASES=$${CREDIMG_LEAK_CASES:-1000000} cargo test --locked $(as_root) --test leaks -- --nocapture
+	CREDIMG_LEAK_CASES=$${CREDIMG_LEAK_CASES:-1000000} cargo test --locked $(as_root) --test it -- \
+		leaks:: --nocapture
 
 test-races: cargo ## Build against writers, swapped links, other builders and lost directories
-	CREDIMG_RACES=$${CREDIMG_RACES:-100} cargo test --locked $(as_root) --test races -- \
+	CREDIMG_RACES=$${CREDIMG_RACES:-100} cargo test --locked $(as_root) --test it -- races:: \
 		--nocapture --test-threads=8
 
 # Some 100,000 runs: 20 minutes on two cores. CREDIMG_FAULT_RUNS=5000 makes fewer,

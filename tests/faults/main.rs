@@ -11,5 +11,5 @@ mod output;
 mod panics;
 mod tracing;
 
-#[path = "../support/tracer.rs"]
+#[path = "../it/support/tracer.rs"]
 mod tracer;

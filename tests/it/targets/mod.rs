@@ -1,0 +1,246 @@
+//! The monitors beside QEMU: what each is given is judged by its own tools where
+//! there are any (libvirt's validation and parser, Perl's shell words), else by
+//! a second reading of its grammar, and every channel that one cannot carry
+//! safely is refused.
+
+mod libvirt;
+mod paths;
+mod program;
+mod started;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use credimg::monitors::{
+    Block, Bus, CredentialFile, Drive, DriveId, FwCfgItem, Machine, Place, PublicCredential,
+    Serial, SmbiosFile, cloud_hypervisor, crosvm, firecracker, proxmox, vmspawn,
+};
+use credimg::report::{Exit, Failure};
+use serde_json::Value;
+
+type Render = fn(&Machine) -> Result<Vec<u8>, Failure>;
+
+/// Every renderer, with its target's name and the bus of its drive.
+const TARGETS: [(&str, Render, Bus); 6] = [
+    ("libvirt", credimg::monitors::libvirt::render, Bus::Virtio),
+    ("proxmox", proxmox::render, Bus::Virtio),
+    ("vmspawn", vmspawn::render, Bus::Cdrom),
+    ("cloud-hypervisor", cloud_hypervisor::render, Bus::Virtio),
+    ("crosvm", crosvm::render, Bus::Virtio),
+    ("firecracker", firecracker::render, Bus::Virtio),
+];
+
+#[test]
+fn every_target_looks_as_documented() {
+    for (name, render, bus) in TARGETS {
+        let mut machine = with_disk("/vm/chimera.erofs", bus);
+        let firmware = &mut machine.firmware;
+        let item = |name: &str, file: &str| FwCfgItem {
+            name: format!("opt/io.systemd.credentials/{name}"),
+            file: file.into(),
+        };
+        match name {
+            "libvirt" => firmware.fw_cfg = vec![item("api.token", "/vm/token"), item("b", "/vm/b")],
+            "proxmox" => {
+                firmware.smbios = vec![
+                    SmbiosFile::String("/vm/one".into()),
+                    SmbiosFile::String("/vm/two,2".into()),
+                ];
+                firmware.fw_cfg = vec![item("api,token", "/vm/token")];
+            }
+            "vmspawn" => {
+                let credential = |name: &str| CredentialFile {
+                    name: name.to_owned(),
+                    file: format!("/vm/it's {name}").into(),
+                };
+                firmware.credentials = vec![credential("api.token"), credential("b")];
+            }
+            _ => {}
+        }
+        if !matches!(name, "crosvm" | "firecracker") {
+            firmware.public = vec![fstab()];
+        }
+        let text = String::from_utf8(render(&machine).unwrap()).unwrap();
+        let golden = Path::new("testdata/targets").join(format!("{name}.txt"));
+        let expected = fs::read_to_string(&golden).unwrap();
+        assert_eq!(text, expected, "{}", golden.display());
+    }
+}
+
+#[test]
+fn a_machine_without_anything_is_nothing() {
+    for (name, render, _) in TARGETS {
+        assert_eq!(render(&Machine::default()).unwrap(), b"", "{name}");
+    }
+}
+
+#[test]
+fn a_channel_that_is_not_private_is_refused_with_what_to_use_instead() {
+    let smbios = |machine: &mut Machine| {
+        machine.firmware.smbios = vec![SmbiosFile::Structure("/vm/s".into())];
+    };
+    let fw_cfg = |machine: &mut Machine| {
+        let item = FwCfgItem { name: "opt/io.systemd.credentials/a".into(), file: "/vm/a".into() };
+        machine.firmware.fw_cfg = vec![item];
+    };
+    let files = |machine: &mut Machine| {
+        let file = CredentialFile { name: "a".into(), file: "/vm/a".into() };
+        machine.firmware.credentials = vec![file];
+    };
+    let public = |machine: &mut Machine| machine.firmware.public = vec![fstab()];
+    let cases: [(&str, Give, &str); 15] = [
+        (
+            "libvirt",
+            smbios,
+            "cannot carry credentials by smbios: it puts OEM strings on QEMU's command line, which \
+             every user of the host can read",
+        ),
+        ("libvirt", files, NO_FILES),
+        ("proxmox", files, NO_FILES),
+        ("vmspawn", smbios, "cannot carry credentials by smbios: it loads them from files itself"),
+        (
+            "vmspawn",
+            fw_cfg,
+            "cannot carry credentials by fw_cfg: it chooses between SMBIOS and fw_cfg itself: ask \
+             for `smbios`",
+        ),
+        ("cloud-hypervisor", smbios, OEM_STRINGS),
+        (
+            "cloud-hypervisor",
+            fw_cfg,
+            "cannot carry credentials by fw_cfg: its fw_cfg device is a feature that its releases \
+             are built without",
+        ),
+        ("cloud-hypervisor", files, NO_FILES),
+        ("crosvm", smbios, OEM_STRINGS),
+        (
+            "crosvm",
+            fw_cfg,
+            "cannot carry credentials by fw_cfg: its fw_cfg device is on x86 alone and not in every \
+             release",
+        ),
+        (
+            "crosvm",
+            public,
+            "cannot carry the credential fstab.extra: its option for OEM strings is not the same \
+             in every release",
+        ),
+        ("firecracker", smbios, "cannot carry credentials by smbios: it has no SMBIOS tables"),
+        ("firecracker", fw_cfg, "cannot carry credentials by fw_cfg: it has no fw_cfg device"),
+        ("firecracker", files, NO_FILES),
+        ("firecracker", public, "cannot carry the credential fstab.extra: it has no SMBIOS tables"),
+    ];
+    for (target, give, message) in cases {
+        let mut machine = Machine::default();
+        give(&mut machine);
+        let (_, render, _) = TARGETS.into_iter().find(|(name, ..)| *name == target).unwrap();
+        let failure = render(&machine).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(failure.message, format!("{target} {message}"));
+        let build =
+            format!("build the image with --target {target}: `via: auto` then goes another way");
+        let is_public = !machine.firmware.public.is_empty();
+        let hint = if is_public { FSTAB.to_owned() } else { build };
+        assert_eq!(failure.hint.unwrap(), hint, "{target}");
+    }
+}
+
+/// Gives a machine something by a channel.
+type Give = fn(&mut Machine);
+
+const NO_FILES: &str = "loads no credentials from files of their own";
+const OEM_STRINGS: &str = "cannot carry credentials by smbios: OEM strings would stand in its \
+                           arguments, which every user of the host can read";
+const FSTAB: &str =
+    "leave it out, and let the guest mount the disk by its own fstab or a mount unit";
+
+#[test]
+fn a_bus_without_a_read_only_drive_is_refused() {
+    let all = [Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom];
+    for (name, render, _) in TARGETS {
+        let possible: &[Bus] = match name {
+            "libvirt" => &[Bus::Virtio, Bus::Usb],
+            "proxmox" => &[Bus::Virtio, Bus::Scsi],
+            "vmspawn" => &[Bus::Cdrom],
+            _ => &[Bus::Virtio],
+        };
+        for bus in all {
+            let outcome = render(&with_disk("/vm/a.erofs", bus));
+            assert_eq!(outcome.is_ok(), possible.contains(&bus), "{name} {bus:?}");
+        }
+    }
+    let failure =
+        credimg::monitors::libvirt::render(&with_disk("/vm/a.erofs", Bus::Nvme)).unwrap_err();
+    assert_eq!(failure.exit, Exit::Usage);
+    assert_eq!(failure.message, "libvirt cannot attach a read-only drive by the bus nvme");
+    assert_eq!(failure.hint.unwrap(), "use --bus virtio or --bus usb");
+    let failure = vmspawn::render(&with_disk("/vm/a.erofs", Bus::Virtio)).unwrap_err();
+    assert_eq!(
+        failure.message,
+        "vmspawn attaches every drive but a CD-ROM writable: the guest could change the image"
+    );
+}
+
+fn with_disk(path: impl AsRef<Path>, bus: Bus) -> Machine {
+    let serial = Serial::new("chimera").unwrap();
+    let id = DriveId::from_serial(&serial);
+    let path = path.as_ref().to_owned();
+    Machine {
+        drive: Some(Drive {
+            id,
+            serial,
+            path,
+            descriptor: None,
+            bus,
+            place: Place::default(),
+            block: Block::Page,
+            machine_type: None,
+            key: None,
+        }),
+        ..Machine::default()
+    }
+}
+
+fn fstab() -> PublicCredential {
+    let value = "LABEL=CHIMERA /run/secrets erofs ro,nosuid 0 0\n\
+                 /run/secrets/credstore /run/credstore none bind 0 0\n";
+    PublicCredential { name: "fstab.extra".into(), value: value.into() }
+}
+
+/// Absolute paths: one for every ASCII character but NUL and slash, then what
+/// looks like an option, a format or an escape.
+fn odd_paths() -> Vec<PathBuf> {
+    let printable = (b' '..=b'~').map(char::from).filter(|character| *character != '/');
+    let single = printable.map(|character| format!("/vm/a{character}b"));
+    let edges = [
+        "/a.erofs",
+        "/ a",
+        "/a ",
+        "/a\tb",
+        "/a\nb",
+        "/a\rb",
+        "/a\u{1}b",
+        "/a\u{7f}b",
+        "/é/日本",
+        "/a,ro=0",
+        "/a,,b",
+        "/a=b,c=d",
+        "/\"",
+        "/\"\"",
+        "/a\"b,c\"d",
+        "/a\\\"b",
+        "/[a,b]",
+        "/it's",
+        "/raw:a",
+        "/a:qcow2",
+        "/a\\",
+        "/$(id)",
+        "/%s",
+        "/a&amp;b",
+        "/<!--",
+        "/]]>",
+        "/\u{fffe}",
+    ];
+    single.chain(edges.map(str::to_owned)).map(PathBuf::from).collect()
+}
