@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use serde_yaml::granit_parser::{self, Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
+use serde_yaml::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 use zeroize::Zeroizing;
 
 use super::error::{Fault, Problem};
@@ -122,7 +122,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Node, Problem> {
         return Err(Problem::whole(fault.hint("keep large content in files of its own")));
     }
     let text = checked_text(text)?;
-    let options = granit_parser::options! {
+    let options = serde_yaml::options! {
         disallow_directives: true,
         emit_comments: false,
         emit_unresolved_aliases: true,

@@ -1,7 +1,7 @@
 //! Our own sentence for each kind of syntax error. The parser's texts are
 //! never shown: some hold a character of the manifest.
 
-use serde_yaml::granit_parser::ErrorKind;
+use serde_yaml::ErrorKind;
 
 use super::error::Fault;
 use super::node::DEPTH_MAX;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use serde_yaml::granit_parser::{Event, Parser, ScalarStyle};
+use serde_yaml::{Event, Parser, ScalarStyle};
 
 use crate::leaks::canary::{BESIDE, SCALAR};
 use crate::leaks::case::{Case, Place, forms};

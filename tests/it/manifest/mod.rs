@@ -22,7 +22,7 @@ use credimg::manifest::{
 use credimg::monitors::Channel;
 use credimg::report::{Exit, Failure};
 use credimg::sources::pseudo::{self, Definition};
-use serde_yaml::granit_parser::{Event, Parser};
+use serde_yaml::{Event, Parser};
 
 /// The manifests of a directory under testdata, sorted.
 fn manifests(directory: &str) -> Vec<(PathBuf, Vec<u8>)> {
