@@ -5,7 +5,6 @@
 #![warn(clippy::disallowed_methods)]
 
 pub mod audit;
-pub mod cli;
 pub mod commands;
 pub mod delivery;
 #[doc(hidden)]

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use credimg::cli::Cli;
 use credimg::commands;
+use credimg::commands::Cli;
 use credimg::host::guard;
 use credimg::host::hardening;
 use credimg::host::panics;

@@ -1,10 +1,13 @@
 //! `credimg args`: the arguments of an image that exists.
 
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
 use credimg_formats::luks::Version;
 use credimg_formats::probe::Probe;
 
+use super::options::Attach;
 use super::print;
-use crate::cli::AttachImage;
 use crate::delivery::guest::Guest;
 use crate::delivery::sidecar;
 use crate::job::attach;
@@ -17,6 +20,28 @@ use crate::look::opened::Opened;
 use crate::manifest::Luks;
 use crate::monitors::{DriveKey, Machine};
 use crate::report::{Exit, Failure};
+
+/// `credimg args`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  credimg args chimera.erofs --bus scsi --args lines")]
+pub struct AttachImage {
+    /// The image
+    #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// File with the key of an encrypted image; needed for LUKS1
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_file: Option<PathBuf>,
+    /// Derive keys whatever the image's header asks for: more than 32 million hashes of PBKDF2,
+    /// 1 GiB of memory or 16 GiB that Argon2 fills are refused without it
+    #[arg(long, requires = "key_file")]
+    pub allow_cost: bool,
+    /// Wrap that key with the master key in FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "key_file")]
+    pub master_key: Option<PathBuf>,
+    /// How the image is attached.
+    #[command(flatten)]
+    pub attach: Attach,
+}
 
 pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     let image = Opened::new(&options.image)?;

@@ -1,12 +1,51 @@
 //! `credimg audit`: where secrets stand inline, and what to do instead.
 
+mod inputs;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
 use serde::Serialize;
 
-use super::audit_inputs::{self as inputs, Input};
+use self::inputs::Input;
 use super::print;
 use crate::audit;
-use crate::cli::Audit;
 use crate::report::{self, Exit, Failure};
+
+/// `credimg audit`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Each line of output is FILE:LINE:COLUMN: RULE: WHY; instead: SAFE FORM. What was found is not shown.
+Of a directory every regular file is looked at, in the order of the names; links are not followed,
+and files that are no text are passed over. A comment `credimg: ignore [RULE…] [-- WHY]` on a line,
+or above it, lets what stands there pass.
+
+Exit codes: 0 nothing found, 5 something found, 4 nothing found but a file is not readable.
+
+Examples:
+  credimg audit start-vm.sh /etc/systemd/system/vm@.service
+  credimg audit /etc/libvirt /etc/systemd/system
+  credimg audit --running
+  credimg audit --pid $(pidof qemu-system-x86_64)
+  virsh dumpxml chimera | credimg audit --json -")]
+pub struct Audit {
+    /// A shell or Python script, systemd unit, libvirt XML, JSON, YAML, cloud-config, Proxmox
+    /// or mkosi configuration, kickstart, preseed, log, `ps` listing, journal export or
+    /// /proc/PID/cmdline, at most 16 MiB; a directory of such; or - for standard input
+    #[arg(value_name = "FILE", required_unless_present_any = ["running", "pids"],
+        value_hint = ValueHint::AnyPath)]
+    pub files: Vec<PathBuf>,
+    /// Look at the arguments of every virtual machine monitor that runs on this host, and of
+    /// what started it, as far as the caller may see them
+    #[arg(long)]
+    pub running: bool,
+    /// Look at the arguments of these processes
+    #[arg(long = "pid", value_name = "PID", num_args = 1.., value_parser = process)]
+    pub pids: Vec<u32>,
+    /// Print a JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Findings of one file that are listed; a file that has more is beyond listing.
 const FINDINGS_MAX: usize = 1000;
@@ -70,6 +109,12 @@ pub(super) fn run(options: &Audit) -> anyhow::Result<()> {
     Err(Failure::new(Exit::Policy, format!("{count} inline secret{plural} found"))
         .hint("what stood there may be known by now: replace it as well")
         .into())
+}
+
+/// A process of `--pid`, which takes every word behind it.
+fn process(text: &str) -> Result<u32, String> {
+    let expected = "expected the number of a process; files stand in front of --pid";
+    text.parse().map_err(|_| expected.to_owned())
 }
 
 impl Report {

@@ -1,8 +1,11 @@
 //! `credimg build`: manifest in, image and arguments out.
 
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
 use credimg_formats::Sink;
 
-use crate::cli::{Build, Sources};
+use super::options::{Attach, Recipe, Sources};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::output::{self, OutputFile, StreamOutput};
 use crate::job::access;
@@ -24,6 +27,54 @@ use crate::manifest::{Format, Manifest};
 use crate::monitors::{Firmware, Machine, Style};
 use crate::report::{self, Exit, Failure};
 use crate::sources::assemble::Assembly;
+
+/// `credimg build`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  credimg build secrets.yaml -o chimera.erofs
+  credimg build secrets.yaml -o chimera.erofs --encrypt luks1 --key-out /run/credimg/chimera.key
+  SOURCE_DATE_EPOCH=0 credimg build --uuid 6f1c… secrets.yaml -o chimera.erofs  # reproducible
+  credimg build seed.yaml -o seed.iso  # a cloud-init seed, where the label is cidata
+  credimg build secrets.yaml --format erofs -o - | ssh host 'cat > chimera.erofs'")]
+pub struct Build {
+    /// The manifest, or - for standard input
+    #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifest: PathBuf,
+    /// The image to write, or - for standard output (then no arguments are printed)
+    #[arg(short, long, value_name = "IMAGE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// What is made, and of what.
+    #[command(flatten)]
+    pub recipe: Recipe,
+    /// How the image is attached.
+    #[command(flatten)]
+    pub attach: Attach,
+    /// Owner of the image file, by names or numbers of this host; a user alone stands for the
+    /// user's primary group as well [default: the caller]
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub owner: Option<String>,
+    /// Let this user of the host read the image file as well, by an access control list
+    #[arg(long, value_name = "USER")]
+    pub reader: Option<String>,
+    /// Mode of the image file, in octal
+    #[arg(long, value_name = "MODE", default_value = "0600")]
+    pub mode: String,
+    /// Leave an image alone that is there already and would be made again byte for byte but for
+    /// a new UUID and time
+    #[arg(long)]
+    pub if_changed: bool,
+    /// Write a dependency file for Make: the image depends on every file and directory read
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub depfile: Option<PathBuf>,
+    /// Print no summary and no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Write a JSON report to FILE instead of the summary [default FILE: standard error]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_hint = ValueHint::FilePath)]
+    #[expect(clippy::option_option, reason = "clap's type of an option that may have a value")]
+    pub json: Option<Option<PathBuf>>,
+}
 
 pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     let builder =

@@ -1,15 +1,37 @@
 //! `credimg cat`: what files of an image hold.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
+use clap::Args;
 use credimg_formats::read::NodeKind;
 use credimg_formats::{Buffer, Sink};
 
-use crate::cli::Cat;
+use super::options::Look;
 use crate::host::output::Stdout;
 use crate::look::contents::Contents;
 use crate::look::inside::{self, Links, Place};
 use crate::report::{Exit, Failure, shown_bytes};
+
+/// `credimg cat`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Symbolic links are followed inside the image, as its guest would follow them.
+
+Examples:
+  credimg cat chimera.erofs /motd
+  credimg cat chimera.erofs --key-file chimera.key /ssh/key > key")]
+pub struct Cat {
+    /// What is looked into.
+    #[command(flatten)]
+    pub look: Look,
+    /// Files of the image
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Write to a terminal what is no text
+    #[arg(short, long)]
+    pub force: bool,
+}
 
 /// How much of a file is looked at before any of it goes to a terminal.
 const FIRST_BYTES: usize = 64 << 10;

@@ -1,13 +1,14 @@
 //! `credimg check`: what a build would make, without running a command or
 //! opening a file of a source.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueHint};
 use credimg_formats::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
+use super::options::{Sources, Volume, size};
 use super::print;
-use crate::cli::{Check, Sources, Volume};
 use crate::delivery::budget;
 use crate::delivery::mount::{Disk, MOUNT_WORD};
 use crate::delivery::route::{Means, Opening, Route, Routes, Teller, plan_routes};
@@ -29,6 +30,41 @@ use crate::monitors::{Bus, Channel, MachineType, Monitor, Serial};
 use crate::report::{self, Exit, Failure};
 use crate::sources::pseudo::{self, Action, Definition, Definitions, New};
 use crate::sources::rehearsal::rehearse;
+
+/// `credimg check`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  credimg check secrets.yaml
+  credimg check secrets.yaml --target libvirt --guest systemd=252,kernel=5.14,cvm=no --strict")]
+pub struct Check {
+    /// The manifest, or - for standard input
+    #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifest: PathBuf,
+    /// What the build will be told of the volume.
+    #[command(flatten)]
+    pub volume: Volume,
+    /// What the image is made of.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Virtual machine monitor that credentials go through
+    #[arg(long, value_enum, default_value_t = Monitor::Qemu)]
+    pub target: Monitor,
+    /// Machine type of QEMU: pc, q35, microvm, virt (without UEFI), virt-uefi, s390-ccw-virtio or
+    /// pseries, with version and properties as in microvm,pcie=on [default: one that has SMBIOS
+    /// tables]
+    #[arg(long, value_name = "TYPE")]
+    pub machine: Option<MachineType>,
+    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35
+    #[arg(long, value_name = "FACTS")]
+    pub guest: Option<String>,
+    /// Most bytes of the image that will be built, with a suffix as in 512M, 64G or 1T
+    #[arg(long, value_name = "SIZE", default_value = "64G", value_parser = size)]
+    pub max_size: u64,
+    /// Exit with 5 where there is a warning
+    #[arg(long)]
+    pub strict: bool,
+}
 
 /// Mode of every symbolic link.
 const SYMLINK_MODE: u16 = 0o777;

@@ -1,18 +1,52 @@
 //! `credimg diff`: which paths of two images differ, and in what.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueHint};
 use credimg_formats::Error;
 use credimg_formats::read::{Facts, Side, diff};
 
-use crate::cli::Diff;
 use crate::host::output::Stdout;
 use crate::job::encryption;
 use crate::look::contents::Contents;
 use crate::look::differences::{self, Told, comparison};
 use crate::look::opened::Opened;
 use crate::report::{Exit, Failure};
+
+/// `credimg diff`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Each line is + PATH for what NEW alone holds, - PATH for what OLD alone holds, or M PATH and what
+differs: kind, content, target, device, mode, owner, time, xattrs or links. No value is shown. The
+formats may differ: what one of them does not hold is compared as far as it does.
+
+Exit codes: 0 alike, 1 different.
+
+Examples:
+  credimg diff old.erofs new.erofs
+  credimg diff old.erofs new.erofs --key-file old.key --new-key-file new.key")]
+pub struct Diff {
+    /// The older image, a file
+    #[arg(value_name = "OLD", value_hint = ValueHint::FilePath)]
+    pub old: PathBuf,
+    /// The newer image, a file
+    #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
+    pub new: PathBuf,
+    /// Look into an encrypted OLD with the key in FILE, and into an encrypted NEW as well unless it
+    /// has another one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_file: Option<PathBuf>,
+    /// Look into an encrypted NEW with the key in FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub new_key_file: Option<PathBuf>,
+    /// Derive keys whatever a header asks for: see `inspect`
+    #[arg(long)]
+    pub allow_cost: bool,
+    /// Print a JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
 
 pub(super) fn run(options: &Diff) -> anyhow::Result<()> {
     let [old, new] = open(options)?;

@@ -2,15 +2,36 @@
 
 use std::io::Write;
 
+use clap::Args;
 use credimg_formats::read::{Digests, Problems, dump, dump_volume};
 use credimg_formats::{Error, Result as Read};
 
-use crate::cli::Dump;
+use super::options::Look;
 use crate::host::output::Stdout;
 use crate::host::random;
 use crate::look::contents::{self, Contents};
 use crate::look::opened::Opened;
 use crate::report::{Exit, Failure, shown};
+
+/// `credimg dump`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Every byte of the image stands in exactly one line: a field of a record with its value, padding, or
+content, of which the length and the SHA-256 alone are shown. Names of files are shown. Of an
+encrypted image the header is listed, and with --key-file what is inside as well.
+
+Examples:
+  credimg dump chimera.erofs
+  credimg dump chimera.erofs --key-file chimera.key | less")]
+pub struct Dump {
+    /// The image.
+    #[command(flatten)]
+    pub look: Look,
+    /// Tell content by its length alone: who has the digest of a short secret finds it out by
+    /// trying
+    #[arg(long)]
+    pub no_digests: bool,
+}
 
 pub(super) fn run(options: &Dump) -> anyhow::Result<()> {
     random::seed_tables()?;

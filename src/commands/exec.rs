@@ -11,9 +11,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::{Args, ValueHint};
 use rustix::fs::Access;
 
-use crate::cli::{Attach, Exec, Sources};
+use super::options::{Attach, Recipe, Sources};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::memory::without_traces;
 use crate::host::output::{self, MemoryFile, SealedFile};
@@ -32,6 +33,38 @@ use crate::monitors::{
 use crate::report::{self, Exit, Failure, shown};
 use crate::sources::assemble::{Assembly, OwnFiles};
 use crate::sources::environment;
+
+/// `credimg exec`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The arguments that attach the image follow those of PROGRAM, or stand where one of these is {}.
+Where one holds {image}, this becomes the image's path, and the drive is attached by it alone.
+
+PROGRAM takes the place of credimg: its process, terminal and exit code are its own. Exit code 6
+says that it could not be started.
+
+Examples:
+  credimg exec secrets.yaml -- qemu-system-x86_64 -m 1G -drive file=root.img,format=qcow2
+  credimg exec secrets.yaml --args blockdev -- setpriv --reuid=vm qemu-system-x86_64 {} -m 1G
+  credimg exec secrets.yaml --target cloud-hypervisor -- cloud-hypervisor --kernel vmlinux \\
+    --disk path=root.img path={image},readonly=on,image_type=raw")]
+pub struct Exec {
+    /// The manifest, or - for standard input
+    #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifest: PathBuf,
+    /// What is made, and of what.
+    #[command(flatten)]
+    pub recipe: Recipe,
+    /// How the image is attached.
+    #[command(flatten)]
+    pub attach: Attach,
+    /// Print no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// The monitor, looked up in PATH, or what starts it in its own place, and its arguments
+    #[arg(value_name = "PROGRAM", last = true, required = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
 
 /// A word that is this one stands for all the arguments.
 const ARGUMENTS: &str = "{}";

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueHint};
 use credimg_formats::read::{InodeRef, NodeKind, Order, Stat, Step, Walk};
 use credimg_formats::{Buffer, Sink, Xattrs};
 
-use crate::cli::Extract;
+use super::options::{Look, size};
 use crate::host::output::{Attributes, Content, DirectoryId, Extracted, Made, Node};
 use crate::host::signals;
 use crate::job::progress::Progress;
@@ -15,6 +16,51 @@ use crate::look::contents::Contents;
 use crate::look::inside::{self, Links, Place};
 use crate::report::{self, Exit, Failure, human_size, shown};
 use crate::sources::builder::budget::over_size;
+
+/// `credimg extract`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Files become private: of mode 0600, directories 0700, owned by the caller, whatever the umask.
+Devices are left out. Nothing is written outside of DIR: no symbolic link there is followed. It
+does not wait for the disk, as `sync` would.
+
+Examples:
+  credimg extract chimera.erofs out
+  credimg extract chimera.erofs out /ssh --preserve
+  sudo credimg extract chimera.erofs out --preserve --owners --xattrs --devices")]
+#[expect(clippy::struct_excessive_bools, reason = "a flag of the command line each")]
+pub struct Extract {
+    /// What is looked into.
+    #[command(flatten)]
+    pub look: Look,
+    /// The directory to fill, which is made where there is none; no symbolic link
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
+    /// Files and directories to extract, under their whole paths [default: all]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Keep modes and times; set-id bits with --owners only
+    #[arg(short, long)]
+    pub preserve: bool,
+    /// Keep owners and groups, as root
+    #[arg(long)]
+    pub owners: bool,
+    /// Keep extended attributes; capabilities with --owners only
+    #[arg(long, requires = "preserve")]
+    pub xattrs: bool,
+    /// Make device nodes, as root
+    #[arg(long)]
+    pub devices: bool,
+    /// Replace files and links that are there already
+    #[arg(short, long)]
+    pub force: bool,
+    /// Most bytes of the files extracted, together, with a suffix as in 512M, 64G or 1T
+    #[arg(long, value_name = "SIZE", default_value = "64G", value_parser = size)]
+    pub max_size: u64,
+    /// Print no summary and no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+}
 
 /// Up to this length a file is read and written at once.
 const SMALL_BYTES: u64 = 64 << 10;

@@ -1,13 +1,30 @@
 //! `credimg genkey`: a key in a file of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
 
 use super::print;
-use crate::cli::Genkey;
 use crate::host::output;
 use crate::keys::Key;
 use crate::keys::wrap::MasterKey;
 use crate::report::{Exit, Failure, shown};
+
+/// `credimg genkey`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  credimg genkey chimera.master       # one a machine, for --master-key
+  credimg genkey --luks chimera.key   # for --key-file")]
+pub struct Genkey {
+    /// The file to make, which must not be there yet, or - for standard output
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Make the key of an encrypted image, 64 hexadecimal digits, instead of a master key, 32
+    /// bytes in base64
+    #[arg(long)]
+    pub luks: bool,
+}
 
 pub(super) fn run(options: &Genkey) -> anyhow::Result<()> {
     let secret = if options.luks { Key::generate()?.into_secret() } else { MasterKey::generate()? };

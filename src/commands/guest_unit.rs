@@ -1,7 +1,11 @@
 //! `credimg guest-unit`: what mounts the disk in guests that ignore `fstab.extra`.
 
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::options::{Trust, Volume};
 use super::print;
-use crate::cli::{GuestUnit, Volume};
 use crate::delivery::mount::Disk;
 use crate::delivery::{units, unlock};
 use crate::job::encryption;
@@ -10,6 +14,21 @@ use crate::job::trusted;
 use crate::manifest::{Format, Luks};
 use crate::monitors::{Bus, Serial};
 use crate::report::{Exit, Failure};
+
+/// `credimg guest-unit`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  credimg guest-unit secrets.yaml")]
+pub struct GuestUnit {
+    /// The manifest, or - for standard input
+    #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifest: PathBuf,
+    /// What the build is told of the volume.
+    #[command(flatten)]
+    pub volume: Volume,
+    /// Whom the manifest is taken from.
+    #[command(flatten)]
+    pub trust: Trust,
+}
 
 pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
     let manifest = trusted::load(&options.manifest, options.trust, &[])?;

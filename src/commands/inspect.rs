@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use clap::Args;
 use credimg_formats::ErrorKind;
 use credimg_formats::luks::{Header, Version};
 use credimg_formats::probe::Probe;
 use credimg_formats::read::Storage;
 use serde::Serialize;
 
+use super::options::Look;
 use super::print;
-use crate::cli::Inspect;
 use crate::host::random;
 use crate::job::encryption;
 use crate::keys::{self, Owners};
@@ -17,6 +18,21 @@ use crate::look::contents;
 use crate::look::opened::{Inside, Opened};
 use crate::look::tally::Tally;
 use crate::report::{self, Failure, shown};
+
+/// `credimg inspect`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  credimg inspect chimera.erofs
+  credimg inspect chimera.erofs --key-file chimera.key --json")]
+pub struct Inspect {
+    /// The image.
+    #[command(flatten)]
+    pub look: Look,
+    /// Print a JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
 
 pub(super) fn run(options: &Inspect) -> anyhow::Result<()> {
     let report = look(Opened::new(&options.look.image)?, options)?;

@@ -5,14 +5,48 @@ mod json;
 
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
+use clap::Args;
 use credimg_formats::read::{InodeRef, NodeKind, Stat};
 
-use crate::cli::Ls;
+use super::options::Look;
 use crate::host::output::Stdout;
 use crate::look::contents::Contents;
 use crate::look::inside::{self, Links, Place, Visited};
 use crate::report::{Failure, shown_bytes};
+
+/// `credimg ls`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Columns of -l: type and permissions, with a + where an access control list adds to them; number of
+links; owner; group; size in bytes, of a device its two numbers; time in UTC; name. Names are in
+bytewise order. Those that could drive a terminal are quoted and escaped.
+
+Examples:
+  credimg ls -l chimera.erofs /api
+  credimg ls -R chimera.erofs --key-file chimera.key --json")]
+#[expect(clippy::struct_excessive_bools, reason = "a flag of the command line each")]
+pub struct Ls {
+    /// What is looked into.
+    #[command(flatten)]
+    pub look: Look,
+    /// What to list: files, and what is in directories. Links are not followed [default: /]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Print a line with all metadata for each, as `ls -l --full-time` does
+    #[arg(short)]
+    pub long: bool,
+    /// List directories with all that is below them
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// List directories themselves, not what is in them
+    #[arg(short, long, conflicts_with = "recursive")]
+    pub directory: bool,
+    /// Print a JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
 
 pub(super) fn run(options: &Ls) -> anyhow::Result<()> {
     let contents = Contents::open(&options.look)?;

@@ -1,11 +1,12 @@
-//! One file a command: load, call, print.
+//! The command line: one file a command, with its options and what it does: load, call, print.
+//! What several commands take is in `options.rs`.
 
 mod args;
 mod audit;
-mod audit_inputs;
-mod build;
+pub(crate) mod build;
 mod cat;
 pub mod check;
+mod completions;
 mod diff;
 mod dump;
 mod exec;
@@ -14,18 +15,81 @@ mod genkey;
 mod guest_unit;
 mod inspect;
 mod ls;
-mod pages;
+mod man;
+pub(crate) mod options;
 mod seal;
 pub(crate) mod secret;
-mod verify;
+pub(crate) mod verify;
 
 use std::io::{self, IsTerminal};
 
 use clap::builder::StyledStr;
+use clap::{Parser, Subcommand};
 
-use crate::cli::{Cli, Command};
 use crate::host::output;
 use crate::host::random;
+
+/// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
+#[derive(Debug, Parser)]
+#[command(name = "credimg", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "\
+Example:
+  disk=$(credimg build secrets.yaml -o chimera.erofs) &&
+  eval \"qemu-system-x86_64 -m 1G $disk\"
+
+Exit codes: 0 done, 1 images differ, 2 usage, 3 manifest, 4 source, 5 policy or permission,
+6 a command failed, 7 output, 8 image invalid.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build an image from a manifest and print the arguments that attach it
+    Build(Box<build::Build>),
+    /// Build an image in memory and become the virtual machine monitor, which inherits it: neither
+    /// image nor credentials are written to any disk
+    Exec(Box<exec::Exec>),
+    /// Check a manifest and its pseudo files and show the plan, without running anything or
+    /// opening a file of a source
+    Check(check::Check),
+    /// Seal a manifest's tree for a share that the guest can write, and print the arguments
+    /// that give it the share and the key
+    Seal(seal::Seal),
+    /// Print the arguments that attach an image that exists
+    Args(args::AttachImage),
+    /// Say what an image is, how much it holds and how it is encrypted
+    Inspect(inspect::Inspect),
+    /// List what is in an image
+    Ls(ls::Ls),
+    /// Print what files of an image hold
+    Cat(cat::Cat),
+    /// Extract files of an image into a directory
+    Extract(extract::Extract),
+    /// Check every record of an image, and that it holds what a manifest says
+    Verify(Box<verify::Verify>),
+    /// Say which files of two images differ, and in what
+    Diff(diff::Diff),
+    /// List an image byte by byte: records, padding, and the lengths and digests of content
+    Dump(dump::Dump),
+    /// Make a key, in a private file of its own
+    Genkey(genkey::Genkey),
+    /// Wrap secrets so that they may stand in QEMU's arguments, and unwrap them
+    #[command(subcommand)]
+    Secret(secret::Secret),
+    /// Print what mounts the disk and loads the credentials in guests older than systemd 254, and
+    /// opens an encrypted one in those older than 256
+    GuestUnit(guest_unit::GuestUnit),
+    /// Find secrets that stand inline in scripts, configurations, logs and command lines
+    Audit(audit::Audit),
+    /// Print a shell's completion script
+    Completions(completions::Completions),
+    /// Write the manual pages into a directory
+    Man(man::Man),
+}
 
 /// Runs the command that the command line names.
 pub fn run(cli: &Cli) -> anyhow::Result<()> {
@@ -49,8 +113,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Secret(command) => secret::run(command),
         Command::GuestUnit(options) => guest_unit::run(options),
         Command::Audit(options) => audit::run(options),
-        Command::Completions(options) => pages::completions(options),
-        Command::Man(options) => pages::man(options),
+        Command::Completions(options) => completions::run(options),
+        Command::Man(options) => man::run(options),
     }
 }
 

@@ -2,17 +2,67 @@
 //! wrapped with a machine's master key.
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 
+use clap::{Args, Subcommand, ValueHint};
 use credimg_formats::Secret as Bytes;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::print;
-use crate::cli::{Secret, Unwrap, Wrap};
 use crate::host::input;
 use crate::keys::{self, wrap::Wrapped};
 use crate::monitors::{DriveId, qemu};
 use crate::report::{self, Exit, Failure, reason};
+
+/// `credimg secret`
+#[derive(Debug, Subcommand)]
+pub enum Secret {
+    /// Wrap standard input and print the -object that gives it to QEMU
+    Wrap(Wrap),
+    /// Print what an -object on standard input holds
+    Unwrap(Unwrap),
+}
+
+/// `credimg secret wrap`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The master key itself goes to QEMU by a file:
+  -object secret,id=credimg-master,file=chimera.master,format=base64
+
+Example:
+  vnc=$(pass show chimera/vnc | credimg secret wrap --master-key chimera.master --id vnc0 --trim) &&
+  eval \"qemu-system-x86_64 \\
+    -object secret,id=credimg-master,file=chimera.master,format=base64 $vnc \\
+    -vnc :0,password-secret=vnc0\"")]
+pub struct Wrap {
+    /// File of the master key, 32 bytes in base64
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub master_key: PathBuf,
+    /// QEMU id of the secret
+    #[arg(long)]
+    pub id: String,
+    /// QEMU id of the secret that holds the master key
+    #[arg(long, value_name = "ID", default_value = "credimg-master")]
+    pub keyid: String,
+    /// Drop one newline at the secret's end
+    #[arg(long)]
+    pub trim: bool,
+    /// Print a JSON object, as -object and QMP's object-add take it
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `credimg secret unwrap`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  credimg secret unwrap --master-key chimera.master <vnc.object")]
+pub struct Unwrap {
+    /// File of the master key, 32 bytes in base64
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub master_key: PathBuf,
+}
 
 /// Longest secret in bytes, and the longest text of a wrapped one: four characters stand
 /// for three bytes.

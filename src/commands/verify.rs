@@ -1,13 +1,14 @@
 //! `credimg verify`: whether an image is valid, and holds what a manifest says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueHint};
 use credimg_formats::luks::{Header, Version};
 use credimg_formats::read::{Facts, Side, TreeReader};
 use serde::Serialize;
 
+use super::options::{Attach, Look, Sources, size};
 use super::print;
-use crate::cli::Verify;
 use crate::host::random;
 use crate::job::encryption;
 use crate::job::expected;
@@ -15,7 +16,83 @@ use crate::look::contents::Contents;
 use crate::look::differences::{self, Told, comparison};
 use crate::look::opened::Opened;
 use crate::look::records::{self, Fault};
+use crate::manifest::Format;
+use crate::monitors::SmbiosForm;
 use crate::report::{self, Exit, Failure, shown};
+use crate::sources::command::Limits;
+
+/// `credimg verify`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Every record of the image is checked: superblock, checksums, directories, link counts, padding, and
+that nothing overlaps. With --manifest its sources are read and its commands run as by a build, and
+each path is compared: content, mode, owner, time, extended attributes, and the label. Give the
+options that the image was built with. What differs is named, never shown.
+
+Exit codes: 0 valid, 8 not valid, 1 valid but not what the manifest says.
+
+Examples:
+  credimg verify chimera.erofs
+  credimg verify chimera.erofs --key-file chimera.key --manifest secrets.yaml")]
+pub struct Verify {
+    /// The image.
+    #[command(flatten)]
+    pub look: Look,
+    /// Compare with what a build of this manifest would hold, or - for standard input
+    #[arg(long, value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
+    pub manifest: Option<PathBuf>,
+    /// What that build is told.
+    #[command(flatten)]
+    pub wishes: Wishes,
+    /// Print nothing where all is well
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print a JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a build is told that decides what its image holds.
+#[derive(Args, Debug)]
+pub struct Wishes {
+    /// Image format, whatever the manifest says [default: the image's]
+    #[arg(long, value_name = "FORMAT", requires = "manifest")]
+    pub format: Option<Format>,
+    /// Volume label, whatever the manifest says
+    #[arg(long, value_name = "LABEL", requires = "manifest")]
+    pub label: Option<String>,
+    /// Time of every entry without one, in seconds since 1970 [default: `SOURCE_DATE_EPOCH`, else
+    /// the image's own]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, requires = "manifest")]
+    pub mtime: Option<i64>,
+    /// Do not miss what the image's format cannot hold
+    #[arg(long, requires = "manifest")]
+    pub lossy: bool,
+    /// What the image is made of.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// How the image is attached, which decides where credentials are.
+    #[command(flatten)]
+    pub attach: Attach,
+    /// Most bytes of the content of all files, with a suffix as in 512M, 64G or 1T
+    #[arg(long, value_name = "SIZE", default_value = "64G", value_parser = size)]
+    pub max_size: u64,
+    /// Refuse sources that another user of the host can exchange, where the caller is root
+    #[arg(long, requires = "manifest")]
+    pub strict: bool,
+    /// How credentials that go by SMBIOS are given to QEMU
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = SmbiosForm::File)]
+    pub smbios: SmbiosForm,
+    /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35
+    #[arg(long, value_name = "FACTS", requires = "manifest")]
+    pub guest: Option<String>,
+    /// Seconds that a command of the manifest may take
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
+    pub command_timeout: u32,
+    /// Show what the manifest's commands print on standard error
+    #[arg(long, requires = "manifest")]
+    pub command_stderr: bool,
+}
 
 /// How many faults, and how many differences, are told one by one.
 const TOLD_MAX: usize = 1000;

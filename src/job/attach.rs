@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::image::Image;
 use super::settings;
-use crate::cli::{Attach, Recipe};
+use crate::commands::options::{Attach, Recipe};
 use crate::delivery::mount::Disk;
 use crate::delivery::route::Means;
 use crate::monitors::{

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::reports;
-use crate::cli::Build;
+use crate::commands::build::Build;
 use crate::job::depfile;
 use crate::report::Failure;
 

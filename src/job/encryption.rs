@@ -9,7 +9,7 @@ use credimg_formats::{Buffer, ErrorKind, Secret, Sink};
 use zeroize::Zeroizing;
 
 use super::settings;
-use crate::cli::EncryptionChoice;
+use crate::commands::options::EncryptionChoice;
 use crate::delivery::unlock::Unlock;
 use crate::host::output;
 use crate::host::random;

@@ -18,7 +18,7 @@ use super::seed;
 use super::settings;
 use super::trusted;
 use super::xattrs;
-use crate::cli::{Attach, Recipe};
+use crate::commands::options::{Attach, Recipe};
 use crate::delivery::guest::Guest;
 use crate::delivery::route::{self, Means, Route};
 use crate::delivery::sidecar::{self, Sidecar};

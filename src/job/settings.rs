@@ -14,7 +14,8 @@ use credimg_formats::erofs::format::is_mistaken_for_ext2;
 use credimg_formats::squashfs::Compression;
 
 use super::beside::{self, Beside};
-use crate::cli::{Build, EncryptionChoice, Recipe, Sources};
+use crate::commands::build::Build;
+use crate::commands::options::{EncryptionChoice, Recipe, Sources};
 use crate::delivery::guest::Guest;
 use crate::delivery::sidecar;
 use crate::host::guard;

@@ -10,7 +10,7 @@ use super::image::Image;
 use super::loss::Losses;
 use super::reports;
 use super::settings;
-use crate::cli::Build;
+use crate::commands::build::Build;
 use crate::delivery::route::{Route, Routes};
 use crate::delivery::sidecar;
 use crate::host::output;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::Trust;
+use crate::commands::options::Trust;
 use crate::host::trust::{Census, Exchangeable};
 use crate::manifest::{self, Manifest, PseudoFile, Source};
 use crate::report::Failure;

@@ -7,7 +7,7 @@ use credimg_formats::read::{self, Limits, Reader, Storage};
 use credimg_formats::{Error, ErrorKind};
 
 use super::opened::Opened;
-use crate::cli::Look;
+use crate::commands::options::Look;
 use crate::host::random;
 use crate::report::{self, Exit, Failure};
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 
+use super::Audit;
 use crate::audit::{self, FILE_MAX_BYTES};
-use crate::cli::Audit;
 use crate::host::identity::Identity;
 use crate::host::input;
 use crate::host::listing;

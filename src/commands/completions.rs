@@ -1,0 +1,19 @@
+//! `credimg completions`: a shell's completion script.
+
+use clap::{Args, CommandFactory};
+
+use super::{Cli, print};
+
+/// `credimg completions`
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  credimg completions bash > /etc/bash_completion.d/credimg")]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+pub(super) fn run(options: &Completions) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut Cli::command(), "credimg", &mut script);
+    print(&script)
+}
