@@ -8,12 +8,17 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use credimg_formats::{Content, ForwardOnly, Image, Kind, Metadata, Secret, Tree};
+use credimg_formats::{Content, ForwardOnly, Image, Kind, Metadata, Mode, Secret, Tree};
 use credimg_formats::{erofs, iso9660, luks, squashfs};
 
 pub(crate) fn make(directory: &Path) -> Result<(), Box<dyn Error>> {
-    let dir = Metadata { mode: 0o500, mtime: SystemTime::now().into(), ..Metadata::default() };
-    let [file, link] = [0o400, 0o777].map(|mode| Metadata { mode, ..dir.clone() });
+    let dir = Metadata {
+        mode: Mode::of::<0o500>(),
+        mtime: SystemTime::now().into(),
+        ..Metadata::default()
+    };
+    let [file, link] =
+        [Mode::of::<0o400>(), Mode::SYMLINK].map(|mode| Metadata { mode, ..dir.clone() });
     let mut tree = Tree::new(dir.clone());
     tree.insert_at("/api/token", file.clone(), Kind::file("hunter2\n"), &dir)?;
     let users = Content::from_file(File::open("/etc/passwd")?)?;

@@ -6,10 +6,10 @@
 //! source that changed. The plans have one trait in common, [`Image`].
 //!
 //! ```
-//! use credimg_formats::{Image, Kind, Metadata, Tree, erofs, probe};
+//! use credimg_formats::{Image, Kind, Metadata, Mode, Tree, erofs, probe};
 //!
-//! let directory = Metadata { mode: 0o500, ..Metadata::default() };
-//! let file = Metadata { mode: 0o400, ..Metadata::default() };
+//! let directory = Metadata { mode: Mode::of::<0o500>(), ..Metadata::default() };
+//! let file = Metadata { mode: Mode::of::<0o400>(), ..Metadata::default() };
 //! let mut tree = Tree::new(directory.clone());
 //! tree.insert_at("/api/token", file, Kind::file("hunter2"), &directory)?;
 //! let options = erofs::Options::new().label("SECRETS".parse()?);
@@ -104,7 +104,9 @@ pub use content::{Buffer, Content, Secret, Sink, Source};
 pub use error::{Error, ErrorKind, Result};
 pub use image::Image;
 pub use sinks::ForwardOnly;
-pub use tree::{Device, Entries, Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs};
+pub use tree::{
+    Device, Entries, Inode, InodeId, Kind, Metadata, Mode, Name, Timestamp, Tree, Xattrs,
+};
 pub use uuid::uuid_text;
 #[cfg(any(feature = "luks", feature = "squashfs"))]
 pub use wipe::without_traces;

@@ -71,19 +71,17 @@ pub fn stamp(image: &mut dyn Read) -> Result<Option<Stamp>> {
     let start = start_of(image)?;
     if let Some(record) = squashfs_record(&start) {
         let seconds = i64::from(record.build_time_seconds.get());
-        let build_time = Timestamp { seconds, nanoseconds: 0 };
+        let build_time = Timestamp::from_seconds(seconds);
         return Ok(Some(Stamp { uuid: None, build_time }));
     }
     if let Some(record) = erofs_record(&start) {
-        let build_time = Timestamp {
-            seconds: record.build_time_seconds.get().cast_signed(),
-            nanoseconds: record.build_time_nanoseconds.get(),
-        };
-        return Ok(Some(Stamp { uuid: Some(record.uuid), build_time }));
+        let seconds = record.build_time_seconds.get().cast_signed();
+        let build_time = Timestamp::new(seconds, record.build_time_nanoseconds.get());
+        return Ok(build_time.ok().map(|build_time| Stamp { uuid: Some(record.uuid), build_time }));
     }
     let record = iso9660_record(&start);
     let seconds = record.and_then(|record| record.modified.seconds());
-    let build_time = seconds.map(|seconds| Timestamp { seconds, nanoseconds: 0 });
+    let build_time = seconds.map(Timestamp::from_seconds);
     Ok(build_time.map(|build_time| Stamp { uuid: None, build_time }))
 }
 
@@ -203,14 +201,14 @@ mod tests {
     #[test]
     fn finds_the_stamp_that_was_given() {
         let tree = Tree::new(Metadata::default());
-        let build_time = Timestamp { seconds: -5, nanoseconds: 7 };
+        let build_time = Timestamp::new(-5, 7).unwrap();
         let options = Options { uuid: [7; 16], build_time, ..Options::default() };
         let mut image = Vec::new();
         Plan::new(&tree, options).unwrap().write(&mut image).unwrap();
         let expected = Stamp { uuid: Some([7; 16]), build_time };
         assert_eq!(stamp(&mut image.as_slice()).unwrap(), Some(expected));
 
-        let build_time = Timestamp { seconds: 5, nanoseconds: 0 };
+        let build_time = Timestamp::from_seconds(5);
         let options = crate::squashfs::Options { build_time, ..Default::default() };
         image.clear();
         crate::squashfs::Plan::new(&tree, options).unwrap().write(&mut image).unwrap();
@@ -236,7 +234,7 @@ mod tests {
         let tree = Tree::new(Metadata::default());
         let options = crate::iso9660::Options {
             volume_id: VolumeId::new(b"cidata").unwrap(),
-            build_time: Timestamp { seconds: 1_709_207_999, nanoseconds: 0 },
+            build_time: Timestamp::from_seconds(1_709_207_999),
             joliet: true,
             ..crate::iso9660::Options::default()
         };

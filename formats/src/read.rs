@@ -72,7 +72,7 @@ use crate::content::Sink;
 use crate::error::Result;
 #[cfg(all(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 use crate::probe::{Probe, probe};
-use crate::tree::{Device, Timestamp, Xattrs};
+use crate::tree::{Device, Mode, Timestamp, Xattrs};
 #[cfg(all(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 use crate::{erofs, iso9660, squashfs};
 
@@ -105,8 +105,8 @@ pub enum NodeKind {
 pub struct Stat {
     /// What it is.
     pub kind: NodeKind,
-    /// Permission bits, set-id and sticky bits: 0 to 0o7777.
-    pub mode: u16,
+    /// Permission bits, set-id and sticky bits.
+    pub mode: Mode,
     /// Owner.
     pub uid: u32,
     /// Group.

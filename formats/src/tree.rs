@@ -4,7 +4,9 @@
 mod device;
 mod entries;
 mod metadata;
+mod mode;
 mod name;
+mod timestamp;
 mod walk;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,8 +15,10 @@ use crate::content::Content;
 use crate::error::{Error, ErrorKind, Result};
 pub use device::Device;
 pub use entries::{Entries, Iter};
-pub use metadata::{Metadata, Timestamp, Xattrs};
+pub use metadata::{Metadata, Xattrs};
+pub use mode::Mode;
 pub use name::{NAME_MAX_BYTES, Name};
+pub use timestamp::Timestamp;
 use walk::Walk;
 pub(crate) use walk::{Order, Visit};
 
@@ -125,10 +129,10 @@ impl Inode {
 /// A file tree with one root directory.
 ///
 /// ```
-/// use credimg_formats::{Content, Kind, Metadata, Secret, Tree};
+/// use credimg_formats::{Content, Kind, Metadata, Mode, Secret, Tree};
 ///
-/// let directory = Metadata { mode: 0o500, ..Metadata::default() };
-/// let file = Metadata { mode: 0o400, ..Metadata::default() };
+/// let directory = Metadata { mode: Mode::of::<0o500>(), ..Metadata::default() };
+/// let file = Metadata { mode: Mode::of::<0o400>(), ..Metadata::default() };
 /// let mut tree = Tree::new(directory.clone());
 /// let key = Kind::File(Content::Memory(Secret::from(b"a key".as_slice())));
 /// let id = tree.insert_at("etc/ssh/key", file, key, &directory)?;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use credimg_formats::Timestamp;
+use credimg_formats::Mode;
 use unicode_width::UnicodeWidthStr;
 
 use super::options::{Sources, Volume, size};
@@ -66,8 +66,6 @@ pub struct Check {
     pub strict: bool,
 }
 
-/// Mode of every symbolic link.
-const SYMLINK_MODE: u16 = 0o777;
 /// Length of a generated key. That of a key file may be any up to the longest.
 const KEY_BYTES: u64 = 64;
 /// The time of the build itself.
@@ -296,7 +294,7 @@ fn row(entry: &Entry) -> [String; 5] {
         Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) => {
             format!("{}/{}", octal(*mode), octal(*dir_mode))
         }
-        Source::Symlink(_) => octal(Keep::Set(SYMLINK_MODE)),
+        Source::Symlink(_) => octal(Keep::Set(Mode::SYMLINK)),
         _ => octal(*mode),
     };
     let owner = match owner {
@@ -306,7 +304,7 @@ fn row(entry: &Entry) -> [String; 5] {
     let mtime = match mtime {
         Keep::Keep => "keep".to_owned(),
         Keep::Set(None) => BUILD.to_owned(),
-        Keep::Set(Some(Timestamp { seconds, .. })) => time::show(*seconds),
+        Keep::Set(Some(mtime)) => time::show(mtime.seconds()),
     };
     [entry.path.to_string(), entry.source.kind().to_owned(), mode, owner, mtime]
 }
@@ -317,9 +315,9 @@ fn pseudo_row(definition: &Definition) -> [String; 5] {
     let [mode, owner, mtime] = match (action, action.attributes()) {
         (_, Some(pseudo::Attributes { mode, owner: (uid, gid), mtime })) => {
             let is_symlink = matches!(action, Action::Make(_, New::Symlink(_)));
-            let mode = if is_symlink { SYMLINK_MODE } else { *mode };
+            let mode = if is_symlink { Mode::SYMLINK } else { *mode };
             let without = if matches!(action, Action::Modify(_)) { NONE } else { BUILD };
-            let mtime = mtime.map_or(without.to_owned(), |mtime| time::show(mtime.seconds));
+            let mtime = mtime.map_or(without.to_owned(), |mtime| time::show(mtime.seconds()));
             [octal(Keep::Set(mode)), format!("{uid}:{gid}"), mtime]
         }
         (Action::HostFile(_), None) => ["keep"; 3].map(str::to_owned),
@@ -328,7 +326,7 @@ fn pseudo_row(definition: &Definition) -> [String; 5] {
     [path.to_string(), source, mode, owner, mtime]
 }
 
-fn octal(mode: Keep<u16>) -> String {
+fn octal(mode: Keep<Mode>) -> String {
     match mode {
         Keep::Keep => "keep".to_owned(),
         Keep::Set(mode) => format!("{mode:04o}"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use credimg_formats::read::{InodeRef, NodeKind, Order, Stat, Step, Walk};
-use credimg_formats::{Buffer, Sink, Xattrs};
+use credimg_formats::{Buffer, Mode, Sink, Xattrs};
 
 use super::options::{Look, size};
 use crate::host::output::{Attributes, Content, DirectoryId, Extracted, Made, Node};
@@ -68,7 +68,7 @@ const SMALL_BYTES: u64 = 64 << 10;
 /// of the caller.
 const CAPABILITY: &[u8] = b"security.capability";
 /// Set-id bits, which give the owner's rights as well.
-const SET_ID: u16 = 0o6000;
+const SET_ID: Mode = Mode::of::<0o6000>();
 
 pub(super) fn run(options: &Extract) -> anyhow::Result<()> {
     require_root(options)?;
@@ -391,7 +391,7 @@ impl Extraction<'_> {
                 xattrs.remove(CAPABILITY);
             }
         }
-        let mode = if owners { stat.mode } else { stat.mode & !SET_ID };
+        let mode = if owners { stat.mode } else { stat.mode.without(SET_ID) };
         Ok(Some(Attributes {
             mode: preserve.then_some(mode),
             mtime: preserve.then_some(stat.mtime),

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::Args;
+use credimg_formats::Mode;
 use credimg_formats::read::{InodeRef, NodeKind, Stat};
 
 use super::options::Look;
@@ -239,7 +240,7 @@ impl Listing<'_> {
 /// Stands where nobody asks for it.
 const NO_STAT: Stat = Stat {
     kind: NodeKind::File,
-    mode: 0,
+    mode: Mode::of::<0>(),
     uid: 0,
     gid: 0,
     mtime: credimg_formats::Timestamp::from_seconds(0),

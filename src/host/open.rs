@@ -20,8 +20,9 @@ pub(crate) const OPEN: OFlags =
 
 /// When the content last changed.
 pub(crate) fn modification_time(stat: &Stat) -> Timestamp {
+    // Linux counts less than a second of them.
     let nanoseconds = u32::try_from(wide(stat.st_mtime_nsec)).unwrap_or(0);
-    Timestamp { seconds: stat.st_mtime, nanoseconds }
+    Timestamp::new(stat.st_mtime, nanoseconds).unwrap_or(Timestamp::from_seconds(stat.st_mtime))
 }
 
 /// What kind of file it is.

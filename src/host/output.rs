@@ -30,8 +30,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use credimg_formats::Sink;
-use rustix::fs::{Gid, Mode, Uid, XattrFlags};
+use credimg_formats::{Mode, Sink};
+use rustix::fs::{Gid, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::host::signals;
@@ -49,15 +49,15 @@ use temporary::Temporary;
 pub use temporary::is_leftover_name;
 
 /// The mode of a file for which none is asked.
-const PRIVATE_MODE: u16 = 0o600;
+const PRIVATE_MODE: Mode = Mode::of::<0o600>();
 
 /// What the image gets besides its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// User and group id; the caller's own without it.
     pub owner: Option<(u32, u32)>,
-    /// Permission bits, 0 to 0o7777; 0600 without it, whatever the old image has.
-    pub mode: Option<u16>,
+    /// 0600 without it, whatever the old image has.
+    pub mode: Option<Mode>,
     /// A user who may read it besides, by an access control list.
     pub reader: Option<u32>,
     /// Whether `IMAGE.SUFFIX` is a sidecar, told from its suffix: those that an
@@ -69,7 +69,7 @@ pub struct Options {
 impl Options {
     /// The access control list and the mode, as stat(2) shows it, of a file that `owner`
     /// owns; none of the two where any will do.
-    fn access(&self, owner: u32) -> (Option<Vec<u8>>, Option<u16>) {
+    fn access(&self, owner: u32) -> (Option<Vec<u8>>, Option<Mode>) {
         // An owner needs no leave.
         let Some(reader) = self.reader.filter(|reader| *reader != owner) else {
             return (None, self.mode);
@@ -403,7 +403,7 @@ fn widen(file: &File, options: Options) -> rustix::io::Result<()> {
             Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => {}
             Err(error) => return Err(error),
         }
-        rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))?;
+        rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(mode.into()))?;
     }
     if let (Some(list), _) = options.access(rustix::fs::fstat(file)?.st_uid) {
         rustix::fs::fsetxattr(file, acl::NAME, &list, XattrFlags::empty())?;

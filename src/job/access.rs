@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use credimg_formats::Mode;
 use nix::unistd::{Gid, Group, Uid, User};
 
 use crate::host::output;
@@ -24,11 +25,11 @@ pub(crate) fn options(
 }
 
 /// `--mode`. The world never reads an image of secrets.
-fn mode(option: &str) -> Result<u16, Failure> {
-    let mode = u16::from_str_radix(option, 8).ok().filter(|mode| *mode <= 0o777);
+fn mode(option: &str) -> Result<Mode, Failure> {
+    let mode = option.parse::<Mode>().ok().filter(|mode| mode.bits() <= 0o777);
     match mode {
         None => Err(Failure::new(Exit::Usage, "--mode: expected octal digits, at most 0770")),
-        Some(mode) if mode & 0o007 != 0 => {
+        Some(mode) if mode.bits() & 0o007 != 0 => {
             let message = "--mode: what holds secrets is not for every user of the host";
             Err(Failure::new(Exit::Policy, message).hint("give --owner and a mode such as 0440"))
         }

@@ -31,7 +31,7 @@ use crate::report::Exit;
 
 /// The time of what has none of its own, until the image's time is known: no
 /// file system holds such a time.
-pub(crate) const UNDATED: Timestamp = Timestamp { seconds: i64::MIN, nanoseconds: 0 };
+pub(crate) const UNDATED: Timestamp = Timestamp::from_seconds(i64::MIN);
 
 /// Gives every inode of `undated` this time.
 pub(crate) fn date(tree: &mut Tree, undated: &[InodeId], time: Timestamp) {

@@ -134,7 +134,7 @@ impl Image {
     }
 
     fn warn_of_fractions(&self, tree: &Tree, format: &str) {
-        let has_fraction = |metadata: &credimg_formats::Metadata| metadata.mtime.nanoseconds > 0;
+        let has_fraction = |metadata: &credimg_formats::Metadata| metadata.mtime.nanoseconds() > 0;
         if self.warns && tree.inodes().any(|(_, inode)| has_fraction(&inode.metadata)) {
             report::warn(&format!(
                 "{format} holds whole seconds: the fractions of some times are cut off"

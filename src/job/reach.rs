@@ -108,8 +108,8 @@ impl Search<'_> {
 /// Those that the file's mode lets do something, but for root, whom nothing stops.
 fn readers(file: &Metadata) -> [Option<Reader>; 2] {
     let Metadata { mode, uid, gid, .. } = file;
-    let user = *uid != 0 && mode & 0o700 != 0;
-    let group = *gid != 0 && mode & 0o070 != 0;
+    let user = *uid != 0 && mode.bits() & 0o700 != 0;
+    let group = *gid != 0 && mode.bits() & 0o070 != 0;
     [user.then_some(Reader::User(*uid)), group.then_some(Reader::Group(*gid))]
 }
 
@@ -121,7 +121,7 @@ fn passes(reader: Reader, directory: &Metadata) -> bool {
         Reader::Group(group) if group == *gid => 0o010,
         Reader::User(_) | Reader::Group(_) => 0o011,
     };
-    mode & bits != 0 || xattrs.contains_key(&b"system.posix_acl_access"[..])
+    mode.bits() & bits != 0 || xattrs.contains_key(&b"system.posix_acl_access"[..])
 }
 
 fn display(path: &[u8]) -> String {

@@ -142,7 +142,7 @@ pub(crate) fn uuid(option: Option<&str>, format: Format) -> Result<[u8; 16], Fai
 /// `--mtime`, else `SOURCE_DATE_EPOCH`, else now, in whole seconds.
 pub(crate) fn build_time(option: Option<i64>) -> Result<Timestamp, Failure> {
     if let Some(seconds) = option {
-        return Ok(Timestamp { seconds, nanoseconds: 0 });
+        return Ok(Timestamp::from_seconds(seconds));
     }
     let seconds = if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") {
         text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
@@ -153,7 +153,7 @@ pub(crate) fn build_time(option: Option<i64>) -> Result<Timestamp, Failure> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
     };
-    Ok(Timestamp { seconds, nanoseconds: 0 })
+    Ok(Timestamp::from_seconds(seconds))
 }
 
 /// Whether the caller says which time the image has.

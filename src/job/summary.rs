@@ -232,7 +232,7 @@ impl Summary {
 /// What stands for the UUID of an ISO 9660 image, in blkid and in
 /// `/dev/disk/by-uuid`: its time, to the hundredth of a second.
 fn iso9660_uuid(build_time: Timestamp) -> String {
-    let time = time::show(build_time.seconds);
+    let time = time::show(build_time.seconds());
     format!("{}-00", time.trim_end_matches('Z').replace(['T', ':'], "-"))
 }
 
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_time_stands_for_the_uuid_of_iso_9660() {
-        let build_time = Timestamp { seconds: 1_709_207_999, nanoseconds: 0 };
+        let build_time = Timestamp::from_seconds(1_709_207_999);
         assert_eq!(iso9660_uuid(build_time), "2024-02-29-11-59-59-00");
     }
 }

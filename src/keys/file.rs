@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use credimg_formats::{Buffer, Secret};
+use credimg_formats::{Buffer, Mode, Secret};
 
 use super::wrap::MasterKey;
 use super::{Key, MAX_BYTES, hold, without_traces};
@@ -85,7 +85,10 @@ pub(super) fn read_or_make_as<K>(
     }
     let key = generate()?;
     // Whoever writes it chooses what opens the next image: that is refused when it is read.
-    let options = output::Options { mode: options.mode.map(|mode| mode & !0o020), ..options };
+    let options = output::Options {
+        mode: options.mode.map(|mode| mode.without(Mode::of::<0o020>())),
+        ..options
+    };
     if output::create_once(path, text(&key).expose(), options)? {
         return Ok((key, true));
     }

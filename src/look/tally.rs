@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
 use credimg_formats::read::{self, Limits, NodeKind, Order, Stat, Storage, Walk};
-use credimg_formats::{Error, ErrorKind, Result};
+use credimg_formats::{Error, ErrorKind, Result, Timestamp};
 use serde::Serialize;
 
 use crate::manifest::time;
@@ -45,7 +45,7 @@ impl Tally {
         let reader = read::open(storage, limits)?;
         let facts = reader.facts();
         let mut tally = Self {
-            build_time_seconds: facts.build_time.map(|time| time.seconds),
+            build_time_seconds: facts.build_time.map(Timestamp::seconds),
             block_bytes: facts.block_bytes,
             used_bytes: facts.used_bytes,
             compression: facts.compression,
@@ -91,7 +91,7 @@ impl Tally {
             NodeKind::Socket => &mut self.sockets,
         };
         *count += 1;
-        let seconds = stat.mtime.seconds;
+        let seconds = stat.mtime.seconds();
         self.oldest_seconds = Some(self.oldest_seconds.map_or(seconds, |old| old.min(seconds)));
         self.newest_seconds = Some(self.newest_seconds.map_or(seconds, |new| new.max(seconds)));
     }

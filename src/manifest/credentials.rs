@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use credimg_formats::{Name, Xattrs};
+use credimg_formats::{Mode, Name, Xattrs};
 
 use super::error::{Fault, Problem, Problems};
 use super::resolved::{Attributes, Credential, Entry, Keep, MountPoint, Position, TreePath};
@@ -14,8 +14,8 @@ use super::{resolve, schema, values};
 const STORE: &str = "credstore";
 /// systemd reads credentials as root, whatever service they are for.
 const OWNER: (u32, u32) = (0, 0);
-const MODE: u16 = 0o400;
-const DIR_MODE: u16 = 0o500;
+const MODE: Mode = Mode::of::<0o400>();
+const DIR_MODE: Mode = Mode::of::<0o500>();
 
 /// The credentials that are well formed; of several with one name the first.
 pub(super) fn resolve(

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use credimg_formats::xattrs::Holder;
-use credimg_formats::{Secret, Timestamp, Xattrs};
+use credimg_formats::{Mode, Secret, Timestamp, Xattrs};
 
 use super::error::{Fault, Problem, Problems};
 use super::mapping::At;
@@ -17,8 +17,8 @@ use super::xattrs::Resolved;
 use super::{conflicts, credentials, encrypt, fw_cfg, mount, pass_env, time, values, xattrs};
 
 const DEFAULT_OWNER: (u32, u32) = (0, 0);
-const DEFAULT_MODE: u16 = 0o400;
-const DEFAULT_DIR_MODE: u16 = 0o500;
+const DEFAULT_MODE: Mode = Mode::of::<0o400>();
+const DEFAULT_DIR_MODE: Mode = Mode::of::<0o500>();
 
 /// What `typed` means; none where a problem, always noted, stands in its way.
 pub(super) fn resolve(
@@ -218,7 +218,7 @@ fn attributes(
     refusal: Option<&'static str>,
     problems: &mut Problems,
 ) -> Option<Attributes> {
-    let at_second = |seconds| Some(Timestamp { seconds, nanoseconds: 0 });
+    let at_second = |seconds| Some(Timestamp::from_seconds(seconds));
     let mtime = |text: &str| time::seconds(text).map(at_second);
     let owner = keepable(typed.owner.as_ref(), defaults.owner, refusal, values::owner);
     let mode = keepable(typed.mode.as_ref(), defaults.mode, refusal, values::mode);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use credimg_formats::luks::Version;
 use credimg_formats::squashfs::Compression;
-use credimg_formats::{Name, Secret, Timestamp, Xattrs, erofs, iso9660};
+use credimg_formats::{Mode, Name, Secret, Timestamp, Xattrs, erofs, iso9660};
 
 use super::channel::Channel;
 use super::mount;
@@ -164,9 +164,9 @@ pub enum Keep<T> {
 #[derive(Clone, Debug)]
 pub struct Attributes {
     /// Mode of files; symbolic links are 0777 whatever it says.
-    pub mode: Keep<u16>,
+    pub mode: Keep<Mode>,
     /// Mode of directories that the entry makes.
-    pub dir_mode: Keep<u16>,
+    pub dir_mode: Keep<Mode>,
     /// User and group id.
     pub owner: Keep<(u32, u32)>,
     /// Modification time; `Set(None)` is the build's own time.

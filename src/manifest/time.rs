@@ -7,7 +7,7 @@ use super::error::Fault;
 /// Seconds since 1970-01-01 00:00:00 UTC of a whole number or of
 /// `YYYY-MM-DDTHH:MM:SSZ` with a year of 0001 to 9999.
 pub(super) fn seconds(text: &str) -> Result<i64, Fault> {
-    let time = text.parse::<Timestamp>().map(|time| time.seconds);
+    let time = text.parse::<Timestamp>().map(Timestamp::seconds);
     time.map_err(|_| Fault::new("expected whole seconds, YYYY-MM-DDTHH:MM:SSZ or `keep`"))
 }
 

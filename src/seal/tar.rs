@@ -191,7 +191,7 @@ impl<'a> Member<'a> {
         header.set_mode(u32::from(*mode));
         header.set_uid(u64::from(*uid));
         header.set_gid(u64::from(*gid));
-        let seconds = u64::try_from(mtime.seconds).unwrap_or(0);
+        let seconds = u64::try_from(mtime.seconds()).unwrap_or(0);
         header.set_mtime(seconds);
         let mut member = Self { header, path, link: None, records: Zeroizing::default() };
         for (keyword, number) in [("uid", uid), ("gid", gid)] {
@@ -199,7 +199,7 @@ impl<'a> Member<'a> {
                 member.add(keyword.as_bytes(), number.to_string().as_bytes());
             }
         }
-        if mtime.nanoseconds > 0 || mtime.seconds < 0 || seconds > NUMBER_MAX {
+        if mtime.nanoseconds() > 0 || mtime.seconds() < 0 || seconds > NUMBER_MAX {
             member.add(b"mtime", decimal(*mtime).as_bytes());
         }
         member
@@ -327,7 +327,7 @@ fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
 /// A time as an extended header has it: seconds with a decimal fraction, both
 /// counted away from 1970.
 fn decimal(time: Timestamp) -> String {
-    let Timestamp { seconds, nanoseconds } = time;
+    let (seconds, nanoseconds) = (time.seconds(), time.nanoseconds());
     let (sign, whole, fraction) = match (seconds, nanoseconds) {
         (0.., _) => ("", seconds.unsigned_abs(), nanoseconds),
         (_, 0) => ("-", seconds.unsigned_abs(), 0),
@@ -343,6 +343,8 @@ fn decimal(time: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
     use super::*;
 
     #[test]
@@ -368,7 +370,7 @@ mod tests {
             (i64::MIN, 0, "-9223372036854775808"),
             (i64::MAX, 0, "9223372036854775807"),
         ] {
-            assert_eq!(decimal(Timestamp { seconds, nanoseconds }), expected);
+            assert_eq!(decimal(Timestamp::new(seconds, nanoseconds).unwrap()), expected);
         }
     }
 

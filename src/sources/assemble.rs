@@ -17,7 +17,7 @@ use crate::manifest::{Credential, Entry, FwCfg, Manifest, Position, manifest_nam
 use crate::monitors::Channel;
 use crate::report::{Exit, Failure};
 use crate::sources::builder::TreeBuilder;
-use crate::sources::pseudo::{self, Mode, Policy};
+use crate::sources::pseudo::{self, Policy, Purpose};
 use crate::sources::rehearsal::rehearse;
 use crate::sources::{self, command};
 
@@ -121,7 +121,7 @@ pub fn assemble_noting(
     let lengths: Vec<_> = contents.iter().map(|content| Some(content.len())).collect();
     let routes = plan_routes(manifest, &lengths, &settings.means)?;
     let values = distribute(manifest, contents, &routes, &mut builder)?;
-    pseudo::collect(&definitions, Mode::Build(&settings.commands), &mut builder)?;
+    pseudo::collect(&definitions, Purpose::Build(&settings.commands), &mut builder)?;
     let warning = builder.exchangeable();
     if let (Some(message), Exchangeable::Refused) = (&warning, settings.exchangeable) {
         return Err(Failure::new(Exit::Policy, format!("--strict: {message}"))

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use credimg_formats::xattrs::Holder;
 use credimg_formats::{
-    Content, Inode, InodeId, Kind, Metadata, Name, Timestamp, Tree, Xattrs, tree::DEPTH_MAX,
+    Content, Inode, InodeId, Kind, Metadata, Mode, Name, Timestamp, Tree, Xattrs, tree::DEPTH_MAX,
 };
 
 use self::budget::Budget;
@@ -234,7 +234,7 @@ impl<'a> TreeBuilder<'a> {
         xattrs: Xattrs,
         target: &[u8],
     ) -> Result<InodeId, Failure> {
-        let metadata = self.metadata(self.attributes, 0o777, own, xattrs);
+        let metadata = self.metadata(self.attributes, Mode::SYMLINK, own, xattrs);
         self.insert_dressed(parent, name, metadata, Kind::Symlink(target.into()))
     }
 

@@ -17,7 +17,7 @@ use crate::report::Failure;
 use crate::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, Step, in_entry};
 use crate::sources::builder::TreeBuilder;
 use crate::sources::command::Limits;
-use crate::sources::pseudo::{self, Definitions, Mode, Policy, Unknown};
+use crate::sources::pseudo::{self, Definitions, Policy, Purpose, Unknown};
 
 /// What a build will make, as far as that is known.
 pub(crate) struct Rehearsal {
@@ -71,7 +71,7 @@ pub(crate) fn rehearse(
         }
     }
     let unknown = Unknown { opaque: &opaque, uncertain: &uncertain };
-    pseudo::collect(definitions, Mode::Rehearsal(unknown), &mut builder)?;
+    pseudo::collect(definitions, Purpose::Rehearsal(unknown), &mut builder)?;
     Ok(Rehearsal { tree: builder.finish(), opaque, kept })
 }
 

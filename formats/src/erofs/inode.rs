@@ -7,7 +7,7 @@ use super::directory::Entries;
 use super::format::{BLOCK_BYTES, CompactInode, ExtendedInode, FLAT_INLINE, FLAT_PLAIN, FileType};
 use super::xattr;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tree::{Inode, InodeId, Kind, Timestamp};
+use crate::tree::{Inode, InodeId, Kind, Mode, Timestamp};
 
 const S_IFREG: u16 = 0o100_000;
 const S_IFDIR: u16 = 0o040_000;
@@ -16,8 +16,6 @@ const S_IFCHR: u16 = 0o020_000;
 const S_IFBLK: u16 = 0o060_000;
 const S_IFIFO: u16 = 0o010_000;
 const S_IFSOCK: u16 = 0o140_000;
-/// Linux has no other mode for symbolic links.
-const SYMLINK_MODE: u16 = 0o777;
 
 /// Everything about an inode that its place does not change.
 #[derive(Clone, Copy, Debug)]
@@ -150,8 +148,8 @@ impl Shape {
                     number,
                     uid: U32::new(metadata.uid),
                     gid: U32::new(metadata.gid),
-                    mtime_seconds: U64::new(metadata.mtime.seconds.cast_unsigned()),
-                    mtime_nanoseconds: U32::new(metadata.mtime.nanoseconds),
+                    mtime_seconds: U64::new(metadata.mtime.seconds().cast_unsigned()),
+                    mtime_nanoseconds: U32::new(metadata.mtime.nanoseconds()),
                     links: U32::new(inode.links()),
                     reserved2: [0; 16],
                 };
@@ -163,11 +161,11 @@ impl Shape {
 }
 
 fn st_mode(inode: &Inode) -> u16 {
-    let mode = inode.metadata.mode;
+    let mode = inode.metadata.mode.bits();
     match inode.kind() {
         Kind::File(_) => S_IFREG | mode,
         Kind::Directory(_) => S_IFDIR | mode,
-        Kind::Symlink(_) => S_IFLNK | SYMLINK_MODE,
+        Kind::Symlink(_) => S_IFLNK | Mode::SYMLINK.bits(),
         Kind::CharDevice(_) => S_IFCHR | mode,
         Kind::BlockDevice(_) => S_IFBLK | mode,
         Kind::Fifo => S_IFIFO | mode,

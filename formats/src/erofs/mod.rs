@@ -7,7 +7,7 @@
 //! ```
 //! use credimg_formats::{Metadata, Timestamp, Tree, erofs};
 //!
-//! let tree = Tree::new(Metadata { mode: 0o755, ..Metadata::default() });
+//! let tree = Tree::new(Metadata { mode: Mode::of::<0o755>(), ..Metadata::default() });
 //! let options = erofs::Options::new()
 //!     .label("SECRETS".parse()?)
 //!     .uuid(*b"sixteen of those")

@@ -147,7 +147,6 @@ impl<'t> Plan<'t> {
             let message = "with a UUID whose fourth group is 53ef the image would pass for ext2";
             return Err(Error::new(ErrorKind::Unrepresentable, message));
         }
-        options.build_time.check()?;
         let shape = |(id, inode)| {
             Shape::of(id, inode, options.build_time).map_err(|error| error.at_inode(tree, id))
         };

@@ -114,7 +114,7 @@ fn lost_of_inode(inode: &Inode) -> impl Iterator<Item = Lost> {
     let is_lost_number = |device: &Device| device.major() == 0 && device.minor() > DEVICE_LOW_MAX;
     let has_xattrs = !inode.metadata.xattrs.is_empty();
     // `iso_date` returns an `int`, at least up to Linux 6.12.
-    let is_late = i32::try_from(inode.metadata.mtime.seconds).is_err();
+    let is_late = i32::try_from(inode.metadata.mtime.seconds()).is_err();
     let is_other_device = match inode.kind() {
         Kind::CharDevice(device) | Kind::BlockDevice(device) => is_lost_number(device),
         Kind::Directory(_) | Kind::File(_) | Kind::Symlink(_) | Kind::Fifo | Kind::Socket => false,
@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn at(seconds: i64) -> Metadata {
-        let mtime = Timestamp { seconds, nanoseconds: 0 };
+        let mtime = Timestamp::from_seconds(seconds);
         Metadata { mtime, ..Metadata::default() }
     }
 

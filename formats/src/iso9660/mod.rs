@@ -11,8 +11,8 @@
 //! ```
 //! use credimg_formats::{ForwardOnly, Kind, Metadata, Tree, iso9660};
 //!
-//! let file = Metadata { mode: 0o400, ..Metadata::default() };
-//! let mut tree = Tree::new(Metadata { mode: 0o755, ..Metadata::default() });
+//! let file = Metadata { mode: Mode::of::<0o400>(), ..Metadata::default() };
+//! let mut tree = Tree::new(Metadata { mode: Mode::of::<0o755>(), ..Metadata::default() });
 //! tree.insert_at("user-data", file.clone(), Kind::file("#cloud-config\n"), &file)?;
 //! tree.insert_at("meta-data", file.clone(), Kind::file("{}\n"), &file)?;
 //! let options = iso9660::Options::new().volume_id("cidata".parse()?);

@@ -8,7 +8,7 @@ use super::format::{
     DeviceNumber, ER_DESCRIPTOR, ER_ID, ER_SOURCE, FIELD_MAX_BYTES, FieldHeader, PosixAttributes,
     RecordTime, SECTOR_BYTES, SP, TF_MODIFY, TimeStamps,
 };
-use crate::tree::{Device, Inode, Kind};
+use crate::tree::{Device, Inode, Kind, Mode};
 
 /// Bytes of a name in one `NM` field, or of components in one `SL` field.
 const TEXT_MAX_BYTES: usize = FIELD_MAX_BYTES - size_of::<FieldHeader>() - 1;
@@ -113,11 +113,16 @@ impl Fields {
             Kind::Socket => (0o140_000, None),
         };
         let mode = match inode.kind() {
-            Kind::Symlink(_) => 0o777,
-            _ => u32::from(metadata.mode),
+            Kind::Symlink(_) => Mode::SYMLINK,
+            Kind::Directory(_)
+            | Kind::File(_)
+            | Kind::CharDevice(_)
+            | Kind::BlockDevice(_)
+            | Kind::Fifo
+            | Kind::Socket => metadata.mode,
         };
         let attributes = PosixAttributes {
-            mode: BothU32::new(file_type | mode),
+            mode: BothU32::new(file_type | u32::from(mode)),
             links: BothU32::new(inode.links()),
             uid: BothU32::new(metadata.uid),
             gid: BothU32::new(metadata.gid),

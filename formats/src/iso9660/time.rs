@@ -78,11 +78,10 @@ impl VolumeTime {
 pub(super) const NO_VOLUME_TIME: VolumeTime = VolumeTime { digits: [b'0'; 16], offset: 0 };
 
 fn date(time: Timestamp, cut_fractions: bool) -> Result<Option<DateTime>> {
-    time.check()?;
-    if time.nanoseconds > 0 && !cut_fractions {
+    if time.nanoseconds() > 0 && !cut_fractions {
         return Err(refuse("the time has a fraction of a second, ISO 9660 holds whole seconds"));
     }
-    Ok(DateTime::from_seconds(time.seconds))
+    Ok(DateTime::from_seconds(time.seconds()))
 }
 
 fn refuse(message: &str) -> Error {
@@ -98,7 +97,7 @@ mod tests {
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
-        Timestamp { seconds, nanoseconds: 0 }
+        Timestamp::from_seconds(seconds)
     }
 
     #[test]
@@ -130,7 +129,7 @@ mod tests {
 
     #[test]
     fn fractions_are_cut_only_where_that_is_allowed() {
-        let time = Timestamp { seconds: -1, nanoseconds: 500_000_000 };
+        let time = Timestamp::new(-1, 500_000_000).unwrap();
         assert!(record_time(time, false).is_err());
         let cut = record_time(time, true).unwrap();
         assert_eq!(cut.as_bytes(), [69, 12, 31, 23, 59, 59, 0]);

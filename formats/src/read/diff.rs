@@ -198,8 +198,9 @@ impl Differ<'_> {
         note(Aspect::Owner, (was.uid, was.gid) != (is.uid, is.gid));
         note(
             Aspect::Time,
-            was.mtime.seconds != is.mtime.seconds
-                || !self.comparison.whole_seconds && was.mtime.nanoseconds != is.mtime.nanoseconds,
+            was.mtime.seconds() != is.mtime.seconds()
+                || !self.comparison.whole_seconds
+                    && was.mtime.nanoseconds() != is.mtime.nanoseconds(),
         );
         if self.comparison.is_wanted(Aspect::Xattrs) {
             let was = self.old.xattrs(old.inode).map_err(of_old)?;

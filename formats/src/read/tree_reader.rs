@@ -7,10 +7,7 @@ use std::ops::ControlFlow;
 use super::{Account, Entry, Extent, Facts, InodeRef, NodeKind, Reader, Stat};
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tree::{Inode, InodeId, Kind, Tree, Xattrs};
-
-/// What every format stores of a symbolic link, and Linux shows.
-const SYMLINK_MODE: u16 = 0o777;
+use crate::tree::{Inode, InodeId, Kind, Mode, Tree, Xattrs};
 
 /// Reads a [`Tree`] as if it were an image. Nothing of it lies anywhere: asking for
 /// extents is an error, and accounting tells nothing. Content is streamed well; reading it at a place streams
@@ -54,7 +51,7 @@ impl Reader for TreeReader<'_> {
             Kind::Fifo => (NodeKind::Fifo, 0),
             Kind::Socket => (NodeKind::Socket, 0),
         };
-        let mode = if kind == NodeKind::Symlink { SYMLINK_MODE } else { metadata.mode };
+        let mode = if kind == NodeKind::Symlink { Mode::SYMLINK } else { metadata.mode };
         Ok(Stat {
             kind,
             mode,

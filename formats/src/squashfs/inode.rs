@@ -11,10 +11,7 @@ use super::format::{
 };
 use super::plan::Plan;
 use crate::error::{Result, inconsistent};
-use crate::tree::{Device, Inode, InodeId, Kind};
-
-/// Linux has no other mode for symbolic links.
-const SYMLINK_MODE: u16 = 0o777;
+use crate::tree::{Device, Inode, InodeId, Kind, Mode};
 
 /// What an inode refers to besides what its tree says.
 pub(super) enum Payload<'d> {
@@ -66,7 +63,7 @@ pub(super) fn append(
     let is_symlink = matches!(payload, Payload::Symlink(_));
     let header = InodeHeader {
         inode_type: U16::new(inode_type(inode) as u16 + form),
-        mode: U16::new(if is_symlink { SYMLINK_MODE } else { metadata.mode }),
+        mode: U16::new(if is_symlink { Mode::SYMLINK } else { metadata.mode }.bits()),
         uid_index: U16::new(plan.id_index(metadata.uid)?),
         gid_index: U16::new(plan.id_index(metadata.gid)?),
         mtime_seconds: U32::new(plan.seconds(metadata.mtime)?),

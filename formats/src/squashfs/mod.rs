@@ -15,7 +15,7 @@
 //! use credimg_formats::squashfs::{BlockSize, Options, Plan};
 //! use credimg_formats::{Metadata, Tree};
 //!
-//! let tree = Tree::new(Metadata { mode: 0o755, ..Metadata::default() });
+//! let tree = Tree::new(Metadata { mode: Mode::of::<0o755>(), ..Metadata::default() });
 //! let options = Options::new()
 //!     .compression("zstd:19".parse()?)
 //!     .block_size(BlockSize::new(1 << 20)?)

@@ -201,11 +201,10 @@ impl<'t> Plan<'t> {
 
 fn whole_seconds(time: Timestamp, cut_fractions: bool) -> Result<u32> {
     let refuse = |message: &str| Err(Error::new(ErrorKind::Unrepresentable, message));
-    time.check()?;
-    if time.nanoseconds > 0 && !cut_fractions {
+    if time.nanoseconds() > 0 && !cut_fractions {
         return refuse("the time has a fraction of a second, SquashFS holds whole seconds");
     }
-    match u32::try_from(time.seconds) {
+    match u32::try_from(time.seconds()) {
         Ok(seconds) => Ok(seconds),
         Err(_) => refuse("the time is out of range: SquashFS holds those from 1970 to 2106"),
     }
@@ -309,7 +308,7 @@ mod tests {
     }
 
     fn root_at(seconds: i64, nanoseconds: u32) -> Tree {
-        let mtime = Timestamp { seconds, nanoseconds };
+        let mtime = Timestamp::new(seconds, nanoseconds).unwrap();
         Tree::new(Metadata { mtime, ..Metadata::default() })
     }
 

@@ -215,13 +215,13 @@ mod tests {
 
     use super::super::{BlockSize, Options};
     use super::*;
-    use crate::{Content, Metadata, Name, Secret};
+    use crate::{Content, Metadata, Mode, Name, Secret};
 
     const COMPRESSIONS: [&str; 5] = ["none", "gzip", "lz4", "xz:0", "zstd:3"];
 
     fn insert(tree: &mut Tree, name: &str, content: Vec<u8>) {
         let name = Name::new(name.as_bytes()).unwrap();
-        let mut metadata = Metadata { mode: 0o400, ..Metadata::default() };
+        let mut metadata = Metadata { mode: Mode::of::<0o400>(), ..Metadata::default() };
         metadata.xattrs.insert(b"security.label".as_slice().into(), Secret::new(vec![b'l'; 20]));
         let kind = Kind::File(Content::Memory(Secret::new(content)));
         tree.insert(Tree::ROOT, name, metadata, kind).unwrap();

@@ -24,7 +24,8 @@ fn the_kernel_and_the_reference_tools_agree_on_300_trees() {
     for seed in 0..300 {
         let shape = Shape {
             common_time: BUILD_TIME,
-            odd_times: ODD_TIMES.map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds }),
+            odd_times: ODD_TIMES
+                .map(|(seconds, nanoseconds)| Timestamp::new(seconds, nanoseconds).unwrap()),
             block: 4096,
             xattrs: seed % 3 != 0,
             iso9660_names: false,

@@ -35,7 +35,7 @@ fn the_kernel_and_the_reference_tools_agree_on_320_trees() {
         };
         let shape = Shape {
             common_time: BUILD_TIME,
-            odd_times: ODD_TIMES.map(|seconds| Timestamp { seconds, nanoseconds: 0 }),
+            odd_times: ODD_TIMES.map(Timestamp::from_seconds),
             block: edge,
             xattrs: seed % 3 != 0,
             iso9660_names: false,

@@ -77,14 +77,14 @@ pub(super) fn write(widths: &Widths, detail: &Detail, to: &mut Vec<u8>) {
         | NodeKind::Fifo
         | NodeKind::Socket => write!(to, "{:>size$} ", stat.size_bytes),
     };
-    let _ = match DateTime::from_seconds(mtime.seconds) {
+    let _ = match DateTime::from_seconds(mtime.seconds()) {
         Some(DateTime { year, month, day, hour, minute, second }) => write!(
             to,
             "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{:09} +0000 ",
-            mtime.nanoseconds
+            mtime.nanoseconds()
         ),
         // Years that have no date here.
-        None => write!(to, "{} ", mtime.seconds),
+        None => write!(to, "{} ", mtime.seconds()),
     };
     to.extend_from_slice(shown_bytes(name).as_bytes());
     if let Some(target) = target {
@@ -105,9 +105,10 @@ fn mode(stat: &Stat) -> [u8; 10] {
         NodeKind::Fifo => b'p',
         NodeKind::Socket => b's',
     };
-    let may = |bit: u16, letter| if stat.mode & bit == 0 { b'-' } else { letter };
+    let mode = stat.mode.bits();
+    let may = |bit: u16, letter| if mode & bit == 0 { b'-' } else { letter };
     // Set-id and sticky bits share a place with the right to execute.
-    let run = |bit: u16, special: u16, letter: u8| match (stat.mode & special, stat.mode & bit) {
+    let run = |bit: u16, special: u16, letter: u8| match (mode & special, mode & bit) {
         (0, _) => may(bit, b'x'),
         (_, 0) => letter.to_ascii_uppercase(),
         (_, _) => letter,

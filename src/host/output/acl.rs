@@ -1,5 +1,7 @@
 //! The access control list of a file that one user more may read (acl(5)).
 
+use credimg_formats::Mode;
+
 /// `ACL_EA_VERSION` and the tags of `linux/posix_acl_xattr.h` and `linux/posix_acl.h`.
 const VERSION: u32 = 2;
 const USER_OBJ: u16 = 0x01;
@@ -17,7 +19,8 @@ const READ: u16 = 0o4;
 pub(super) const NAME: &str = "system.posix_acl_access";
 
 /// The list of a file of this mode that `reader` may read.
-pub(super) fn with_reader(mode: u16, reader: u32) -> Vec<u8> {
+pub(super) fn with_reader(mode: Mode, reader: u32) -> Vec<u8> {
+    let mode = mode.bits();
     let group = mode >> 3 & 0o7;
     let entries = [
         (USER_OBJ, mode >> 6 & 0o7, UNDEFINED),
@@ -36,8 +39,8 @@ pub(super) fn with_reader(mode: u16, reader: u32) -> Vec<u8> {
 }
 
 /// What stat(2) shows as the mode of such a file: the mask in place of the group.
-pub(super) fn shown_mode(mode: u16) -> u16 {
-    mode | READ << 3
+pub(super) fn shown_mode(mode: Mode) -> Mode {
+    mode.with(Mode::of::<{ READ << 3 }>())
 }
 
 /// What a list gives besides to the owner and to everybody: each permission as far as the
@@ -81,9 +84,9 @@ mod tests {
 
     #[test]
     fn a_list_is_read_as_it_is_written_and_masked() {
-        let list = parse(&with_reader(0o600, 990)).unwrap();
+        let list = parse(&with_reader(Mode::of::<0o600>(), 990)).unwrap();
         assert_eq!((list.group, list.named), (0, vec![(false, 990, READ)]));
-        let mut bytes = with_reader(0o640, 990);
+        let mut bytes = with_reader(Mode::of::<0o640>(), 990);
         assert_eq!(parse(&bytes).unwrap().group, READ);
         // A mask of nothing, in the fourth of its entries.
         let mask = bytes.get_mut(4 + 3 * 8 + 2).unwrap();

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use credimg_formats::{Timestamp, Xattrs};
+use credimg_formats::{Mode, Timestamp, Xattrs};
 use tar::{EntryType, Header};
 
 use super::pax::{self, Pax};
@@ -51,7 +51,7 @@ pub(super) struct Member {
     pub(super) path: Vec<u8>,
     pub(super) kind: MemberKind,
     /// Permission bits: 0 to 0o7777.
-    pub(super) mode: u16,
+    pub(super) mode: Mode,
     /// User and group id.
     pub(super) owner: (u32, u32),
     pub(super) mtime: Timestamp,
@@ -218,11 +218,11 @@ impl Members {
             let mtime = pax.mtime.map_or_else(
                 || {
                     let seconds = header.mtime().ok()?.cast_signed();
-                    Some(Timestamp { seconds, nanoseconds: 0 })
+                    Some(Timestamp::from_seconds(seconds))
                 },
                 Some,
             )?;
-            let mode = u16::try_from(header.mode().ok()? & 0o7777).ok()?;
+            let mode = Mode::of_st_mode(header.mode().ok()?);
             Some((mode, (uid, gid), mtime))
         };
         let (mode, (uid, gid), mtime) = numbers().ok_or_else(|| self.bad_number())?;

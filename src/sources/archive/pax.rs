@@ -205,14 +205,13 @@ fn time(value: &[u8]) -> Result<Timestamp, Failure> {
         }
         let nanoseconds: u32 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
         let seconds: i64 = whole.parse().ok()?;
-        Some(match (is_negative, nanoseconds) {
-            (false, _) => Timestamp { seconds, nanoseconds },
-            (true, 0) => Timestamp { seconds: -seconds, nanoseconds },
+        let time = match (is_negative, nanoseconds) {
+            (false, _) => Timestamp::new(seconds, nanoseconds),
+            (true, 0) => Timestamp::new(-seconds, 0),
             // Nanoseconds count forward, so the second before is the one they belong to.
-            (true, _) => {
-                Timestamp { seconds: -seconds - 1, nanoseconds: 1_000_000_000 - nanoseconds }
-            }
-        })
+            (true, _) => Timestamp::new(-seconds - 1, 1_000_000_000 - nanoseconds),
+        };
+        time.ok()
     };
     parse().ok_or_else(|| refused("an extended header holds a time that is none"))
 }
@@ -280,7 +279,7 @@ mod tests {
 
     #[test]
     fn times_count_forward() {
-        let parse = |text: &str| time(text.as_bytes()).ok().map(|t| (t.seconds, t.nanoseconds));
+        let parse = |text: &str| time(text.as_bytes()).ok().map(|t| (t.seconds(), t.nanoseconds()));
         assert_eq!(parse("1.5"), Some((1, 500_000_000)));
         assert_eq!(parse("-1.5"), Some((-2, 500_000_000)));
         assert_eq!(parse("-1"), Some((-1, 0)));

@@ -1,7 +1,7 @@
 //! Mode, owner and time of an inode: what the manifest says, or where that is `keep` the
 //! source's own, or else the default.
 
-use credimg_formats::{Metadata, Timestamp, Xattrs};
+use credimg_formats::{Metadata, Mode, Timestamp, Xattrs};
 use rustix::fs::Stat;
 
 use super::TreeBuilder;
@@ -9,15 +9,15 @@ use crate::manifest::{Attributes, Keep};
 use crate::sources::files;
 
 /// The mode of directories where neither the manifest nor the source gives one.
-const DIRECTORY_MODE: u16 = 0o500;
+const DIRECTORY_MODE: Mode = Mode::of::<0o500>();
 /// The mode of files where neither the manifest nor the source gives one.
-const FILE_MODE: u16 = 0o400;
+const FILE_MODE: Mode = Mode::of::<0o400>();
 
 /// What an inode has at its source; `keep` in the manifest asks for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Own {
-    /// Permission bits: 0 to 0o7777.
-    pub(crate) mode: u16,
+    /// Permission bits.
+    pub(crate) mode: Mode,
     /// User and group id.
     pub(crate) owner: (u32, u32),
     /// Modification time.
@@ -28,7 +28,7 @@ impl Own {
     /// The attributes of a host file.
     pub(crate) fn of(stat: &Stat) -> Self {
         Self {
-            mode: u16::try_from(stat.st_mode & 0o7777).unwrap_or(0),
+            mode: Mode::of_st_mode(stat.st_mode),
             owner: (stat.st_uid, stat.st_gid),
             mtime: files::modification_time(stat),
         }
@@ -61,7 +61,7 @@ impl TreeBuilder<'_> {
     pub(super) fn metadata(
         &self,
         attributes: &Attributes,
-        mode: u16,
+        mode: Mode,
         own: Option<Own>,
         xattrs: Xattrs,
     ) -> Metadata {

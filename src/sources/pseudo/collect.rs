@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use credimg_formats::xattrs::Holder;
-use credimg_formats::{Content, InodeId, Kind, Metadata, Name, Secret, Tree, Xattrs};
+use credimg_formats::{Content, InodeId, Kind, Metadata, Mode, Name, Secret, Tree, Xattrs};
 use rustix::fs::{AtFlags, CWD, FileType, readlinkat, statat};
 
 use super::Definitions;
@@ -26,11 +26,9 @@ use crate::sources::output;
 /// counted: all of them stay in memory.
 const INODES_MAX: usize = 3 << 16;
 
-const SYMLINK_MODE: u16 = 0o777;
-
 /// Whether definitions read and run what they name.
 #[derive(Clone, Copy)]
-pub(crate) enum Mode<'a> {
+pub(crate) enum Purpose<'a> {
     /// They do; each command is granted this.
     Build(&'a command::Limits),
     /// They do not, and files are empty.
@@ -68,16 +66,16 @@ impl Unknown<'_> {
 /// attributes come last, so that they may stand before what they are for.
 pub(crate) fn collect(
     definitions: &Definitions,
-    mode: Mode,
+    purpose: Purpose,
     to: &mut TreeBuilder,
 ) -> Result<(), Failure> {
-    if let Mode::Build(_) = mode {
+    if let Purpose::Build(_) = purpose {
         for (path, stat) in &definitions.files {
             to.input(path, stat)?;
         }
     }
     let inodes_before = to.len();
-    let mut collector = Collector { definitions, mode, to, links: HashMap::new() };
+    let mut collector = Collector { definitions, purpose, to, links: HashMap::new() };
     for is_late in [false, true] {
         for (index, definition) in definitions.iter().enumerate() {
             if is_late != matches!(definition.action, Action::Xattr { .. }) {
@@ -111,7 +109,7 @@ fn in_definition(mut failure: Failure, definition: &Definition) -> Failure {
 
 struct Collector<'a, 'b> {
     definitions: &'a Definitions,
-    mode: Mode<'a>,
+    purpose: Purpose<'a>,
     to: &'a mut TreeBuilder<'b>,
     /// Files of the host that a definition named already: a second name is a hard link.
     links: HashMap<FileId, InodeId>,
@@ -154,13 +152,13 @@ impl Collector<'_, '_> {
         };
         let mut metadata = self.metadata(attributes);
         if let Kind::Symlink(_) = kind {
-            metadata.mode = SYMLINK_MODE;
+            metadata.mode = Mode::SYMLINK;
         }
         self.to.insert(parent, &name, metadata, kind).map(drop)
     }
 
     fn output(&mut self, script: &OsString) -> Result<Content, Failure> {
-        let Mode::Build(limits) = self.mode else { return Ok(nothing()) };
+        let Purpose::Build(limits) = self.purpose else { return Ok(nothing()) };
         let argv: [OsString; 3] = ["/bin/sh".into(), "-c".into(), script.clone()];
         let program =
             Program { argv: &argv, directory: &self.definitions.directory, is_shell: true };
@@ -213,7 +211,7 @@ impl Collector<'_, '_> {
         // A link has no mode of its own; Linux and the formats know 0777 only.
         let is_symlink = matches!(self.to.kind(id), Some(Kind::Symlink(_)));
         let Some(metadata) = self.to.metadata_mut(id) else { return Ok(()) };
-        metadata.mode = if is_symlink { SYMLINK_MODE } else { attributes.mode };
+        metadata.mode = if is_symlink { Mode::SYMLINK } else { attributes.mode };
         (metadata.uid, metadata.gid) = attributes.owner;
         metadata.mtime = attributes.mtime.unwrap_or(metadata.mtime);
         Ok(())
@@ -235,7 +233,7 @@ impl Collector<'_, '_> {
     fn host_file(&mut self, path: &ImagePath, file: &HostFile) -> Result<(), Failure> {
         let host_path = self.definitions.host_path(&file.path);
         let (parent, name) = self.free_place(path)?;
-        if let Mode::Rehearsal(_) = self.mode {
+        if let Purpose::Rehearsal(_) = self.purpose {
             let metadata = Metadata::default();
             return self.to.insert(parent, &name, metadata, Kind::File(nothing())).map(drop);
         }
@@ -284,7 +282,7 @@ impl Collector<'_, '_> {
         let DataSection { file, length_bytes, offset_bytes } = section;
         let offset_bytes = file.start_bytes + offset_bytes;
         // In a rehearsal only its length counts.
-        let is_rehearsed = matches!(self.mode, Mode::Rehearsal(_));
+        let is_rehearsed = matches!(self.purpose, Purpose::Rehearsal(_));
         if is_rehearsed || !self.to.fits_in_memory(*length_bytes) {
             let location = Location::Path(Arc::clone(&file.path));
             let planned = file.planned;
@@ -346,8 +344,10 @@ impl Collector<'_, '_> {
     /// What stands at `path`; none where a rehearsal does not know.
     fn find(&self, path: &ImagePath) -> Result<Option<InodeId>, Failure> {
         let id = path.names().try_fold(Tree::ROOT, |id, name| self.to.child(id, name));
-        match self.mode {
-            Mode::Rehearsal(unknown) if id.is_none() && unknown.may_hold(path, self.to) => Ok(None),
+        match self.purpose {
+            Purpose::Rehearsal(unknown) if id.is_none() && unknown.may_hold(path, self.to) => {
+                Ok(None)
+            }
             _ if id.is_some() => Ok(id),
             _ => Err(Failure::new(Exit::Manifest, "there is nothing of this path to change")),
         }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use credimg_formats::{Device, Secret, Timestamp};
+use credimg_formats::{Device, Mode, Secret, Timestamp};
 
 use super::lines::DataFile;
 use super::place::Place;
@@ -81,7 +81,7 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
     /// Permission bits: 0 to 0o7777.
-    pub mode: u16,
+    pub mode: Mode,
     /// User and group id.
     pub owner: (u32, u32),
     /// Modification time, where given.

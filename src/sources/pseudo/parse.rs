@@ -183,10 +183,8 @@ fn path(fields: &mut Fields) -> Result<ImagePath, Fault> {
 /// `MODE UID GID`.
 fn attributes(fields: &mut Fields, mtime: Option<Timestamp>) -> Result<Attributes, Fault> {
     let (at, word) = fields.word();
-    let is_octal = word.iter().all(|byte| matches!(byte, b'0'..=b'7'));
-    let mode = std::str::from_utf8(word).ok().filter(|_| is_octal);
-    let mode = mode.and_then(|digits| u16::from_str_radix(digits, 8).ok());
-    let mode = mode.filter(|mode| *mode <= 0o7777).ok_or_else(|| {
+    let mode = std::str::from_utf8(word).ok().and_then(|digits| digits.parse().ok());
+    let mode = mode.ok_or_else(|| {
         let fault = Fault::new(at, "expected a mode: octal digits, at most 7777");
         // A date without quotes goes wrong here.
         if mtime.is_some() { fault.hint(QUOTING_HINT) } else { fault }
@@ -219,7 +217,7 @@ fn time(fields: &mut Fields) -> Result<Timestamp, Fault> {
         let message = "expected a time: seconds since 1970, at most 4294967295, or a date";
         Fault::new(at, message).hint(DATE_HINT)
     })?;
-    Ok(Timestamp { seconds: seconds.into(), nanoseconds: 0 })
+    Ok(Timestamp::from_seconds(seconds.into()))
 }
 
 /// What follows `MODE UID GID`.

@@ -46,7 +46,7 @@ fn look(data: &[u8]) {
 
 fn seeds() -> Vec<Vec<u8>> {
     let tree = Tree::new(Metadata::default());
-    let time = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+    let time = Timestamp::from_seconds(1_700_000_000);
     let mut images = Vec::new();
     let label = erofs::Label::new(b"CHIMERA").expect("a label");
     let options = erofs::Options::new().label(label).build_time(time);

@@ -1,6 +1,8 @@
 //! Trees from bytes.
 
-use credimg_formats::{Content, Device, InodeId, Kind, Metadata, Name, Secret, Timestamp, Tree};
+use credimg_formats::{
+    Content, Device, InodeId, Kind, Metadata, Mode, Name, Secret, Timestamp, Tree,
+};
 
 use super::input::Input;
 
@@ -77,13 +79,14 @@ fn name(input: &mut Input<'_>, number: &mut u32) -> Option<Name> {
 fn metadata(input: &mut Input<'_>) -> Metadata {
     let choices = input.byte();
     if choices & 1 == 0 {
-        return Metadata { mode: 0o400, ..Metadata::default() };
+        return Metadata { mode: Mode::of::<0o400>(), ..Metadata::default() };
     }
     let nanoseconds = if choices & 2 == 0 { 0 } else { input.word() % 1_000_000_000 };
     let seconds = if choices & 4 == 0 { input.word().into() } else { input.long().cast_signed() };
-    let mtime = Timestamp { seconds, nanoseconds };
+    let mtime = Timestamp::new(seconds, nanoseconds).expect("less than a second");
     let [uid, gid] = [input.word(), input.short().into()];
-    Metadata { mode: input.short() & 0o7777, uid, gid, mtime, ..Metadata::default() }
+    let mode = Mode::of_st_mode(input.short().into());
+    Metadata { mode, uid, gid, mtime, ..Metadata::default() }
 }
 
 /// Content whose length meets the edges of blocks, and which compresses or does not.

@@ -13,7 +13,7 @@ pub const TARGET: Target =
 fn run(data: &[u8]) {
     let mut input = Input(data);
     let (choices, label, seconds) = (input.byte(), input.text(), input.word());
-    let build_time = Timestamp { seconds: seconds.into(), nanoseconds: 0 };
+    let build_time = Timestamp::from_seconds(seconds.into());
     let tree = trees::tree(&mut input);
     let format = (choices & 3) % 3;
     let outcome = match format {

@@ -108,11 +108,11 @@ fn every_change_is_seen_and_gets_a_time_and_a_uuid_of_its_own() {
 fn assert_as_if_built_anew(host: &Host, options: &str) {
     let (image, rest) = options.split_once(' ').unwrap_or((options, ""));
     let stamp = probe::stamp(&mut host.read(image).as_slice()).unwrap().unwrap();
-    assert_ne!(stamp.build_time.seconds, 5);
+    assert_ne!(stamp.build_time.seconds(), 5);
     let mut anew = host.credimg();
     anew.args(["build", "secrets.yaml", "-o", "anew", "--format"]);
     anew.arg(image.rsplit('.').next().unwrap()).args(rest.split_whitespace());
-    anew.args(["--mtime", &stamp.build_time.seconds.to_string()]);
+    anew.args(["--mtime", &stamp.build_time.seconds().to_string()]);
     if let Some(uuid) = stamp.uuid {
         let digits = uuid.map(|byte| format!("{byte:02x}")).concat();
         let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| digits.get(range).unwrap());

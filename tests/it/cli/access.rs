@@ -172,3 +172,15 @@ fn a_file_system_without_access_lists_is_told_of() {
         assert_eq!(fs::read(host.path("out.erofs")).unwrap(), b"old");
     }
 }
+
+/// Rust's own parser of numbers takes a sign.
+#[test]
+fn a_mode_of_files_is_octal_digits_alone() {
+    let host = Host::new("label: A\nfiles: [{path: /a, text: x}]\n");
+    for mode in ["+600", "-600", "0o600", "", "6 0", "8", "1000"] {
+        let output = host.build(&["--args=none", &format!("--mode={mode}")]);
+        let message = "credimg: error: --mode: expected octal digits, at most 0770\n";
+        assert_eq!((output.status.code(), &*stderr(&output)), (Some(2), message), "{mode:?}");
+        assert!(!host.path("out.erofs").exists(), "{mode:?}");
+    }
+}

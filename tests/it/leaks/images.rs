@@ -1,6 +1,6 @@
 //! Images that hold a secret, looked into while something in them is wrong.
 
-use credimg_formats::{Kind, Metadata, Tree, erofs, iso9660, squashfs};
+use credimg_formats::{Kind, Metadata, Mode, Tree, erofs, iso9660, squashfs};
 
 use crate::leaks::canary::{CONTENT, SCALAR};
 use crate::leaks::case::Case;
@@ -31,8 +31,8 @@ pub(crate) fn cases() -> Vec<Case> {
 
 fn images() -> [(&'static str, Vec<u8>); 3] {
     let mut tree = Tree::new(Metadata::default());
-    let mut metadata = Metadata { mode: 0o600, ..Metadata::default() };
-    let sub = Metadata { mode: 0o700, ..Metadata::default() };
+    let mut metadata = Metadata { mode: Mode::of::<0o600>(), ..Metadata::default() };
+    let sub = Metadata { mode: Mode::of::<0o700>(), ..Metadata::default() };
     tree.insert_at("/key", metadata.clone(), Kind::file(CONTENT), &sub).unwrap();
     tree.insert_at("/sub/l", metadata.clone(), Kind::symlink("../key"), &sub).unwrap();
     let mut iso = Vec::new();

@@ -22,6 +22,7 @@ use credimg::manifest::{
 use credimg::monitors::Channel;
 use credimg::report::{Exit, Failure};
 use credimg::sources::pseudo::{self, Definition};
+use credimg_formats::Mode;
 use serde_yaml::{Event, Parser};
 
 /// The manifests of a directory under testdata, sorted.
@@ -101,7 +102,10 @@ fn every_key_means_what_it_says() {
     assert_eq!(plan.label.as_ref().map(|label| label.text.as_str()), Some("CHIMERA"));
     assert_eq!(plan.format, Some(Format::Erofs));
     assert_eq!(plan.path, Path::new("conf/secrets.yaml"));
-    assert_eq!((plan.parents.mode, plan.parents.dir_mode), (Keep::Set(0o440), Keep::Set(0o550)));
+    assert_eq!(
+        (plan.parents.mode, plan.parents.dir_mode),
+        (Keep::Set(Mode::of::<0o440>()), Keep::Set(Mode::of::<0o550>()))
+    );
     assert_eq!(plan.parents.owner, Keep::Set((0, 0)));
     let entries = &plan.entries;
     assert_eq!(entries[1].position.key_path, "files[1]");
@@ -398,7 +402,7 @@ fn credentials_mean_what_they_say() {
     assert_eq!(credentials[1].name, "a b=c,d%e");
     // The disk is the store itself: the file lies at its root.
     assert_eq!(credentials[1].entry.path.to_string(), "/a b=c,d%e");
-    assert_eq!(credentials[1].entry.attributes.mode, Keep::Set(0o400));
+    assert_eq!(credentials[1].entry.attributes.mode, Keep::Set(Mode::of::<0o400>()));
     let Source::File(host) = &credentials[2].entry.source else { panic!() };
     assert_eq!(host, Path::new("conf/tls.key"));
     let Source::Command { is_shell: true, trim: true, .. } = &credentials[3].entry.source else {

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use credimg::host::output::{Options, OutputFile, StreamOutput};
 use credimg::report::{Exit, Failure};
-use credimg_formats::Sink;
+use credimg_formats::{Mode, Sink};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, XattrFlags};
+use rustix::fs::{CWD, FlockOperation, OFlags, XattrFlags};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
@@ -58,7 +58,7 @@ fn a_drop_leaves_no_trace() {
 fn what_is_no_file_is_refused_at_once() {
     let directory = TempDir::new().unwrap();
     let fifo = directory.path().join("fifo");
-    rustix::fs::mkfifoat(CWD, &fifo, Mode::RUSR).unwrap();
+    rustix::fs::mkfifoat(CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
     let socket = directory.path().join("socket");
     let _listener = UnixListener::bind(&socket).unwrap();
     let below = directory.path().join("directory");
@@ -173,7 +173,12 @@ fn leftovers_of_killed_builders_go_and_nothing_else_does() {
     let read = File::open(at(".image.credimg-readeraaaa")).unwrap();
     lock(&read, libc::F_RDLCK);
     symlink("abc", at(".image.credimg-symlinkaaa")).unwrap();
-    rustix::fs::mkfifoat(CWD, at(".image.credimg-fifoaaaaaa"), Mode::RUSR | Mode::WUSR).unwrap();
+    rustix::fs::mkfifoat(
+        CWD,
+        at(".image.credimg-fifoaaaaaa"),
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+    )
+    .unwrap();
     fs::create_dir(at(".image.credimg-directorya")).unwrap();
 
     create(&at("image")).commit().unwrap();
@@ -265,7 +270,8 @@ fn owner_and_mode_are_given_on_request() {
     let path = directory.path().join("image");
     let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let owner = if own.0 == 0 { (990, 991) } else { own };
-    let options = Options { owner: Some(owner), mode: Some(0o640), ..Options::default() };
+    let options =
+        Options { owner: Some(owner), mode: Some(Mode::of::<0o640>()), ..Options::default() };
     let mut output = OutputFile::create(&path, options).unwrap();
     output.write_all(b"new").unwrap();
     output.commit().unwrap();
@@ -295,7 +301,7 @@ fn a_wider_mode_does_not_wake_an_inherited_acl() {
     let default = "system.posix_acl_default";
     rustix::fs::setxattr(directory.path(), default, &acl, XattrFlags::empty()).unwrap();
 
-    let options = Options { owner: None, mode: Some(0o640), ..Options::default() };
+    let options = Options { owner: None, mode: Some(Mode::of::<0o640>()), ..Options::default() };
     OutputFile::create(&path, options).unwrap().commit().unwrap();
     assert_eq!(mode_of(&path), 0o640);
     let inherited = rustix::fs::getxattr_query(&path, "system.posix_acl_access");

@@ -48,7 +48,7 @@ impl Lister<'_> {
             Kind::Fifo => ('I', " f".to_owned()),
             Kind::Socket => ('I', " s".to_owned()),
         };
-        let (seconds, mode) = (metadata.mtime.seconds, metadata.mode);
+        let (seconds, mode) = (metadata.mtime.seconds(), metadata.mode);
         let (uid, gid) = (metadata.uid.cast_signed(), metadata.gid.cast_signed());
         writeln!(self.definitions, "{name} {letter} {seconds} {mode:o} {uid} {gid}{rest}").unwrap();
         for (attribute, value) in &metadata.xattrs {

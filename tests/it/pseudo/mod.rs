@@ -26,7 +26,7 @@ pub(crate) const BUILD_TIME: i64 = 1_740_000_000;
 
 pub(crate) fn settings() -> Settings {
     Settings {
-        build_time: Timestamp { seconds: BUILD_TIME, nanoseconds: 0 },
+        build_time: Timestamp::from_seconds(BUILD_TIME),
         commands: Limits::new(Path::new(CREDIMG)),
         output: OwnFiles::default(),
         policy: Policy { allow_devices: true, allow_commands: true },

@@ -17,20 +17,25 @@ use crate::formats::host::{Scratch, run};
 use crate::formats::{Expected, ExpectedKind, Listing, assert_same, file, name, plain, walk};
 
 /// Before 1970, around 2^31, and beyond the 33 bits of a ustar header.
-const ODD_TIMES: [Timestamp; 4] = [
-    Timestamp { seconds: -2, nanoseconds: 250_000_000 },
-    Timestamp { seconds: 1, nanoseconds: 999_999_999 },
-    Timestamp { seconds: 0x7fff_ffff, nanoseconds: 1 },
-    Timestamp { seconds: 0x2_1234_5678, nanoseconds: 0 },
-];
-const SHAPE: Shape = Shape {
-    common_time: Timestamp { seconds: 1_700_000_000, nanoseconds: 123_456_789 },
-    odd_times: ODD_TIMES,
-    block: 512,
-    xattrs: true,
-    iso9660_names: false,
-    target_max_bytes: 4095,
-};
+fn odd_times() -> [Timestamp; 4] {
+    [
+        Timestamp::new(-2, 250_000_000).unwrap(),
+        Timestamp::new(1, 999_999_999).unwrap(),
+        Timestamp::new(0x7fff_ffff, 1).unwrap(),
+        Timestamp::from_seconds(0x2_1234_5678),
+    ]
+}
+
+fn shape() -> Shape {
+    Shape {
+        common_time: Timestamp::new(1_700_000_000, 123_456_789).unwrap(),
+        odd_times: odd_times(),
+        block: 512,
+        xattrs: true,
+        iso9660_names: false,
+        target_max_bytes: 4095,
+    }
+}
 
 fn archive(tree: &Tree) -> Vec<u8> {
     tar::check(tree).unwrap();
@@ -85,7 +90,7 @@ fn unpackers_restore_every_attribute() {
         let (file, to) = (root.join("archive"), root.join("to"));
         let mut with_sockets = 0;
         for seed in 0..40 {
-            let (tree, listing) = generate(seed, SHAPE);
+            let (tree, listing) = generate(seed, shape());
             let is_socket = |entry: &Expected| {
                 matches!(entry.kind, ExpectedKind::Special { file_type: 0o140_000, .. })
             };

@@ -22,7 +22,7 @@ fn inline_content_and_symbolic_links_come_through() {
     assert_eq!(read(&tree, "/motd"), b"hello");
     assert_eq!(read(&tree, "/empty"), b"");
     assert_eq!(target(&tree, "/now/there"), b"../motd");
-    assert_eq!(inode(&tree, "/now/there").metadata.mode, 0o777);
+    assert_eq!(inode(&tree, "/now/there").metadata.mode.bits(), 0o777);
 }
 
 #[test]
@@ -58,30 +58,31 @@ fn an_unset_variable_is_refused_and_not_named() {
 fn missing_parents_are_made_with_the_defaults() {
     let mut plan = plan(vec![entry_with("/a/b/c", text("x"), given(0o640, 7))]);
     plan.parents = given(0o711, 5);
-    plan.parents.dir_mode = Keep::Set(0o711);
+    plan.parents.dir_mode = Keep::Set(Mode::of::<0o711>());
     let tree = assemble(&plan, &settings(), &mut |_| {}).unwrap().tree;
     for path in ["/", "/a", "/a/b"] {
-        let expected = (0o711, 5, 5, BUILD_TIME.seconds, 0);
+        let expected = (0o711, 5, 5, BUILD_TIME.seconds(), 0);
         assert_eq!(attributes(&inode(&tree, path).metadata), expected, "{path}");
     }
-    assert_eq!(inode(&tree, "/a/b/c").metadata.mode, 0o640);
+    assert_eq!(inode(&tree, "/a/b/c").metadata.mode.bits(), 0o640);
     assert_eq!(inode(&tree, "/a/b/c").metadata.uid, 7);
 }
 
 fn given(mode: u16, id: u32) -> Attributes {
-    Attributes { mode: Keep::Set(mode), owner: Keep::Set((id, id)), ..defaults() }
+    let mode = Keep::Set(Mode::new(mode).unwrap());
+    Attributes { mode, owner: Keep::Set((id, id)), ..defaults() }
 }
 
 #[test]
 fn keep_without_anything_to_keep_falls_back_to_the_defaults() {
     let tree = build(vec![entry_with("/a", text("x"), keep())]).unwrap();
-    let expected = (0o400, 0, 0, BUILD_TIME.seconds, 0);
+    let expected = (0o400, 0, 0, BUILD_TIME.seconds(), 0);
     assert_eq!(attributes(&inode(&tree, "/a").metadata), expected);
 }
 
 #[test]
 fn a_given_time_is_used() {
-    let time = Timestamp { seconds: -1, nanoseconds: 0 };
+    let time = Timestamp::from_seconds(-1);
     let attributes = Attributes { mtime: Keep::Set(Some(time)), ..defaults() };
     let tree = build(vec![entry_with("/a", text("x"), attributes)]).unwrap();
     assert_eq!(inode(&tree, "/a").metadata.mtime, time);

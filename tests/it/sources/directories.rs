@@ -103,7 +103,7 @@ fn a_tree_comes_through_as_another_walk_sees_it() {
 fn without_keep_the_manifest_decides() {
     let host = everything();
     let tree = build(vec![entry("/t", Source::Dir(host.path("tree")))]).unwrap();
-    let time = BUILD_TIME.seconds;
+    let time = BUILD_TIME.seconds();
     assert_eq!(attributes(&inode(&tree, "/t/small").metadata), (0o400, 0, 0, time, 0));
     assert_eq!(attributes(&inode(&tree, "/t/nothing").metadata), (0o500, 0, 0, time, 0));
     assert_eq!(attributes(&inode(&tree, "/t").metadata), (0o500, 0, 0, time, 0));

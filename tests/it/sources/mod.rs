@@ -25,7 +25,7 @@ use credimg::sources::assemble::{
 use credimg::sources::command::Limits;
 use credimg::sources::pseudo::Policy;
 use credimg_formats::{
-    Content, Error, Inode, InodeId, Kind, Metadata, Name, Sink, Timestamp, Tree, Xattrs,
+    Content, Error, Inode, InodeId, Kind, Metadata, Mode, Name, Sink, Timestamp, Tree, Xattrs,
 };
 
 use crate::support::alone::{alone, alone_with};
@@ -33,13 +33,13 @@ use crate::support::host::{CREDIMG, Host};
 
 /// What must never show up in an error.
 pub(crate) const CANARY: &str = "zK7canaryQ2";
-pub(crate) const BUILD_TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+pub(crate) const BUILD_TIME: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
 /// The attributes that a manifest gives without any word of its own.
 pub(crate) fn defaults() -> Attributes {
     Attributes {
-        mode: Keep::Set(0o400),
-        dir_mode: Keep::Set(0o500),
+        mode: Keep::Set(Mode::of::<0o400>()),
+        dir_mode: Keep::Set(Mode::of::<0o500>()),
         owner: Keep::Set((0, 0)),
         mtime: Keep::Set(None),
         xattrs: Xattrs::new(),
@@ -198,7 +198,7 @@ pub(crate) fn target(tree: &Tree, path: &str) -> Vec<u8> {
 /// Mode, user, group and time of an inode.
 pub(crate) fn attributes(metadata: &Metadata) -> (u16, u32, u32, i64, u32) {
     let time = metadata.mtime;
-    (metadata.mode, metadata.uid, metadata.gid, time.seconds, time.nanoseconds)
+    (metadata.mode.bits(), metadata.uid, metadata.gid, time.seconds(), time.nanoseconds())
 }
 
 /// A line for each inode in the order of the tree, with everything but content.

@@ -1,7 +1,7 @@
 //! Inodes, compact and extended (`erofs_read_inode` of Linux).
 
 use super::metadata::Metadata;
-use super::superblock::{Volume, check_time};
+use super::superblock::{Volume, time};
 use super::{corrupt, out_of_range, unsupported};
 use crate::content::Buffer;
 use crate::erofs::format::{
@@ -10,7 +10,7 @@ use crate::erofs::format::{
 };
 use crate::error::Result;
 use crate::read::{NodeKind, Stat};
-use crate::tree::{Device, Timestamp};
+use crate::tree::{Device, Mode};
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
 
@@ -70,7 +70,8 @@ struct Fields {
     number: u32,
     uid: u32,
     gid: u32,
-    mtime: Timestamp,
+    mtime_seconds: i64,
+    mtime_nanoseconds: u32,
 }
 
 /// Bits of `format` besides the form and the layout are of inodes of 48-bit images.
@@ -96,7 +97,7 @@ impl Inode {
             return Err(unsupported(message));
         }
         let kind = kind(&fields, nid)?;
-        check_time(fields.mtime, &format!("inode {nid}"))?;
+        let mtime = time(fields.mtime_seconds, fields.mtime_nanoseconds, &format!("inode {nid}"))?;
         let size_bytes = fields.size_bytes;
         if size_bytes > SIZE_MAX_BYTES {
             let message = format!("inode {nid}: a size of {size_bytes} bytes, which no file has");
@@ -107,10 +108,10 @@ impl Inode {
             nid,
             stat: Stat {
                 kind,
-                mode: fields.mode & 0o7777,
+                mode: Mode::of_st_mode(fields.mode.into()),
                 uid: fields.uid,
                 gid: fields.gid,
-                mtime: fields.mtime,
+                mtime,
                 links: fields.links,
                 size_bytes,
                 number: nid,
@@ -172,10 +173,8 @@ impl Record {
                 uid: record.uid.get().into(),
                 gid: record.gid.get().into(),
                 // Zero but with 48 bits, and counted by Linux 6.15 and later all the same.
-                mtime: Timestamp {
-                    seconds: volume.epoch.seconds.saturating_add(record.reserved.get().into()),
-                    nanoseconds: volume.epoch.nanoseconds,
-                },
+                mtime_seconds: volume.epoch.later_by(record.reserved.get()).seconds(),
+                mtime_nanoseconds: volume.epoch.nanoseconds(),
             },
             Self::Extended(record) => Fields {
                 format: record.format.get(),
@@ -187,10 +186,8 @@ impl Record {
                 number: record.number.get(),
                 uid: record.uid.get(),
                 gid: record.gid.get(),
-                mtime: Timestamp {
-                    seconds: record.mtime_seconds.get().cast_signed(),
-                    nanoseconds: record.mtime_nanoseconds.get(),
-                },
+                mtime_seconds: record.mtime_seconds.get().cast_signed(),
+                mtime_nanoseconds: record.mtime_nanoseconds.get(),
             },
         }
     }

@@ -77,26 +77,19 @@ pub(super) fn open(metadata: &Metadata) -> Result<(Facts, Volume)> {
         let slots = record.extension_slots;
         return Err(corrupt(format!("{slots} extensions of the superblock: expected 184 at most")));
     }
-    let epoch = Timestamp {
-        seconds: record.build_time_seconds.get().cast_signed(),
-        nanoseconds: record.build_time_nanoseconds.get(),
-    };
-    check_time(epoch, "the superblock")?;
+    let seconds = record.build_time_seconds.get().cast_signed();
+    let nanoseconds = record.build_time_nanoseconds.get();
+    let epoch = time(seconds, nanoseconds, "the superblock")?;
     let root_nid = record.root_nid.get().into();
     let volume = Volume { record, block_bits, root_nid, epoch };
     Ok((facts(&volume), volume))
 }
 
-/// A time with a second or more of nanoseconds is none.
-pub(super) fn check_time(time: Timestamp, of: &str) -> Result<()> {
-    if time.nanoseconds >= 1_000_000_000 {
-        let message = format!(
-            "{of}: a time of {} nanoseconds: expected less than a second",
-            time.nanoseconds
-        );
-        return Err(corrupt(message));
-    }
-    Ok(())
+/// Refuses a second or more of nanoseconds.
+pub(super) fn time(seconds: i64, nanoseconds: u32, of: &str) -> Result<Timestamp> {
+    Timestamp::new(seconds, nanoseconds).map_err(|_| {
+        corrupt(format!("{of}: a time of {nanoseconds} nanoseconds: expected less than a second"))
+    })
 }
 
 /// The checksum is that of the superblock up to the end of its block; where blocks end at or
@@ -181,11 +174,7 @@ fn facts(volume: &Volume) -> Facts {
     if unknown != 0 {
         features.push(format!("{unknown:#x}"));
     }
-    let offset_seconds = i64::from(record.build_time_offset_seconds.get());
-    let build_time = Timestamp {
-        seconds: volume.epoch.seconds.saturating_add(offset_seconds),
-        nanoseconds: volume.epoch.nanoseconds,
-    };
+    let build_time = volume.epoch.later_by(record.build_time_offset_seconds.get());
     Facts {
         format: "erofs",
         label: label.to_vec(),

@@ -11,7 +11,7 @@ use crate::iso9660::format::{
     DeviceNumber, PX_SHORT_BYTES, TF_CREATION, TF_LONG, TF_MODIFY,
 };
 use crate::read::NodeKind;
-use crate::tree::{Device, NAME_MAX_BYTES, SYMLINK_MAX_BYTES, Timestamp};
+use crate::tree::{Device, Mode, NAME_MAX_BYTES, SYMLINK_MAX_BYTES, Timestamp};
 
 /// Bits of `st_mode` that say what an inode is.
 const TYPE_BITS: u32 = 0o170_000;
@@ -61,8 +61,8 @@ impl Posix {
         })
     }
 
-    pub(super) fn permissions(&self) -> u16 {
-        u16::try_from(self.mode & 0o7777).unwrap_or_default()
+    pub(super) fn permissions(&self) -> Mode {
+        Mode::of_st_mode(self.mode)
     }
 }
 

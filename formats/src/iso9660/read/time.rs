@@ -20,7 +20,7 @@ impl RecordTime {
 
 /// The time of a record; what is none is that of 1970.
 pub(super) fn of_record(time: RecordTime) -> Timestamp {
-    Timestamp { seconds: time.seconds().unwrap_or_default(), nanoseconds: 0 }
+    Timestamp::from_seconds(time.seconds().unwrap_or_default())
 }
 
 /// A time of 17 bytes, hundredths of a second and all; none where it is not given or no date.
@@ -30,7 +30,7 @@ pub(super) fn of_volume(time: VolumeTime) -> Option<Timestamp> {
     let [.., tens @ b'0'..=b'9', ones @ b'0'..=b'9'] = digits else { return None };
     let hundredths = u32::from(tens - b'0') * 10 + u32::from(ones - b'0');
     let seconds = local.checked_sub(zone_seconds(offset))?;
-    Some(Timestamp { seconds, nanoseconds: hundredths * 10_000_000 })
+    Timestamp::new(seconds, hundredths * 10_000_000).ok()
 }
 
 /// The time at the start of `bytes`, in the long form or the short one.
@@ -50,6 +50,8 @@ fn zone_seconds(offset: u8) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
     use super::*;
 
     #[test]
@@ -71,7 +73,7 @@ mod tests {
             assert_eq!(got, Some(1_700_000_000 + seconds), "{quarters}");
         }
         let digits = *b"2023111422132099";
-        let expected = Timestamp { seconds: 1_699_996_400, nanoseconds: 990_000_000 };
+        let expected = Timestamp::new(1_699_996_400, 990_000_000).unwrap();
         assert_eq!(of_volume(VolumeTime { digits, offset: 4 }), Some(expected));
         assert_eq!(of_volume(VolumeTime { digits: [b'0'; 16], offset: 0 }), None);
         assert_eq!(of_record(RecordTime { month: 0, ..time }), Timestamp::default());

@@ -10,12 +10,12 @@ use crate::squashfs::format::{
     DOTS_BYTES, DeviceNode, Directory, EXTENDED, ExtendedDirectory, ExtendedFile, File,
     InodeHeader, InodeType, NO_FRAGMENT, NO_XATTRS, Symlink,
 };
-use crate::tree::{Device, Timestamp};
+use crate::tree::{Device, Mode, Timestamp};
 
 /// An inode as it is stored, with its owners by their numbers.
 pub(super) struct Inode {
     pub(super) header: InodeHeader,
-    pub(super) mode: u16,
+    pub(super) mode: Mode,
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) links: u32,
@@ -280,9 +280,10 @@ impl Inode {
 }
 
 /// Permissions. The file type may be there, too, if it is the same: Linux adds it.
-fn mode(header: &InodeHeader, inode_type: InodeType) -> Result<u16> {
+fn mode(header: &InodeHeader, inode_type: InodeType) -> Result<Mode> {
     let mode = header.mode.get();
-    let (file_type, permissions) = (mode & !0o7777, mode & 0o7777);
+    let permissions = Mode::of_st_mode(mode.into());
+    let file_type = mode & !permissions.bits();
     if file_type != 0 && file_type != inode_type.mode() {
         let title = title(header);
         return Err(corrupt(format!(

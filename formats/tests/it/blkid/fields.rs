@@ -16,7 +16,7 @@ const EXT2: [u8; 16] = *b"\x12\x34\x56\x78\x9a\xbc\x4d\xef\x53\xef\x12\x34\x56\x
 fn image(uuid: [u8; 16], seconds: i64) -> Result<Vec<u8>, credimg_formats::Error> {
     let tree = Tree::new(plain(0o755));
     let label = Label::new(LABEL.as_bytes()).unwrap();
-    let build_time = Timestamp { seconds, nanoseconds: 0 };
+    let build_time = Timestamp::from_seconds(seconds);
     let mut image = Vec::new();
     let options = Options::new().label(label).uuid(uuid).build_time(build_time);
     Plan::new(&tree, options)?.write(&mut image)?;

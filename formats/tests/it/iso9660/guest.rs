@@ -82,7 +82,7 @@ fn deep_tree() -> (Tree, Listing) {
 }
 
 fn expected(kind: ExpectedKind, mode: u32) -> Expected {
-    let mtime = (BUILD_TIME.seconds, 0);
+    let mtime = (BUILD_TIME.seconds(), 0);
     Expected { kind, mode, uid: 0, gid: 0, mtime, xattrs: BTreeMap::new() }
 }
 

@@ -8,7 +8,7 @@ use credimg_formats::read::{
     Account, Digests, Entry, Extent, Facts, InodeRef, Limits, NodeKind, Order, Problem, Reader,
     Region, RegionKind, Stat, Walk, dump, into_tree, verify,
 };
-use credimg_formats::{Error, ErrorKind, Result, Sink, Timestamp, Xattrs};
+use credimg_formats::{Error, ErrorKind, Mode, Result, Sink, Timestamp, Xattrs};
 
 const CONTENT: RegionKind = RegionKind::Content;
 const RECORD: RegionKind = RegionKind::Record;
@@ -64,7 +64,16 @@ impl Reader for Claims {
         };
         let (mtime, size_bytes) = (Timestamp::default(), self.size_bytes);
         let (kind, links, number) = (*kind, *links, inode.0);
-        Ok(Stat { kind, mode: 0o644, uid: 0, gid: 0, mtime, links, size_bytes, number })
+        Ok(Stat {
+            kind,
+            mode: Mode::of::<0o644>(),
+            uid: 0,
+            gid: 0,
+            mtime,
+            links,
+            size_bytes,
+            number,
+        })
     }
 
     fn xattrs(&self, _inode: InodeRef) -> Result<Xattrs> {

@@ -4,7 +4,7 @@ use credimg_formats::read::{
     Aspect, Change, Comparison, Limits, NodeKind, Reader, TreeReader, diff, open,
 };
 use credimg_formats::{
-    Content, Device, ErrorKind, Image, Kind, Metadata, Secret, Sink, Source, Timestamp, Tree,
+    Content, Device, ErrorKind, Image, Kind, Metadata, Mode, Secret, Sink, Source, Timestamp, Tree,
     erofs, iso9660, squashfs,
 };
 
@@ -42,13 +42,19 @@ fn metadata_of<'t>(tree: &'t mut Tree, path: &str) -> &'t mut Metadata {
     tree.metadata_mut(id).unwrap()
 }
 
+/// Makes the time of what stands at `path` so much later.
+fn pass_time(tree: &mut Tree, path: &str, seconds: i64, nanoseconds: u32) {
+    let mtime = &mut metadata_of(tree, path).mtime;
+    *mtime = Timestamp::new(mtime.seconds() + seconds, mtime.nanoseconds() + nanoseconds).unwrap();
+}
+
 /// Each edit of the small tree, and all that is different then.
 const EDITS: [(Edit, &[&str]); 12] = [
     (|_| {}, &[]),
-    (|tree| metadata_of(tree, "big").mode = 0o600, &["/big: [Mode]"]),
+    (|tree| metadata_of(tree, "big").mode = Mode::of::<0o600>(), &["/big: [Mode]"]),
     (|tree| metadata_of(tree, "big").gid = 7, &["/big: [Owner]"]),
-    (|tree| metadata_of(tree, "").mtime.seconds += 1, &["/: [Time]"]),
-    (|tree| metadata_of(tree, "outer").mtime.nanoseconds += 1, &["/outer: [Time]"]),
+    (|tree| pass_time(tree, "", 1, 0), &["/: [Time]"]),
+    (|tree| pass_time(tree, "outer", 0, 1), &["/outer: [Time]"]),
     (
         |tree| {
             let value = Secret::from("other");
@@ -58,7 +64,7 @@ const EDITS: [(Edit, &[&str]); 12] = [
     ),
     (|tree| drop(metadata_of(tree, "labelled").xattrs.pop_first()), &["/labelled: [Xattrs]"]),
     // Modes of links are nowhere stored.
-    (|tree| metadata_of(tree, "link").mode = 0o700, &[]),
+    (|tree| metadata_of(tree, "link").mode = Mode::of::<0o700>(), &[]),
     (
         |tree| {
             tree.insert(Tree::ROOT, name("c"), plain(0o700), Kind::directory()).unwrap();
@@ -81,7 +87,7 @@ const EDITS: [(Edit, &[&str]); 12] = [
     ),
     (
         |tree| {
-            metadata_of(tree, "outer/fifo").mode = 0;
+            metadata_of(tree, "outer/fifo").mode = Mode::of::<0>();
             metadata_of(tree, "outer/fifo").uid = 1;
         },
         &["/outer/fifo: [Mode, Owner]"],
@@ -189,7 +195,7 @@ fn shape() -> Shape {
     let odd = [0, 1, 2, 0x7fff_ffff];
     Shape {
         common_time: BUILD_TIME,
-        odd_times: odd.map(|seconds| Timestamp { seconds, nanoseconds: 0 }),
+        odd_times: odd.map(Timestamp::from_seconds),
         block: 4096,
         xattrs: false,
         iso9660_names: true,
@@ -238,7 +244,7 @@ fn one_byte_among_many_zeros_is_found() {
 #[test]
 fn what_a_format_does_not_hold_is_left_out_where_it_is_asked_for() {
     let (old, mut new) = (small(true), small(false));
-    metadata_of(&mut new, "outer").mtime.nanoseconds = 5;
+    pass_time(&mut new, "outer", 0, 5);
     let comparison = Comparison::new().without(Aspect::Xattrs).whole_seconds();
     assert_eq!(differences(&TreeReader::new(&old), &TreeReader::new(&new), &comparison), [""; 0]);
     assert_eq!(of_trees(&old, &new), ["/labelled: [Xattrs]", "/outer: [Time]"]);

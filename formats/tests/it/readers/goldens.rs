@@ -122,7 +122,7 @@ fn owners(tree: &mut Tree) {
         (0o4755, 1000, 1000, times[1]),
         (0o644, u32::MAX - 1, 0, times[2]),
     ] {
-        let metadata = Metadata { mode, uid, gid, mtime, ..Metadata::default() };
+        let metadata = Metadata { uid, gid, mtime, ..plain(mode) };
         tree.insert(Tree::ROOT, name(&format!("{mode:04o}")), metadata, file(b"x")).unwrap();
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn listing_by(
             mode: u32::from(stat.mode),
             uid: stat.uid,
             gid: stat.gid,
-            mtime: (stat.mtime.seconds, i64::from(stat.mtime.nanoseconds)),
+            mtime: (stat.mtime.seconds(), i64::from(stat.mtime.nanoseconds())),
             xattrs: xattrs
                 .iter()
                 .map(|(name, value)| (name.to_vec(), value.expose().to_vec()))

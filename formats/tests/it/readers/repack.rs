@@ -15,7 +15,7 @@ pub(crate) fn erofs_shape() -> Shape {
     Shape {
         common_time: BUILD_TIME,
         odd_times: [(0, 0), (-1, 999_999_999), (1 << 40, 1), (1_700_000_000, 5)]
-            .map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds }),
+            .map(|(seconds, nanoseconds)| Timestamp::new(seconds, nanoseconds).unwrap()),
         block: 4096,
         xattrs: true,
         iso9660_names: false,
@@ -27,7 +27,7 @@ pub(crate) fn erofs_shape() -> Shape {
 pub(crate) fn common_shape() -> Shape {
     let odd = [0, 1, 2, 0x7fff_ffff];
     Shape {
-        odd_times: odd.map(|seconds| Timestamp { seconds, nanoseconds: 0 }),
+        odd_times: odd.map(Timestamp::from_seconds),
         xattrs: false,
         iso9660_names: true,
         ..erofs_shape()

@@ -18,7 +18,7 @@ pub(crate) const COMPRESSIONS: [&str; 5] = ["none", "gzip", "xz", "zstd", "lz4"]
 pub(crate) fn shape(seed: u64) -> Shape {
     Shape {
         common_time: BUILD_TIME,
-        odd_times: [0, 1, 2, 0x7fff_ffff].map(|seconds| Timestamp { seconds, nanoseconds: 0 }),
+        odd_times: [0, 1, 2, 0x7fff_ffff].map(Timestamp::from_seconds),
         block: 4096,
         xattrs: seed.is_multiple_of(2),
         iso9660_names: false,

@@ -152,7 +152,7 @@ fn expected(tree: &Tree, id: InodeId) -> Expected {
         mode: u32::from(metadata.mode),
         uid: metadata.uid,
         gid: metadata.gid,
-        mtime: (metadata.mtime.seconds, 0),
+        mtime: (metadata.mtime.seconds(), 0),
         xattrs: metadata
             .xattrs
             .iter()

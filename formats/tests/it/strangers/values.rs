@@ -47,7 +47,7 @@ fn times_are_those_of_the_system_and_of_texts() {
         (epoch - Duration::new(5, 7), -6, 999_999_993),
         (epoch - Duration::new(0, 1), -1, 999_999_999),
     ] {
-        assert_eq!(Timestamp::from(time), Timestamp { seconds, nanoseconds });
+        assert_eq!(Timestamp::from(time), Timestamp::new(seconds, nanoseconds).unwrap());
     }
     // By `date -u -d TEXT +%s`.
     for (text, seconds) in

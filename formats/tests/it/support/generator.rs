@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use credimg_formats::{
-    Content, Device, InodeId, Kind, Metadata, Name, Secret, Timestamp, Tree, Xattrs,
+    Content, Device, InodeId, Kind, Metadata, Mode, Name, Secret, Timestamp, Tree, Xattrs,
 };
 
 use super::{Expected, ExpectedKind, Listing, S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK, join, special};
@@ -193,7 +193,7 @@ impl Maker<'_> {
             &[0o400, 0o400, 0o644, 0o4755, 0o000, 0o7777, 0o2640]
         };
         let metadata = Metadata {
-            mode: self.random.pick(modes),
+            mode: Mode::new(self.random.pick(modes)).unwrap(),
             uid: self.random.pick(&ids),
             gid: self.random.pick(&ids),
             mtime: self.random.pick(&times),
@@ -204,7 +204,7 @@ impl Maker<'_> {
             mode: u32::from(metadata.mode),
             uid: metadata.uid,
             gid: metadata.gid,
-            mtime: (metadata.mtime.seconds, i64::from(metadata.mtime.nanoseconds)),
+            mtime: (metadata.mtime.seconds(), i64::from(metadata.mtime.nanoseconds())),
             xattrs: metadata
                 .xattrs
                 .iter()

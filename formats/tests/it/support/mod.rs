@@ -13,13 +13,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use credimg_formats::{Content, Kind, Metadata, Name, Secret, Timestamp};
+use credimg_formats::{Content, Kind, Metadata, Mode, Name, Secret, Timestamp};
 
 /// The time of images and of the entries of trees made by hand.
-pub(crate) const BUILD_TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+pub(crate) const BUILD_TIME: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
 /// What an inode of that mode has that belongs to root.
 pub(crate) fn plain(mode: u16) -> Metadata {
+    let mode = Mode::new(mode).unwrap();
     Metadata { mode, mtime: BUILD_TIME, ..Metadata::default() }
 }
 

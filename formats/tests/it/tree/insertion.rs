@@ -11,19 +11,21 @@ use crate::support::generator::{Random, Shape, generate};
 use crate::support::{BUILD_TIME, join};
 
 /// Whole seconds of all formats, but for two that ISO 9660 cannot hold.
-const SHAPE: Shape = Shape {
-    common_time: BUILD_TIME,
-    odd_times: [
-        Timestamp { seconds: 0, nanoseconds: 0 },
-        Timestamp { seconds: 1, nanoseconds: 999_999_999 },
-        Timestamp { seconds: 2_147_483_648, nanoseconds: 0 },
-        Timestamp { seconds: 4_294_967_295, nanoseconds: 5 },
-    ],
-    block: 4096,
-    xattrs: true,
-    iso9660_names: false,
-    target_max_bytes: 4095,
-};
+fn shape() -> Shape {
+    Shape {
+        common_time: BUILD_TIME,
+        odd_times: [
+            Timestamp::from_seconds(0),
+            Timestamp::new(1, 999_999_999).unwrap(),
+            Timestamp::from_seconds(2_147_483_648),
+            Timestamp::new(4_294_967_295, 5).unwrap(),
+        ],
+        block: 4096,
+        xattrs: true,
+        iso9660_names: false,
+        target_max_bytes: 4095,
+    }
+}
 
 /// A tree taken apart: its inodes, and each path with the inode that it leads to.
 struct Parts {
@@ -178,7 +180,7 @@ fn outcomes(tree: &Tree) -> [(&'static str, Outcome); 7] {
 pub(crate) fn compare(seeds: std::ops::Range<u64>) -> (usize, usize) {
     let (mut images, mut errors) = (0, 0);
     for seed in seeds {
-        let (tree, _) = generate(seed, SHAPE);
+        let (tree, _) = generate(seed, shape());
         let parts = Parts::of(&tree);
         let expected = outcomes(&tree);
         for (order, tree) in parts.trees(seed).iter().enumerate() {

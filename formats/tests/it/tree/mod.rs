@@ -5,7 +5,7 @@ pub(crate) mod insertion;
 mod order;
 
 use credimg_formats::{
-    Content, ErrorKind, Inode, Kind, Metadata, Name, Result, Secret, Timestamp, Tree, erofs,
+    Content, ErrorKind, Inode, Kind, Metadata, Mode, Name, Result, Secret, Timestamp, Tree, erofs,
     iso9660, squashfs,
 };
 
@@ -19,17 +19,14 @@ fn file() -> Kind {
 
 /// Metadata that no inode of Linux has, and what is said of it.
 fn impossible() -> Vec<(Metadata, &'static str)> {
-    let late = Timestamp { seconds: 1, nanoseconds: 1_000_000_000 };
     let with_xattr = |name: &[u8]| {
         let mut metadata = Metadata::default();
         metadata.xattrs.insert(name.into(), Secret::default());
         metadata
     };
     vec![
-        (Metadata { mode: 0o10_000, ..Metadata::default() }, "mode 10000 is out of range"),
         (Metadata { uid: u32::MAX, ..Metadata::default() }, "owner 4294967295 is out of range"),
         (Metadata { gid: u32::MAX, ..Metadata::default() }, "group 4294967295 is out of range"),
-        (Metadata { mtime: late, ..Metadata::default() }, "a second or more of nanoseconds"),
         (with_xattr(b""), "an extended attribute's name is empty"),
         (with_xattr(b"user.a\0b"), "an extended attribute's name holds a NUL byte"),
     ]
@@ -75,19 +72,16 @@ fn impossible_metadata_is_refused_at_insertion_and_by_every_plan() {
 }
 
 #[test]
-fn a_time_of_the_image_with_a_second_of_nanoseconds_is_refused_by_every_plan() {
-    let tree = Tree::new(Metadata::default());
-    let build_time = Timestamp { seconds: 1, nanoseconds: 1_000_000_000 };
-    let erofs = erofs::Options::new().build_time(build_time);
-    let squashfs = squashfs::Options::new().build_time(build_time).cut_fractions(true);
-    let iso9660 = iso9660::Options::new().build_time(build_time).cut_fractions(true);
-    for outcome in [
-        erofs::Plan::new(&tree, erofs).map(drop),
-        squashfs::Plan::new(&tree, squashfs).map(drop),
-        iso9660::Plan::new(&tree, iso9660).map(drop),
-    ] {
-        assert_error(outcome, ErrorKind::Unrepresentable, "a second or more of nanoseconds");
+fn impossible_modes_and_times_cannot_be_made() {
+    let refused = ErrorKind::Unrepresentable;
+    assert_error(Mode::new(0o10_000), refused, "mode 10000 is out of range");
+    assert_error(Mode::new(u16::MAX), refused, "mode 177777 is out of range");
+    for nanoseconds in [1_000_000_000, u32::MAX] {
+        let made = Timestamp::new(1, nanoseconds);
+        assert_error(made, refused, "a second or more of nanoseconds");
     }
+    assert_eq!(Mode::new(0o7777).unwrap().bits(), 0o7777);
+    assert_eq!(Timestamp::new(-1, 999_999_999).unwrap().nanoseconds(), 999_999_999);
 }
 
 #[test]
@@ -139,15 +133,15 @@ fn a_directory_has_one_parent_and_a_file_holds_nothing() {
 
 #[test]
 fn paths_are_made_as_far_as_they_are_missing() {
-    let closed = Metadata { mode: 0o500, ..Metadata::default() };
-    let plain = || Metadata { mode: 0o400, ..Metadata::default() };
-    let mut tree = Tree::new(Metadata { mode: 0o711, ..Metadata::default() });
+    let closed = Metadata { mode: Mode::of::<0o500>(), ..Metadata::default() };
+    let plain = || Metadata { mode: Mode::of::<0o400>(), ..Metadata::default() };
+    let mut tree = Tree::new(Metadata { mode: Mode::of::<0o711>(), ..Metadata::default() });
     let key = tree.insert_at("/etc/ssh/key", plain(), file(), &closed).unwrap();
     tree.insert_at(b"etc/ssh/key.pub", plain(), file(), &Metadata::default()).unwrap();
     tree.insert_at("empty", closed.clone(), Kind::directory(), &closed).unwrap();
     let mode = |path: &str| tree.get(tree.find(path).unwrap()).unwrap().metadata.mode;
     let modes = ["", "/", "etc", "etc/ssh", "/etc/ssh/key.pub", "empty"].map(mode);
-    assert_eq!(modes, [0o711, 0o711, 0o500, 0o500, 0o400, 0o500]);
+    assert_eq!(modes.map(Mode::bits), [0o711, 0o711, 0o500, 0o500, 0o400, 0o500]);
     assert_eq!((tree.path_of(key), tree.len()), (b"/etc/ssh/key".to_vec(), 6));
     assert_eq!(["nothing", "etc/nothing", "etc/ssh/key/x"].map(|path| tree.find(path)), [None; 3]);
 

@@ -21,7 +21,7 @@ const LISTS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_defaul
 #[derive(Clone, Debug, Default)]
 pub struct Attributes {
     /// Permissions, set-id and sticky bits.
-    pub mode: Option<u16>,
+    pub mode: Option<credimg_formats::Mode>,
     /// Time of the last modification.
     pub mtime: Option<Timestamp>,
     /// Owner and group.
@@ -121,9 +121,9 @@ fn attribute(name: &[u8]) -> String {
 }
 
 fn times(mtime: Timestamp) -> Timestamps {
-    let nanoseconds = mtime.nanoseconds.into();
+    let nanoseconds = mtime.nanoseconds().into();
     Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec { tv_sec: mtime.seconds, tv_nsec: nanoseconds },
+        last_modification: Timespec { tv_sec: mtime.seconds(), tv_nsec: nanoseconds },
     }
 }

@@ -17,7 +17,8 @@ const ODD_TIMES: [(i64, u32); 4] =
 pub(crate) fn tree(seed: u64, has_longest_names: bool) -> (Tree, Listing) {
     let shape = Shape {
         common_time: BUILD_TIME,
-        odd_times: ODD_TIMES.map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds }),
+        odd_times: ODD_TIMES
+            .map(|(seconds, nanoseconds)| Timestamp::new(seconds, nanoseconds).unwrap()),
         block: 4096,
         xattrs: !seed.is_multiple_of(3),
         iso9660_names: !has_longest_names,

@@ -202,7 +202,7 @@ fn xorriso(options: &[&str], from: &Path, to: &Path) -> Command {
 /// to come; both tools leave out slashes that mean nothing.
 fn tree(seed: u64) -> Listing {
     let odd_times = [0, 1, 951_827_696, 1_600_000_000];
-    let odd_times = odd_times.map(|seconds| Timestamp { seconds, nanoseconds: 0 });
+    let odd_times = odd_times.map(Timestamp::from_seconds);
     let (_, listing) = generate(seed, Shape { target_max_bytes: 200, odd_times, ..shape() });
     let mut listing = listing;
     // xorriso writes no image of nothing.

@@ -14,7 +14,7 @@ pub(crate) fn shape() -> Shape {
     let odd = [0, -2, i64::from(i32::MIN), i64::from(i32::MAX)];
     Shape {
         common_time: BUILD_TIME,
-        odd_times: odd.map(|seconds| Timestamp { seconds, nanoseconds: 0 }),
+        odd_times: odd.map(Timestamp::from_seconds),
         block: 2048,
         xattrs: false,
         iso9660_names: true,

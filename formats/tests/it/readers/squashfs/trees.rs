@@ -52,7 +52,7 @@ pub(crate) fn shape(seed: u64) -> Shape {
     let seconds = [0, 1, 0x8000_0000, 0xffff_ffff];
     Shape {
         common_time: BUILD_TIME,
-        odd_times: seconds.map(|seconds| Timestamp { seconds, nanoseconds: 0 }),
+        odd_times: seconds.map(Timestamp::from_seconds),
         block: blocks(seed).1,
         xattrs: !seed.is_multiple_of(3),
         iso9660_names: false,
