@@ -36,4 +36,5 @@ mod seal;
 mod sources;
 mod support;
 mod targets;
+mod tidy;
 mod trust;

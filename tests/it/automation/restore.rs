@@ -90,7 +90,8 @@ fn save(host: &Host) {
     let mut monitor = Monitor::new(host);
     monitor.execute(&json!({"execute": "migrate", "arguments": {"uri": "exec:cat >state"}}));
     monitor.wait_for_status("query-migrate", "completed");
-    monitor.execute(&json!({"execute": "quit"}));
+    // QEMU may end before it answers.
+    monitor.send(&json!({"execute": "quit"}));
 }
 
 /// QEMU's monitor.
@@ -103,8 +104,14 @@ impl Monitor {
         monitor
     }
 
+    /// Sends a command in one piece: QEMU obeys as soon as the last brace is there, and `quit`
+    /// would break the pipe for a line feed that comes behind.
+    fn send(&mut self, command: &Value) {
+        self.0.get_mut().write_all(format!("{command}\n").as_bytes()).unwrap();
+    }
+
     fn execute(&mut self, command: &Value) -> Value {
-        writeln!(self.0.get_mut(), "{command}").unwrap();
+        self.send(command);
         loop {
             let mut line = String::new();
             self.0.read_line(&mut line).unwrap();
