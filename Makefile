@@ -74,6 +74,7 @@ check: cargo ## Check the format, the lints, the documentation and the scripts
 		cargo clippy -p credimg-formats --lib --no-default-features --features "$$feature" \
 			--locked --quiet -- -D warnings || exit 1; \
 	done
+	cargo clippy --lib --bins --no-default-features --locked --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: run `make setup`' >&2; exit 1; }
 	shellcheck $$(grep -rlE '^#(!/.*sh| shellcheck shell)' .ci formats/tests scripts tests)

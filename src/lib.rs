@@ -16,5 +16,6 @@ mod look;
 pub mod manifest;
 pub mod monitors;
 pub mod report;
+#[cfg(feature = "seal")]
 pub mod seal;
 pub mod sources;

@@ -17,6 +17,7 @@ mod inspect;
 mod ls;
 mod man;
 pub(crate) mod options;
+#[cfg(feature = "seal")]
 mod seal;
 pub(crate) mod secret;
 pub(crate) mod verify;
@@ -58,6 +59,7 @@ pub enum Command {
     Check(check::Check),
     /// Seal a manifest's tree for a share that the guest can write, and print the arguments
     /// that give it the share and the key
+    #[cfg(feature = "seal")]
     Seal(seal::Seal),
     /// Print the arguments that attach an image that exists
     Args(args::AttachImage),
@@ -100,6 +102,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Build(options) => build::run(options),
         Command::Exec(options) => exec::run(options),
         Command::Check(options) => check::run(options),
+        #[cfg(feature = "seal")]
         Command::Seal(options) => seal::run(options),
         Command::Args(options) => args::run(options),
         Command::Inspect(options) => inspect::run(options),
@@ -121,10 +124,11 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
 /// Whether it reads a manifest, of which hash tables are made.
 fn reads_manifest(command: &Command) -> bool {
     match command {
+        #[cfg(feature = "seal")]
+        Command::Seal(_) => true,
         Command::Build(_)
         | Command::Exec(_)
         | Command::Check(_)
-        | Command::Seal(_)
         | Command::Verify(_)
         | Command::GuestUnit(_) => true,
         Command::Args(_)

@@ -30,6 +30,7 @@ pub(crate) fn unchanged(what: &str, mut error: anyhow::Error) -> anyhow::Error {
     error
 }
 
+#[cfg(feature = "seal")]
 /// The hints of an output speak of images: this one's, of what else it is.
 pub(crate) fn of(what: &str, mut error: anyhow::Error) -> anyhow::Error {
     if let Some(failure) = error.downcast_mut::<Failure>() {

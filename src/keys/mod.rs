@@ -6,6 +6,7 @@
 //! leaves nothing of it on the stack (`without_traces`).
 
 mod file;
+#[cfg(feature = "seal")]
 pub mod identity;
 pub mod wrap;
 
