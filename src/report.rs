@@ -1,5 +1,6 @@
 //! What people are told: errors with their exit code and hint.
 
+mod problems;
 pub(crate) mod shell;
 
 use std::ffi::OsStr;
@@ -9,6 +10,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Error;
+
+pub use problems::Position;
+pub(crate) use problems::{Problem, Problems, Subject};
 
 /// Exit codes, as documented in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

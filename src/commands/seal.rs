@@ -22,7 +22,7 @@ use crate::job::trusted;
 use crate::job::xattrs;
 use crate::keys;
 use crate::keys::identity::Identity;
-use crate::manifest::{self, Manifest, Source, manifest_name};
+use crate::manifest::{Manifest, Source, manifest_name};
 use crate::monitors::share::{self, Share};
 use crate::monitors::{Channel, MachineType, Style};
 use crate::report::{self, Exit, Failure, shown};
@@ -378,18 +378,14 @@ fn require_apart(options: &Seal, carrier: &Path, manifest: &Manifest) -> Result<
 
 /// An error where the manifest asks for what a share cannot do.
 fn require_plain(manifest: &Manifest) -> Result<(), Failure> {
-    let name = manifest_name(&manifest.path);
     let place = if let Some(credential) = manifest.credentials.first() {
-        let manifest::Position { line, column, key_path } = &credential.entry.position;
-        format!("{name}:{line}:{column}: {key_path}: credentials go")
+        format!("{}: credentials go", credential.entry.position)
     } else if let Some(item) = manifest.fw_cfg.first() {
-        let manifest::Position { line, column, key_path } = &item.entry.position;
-        format!("{name}:{line}:{column}: {key_path}: items of fw_cfg go")
+        format!("{}: items of fw_cfg go", item.entry.position)
     } else if let Some(encrypt) = &manifest.encrypt {
-        let manifest::Position { line, column, key_path } = &encrypt.position;
-        format!("{name}:{line}:{column}: {key_path}: a blob is always encrypted, and LUKS goes")
+        format!("{}: a blob is always encrypted, and LUKS goes", encrypt.position)
     } else if manifest.mount.is_some() {
-        format!("{name}: `mount` goes")
+        format!("{}: `mount` goes", manifest_name(&manifest.path))
     } else {
         return Ok(());
     };

@@ -5,9 +5,9 @@ use std::iter;
 use super::budget::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
 use super::mount::{self, Disk, MOUNT_CREDENTIAL};
 use super::unlock::Unlock;
-use crate::manifest::{Credential, Manifest, MountPoint, Position, manifest_name};
+use crate::manifest::{Credential, Manifest, MountPoint};
 use crate::monitors::{Channel, MachineType, Monitor, SmbiosForm};
-use crate::report::{Exit, Failure};
+use crate::report::{Exit, Failure, Position};
 
 /// What the plan depends on besides the manifest.
 #[derive(Clone, Debug, Default)]
@@ -208,7 +208,7 @@ impl<'a> Planner<'a> {
             .collect();
         let mut routes = Vec::new();
         for (credential, length) in &wishes {
-            self.require_service(credential, *length)?;
+            require_service(credential, *length)?;
             routes.push(match credential.via {
                 Some(channel) => Some(self.asked(credential, channel, *length)?),
                 None => None,
@@ -294,7 +294,7 @@ impl<'a> Planner<'a> {
             Some(credential) => {
                 let message = "the name is that of the credential which opens the disk";
                 let hint = "give it another name, or the drive another serial";
-                Err(self.failure(&credential.entry.position, message).hint(hint))
+                Err(refused(&credential.entry.position, message).hint(hint))
             }
         }
     }
@@ -340,7 +340,7 @@ impl<'a> Planner<'a> {
                 (_, None) => self.budget.take_other_item(length.unwrap_or(0)),
             };
             taken.map_err(|reason| {
-                self.failure(&item.entry.position, &format!("cannot go by fw_cfg: {reason}"))
+                refused(&item.entry.position, &format!("cannot go by fw_cfg: {reason}"))
             })?;
         }
         Ok(())
@@ -364,7 +364,7 @@ impl<'a> Planner<'a> {
         };
         taken.map_err(|reason| {
             let message = format!("cannot go by {}: {reason}", channel.name());
-            self.failure(&credential.entry.position, &message)
+            refused(&credential.entry.position, &message)
                 .hint("`via: auto` puts onto the disk what cannot go by the firmware")
         })?;
         let why = "the manifest says so".to_owned();
@@ -392,20 +392,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// systemd counts names as well when it gives credentials to a service.
-    fn require_service(&self, credential: &Credential, length: Option<u64>) -> Result<(), Failure> {
-        let total_bytes = credential.name.len() as u64 + length.unwrap_or(0);
-        if total_bytes <= SERVICE_MAX_BYTES {
-            return Ok(());
-        }
-        let message = format!(
-            "the credential has {total_bytes} bytes with its name, and systemd takes \
-             {SERVICE_MAX_BYTES}"
-        );
-        let failure = self.failure(&credential.entry.position, &message);
-        Err(failure.hint("a large file goes to `files`, and the service reads it there"))
-    }
-
     fn warn(&mut self) {
         let warnings = &mut self.warnings;
         let names = self.manifest.credentials.iter().map(|credential| credential.name.len() as u64);
@@ -430,10 +416,23 @@ impl<'a> Planner<'a> {
             ));
         }
     }
+}
 
-    fn failure(&self, position: &Position, message: &str) -> Failure {
-        let file = manifest_name(&self.manifest.path);
-        let Position { line, column, key_path } = position;
-        Failure::new(Exit::Manifest, format!("{file}:{line}:{column}: {key_path}: {message}"))
+/// systemd counts names as well when it gives credentials to a service.
+fn require_service(credential: &Credential, length: Option<u64>) -> Result<(), Failure> {
+    let total_bytes = credential.name.len() as u64 + length.unwrap_or(0);
+    if total_bytes <= SERVICE_MAX_BYTES {
+        return Ok(());
     }
+    let message = format!(
+        "the credential has {total_bytes} bytes with its name, and systemd takes \
+         {SERVICE_MAX_BYTES}"
+    );
+    let failure = refused(&credential.entry.position, &message);
+    Err(failure.hint("a large file goes to `files`, and the service reads it there"))
+}
+
+/// An error of what stands at `position` in the manifest.
+fn refused(position: &Position, message: &str) -> Failure {
+    Failure::new(Exit::Manifest, format!("{position}: {message}"))
 }

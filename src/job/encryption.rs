@@ -14,7 +14,7 @@ use crate::delivery::unlock::Unlock;
 use crate::host::output;
 use crate::host::random;
 use crate::keys::{self, Key, Owners};
-use crate::manifest::{self, Format, Luks, Manifest, Position, manifest_name};
+use crate::manifest::{self, Format, Luks, Manifest};
 use crate::monitors::{Drive, DriveKey, Monitor};
 use crate::report::{self, Exit, Failure};
 
@@ -333,12 +333,8 @@ pub(crate) fn sector_bytes(
         return Ok(if is_small { SMALL_SECTOR_BYTES } else { SECTOR_BYTES });
     };
     if format == Format::Iso9660 && *wanted > SMALL_SECTOR_BYTES {
-        let Position { line, column, key_path } = at;
-        let manifest = manifest_name(&manifest.path);
-        let message = format!(
-            "{manifest}:{line}:{column}: {key_path}: Linux reads no iso9660 from a disk with \
-             sectors of {wanted} bytes"
-        );
+        let message =
+            format!("{at}: Linux reads no iso9660 from a disk with sectors of {wanted} bytes");
         return Err(Failure::new(Exit::Manifest, message).hint("leave `sector_size` out"));
     }
     Ok(*wanted)

@@ -22,7 +22,7 @@ use crate::host::guard;
 use crate::host::output;
 use crate::host::random;
 use crate::host::streams::Stream;
-use crate::manifest::{self, Format, KeySource, Manifest, Position, manifest_name};
+use crate::manifest::{self, Format, KeySource, Manifest};
 use crate::monitors::{MachineType, Monitor, Serial};
 use crate::report::{self, Exit, Failure};
 use crate::sources::assemble::OwnFiles;
@@ -108,10 +108,7 @@ pub(crate) fn serial(
 fn require_label_fits(manifest: &Manifest, format: Format, joliet: bool) -> Result<(), Failure> {
     let Some(label) = &manifest.label else { return Ok(()) };
     let Some(fault) = label_fault(&label.text, format, joliet) else { return Ok(()) };
-    let Position { line, column, key_path } = &label.position;
-    let manifest = manifest_name(&manifest.path);
-    let message = format!("{manifest}:{line}:{column}: {key_path}: {fault}");
-    Err(Failure::new(Exit::Manifest, message))
+    Err(Failure::new(Exit::Manifest, format!("{}: {fault}", label.position)))
 }
 
 fn label_fault(label: &str, format: Format, joliet: bool) -> Option<String> {

@@ -1,8 +1,9 @@
 //! Entries that cannot stand in one tree: two for one path, or one below what
 //! is no directory. What `dir` and `tar` sources hold is not known here.
 
-use super::error::{Fault, Problem, Problems};
+use super::error::Fault;
 use super::resolved::{Credential, Entry, Source};
+use crate::report::{Problem, Problems};
 
 /// Notes every conflict, at the entry that stands later in the manifest. A
 /// credential takes its place on the disk wherever it goes: a file of its name

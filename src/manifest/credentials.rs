@@ -5,9 +5,10 @@ use std::path::Path;
 
 use credimg_formats::{Mode, Name, Xattrs};
 
-use super::error::{Fault, Problem, Problems};
-use super::resolved::{Attributes, Credential, Entry, Keep, MountPoint, Position, TreePath};
+use super::error::Fault;
+use super::resolved::{Attributes, Credential, Entry, Keep, MountPoint, TreePath};
 use super::{resolve, schema, values};
+use crate::report::{Position, Problem, Problems};
 
 /// The directory of the disk that holds the credentials, where the disk itself
 /// is not mounted in place of the store.

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::error::{Fault, Problems};
+use super::error::Fault;
 use super::resolve::{checked, optional};
 use super::resolved::{Encrypt, KeySource, Luks};
 use super::{schema, values};
+use crate::report::Problems;
 
 /// What stands in place of a key's file where a key is to be made.
 const GENERATE: &str = "generate";

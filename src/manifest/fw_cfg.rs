@@ -4,9 +4,10 @@ use std::path::Path;
 
 use credimg_formats::Name;
 
-use super::error::{Fault, Problems};
+use super::error::Fault;
 use super::resolved::{Attributes, Entry, FwCfg, TreePath};
 use super::{resolve, schema};
+use crate::report::Problems;
 
 /// Longest name in characters (QEMU, `FW_CFG_MAX_FILE_PATH` less its NUL).
 const NAME_MAX_BYTES: usize = 55;

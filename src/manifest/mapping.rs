@@ -2,9 +2,9 @@
 //! A key that credimg does not know is never shown: it may be a secret that
 //! lost its indentation.
 
-use super::error::{Fault, Problem, Problems};
+use super::error::Fault;
 use super::node::{Node, Value};
-use super::resolved::Position;
+use crate::report::{Position, Problem, Problems};
 
 /// A value and where it stands.
 pub(super) struct At<T> {
@@ -22,15 +22,14 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Opens a mapping and notes its unknown and repeated keys. None where the
+    /// Opens the mapping that stands at `at` and notes its unknown and repeated keys. None where the
     /// node is no mapping at all.
     pub(super) fn open(
         node: Node,
-        key_path: String,
+        at: Position,
         known: &'static [&'static str],
         problems: &mut Problems,
     ) -> Option<Self> {
-        let at = node.place.position(key_path);
         let found = node.describe();
         let Value::Mapping(pairs) = node.value else {
             let message = format!("expected a mapping of keys to values, got {found}");
@@ -57,7 +56,7 @@ impl Keys {
     pub(super) fn take(&mut self, key: &str) -> Option<(Node, Position)> {
         let index = self.pairs.iter().position(|(known, ..)| *known == key)?;
         let (_, at, node) = self.pairs.remove(index);
-        let at = node.place.position(at.key_path);
+        let at = node.mark.position(&at.file, at.key_path);
         Some((node, at))
     }
 
@@ -92,7 +91,7 @@ impl Keys {
         value: Node,
         known: &'static [&'static str],
     ) -> Result<(), Problem> {
-        let at = key.place.position(&self.at.key_path);
+        let at = key.mark.position(&self.at.file, &self.at.key_path);
         let Value::Scalar(text) = &key.value else {
             let message = format!("expected a key, got {}", key.describe());
             return Err(Fault::new(message).at(&at));
@@ -103,7 +102,7 @@ impl Keys {
             return Err(unknown(&text.text, known).at(&at));
         };
         let dot = if is_top_level { "" } else { "." };
-        let at = key.place.position(format!("{}{dot}{known_key}", at.key_path));
+        let at = key.mark.position(&at.file, format!("{}{dot}{known_key}", at.key_path));
         if let Some((_, first)) = self.given(&[known_key]).first() {
             let message = format!("given twice: the first is at line {}", first.line);
             return Err(Fault::new(message).at(&at));

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use credimg_formats::Secret;
 use credimg_formats::squashfs::Compression;
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::host::at_rest::Watched;
 use crate::host::follow;
 use crate::host::input;
-use crate::report::{self, Exit, Failure};
+use crate::report::{self, Exit, Failure, Problems, Subject};
 
 mod channel;
 mod conflicts;
@@ -36,12 +37,11 @@ mod values;
 mod xattrs;
 
 pub use channel::Channel;
-pub use error::ManifestError;
 pub(crate) use error::manifest_name;
 pub(crate) use fw_cfg::is_name as is_fw_cfg_name;
 pub use resolved::{
     Attributes, Credential, Encrypt, Entry, Format, FwCfg, Keep, KeySource, Label, Luks, Manifest,
-    MountPoint, Position, Pseudo, PseudoFile, PseudoText, Source, TreePath,
+    MountPoint, Pseudo, PseudoFile, PseudoText, Source, TreePath,
 };
 pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};
 
@@ -49,7 +49,7 @@ pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};
 /// Host paths in it are relative to its directory, those of standard input to
 /// the working directory. Every error is a [`Failure`] of exit code 3, but for a signal and
 /// for a file that changes while it is read, which is of 4.
-pub fn load(path: &Path) -> anyhow::Result<Manifest> {
+pub fn load(path: &Path) -> Result<Manifest, Failure> {
     let text = read(path).map_err(|error| {
         if let Some(failure) = Failure::inside(&error) {
             return failure.clone();
@@ -58,17 +58,21 @@ pub fn load(path: &Path) -> anyhow::Result<Manifest> {
         let reason = report::reason(&error);
         Failure::new(Exit::Manifest, format!("{file}: cannot read the manifest: {reason}"))
     })?;
-    Ok(parse(&text, path).map_err(Failure::from)?)
+    parse(&text, path)
 }
 
 /// Resolves a manifest that was read already; `path` is its path, for
-/// messages and as the base of host paths.
-pub fn parse(text: &[u8], path: &Path) -> Result<Manifest, ManifestError> {
-    let root = node::parse(text).map_err(|problem| ManifestError::new(path, problem))?;
-    let mut problems = error::Problems::default();
-    let typed = schema::read(root, &mut problems);
+/// messages and as the base of host paths. The failure has one line a problem, in the
+/// manifest's order.
+pub fn parse(text: &[u8], path: &Path) -> Result<Manifest, Failure> {
+    let file = Arc::from(manifest_name(path));
+    let mut problems = Problems::new(Subject::Manifest, &file);
+    let root = problems.keep(node::parse(text, &file));
+    let typed = root.and_then(|root| schema::read(root, &file, &mut problems));
     let manifest = typed.and_then(|typed| resolve::resolve(typed, path, &mut problems));
-    problems.finish(path, manifest)
+    problems.sort();
+    problems.finish()?;
+    manifest.ok_or_else(|| Failure::bug(": a manifest is refused without a reason"))
 }
 
 /// A volume label from the command line, by the manifest's rules.

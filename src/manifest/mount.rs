@@ -1,8 +1,9 @@
 //! What `mount` means: where and how the guest mounts the disk.
 
-use super::error::{Fault, Problems};
+use super::error::Fault;
 use super::resolved::MountPoint;
 use super::{resolve, schema, values};
+use crate::report::Problems;
 
 /// Flags of every mount: nothing on the disk is a program or a device.
 pub(super) const FLAGS: &str = "ro,nosuid,nodev,noexec";

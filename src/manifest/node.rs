@@ -5,13 +5,14 @@
 //! name each fault by kind instead of by a text that may quote the manifest.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_yaml::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 use zeroize::Zeroizing;
 
-use super::error::{Fault, Problem};
-use super::resolved::Position;
+use super::error::Fault;
 use super::syntax;
+use crate::report::{Position, Problem};
 
 /// Largest manifest in bytes.
 pub(super) const MANIFEST_MAX_BYTES: usize = 1 << 20;
@@ -22,20 +23,20 @@ pub(super) const DEPTH_MAX: usize = 32;
 /// has any type here that holds one.
 pub(super) type Text = Zeroizing<String>;
 
-/// A place in the manifest: 1-based line and column, in characters.
+/// A point of the manifest: 1-based line and column, in characters.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Mark {
     pub(super) line: u64,
     pub(super) column: u64,
 }
 
-impl Place {
-    /// The place as the position of `key_path`.
-    pub(super) fn position(self, key_path: impl Into<String>) -> Position {
-        Position { line: self.line, column: self.column, key_path: key_path.into() }
+impl Mark {
+    /// The position of `key_path`, which stands here in `file`.
+    pub(super) fn position(self, file: &Arc<str>, key_path: impl Into<String>) -> Position {
+        Position::new(file, self.line, self.column, key_path)
     }
 
-    /// The place of what follows `before`.
+    /// Where what follows `before` stands.
     fn after(before: &str) -> Self {
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let lines = before.bytes().filter(|byte| *byte == b'\n').count();
@@ -44,7 +45,7 @@ impl Place {
     }
 }
 
-impl From<&Marker> for Place {
+impl From<&Marker> for Mark {
     fn from(marker: &Marker) -> Self {
         Self { line: marker.line() as u64, column: marker.col() as u64 + 1 }
     }
@@ -53,7 +54,7 @@ impl From<&Marker> for Place {
 /// A value and where it stands.
 pub(super) struct Node {
     pub(super) value: Value,
-    pub(super) place: Place,
+    pub(super) mark: Mark,
 }
 
 /// What YAML knows: scalars, lists, mappings.
@@ -116,12 +117,12 @@ impl Node {
 /// The one document of `text`. Refused are more than 1 MiB, other encodings
 /// than UTF-8, control characters, nesting over 32 levels, tags, anchors,
 /// aliases, directives, a second document and no document at all.
-pub(super) fn parse(text: &[u8]) -> Result<Node, Problem> {
+pub(super) fn parse(text: &[u8], file: &Arc<str>) -> Result<Node, Problem> {
     if text.len() > MANIFEST_MAX_BYTES {
         let fault = Fault::new(format!("larger than {MANIFEST_MAX_BYTES} bytes"));
-        return Err(Problem::whole(fault.hint("keep large content in files of its own")));
+        return Err(fault.hint("keep large content in files of its own").of_all());
     }
-    let text = checked_text(text)?;
+    let text = checked_text(text, file)?;
     let options = serde_yaml::options! {
         disallow_directives: true,
         emit_comments: false,
@@ -129,11 +130,13 @@ pub(super) fn parse(text: &[u8]) -> Result<Node, Problem> {
         flow_nesting_limit: DEPTH_MAX,
         block_nesting_limit: DEPTH_MAX,
     };
-    Reader { parser: Parser::new_from_str_with_options(text, options) }.document()
+    Reader { parser: Parser::new_from_str_with_options(text, options), file }.document()
 }
 
 struct Reader<'input> {
     parser: Parser<'input, StrInput<'input>>,
+    /// The manifest as messages call it.
+    file: &'input Arc<str>,
 }
 
 impl<'input> Reader<'input> {
@@ -142,14 +145,15 @@ impl<'input> Reader<'input> {
         loop {
             match self.next()? {
                 None | Some((Event::StreamEnd, _)) => {
-                    let empty = || Problem::whole(Fault::new("the manifest is empty"));
+                    let empty = || Fault::new("the manifest is empty").of_all();
                     return root.filter(|root| !root.is_null()).ok_or_else(empty);
                 }
-                Some((Event::DocumentStart(..), place)) if root.is_some() => {
-                    return Err(Fault::new("more than one YAML document").at(&place.position("")));
+                Some((Event::DocumentStart(..), mark)) if root.is_some() => {
+                    let fault = Fault::new("more than one YAML document");
+                    return Err(fault.at(&mark.position(self.file, "")));
                 }
-                Some((event, place)) => {
-                    if let Some(node) = self.node(event, place, 1)? {
+                Some((event, mark)) => {
+                    if let Some(node) = self.node(event, mark, 1)? {
                         root = Some(node);
                     }
                 }
@@ -162,10 +166,10 @@ impl<'input> Reader<'input> {
     fn node(
         &mut self,
         event: Event<'input>,
-        place: Place,
+        mark: Mark,
         depth: usize,
     ) -> Result<Option<Node>, Problem> {
-        let refuse = |fault: Fault| Err(fault.at(&place.position("")));
+        let refuse = |fault: Fault| Err(fault.at(&mark.position(self.file, "")));
         if event.tag().is_some() {
             return refuse(syntax::tags());
         }
@@ -196,21 +200,22 @@ impl<'input> Reader<'input> {
             Event::Alias(_) | Event::UnresolvedAlias(_) => return refuse(syntax::anchors()),
             _ => return Ok(None),
         };
-        Ok(Some(Node { value, place }))
+        Ok(Some(Node { value, mark }))
     }
 
     /// The next node of a collection at `depth`; none at its end.
     fn child(&mut self, depth: usize) -> Result<Option<Node>, Problem> {
         match self.next()? {
             None => Ok(None),
-            Some((event, place)) => self.node(event, place, depth + 1),
+            Some((event, mark)) => self.node(event, mark, depth + 1),
         }
     }
 
-    fn next(&mut self) -> Result<Option<(Event<'input>, Place)>, Problem> {
-        let event = self.parser.next_event().transpose().map_err(|error| scan_problem(&error))?;
+    fn next(&mut self) -> Result<Option<(Event<'input>, Mark)>, Problem> {
+        let event = self.parser.next_event().transpose();
+        let event = event.map_err(|error| scan_problem(&error, self.file))?;
         // A node starts behind its tag, but then the tag is what is refused.
-        Ok(event.map(|(event, span)| (event, Place::from(&span.tag_start().unwrap_or(span.start)))))
+        Ok(event.map(|(event, span)| (event, Mark::from(&span.tag_start().unwrap_or(span.start)))))
     }
 }
 
@@ -218,18 +223,18 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Scalar {
     Scalar { text: Zeroizing::new(text.into_owned()), is_plain: style == ScalarStyle::Plain }
 }
 
-fn scan_problem(error: &ScanError) -> Problem {
-    syntax::fault(error.kind()).at(&Place::from(error.marker()).position(""))
+fn scan_problem(error: &ScanError, file: &Arc<str>) -> Problem {
+    syntax::fault(error.kind()).at(&Mark::from(error.marker()).position(file, ""))
 }
 
 /// `text` as UTF-8 of printable characters (YAML 1.2.2, 5.1). The parser takes
 /// a NUL byte for the end of its input, so that whatever follows one would be
 /// dropped without a word.
-fn checked_text(text: &[u8]) -> Result<&str, Problem> {
+fn checked_text<'text>(text: &'text [u8], file: &Arc<str>) -> Result<&'text str, Problem> {
     let text = std::str::from_utf8(text).map_err(|error| {
         let before = text.get(..error.valid_up_to()).unwrap_or_default();
         let before = std::str::from_utf8(before).unwrap_or_default();
-        Fault::new("not UTF-8").at(&Place::after(before).position(""))
+        Fault::new("not UTF-8").at(&Mark::after(before).position(file, ""))
     })?;
     let odd = |character: char| match character {
         '\t' | '\n' | '\r' | '\u{85}' => false,
@@ -240,7 +245,7 @@ fn checked_text(text: &[u8]) -> Result<&str, Problem> {
     let fault = Fault::new("a control character, which YAML forbids")
         .hint("write it as an escape in double quotes, or use `base64:`");
     let before = text.get(..offset).unwrap_or_default();
-    Err(fault.at(&Place::after(before).position("")))
+    Err(fault.at(&Mark::after(before).position(file, "")))
 }
 
 /// Whether the core schema reads plain `text` as an integer or a float.
@@ -268,8 +273,12 @@ mod tests {
 
     use super::*;
 
+    fn parsed(text: &[u8]) -> Result<Node, Problem> {
+        parse(text, &Arc::from("m"))
+    }
+
     fn kind(text: &str) -> ScalarKind {
-        match parse(format!("- {text}").as_bytes()).unwrap().value {
+        match parsed(format!("- {text}").as_bytes()).unwrap().value {
             Value::List(items) => match &items.first().unwrap().value {
                 Value::Scalar(scalar) => scalar.kind(),
                 _ => panic!("expected a scalar"),
@@ -308,15 +317,15 @@ mod tests {
             "- ".repeat(depth / 2) + &"[".repeat(depth - depth / 2) + &"]".repeat(depth - depth / 2)
         };
         for nested in [flow, maps, block, mixed] {
-            assert!(parse(nested(DEPTH_MAX).as_bytes()).is_ok());
-            let problem = parse(nested(DEPTH_MAX + 1).as_bytes()).err().unwrap().to_string();
-            assert!(problem.ends_with(": nested deeper than 32 levels"), "{problem}");
+            assert!(parsed(nested(DEPTH_MAX).as_bytes()).is_ok());
+            let problem = parsed(nested(DEPTH_MAX + 1).as_bytes()).err().unwrap().message;
+            assert!(problem.ends_with("nested deeper than 32 levels"), "{problem}");
         }
     }
 
     /// Every node as `line:column text`, in the manifest's order.
     fn places(node: &Node, found: &mut Vec<String>) {
-        let Place { line, column } = node.place;
+        let Mark { line, column } = node.mark;
         match &node.value {
             Value::Scalar(scalar) => found.push(format!("{line}:{column} {}", *scalar.text)),
             Value::List(items) => {
@@ -340,7 +349,7 @@ mod tests {
         let text = "# comment\nä: 0400\nlist:\n  - x: \"a\\tb\"\n    y: |\n      one\n      two\n  \
                     - [p, 'ü', {q: r}]\n? z\n: last\nnone:\n";
         let mut found = Vec::new();
-        places(&parse(text.as_bytes()).unwrap(), &mut found);
+        places(&parsed(text.as_bytes()).unwrap(), &mut found);
         let expected = "2:1 mapping, 2:1 ä, 2:4 0400, 3:1 list, 4:3 list, 4:5 mapping, 4:5 x, \
                         4:8 a\tb, 5:5 y, 6:7 one\ntwo\n, 8:5 list, 8:6 p, 8:9 ü, 8:14 mapping, \
                         8:15 q, 8:18 r, 9:3 z, 10:3 last, 11:1 none, 11:5 ~";

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 
-use super::error::{Fault, Problems};
+use super::error::Fault;
 use super::mapping::At;
 use super::node::Text;
 use super::resolved::{Entry, Source};
 use super::{resolve, values};
+use crate::report::Problems;
 
 /// The names that are well formed. One that is an `env:` source of `sources` is a problem:
 /// what goes into the image is for no command.

@@ -6,7 +6,7 @@ use std::path::Path;
 use credimg_formats::xattrs::Holder;
 use credimg_formats::{Mode, Secret, Timestamp, Xattrs};
 
-use super::error::{Fault, Problem, Problems};
+use super::error::Fault;
 use super::mapping::At;
 use super::node::Text;
 use super::resolved::{
@@ -15,6 +15,7 @@ use super::resolved::{
 use super::schema::{self, Source as Typed};
 use super::xattrs::Resolved;
 use super::{conflicts, credentials, encrypt, fw_cfg, mount, pass_env, time, values, xattrs};
+use crate::report::{Problem, Problems};
 
 const DEFAULT_OWNER: (u32, u32) = (0, 0);
 const DEFAULT_MODE: Mode = Mode::of::<0o400>();

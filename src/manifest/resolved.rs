@@ -13,7 +13,7 @@ use credimg_formats::{Mode, Name, Secret, Timestamp, Xattrs, erofs, iso9660};
 
 use super::channel::Channel;
 use super::mount;
-use crate::report::shown;
+use crate::report::{Position, shown};
 
 /// The image format to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -122,17 +122,6 @@ pub struct Label {
     pub text: String,
     /// Where it stands in the manifest.
     pub position: Position,
-}
-
-/// Where in the manifest something stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// 1-based line.
-    pub line: u64,
-    /// 1-based column, in characters.
-    pub column: u64,
-    /// Key path such as `files[3].mode`.
-    pub key_path: String,
 }
 
 /// An absolute path in the image: checked components, none for the root.

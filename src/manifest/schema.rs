@@ -1,10 +1,12 @@
 //! What the YAML says: which keys stand where, and of which shape their values
 //! are. What the texts mean is `resolve`'s matter.
 
-use super::error::{Fault, Problem, Problems};
+use std::sync::Arc;
+
+use super::error::Fault;
 use super::mapping::{At, Keys};
 use super::node::{Node, ScalarKind, Text, Value};
-use super::resolved::Position;
+use crate::report::{Position, Problem, Problems};
 
 const MANIFEST_KEYS: &[&str] = &[
     "label",
@@ -155,15 +157,16 @@ pub(super) enum XattrValue {
 
 /// Reads the manifest's root; every problem is noted. None where the manifest
 /// as a whole has not the right shape.
-pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Typed> {
-    let mut keys = Keys::open(root, String::new(), MANIFEST_KEYS, problems)?;
+pub(super) fn read(root: Node, file: &Arc<str>, problems: &mut Problems) -> Option<Typed> {
+    let at = root.mark.position(file, "");
+    let mut keys = Keys::open(root, at, MANIFEST_KEYS, problems)?;
     let label = keys.read("label", text, problems);
     let format = keys.read("format", text, problems);
     let compression = keys.read("compression", text, problems);
     let joliet = keys.read("joliet", boolean, problems);
-    let encrypt = keys.take("encrypt").and_then(|(node, at)| encrypt(node, at.key_path, problems));
+    let encrypt = keys.take("encrypt").and_then(|(node, at)| encrypt(node, at, problems));
     let defaults = keys.take("defaults").and_then(|(node, at)| {
-        let mut keys = Keys::open(node, at.key_path, DEFAULTS_KEYS, problems)?;
+        let mut keys = Keys::open(node, at, DEFAULTS_KEYS, problems)?;
         let attributes = attributes(&mut keys, problems);
         let xattrs = keys.take("xattrs").map(|(node, at)| xattrs(node, at, problems));
         Some((attributes, xattrs))
@@ -206,19 +209,20 @@ pub(super) fn read(root: Node, problems: &mut Problems) -> Option<Typed> {
 /// What `read` makes of each item of a list, none for a list that is not there.
 fn items<T>(
     list: Option<At<Vec<Node>>>,
-    read: impl Fn(Node, String, &mut Problems) -> Option<T>,
+    read: impl Fn(Node, Position, &mut Problems) -> Option<T>,
     problems: &mut Problems,
 ) -> Vec<T> {
     let Some(At { value, at }) = list else { return Vec::new() };
     let items = (0..).zip(value).filter_map(|(index, node): (usize, _)| {
-        read(node, format!("{}[{index}]", at.key_path), problems)
+        let at = node.mark.position(&at.file, format!("{}[{index}]", at.key_path));
+        read(node, at, problems)
     });
     items.collect()
 }
 
 fn mount(node: Node, at: Position, problems: &mut Problems) -> Option<Mount> {
     if matches!(node.value, Value::Mapping(_)) {
-        let mut keys = Keys::open(node, at.key_path, MOUNT_KEYS, problems)?;
+        let mut keys = Keys::open(node, at, MOUNT_KEYS, problems)?;
         let path = keys.require("path", text, problems);
         let options = keys.read("options", text, problems);
         return Some(Mount { path: path?, options });
@@ -227,22 +231,22 @@ fn mount(node: Node, at: Position, problems: &mut Problems) -> Option<Mount> {
     Some(Mount { path: At { value, at }, options: None })
 }
 
-fn encrypt(node: Node, key_path: String, problems: &mut Problems) -> Option<Encrypt> {
+fn encrypt(node: Node, at: Position, problems: &mut Problems) -> Option<Encrypt> {
     if !matches!(node.value, Value::Mapping(_)) {
         let found = node.describe();
         let fault = expected("a mapping", found).hint("as in `encrypt: {luks: 1, key: generate}`");
-        problems.note(fault.at(&node.place.position(key_path)));
+        problems.note(fault.at(&at));
         return None;
     }
-    let mut keys = Keys::open(node, key_path, ENCRYPT_KEYS, problems)?;
+    let mut keys = Keys::open(node, at, ENCRYPT_KEYS, problems)?;
     let luks = keys.require("luks", scalar, problems);
     let key = keys.read("key", text, problems);
     let sector_size = keys.read("sector_size", scalar, problems);
     Some(Encrypt { at: keys.at, luks: luks?, key, sector_size })
 }
 
-fn entry(node: Node, key_path: String, problems: &mut Problems) -> Option<Entry> {
-    let mut keys = Keys::open(node, key_path, ENTRY_KEYS, problems)?;
+fn entry(node: Node, at: Position, problems: &mut Problems) -> Option<Entry> {
+    let mut keys = Keys::open(node, at, ENTRY_KEYS, problems)?;
     let path = keys.require("path", text, problems);
     let source = source(&mut keys, SOURCE_KEYS, problems);
     let attributes = attributes(&mut keys, problems);
@@ -262,8 +266,8 @@ fn entry(node: Node, key_path: String, problems: &mut Problems) -> Option<Entry>
     })
 }
 
-fn credential(node: Node, key_path: String, problems: &mut Problems) -> Option<Credential> {
-    let mut keys = Keys::open(node, key_path, CREDENTIAL_KEYS, problems)?;
+fn credential(node: Node, at: Position, problems: &mut Problems) -> Option<Credential> {
+    let mut keys = Keys::open(node, at, CREDENTIAL_KEYS, problems)?;
     let name = keys.require("name", text, problems);
     let source = source(&mut keys, CONTENT_KEYS, problems);
     let trim = keys.read("trim", boolean, problems);
@@ -271,8 +275,8 @@ fn credential(node: Node, key_path: String, problems: &mut Problems) -> Option<C
     Some(Credential { at: keys.at, name: name?, source: source?, trim, via })
 }
 
-fn fw_cfg(node: Node, key_path: String, problems: &mut Problems) -> Option<FwCfg> {
-    let mut keys = Keys::open(node, key_path, FW_CFG_KEYS, problems)?;
+fn fw_cfg(node: Node, at: Position, problems: &mut Problems) -> Option<FwCfg> {
+    let mut keys = Keys::open(node, at, FW_CFG_KEYS, problems)?;
     let name = keys.require("name", text, problems);
     let source = source(&mut keys, CONTENT_KEYS, problems);
     let trim = keys.read("trim", boolean, problems);
@@ -341,9 +345,9 @@ fn xattrs(node: Node, at: Position, problems: &mut Problems) -> At<Xattrs> {
     };
     let mut xattrs = Vec::new();
     for (name, value) in pairs {
-        let name_at = name.place.position(&at.key_path);
+        let name_at = name.mark.position(&at.file, &at.key_path);
         let name = problems.keep(text(name, &name_at));
-        let value_at = value.place.position(&at.key_path);
+        let value_at = value.mark.position(&at.file, &at.key_path);
         let value = xattr_value(value, value_at, problems);
         if let (Some(name), Some(value)) = (name, value) {
             xattrs.push((At { value: name, at: name_at }, value));
@@ -354,7 +358,7 @@ fn xattrs(node: Node, at: Position, problems: &mut Problems) -> At<Xattrs> {
 
 fn xattr_value(node: Node, at: Position, problems: &mut Problems) -> Option<At<XattrValue>> {
     if matches!(node.value, Value::Mapping(_)) {
-        let mut keys = Keys::open(node, at.key_path, &["base64"], problems)?;
+        let mut keys = Keys::open(node, at, &["base64"], problems)?;
         let At { value, at } = keys.require("base64", text, problems)?;
         return Some(At { value: XattrValue::Base64(value), at });
     }
@@ -417,7 +421,7 @@ fn command(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {
 
 fn texts(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {
     let items = (0..).zip(list(node, at)?).map(|(index, item): (usize, Node)| {
-        let at = item.place.position(format!("{}[{index}]", at.key_path));
+        let at = item.mark.position(&at.file, format!("{}[{index}]", at.key_path));
         Ok(At { value: text(item, &at)?, at })
     });
     items.collect()

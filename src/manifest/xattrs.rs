@@ -3,12 +3,12 @@
 use credimg_formats::xattrs::Holder;
 use credimg_formats::{Secret, Xattrs};
 
-use super::error::{Fault, Problems};
+use super::error::Fault;
 use super::mapping::At;
 use super::node::Text;
-use super::resolved::Position;
 use super::schema::{self, XattrValue};
 use super::{resolve, values};
+use crate::report::{Position, Problems};
 
 /// Most bytes of names and values that go to many inodes: each has them in memory and, on
 /// EROFS, on the disk.

@@ -13,7 +13,7 @@ use credimg_formats::{Content, Secret, Timestamp, Tree};
 use crate::delivery::route::{Means, Routes, plan_routes};
 use crate::delivery::sidecar::Value;
 use crate::host::signals;
-use crate::manifest::{Credential, Entry, FwCfg, Manifest, Position, manifest_name};
+use crate::manifest::{Credential, Entry, FwCfg, Manifest};
 use crate::monitors::Channel;
 use crate::report::{Exit, Failure};
 use crate::sources::builder::TreeBuilder;
@@ -115,7 +115,7 @@ pub fn assemble_noting(
         signals::check()?;
         builder.begin(index, entry);
         sources::collect(entry, &settings.commands, &mut builder)
-            .map_err(|failure| in_entry(failure, manifest, entry))?;
+            .map_err(|failure| in_entry(failure, entry))?;
     }
     let contents = values(manifest, settings, &mut builder)?;
     let lengths: Vec<_> = contents.iter().map(|content| Some(content.len())).collect();
@@ -144,7 +144,7 @@ fn values<'a>(
         signals::check()?;
         builder.begin_value(index, entry);
         let (_, content) = sources::content(&entry.source, &settings.commands, builder)
-            .map_err(|failure| in_entry(failure, manifest, entry))?;
+            .map_err(|failure| in_entry(failure, entry))?;
         contents.push(content);
     }
     Ok(contents)
@@ -165,33 +165,31 @@ fn distribute<'a>(
         match route.channel.unwrap_or(Channel::Disk) {
             Channel::Disk => {
                 builder.begin_value(index, entry);
-                builder
-                    .credential_file(content)
-                    .map_err(|failure| in_entry(failure, manifest, entry))?;
+                builder.credential_file(content).map_err(|failure| in_entry(failure, entry))?;
             }
             channel => {
-                let secret = in_memory(content, manifest, entry)?;
+                let secret = in_memory(content, entry)?;
                 values.push(Value { name: name.clone(), channel, secret });
             }
         }
     }
     for (FwCfg { name, entry }, content) in manifest.fw_cfg.iter().zip(contents) {
-        let secret = in_memory(content, manifest, entry)?;
+        let secret = in_memory(content, entry)?;
         values.push(Value { name: name.clone(), channel: Channel::FwCfg, secret });
     }
     Ok(values)
 }
 
 /// The content of `entry` itself; it has been planned to be small.
-fn in_memory(content: Content, manifest: &Manifest, entry: &Entry) -> Result<Secret, Failure> {
+fn in_memory(content: Content, entry: &Entry) -> Result<Secret, Failure> {
     if let Content::Memory(secret) = content {
         return Ok(secret);
     }
     // As large as it gets, so that no shorter copy of it is left in the heap.
     let mut bytes = Vec::with_capacity(usize::try_from(content.len()).unwrap_or(0));
-    content.stream(&mut bytes).map_err(|error| {
-        in_entry(Failure::new(Exit::Source, error.to_string()), manifest, entry)
-    })?;
+    content
+        .stream(&mut bytes)
+        .map_err(|error| in_entry(Failure::new(Exit::Source, error.to_string()), entry))?;
     Ok(Secret::new(bytes))
 }
 
@@ -206,7 +204,7 @@ fn require_single(manifest: &Manifest, routes: &Routes, tree: &Tree) -> Result<(
         if route.channel != Some(Channel::Disk) && found.is_some() {
             let message = "the disk holds a credential of this name as well";
             let failure = Failure::new(Exit::Manifest, message);
-            return Err(in_entry(failure, manifest, entry).hint(
+            return Err(in_entry(failure, entry).hint(
                 "of two credentials of one name a guest ignores one in silence: name one of them \
                  otherwise",
             ));
@@ -217,13 +215,12 @@ fn require_single(manifest: &Manifest, routes: &Routes, tree: &Tree) -> Result<(
 
 /// Says which entry failed, and where the manifest is to be mended if that is
 /// wrong. A signal is no entry's fault.
-pub(crate) fn in_entry(mut failure: Failure, manifest: &Manifest, entry: &Entry) -> Failure {
-    let Position { line, column, key_path } = &entry.position;
-    let place = match failure.exit {
+pub(crate) fn in_entry(mut failure: Failure, entry: &Entry) -> Failure {
+    let name = match failure.exit {
         Exit::Interrupted => return failure,
-        Exit::Manifest => format!("{}:{line}:{column}: ", manifest_name(&manifest.path)),
-        _ => String::new(),
+        Exit::Manifest => entry.position.to_string(),
+        _ => entry.position.name(),
     };
-    failure.message = format!("{place}{key_path} ({}): {}", entry.path, failure.message);
+    failure.message = format!("{name} ({}): {}", entry.path, failure.message);
     failure
 }

@@ -44,8 +44,7 @@ pub(crate) fn rehearse(
     let (mut opaque, mut kept) = (HashSet::new(), HashSet::new());
     for (index, entry) in manifest.entries.iter().enumerate() {
         builder.begin(index, entry);
-        let made =
-            add(entry, &mut builder).map_err(|failure| in_entry(failure, manifest, entry))?;
+        let made = add(entry, &mut builder).map_err(|failure| in_entry(failure, entry))?;
         if is_tree(&entry.source) {
             opaque.insert(made);
         }
@@ -62,9 +61,7 @@ pub(crate) fn rehearse(
         match credential.via {
             Some(Channel::Disk) => {
                 builder.begin_value(index, entry);
-                builder
-                    .credential_file(nothing())
-                    .map_err(|failure| in_entry(failure, manifest, entry))?;
+                builder.credential_file(nothing()).map_err(|failure| in_entry(failure, entry))?;
             }
             Some(Channel::Smbios | Channel::FwCfg) => {}
             None => uncertain.push(&entry.path),

@@ -42,13 +42,12 @@ impl TreeBuilder<'_> {
             None => {
                 let entry = self.manifest.sources().nth(index);
                 entry.map_or_else(Default::default, |entry| {
-                    let line = format!("line {}", entry.position.line);
-                    (format!("{} ({line})", entry.position.key_path), line)
+                    (entry.position.name_and_line(), entry.position.line())
                 })
             }
             Some(index) => {
                 self.definitions.get(index).map_or_else(Default::default, |definition| {
-                    (definition.place.name_and_line(), definition.place.line())
+                    (definition.position.name_and_line(), definition.position.line())
                 })
             }
         }

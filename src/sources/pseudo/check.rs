@@ -2,12 +2,13 @@
 //! found before anything is run.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::Definitions;
 use super::definition::{Action, Definition, ImagePath, New};
-use super::place::{Problem, Problems};
+use super::fault::Fault;
 use crate::manifest::{Manifest, Source};
-use crate::report::{Exit, Failure};
+use crate::report::{Exit, Failure, Problem, Problems, Subject};
 
 /// What a build may do at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,15 +40,15 @@ pub fn require_allowed(
         let message = format!("{} ({}): {COMMANDS}", entry.position.key_path, entry.path);
         return Err(Failure::new(Exit::Policy, message));
     }
-    for Definition { path, action, place } in definitions {
+    for Definition { path, action, position } in definitions {
         match action {
             Action::Make(_, New::Command(_)) if !policy.allow_commands => {
-                let message = format!("{} ({path}): {COMMANDS}", place.name());
+                let message = format!("{} ({path}): {COMMANDS}", position.name());
                 return Err(Failure::new(Exit::Policy, message));
             }
             Action::Make(_, New::BlockDevice(_) | New::CharDevice(_)) if !policy.allow_devices => {
                 let message =
-                    format!("{} ({path}): device nodes are made on request only", place.name());
+                    format!("{} ({path}): device nodes are made on request only", position.name());
                 return Err(Failure::new(Exit::Policy, message).hint(
                     "`--allow-devices` allows them; a guest that mounts with `nodev` ignores them",
                 ));
@@ -60,8 +61,8 @@ pub fn require_allowed(
 
 /// A failure of exit code 3 where two definitions are for one path, one is
 /// below what is no directory, a link leads to no earlier definition, or an
-/// attribute is given twice.
-pub(super) fn conflicts(list: &[Definition]) -> Result<(), Failure> {
+/// attribute is given twice. `manifest` is the manifest as messages call it.
+pub(super) fn conflicts(list: &[Definition], manifest: &Arc<str>) -> Result<(), Failure> {
     let mut problems = Vec::new();
     let mut defined: Vec<(usize, &Definition)> =
         (0..).zip(list).filter(|(_, definition)| !is_xattr(definition)).collect();
@@ -71,7 +72,7 @@ pub(super) fn conflicts(list: &[Definition]) -> Result<(), Failure> {
     note_xattrs(list, &mut problems);
     // They were found in another order than they stand in.
     problems.sort_by_key(|(index, _)| *index);
-    let mut all = Problems::default();
+    let mut all = Problems::new(Subject::Definitions, manifest);
     for (_, problem) in problems {
         all.note(problem);
     }
@@ -98,16 +99,16 @@ fn note_taken(sorted: &[(usize, &Definition)], problems: &mut Found) {
         }
         let is_later = *index > upper_index;
         let (earlier, later) = if is_later { (upper, *definition) } else { (*definition, upper) };
-        let other = earlier.place.name_and_line();
-        let (message, hint) = if is_same {
-            (format!("the path is taken by {other}"), None)
+        let other = earlier.position.name_and_line();
+        let message = if is_same {
+            format!("the path is taken by {other}")
         } else if is_later {
-            (format!("the path is below {other}, which is no directory"), None)
+            format!("the path is below {other}, which is no directory")
         } else {
-            (format!("{other} is below this path, which is no directory"), None)
+            format!("{other} is below this path, which is no directory")
         };
-        problems
-            .push(((*index).max(upper_index), Problem::new(later.place.clone(), message, hint)));
+        let problem = Fault::new(0, message).at(later.position.clone());
+        problems.push(((*index).max(upper_index), problem));
         // The first of several stays, to be compared with the next one.
         if is_same {
             above.pop();
@@ -129,7 +130,8 @@ fn note_links(list: &[Definition], sorted: &[(usize, &Definition)], problems: &m
             Some(_) => continue,
         };
         let hint = "L names what another definition makes; for a file of the host write l or h";
-        problems.push((index, Problem::new(definition.place.clone(), message, Some(hint))));
+        let fault = Fault::new(0, message).hint(hint);
+        problems.push((index, fault.at(definition.position.clone())));
     }
 }
 
@@ -140,7 +142,7 @@ fn note_xattrs(list: &[Definition], problems: &mut Found) {
             && !given.insert((&definition.path, name))
         {
             let message = "the attribute is given twice";
-            problems.push((index, Problem::new(definition.place.clone(), message, None)));
+            problems.push((index, Fault::new(0, message).at(definition.position.clone())));
         }
     }
 }

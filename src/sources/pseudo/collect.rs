@@ -97,11 +97,11 @@ pub(crate) fn collect(
 /// Says which definition failed, and where it is to be mended if that is wrong.
 /// A signal is no definition's fault.
 fn in_definition(mut failure: Failure, definition: &Definition) -> Failure {
-    let Definition { path, place, .. } = definition;
+    let Definition { path, position, .. } = definition;
     let name = match failure.exit {
         Exit::Interrupted => return failure,
-        Exit::Manifest => place.full_name(),
-        _ => place.name(),
+        Exit::Manifest => position.of_value(),
+        _ => position.name(),
     };
     failure.message = format!("{name} ({path}): {}", failure.message);
     failure

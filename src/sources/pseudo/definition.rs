@@ -9,8 +9,7 @@ use std::sync::Arc;
 use credimg_formats::{Device, Mode, Secret, Timestamp};
 
 use super::lines::DataFile;
-use super::place::Place;
-use crate::report::shown;
+use crate::report::{Position, shown};
 
 /// Longest path in the image and on the host: `PATH_MAX` of Linux less its NUL.
 pub(super) const PATH_MAX_BYTES: usize = 4095;
@@ -55,7 +54,7 @@ pub struct Definition {
     /// How.
     pub action: Action,
     /// Where it stands.
-    pub place: Place,
+    pub position: Position,
 }
 
 /// What a definition does.

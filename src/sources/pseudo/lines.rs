@@ -9,11 +9,11 @@ use rustix::fs::Stat;
 use zeroize::Zeroizing;
 
 use super::definition::Definition;
-use super::place::{Fault, Place, Problem, Problems, column};
+use super::fault::{Fault, column};
 use super::{DEFINITIONS_MAX, Definitions, parse};
 use crate::host::at_rest::{Watched, being_written};
 use crate::manifest::PseudoFile;
-use crate::report::{Exit, Failure, reason, shown};
+use crate::report::{Exit, Failure, Position, Problem, Problems, reason, shown};
 use crate::sources::files::{self, Identity};
 
 /// Longest line of a file in bytes, the newline counted (`MAX_LINE` of mksquashfs).
@@ -80,7 +80,14 @@ pub(super) fn read_open(
 ) -> io::Result<bool> {
     let list = &mut definitions.list;
     let bytes = BufReader::new(file);
-    let reader = Reader { path: Arc::clone(path), bytes, consumed_bytes: 0, number: 0 };
+    let name: Arc<str> = Arc::from(shown(path));
+    let reader = Reader {
+        path: Arc::clone(path),
+        name: Arc::clone(&name),
+        bytes,
+        consumed_bytes: 0,
+        number: 0,
+    };
     let read = reader.sections(stat, DEFINITIONS_MAX - list.len())?;
     let (lines, data) = match read {
         Ok((lines, data)) => (lines, data.map(Arc::new)),
@@ -96,11 +103,12 @@ pub(super) fn read_open(
         match parse::definition(&line.text, Some(in_file)) {
             Ok((path_in_image, action)) => {
                 let begin = line.text.len() - parse::trim_start(&line.text).len();
-                let place = line.place(path, begin);
-                list.push(Definition { path: path_in_image, action, place });
+                let position = line.position(&name, begin);
+                list.push(Definition { path: path_in_image, action, position });
             }
-            Err(Fault { offset, message, hint }) => {
-                problems.note(Problem::new(line.place(path, offset), message, hint));
+            Err(fault) => {
+                let position = line.position(&name, fault.offset);
+                problems.note(fault.at(position));
             }
         }
     }
@@ -123,21 +131,20 @@ struct Line {
 }
 
 impl Line {
-    /// The place of a byte of the text.
-    fn place(&self, file: &Arc<Path>, offset: usize) -> Place {
+    /// Where a byte of the text stands in `file`.
+    fn position(&self, file: &Arc<str>, offset: usize) -> Position {
         let passed = self.breaks.partition_point(|begin| *begin <= offset);
         let begin = passed.checked_sub(1).and_then(|last| self.breaks.get(last)).copied();
         let physical = self.text.get(begin.unwrap_or(0)..).unwrap_or_default();
-        Place::File {
-            file: Arc::clone(file),
-            line: self.number + passed as u64,
-            column: column(physical, offset - begin.unwrap_or(0)),
-        }
+        let column = column(physical, offset - begin.unwrap_or(0));
+        Position::new(file, self.number + passed as u64, column, "")
     }
 }
 
 struct Reader {
     path: Arc<Path>,
+    /// The file as messages call it.
+    name: Arc<str>,
     bytes: BufReader<File>,
     consumed_bytes: u64,
     /// How many physical lines were read.
@@ -166,7 +173,7 @@ impl Reader {
                 [b'#', ..] => {}
                 _ if lines.len() == definitions_max => {
                     let message = format!("more than {DEFINITIONS_MAX} definitions");
-                    return Ok(Err(Problem::new(line.place(&self.path, 0), message, None)));
+                    return Ok(Err(Fault::new(0, message).at(line.position(&self.name, 0))));
                 }
                 _ => lines.push(line),
             }
@@ -196,10 +203,10 @@ impl Reader {
             self.number += 1;
             self.consumed_bytes += got as u64;
             let physical = line.text.get(begin..).unwrap_or_default();
-            if let Err(Fault { offset, message, hint }) = self.check(physical) {
-                let (file, column) = (Arc::clone(&self.path), column(physical, offset));
-                let place = Place::File { file, line: self.number, column };
-                return Ok(Some(Err(Problem::new(place, message, hint))));
+            if let Err(fault) = self.check(physical) {
+                let column = column(physical, fault.offset);
+                let position = Position::new(&self.name, self.number, column, "");
+                return Ok(Some(Err(fault.at(position))));
             }
             line.is_ended = line.text.last() == Some(&b'\n');
             if line.is_ended {
@@ -244,13 +251,13 @@ impl Reader {
         let mut end = Vec::new();
         self.bytes.by_ref().take(DATA_MARKER_END.len() as u64).read_to_end(&mut end)?;
         if end != DATA_MARKER_END {
-            let place = if marker.is_ended {
-                Place::File { file: self.path, line: self.number + 1, column: 1 }
+            let position = if marker.is_ended {
+                Position::new(&self.name, self.number + 1, 1, "")
             } else {
-                marker.place(&self.path, marker.text.len())
+                marker.position(&self.name, marker.text.len())
             };
             let message = "expected a line that holds `#` alone before the data";
-            return Ok(Err(Problem::new(place, message, None)));
+            return Ok(Err(Fault::new(0, message).at(position)));
         }
         let start_bytes = self.consumed_bytes + end.len() as u64;
         Ok(Ok(DataFile {

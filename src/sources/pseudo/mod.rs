@@ -16,9 +16,9 @@ mod check;
 mod collect;
 mod date;
 mod definition;
+mod fault;
 mod lines;
 mod parse;
-mod place;
 mod value;
 
 use std::fs::File;
@@ -30,13 +30,11 @@ pub use self::check::{Policy, require_allowed};
 pub(crate) use self::collect::{Purpose, Unknown, collect};
 pub(crate) use self::date::parse as parse_date;
 pub use self::definition::{Action, Attributes, DataSection, Definition, HostFile, New};
-pub use self::place::Place;
 
-use self::place::{Problem, Problems};
 use rustix::fs::Stat;
 
-use crate::manifest::Manifest;
-use crate::report::Failure;
+use crate::manifest::{Manifest, manifest_name};
+use crate::report::{Failure, Position, Problems, Subject};
 
 /// Most definitions that a build may have: all of them stay in memory.
 pub const DEFINITIONS_MAX: usize = 1 << 17;
@@ -101,20 +99,17 @@ pub fn load(manifest: &Manifest) -> Result<Definitions, Failure> {
         _ => Path::new("."),
     };
     let mut definitions = Definitions { directory: directory.into(), ..Definitions::default() };
-    let mut problems = Problems::default();
+    let manifest_name = Arc::from(manifest_name(&manifest.path));
+    let mut problems = Problems::new(Subject::Definitions, &manifest_name);
     for entry in &manifest.pseudo.definitions {
-        let place = |column| Place::Entry {
-            manifest: Arc::from(manifest.path.as_path()),
-            position: entry.position.clone(),
-            column,
-        };
+        let at = |column| Position { text_column: Some(column), ..entry.position.clone() };
         match parse::definition(entry.text.expose(), None) {
             Ok((path, action)) => {
-                definitions.list.push(Definition { path, action, place: place(1) });
+                definitions.list.push(Definition { path, action, position: at(1) });
             }
             Err(fault) => {
-                let column = place::column(entry.text.expose(), fault.offset);
-                problems.note(Problem::new(place(column), fault.message, fault.hint));
+                let column = fault::column(entry.text.expose(), fault.offset);
+                problems.note(fault.at(at(column)));
             }
         }
     }
@@ -122,7 +117,7 @@ pub fn load(manifest: &Manifest) -> Result<Definitions, Failure> {
         lines::read(file, &mut definitions, &mut problems)?;
     }
     problems.finish()?;
-    check::conflicts(&definitions.list)?;
+    check::conflicts(&definitions.list, &manifest_name)?;
     Ok(definitions)
 }
 
@@ -133,8 +128,10 @@ pub(crate) fn of_file(
     path: &Path,
 ) -> io::Result<Result<Definitions, Failure>> {
     let mut definitions = Definitions { directory: ".".into(), ..Definitions::default() };
-    let mut problems = Problems::default();
+    let no_manifest = Arc::from("");
+    let mut problems = Problems::new(Subject::Definitions, &no_manifest);
     lines::read_open(file, stat, &path.into(), &mut definitions, &mut problems)?;
-    let checked = problems.finish().and_then(|()| check::conflicts(&definitions.list));
+    let checked =
+        problems.finish().and_then(|()| check::conflicts(&definitions.list, &no_manifest));
     Ok(checked.map(|()| definitions))
 }

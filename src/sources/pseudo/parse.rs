@@ -15,8 +15,8 @@ use credimg_formats::{Device, Name, Secret, Timestamp};
 use super::definition::{
     Action, Attributes, DataSection, HostFile, ImagePath, New, PATH_MAX_BYTES,
 };
+use super::fault::Fault;
 use super::lines::DataFile;
-use super::place::Fault;
 use super::{date, value};
 use crate::manifest;
 

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use credimg::manifest::{self, Manifest};
-use credimg::report::Failure;
 
 use super::{Target, messages};
 
@@ -25,8 +24,7 @@ fn run(data: &[u8]) {
 fn one(data: &[u8]) {
     match manifest::parse(data, Path::new("m.yaml")) {
         Ok(plan) => of_plan(&plan, data),
-        Err(error) => {
-            let failure = Failure::from(error);
+        Err(failure) => {
             messages::assert_failure_hides(&failure, data);
             messages::assert_places(&failure.message, "m.yaml", data);
         }

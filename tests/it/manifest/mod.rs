@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 
 use credimg::commands::check::table;
 use credimg::manifest::{
-    Entry, Format, Keep, KeySource, Luks, Manifest, Position, Pseudo, Source, load, parse,
+    Entry, Format, Keep, KeySource, Luks, Manifest, Pseudo, Source, load, parse,
 };
 use credimg::monitors::Channel;
-use credimg::report::{Exit, Failure};
+use credimg::report::{Exit, Position};
 use credimg::sources::pseudo::{self, Definition};
 use credimg_formats::Mode;
 use serde_yaml::{Event, Parser};
@@ -57,7 +57,7 @@ fn bad_manifests_give_exactly_the_expected_errors() {
         };
         let expected = expected.iter().map(full).collect::<Vec<_>>().join("\n");
         let hint = header(&text, "hint").pop();
-        match parse(&text, Path::new(name)).map_err(Failure::from) {
+        match parse(&text, Path::new(name)) {
             Ok(_) => faults.push(format!("{name} is accepted")),
             Err(failure) => {
                 assert_eq!(failure.exit, Exit::Manifest);
@@ -162,7 +162,7 @@ fn encryption_means_what_it_says() {
     let encrypt = plan.encrypt.as_ref().unwrap();
     assert_eq!((encrypt.luks, &encrypt.sector_bytes), (Luks::Luks1, &None));
     assert_eq!(key(&plan), Some(KeySource::File("conf/keys/chimera.key".into())));
-    let Position { line, column, key_path } = &encrypt.position;
+    let Position { line, column, key_path, .. } = &encrypt.position;
     assert_eq!((*line, *column, key_path.as_str()), (2, 10, "encrypt"));
     let plan = good("encrypt-luks2.yaml");
     let encrypt = plan.encrypt.as_ref().unwrap();
@@ -233,8 +233,7 @@ fn a_manifest_that_cannot_be_read_is_named() {
         ),
         ("/", "/: cannot read the manifest: is a directory"),
     ] {
-        let error = load(Path::new(path)).unwrap_err();
-        let failure = error.downcast_ref::<Failure>().unwrap();
+        let failure = load(Path::new(path)).unwrap_err();
         assert_eq!(failure.exit, Exit::Manifest);
         assert_eq!(failure.message, expected);
     }
@@ -344,10 +343,8 @@ fn visible(text: &[u8]) -> String {
             }
             seen
         }
-        Err(error) => {
-            let mut seen = format!("{error} {error:?} {error:#?}");
-            let failure = Failure::from(error);
-            write!(seen, "{failure} {failure:?} {:?}", failure.hint).unwrap();
+        Err(failure) => {
+            let mut seen = format!("{failure} {failure:?} {failure:#?} {:?}", failure.hint);
             let chain = anyhow::Error::new(failure).context("context");
             write!(seen, "{chain:#} {chain:?} {chain:#?}").unwrap();
             seen

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use credimg::manifest::{Position, PseudoFile, PseudoText};
-use credimg::report::Exit;
+use credimg::manifest::{PseudoFile, PseudoText};
+use credimg::report::{Exit, Position};
 use credimg::sources::pseudo;
 use credimg_formats::Secret;
 
@@ -48,7 +48,7 @@ const FORMS: &[&str] = &[
 #[test]
 fn no_word_of_a_definition_is_shown() {
     let mut plan = Host::empty().plan("files: []");
-    let position = Position { line: 1, column: 1, key_path: "pseudo[0]".to_owned() };
+    let position = Position::new(&"secrets.yaml".into(), 1, 1, "pseudo[0]");
     let mut refused = 0;
     for form in FORMS {
         let words: Vec<&str> = form.split(' ').collect();

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use credimg::delivery::route::Means;
-use credimg::manifest::{Attributes, Entry, Keep, Manifest, Position, Pseudo, Source, TreePath};
-use credimg::report::{Exit, Failure};
+use credimg::manifest::{Attributes, Entry, Keep, Manifest, Pseudo, Source, TreePath};
+use credimg::report::{Exit, Failure, Position};
 use credimg::sources::assemble::{
     Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, Step, assemble,
 };
@@ -95,7 +95,7 @@ pub(crate) fn entry(path: &str, source: Source) -> Entry {
 pub(crate) fn entry_with(path: &str, source: Source, attributes: Attributes) -> Entry {
     let names = path.split('/').filter(|name| !name.is_empty());
     let path = TreePath(names.map(|name| Name::new(name.as_bytes()).unwrap()).collect());
-    let position = Position { line: 0, column: 0, key_path: String::new() };
+    let position = Position::new(&"".into(), 0, 0, "");
     Entry { path, source, attributes, position }
 }
 
@@ -104,7 +104,7 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Manifest {
     let mut entries = entries;
     for (index, entry) in entries.iter_mut().enumerate() {
         let line = 10 * (index as u64 + 1);
-        entry.position = Position { line, column: 5, key_path: format!("files[{index}]") };
+        entry.position = Position::new(&"secrets.yaml".into(), line, 5, format!("files[{index}]"));
     }
     let manifest = "secrets.yaml".into();
     let pseudo = Pseudo::default();
