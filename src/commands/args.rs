@@ -63,8 +63,8 @@ pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
     // The names of the private files beside the image say all about them.
     let suffixes = beside::of_image(&options.image, &image)?;
     let firmware = sidecar::firmware(&options.image, suffixes.iter().map(String::as_str));
-    let text = attach::render(&options.attach, &Machine { drive: Some(drive), firmware })?;
-    attach::warn(&options.attach, label);
+    let text = attach.target.render(&Machine { drive: Some(drive), firmware }, attach.style)?;
+    attach::warn(attach, label);
     print(&text)
 }
 

@@ -9,7 +9,6 @@ use super::options::{Attach, Recipe, Sources};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::output::{self, OutputFile, StreamOutput};
 use crate::job::access;
-use crate::job::attach;
 use crate::job::beside;
 use crate::job::dependencies::Dependencies;
 use crate::job::encryption::{Encryption, Keeping};
@@ -242,7 +241,7 @@ impl Builder {
         dependencies.render(options)?;
         let sidecars = request.sidecars(&collected.assembly)?;
         let machine = self.machine(&collected.assembly, &sidecars, options);
-        let arguments = attach::render(&options.attach, &machine)?;
+        let arguments = options.attach.target.render(&machine, options.attach.style)?;
         let has_key = machine.drive.as_ref().is_some_and(|drive| drive.key.is_some());
         let knows_all = machine.firmware.public.is_empty() && !has_key;
         if let Some(summary) = self.keep(&mut collected, &sidecars, progress, options)? {

@@ -23,10 +23,10 @@ use crate::job::trusted;
 use crate::job::xattrs;
 use crate::keys;
 use crate::manifest::{
-    self, Attributes, Entry, Format, FwCfg, Keep, KeySource, Luks, MOUNT_CREDENTIAL, Manifest,
-    Source, time,
+    self, Attributes, Channel, Entry, Format, FwCfg, Keep, KeySource, Luks, MOUNT_CREDENTIAL,
+    Manifest, Source, time,
 };
-use crate::monitors::{Bus, Channel, MachineType, Monitor, Serial};
+use crate::monitors::{Bus, MachineType, Monitor, Serial};
 use crate::report::{self, Exit, Failure};
 use crate::sources::pseudo::{self, Action, Definition, Definitions, New};
 use crate::sources::rehearsal::rehearse;

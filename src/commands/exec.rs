@@ -19,7 +19,6 @@ use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::memory::without_traces;
 use crate::host::output::{self, MemoryFile, SealedFile};
 use crate::host::signals;
-use crate::job::attach;
 use crate::job::encryption::{Encryption, Keeping};
 use crate::job::progress::Progress;
 use crate::job::read_back;
@@ -27,9 +26,7 @@ use crate::job::request::Request;
 use crate::job::settings;
 use crate::job::trusted;
 use crate::manifest::{Format, Luks, Manifest};
-use crate::monitors::{
-    self, Drive, DriveKey, Firmware, Machine, MachineType, Monitor, own_machine,
-};
+use crate::monitors::{self, Drive, DriveKey, Firmware, Machine, MachineType, own_machine};
 use crate::report::{self, Exit, Failure, shown};
 use crate::sources::assemble::{Assembly, OwnFiles};
 use crate::sources::environment;
@@ -80,7 +77,7 @@ pub(super) fn run(options: &Exec) -> anyhow::Result<()> {
     let invocation = Invocation::new(command)?;
     let attach = &with_machine(options)?;
     // Whether this monitor inherits anything, before a source is read.
-    attach::words(attach, &Machine::default())?;
+    attach.target.words(&Machine::default(), attach.style)?;
     let Made { machine, image, files, variables } =
         without_traces(|| make(options, attach, &invocation))?;
     let words = invocation.words(attach, machine, &image.path())?;
@@ -107,7 +104,7 @@ pub(super) fn run(options: &Exec) -> anyhow::Result<()> {
 fn with_machine(options: &Exec) -> Result<Attach, Failure> {
     let Exec { recipe, attach, command, .. } = options;
     let mut attach = attach.clone();
-    if attach.target != Monitor::Qemu {
+    if !attach.target.is_told_machine() {
         return Ok(attach);
     }
     let own = own_machine::read(command);
@@ -295,7 +292,7 @@ impl<'a> Invocation<'a> {
         if let (Some(drive), None) = (&mut machine.drive, attach.place) {
             drive.place = monitors::free_place(self.words.iter().map(|word| word.as_bytes()));
         }
-        let mut arguments = attach::words(attach, &machine)?;
+        let mut arguments = attach.target.words(&machine, attach.style)?;
         if !self.has_room() && !arguments.is_empty() {
             return Err(no_room());
         }

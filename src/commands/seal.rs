@@ -12,7 +12,6 @@ use crate::delivery::route::Means;
 use crate::delivery::sidecar::{self, Value};
 use crate::host::output::{self, OutputFile, StreamOutput};
 use crate::job::access;
-use crate::job::attach;
 use crate::job::image::explain;
 use crate::job::links;
 use crate::job::news;
@@ -22,9 +21,9 @@ use crate::job::trusted;
 use crate::job::xattrs;
 use crate::keys;
 use crate::keys::identity::Identity;
-use crate::manifest::{Manifest, Source, manifest_name};
+use crate::manifest::{Channel, Manifest, Source, manifest_name};
 use crate::monitors::share::{self, Share};
-use crate::monitors::{Channel, MachineType, Style};
+use crate::monitors::{self, MachineType, Style};
 use crate::report::{self, Exit, Failure, shown};
 use crate::seal::age::Sealed;
 use crate::seal::tar;
@@ -360,7 +359,7 @@ fn share(options: &Seal) -> anyhow::Result<Option<Share>> {
     }
     OutputFile::check(&options.output)?;
     let parent = options.output.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = attach::absolute_path(parent.unwrap_or(Path::new(".")))?;
+    let directory = monitors::absolute_path(parent.unwrap_or(Path::new(".")))?;
     Ok(Some(Share::new(directory)?))
 }
 

@@ -1,6 +1,6 @@
 //! What the firmware carries, each limit with its source, and how much of it is used.
 
-use crate::monitors::Channel;
+use crate::manifest::Channel;
 
 /// All SMBIOS tables together: a 16-bit length in the 32-bit entry point
 /// (SMBIOS 3.7, 5.2.1), beyond which QEMU refuses to start.

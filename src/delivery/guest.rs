@@ -3,8 +3,8 @@
 use super::distribution::Distribution;
 use super::mount::{MOUNT_CREDENTIAL, MOUNT_WORD};
 use super::route::{Routes, Teller};
-use crate::manifest::Format;
-use crate::monitors::{Channel, MachineType};
+use crate::manifest::{Channel, Format};
+use crate::monitors::MachineType;
 use crate::report::{Exit, Failure};
 
 /// The first systemd that takes credentials from SMBIOS and fw_cfg, and the

@@ -5,8 +5,8 @@ use std::iter;
 use super::budget::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
 use super::mount::{self, Disk, MOUNT_CREDENTIAL};
 use super::unlock::Unlock;
-use crate::manifest::{Credential, Manifest, MountPoint};
-use crate::monitors::{Channel, MachineType, Monitor, SmbiosForm};
+use crate::manifest::{Channel, Credential, Manifest, MountPoint};
+use crate::monitors::{MachineType, Monitor, SmbiosForm};
 use crate::report::{Exit, Failure, Position};
 
 /// What the plan depends on besides the manifest.
@@ -333,11 +333,11 @@ impl<'a> Planner<'a> {
     fn items(&mut self) -> Result<(), Failure> {
         let lengths = self.lengths.iter().copied().skip(self.manifest.credentials.len());
         for (item, length) in self.manifest.fw_cfg.iter().zip(lengths.chain(iter::repeat(None))) {
-            let taken = match (self.means.target, self.means.refusal(Channel::FwCfg)) {
-                // Its own reason speaks of credentials.
-                (Monitor::Vmspawn, Some(_)) => Err("vmspawn: it passes on no items".to_owned()),
-                (_, Some(reason)) => Err(reason),
-                (_, None) => self.budget.take_other_item(length.unwrap_or(0)),
+            let target = self.means.target;
+            let of_target = target.no_items().map(|reason| format!("{}: {reason}", target.name()));
+            let taken = match of_target.or_else(|| self.means.refusal(Channel::FwCfg)) {
+                Some(reason) => Err(reason),
+                None => self.budget.take_other_item(length.unwrap_or(0)),
             };
             taken.map_err(|reason| {
                 refused(&item.entry.position, &format!("cannot go by fw_cfg: {reason}"))

@@ -15,9 +15,9 @@ use super::route::{Means, Mount, Opening, Teller};
 use super::smbios;
 use super::unlock::Unlock;
 use crate::host::memory::{held, hold};
-use crate::manifest::{is_credential_name, is_fw_cfg_name};
+use crate::manifest::{Channel, is_credential_name, is_fw_cfg_name};
 use crate::monitors::{
-    Channel, CredentialFile, Firmware, FwCfgItem, Monitor, PublicCredential, SmbiosFile, SmbiosForm,
+    CredentialFile, Firmware, FwCfgItem, PublicCredential, SmbiosFile, SmbiosForm,
 };
 use crate::report::Failure;
 
@@ -75,14 +75,16 @@ pub fn pack(
     let mut sidecars = Vec::new();
     let mut strings = Vec::new();
     for Value { name, channel, secret } in lines.iter().chain(values) {
-        let (prefix, content) = match (channel, means.target, means.form) {
-            (Channel::Disk, ..) => continue,
-            (Channel::FwCfg, ..) => (ITEM, secret.clone()),
-            (Channel::Smbios, Monitor::Vmspawn, _) => (CREDENTIAL, secret.clone()),
-            (Channel::Smbios, _, SmbiosForm::Path) => {
+        let (prefix, content) = match (channel, means.form) {
+            (Channel::Disk, _) => continue,
+            (Channel::FwCfg, _) => (ITEM, secret.clone()),
+            (Channel::Smbios, _) if means.target.loads_credentials() => {
+                (CREDENTIAL, secret.clone())
+            }
+            (Channel::Smbios, SmbiosForm::Path) => {
                 (STRING, smbios::oem_string(name, secret.expose()))
             }
-            (Channel::Smbios, _, SmbiosForm::File) => {
+            (Channel::Smbios, SmbiosForm::File) => {
                 strings.push(smbios::oem_string(name, secret.expose()));
                 continue;
             }
@@ -191,6 +193,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
     use super::*;
+    use crate::monitors::Monitor;
 
     fn value(name: &str, channel: Channel) -> Value {
         Value { name: name.to_owned(), channel, secret: Secret::from(&b"v\0"[..]) }

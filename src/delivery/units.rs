@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use super::mount::Disk;
+use crate::manifest::Channel;
 use crate::manifest::{Manifest, MountPoint};
-use crate::monitors::Channel;
 use crate::report::Failure;
 
 /// The units as `systemctl cat` shows them: each behind a comment with its

@@ -236,11 +236,10 @@ pub(crate) fn drive_key(
 
 /// An error where the monitor is to open the image, and cannot.
 pub(crate) fn require_opener(luks: Luks, target: Monitor) -> Result<(), Failure> {
-    if luks == Luks::Luks2 || target == Monitor::Qemu {
-        return Ok(());
+    match luks {
+        Luks::Luks1 => target.require_opener(),
+        Luks::Luks2 => Ok(()),
     }
-    let message = format!("{} does not open a LUKS1 image", target.name());
-    Err(Failure::new(Exit::Usage, message).hint("use LUKS2, which the guest opens"))
 }
 
 /// The failure of a master key for an image that QEMU does not open.

@@ -24,8 +24,8 @@ use crate::delivery::route::{self, Means, Route};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::memory::without_traces;
 use crate::job::progress::Progress;
-use crate::manifest::{Format, Manifest};
-use crate::monitors::{Channel, Drive};
+use crate::manifest::{Channel, Format, Manifest};
+use crate::monitors::Drive;
 use crate::report::{self, Failure};
 use crate::sources::assemble::{self, Assembly, Exchangeable, OwnFiles, assemble_noting};
 use crate::sources::command::Limits;
@@ -83,7 +83,7 @@ impl Request {
         let drive = attach::drive(attach, machine_type, label.as_deref(), path, block, drive_key)?;
         if !settings::is_streamed(path) {
             // Whether the style carries the path, before anything is read.
-            attach::render(attach, &drive.clone().into())?;
+            attach.target.render(&drive.clone().into(), attach.style)?;
         }
         let compression = recipe.format.compression.as_deref();
         let uuid = settings::uuid(recipe.uuid.as_deref(), format)?;

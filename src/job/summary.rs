@@ -14,8 +14,8 @@ use crate::commands::build::Build;
 use crate::delivery::route::{Route, Routes};
 use crate::delivery::sidecar;
 use crate::host::output;
-use crate::manifest::{Format, Manifest, time};
-use crate::monitors::{Bus, Channel, Drive};
+use crate::manifest::{Channel, Format, Manifest, time};
+use crate::monitors::{Bus, Drive};
 use crate::report::{self, Failure};
 
 /// Where a report cannot go into a file.

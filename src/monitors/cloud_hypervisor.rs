@@ -5,12 +5,29 @@
 //! meaning, and two of them stand for one. White space around a value is dropped
 //! unless it is quoted.
 
-use super::carry;
-use super::{Bus, Machine, Monitor, PublicCredential};
+use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
+use super::{Bus, Machine, PublicCredential, Style, refusal};
 use crate::report::Failure;
 use crate::report::shell;
 
-const TARGET: Monitor = Monitor::CloudHypervisor;
+/// What is known of Cloud Hypervisor.
+pub(super) static FACTS: Facts = Facts {
+    name: "cloud-hypervisor",
+    printed: Printed::Plain(render),
+    started: Started::Words { styles: &[Style::Shell], words: |machine, _| words(machine) },
+    paths: Paths::Absolute,
+    buses: &[Bus::Virtio],
+    sets_serial: true,
+    opens_luks1: false,
+    machines: Machines::All,
+    is_told_machine: false,
+    smbios: Smbios::Refused(
+        "OEM strings would stand in its arguments, which every user of the host can read",
+    ),
+    fw_cfg: Err("its fw_cfg device is a feature that its releases are built without"),
+    no_items: None,
+    public: Public::SmbiosOfX86,
+};
 
 /// One line of `--disk` and, for credentials that are no secret, `--platform`,
 /// quoted for the shell; nothing where there is nothing to give. Either option
@@ -24,11 +41,11 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
 
 /// The arguments as words, for a monitor that is started with them.
 pub fn words(machine: &Machine) -> Result<Vec<Vec<u8>>, Failure> {
-    carry::require_carried(TARGET, &machine.firmware)?;
+    refusal::require_carried(&FACTS, &machine.firmware)?;
     let mut arguments = Vec::new();
     if let Some(drive) = &machine.drive {
-        carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio")])?;
-        let path = value(carry::text(TARGET, &drive.path)?);
+        refusal::require_drive(&FACTS, drive)?;
+        let path = value(refusal::text(&FACTS, &drive.path)?);
         let serial = drive.serial.as_str();
         let disk = format!("path={path},readonly=on,serial={serial},image_type=raw");
         arguments.extend([b"--disk".to_vec(), disk.into_bytes()]);
@@ -46,7 +63,7 @@ pub fn words(machine: &Machine) -> Result<Vec<Vec<u8>>, Failure> {
 fn oem_string(public: &PublicCredential) -> Result<String, Failure> {
     let text = public.oem_string();
     if text.contains(['[', ']', '"', ',']) {
-        return Err(carry::no_public(TARGET, public, "its name holds a bracket, quote or comma"));
+        return Err(refusal::no_public(&FACTS, public, "its name holds a bracket, quote or comma"));
     }
     Ok(text)
 }

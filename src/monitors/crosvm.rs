@@ -5,12 +5,29 @@
 //! stand in double quotes, in which `\"` and `\\` are escapes. A bare value ends
 //! at a comma and holds neither brackets nor quotes.
 
-use super::carry;
-use super::{Bus, Machine, Monitor};
+use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
+use super::{Bus, Machine, Style, refusal};
 use crate::report::Failure;
 use crate::report::shell;
 
-const TARGET: Monitor = Monitor::Crosvm;
+/// What is known of crosvm.
+pub(super) static FACTS: Facts = Facts {
+    name: "crosvm",
+    printed: Printed::Plain(render),
+    started: Started::Words { styles: &[Style::Shell], words: |machine, _| words(machine) },
+    paths: Paths::Absolute,
+    buses: &[Bus::Virtio],
+    sets_serial: true,
+    opens_luks1: false,
+    machines: Machines::None,
+    is_told_machine: false,
+    smbios: Smbios::Refused(
+        "OEM strings would stand in its arguments, which every user of the host can read",
+    ),
+    fw_cfg: Err("its fw_cfg device is on x86 alone and not in every release"),
+    no_items: None,
+    public: Public::Never("its option for OEM strings is not the same in every release"),
+};
 
 /// One line of `--block`, quoted for the shell; nothing where there is no drive.
 ///
@@ -22,14 +39,11 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
 
 /// The arguments as words, for a monitor that is started with them.
 pub fn words(machine: &Machine) -> Result<Vec<Vec<u8>>, Failure> {
-    carry::require_carried(TARGET, &machine.firmware)?;
-    if let Some(public) = machine.firmware.public.first() {
-        let reason = "its option for OEM strings is not the same in every release";
-        return Err(carry::no_public(TARGET, public, reason));
-    }
+    refusal::require_carried(&FACTS, &machine.firmware)?;
+    refusal::require_public(&FACTS, &machine.firmware)?;
     let Some(drive) = &machine.drive else { return Ok(Vec::new()) };
-    carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio")])?;
-    let path = value(carry::text(TARGET, &drive.path)?);
+    refusal::require_drive(&FACTS, drive)?;
+    let path = value(refusal::text(&FACTS, &drive.path)?);
     let block = format!("path={path},ro,id={}", drive.serial.as_str());
     Ok(vec![b"--block".to_vec(), block.into_bytes()])
 }

@@ -7,11 +7,26 @@
 
 use serde_json::json;
 
-use super::carry;
-use super::{Bus, Machine, Monitor};
+use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
+use super::{Bus, Machine, refusal};
 use crate::report::Failure;
 
-const TARGET: Monitor = Monitor::Firecracker;
+/// What is known of Firecracker.
+pub(super) static FACTS: Facts = Facts {
+    name: "firecracker",
+    printed: Printed::Plain(render),
+    started: Started::Never("it hears of drives by its API only"),
+    paths: Paths::Absolute,
+    buses: &[Bus::Virtio],
+    sets_serial: false,
+    opens_luks1: false,
+    machines: Machines::None,
+    is_told_machine: false,
+    smbios: Smbios::Refused("it has no SMBIOS tables"),
+    fw_cfg: Err("it has no fw_cfg device"),
+    no_items: None,
+    public: Public::Never("it has no SMBIOS tables"),
+};
 
 /// One JSON object and a newline: the body of `PUT /drives/DRIVE_ID`, and one
 /// element of `drives` in a file for `--config-file`. Nothing where there is no drive.
@@ -19,15 +34,13 @@ const TARGET: Monitor = Monitor::Firecracker;
 /// Firecracker makes up the disk's serial itself: the guest finds it by its label.
 /// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    carry::require_carried(TARGET, &machine.firmware)?;
-    if let Some(public) = machine.firmware.public.first() {
-        return Err(carry::no_public(TARGET, public, "it has no SMBIOS tables"));
-    }
+    refusal::require_carried(&FACTS, &machine.firmware)?;
+    refusal::require_public(&FACTS, &machine.firmware)?;
     let Some(drive) = &machine.drive else { return Ok(Vec::new()) };
-    carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio")])?;
+    refusal::require_drive(&FACTS, drive)?;
     let object = json!({
         "drive_id": drive_id(drive.id.as_str()),
-        "path_on_host": carry::text(TARGET, &drive.path)?,
+        "path_on_host": refusal::text(&FACTS, &drive.path)?,
         "is_root_device": false,
         "is_read_only": true,
     });

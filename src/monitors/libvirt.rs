@@ -8,11 +8,28 @@
 
 use std::path::Path;
 
-use super::carry;
-use super::{Block, Bus, Drive, Firmware, FwCfgItem, Machine, Monitor, PublicCredential};
+use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
+use super::{Block, Bus, Drive, Firmware, FwCfgItem, Machine, PublicCredential, refusal};
 use crate::report::{Exit, Failure};
 
-const TARGET: Monitor = Monitor::Libvirt;
+/// What is known of libvirt.
+pub(super) static FACTS: Facts = Facts {
+    name: "libvirt",
+    printed: Printed::Plain(render),
+    started: Started::Never("its machines are started by a process of its own"),
+    paths: Paths::Absolute,
+    buses: &[Bus::Virtio, Bus::Usb],
+    sets_serial: true,
+    opens_luks1: false,
+    machines: Machines::All,
+    is_told_machine: false,
+    smbios: Smbios::Refused(
+        "it puts OEM strings on QEMU's command line, which every user of the host can read",
+    ),
+    fw_cfg: Ok(()),
+    no_items: None,
+    public: Public::Smbios,
+};
 /// What systemd imports as credentials (systemd.system-credentials(7)).
 const PREFIX: &str = "opt/io.systemd.credentials/";
 /// Longest name of a `fw_cfg` item in bytes (QEMU's `FW_CFG_MAX_FILE_PATH` less its NUL).
@@ -26,7 +43,7 @@ const NAME_MAX_BYTES: usize = 55;
 /// own: libvirt orders disks by them. It is left out of snapshots, which would copy it.
 /// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    carry::require_carried(TARGET, &machine.firmware)?;
+    refusal::require_carried(&FACTS, &machine.firmware)?;
     let Firmware { fw_cfg, public, .. } = &machine.firmware;
     let mut xml = String::new();
     if !fw_cfg.is_empty() || !public.is_empty() {
@@ -58,11 +75,11 @@ fn value_entry(public: &PublicCredential) -> Result<String, Failure> {
     let PublicCredential { name, value } = public;
     if PREFIX.len() + name.len() > NAME_MAX_BYTES || !is_plain(name) {
         let reason = "its name has more than 28 characters or holds one of & < > ' \"";
-        return Err(carry::no_public(TARGET, public, reason));
+        return Err(refusal::no_public(&FACTS, public, reason));
     }
     if !value.chars().all(|character| character == '\n' || is_printable(character)) {
         let reason = "its value holds a control character";
-        return Err(carry::no_public(TARGET, public, reason));
+        return Err(refusal::no_public(&FACTS, public, reason));
     }
     Ok(format!("  <entry name='{PREFIX}{name}'>{}</entry>\n", escaped(value)))
 }
@@ -74,15 +91,20 @@ fn is_plain(name: &str) -> bool {
 }
 
 fn disk(drive: &Drive) -> Result<String, Failure> {
-    let bus = carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio"), (Bus::Usb, "usb")])?;
-    let class = if drive.bus == Bus::Virtio { "vd" } else { "sd" };
+    refusal::require_drive(&FACTS, drive)?;
+    let (bus, class, has_blocks) = match drive.bus {
+        Bus::Virtio => ("virtio", "vd", true),
+        // libvirt's `usb-storage` has one size of blocks.
+        Bus::Usb => ("usb", "sd", false),
+        Bus::Scsi | Bus::Nvme | Bus::Cdrom => return Err(refusal::no_bus(&FACTS, drive.bus)),
+    };
     let letter = drive.place.last_letter();
-    // libvirt's `usb-storage` has no such choice.
-    let block = drive.block.bytes();
-    let blocks = if drive.block == Block::Small || drive.bus == Bus::Usb {
-        String::new()
-    } else {
-        format!("  <blockio logical_block_size='{block}' physical_block_size='{block}'/>\n")
+    let blocks = match drive.block {
+        Block::Cd | Block::Page if has_blocks => {
+            let bytes = drive.block.bytes();
+            format!("  <blockio logical_block_size='{bytes}' physical_block_size='{bytes}'/>\n")
+        }
+        Block::Small | Block::Cd | Block::Page => String::new(),
     };
     Ok(format!(
         "<disk type='file' device='disk' snapshot='no'>\n  \
@@ -101,9 +123,9 @@ fn disk(drive: &Drive) -> Result<String, Failure> {
 /// A path as the value of an attribute. The schema's pattern for paths has no
 /// place for a line break, XML 1.0 none for other control characters.
 fn path(path: &Path) -> Result<String, Failure> {
-    let text = carry::absolute_text(TARGET, path)?;
+    let text = refusal::absolute_text(&FACTS, path)?;
     if !text.chars().all(is_printable) {
-        return Err(carry::no_path(TARGET, path, "holds a control character"));
+        return Err(refusal::no_path(&FACTS, path, "holds a control character"));
     }
     Ok(escaped(text))
 }

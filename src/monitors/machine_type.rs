@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use super::{Channel, Firmware};
+use super::Firmware;
+use crate::manifest::Channel;
 use crate::report::{Exit, Failure};
 
 /// A machine type of QEMU (`-machine`) with those of its properties that count here.
@@ -38,6 +39,24 @@ pub enum Board {
 }
 
 impl Board {
+    /// Whether its processor is one of x86.
+    pub(super) fn is_x86(self) -> bool {
+        match self {
+            Self::Pc | Self::Q35 | Self::Microvm => true,
+            Self::Virt | Self::VirtUefi | Self::S390 | Self::Pseries | Self::Unknown => false,
+        }
+    }
+
+    /// Whether it is the virtual board, with or without UEFI.
+    fn is_virt(self) -> bool {
+        match self {
+            Self::Virt | Self::VirtUefi => true,
+            Self::Pc | Self::Q35 | Self::Microvm | Self::S390 | Self::Pseries | Self::Unknown => {
+                false
+            }
+        }
+    }
+
     /// The board of a machine type's name.
     pub(super) fn of_machine(name: &str) -> Option<Self> {
         // The longest first: each name is that itself, or goes on with a version.
@@ -104,10 +123,8 @@ impl MachineType {
     /// Whether `other`, which is read from arguments, may be this machine: those do not always
     /// tell what it is, or which firmware it has.
     pub fn is_like(self, other: Self) -> bool {
-        let is_virt = |machine: Self| matches!(machine.board, Board::Virt | Board::VirtUefi);
-        other.board == Board::Unknown
-            || self.board == other.board
-            || is_virt(self) && is_virt(other)
+        let is_virt = self.board.is_virt() && other.board.is_virt();
+        is_virt || other.board == Board::Unknown || self.board == other.board
     }
 
     /// Whether its guest gets what goes by `channel`; if not, the reason, in lower case
@@ -154,14 +171,26 @@ impl MachineType {
 
     /// Whether it has a PCI bus that devices are plugged into.
     pub fn has_pci(self) -> bool {
-        self.board != Board::Microvm || self.asks_pci
+        match self.board {
+            Board::Microvm => self.asks_pci,
+            Board::Pc
+            | Board::Q35
+            | Board::Virt
+            | Board::VirtUefi
+            | Board::S390
+            | Board::Pseries
+            | Board::Unknown => true,
+        }
     }
 
     /// Whether as many items of fw_cfg as are ever planned always leave slots to QEMU
     /// itself. Measured with 7.2: a microvm has 24 to spare, 23 with a `-kernel`, and the
     /// board of Arm 23; a PC may have 10.
     pub fn has_many_slots(self) -> bool {
-        matches!(self.board, Board::Microvm | Board::Virt | Board::VirtUefi)
+        match self.board {
+            Board::Microvm | Board::Virt | Board::VirtUefi => true,
+            Board::Pc | Board::Q35 | Board::S390 | Board::Pseries | Board::Unknown => false,
+        }
     }
 }
 

@@ -8,12 +8,29 @@
 
 use std::path::Path;
 
-use super::{Bus, Drive, Firmware, FwCfgItem, Machine, Monitor, Place, SmbiosFile};
-use super::{carry, qemu};
+use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
+use super::{Board, Bus, Drive, Firmware, FwCfgItem, Machine, Place, SmbiosFile, qemu, refusal};
 use crate::report::shell;
 use crate::report::{Exit, Failure};
 
-const TARGET: Monitor = Monitor::Proxmox;
+/// What is known of Proxmox VE.
+pub(super) static FACTS: Facts = Facts {
+    name: "proxmox",
+    printed: Printed::Plain(render),
+    started: Started::Never("its machines are started by a process of its own"),
+    paths: Paths::Absolute,
+    // Of the other buses no test has seen a machine that migrates.
+    buses: &[Bus::Virtio, Bus::Scsi],
+    sets_serial: true,
+    opens_luks1: false,
+    // Its `PVE::QemuServer::Machine` names no other.
+    machines: Machines::Boards(&[Board::Pc, Board::Q35, Board::Virt, Board::VirtUefi]),
+    is_told_machine: false,
+    smbios: Smbios::Strings,
+    fw_cfg: Ok(()),
+    no_items: None,
+    public: Public::Smbios,
+};
 /// A bridge that every machine has. Proxmox gives each of its own devices a fixed slot; on
 /// this bus they are 1 to 0x18 (its `PCI.pm`), and the rest is free.
 const BUS: &str = "pci.2";
@@ -26,7 +43,7 @@ const SLOTS: u8 = 7;
 /// `--args` replaces what the machine has there.
 /// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    carry::require_carried(TARGET, &machine.firmware)?;
+    refusal::require_carried(&FACTS, &machine.firmware)?;
     let mut arguments = Vec::new();
     if let Some(drive) = &machine.drive {
         arguments = drive_arguments(drive)?;
@@ -38,10 +55,9 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
     Ok(shell::line(&[b"--args".to_vec(), arguments.join(&b' ')]))
 }
 
-/// QEMU's arguments for the drive, none of which needs a quote. Of the other buses no test
-/// has seen a machine that migrates.
+/// QEMU's arguments for the drive, none of which needs a quote.
 fn drive_arguments(drive: &Drive) -> Result<Vec<Vec<u8>>, Failure> {
-    carry::bus(TARGET, drive, &[(Bus::Virtio, "virtio"), (Bus::Scsi, "scsi")])?;
+    refusal::require_drive(&FACTS, drive)?;
     option_path(&drive.path)?;
     let bus = ("bus", BUS.to_owned());
     let plug = match drive.place {
@@ -69,7 +85,7 @@ fn firmware_arguments(firmware: &Firmware) -> Result<Vec<String>, Failure> {
         let text = public.oem_string();
         if !is_plain(&text) || text.contains(',') {
             let reason = "its name holds a character with a meaning in `args`";
-            return Err(carry::no_public(TARGET, public, reason));
+            return Err(refusal::no_public(&FACTS, public, reason));
         }
         arguments.extend(["-smbios".to_owned(), format!("type=11,value={text}")]);
     }
@@ -88,10 +104,10 @@ fn firmware_arguments(firmware: &Firmware) -> Result<Vec<String>, Failure> {
 
 /// A path in a QEMU option, where a comma is doubled.
 fn option_path(path: &Path) -> Result<String, Failure> {
-    let text = carry::absolute_text(TARGET, path)?;
+    let text = refusal::absolute_text(&FACTS, path)?;
     if !is_plain(text) {
         let fault = "holds a space, a quote, a backslash or something that is not ASCII";
-        return Err(carry::no_path(TARGET, path, fault));
+        return Err(refusal::no_path(&FACTS, path, fault));
     }
     Ok(text.replace(',', ",,"))
 }

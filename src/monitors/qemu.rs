@@ -7,14 +7,31 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
 use super::{
-    Block, Board, Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, Monitor, SmbiosFile,
-    Style, carry,
+    Block, Board, Bus, Drive, DriveId, DriveKey, Firmware, FwCfgItem, Machine, SmbiosFile, Style,
+    refusal,
 };
 use crate::keys::wrap::Wrapped;
 use crate::report::shell;
 use crate::report::{Exit, Failure};
 
+/// What is known of QEMU.
+pub(super) static FACTS: Facts = Facts {
+    name: "qemu",
+    printed: Printed::Styled(render),
+    started: Started::Words { styles: &[Style::Shell, Style::Blockdev], words },
+    paths: Paths::AsGiven,
+    buses: &[Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom],
+    sets_serial: true,
+    opens_luks1: true,
+    machines: Machines::All,
+    is_told_machine: true,
+    smbios: Smbios::Strings,
+    fw_cfg: Ok(()),
+    no_items: None,
+    public: Public::Smbios,
+};
 /// Longest line of a `-readconfig` file in bytes, without its newline: QEMU
 /// reads lines into 1024 bytes and takes the rest for a line of its own.
 const CONFIG_LINE_MAX_BYTES: usize = 1023;
@@ -29,7 +46,7 @@ const FDSET_START: i64 = 1_000_000_000;
 /// OEM strings in a configuration file, where QEMU ignores them in silence. So
 /// are credentials in files of their own, for which QEMU has no option.
 pub fn render(machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
-    carry::require_carried(Monitor::Qemu, &machine.firmware)?;
+    refusal::require_carried(&FACTS, &machine.firmware)?;
     match style {
         Style::Shell | Style::Blockdev => Ok(shell::line(&arguments(machine, style)?)),
         Style::Lines => lines(&arguments(machine, style)?),
@@ -42,7 +59,7 @@ pub fn render(machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
 /// The arguments as words, for a QEMU that is started with them; the styles are
 /// [`Style::Blockdev`], or else that of [`Style::Shell`].
 pub fn words(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
-    carry::require_carried(Monitor::Qemu, &machine.firmware)?;
+    refusal::require_carried(&FACTS, &machine.firmware)?;
     arguments(machine, style)
 }
 

@@ -3,12 +3,29 @@
 
 use std::fmt::Write;
 
-use super::carry;
-use super::{Bus, Drive, Firmware, Machine, Monitor, PublicCredential};
+use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
+use super::{Bus, Drive, Firmware, Machine, PublicCredential, refusal};
 use crate::report::shell;
 use crate::report::{Exit, Failure};
 
-const TARGET: Monitor = Monitor::Vmspawn;
+/// What is known of systemd-vmspawn.
+pub(super) static FACTS: Facts = Facts {
+    name: "vmspawn",
+    printed: Printed::Plain(render),
+    started: Started::Never("its machines are started by a process of its own"),
+    paths: Paths::Absolute,
+    buses: &[Bus::Cdrom],
+    sets_serial: false,
+    opens_luks1: false,
+    // It takes the one of its processor.
+    machines: Machines::All,
+    is_told_machine: false,
+    smbios: Smbios::Credentials,
+    fw_cfg: Err("it chooses between SMBIOS and fw_cfg itself: ask for `smbios`"),
+    no_items: Some("it passes on no items"),
+    // It takes fw_cfg, or else the kernel's command line, for a short name.
+    public: Public::Always,
+};
 
 /// One line of `--load-credential=`, `--set-credential=` and `--extra-drive=`,
 /// quoted for the shell; nothing where there is nothing to give.
@@ -18,14 +35,14 @@ const TARGET: Monitor = Monitor::Vmspawn;
 /// guest finds it by its label: its serial is made from the file's name.
 /// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    carry::require_carried(TARGET, &machine.firmware)?;
+    refusal::require_carried(&FACTS, &machine.firmware)?;
     let Firmware { credentials, public, .. } = &machine.firmware;
     let mut arguments = Vec::new();
     for credential in credentials {
         require_name(&credential.name)?;
         // Everything behind the first colon is the path; a name without a slash
         // would be one of the caller's own credentials.
-        let path = carry::absolute_text(TARGET, &credential.file)?;
+        let path = refusal::absolute_text(&FACTS, &credential.file)?;
         arguments.push(format!("--load-credential={}:{path}", credential.name).into_bytes());
     }
     for PublicCredential { name, value } in public {
@@ -39,18 +56,20 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
 }
 
 fn extra_drive(drive: &Drive) -> Result<String, Failure> {
-    carry::require_plain(TARGET, drive)?;
-    if drive.bus != Bus::Cdrom {
+    if drive.key.is_some() {
+        refusal::require_opener(&FACTS)?;
+    }
+    if !FACTS.buses.contains(&drive.bus) {
         let message = "vmspawn attaches every drive but a CD-ROM writable: the guest could change \
                        the image";
         return Err(Failure::new(Exit::Usage, message).hint("use --bus cdrom"));
     }
-    let path = carry::absolute_text(TARGET, &drive.path)?;
+    let path = refusal::absolute_text(&FACTS, &drive.path)?;
     // Formats and kinds of disk were taken from either end of the argument,
     // whatever stood between colons; a backslash would be an escape.
     if path.contains([':', '\\']) {
         let fault = "holds a colon or a backslash";
-        return Err(carry::no_path(TARGET, &drive.path, fault));
+        return Err(refusal::no_path(&FACTS, &drive.path, fault));
     }
     Ok(format!("--extra-drive=raw:scsi-cd:{path}"))
 }

@@ -11,8 +11,8 @@ use anyhow::Result;
 use credimg_formats::{Content, InodeId, Name, Secret, Timestamp, Tree, Xattrs};
 
 use crate::delivery::route::Means;
+use crate::manifest::Channel;
 use crate::manifest::{Entry, Keep, Manifest, Source};
-use crate::monitors::Channel;
 use crate::report::Failure;
 use crate::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, Step, in_entry};
 use crate::sources::builder::TreeBuilder;

@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use credimg::delivery::route::{Means, Opening, Teller};
-use credimg::monitors::{Channel, MachineType, Monitor, SmbiosForm};
+use credimg::manifest::Channel;
+use credimg::monitors::{MachineType, Monitor, SmbiosForm};
 
 use super::planner::{AUTO, encrypted, names, planned};
 use super::*;

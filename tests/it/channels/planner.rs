@@ -6,8 +6,8 @@ use credimg::delivery::mount::Disk;
 use credimg::delivery::route::{Means, Opening, Routes, Teller, plan_routes};
 use credimg::delivery::sidecar;
 use credimg::delivery::unlock::Unlock;
-use credimg::manifest::{Format, parse};
-use credimg::monitors::{Bus, Channel, Monitor, Serial};
+use credimg::manifest::{Channel, Format, parse};
+use credimg::monitors::{Bus, Monitor, Serial};
 use credimg::report::{Exit, Failure};
 
 pub(super) fn means(target: Monitor) -> Means {

@@ -16,10 +16,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use credimg::commands::check::table;
+use credimg::manifest::Channel;
 use credimg::manifest::{
     Entry, Format, Keep, KeySource, Luks, Manifest, Pseudo, Source, load, parse,
 };
-use credimg::monitors::Channel;
 use credimg::report::{Exit, Position};
 use credimg::sources::pseudo::{self, Definition};
 use credimg_formats::Mode;

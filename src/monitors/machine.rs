@@ -1,0 +1,171 @@
+//! What a machine is given: the disk, and what goes by the firmware.
+
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use clap::ValueEnum;
+
+use super::{Block, Bus, DriveId, MachineType, Place, Serial};
+use crate::keys::wrap::Wrapped;
+use crate::report::{self, Exit, Failure, shown};
+
+/// Everything that a machine is given.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// The disk of secrets; none where everything goes by the firmware.
+    pub drive: Option<Drive>,
+    /// What goes by the firmware.
+    pub firmware: Firmware,
+}
+
+impl Machine {
+    /// An error where the drive's machine type does not carry what is beside the image.
+    pub(super) fn require_carried(&self) -> Result<(), Failure> {
+        let machine_type = self.drive.as_ref().and_then(|drive| drive.machine_type);
+        machine_type.map_or(Ok(()), |machine_type| machine_type.require_carried(&self.firmware))
+    }
+
+    /// The machine with absolute paths; an error of [`Exit::Usage`] where one has none.
+    pub(super) fn absolute(&self) -> Result<Self, Failure> {
+        let mut machine = self.clone();
+        let Firmware { smbios, fw_cfg, credentials, public: _ } = &mut machine.firmware;
+        let strings = smbios.iter_mut().map(|file| match file {
+            SmbiosFile::Structure(path) | SmbiosFile::String(path) => path,
+        });
+        let paths = machine.drive.iter_mut().map(|drive| &mut drive.path).chain(strings);
+        let paths = paths.chain(fw_cfg.iter_mut().map(|item| &mut item.file));
+        for path in paths.chain(credentials.iter_mut().map(|file| &mut file.file)) {
+            *path = absolute_path(path)?;
+        }
+        Ok(machine)
+    }
+}
+
+impl From<Drive> for Machine {
+    /// A machine that is given a disk alone.
+    fn from(drive: Drive) -> Self {
+        Self { drive: Some(drive), firmware: Firmware::default() }
+    }
+}
+
+/// What reaches the guest by its firmware. Secret values are in private files,
+/// of which only the paths are here: absolute, or relative to the directory
+/// that the monitor starts in. The planner fills only what the [`Monitor`] carries.
+#[derive(Clone, Debug, Default)]
+pub struct Firmware {
+    /// OEM strings (SMBIOS type 11). Either one `Structure` or any number of
+    /// `String`s, never both: QEMU takes a type from files or from fields.
+    pub smbios: Vec<SmbiosFile>,
+    /// Items of QEMU's firmware configuration device.
+    pub fw_cfg: Vec<FwCfgItem>,
+    /// Credentials that the monitor reads from files itself, as systemd-vmspawn does.
+    pub credentials: Vec<CredentialFile>,
+    /// Credentials that are no secret and may stand on a command line. Empty
+    /// beside an SMBIOS `Structure`, which then holds them too.
+    pub public: Vec<PublicCredential>,
+}
+
+/// A private file of OEM strings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SmbiosFile {
+    /// One raw type-11 structure: `-smbios file=PATH`.
+    Structure(PathBuf),
+    /// One string, without NUL: `-smbios type=11,path=PATH`.
+    String(PathBuf),
+}
+
+/// One item of QEMU's firmware configuration device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FwCfgItem {
+    /// The whole name, such as `opt/io.systemd.credentials/NAME`: at most 55 printable
+    /// ASCII characters, of which a comma may be one.
+    pub name: String,
+    /// The private file that holds the value, byte for byte.
+    pub file: PathBuf,
+}
+
+/// One credential in a private file of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialFile {
+    /// A credential's name by systemd's rules: printable ASCII without `/` and `:`.
+    pub name: String,
+    /// The private file that holds the value, byte for byte.
+    pub file: PathBuf,
+}
+
+/// A credential that is no secret, such as `fstab.extra`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicCredential {
+    /// A credential's name by systemd's rules, without `=`.
+    pub name: String,
+    /// Its value: text without NUL, perhaps of several lines.
+    pub value: String,
+}
+
+impl PublicCredential {
+    /// The OEM string that systemd imports: printable ASCII without comma,
+    /// quote or space, because the value is in base64 (systemd.system-credentials(7)).
+    pub fn oem_string(&self) -> String {
+        let value = base64::engine::general_purpose::STANDARD.encode(&self.value);
+        format!("io.systemd.credential.binary:{}={value}", self.name)
+    }
+}
+
+/// How OEM strings are given to QEMU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SmbiosForm {
+    /// One file with all of them, for every QEMU
+    #[default]
+    File,
+    /// One file a string, beside `-smbios type=11` of your own, for QEMU from 10.0 or 7.2.18 on
+    Path,
+}
+
+/// The drive to attach. It is read-only on every bus and in every style.
+#[derive(Clone, Debug)]
+pub struct Drive {
+    /// Names the drive in the monitor, and the controllers that come with it.
+    pub id: DriveId,
+    /// What the guest finds the disk by.
+    pub serial: Serial,
+    /// The image, absolute or relative to the directory the monitor starts in.
+    pub path: PathBuf,
+    /// The descriptor, above 2, that the monitor inherits the image as, if it
+    /// does; `path` then leads to the same file in the monitor's own process.
+    pub descriptor: Option<RawFd>,
+    /// The device that the guest sees.
+    pub bus: Bus,
+    /// Where it stands among the disks of the machine.
+    pub place: Place,
+    /// What the guest reads at once, where the bus leaves the choice.
+    pub block: Block,
+    /// The machine that it is for, where that is known.
+    pub machine_type: Option<MachineType>,
+    /// What opens a LUKS1 image on the host, so that the guest sees the plain disk.
+    pub key: Option<DriveKey>,
+}
+
+/// Where QEMU has the key of an encrypted image from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DriveKey {
+    /// A private file that holds it.
+    File(PathBuf),
+    /// The arguments themselves, wrapped: public without the master key.
+    Wrapped {
+        /// The private file of the master key, in base64.
+        master: PathBuf,
+        /// The key, wrapped with it.
+        key: Wrapped,
+    },
+}
+
+/// The path for whoever starts elsewhere than the caller; an error of [`Exit::Usage`] where
+/// there is none.
+pub(crate) fn absolute_path(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        let reason = report::reason(&error);
+        let message = format!("cannot make {} an absolute path: {reason}", shown(path));
+        Failure::new(Exit::Usage, message)
+    })
+}

@@ -1,0 +1,21 @@
+//! How QEMU's arguments are written.
+
+use clap::ValueEnum;
+
+/// How the arguments are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Style {
+    /// One line of -drive and -device, quoted for the shell's `eval`
+    #[default]
+    Shell,
+    /// One argument a line, unquoted
+    Lines,
+    /// A JSON array of strings, one an argument
+    Json,
+    /// One line of -blockdev and -device, quoted for the shell
+    Blockdev,
+    /// A configuration file for -readconfig
+    Readconfig,
+    /// Nothing
+    None,
+}
