@@ -58,11 +58,12 @@ pub fn archive(manifest: &Manifest, file: &File, size_bytes: u64) -> Result<Tree
     let mut progress = |_: Step| {};
     let mut builder = TreeBuilder::new(manifest, &definitions, &settings, &mut progress);
     if let Some(entry) = manifest.entries.first() {
-        builder.begin(0, entry);
+        let origin = archives::Origin { planned: Identity::of(&stat), watched: None };
+        builder.with_entry(0, entry, |to| {
+            archives::unpack(copy, size_bytes, origin, Path::new("a.tar"), to)
+        })?;
     }
-    let origin = archives::Origin { planned: Identity::of(&stat), watched: None };
-    archives::unpack(copy, size_bytes, origin, Path::new("a.tar"), &mut builder)?;
-    Ok(builder.finish())
+    Ok(builder.finish().tree)
 }
 
 /// The seconds of a date in a pseudo definition.

@@ -12,7 +12,7 @@ use crate::job::access;
 use crate::job::beside;
 use crate::job::dependencies::Dependencies;
 use crate::job::encryption::{Encryption, Keeping};
-use crate::job::existing::{self, Existing, UNDATED};
+use crate::job::existing::{self, Existing};
 use crate::job::image::Image;
 use crate::job::news;
 use crate::job::progress::Progress;
@@ -162,7 +162,7 @@ impl Builder {
         }
         let mut progress = Progress::new(!options.quiet);
         let build_time = self.request.image.build_time;
-        let collected = self.request.collect(build_time, None, &mut progress)?;
+        let collected = self.request.collect(build_time, false, &mut progress)?;
         let summary = self.write(&collected, &[], &mut stream, &mut progress, options)?;
         if let Some(staged) = stream.reread()?.filter(|_| options.recipe.verify) {
             read_back::check(&self.request.image, &collected.assembly.tree, staged)?;
@@ -181,10 +181,8 @@ impl Builder {
             reports::check(file, summary::REPORT_HINT).map_err(early)?;
         }
         let mut dependencies = Dependencies::new(options).map_err(early)?;
-        if let (Some(inputs), Some(encryption)) =
-            (dependencies.inputs(), &self.request.image.encryption)
-        {
-            inputs.extend(encryption.inputs().cloned());
+        if let Some(encryption) = &self.request.image.encryption {
+            dependencies.extend(encryption.inputs().cloned());
         }
         let mut progress = Progress::new(!options.quiet);
         let still_old = |error| if has_old { news::unchanged("image", error) } else { error };
@@ -235,9 +233,10 @@ impl Builder {
         dependencies: &mut Dependencies,
         progress: &mut Progress,
     ) -> anyhow::Result<Made> {
-        let Self { request, existing, .. } = self;
-        let build_time = existing.as_ref().map_or(request.image.build_time, |_| UNDATED);
-        let mut collected = request.collect(build_time, dependencies.inputs(), progress)?;
+        let Self { request, .. } = self;
+        let build_time = request.image.build_time;
+        let mut collected = request.collect(build_time, dependencies.are_wanted(), progress)?;
+        dependencies.extend(std::mem::take(&mut collected.assembly.inputs));
         dependencies.render(options)?;
         let sidecars = request.sidecars(&collected.assembly)?;
         let machine = self.machine(&collected.assembly, &sidecars, options);
@@ -275,17 +274,15 @@ impl Builder {
         if !settings::has_own_time(options.recipe.mtime) {
             same.build_time = existing.stamp.build_time;
         }
-        let tree = &mut collected.assembly.tree;
-        let undated = existing::undated(tree);
-        existing::date(tree, &undated, same.build_time);
+        collected.assembly.date(same.build_time);
         if existing::has_sidecars(&options.output, sidecars, self.file)
-            && let Some(size_bytes) = existing.compare(&same, tree, progress)?
+            && let Some(size_bytes) = existing.compare(&same, &collected.assembly.tree, progress)?
             && existing.is_at(&options.output)
         {
             let summary = self.summary(options, &same, collected, sidecars, size_bytes);
             return Ok(Some(summary.unchanged()));
         }
-        existing::date(tree, &undated, self.request.image.build_time);
+        collected.assembly.date(self.request.image.build_time);
         Ok(None)
     }
 

@@ -28,6 +28,7 @@ use crate::manifest::{
 };
 use crate::monitors::{Bus, MachineType, Monitor, Serial};
 use crate::report::{self, Exit, Failure};
+use crate::sources::builder::InodeAttributes;
 use crate::sources::pseudo::{self, Action, Definition, Definitions, New};
 use crate::sources::rehearsal::rehearse;
 
@@ -313,7 +314,7 @@ fn pseudo_row(definition: &Definition) -> [String; 5] {
     let Definition { path, action, .. } = definition;
     let source = format!("pseudo {}", action.letter());
     let [mode, owner, mtime] = match (action, action.attributes()) {
-        (_, Some(pseudo::Attributes { mode, owner: (uid, gid), mtime })) => {
+        (_, Some(InodeAttributes { mode, owner: (uid, gid), mtime })) => {
             let is_symlink = matches!(action, Action::Make(_, New::Symlink(_)));
             let mode = if is_symlink { Mode::SYMLINK } else { *mode };
             let without = if matches!(action, Action::Modify(_)) { NONE } else { BUILD };

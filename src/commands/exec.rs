@@ -151,7 +151,7 @@ fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> anyhow::Res
     let variables = environment::sources(&manifest).cloned().collect();
     let request = request(options, attach, manifest, invocation)?;
     let mut progress = Progress::new(!options.quiet);
-    let collected = request.collect(request.image.build_time, None, &mut progress)?;
+    let collected = request.collect(request.image.build_time, false, &mut progress)?;
     collected.losses(&request.image).warn();
     let assembly = collected.assembly;
     let sidecars = request.sidecars(&assembly)?;

@@ -226,6 +226,7 @@ impl Request {
             means: Means::default(),
             exchangeable: trusted::exchangeable(options.sources.trust, options.strict),
             max_size_bytes: options.max_size,
+            notes_inputs: false,
         };
         let assembly = assemble::assemble(&self.manifest, &settings, &mut |step| {
             progress.show_step(step);

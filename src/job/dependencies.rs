@@ -27,14 +27,21 @@ impl Dependencies {
         Ok(Self { depfile, inputs, text: Vec::new() })
     }
 
-    /// Where the inputs are to be noted.
-    pub(crate) fn inputs(&mut self) -> Option<&mut Vec<PathBuf>> {
-        self.depfile.is_some().then_some(&mut self.inputs)
+    /// Whether anybody wants to know the inputs.
+    pub(crate) fn are_wanted(&self) -> bool {
+        self.depfile.is_some()
+    }
+
+    /// Adds inputs.
+    pub(crate) fn extend(&mut self, inputs: impl IntoIterator<Item = PathBuf>) {
+        if self.are_wanted() {
+            self.inputs.extend(inputs);
+        }
     }
 
     /// Once all inputs are noted, and before anything is written.
     pub(crate) fn render(&mut self, options: &Build) -> Result<(), Failure> {
-        if self.depfile.is_some() {
+        if self.are_wanted() {
             self.text = depfile::render(&options.output, &self.inputs)?;
         }
         Ok(())

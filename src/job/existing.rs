@@ -13,7 +13,7 @@ use std::path::Path;
 
 use credimg_formats::content::read_full;
 use credimg_formats::probe::{self, Stamp};
-use credimg_formats::{InodeId, Sink, Timestamp, Tree};
+use credimg_formats::{Sink, Tree};
 use rustix::fs::{CWD, Mode, OFlags, Stat, fstat};
 use zeroize::Zeroizing;
 
@@ -28,25 +28,6 @@ use crate::host::output;
 use crate::host::signals;
 use crate::job::progress::Progress;
 use crate::report::Exit;
-
-/// The time of what has none of its own, until the image's time is known: no
-/// file system holds such a time.
-pub(crate) const UNDATED: Timestamp = Timestamp::from_seconds(i64::MIN);
-
-/// Gives every inode of `undated` this time.
-pub(crate) fn date(tree: &mut Tree, undated: &[InodeId], time: Timestamp) {
-    for id in undated {
-        if let Some(metadata) = tree.metadata_mut(*id) {
-            metadata.mtime = time;
-        }
-    }
-}
-
-/// The inodes that wait for their time.
-pub(crate) fn undated(tree: &Tree) -> Vec<InodeId> {
-    let undated = tree.inodes().filter(|(_, inode)| inode.metadata.mtime == UNDATED);
-    undated.map(|(id, _)| id).collect()
-}
 
 /// An image that may stay as it is.
 pub(crate) struct Existing {

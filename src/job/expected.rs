@@ -7,7 +7,6 @@ use credimg_formats::read::{Facts, Limits};
 use credimg_formats::{Timestamp, Tree};
 
 use super::encryption::{self, Encryption, Keeping};
-use super::existing::{self, UNDATED};
 use super::request::Request;
 use super::settings;
 use super::trusted;
@@ -51,10 +50,8 @@ pub(crate) fn collect(
     let place = (image, place);
     let request = Request::new(&recipe, attach, manifest, place, encryption, uuid)?;
     let mut progress = Progress::new(!options.quiet);
-    let mut collected = request.collect(UNDATED, None, &mut progress)?;
-    let tree = &mut collected.assembly.tree;
-    let undated = existing::undated(tree);
-    existing::date(tree, &undated, time(&options.wishes, facts)?);
+    let build_time = time(&options.wishes, facts)?;
+    let collected = request.collect(build_time, false, &mut progress)?;
     let label = label.clone().or(request.image.label);
     let format = format.unwrap_or(own_format);
     Ok(Expected { tree: collected.assembly.tree, label, format, luks })

@@ -1,7 +1,7 @@
 //! What building a file and building in memory have in common: everything that
 //! is checked before a source is read, then the tree.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use credimg_formats::Timestamp;
@@ -27,7 +27,7 @@ use crate::job::progress::Progress;
 use crate::manifest::{Channel, Format, Manifest};
 use crate::monitors::Drive;
 use crate::report::{self, Failure};
-use crate::sources::assemble::{self, Assembly, Exchangeable, OwnFiles, assemble_noting};
+use crate::sources::assemble::{self, Assembly, Exchangeable, OwnFiles, assemble};
 use crate::sources::command::Limits;
 use crate::sources::pseudo::Policy;
 
@@ -161,12 +161,12 @@ impl Request {
         Ok(is_told || !self.manifest.fw_cfg.is_empty() || routes.routes.iter().any(is_off_disk))
     }
 
-    /// Reads every source. What has no time of its own gets `build_time`; `inputs`
-    /// takes the files and directories that were read.
+    /// Reads every source. What has no time of its own gets `build_time`; with `notes_inputs`
+    /// the assembly has the files and directories that were read.
     pub(crate) fn collect(
         &self,
         build_time: Timestamp,
-        inputs: Option<&mut Vec<PathBuf>>,
+        notes_inputs: bool,
         progress: &mut Progress,
     ) -> anyhow::Result<Collected> {
         let settings = assemble::Settings {
@@ -177,8 +177,9 @@ impl Request {
             means: self.means.clone(),
             exchangeable: self.exchangeable,
             max_size_bytes: self.image.max_size_bytes,
+            notes_inputs,
         };
-        let mut assembly = assemble_noting(&self.manifest, &settings, inputs, &mut |step| {
+        let mut assembly = assemble(&self.manifest, &settings, &mut |step| {
             progress.show_step(step);
         })?;
         if let Some(warning) = &assembly.warning {

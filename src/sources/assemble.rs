@@ -7,15 +7,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
-use credimg_formats::{Content, Secret, Timestamp, Tree};
+use credimg_formats::{Content, InodeId, Secret, Timestamp, Tree};
 
 use crate::delivery::route::{Means, Routes, plan_routes};
 use crate::delivery::sidecar::Value;
-use crate::host::signals;
 use crate::manifest::{Channel, Credential, Entry, FwCfg, Manifest};
 use crate::report::{Exit, Failure};
-use crate::sources::builder::TreeBuilder;
+use crate::sources::builder::{Built, EntryScope, TreeBuilder, in_entry};
 use crate::sources::pseudo::{self, Policy, Purpose};
 use crate::sources::rehearsal::rehearse;
 use crate::sources::{self, command};
@@ -39,6 +37,8 @@ pub struct Settings {
     pub exchangeable: Exchangeable,
     /// Most bytes of the image, and of the content of all its files together.
     pub max_size_bytes: u64,
+    /// Whether [`Assembly::inputs`] is wanted.
+    pub notes_inputs: bool,
 }
 
 /// Most bytes of an image where nobody says otherwise.
@@ -61,24 +61,43 @@ pub enum Exchangeable {
 pub struct Assembly {
     /// What is on the disk.
     pub tree: Tree,
+    /// Of each inode of the tree, whether it has no time of its own, but that of the build.
+    is_undated: Vec<bool>,
     /// How each credential goes.
     pub routes: Routes,
     /// The values that go by the firmware, in the manifest's order.
     pub values: Vec<Value>,
+    /// The files and directories of the host that were read, in the order in which they were
+    /// met: not the manifest, nor what a command reads.
+    pub inputs: Vec<PathBuf>,
     /// What people should know of sources that another user of the host can exchange.
     pub warning: Option<String>,
 }
 
-/// Reads and runs the sources of `plan`. Large files, and small ones once 8 MiB
+impl Assembly {
+    /// Gives what has no time of its own this one, in place of that of the build.
+    pub fn date(&mut self, time: Timestamp) {
+        let ids: Vec<InodeId> = self.tree.inodes().map(|(id, _)| id).collect();
+        for id in ids {
+            if self.is_undated.get(id.index()) == Some(&true)
+                && let Some(metadata) = self.tree.metadata_mut(id)
+            {
+                metadata.mtime = time;
+            }
+        }
+    }
+}
+
+/// Reads and runs the sources of `manifest`. Large files, and small ones once 8 MiB
 /// are in memory, are only looked at: they are streamed when the image is
 /// written, and an error then if they changed. `progress` hears of every entry
 /// and of every 1,024 inodes, and now and then while a command runs.
 ///
-/// The credentials of `plan` follow its entries; once all are read, each goes
+/// The credentials of `manifest` follow its entries; once all are read, each goes
 /// to the channel that is planned for it. Then come the pseudo definitions. They
-/// and `policy` are checked before any source is read.
+/// and what the settings allow are checked before any source is read.
 ///
-/// Each error holds a [`Failure`] that begins with the entry's key path and its
+/// Each error begins with the entry's key path and its
 /// path in the image, those of the manifest itself with file, line and column:
 /// exit code 3 for entries that collide, for wrong pseudo definitions and for
 /// credentials that cannot go, 4 for a source that cannot be read, 5 for what the
@@ -88,18 +107,7 @@ pub fn assemble(
     manifest: &Manifest,
     settings: &Settings,
     progress: &mut dyn FnMut(Step),
-) -> Result<Assembly> {
-    assemble_noting(manifest, settings, None, progress)
-}
-
-/// The same, which adds to `inputs` the files and directories of the host that it reads, in
-/// the order in which it comes upon them: not the manifest, nor what a command reads.
-pub fn assemble_noting(
-    manifest: &Manifest,
-    settings: &Settings,
-    inputs: Option<&mut Vec<PathBuf>>,
-    progress: &mut dyn FnMut(Step),
-) -> Result<Assembly> {
+) -> Result<Assembly, Failure> {
     let definitions = pseudo::load(manifest)?;
     pseudo::require_allowed(settings.policy, manifest, &definitions)?;
     if !definitions.is_empty() {
@@ -107,29 +115,22 @@ pub fn assemble_noting(
         rehearse(manifest, &definitions, settings.max_size_bytes)?;
     }
     let mut builder = TreeBuilder::new(manifest, &definitions, settings, progress);
-    if let Some(inputs) = inputs {
-        builder.note_inputs(inputs);
-    }
     for (index, entry) in manifest.entries.iter().enumerate() {
-        signals::check()?;
-        builder.begin(index, entry);
-        sources::collect(entry, &settings.commands, &mut builder)
-            .map_err(|failure| in_entry(failure, entry))?;
+        builder.with_entry(index, entry, |to| sources::collect(entry, &settings.commands, to))?;
     }
     let contents = values(manifest, settings, &mut builder)?;
     let lengths: Vec<_> = contents.iter().map(|content| Some(content.len())).collect();
     let routes = plan_routes(manifest, &lengths, &settings.means)?;
     let values = distribute(manifest, contents, &routes, &mut builder)?;
     pseudo::collect(&definitions, Purpose::Build(&settings.commands), &mut builder)?;
-    let warning = builder.exchangeable();
+    let warning = builder.inputs.warning();
     if let (Some(message), Exchangeable::Refused) = (&warning, settings.exchangeable) {
         return Err(Failure::new(Exit::Policy, format!("--strict: {message}"))
-            .hint("--trust takes them as they are")
-            .into());
+            .hint("--trust takes them as they are"));
     }
-    let tree = builder.finish();
+    let Built { tree, is_undated, inputs } = builder.finish();
     require_single(manifest, &routes, &tree)?;
-    Ok(Assembly { tree, routes, values, warning })
+    Ok(Assembly { tree, is_undated, routes, values, inputs, warning })
 }
 
 /// Reads every credential and every item of `fw_cfg`.
@@ -137,14 +138,12 @@ fn values<'a>(
     manifest: &'a Manifest,
     settings: &Settings,
     builder: &mut TreeBuilder<'a>,
-) -> Result<Vec<Content>> {
+) -> Result<Vec<Content>, Failure> {
     let mut contents = Vec::with_capacity(manifest.credentials.len() + manifest.fw_cfg.len());
     for (index, entry) in manifest.values().enumerate() {
-        signals::check()?;
-        builder.begin_value(index, entry);
-        let (_, content) = sources::content(&entry.source, &settings.commands, builder)
-            .map_err(|failure| in_entry(failure, entry))?;
-        contents.push(content);
+        let read =
+            |mut to: EntryScope| sources::content(&entry.source, &settings.commands, &mut to.scope);
+        contents.push(builder.with_value(index, entry, read)?.content);
     }
     Ok(contents)
 }
@@ -155,18 +154,17 @@ fn distribute<'a>(
     contents: Vec<Content>,
     routes: &Routes,
     builder: &mut TreeBuilder<'a>,
-) -> Result<Vec<Value>> {
+) -> Result<Vec<Value>, Failure> {
     let mut values = Vec::new();
     let mut contents = contents.into_iter();
     let planned = manifest.credentials.iter().zip(&routes.routes).zip(contents.by_ref());
     for (index, ((credential, route), content)) in planned.enumerate() {
         let Credential { name, entry, .. } = credential;
-        match route.channel.unwrap_or(Channel::Disk) {
-            Channel::Disk => {
-                builder.begin_value(index, entry);
-                builder.credential_file(content).map_err(|failure| in_entry(failure, entry))?;
+        match route.channel {
+            None | Some(Channel::Disk) => {
+                builder.with_value(index, entry, |mut to| to.credential_file(content))?;
             }
-            channel => {
+            Some(channel @ (Channel::Smbios | Channel::FwCfg)) => {
                 let secret = in_memory(content, entry)?;
                 values.push(Value { name: name.clone(), channel, secret });
             }
@@ -210,16 +208,4 @@ fn require_single(manifest: &Manifest, routes: &Routes, tree: &Tree) -> Result<(
         }
     }
     Ok(())
-}
-
-/// Says which entry failed, and where the manifest is to be mended if that is
-/// wrong. A signal is no entry's fault.
-pub(crate) fn in_entry(mut failure: Failure, entry: &Entry) -> Failure {
-    let name = match failure.exit {
-        Exit::Interrupted => return failure,
-        Exit::Manifest => entry.position.to_string(),
-        _ => entry.position.name(),
-    };
-    failure.message = format!("{name} ({}): {}", entry.path, failure.message);
-    failure
 }

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use credimg_formats::Secret;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read, retry_on_intr};
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 use crate::host::guard::Guard;
 use crate::host::signals;
 use crate::report::{Exit, Failure, reason, shown};
+use crate::sources::builder::Scope;
 use crate::sources::environment;
 
 /// A wait looks after signals and the program's state at least this often.
@@ -86,10 +88,34 @@ impl Program<'_> {
     }
 }
 
+/// What a program prints, which is never nothing; `trim` drops one trailing newline.
+pub(super) fn output(
+    program: &Program,
+    trim: bool,
+    limits: &Limits,
+    to: &mut Scope,
+) -> Result<Secret, Failure> {
+    let hidden = environment::hidden(to.manifest());
+    // What the command says itself is not to be mixed with progress.
+    let mut waiting = || {
+        if !limits.show_stderr {
+            to.report();
+        }
+    };
+    let mut output = run(program, &hidden, limits, &mut waiting)?;
+    if trim {
+        super::trim(&mut output);
+    }
+    if output.is_empty() {
+        return Err(program.failure("printed nothing"));
+    }
+    Ok(Secret::new(std::mem::take(&mut *output)))
+}
+
 /// Runs the program and returns what it printed. It must end with status 0
 /// within the time limit, and its output with it. It does not see the variables `hidden`.
 /// `waiting` is called now and then meanwhile.
-pub(super) fn run(
+fn run(
     program: &Program,
     hidden: &[OsString],
     limits: &Limits,

@@ -14,7 +14,7 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::{Errno, read, retry_on_intr};
 
-use super::builder::TreeBuilder;
+use super::builder::Scope;
 pub(crate) use crate::host::at_rest::changed as has_changed;
 use crate::host::at_rest::{CHANGED_HINT, Digesting, FirstReading, settle, settle_empty};
 use crate::host::holes::{copy_in_pieces, copy_with_holes, may_have_holes};
@@ -159,13 +159,13 @@ impl Source for LaterFile {
 pub(super) fn content(
     file: impl AsFd,
     stat: &Stat,
-    to: &mut TreeBuilder,
+    to: &mut Scope,
     path: impl Fn() -> PathBuf,
     location: impl FnOnce() -> Location,
 ) -> Result<Content, Failure> {
     settle(stat, &mut || to.report_waiting())?;
     let length_bytes = size_bytes(stat);
-    if !to.fits_in_memory(length_bytes) {
+    if !to.budget().takes_small_file(length_bytes) {
         return later(stat, location(), to);
     }
     let first = FirstReading::if_needed(&file, (0, length_bytes), &path)
@@ -183,11 +183,7 @@ pub(super) fn content(
 }
 
 /// Content that is streamed later, whole.
-pub(super) fn later(
-    stat: &Stat,
-    location: Location,
-    to: &mut TreeBuilder,
-) -> Result<Content, Failure> {
+pub(super) fn later(stat: &Stat, location: Location, to: &mut Scope) -> Result<Content, Failure> {
     settle(stat, &mut || to.report_waiting())?;
     let planned = Identity::of(stat);
     let source = LaterFile { location, planned, offset_bytes: 0, first: None };

@@ -7,15 +7,13 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use anyhow::Result;
-use credimg_formats::{Content, InodeId, Name, Secret, Timestamp, Tree, Xattrs};
+use credimg_formats::{Content, InodeId, Secret, Timestamp, Tree, Xattrs};
 
 use crate::delivery::route::Means;
-use crate::manifest::Channel;
-use crate::manifest::{Entry, Keep, Manifest, Source};
+use crate::manifest::{Channel, Credential, Entry, Keep, Manifest, Source};
 use crate::report::Failure;
-use crate::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, Step, in_entry};
-use crate::sources::builder::TreeBuilder;
+use crate::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, Step};
+use crate::sources::builder::{EntryScope, TreeBuilder};
 use crate::sources::command::Limits;
 use crate::sources::pseudo::{self, Definitions, Policy, Purpose, Unknown};
 
@@ -43,8 +41,7 @@ pub(crate) fn rehearse(
     let mut builder = TreeBuilder::new(manifest, definitions, &settings, &mut progress);
     let (mut opaque, mut kept) = (HashSet::new(), HashSet::new());
     for (index, entry) in manifest.entries.iter().enumerate() {
-        builder.begin(index, entry);
-        let made = add(entry, &mut builder).map_err(|failure| in_entry(failure, entry))?;
+        let made = builder.with_entry(index, entry, |mut to| add(entry, &mut to))?;
         if is_tree(&entry.source) {
             opaque.insert(made);
         }
@@ -56,12 +53,10 @@ pub(crate) fn rehearse(
         }
     }
     let mut uncertain = Vec::new();
-    for (index, credential) in manifest.credentials.iter().enumerate() {
-        let entry = &credential.entry;
-        match credential.via {
+    for (index, Credential { via, entry, .. }) in manifest.credentials.iter().enumerate() {
+        match via {
             Some(Channel::Disk) => {
-                builder.begin_value(index, entry);
-                builder.credential_file(nothing()).map_err(|failure| in_entry(failure, entry))?;
+                builder.with_value(index, entry, |mut to| to.credential_file(nothing()))?;
             }
             Some(Channel::Smbios | Channel::FwCfg) => {}
             None => uncertain.push(&entry.path),
@@ -69,7 +64,7 @@ pub(crate) fn rehearse(
     }
     let unknown = Unknown { opaque: &opaque, uncertain: &uncertain };
     pseudo::collect(definitions, Purpose::Rehearsal(unknown), &mut builder)?;
-    Ok(Rehearsal { tree: builder.finish(), opaque, kept })
+    Ok(Rehearsal { tree: builder.finish().tree, opaque, kept })
 }
 
 /// Those of a build that reads nothing.
@@ -83,23 +78,21 @@ pub(crate) fn settings() -> Settings {
         means: Means::default(),
         exchangeable: Exchangeable::Taken,
         max_size_bytes: MAX_SIZE_BYTES,
+        notes_inputs: false,
     }
 }
 
 /// Adds what the entry makes at its own path.
-fn add(entry: &Entry, builder: &mut TreeBuilder) -> Result<InodeId, Failure> {
+fn add(entry: &Entry, to: &mut EntryScope) -> Result<InodeId, Failure> {
     match &entry.source {
         Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) => {
-            return builder.top_directory(None, Xattrs::new());
+            to.top_directory(None, Xattrs::new())
         }
-        Source::Symlink(target) => builder.top_symlink(target)?,
+        Source::Symlink(target) => to.top_symlink(target),
         Source::File(_) | Source::Inline(_) | Source::Command { .. } | Source::Env { .. } => {
-            builder.top_file(None, nothing())?;
+            to.top_file(None, nothing())
         }
     }
-    let mut names = entry.path.0.iter().map(Name::as_bytes);
-    let found = names.try_fold(Tree::ROOT, |id, name| builder.child(id, name));
-    Ok(found.unwrap_or(Tree::ROOT))
 }
 
 fn is_tree(source: &Source) -> bool {

@@ -13,6 +13,7 @@ use super::pax::{self, Pax};
 use super::refused;
 use super::stream::Stream;
 use crate::report::Failure;
+use crate::sources::builder::InodeAttributes;
 
 /// Largest extension header (a long name or a pax header) in bytes.
 const EXTENSION_MAX_BYTES: u64 = 1 << 20;
@@ -50,11 +51,7 @@ pub(super) struct Member {
     /// Its path as it is written.
     pub(super) path: Vec<u8>,
     pub(super) kind: MemberKind,
-    /// Permission bits: 0 to 0o7777.
-    pub(super) mode: Mode,
-    /// User and group id.
-    pub(super) owner: (u32, u32),
-    pub(super) mtime: Timestamp,
+    pub(super) attributes: InodeAttributes,
     pub(super) xattrs: Xattrs,
 }
 
@@ -227,7 +224,8 @@ impl Members {
         };
         let (mode, (uid, gid), mtime) = numbers().ok_or_else(|| self.bad_number())?;
         let owner = (owner_id(uid).map_err(fault)?, owner_id(gid).map_err(fault)?);
-        Ok(Member { kind, mode, owner, mtime, xattrs: pax.xattrs, path })
+        let attributes = InodeAttributes { mode, owner, mtime: Some(mtime) };
+        Ok(Member { kind, attributes, xattrs: pax.xattrs, path })
     }
 
     fn bad_number(&self) -> Failure {

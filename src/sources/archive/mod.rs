@@ -21,7 +21,7 @@ use credimg_formats::{Content, InodeId, Kind, Name, Secret, Xattrs};
 
 use self::member::{Member, MemberKind, Members};
 use self::stream::Stream;
-use super::builder::{Own, TreeBuilder};
+use super::builder::EntryScope;
 use super::files::{self, Identity, LaterFile, Location};
 use crate::host::at_rest::Watched;
 use crate::report::{Exit, Failure};
@@ -33,9 +33,9 @@ const MEMBERS_MAX: usize = 1 << 17;
 const PATH_MAX_BYTES: usize = 4096;
 
 /// Collects the archive at `path`, which may be a symbolic link to one.
-pub(super) fn collect(path: &Path, to: &mut TreeBuilder) -> Result<(), Failure> {
+pub(super) fn collect(path: &Path, mut to: EntryScope) -> Result<(), Failure> {
     let (file, stat) = files::open_file(path)?;
-    to.input(path, &stat)?;
+    to.scope.inputs().take(path, &stat)?;
     let watched = Watched::begin(&file, &stat, path)?;
     let descriptor = file.try_clone().map_err(|error| stream::unreadable(path, &error))?;
     let origin = Origin { planned: Identity::of(&stat), watched: Some((&watched, &descriptor)) };
@@ -59,13 +59,13 @@ pub(crate) fn unpack(
     size_bytes: u64,
     origin: Origin,
     path: &Path,
-    to: &mut TreeBuilder,
+    mut to: EntryScope,
 ) -> Result<(), Failure> {
     let mut archive = Archive {
         path: path.into(),
         origin,
         top: to.top_directory(None, Xattrs::new())?,
-        inodes_before: to.len(),
+        inodes_before: to.scope.tree().len(),
         members: 0,
         to,
     };
@@ -74,17 +74,17 @@ pub(crate) fn unpack(
     archive.add_all(members)
 }
 
-struct Archive<'a, 'b> {
+struct Archive<'o, 'b, 'a> {
     path: Arc<Path>,
-    origin: Origin<'a>,
+    origin: Origin<'o>,
     /// The directory of the image that the archive is unpacked into.
     top: InodeId,
     inodes_before: usize,
     members: usize,
-    to: &'a mut TreeBuilder<'b>,
+    to: EntryScope<'b, 'a>,
 }
 
-impl Archive<'_, '_> {
+impl Archive<'_, '_, '_> {
     fn add_all(&mut self, mut members: Members) -> Result<(), Failure> {
         while let Some(member) = members.next()? {
             let stream = members.stream();
@@ -95,13 +95,12 @@ impl Archive<'_, '_> {
 
     fn add(&mut self, member: &Member, stream: &mut Stream) -> Result<(), Failure> {
         self.members += 1;
-        if self.members.max(self.to.len() - self.inodes_before) > MEMBERS_MAX {
+        if self.members.max(self.to.scope.tree().len() - self.inodes_before) > MEMBERS_MAX {
             return Err(refused(format!("an archive may hold at most {MEMBERS_MAX} files")));
         }
         let attributes = member.xattrs.iter().map(|(name, value)| name.len() + value.len());
-        self.to.count_member(member.path.len() + attributes.sum::<usize>())?;
-        let own = Own { mode: member.mode, owner: member.owner, mtime: member.mtime };
-        let (own, xattrs) = (Some(own), member.xattrs.clone());
+        self.to.scope.budget().count_member(member.path.len() + attributes.sum::<usize>())?;
+        let (own, xattrs) = (Some(member.attributes), member.xattrs.clone());
         let components = components(&member.path)?;
         let Some((name, parents)) = components.split_last() else {
             return match member.kind {
@@ -122,10 +121,10 @@ impl Archive<'_, '_> {
             MemberKind::HardLink(target) => {
                 let target = self.find(target)?;
                 // A link to itself, as some archivers write it, is the file.
-                if self.to.child(parent, name.as_bytes()) == Some(target) {
+                if self.to.scope.tree().child(parent, name.as_bytes()) == Some(target) {
                     return Ok(());
                 }
-                self.to.link(parent, name, target)
+                self.to.scope.link(parent, name, target)
             }
             MemberKind::File { length_bytes } => {
                 let content = self.content(*length_bytes, stream)?;
@@ -137,10 +136,11 @@ impl Archive<'_, '_> {
     /// An error where a member lies below `name`, which this archive made something else
     /// than a directory.
     fn require_directory(&self, parent: InodeId, name: &Name) -> Result<(), Failure> {
-        let made = self.to.child(parent, name.as_bytes());
-        let Some(id) = made.filter(|id| self.to.is_of_this_entry(*id)) else { return Ok(()) };
-        let path = || self.to.path(parent, name);
-        let Some(kind) = self.to.kind(id) else { return Ok(()) };
+        let scope = &self.to.scope;
+        let existing = scope.tree().child(parent, name.as_bytes());
+        let Some(id) = existing.filter(|id| scope.has_added(*id)) else { return Ok(()) };
+        let path = || scope.path(parent, name);
+        let Some(kind) = scope.kind(id) else { return Ok(()) };
         match kind {
             Kind::Directory(_) => Ok(()),
             Kind::Symlink(_) => {
@@ -163,7 +163,7 @@ impl Archive<'_, '_> {
     /// The content of a member, read now or found again by its place in the archive.
     fn content(&mut self, length_bytes: u64, stream: &mut Stream) -> Result<Content, Failure> {
         let is_plain = stream.is_plain();
-        if is_plain && !self.to.fits_in_memory(length_bytes) {
+        if is_plain && !self.to.scope.budget().takes_small_file(length_bytes) {
             let location = Location::Path(Arc::clone(&self.path));
             let offset_bytes = stream.position();
             stream.skip(length_bytes)?;
@@ -179,7 +179,8 @@ impl Archive<'_, '_> {
         if !is_plain {
             // Before it is there.
             stream.require(length_bytes)?;
-            self.to.count_in_memory(usize::try_from(length_bytes).unwrap_or(usize::MAX))?;
+            let length = usize::try_from(length_bytes).unwrap_or(usize::MAX);
+            self.to.scope.budget().count_content(length)?;
         }
         let content = stream.read(length_bytes)?;
         Ok(Content::Memory(Secret::new(content)))
@@ -189,9 +190,9 @@ impl Archive<'_, '_> {
     fn find(&self, path: &[u8]) -> Result<InodeId, Failure> {
         let mut id = Some(self.top);
         for name in components(path)? {
-            id = id.and_then(|id| self.to.child(id, name.as_bytes()));
+            id = id.and_then(|id| self.to.scope.tree().child(id, name.as_bytes()));
         }
-        id.filter(|id| self.to.is_of_this_entry(*id)).ok_or_else(|| {
+        id.filter(|id| self.to.scope.has_added(*id)).ok_or_else(|| {
             refused("a hard link to a file that does not stand before it in the archive")
         })
     }

@@ -1,10 +1,9 @@
 //! Mode, owner and time of an inode: what the manifest says, or where that is `keep` the
 //! source's own, or else the default.
 
-use credimg_formats::{Metadata, Mode, Timestamp, Xattrs};
+use credimg_formats::{Mode, Timestamp};
 use rustix::fs::Stat;
 
-use super::TreeBuilder;
 use crate::manifest::{Attributes, Keep};
 use crate::sources::files;
 
@@ -13,80 +12,84 @@ const DIRECTORY_MODE: Mode = Mode::of::<0o500>();
 /// The mode of files where neither the manifest nor the source gives one.
 const FILE_MODE: Mode = Mode::of::<0o400>();
 
-/// What an inode has at its source; `keep` in the manifest asks for it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Own {
+/// Mode, owner and time of one inode, as it has them at its source or is to have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InodeAttributes {
     /// Permission bits.
-    pub(crate) mode: Mode,
+    pub mode: Mode,
     /// User and group id.
-    pub(crate) owner: (u32, u32),
-    /// Modification time.
-    pub(crate) mtime: Timestamp,
+    pub owner: (u32, u32),
+    /// Modification time, where it has one of its own.
+    pub mtime: Option<Timestamp>,
 }
 
-impl Own {
-    /// The attributes of a host file.
-    pub(crate) fn of(stat: &Stat) -> Self {
+impl InodeAttributes {
+    /// Those of a file of the host.
+    pub(crate) fn of_host(stat: &Stat) -> Self {
         Self {
             mode: Mode::of_st_mode(stat.st_mode),
             owner: (stat.st_uid, stat.st_gid),
-            mtime: files::modification_time(stat),
+            mtime: Some(files::modification_time(stat)),
         }
     }
-}
 
-impl TreeBuilder<'_> {
-    /// The time of what has none of its own.
-    pub(crate) fn default_mtime(&self) -> Timestamp {
-        given(self.manifest.parents.mtime, None).unwrap_or(self.build_time)
+    /// Those of a regular file: `wanted` where it says more than `keep`, then `own`, those at
+    /// its source, then `defaults`.
+    pub(super) fn of_file(wanted: &Attributes, own: Option<Self>, defaults: &Attributes) -> Self {
+        let mode = decide(wanted.mode, own.map(|own| own.mode), defaults.mode, FILE_MODE);
+        Self::with_mode(mode, wanted, own, defaults)
     }
 
-    /// That of a file of the entry at hand.
-    pub(super) fn file_metadata(&self, own: Option<Own>, xattrs: Xattrs) -> Metadata {
-        let mode = resolve(self.attributes.mode, own.map(|own| own.mode), || {
-            given(self.manifest.parents.mode, FILE_MODE)
-        });
-        self.metadata(self.attributes, mode, own, xattrs)
+    /// Those of a directory, chosen as those of a file are.
+    pub(super) fn of_directory(
+        wanted: &Attributes,
+        own: Option<Self>,
+        defaults: &Attributes,
+    ) -> Self {
+        let own_mode = own.map(|own| own.mode);
+        let mode = decide(wanted.dir_mode, own_mode, defaults.dir_mode, DIRECTORY_MODE);
+        Self::with_mode(mode, wanted, own, defaults)
     }
 
-    /// That of a directory, with attributes of its own or those of parents.
-    pub(super) fn directory_metadata(&self, attributes: &Attributes, own: Option<Own>) -> Metadata {
-        let mode = resolve(attributes.dir_mode, own.map(|own| own.mode), || {
-            given(self.manifest.parents.dir_mode, DIRECTORY_MODE)
-        });
-        self.metadata(attributes, mode, own, Xattrs::new())
+    /// Those of a symbolic link, which has no mode of its own.
+    pub(super) fn of_symlink(
+        wanted: &Attributes,
+        own: Option<Self>,
+        defaults: &Attributes,
+    ) -> Self {
+        Self::with_mode(Mode::SYMLINK, wanted, own, defaults)
     }
 
-    /// Owner, times and the mode that was found.
-    pub(super) fn metadata(
-        &self,
-        attributes: &Attributes,
+    /// These, with the time of `defaults` where they have none.
+    pub(crate) fn dated_by(self, defaults: &Attributes) -> Self {
+        let default = match defaults.mtime {
+            Keep::Set(mtime) => mtime,
+            Keep::Keep => None,
+        };
+        Self { mtime: self.mtime.or(default), ..self }
+    }
+
+    fn with_mode(
         mode: Mode,
-        own: Option<Own>,
-        xattrs: Xattrs,
-    ) -> Metadata {
-        let (uid, gid) = resolve(attributes.owner, own.map(|own| own.owner), || {
-            given(self.manifest.parents.owner, (0, 0))
-        });
-        let mtime = resolve(attributes.mtime, own.map(|own| Some(own.mtime)), || {
-            given(self.manifest.parents.mtime, None)
-        });
-        Metadata { mode, uid, gid, mtime: mtime.unwrap_or(self.build_time), xattrs }
+        wanted: &Attributes,
+        own: Option<Self>,
+        defaults: &Attributes,
+    ) -> Self {
+        let owner = decide(wanted.owner, own.map(|own| own.owner), defaults.owner, (0, 0));
+        let mtime = decide(wanted.mtime, own.map(|own| own.mtime), defaults.mtime, None);
+        Self { mode, owner, mtime }
     }
 }
 
-/// The manifest's value; where it says `keep`, the source's own, or else the default.
-fn resolve<T>(wanted: Keep<T>, own: Option<T>, default: impl FnOnce() -> T) -> T {
-    match wanted {
-        Keep::Set(value) => value,
-        Keep::Keep => own.unwrap_or_else(default),
-    }
-}
-
-/// The manifest's default, or `otherwise` where even that says `keep`.
-fn given<T>(default: Keep<T>, otherwise: T) -> T {
-    match default {
+/// The manifest's value; where that is `keep`, the source's own, else the manifest's default,
+/// and where even that is `keep`, `otherwise`.
+fn decide<T>(wanted: Keep<T>, own: Option<T>, default: Keep<T>, otherwise: T) -> T {
+    let default = match default {
         Keep::Set(value) => value,
         Keep::Keep => otherwise,
+    };
+    match wanted {
+        Keep::Set(value) => value,
+        Keep::Keep => own.unwrap_or(default),
     }
 }

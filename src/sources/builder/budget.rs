@@ -9,27 +9,68 @@ use crate::report::{Exit, Failure, human_size};
 /// Most bytes that all packed archives, commands and inline texts together may keep in
 /// memory, with what is said of the members of archives.
 const MEMORY_MAX_BYTES: u64 = 256 << 20;
+/// Small files are kept in memory while all of them together stay below this.
+const SMALL_FILES_MAX_BYTES: u64 = 8 << 20;
+/// A file larger than this is always streamed.
+const SMALL_FILE_MAX_BYTES: u64 = 1 << 20;
 /// What a member of an archive takes besides its content, its name and its attributes.
 const MEMBER_BYTES: u64 = 512;
 /// Most files, directories, links and nodes of an image: all of them stay in memory.
 const INODES_MAX: usize = 1 << 20;
 
 /// What a build may still take.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     /// `--max-size`, in bytes.
     max_size: u64,
+    /// What the content of all files may still be.
     content_left_bytes: u64,
+    /// What may still be kept in memory that has no other place.
     memory_left_bytes: u64,
+    /// What small files may still take in memory, which could be streamed as well.
+    small_files_left_bytes: u64,
 }
 
 impl Budget {
     pub(super) fn new(max_size: u64) -> Self {
-        let memory_left_bytes = MEMORY_MAX_BYTES;
-        Self { max_size, content_left_bytes: max_size, memory_left_bytes }
+        Self {
+            max_size,
+            content_left_bytes: max_size,
+            memory_left_bytes: MEMORY_MAX_BYTES,
+            small_files_left_bytes: SMALL_FILES_MAX_BYTES,
+        }
+    }
+
+    /// Whether a file of this length is to be read into memory now; if so, it is counted.
+    pub(crate) fn takes_small_file(&mut self, length_bytes: u64) -> bool {
+        if length_bytes > SMALL_FILE_MAX_BYTES {
+            return false;
+        }
+        let left = self.small_files_left_bytes.checked_sub(length_bytes);
+        // The first file that does not fit ends it: from then on directories
+        // need not open a file to learn its length.
+        self.small_files_left_bytes = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Whether no small file but an empty one is read into memory any more.
+    pub(crate) fn streams_small_files(&self) -> bool {
+        self.small_files_left_bytes == 0
+    }
+
+    /// Counts content that has no other place than memory.
+    pub(crate) fn count_content(&mut self, length_bytes: usize) -> Result<(), Failure> {
+        let length_bytes = length_bytes as u64;
+        self.small_files_left_bytes = self.small_files_left_bytes.saturating_sub(length_bytes);
+        self.count_memory(length_bytes)
+    }
+
+    /// Counts a member of an archive, of which so many bytes of names and attributes are kept.
+    pub(crate) fn count_member(&mut self, said_bytes: usize) -> Result<(), Failure> {
+        self.count_memory(MEMBER_BYTES.saturating_add(said_bytes as u64))
     }
 
     /// Counts an inode with its content, of which `inodes` are there already.
-    pub(super) fn count(&mut self, kind: &Kind, inodes: usize) -> Result<(), Failure> {
+    pub(super) fn count_inode(&mut self, kind: &Kind, inodes: usize) -> Result<(), Failure> {
         if inodes >= INODES_MAX {
             let message = format!("an image may hold at most {INODES_MAX} files and directories");
             return Err(Failure::new(Exit::Source, message).hint("make several images of it"));
@@ -40,8 +81,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Counts what has no other place than memory.
-    pub(super) fn count_memory(&mut self, bytes: u64) -> Result<(), Failure> {
+    fn count_memory(&mut self, bytes: u64) -> Result<(), Failure> {
         let left = self.memory_left_bytes.checked_sub(bytes);
         self.memory_left_bytes = left.ok_or_else(|| {
             let message = format!(
@@ -54,11 +94,6 @@ impl Budget {
             Failure::new(Exit::Source, message).hint(hint)
         })?;
         Ok(())
-    }
-
-    /// Counts what an archive says of a member, besides its content.
-    pub(super) fn count_member(&mut self, said_bytes: usize) -> Result<(), Failure> {
-        self.count_memory(MEMBER_BYTES.saturating_add(said_bytes as u64))
     }
 }
 
@@ -77,11 +112,13 @@ mod tests {
     #[test]
     fn the_last_inode_and_the_last_byte_are_free() {
         let mut budget = Budget::new(10);
-        assert!(budget.count(&Kind::Fifo, INODES_MAX - 1).is_ok());
-        assert!(budget.count(&Kind::Fifo, INODES_MAX).is_err());
+        assert!(budget.count_inode(&Kind::Fifo, INODES_MAX - 1).is_ok());
+        assert!(budget.count_inode(&Kind::Fifo, INODES_MAX).is_err());
         let file = |bytes: usize| Kind::File(Content::Memory(Secret::new(vec![0; bytes])));
-        assert!(budget.count(&file(9), 1).is_ok() && budget.count(&file(1), 2).is_ok());
-        assert!(budget.count(&file(0), 3).is_ok() && budget.count(&file(1), 4).is_err());
+        assert!(budget.count_inode(&file(9), 1).is_ok() && budget.count_inode(&file(1), 2).is_ok());
+        assert!(
+            budget.count_inode(&file(0), 3).is_ok() && budget.count_inode(&file(1), 4).is_err()
+        );
         assert!(budget.count_memory(MEMORY_MAX_BYTES).is_ok() && budget.count_memory(0).is_ok());
         assert!(budget.count_memory(1).is_err() && budget.count_member(0).is_err());
     }

@@ -1,50 +1,68 @@
-//! What is asked of every file and directory of the host that an image is made of.
+//! The files and directories of the host that an image is made of.
 
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Stat;
 
-use super::TreeBuilder;
+use super::OwnFiles;
 use crate::host::trust::Exchangeable;
 use crate::report::Failure;
 
-impl<'a> TreeBuilder<'a> {
-    /// From now on notes every input in `inputs`.
-    pub(crate) fn note_inputs(&mut self, inputs: &'a mut Vec<PathBuf>) {
-        self.inputs = Some(inputs);
+/// What is asked of every input, and what is noted of it.
+pub(crate) struct Inputs {
+    /// What is none.
+    own_files: OwnFiles,
+    /// What another user can exchange, where that counts.
+    exchangeable: Option<Exchangeable>,
+    /// All of them, where anybody wants to know them.
+    noted: Option<Vec<PathBuf>>,
+}
+
+impl Inputs {
+    pub(super) fn new(
+        own_files: OwnFiles,
+        exchangeable: Option<Exchangeable>,
+        is_noted: bool,
+    ) -> Self {
+        Self { own_files, exchangeable, noted: is_noted.then(Vec::new) }
     }
 
     /// Notes a file or directory of the host that is read.
-    pub(crate) fn note_input(&mut self, path: impl FnOnce() -> PathBuf) {
-        if let Some(inputs) = &mut self.inputs {
-            inputs.push(path());
+    pub(crate) fn note(&mut self, path: impl FnOnce() -> PathBuf) {
+        if let Some(noted) = &mut self.noted {
+            noted.push(path());
         }
     }
 
-    /// Notes a file in a directory that is an input, unless the file is a key.
-    pub(crate) fn file_input(
+    /// Takes an input, unless the image would take itself in or destroy it.
+    pub(crate) fn take(&mut self, path: &Path, stat: &Stat) -> Result<(), Failure> {
+        self.note(|| path.to_owned());
+        if let Some(exchangeable) = &mut self.exchangeable {
+            exchangeable.look_at(path);
+        }
+        self.own_files.refuse(path, stat)
+    }
+
+    /// Takes a file of a directory that is an input, unless the file is a key.
+    pub(crate) fn take_file(
         &mut self,
         path: impl Fn() -> PathBuf,
         stat: &Stat,
     ) -> Result<(), Failure> {
-        self.note_input(&path);
+        self.note(&path);
         if let Some(exchangeable) = &mut self.exchangeable {
             exchangeable.look_at_entry(&path, stat);
         }
-        self.output.refuse_key(&path, stat)
-    }
-
-    /// Notes an input, unless the image would take itself in or destroy it.
-    pub(crate) fn input(&mut self, path: &Path, stat: &Stat) -> Result<(), Failure> {
-        self.note_input(|| path.to_owned());
-        if let Some(exchangeable) = &mut self.exchangeable {
-            exchangeable.look_at(path);
-        }
-        self.output.refuse(path, stat)
+        self.own_files.refuse_key(&path, stat)
     }
 
     /// What people should know of inputs that another user can exchange.
-    pub(crate) fn exchangeable(&self) -> Option<String> {
+    pub(crate) fn warning(&self) -> Option<String> {
         self.exchangeable.as_ref().and_then(Exchangeable::message)
+    }
+
+    /// The inputs in the order in which they were met; none where nobody wants to know them.
+    pub(super) fn into_noted(self) -> Vec<PathBuf> {
+        self.noted.unwrap_or_default()
     }
 }

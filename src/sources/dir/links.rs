@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::{Level, Subdirectory, Walk};
 use crate::host::follow;
 use crate::report::{Exit, Failure, shown};
-use crate::sources::builder::Own;
+use crate::sources::builder::InodeAttributes;
 use crate::sources::files::{self, Directory, Identity, Location, OPEN};
 
 /// Most directories that links may lead to: where links multiply, a few directories are
@@ -121,23 +121,25 @@ impl Walk<'_, '_> {
     /// A file of its own, unless its hard links were met already.
     fn followed_file(&mut self, level: &Level, name: &Name, stat: &Stat) -> Result<(), Failure> {
         let path: Arc<Path> = level.path(name).into();
-        self.to.input(&path, stat)?;
+        self.to.scope.inputs().take(&path, stat)?;
         if let Some(first) = self.links.get(&files::file_id(stat)) {
-            return self.to.link(level.id, name, *first);
+            return self.to.scope.link(level.id, name, *first);
         }
         let location = || Location::Path(Arc::clone(&path));
         // An empty file is read all the same: those of /proc only look empty.
-        let content = if self.to.memory_is_full() && files::size_bytes(stat) > 0 {
-            files::later(stat, location(), self.to)?
+        let streams = self.to.scope.budget().streams_small_files();
+        let content = if streams && files::size_bytes(stat) > 0 {
+            files::later(stat, location(), &mut self.to.scope)?
         } else {
             let file = open(level, name, OPEN)?;
             let opened = fstat(&file).map_err(|errno| files::cannot_read(&path, errno))?;
             if Identity::of(&opened) != Identity::of(stat) {
                 return Err(files::has_changed(&path));
             }
-            files::content(&file, stat, self.to, || path.to_path_buf(), location)?
+            files::content(&file, stat, &mut self.to.scope, || path.to_path_buf(), location)?
         };
-        let id = self.to.file(level.id, name, Some(Own::of(stat)), Xattrs::new(), content)?;
+        let own = Some(InodeAttributes::of_host(stat));
+        let id = self.to.file(level.id, name, own, Xattrs::new(), content)?;
         self.remember(stat, id);
         Ok(())
     }

@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use credimg_formats::{InodeId, Name, Xattrs};
+use credimg_formats::{Content, InodeId, Name, Xattrs};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, RawDir, Stat, fstat, openat, readlinkat, statat,
 };
@@ -26,7 +26,7 @@ pub(super) use self::links::Links;
 use crate::host::at_rest::settle;
 use crate::host::follow;
 use crate::report::{Exit, Failure, shown};
-use crate::sources::builder::{Own, TreeBuilder};
+use crate::sources::builder::{EntryScope, InodeAttributes, Scope};
 use crate::sources::files::{self, Directory, FileId, Identity, Latest, Location, OPEN};
 
 /// How much of a directory the kernel lists at a time.
@@ -36,15 +36,15 @@ const LISTING_BYTES: usize = 64 << 10;
 ///
 /// A FIFO, socket or device in the tree fails the walk before a file of its
 /// directory is read.
-pub(super) fn collect(path: &Path, links: Links, to: &mut TreeBuilder) -> Result<(), Failure> {
+pub(super) fn collect(path: &Path, links: Links, to: EntryScope) -> Result<(), Failure> {
     let descriptor = follow::open(path, OPEN | OFlags::DIRECTORY)
         .map_err(|refusal| refusal.into_failure(|errno| cannot_open_top(path, errno)))?;
     let latest = Latest::default();
     let followed = Followed::new(links);
     let mut walk = Walk { to, latest, links: HashMap::new(), listing: Vec::new(), followed };
     let stat = fstat(&descriptor).map_err(|errno| files::cannot_read(path, errno))?;
-    let id = walk.to.top_directory(Some(Own::of(&stat)), Xattrs::new())?;
-    let mut levels = vec![walk.level((path.into(), None), descriptor, &stat, id)?];
+    let id = walk.to.top_directory(Some(InodeAttributes::of_host(&stat)), Xattrs::new())?;
+    let mut levels = vec![walk.level(path.into(), None, descriptor, &stat, id)?];
     // A list, not recursion: the depth of the tree is not ours to choose.
     while let Some(level) = levels.last_mut() {
         let Some(Subdirectory { name, is_link }) = level.subdirectories.pop() else {
@@ -68,8 +68,13 @@ pub(super) fn collect(path: &Path, links: Links, to: &mut TreeBuilder) -> Result
         if is_link {
             walk.followed.enter(&path, &stat, &above)?;
         }
-        let id = walk.to.directory(parent, &name, Some(Own::of(&stat)), Xattrs::new())?;
-        levels.push(walk.level((path, Some(above)), descriptor, &stat, id)?);
+        let id = walk.to.directory(
+            parent,
+            &name,
+            Some(InodeAttributes::of_host(&stat)),
+            Xattrs::new(),
+        )?;
+        levels.push(walk.level(path, Some(above), descriptor, &stat, id)?);
     }
     walk.followed.require_unchanged()
 }
@@ -96,8 +101,8 @@ impl Level {
     }
 }
 
-struct Walk<'a, 'b> {
-    to: &'a mut TreeBuilder<'b>,
+struct Walk<'b, 'a> {
+    to: EntryScope<'b, 'a>,
     latest: Latest,
     /// Files with several names, by where their first name was met.
     links: HashMap<FileId, InodeId>,
@@ -111,13 +116,14 @@ impl Walk<'_, '_> {
     /// Collects everything in a directory but what lies in its subdirectories.
     fn level(
         &mut self,
-        (path, parent): (PathBuf, Option<Arc<Directory>>),
+        path: PathBuf,
+        parent: Option<Arc<Directory>>,
         descriptor: OwnedFd,
         stat: &Stat,
         id: InodeId,
     ) -> Result<Level, Failure> {
-        self.to.input(&path, stat)?;
-        settle(stat, &mut || self.to.report_waiting())?;
+        self.to.scope.inputs().take(&path, stat)?;
+        settle(stat, &mut || self.to.scope.report_waiting())?;
         let latest = Arc::clone(&self.latest);
         let directory = Directory { path, id: files::file_id(stat), parent, latest };
         let directory = Arc::new(directory);
@@ -181,7 +187,7 @@ impl Walk<'_, '_> {
 
     fn file(&mut self, level: &Level, name: &Name) -> Result<(), Failure> {
         let location = || Location::Entry(Arc::clone(&level.directory), name.clone());
-        if self.to.memory_is_full() {
+        if self.to.scope.budget().streams_small_files() {
             let stat = status(level, name)?;
             // An empty file is read all the same: those of /proc only look empty.
             if files::size_bytes(&stat) > 0 {
@@ -207,14 +213,14 @@ impl Walk<'_, '_> {
         level: &Level,
         name: &Name,
         stat: &Stat,
-        content: impl FnOnce(&mut TreeBuilder) -> Result<credimg_formats::Content, Failure>,
+        content: impl FnOnce(&mut Scope) -> Result<Content, Failure>,
     ) -> Result<(), Failure> {
-        self.to.file_input(|| level.path(name), stat)?;
+        self.to.scope.inputs().take_file(|| level.path(name), stat)?;
         if let Some(first) = self.links.get(&files::file_id(stat)) {
-            return self.to.link(level.id, name, *first);
+            return self.to.scope.link(level.id, name, *first);
         }
-        let content = content(self.to)?;
-        let own = Some(Own::of(stat));
+        let content = content(&mut self.to.scope)?;
+        let own = Some(InodeAttributes::of_host(stat));
         let id = self.to.file(level.id, name, own, Xattrs::new(), content)?;
         self.remember(stat, id);
         Ok(())
@@ -223,11 +229,11 @@ impl Walk<'_, '_> {
     fn symlink(&mut self, level: &Level, name: &Name) -> Result<(), Failure> {
         let stat = status(level, name)?;
         if let Some(first) = self.links.get(&files::file_id(&stat)) {
-            return self.to.link(level.id, name, *first);
+            return self.to.scope.link(level.id, name, *first);
         }
         let target = readlinkat(&level.descriptor, name.as_bytes(), Vec::new())
             .map_err(|errno| files::cannot_read(&level.path(name), errno))?;
-        let own = Some(Own::of(&stat));
+        let own = Some(InodeAttributes::of_host(&stat));
         let id = self.to.symlink(level.id, name, own, Xattrs::new(), target.as_bytes())?;
         self.remember(&stat, id);
         Ok(())

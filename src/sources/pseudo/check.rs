@@ -65,7 +65,7 @@ pub fn require_allowed(
 pub(super) fn conflicts(list: &[Definition], manifest: &Arc<str>) -> Result<(), Failure> {
     let mut problems = Vec::new();
     let mut defined: Vec<(usize, &Definition)> =
-        (0..).zip(list).filter(|(_, definition)| !is_xattr(definition)).collect();
+        (0..).zip(list).filter(|(_, definition)| !definition.action.is_xattr()).collect();
     defined.sort_by(|(_, left), (_, right)| left.path.cmp(&right.path));
     note_taken(&defined, &mut problems);
     note_links(list, &defined, &mut problems);
@@ -145,10 +145,6 @@ fn note_xattrs(list: &[Definition], problems: &mut Found) {
             problems.push((index, Fault::new(0, message).at(definition.position.clone())));
         }
     }
-}
-
-fn is_xattr(definition: &Definition) -> bool {
-    matches!(definition.action, Action::Xattr { .. })
 }
 
 /// Whether something may lie below. What `m` changes may be a directory.

@@ -8,19 +8,17 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use credimg_formats::xattrs::Holder;
-use credimg_formats::{Content, InodeId, Kind, Metadata, Mode, Name, Secret, Tree, Xattrs};
+use credimg_formats::{Content, InodeId, Kind, Mode, Name, Secret, Tree, Xattrs};
 use rustix::fs::{AtFlags, CWD, FileType, readlinkat, statat};
 
 use super::Definitions;
-use super::definition::{Action, Attributes, DataSection, Definition, HostFile, ImagePath, New};
+use super::definition::{Action, DataSection, Definition, HostFile, ImagePath, New};
 use crate::host::follow;
-use crate::host::signals;
 use crate::manifest::TreePath;
 use crate::report::{Exit, Failure};
-use crate::sources::builder::{Own, TreeBuilder};
+use crate::sources::builder::{InodeAttributes, Scope, TreeBuilder};
 use crate::sources::command::{self, Program};
 use crate::sources::files::{self, FileId, LaterFile, Location};
-use crate::sources::output;
 
 /// Most inodes that the definitions may make, those on the way to others
 /// counted: all of them stay in memory.
@@ -46,7 +44,7 @@ pub(crate) struct Unknown<'a> {
 
 impl Unknown<'_> {
     /// Whether there may be something at `path`, where there is nothing.
-    fn may_hold(self, path: &ImagePath, tree: &TreeBuilder) -> bool {
+    fn may_hold(self, path: &ImagePath, tree: &Tree) -> bool {
         let mut id = Some(Tree::ROOT);
         let mut ids = path.names().map_while(|name| {
             id = id.and_then(|id| tree.child(id, name));
@@ -69,186 +67,161 @@ pub(crate) fn collect(
     purpose: Purpose,
     to: &mut TreeBuilder,
 ) -> Result<(), Failure> {
-    if let Purpose::Build(_) = purpose {
-        for (path, stat) in &definitions.files {
-            to.input(path, stat)?;
+    match purpose {
+        Purpose::Build(_) => {
+            for (path, stat) in &definitions.files {
+                to.inputs.take(path, stat)?;
+            }
         }
+        Purpose::Rehearsal(_) => {}
     }
-    let inodes_before = to.len();
-    let mut collector = Collector { definitions, purpose, to, links: HashMap::new() };
+    let inodes_before = to.tree().len();
+    let mut collector = Collector { definitions, purpose, inodes_before, links: HashMap::new() };
     for is_late in [false, true] {
         for (index, definition) in definitions.iter().enumerate() {
-            if is_late != matches!(definition.action, Action::Xattr { .. }) {
-                continue;
+            if definition.action.is_xattr() == is_late {
+                let add = |mut to: Scope| collector.add(definition, &mut to);
+                to.with_definition(index, definition, add)?;
             }
-            signals::check()?;
-            collector.to.begin_definition(index);
-            if collector.to.len() - inodes_before > INODES_MAX {
-                let message =
-                    format!("the definitions make more than {INODES_MAX} files and directories");
-                return Err(in_definition(Failure::new(Exit::Manifest, message), definition));
-            }
-            collector.add(definition).map_err(|failure| in_definition(failure, definition))?;
         }
     }
     Ok(())
 }
 
-/// Says which definition failed, and where it is to be mended if that is wrong.
-/// A signal is no definition's fault.
-fn in_definition(mut failure: Failure, definition: &Definition) -> Failure {
-    let Definition { path, position, .. } = definition;
-    let name = match failure.exit {
-        Exit::Interrupted => return failure,
-        Exit::Manifest => position.of_value(),
-        _ => position.name(),
-    };
-    failure.message = format!("{name} ({path}): {}", failure.message);
-    failure
-}
-
-struct Collector<'a, 'b> {
+struct Collector<'a> {
     definitions: &'a Definitions,
     purpose: Purpose<'a>,
-    to: &'a mut TreeBuilder<'b>,
+    inodes_before: usize,
     /// Files of the host that a definition named already: a second name is a hard link.
     links: HashMap<FileId, InodeId>,
 }
 
-impl Collector<'_, '_> {
-    fn add(&mut self, definition: &Definition) -> Result<(), Failure> {
+impl Collector<'_> {
+    fn add(&mut self, definition: &Definition, to: &mut Scope) -> Result<(), Failure> {
+        if to.tree().len() - self.inodes_before > INODES_MAX {
+            let message =
+                format!("the definitions make more than {INODES_MAX} files and directories");
+            return Err(Failure::new(Exit::Manifest, message));
+        }
+        let path = &definition.path;
         match &definition.action {
-            Action::Make(attributes, new) => self.make(&definition.path, attributes, new),
-            Action::Modify(attributes) => self.modify(&definition.path, attributes),
-            Action::Xattr { name, value } => self.xattr(&definition.path, name, value),
-            Action::HostFile(file) => self.host_file(&definition.path, file),
-            Action::Link(target) => match self.find(target)? {
-                Some(target) => self.link(&definition.path, target),
+            Action::Make(attributes, new) => {
+                let attributes = attributes.dated_by(&to.manifest().parents);
+                self.make(path, attributes, new, to)
+            }
+            Action::Modify(attributes) => self.modify(path, *attributes, to),
+            Action::Xattr { name, value } => self.xattr(path, name, value, to),
+            Action::HostFile(file) => self.host_file(path, file, to),
+            Action::Link(target) => match self.find(target, to.tree())? {
+                Some(target) => {
+                    let (parent, name) = free_place(path, to)?;
+                    to.link(parent, &name, target)
+                }
                 None => Ok(()),
             },
         }
     }
 
     fn make(
-        &mut self,
+        &self,
         path: &ImagePath,
-        attributes: &Attributes,
+        mut attributes: InodeAttributes,
         new: &New,
+        to: &mut Scope,
     ) -> Result<(), Failure> {
         if let New::Directory = new {
-            return self.directory(path, attributes);
+            return directory(path, attributes, to);
         }
         // Asked before a command runs for nothing.
-        let (parent, name) = self.free_place(path)?;
+        let (parent, name) = free_place(path, to)?;
         let kind = match new {
             New::Directory => Kind::directory(),
-            New::Command(script) => Kind::File(self.output(script)?),
-            New::Symlink(target) => Kind::Symlink(target.clone()),
+            New::Command(script) => Kind::File(self.output(script, to)?),
+            New::Symlink(target) => {
+                attributes.mode = Mode::SYMLINK;
+                Kind::Symlink(target.clone())
+            }
             New::BlockDevice(device) => Kind::BlockDevice(*device),
             New::CharDevice(device) => Kind::CharDevice(*device),
             New::Fifo => Kind::Fifo,
             New::Socket => Kind::Socket,
-            New::Data(section) => Kind::File(self.data(section)?),
+            New::Data(section) => Kind::File(self.data(section, to)?),
         };
-        let mut metadata = self.metadata(attributes);
-        if let Kind::Symlink(_) = kind {
-            metadata.mode = Mode::SYMLINK;
-        }
-        self.to.insert(parent, &name, metadata, kind).map(drop)
+        to.insert(parent, &name, attributes, Xattrs::new(), kind).map(drop)
     }
 
-    fn output(&mut self, script: &OsString) -> Result<Content, Failure> {
-        let Purpose::Build(limits) = self.purpose else { return Ok(nothing()) };
+    fn output(&self, script: &OsString, to: &mut Scope) -> Result<Content, Failure> {
+        let limits = match self.purpose {
+            Purpose::Build(limits) => limits,
+            Purpose::Rehearsal(_) => return Ok(nothing()),
+        };
         let argv: [OsString; 3] = ["/bin/sh".into(), "-c".into(), script.clone()];
         let program =
             Program { argv: &argv, directory: &self.definitions.directory, is_shell: true };
-        let output = output(&program, false, limits, self.to)?;
-        self.to.count_in_memory(output.len())?;
+        let output = command::output(&program, false, limits, to)?;
+        to.budget().count_content(output.len())?;
         Ok(Content::Memory(output))
     }
 
-    /// A new directory, or one that was made on the way to something else.
-    fn directory(&mut self, path: &ImagePath, attributes: &Attributes) -> Result<(), Failure> {
-        let metadata = self.metadata(attributes);
-        let Some((parent, name)) = self.place(path)? else {
-            return self.claim(Tree::ROOT, metadata, || {
-                let message = "the root directory has its attributes already from a `dir` or `tar`";
-                Failure::new(Exit::Manifest, message)
-            });
-        };
-        match self.to.child(parent, name.as_bytes()) {
-            None => {
-                let kind = Kind::directory();
-                self.to.insert(parent, &name, metadata, kind).map(drop)
-            }
-            Some(id) => {
-                let collision = self.to.collision(parent, &name);
-                self.claim(id, metadata, || collision)
-            }
-        }
-    }
-
-    fn claim(
-        &mut self,
-        id: InodeId,
-        mut metadata: Metadata,
-        refusal: impl FnOnce() -> Failure,
+    fn modify(
+        &self,
+        path: &ImagePath,
+        mut attributes: InodeAttributes,
+        to: &mut Scope,
     ) -> Result<(), Failure> {
-        if !self.to.claim(id) {
-            let hint = "to change what a source of the manifest made write m or M";
-            return Err(refusal().hint(hint));
+        let Some(id) = self.find(path, to.tree())? else { return Ok(()) };
+        if let Some(Kind::Symlink(_)) = to.kind(id) {
+            attributes.mode = Mode::SYMLINK;
         }
-        // Extended attributes of the manifest's defaults stay.
-        if let Some(existing) = self.to.metadata_mut(id) {
-            metadata.xattrs = std::mem::take(&mut existing.xattrs);
-            *existing = metadata;
-        }
+        to.change(id, attributes);
         Ok(())
     }
 
-    fn modify(&mut self, path: &ImagePath, attributes: &Attributes) -> Result<(), Failure> {
-        let Some(id) = self.find(path)? else { return Ok(()) };
-        // A link has no mode of its own; Linux and the formats know 0777 only.
-        let is_symlink = matches!(self.to.kind(id), Some(Kind::Symlink(_)));
-        let Some(metadata) = self.to.metadata_mut(id) else { return Ok(()) };
-        metadata.mode = if is_symlink { Mode::SYMLINK } else { attributes.mode };
-        (metadata.uid, metadata.gid) = attributes.owner;
-        metadata.mtime = attributes.mtime.unwrap_or(metadata.mtime);
-        Ok(())
-    }
-
-    fn xattr(&mut self, path: &ImagePath, name: &[u8], value: &Secret) -> Result<(), Failure> {
-        let Some(id) = self.find(path)? else { return Ok(()) };
-        let holder = self.to.kind(id).map(Holder::of);
+    fn xattr(
+        &self,
+        path: &ImagePath,
+        name: &[u8],
+        value: &Secret,
+        to: &mut Scope,
+    ) -> Result<(), Failure> {
+        let Some(id) = self.find(path, to.tree())? else { return Ok(()) };
+        let holder = to.kind(id).map(Holder::of);
         if let Some(fault) = holder.and_then(|holder| holder.fault(name)) {
             return Err(Failure::new(Exit::Manifest, fault));
         }
-        if let Some(metadata) = self.to.metadata_mut(id) {
-            metadata.xattrs.insert(name.into(), value.clone());
-        }
+        to.set_xattr(id, name, value.clone());
         Ok(())
     }
 
     /// A file of the host with its own attributes: a regular file, or for `l` a symbolic link.
-    fn host_file(&mut self, path: &ImagePath, file: &HostFile) -> Result<(), Failure> {
+    fn host_file(
+        &mut self,
+        path: &ImagePath,
+        file: &HostFile,
+        to: &mut Scope,
+    ) -> Result<(), Failure> {
         let host_path = self.definitions.host_path(&file.path);
-        let (parent, name) = self.free_place(path)?;
-        if let Purpose::Rehearsal(_) = self.purpose {
-            let metadata = Metadata::default();
-            return self.to.insert(parent, &name, metadata, Kind::File(nothing())).map(drop);
+        let (parent, name) = free_place(path, to)?;
+        match self.purpose {
+            Purpose::Build(_) => {}
+            Purpose::Rehearsal(_) => {
+                let unknown = InodeAttributes { mode: Mode::default(), owner: (0, 0), mtime: None };
+                let kind = Kind::File(nothing());
+                return to.insert(parent, &name, unknown, Xattrs::new(), kind).map(drop);
+            }
         }
         let flags = if file.is_followed { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
         let failure = |errno| files::cannot_read(&host_path, errno);
         let stat = statat(CWD, &host_path, flags)
             .map_err(|errno| follow::explain(&host_path, errno, failure))?;
         let is_symlink = files::file_type(&stat) == FileType::Symlink;
-        self.to.note_input(|| match host_path.parent() {
+        to.inputs().note(|| match host_path.parent() {
             // Another link in its place shows in the directory's time only.
             Some(directory) if is_symlink => directory.join("."),
             _ => host_path.clone(),
         });
         if let Some(first) = self.links.get(&files::file_id(&stat)) {
-            return self.to.link(parent, &name, *first);
+            return to.link(parent, &name, *first);
         }
         let kind = if is_symlink {
             let target = readlinkat(CWD, &host_path, Vec::new())
@@ -256,34 +229,30 @@ impl Collector<'_, '_> {
             Kind::Symlink(target.as_bytes().into())
         } else {
             let (opened, opened_stat) = files::open_file(&host_path)?;
-            self.to.input(&host_path, &opened_stat)?;
+            to.inputs().take(&host_path, &opened_stat)?;
             if files::file_id(&opened_stat) != files::file_id(&stat) {
                 return Err(files::has_changed(&host_path));
             }
             let location = || Location::Path(Arc::from(host_path.as_path()));
-            let content =
-                files::content(opened, &opened_stat, self.to, || host_path.clone(), location)?;
+            let content = files::content(opened, &opened_stat, to, || host_path.clone(), location)?;
             Kind::File(content)
         };
-        let Own { mode, owner: (uid, gid), mtime } = Own::of(&stat);
-        let metadata = Metadata { mode, uid, gid, mtime, xattrs: Xattrs::new() };
-        let id = self.to.insert(parent, &name, metadata, kind)?;
+        let attributes = InodeAttributes::of_host(&stat);
+        let id = to.insert(parent, &name, attributes, Xattrs::new(), kind)?;
         self.links.insert(files::file_id(&stat), id);
         Ok(())
     }
 
-    fn link(&mut self, path: &ImagePath, target: InodeId) -> Result<(), Failure> {
-        let (parent, name) = self.free_place(path)?;
-        self.to.link(parent, &name, target)
-    }
-
     /// The content of a range of a data section, read now while memory lasts.
-    fn data(&mut self, section: &DataSection) -> Result<Content, Failure> {
+    fn data(&self, section: &DataSection, to: &mut Scope) -> Result<Content, Failure> {
         let DataSection { file, length_bytes, offset_bytes } = section;
         let offset_bytes = file.start_bytes + offset_bytes;
         // In a rehearsal only its length counts.
-        let is_rehearsed = matches!(self.purpose, Purpose::Rehearsal(_));
-        if is_rehearsed || !self.to.fits_in_memory(*length_bytes) {
+        let is_read = match self.purpose {
+            Purpose::Build(_) => to.budget().takes_small_file(*length_bytes),
+            Purpose::Rehearsal(_) => false,
+        };
+        if !is_read {
             let location = Location::Path(Arc::clone(&file.path));
             let planned = file.planned;
             let source = LaterFile { location, planned, offset_bytes, first: None };
@@ -302,55 +271,74 @@ impl Collector<'_, '_> {
         Ok(Content::Memory(Secret::new(bytes)))
     }
 
-    fn metadata(&self, attributes: &Attributes) -> Metadata {
-        let Attributes { mode, owner: (uid, gid), mtime } = *attributes;
-        let mtime = mtime.unwrap_or_else(|| self.to.default_mtime());
-        Metadata { mode, uid, gid, mtime, xattrs: Xattrs::new() }
-    }
-
-    /// Where `path` goes, its parents made; none for the root.
-    fn place(&mut self, path: &ImagePath) -> Result<Option<(InodeId, Name)>, Failure> {
-        // What exists is passed by without a copy of its name: a file may name
-        // the same deep directory very often.
-        let mut parent = Tree::ROOT;
-        let mut components = path.names().peekable();
-        let mut missing = Vec::new();
-        while let Some(component) = components.next() {
-            let existing = self.to.child(parent, component).filter(|id| {
-                components.peek().is_some() && matches!(self.to.kind(*id), Some(Kind::Directory(_)))
-            });
-            let Some(id) = existing else {
-                let rest = iter::once(component).chain(components);
-                missing = rest.map(name).collect::<Result<_, _>>()?;
-                break;
-            };
-            parent = id;
-        }
-        let Some(name) = missing.pop() else { return Ok(None) };
-        Ok(Some((self.to.parent(parent, &missing)?, name)))
-    }
-
-    /// Where something goes that can neither be the root nor be there already.
-    fn free_place(&mut self, path: &ImagePath) -> Result<(InodeId, Name), Failure> {
-        let Some((parent, name)) = self.place(path)? else {
-            return Err(Failure::new(Exit::Manifest, "only a directory can be the root directory"));
-        };
-        match self.to.child(parent, name.as_bytes()) {
-            None => Ok((parent, name)),
-            Some(_) => Err(self.to.collision(parent, &name)),
-        }
-    }
-
     /// What stands at `path`; none where a rehearsal does not know.
-    fn find(&self, path: &ImagePath) -> Result<Option<InodeId>, Failure> {
-        let id = path.names().try_fold(Tree::ROOT, |id, name| self.to.child(id, name));
-        match self.purpose {
-            Purpose::Rehearsal(unknown) if id.is_none() && unknown.may_hold(path, self.to) => {
-                Ok(None)
-            }
-            _ if id.is_some() => Ok(id),
-            _ => Err(Failure::new(Exit::Manifest, "there is nothing of this path to change")),
+    fn find(&self, path: &ImagePath, tree: &Tree) -> Result<Option<InodeId>, Failure> {
+        let found = path.names().try_fold(Tree::ROOT, |id, name| tree.child(id, name));
+        let may_be_there = match self.purpose {
+            Purpose::Build(_) => false,
+            Purpose::Rehearsal(unknown) => found.is_none() && unknown.may_hold(path, tree),
+        };
+        if found.is_some() || may_be_there {
+            return Ok(found);
         }
+        Err(Failure::new(Exit::Manifest, "there is nothing of this path to change"))
+    }
+}
+
+/// A new directory, or one that was made on the way to something else.
+fn directory(path: &ImagePath, attributes: InodeAttributes, to: &mut Scope) -> Result<(), Failure> {
+    let refusal = match place(path, to)? {
+        None => {
+            if to.claim(Tree::ROOT, attributes) {
+                return Ok(());
+            }
+            let message = "the root directory has its attributes already from a `dir` or `tar`";
+            Failure::new(Exit::Manifest, message)
+        }
+        Some((parent, name)) => {
+            let Some(id) = to.tree().child(parent, name.as_bytes()) else {
+                let kind = Kind::directory();
+                return to.insert(parent, &name, attributes, Xattrs::new(), kind).map(drop);
+            };
+            if to.claim(id, attributes) {
+                return Ok(());
+            }
+            to.collision(parent, &name)
+        }
+    };
+    Err(refusal.hint("to change what a source of the manifest made write m or M"))
+}
+
+/// Where `path` goes, its parents made; none for the root.
+fn place(path: &ImagePath, to: &mut Scope) -> Result<Option<(InodeId, Name)>, Failure> {
+    // What exists is passed by without a copy of its name: a file may name
+    // the same deep directory very often.
+    let mut parent = Tree::ROOT;
+    let mut components = path.names().peekable();
+    let mut missing = Vec::new();
+    while let Some(component) = components.next() {
+        let existing = to.tree().child(parent, component).filter(|id| {
+            components.peek().is_some() && matches!(to.kind(*id), Some(Kind::Directory(_)))
+        });
+        let Some(id) = existing else {
+            let rest = iter::once(component).chain(components);
+            missing = rest.map(name).collect::<Result<_, _>>()?;
+            break;
+        };
+        parent = id;
+    }
+    let Some(name) = missing.pop() else { return Ok(None) };
+    Ok(Some((to.parent(parent, &missing)?, name)))
+}
+
+/// Where something goes that can neither be the root nor be there already.
+fn free_place(path: &ImagePath, to: &mut Scope) -> Result<(InodeId, Name), Failure> {
+    let Some((parent, name)) = place(path, to)? else {
+        return Err(Failure::new(Exit::Manifest, "only a directory can be the root directory"));
+    };
+    match to.tree().child(parent, name.as_bytes()) {
+        None => Ok((parent, name)),
+        Some(_) => Err(to.collision(parent, &name)),
     }
 }
 

@@ -6,10 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use credimg_formats::{Device, Mode, Secret, Timestamp};
+use credimg_formats::{Device, Secret};
 
 use super::lines::DataFile;
 use crate::report::{Position, shown};
+use crate::sources::builder::InodeAttributes;
 
 /// Longest path in the image and on the host: `PATH_MAX` of Linux less its NUL.
 pub(super) const PATH_MAX_BYTES: usize = 4095;
@@ -60,9 +61,9 @@ pub struct Definition {
 /// What a definition does.
 pub enum Action {
     /// Makes something that is described here.
-    Make(Attributes, New),
+    Make(InodeAttributes, New),
     /// `m`, `M`: changes the attributes of what another source made.
-    Modify(Attributes),
+    Modify(InodeAttributes),
     /// `x`: adds an extended attribute, or gives it another value.
     Xattr {
         /// Full name.
@@ -74,17 +75,6 @@ pub enum Action {
     HostFile(HostFile),
     /// `L`: a further name of what an earlier definition made.
     Link(ImagePath),
-}
-
-/// `MODE UID GID` of a definition, and the time of an upper-case one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attributes {
-    /// Permission bits: 0 to 0o7777.
-    pub mode: Mode,
-    /// User and group id.
-    pub owner: (u32, u32),
-    /// Modification time, where given.
-    pub mtime: Option<Timestamp>,
 }
 
 /// What is made.
@@ -142,11 +132,19 @@ impl Action {
         }
     }
 
-    /// Mode, owner and time, of those that give them.
-    pub fn attributes(&self) -> Option<&Attributes> {
+    /// Whether it gives an extended attribute.
+    pub(super) fn is_xattr(&self) -> bool {
+        match self {
+            Self::Xattr { .. } => true,
+            Self::Make(..) | Self::Modify(_) | Self::HostFile(_) | Self::Link(_) => false,
+        }
+    }
+
+    /// Mode and owner, of definitions that give them, and the time of upper-case ones.
+    pub fn attributes(&self) -> Option<&InodeAttributes> {
         match self {
             Self::Make(attributes, _) | Self::Modify(attributes) => Some(attributes),
-            _ => None,
+            Self::Xattr { .. } | Self::HostFile(_) | Self::Link(_) => None,
         }
     }
 }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 pub use self::check::{Policy, require_allowed};
 pub(crate) use self::collect::{Purpose, Unknown, collect};
 pub(crate) use self::date::parse as parse_date;
-pub use self::definition::{Action, Attributes, DataSection, Definition, HostFile, New};
+pub use self::definition::{Action, DataSection, Definition, HostFile, New};
 
 use rustix::fs::Stat;
 

@@ -12,13 +12,12 @@ use std::sync::Arc;
 use credimg_formats::tree::SYMLINK_MAX_BYTES;
 use credimg_formats::{Device, Name, Secret, Timestamp};
 
-use super::definition::{
-    Action, Attributes, DataSection, HostFile, ImagePath, New, PATH_MAX_BYTES,
-};
+use super::definition::{Action, DataSection, HostFile, ImagePath, New, PATH_MAX_BYTES};
 use super::fault::Fault;
 use super::lines::DataFile;
 use super::{date, value};
 use crate::manifest;
+use crate::sources::builder::InodeAttributes;
 
 const QUOTING_HINT: &str =
     "a name or a date with spaces is quoted with \", or has a backslash before each";
@@ -181,7 +180,7 @@ fn path(fields: &mut Fields) -> Result<ImagePath, Fault> {
 }
 
 /// `MODE UID GID`.
-fn attributes(fields: &mut Fields, mtime: Option<Timestamp>) -> Result<Attributes, Fault> {
+fn attributes(fields: &mut Fields, mtime: Option<Timestamp>) -> Result<InodeAttributes, Fault> {
     let (at, word) = fields.word();
     let mode = std::str::from_utf8(word).ok().and_then(|digits| digits.parse().ok());
     let mode = mode.ok_or_else(|| {
@@ -191,7 +190,7 @@ fn attributes(fields: &mut Fields, mtime: Option<Timestamp>) -> Result<Attribute
     })?;
     let uid = id(fields, "expected a user id: a number of at most 4294967294")?;
     let gid = id(fields, "expected a group id: a number of at most 4294967294")?;
-    Ok(Attributes { mode, owner: (uid, gid), mtime })
+    Ok(InodeAttributes { mode, owner: (uid, gid), mtime })
 }
 
 fn id(fields: &mut Fields, expected: &'static str) -> Result<u32, Fault> {
@@ -223,7 +222,7 @@ fn time(fields: &mut Fields) -> Result<Timestamp, Fault> {
 /// What follows `MODE UID GID`.
 fn with_attributes(
     letter: u8,
-    attributes: Attributes,
+    attributes: InodeAttributes,
     fields: &mut Fields,
 ) -> Result<Action, Fault> {
     let new = match letter {

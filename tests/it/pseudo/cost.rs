@@ -119,6 +119,7 @@ fn hostile_definitions_cost_little() {
         means: Means::default(),
         exchangeable: Exchangeable::Taken,
         max_size_bytes: MAX_SIZE_BYTES,
+        notes_inputs: false,
     };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("extra.pf");

@@ -33,6 +33,7 @@ pub(crate) fn settings() -> Settings {
         means: Means::default(),
         exchangeable: Exchangeable::Taken,
         max_size_bytes: MAX_SIZE_BYTES,
+        notes_inputs: false,
     }
 }
 
@@ -63,11 +64,10 @@ impl Host {
 
     /// The failure of a plan that must fail, without the directory's name.
     pub(crate) fn fail(&self, plan: &Manifest, settings: &Settings) -> Failure {
-        let error = assemble(plan, settings, &mut |_| {}).map(drop).unwrap_err();
-        for text in [format!("{error:?}"), format!("{error:#}")] {
+        let mut failure = assemble(plan, settings, &mut |_| {}).map(drop).unwrap_err();
+        for text in [format!("{failure:?}"), format!("{failure:#}")] {
             assert!(!text.contains(CANARY), "leaks: {text}");
         }
-        let mut failure = error.downcast::<Failure>().unwrap();
         let hint = failure.hint.clone().unwrap_or_default();
         assert!(!hint.contains(CANARY), "leaks: {hint}");
         assert!(!failure.message.ends_with('.'), "{}", failure.message);

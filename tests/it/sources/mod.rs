@@ -80,6 +80,7 @@ pub(crate) fn settings() -> Settings {
         means,
         exchangeable,
         max_size_bytes,
+        notes_inputs: false,
     }
 }
 
@@ -131,11 +132,10 @@ pub(crate) fn build(entries: Vec<Entry>) -> anyhow::Result<Tree> {
 
 /// The failure of a build that must fail, checked for what holds for each.
 pub(crate) fn failure(entries: Vec<Entry>, settings: &Settings) -> Failure {
-    let error = assemble(&plan(entries), settings, &mut |_| {}).unwrap_err();
-    for text in [format!("{error:?}"), format!("{error:#}")] {
+    let failure = assemble(&plan(entries), settings, &mut |_| {}).unwrap_err();
+    for text in [format!("{failure:?}"), format!("{failure:#}")] {
         assert!(!text.contains(CANARY), "leaks: {text}");
     }
-    let failure = error.downcast::<Failure>().unwrap();
     let text = format!("{failure:?}");
     assert!(!text.contains(CANARY), "leaks: {text}");
     let place = if failure.exit == Exit::Manifest { "secrets.yaml:" } else { "files[" };
