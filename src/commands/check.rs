@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::options::{Sources, Volume, size};
 use super::print;
-use crate::delivery::budget;
+use crate::delivery::limits;
 use crate::delivery::mount::{Disk, MOUNT_WORD};
 use crate::delivery::route::{Means, Opening, Route, Routes, Teller, plan_routes};
 use crate::delivery::unlock::{self, Unlock};
@@ -265,7 +265,7 @@ pub fn channels(
     ];
     let mut text = format!("{}\n{}", aligned(&rows, 5), routes.budget.table());
     for (name, used, limit) in lengths {
-        text.push_str(&budget::row(name, used as u64, limit as u64));
+        text.push_str(&limits::row(name, used as u64, limit as u64));
     }
     text
 }

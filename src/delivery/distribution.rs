@@ -77,7 +77,9 @@ impl Distribution {
         let version = version.map(|version| number(version).ok_or_else(expected)).transpose()?;
         match (erofs, version) {
             (Erofs::From(_), None) => Err(expected()),
-            _ => Ok(Self { id, version, erofs }),
+            (Erofs::From(_), Some(_)) | (Erofs::All | Erofs::None | Erofs::Blocked, _) => {
+                Ok(Self { id, version, erofs })
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! What a guest drops that is older, or more closed, than the plan supposes.
 
+use std::fmt;
+
 use super::distribution::Distribution;
-use super::mount::{MOUNT_CREDENTIAL, MOUNT_WORD};
+use super::mount::MOUNT_WORD;
 use super::route::{Routes, Teller};
-use crate::manifest::{Channel, Format};
+use crate::manifest::{Channel, Format, MOUNT_CREDENTIAL};
 use crate::monitors::MachineType;
 use crate::report::{Exit, Failure};
 
@@ -16,22 +18,46 @@ const UNIT_SYSTEMD: u32 = 256;
 /// The first with credentials at all: `LoadCredential=`.
 const LOAD_SYSTEMD: u32 = 247;
 /// The first Linux with EROFS in its final form, and with what every kernel in use has.
-const EROFS_KERNEL: (u32, u32) = (5, 4);
-const OLD_KERNEL: (u32, u32) = (2, 6);
+const EROFS_KERNEL: Kernel = Kernel { major: 5, minor: 4 };
+const OLD_KERNEL: Kernel = Kernel { major: 2, minor: 6 };
 
 /// What is known of a guest. The default knows nothing and expects the best.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Guest {
     /// Version of systemd.
     pub systemd: Option<u32>,
-    /// Version of the kernel, major and minor.
-    pub kernel: Option<(u32, u32)>,
+    /// Version of the kernel.
+    pub kernel: Option<Kernel>,
     /// Whether it runs as a confidential machine, such as SEV-SNP or TDX.
     pub is_confidential: bool,
     /// Its distribution.
     pub distribution: Option<Distribution>,
     /// The machine that QEMU emulates for it.
     pub machine_type: Option<MachineType>,
+}
+
+/// The version of a kernel, as far as it counts here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kernel {
+    /// The number before the first dot.
+    pub major: u32,
+    /// The number behind it.
+    pub minor: u32,
+}
+
+impl Kernel {
+    /// Reads major and minor version; the rest may go on as that of `uname -r` does.
+    fn parse(text: &str) -> Option<Self> {
+        let (major, rest) = text.split_once('.')?;
+        let minor = rest.split(|byte: char| !byte.is_ascii_digit()).next()?;
+        Some(Self { major: number(major)?, minor: number(minor)? })
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.major, self.minor)
+    }
 }
 
 impl Guest {
@@ -49,7 +75,7 @@ impl Guest {
             given.push(key);
             match key {
                 "systemd" => guest.systemd = Some(number(value).ok_or_else(usage)?),
-                "kernel" => guest.kernel = Some(kernel(value).ok_or_else(usage)?),
+                "kernel" => guest.kernel = Some(Kernel::parse(value).ok_or_else(usage)?),
                 "os" => guest.distribution = Some(distribution(value)?),
                 "cvm" if value == "yes" => guest.is_confidential = true,
                 "cvm" if value == "no" => {}
@@ -70,8 +96,9 @@ impl Guest {
         let mut warnings = Vec::new();
         let is_older = |version: u32| self.systemd.is_some_and(|systemd| systemd < version);
         let systemd = self.systemd.unwrap_or_default();
-        let by_firmware = routes.uses(Channel::Smbios) || routes.uses(Channel::FwCfg);
-        let may_use_firmware = by_firmware || routes.routes.iter().any(|r| r.channel.is_none());
+        let mut channels = routes.routes.iter().map(|route| route.channel);
+        // One that is not known yet may become one of the firmware.
+        let may_use_firmware = channels.any(|channel| channel.is_none_or(Channel::is_firmware));
         if may_use_firmware && is_older(FIRMWARE_SYSTEMD) {
             warnings.push(format!(
                 "systemd {systemd} takes no credentials from the firmware, {FIRMWARE_SYSTEMD} \
@@ -144,16 +171,12 @@ impl Guest {
     }
 
     fn kernel_warning(&self, format: Format) -> Option<String> {
-        let first = match format {
-            Format::Erofs => EROFS_KERNEL,
-            Format::Squashfs | Format::Iso9660 => OLD_KERNEL,
+        let (first, hint) = match format {
+            Format::Erofs => (EROFS_KERNEL, ": use `format: squashfs`"),
+            Format::Squashfs | Format::Iso9660 => (OLD_KERNEL, ""),
         };
-        let (major, minor) = self.kernel.filter(|kernel| *kernel < first)?;
-        let hint = if format == Format::Erofs { ": use `format: squashfs`" } else { "" };
-        let (name, (first_major, first_minor)) = (format.name(), first);
-        Some(format!(
-            "Linux {major}.{minor} does not read {name}, {first_major}.{first_minor} does{hint}"
-        ))
+        let kernel = self.kernel.filter(|kernel| *kernel < first)?;
+        Some(format!("Linux {kernel} does not read {}, {first} does{hint}", format.name()))
     }
 }
 
@@ -180,13 +203,6 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|_| is_number)
 }
 
-/// Major and minor version, of what may go on as `uname -r` does.
-fn kernel(text: &str) -> Option<(u32, u32)> {
-    let (major, rest) = text.split_once('.')?;
-    let minor = rest.split(|byte: char| !byte.is_ascii_digit()).next()?;
-    Some((number(major)?, number(minor)?))
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -196,7 +212,11 @@ mod tests {
 
     #[test]
     fn guests_are_read() {
-        let known = Guest { systemd: Some(252), kernel: Some((5, 14)), ..Guest::default() };
+        let known = Guest {
+            systemd: Some(252),
+            kernel: Some(Kernel { major: 5, minor: 14 }),
+            ..Guest::default()
+        };
         assert_eq!(Guest::parse("systemd=252,kernel=5.14,cvm=no").unwrap(), known);
         assert_eq!(Guest::parse("kernel=5.14.0-570.el9.x86_64,systemd=252").unwrap(), known);
         assert!(Guest::parse("cvm=yes").unwrap().is_confidential);

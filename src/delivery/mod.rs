@@ -1,17 +1,19 @@
 //! How each credential reaches the guest: by the firmware or on the disk.
 //!
-//! `plan` chooses, within the limits of `budget`, before anything is written;
-//! `sidecar` names and fills the private files that the firmware's values are
-//! in, `smbios` makes the structure that holds OEM strings, `mount` says how
-//! the guest's systemd finds the disk, `unlock` how it opens an encrypted one, `guest` what an
-//! older guest drops, `distribution` what distributions leave out.
+//! `route` chooses, within the `limits`, before anything is written; `sidecar` names and
+//! fills the private files that the firmware's values are in, `smbios` makes the structure
+//! that holds OEM strings. `device` says by what the guest finds the disk, `mount` how its
+//! systemd mounts it, `unlock` how that opens an encrypted one, `units` what does both in an
+//! older guest. `guest` tells what an older guest drops, `distribution` what distributions
+//! leave out.
 //!
-//! Invariant: `plan` knows names and lengths, never a value, and no value
+//! Invariant: `route` knows names and lengths, never a value, and no value
 //! reaches an argument: arguments name files.
 
-pub mod budget;
+pub mod device;
 pub mod distribution;
 pub mod guest;
+pub mod limits;
 pub mod mount;
 pub mod route;
 pub mod sidecar;

@@ -1,77 +1,73 @@
 //! How the guest's systemd finds and mounts the disk, without a change to the
 //! guest: the credential `fstab.extra`, which holds lines for its fstab(5).
 
+use super::device::Device;
 use super::unlock;
 use crate::manifest::{Format, MountPoint};
 use crate::monitors::{Bus, Serial};
 use crate::report::{Exit, Failure};
 
-pub(crate) use crate::manifest::MOUNT_CREDENTIAL;
-
 /// What words for the kernel's command line begin with, before an equals sign.
 pub const MOUNT_WORD: &str = "systemd.mount-extra";
-
-/// What udev's name of a disk on the bus virtio begins with; the serial follows.
-const BY_SERIAL: &str = "/dev/disk/by-id/virtio-";
 
 /// The disk as the guest sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disk {
-    /// What fstab(5) calls the device; none where its name in the guest is not known.
-    what: Option<String>,
+    /// By what it is found; none where its name in the guest is not known.
+    device: Option<Device>,
     /// The type of its file system.
     kind: &'static str,
     /// The unit that opens it, where it is encrypted.
     opened_by: Option<String>,
-    /// Whether the next build gives it another name.
-    is_passing: bool,
+    /// Whether the next build gives it another UUID.
+    has_random_uuid: bool,
 }
 
 impl Disk {
     /// A disk is found by its label, or one of EROFS else by its UUID, on every bus.
     /// A SquashFS image has neither, and an ISO 9660 image without a label nothing
-    /// of its own: udev names the disk by its serial, in a form that depends on the
-    /// bus and is stable on virtio alone.
+    /// of its own: what is left is the drive's serial.
     pub fn new(format: Format, label: Option<&str>, uuid: &str, serial: &Serial, bus: Bus) -> Self {
-        let what = match (format, label) {
-            (Format::Erofs | Format::Iso9660, Some(label)) => Some(format!("LABEL={label}")),
-            (Format::Erofs, None) => Some(format!("UUID={uuid}")),
-            (Format::Squashfs | Format::Iso9660, _) if bus == Bus::Virtio => {
-                Some(format!("{BY_SERIAL}{}", serial.as_str()))
-            }
-            (Format::Squashfs | Format::Iso9660, _) => None,
+        let device = match (format, label) {
+            (Format::Erofs | Format::Iso9660, Some(label)) => Some(Device::Label(label.to_owned())),
+            (Format::Erofs, None) => Some(Device::Uuid(uuid.to_owned())),
+            (Format::Squashfs, _) | (Format::Iso9660, None) => Device::of_serial(serial, bus),
         };
-        Self { what, kind: format.name(), opened_by: None, is_passing: false }
+        Self { device, kind: format.name(), opened_by: None, has_random_uuid: false }
     }
 
-    /// The disk where each build makes up a UUID of its own: what is found by that has
-    /// another name after the next one.
+    /// The disk where each build makes up a UUID of its own.
     #[must_use]
-    pub fn with_random_uuid(mut self) -> Self {
-        self.is_passing = self.what.as_ref().is_some_and(|what| what.starts_with("UUID="));
-        self
+    pub fn with_random_uuid(self) -> Self {
+        Self { has_random_uuid: true, ..self }
     }
 
     /// A disk that the guest opens before it mounts what is inside.
     pub fn encrypted(format: Format, serial: &Serial) -> Self {
-        let what = Some(format!("/dev/mapper/{}", unlock::mapping(serial)));
+        let device = Some(Device::Mapping(unlock::mapping(serial)));
         let opened_by = Some(unlock::unit_name(serial));
-        Self { what, kind: format.name(), opened_by, is_passing: false }
+        Self { device, kind: format.name(), opened_by, has_random_uuid: false }
     }
 
     /// Whether what names it now names nothing after the next build.
     pub(super) fn is_passing(&self) -> bool {
-        self.is_passing
+        match &self.device {
+            Some(Device::Uuid(_)) => self.has_random_uuid,
+            Some(Device::Label(_) | Device::Serial(_) | Device::Mapping(_)) | None => false,
+        }
     }
 
     /// Whether it is found by the drive's serial alone.
     pub(super) fn is_by_serial(&self) -> bool {
-        self.what.as_ref().is_some_and(|what| what.starts_with(BY_SERIAL))
+        match &self.device {
+            Some(Device::Serial(_)) => true,
+            Some(Device::Label(_) | Device::Uuid(_) | Device::Mapping(_)) | None => false,
+        }
     }
 
-    /// What fstab(5) calls the device, or exit code 2 where that is not known.
-    pub(super) fn what(&self) -> Result<&str, Failure> {
-        self.what.as_deref().ok_or_else(|| {
+    /// By what it is found, or exit code 2 where that is not known.
+    pub(super) fn device(&self) -> Result<&Device, Failure> {
+        self.device.as_ref().ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
                 "the guest's name for a disk without a label on this bus is not known",
@@ -88,7 +84,7 @@ impl Disk {
     /// The value of `fstab.extra`, public: the disk at `point` and, where it
     /// holds credentials below its root, these at the place where systemd looks.
     pub fn fstab(&self, point: &MountPoint, has_store: bool) -> Result<String, Failure> {
-        let (what, kind, at) = (self.what()?, self.kind, point.as_str());
+        let (what, kind, at) = (self.device()?.in_table(), self.kind, point.as_str());
         let needs = |unit: &String| format!(",x-systemd.requires={unit}");
         let needs = self.opened_by.as_ref().map_or_else(String::new, needs);
         let options = point.options();

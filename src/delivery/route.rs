@@ -2,10 +2,10 @@
 
 use std::iter;
 
-use super::budget::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
-use super::mount::{self, Disk, MOUNT_CREDENTIAL};
+use super::limits::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
+use super::mount::{self, Disk};
 use super::unlock::Unlock;
-use crate::manifest::{Channel, Credential, Manifest, MountPoint};
+use crate::manifest::{Channel, Credential, MOUNT_CREDENTIAL, Manifest, MountPoint};
 use crate::monitors::{MachineType, Monitor, SmbiosForm};
 use crate::report::{Exit, Failure, Position};
 
@@ -137,26 +137,27 @@ impl Means {
 
     /// Why nothing goes by `channel`; none where it is open.
     fn refusal(&self, channel: Channel) -> Option<String> {
-        if channel == Channel::Disk {
-            None
-        } else if self.is_streamed {
-            Some("an image on standard output has no private files beside it".to_owned())
-        } else if self.is_config_file && channel == Channel::Smbios {
-            Some("QEMU ignores SMBIOS in a file for -readconfig".to_owned())
-        } else {
-            let target = self.target;
-            let of_target = target.carries(channel).err().map(|reason| (target.name(), reason));
-            let of_machine = || {
-                let machine = self.machine_type?;
-                machine.carries(channel).err().map(|reason| (machine.name(), reason))
-            };
-            let refusal = of_target.or_else(of_machine);
-            refusal.map(|(name, reason)| format!("{name}: {reason}"))
+        let is_lost_in_file = match channel {
+            Channel::Disk => return None,
+            Channel::Smbios => self.is_config_file,
+            Channel::FwCfg => false,
+        };
+        if self.is_streamed {
+            return Some("an image on standard output has no private files beside it".to_owned());
         }
+        if is_lost_in_file {
+            return Some("QEMU ignores SMBIOS in a file for -readconfig".to_owned());
+        }
+        let target = self.target;
+        if let Err(reason) = target.carries(channel) {
+            return Some(format!("{}: {reason}", target.name()));
+        }
+        let machine = self.machine_type?;
+        machine.carries(channel).err().map(|reason| format!("{}: {reason}", machine.name()))
     }
 }
 
-/// Plans the credentials of `plan` and its items of fw_cfg, whose values have these lengths
+/// Plans the credentials of the manifest and its items of fw_cfg, whose values have these lengths
 /// in bytes; none is a length that is not known before the source is read.
 ///
 /// What `via` asks for comes first, then `auto` in the manifest's order: by OEM
@@ -377,17 +378,18 @@ impl<'a> Planner<'a> {
             Ok(channel) => channel,
             Err(reason) => return to_disk(reason),
         };
-        let carrier = if channel == Channel::FwCfg { "fw_cfg item" } else { "OEM string" };
+        let (article, carrier) = match channel {
+            Channel::Disk => ("a", "file"),
+            Channel::Smbios => ("an", "OEM string"),
+            Channel::FwCfg => ("a", "fw_cfg item"),
+        };
         let Some(length) = length else {
             let why =
                 format!("by {carrier} if it fits, else on the disk: its length is not known yet");
             return Route { channel: None, why };
         };
         match self.budget.take(channel, &credential.name, length) {
-            Ok(()) => {
-                let article = if channel == Channel::FwCfg { "a" } else { "an" };
-                Route { channel: Some(channel), why: format!("it fits {article} {carrier}") }
-            }
+            Ok(()) => Route { channel: Some(channel), why: format!("it fits {article} {carrier}") },
             Err(reason) => to_disk(reason),
         }
     }

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credimg_formats::Secret;
 
-use super::budget::{
+use super::limits::{
     OEM_PREFIX, STRINGS_MAX, STRUCTURE_EMPTY_BYTES, STRUCTURE_MAX_BYTES, oem_string_bytes,
 };
 use crate::report::{Exit, Failure};

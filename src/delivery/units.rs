@@ -14,7 +14,7 @@ use crate::report::Failure;
 /// `crypttab` is the line that opens the disk, where it is encrypted.
 pub fn text(manifest: &Manifest, disk: &Disk, crypttab: Option<&str>) -> Result<String, Failure> {
     let point = manifest.mount.clone().unwrap_or_else(MountPoint::standard);
-    let (what, at) = (device(disk.what()?), point.as_str());
+    let (what, at) = (disk.device()?.path(), point.as_str());
     let crypttab = crypttab.map(|line| format!("# /etc/crypttab\n{line}\n"));
     let mut text = crypttab.unwrap_or_default();
     let kind = disk.kind();
@@ -38,10 +38,13 @@ pub fn text(manifest: &Manifest, disk: &Disk, crypttab: Option<&str>) -> Result<
         let name = credential.name.replace('%', "%%");
         // A path is what the option takes since it is there (systemd 247). A name alone
         // also stands for what came by the firmware, which older ones do not look for.
-        let _ = if credential.via == Some(Channel::Disk) {
-            writeln!(text, "LoadCredential={name}:{}/{name}", MountPoint::CREDSTORE)
-        } else {
-            writeln!(text, "LoadCredential={name}")
+        let _ = match credential.via {
+            Some(Channel::Disk) => {
+                writeln!(text, "LoadCredential={name}:{}/{name}", MountPoint::CREDSTORE)
+            }
+            Some(Channel::Smbios | Channel::FwCfg) | None => {
+                writeln!(text, "LoadCredential={name}")
+            }
         };
     }
     Ok(text)
@@ -56,15 +59,6 @@ fn add_mount(text: &mut String, what: &str, at: &str, kind: &str, options: &str)
         "# /etc/systemd/system/{name}.mount\n[Unit]\nDescription=Secrets of this machine\n\n\
          [Mount]\nWhat={what}\nWhere={at}\nType={kind}\nOptions={options}\n\n"
     );
-}
-
-/// The device's path: units take no `LABEL=` and no `UUID=`.
-fn device(what: &str) -> String {
-    match what.split_once('=') {
-        Some(("LABEL", label)) => format!("/dev/disk/by-label/{label}"),
-        Some(("UUID", uuid)) => format!("/dev/disk/by-uuid/{uuid}"),
-        _ => what.to_owned(),
-    }
 }
 
 /// A path as the name of its unit (systemd.unit(5), "String escaping for
@@ -99,12 +93,5 @@ mod tests {
         ] {
             assert_eq!(escaped(path), expected);
         }
-    }
-
-    #[test]
-    fn devices_have_paths() {
-        assert_eq!(device("LABEL=A=B"), "/dev/disk/by-label/A=B");
-        assert_eq!(device("UUID=1-2"), "/dev/disk/by-uuid/1-2");
-        assert_eq!(device("/dev/disk/by-id/virtio-a"), "/dev/disk/by-id/virtio-a");
     }
 }

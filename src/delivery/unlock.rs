@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::device::Device;
 use super::units::escaped;
 use crate::monitors::{Bus, Serial};
 
@@ -16,8 +17,8 @@ const UNIT_PREFIX: &str = "systemd.extra-unit.";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unlock {
     serial: Serial,
-    /// The device's path by what the LUKS header or the drive says of itself.
-    device: String,
+    /// By what the LUKS header or the drive says of itself.
+    device: Device,
     /// Length of the key in bytes.
     pub(super) key_bytes: u64,
 }
@@ -35,9 +36,8 @@ impl Unlock {
         key_bytes: u64,
     ) -> Self {
         let device = match header_label {
-            Some(label) => format!("/dev/disk/by-label/{label}"),
-            None if bus == Bus::Virtio => format!("/dev/disk/by-id/virtio-{}", serial.as_str()),
-            None => format!("/dev/disk/by-uuid/{uuid}"),
+            Some(label) => Device::Label(label.to_owned()),
+            None => Device::of_serial(serial, bus).unwrap_or_else(|| Device::Uuid(uuid.to_owned())),
         };
         Self { serial: serial.clone(), device, key_bytes }
     }
@@ -57,8 +57,9 @@ impl Unlock {
     /// search path of units from systemd 256 on, which is also the first to take units
     /// from credentials.
     pub fn unit(&self) -> String {
-        let Self { serial, device, .. } = self;
-        let (mapping, key, device_unit) = (mapping(serial), self.key_name(), escaped(device));
+        let (mapping, key) = (mapping(&self.serial), self.key_name());
+        let device = self.device.path();
+        let device_unit = escaped(&device);
         let mut text = String::new();
         // A String takes everything.
         let _ = write!(
@@ -99,9 +100,10 @@ pub fn unit_credential(serial: &Serial) -> String {
 /// what comes by the firmware.
 pub fn crypttab(serial: &Serial, header_label: Option<&str>) -> String {
     let device = match header_label {
-        Some(label) => format!("LABEL={label}"),
-        None => format!("/dev/disk/by-id/virtio-{}", serial.as_str()),
+        Some(label) => Device::Label(label.to_owned()),
+        None => Device::Serial(serial.clone()),
     };
+    let device = device.in_table();
     let (mapping, key) = (mapping(serial), key_name(serial));
     format!("{mapping} {device} /run/credentials/@system/{key} luks,read-only,headless\n")
 }
@@ -121,7 +123,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
     use super::*;
-    use crate::delivery::budget::ITEM_NAME_MAX;
+    use crate::delivery::limits::ITEM_NAME_MAX;
     use crate::manifest::is_credential_name;
 
     #[test]

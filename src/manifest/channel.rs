@@ -12,6 +12,14 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// Whether it goes by the firmware, which the guest has before any disk.
+    pub fn is_firmware(self) -> bool {
+        match self {
+            Self::Smbios | Self::FwCfg => true,
+            Self::Disk => false,
+        }
+    }
+
     /// The name in manifests, tables and messages.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,0 +1,66 @@
+//! By what the guest finds a disk, and how its files write that.
+
+use crate::monitors::{Bus, Serial};
+
+/// By what the guest finds a disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The label of its file system, or of its LUKS header.
+    Label(String),
+    /// The UUID of its file system, or of its LUKS header.
+    Uuid(String),
+    /// The serial of a drive on the bus virtio.
+    Serial(Serial),
+    /// The name of an opened disk in `/dev/mapper`.
+    Mapping(String),
+}
+
+impl Device {
+    /// The drive with this serial; none where its name depends on what else the machine has.
+    /// udev names disks by their serials in a form that is stable on virtio alone.
+    pub fn of_serial(serial: &Serial, bus: Bus) -> Option<Self> {
+        match bus {
+            Bus::Virtio => Some(Self::Serial(serial.clone())),
+            Bus::Scsi | Bus::Usb | Bus::Nvme | Bus::Cdrom => None,
+        }
+    }
+
+    /// What fstab(5) and crypttab(5) call it.
+    pub(super) fn in_table(&self) -> String {
+        match self {
+            Self::Label(label) => format!("LABEL={label}"),
+            Self::Uuid(uuid) => format!("UUID={uuid}"),
+            Self::Serial(_) | Self::Mapping(_) => self.path(),
+        }
+    }
+
+    /// Its path, for units, which take no `LABEL=` and no `UUID=`.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Label(label) => format!("/dev/disk/by-label/{label}"),
+            Self::Uuid(uuid) => format!("/dev/disk/by-uuid/{uuid}"),
+            Self::Serial(serial) => format!("/dev/disk/by-id/virtio-{}", serial.as_str()),
+            Self::Mapping(name) => format!("/dev/mapper/{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    #[test]
+    fn devices_have_names_and_paths() {
+        let serial = Device::Serial(Serial::new("a").unwrap());
+        for (device, name, path) in [
+            (Device::Label("A=B".to_owned()), "LABEL=A=B", "/dev/disk/by-label/A=B"),
+            (Device::Uuid("1-2".to_owned()), "UUID=1-2", "/dev/disk/by-uuid/1-2"),
+            (serial, "/dev/disk/by-id/virtio-a", "/dev/disk/by-id/virtio-a"),
+            (Device::Mapping("c".to_owned()), "/dev/mapper/c", "/dev/mapper/c"),
+        ] {
+            assert_eq!((device.in_table().as_str(), device.path().as_str()), (name, path));
+        }
+    }
+}
