@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use anyhow::Error;
+use serde::Serialize;
 
 pub use problems::Position;
 pub(crate) use problems::{Problem, Problems, Subject};
@@ -97,20 +97,16 @@ impl From<Failure> for io::Error {
     }
 }
 
-/// Prints an error with its causes and its hint to standard error; returns the
-/// exit code.
-pub fn print_error(error: &Error) -> Exit {
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+/// Prints a failure with its hint to standard error; returns the exit code.
+pub fn print_error(failure: &Failure) -> Exit {
     // A manifest may have several problems, one a line.
-    for line in causes.join(": ").lines() {
+    for line in failure.message.lines() {
         say("error", RED, line);
     }
-    let failure = error.downcast_ref::<Failure>();
-    if let Some(hint) = failure.and_then(|failure| failure.hint.as_deref()) {
+    if let Some(hint) = &failure.hint {
         say("hint", CYAN, hint);
     }
-    // Every error should carry a Failure; one that does not is most likely the output's.
-    failure.map_or(Exit::Output, |failure| failure.exit)
+    failure.exit
 }
 
 /// Prints a warning to standard error.
@@ -122,6 +118,14 @@ pub fn warn(message: &str) {
 pub fn note(message: &str) {
     // Nothing is left to tell it to where standard error is closed.
     let _ = writeln!(io::stderr(), "{message}");
+}
+
+/// A report as one line of JSON.
+pub(crate) fn json_line(report: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    let mut line = serde_json::to_vec(report)
+        .map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// A path for people: as it is, or quoted and escaped where it holds control

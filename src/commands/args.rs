@@ -43,7 +43,7 @@ pub struct AttachImage {
     pub attach: Attach,
 }
 
-pub(super) fn run(options: &AttachImage) -> anyhow::Result<()> {
+pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
     let image = Opened::new(&options.image)?;
     let key = match options.key_file.as_deref() {
         Some(file) => Some((file, keys::read(file, Owners::Any)?)),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use self::inputs::Input;
 use super::print;
 use crate::audit;
-use crate::report::{self, Exit, Failure};
+use crate::report::{self, Exit, Failure, json_line};
 
 /// `credimg audit`
 #[derive(Args, Debug)]
@@ -75,7 +75,7 @@ struct Finding {
     instead: &'static str,
 }
 
-pub(super) fn run(options: &Audit) -> anyhow::Result<()> {
+pub(super) fn run(options: &Audit) -> Result<(), Failure> {
     let mut report = Report::default();
     let mut unreadable: Option<Failure> = None;
     inputs::read(options, &mut |input| match input {
@@ -89,26 +89,25 @@ pub(super) fn run(options: &Audit) -> anyhow::Result<()> {
         }
     });
     let text = if options.json {
-        format!("{}\n", serde_json::to_string(&report)?)
+        json_line(&report)?
     } else {
-        report.findings.iter().map(Finding::line).collect()
+        report.findings.iter().map(Finding::line).collect::<String>().into_bytes()
     };
-    print(text.as_bytes())?;
+    print(&text)?;
     if report.ignored > 0 {
         let plural = if report.ignored == 1 { "" } else { "s" };
         report::note(&format!("{} finding{plural} ignored, as comments want it", report.ignored));
     }
     let count = report.findings.len() + report.left_off;
     if count == 0 {
-        return unreadable.map_or(Ok(()), |failure| Err(failure.into()));
+        return unreadable.map_or(Ok(()), Err);
     }
     if let Some(failure) = unreadable {
         report::warn(&failure.message);
     }
     let plural = if count == 1 { "" } else { "s" };
     Err(Failure::new(Exit::Policy, format!("{count} inline secret{plural} found"))
-        .hint("what stood there may be known by now: replace it as well")
-        .into())
+        .hint("what stood there may be known by now: replace it as well"))
 }
 
 /// A process of `--pid`, which takes every word behind it.

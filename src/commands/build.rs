@@ -75,7 +75,7 @@ pub struct Build {
     pub json: Option<Option<PathBuf>>,
 }
 
-pub(super) fn run(options: &Build) -> anyhow::Result<()> {
+pub(super) fn run(options: &Build) -> Result<(), Failure> {
     let builder =
         Builder::new(options).map_err(|error| news::early(&options.output, "image", error))?;
     if settings::is_streamed(&options.output) {
@@ -89,7 +89,7 @@ pub(super) fn run(options: &Build) -> anyhow::Result<()> {
     let Built { summary, arguments, dependencies, .. } = &built;
     let mut told = vec![dependencies.commit(), builder.tell(options, summary)];
     if !arguments.is_empty() {
-        told.push(output::to_stdout(arguments).map_err(|failure| of_arguments(failure).into()));
+        told.push(output::to_stdout(arguments).map_err(of_arguments));
     }
     let is_printed = told.last().is_some_and(Result::is_ok) || arguments.is_empty();
     let errors: Vec<_> = told.into_iter().filter_map(Result::err).collect();
@@ -108,7 +108,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(options: &Build) -> anyhow::Result<Self> {
+    fn new(options: &Build) -> Result<Self, Failure> {
         settings::require_file(options)?;
         let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
         let manifest = trusted::load(&options.manifest, *trust, pseudo_file)?;
@@ -155,7 +155,7 @@ impl Builder {
         Encryption::new(choice, manifest, format, attach.target, keeping, file)
     }
 
-    fn build_stream(&self, options: &Build) -> anyhow::Result<Summary> {
+    fn build_stream(&self, options: &Build) -> Result<Summary, Failure> {
         let mut stream = StreamOutput::stdout()?;
         if self.request.image.format == Format::Squashfs || options.recipe.verify {
             stream = stream.staged()?;
@@ -172,7 +172,7 @@ impl Builder {
     }
 
     /// Puts the image in place; what there is to tell of it is told afterwards.
-    fn build_file(&self, options: &Build) -> anyhow::Result<Built> {
+    fn build_file(&self, options: &Build) -> Result<Built, Failure> {
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
         let early = |error| news::early(&options.output, "image", error);
@@ -187,14 +187,14 @@ impl Builder {
         let mut progress = Progress::new(!options.quiet);
         let still_old = |error| if has_old { news::unchanged("image", error) } else { error };
         if self.holds_the_key() {
-            output::require_reader().map_err(|failure| still_old(of_the_key(failure).into()))?;
+            output::require_reader().map_err(|failure| still_old(of_the_key(failure)))?;
         }
         let Made { file, summary, mut arguments, knows_all } =
             self.make(options, &mut dependencies, &mut progress).map_err(still_old)?;
         if file.is_some() && self.holds_the_key() {
             // Somebody has them before the old image goes.
             output::hand_over(&std::mem::take(&mut arguments))
-                .map_err(|failure| still_old(of_the_key(failure).into()))?;
+                .map_err(|failure| still_old(of_the_key(failure)))?;
         }
         let is_new = file.is_some();
         if let Some(file) = file {
@@ -212,7 +212,7 @@ impl Builder {
     }
 
     /// The report or the summary.
-    fn tell(&self, options: &Build, summary: &Summary) -> anyhow::Result<()> {
+    fn tell(&self, options: &Build, summary: &Summary) -> Result<(), Failure> {
         summary.losses.warn();
         match &options.json {
             Some(file) => summary.write_json(file.as_deref())?,
@@ -232,7 +232,7 @@ impl Builder {
         options: &Build,
         dependencies: &mut Dependencies,
         progress: &mut Progress,
-    ) -> anyhow::Result<Made> {
+    ) -> Result<Made, Failure> {
         let Self { request, .. } = self;
         let build_time = request.image.build_time;
         let mut collected = request.collect(build_time, dependencies.are_wanted(), progress)?;
@@ -265,7 +265,7 @@ impl Builder {
         sidecars: &[Sidecar],
         progress: &mut Progress,
         options: &Build,
-    ) -> anyhow::Result<Option<Summary>> {
+    ) -> Result<Option<Summary>, Failure> {
         let Some(existing) = &self.existing else { return Ok(None) };
         let mut same = Image { warns: false, ..self.request.image.clone() };
         if let (Some(uuid), None) = (existing.stamp.uuid, &options.recipe.uuid) {
@@ -302,7 +302,7 @@ impl Builder {
         sink: &mut S,
         progress: &mut Progress,
         options: &Build,
-    ) -> anyhow::Result<Summary> {
+    ) -> Result<Summary, Failure> {
         let size_bytes = self.request.image.write(&collected.assembly.tree, sink, progress)?;
         Ok(self.summary(options, &self.request.image, collected, sidecars, size_bytes))
     }
@@ -367,16 +367,11 @@ impl Built {
 }
 
 /// The failure of what could not be delivered, with news of the image.
-fn delivered(errors: Vec<anyhow::Error>, news: String) -> anyhow::Error {
-    let failure = |error: anyhow::Error| {
-        let failure = error.downcast::<Failure>();
-        failure.unwrap_or_else(|error| Failure::new(Exit::Output, error.to_string()))
-    };
-    let failures: Vec<_> = errors.into_iter().map(failure).collect();
+fn delivered(failures: Vec<Failure>, news: String) -> Failure {
     let is_interrupted = failures.iter().any(|failure| failure.exit == Exit::Interrupted);
     let exit = if is_interrupted { Exit::Interrupted } else { Exit::Output };
     let messages: Vec<_> = failures.into_iter().map(|failure| failure.message).collect();
-    Failure::new(exit, messages.join("\n")).hint(news).into()
+    Failure::new(exit, messages.join("\n")).hint(news)
 }
 
 /// The failure of arguments that could not be printed.

@@ -36,7 +36,7 @@ pub struct Cat {
 /// How much of a file is looked at before any of it goes to a terminal.
 const FIRST_BYTES: usize = 64 << 10;
 
-pub(super) fn run(options: &Cat) -> anyhow::Result<()> {
+pub(super) fn run(options: &Cat) -> Result<(), Failure> {
     let contents = Contents::open(&options.look)?;
     let places = inside::find_all(&contents, &options.paths, Links::Followed)?;
     for place in &places {
@@ -52,7 +52,7 @@ pub(super) fn run(options: &Cat) -> anyhow::Result<()> {
         let outcome = contents.reader.stream(place.inode, &mut text).and_then(|()| Ok(text.end()?));
         outcome.map_err(|error| contents.failure_at(&place.path(), &error))?;
     }
-    Ok(stdout.finish()?)
+    stdout.finish()
 }
 
 fn require_file(contents: &Contents, place: &Place) -> Result<(), Failure> {

@@ -74,7 +74,7 @@ const BUILD: &str = "build";
 /// What a definition says nothing about.
 const NONE: &str = "-";
 
-pub(super) fn run(options: &Check) -> anyhow::Result<()> {
+pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let Sources { trust, pseudo_file, .. } = &options.sources;
     let manifest = trusted::load(&options.manifest, *trust, pseudo_file)?;
     let label = label(&options.volume, &manifest)?;
@@ -126,7 +126,7 @@ pub(super) fn run(options: &Check) -> anyhow::Result<()> {
     }
     if options.strict && !warnings.is_empty() {
         let message = "--strict: a warning counts as an error";
-        return Err(Failure::new(Exit::Policy, message).into());
+        return Err(Failure::new(Exit::Policy, message));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use clap::{Args, CommandFactory};
 
 use super::{Cli, print};
+use crate::report::Failure;
 
 /// `credimg completions`
 #[derive(Args, Debug)]
@@ -12,7 +13,7 @@ pub struct Completions {
     pub shell: clap_complete::Shell,
 }
 
-pub(super) fn run(options: &Completions) -> anyhow::Result<()> {
+pub(super) fn run(options: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut Cli::command(), "credimg", &mut script);
     print(&script)

@@ -48,7 +48,7 @@ pub struct Diff {
     pub json: bool,
 }
 
-pub(super) fn run(options: &Diff) -> anyhow::Result<()> {
+pub(super) fn run(options: &Diff) -> Result<(), Failure> {
     let [old, new] = open(options)?;
     let mut stdout = Stdout::open()?;
     let count = if options.json {
@@ -57,7 +57,7 @@ pub(super) fn run(options: &Diff) -> anyhow::Result<()> {
         print_lines([&old, &new], &mut stdout)?
     };
     stdout.finish()?;
-    if count > 0 { Err(Failure::silent(Exit::Different).into()) } else { Ok(()) }
+    if count > 0 { Err(Failure::silent(Exit::Different)) } else { Ok(()) }
 }
 
 /// Both images, each with its key where it is encrypted.

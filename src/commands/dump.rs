@@ -33,7 +33,7 @@ pub struct Dump {
     pub no_digests: bool,
 }
 
-pub(super) fn run(options: &Dump) -> anyhow::Result<()> {
+pub(super) fn run(options: &Dump) -> Result<(), Failure> {
     random::seed_tables()?;
     let digests = if options.no_digests { Digests::Hidden } else { Digests::Shown };
     let look = &options.look;
@@ -62,7 +62,7 @@ pub(super) fn run(options: &Dump) -> anyhow::Result<()> {
     }
     let message =
         format!("{} is not valid: the listing ends with what is wrong", shown(&look.image));
-    Err(Failure::new(Exit::Image, message).into())
+    Err(Failure::new(Exit::Image, message))
 }
 
 fn inside(contents: &Contents, digests: Digests, to: &mut Stdout) -> Read<Problems, Error> {

@@ -72,7 +72,7 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// Stands for the image's path until it has one.
 const SOME_DESCRIPTOR: &str = "/proc/self/fd/3";
 
-pub(super) fn run(options: &Exec) -> anyhow::Result<()> {
+pub(super) fn run(options: &Exec) -> Result<(), Failure> {
     let Exec { command, .. } = options;
     let invocation = Invocation::new(command)?;
     let attach = &with_machine(options)?;
@@ -96,7 +96,7 @@ pub(super) fn run(options: &Exec) -> anyhow::Result<()> {
     let error = command.exec();
     let program = shown(&invocation.program);
     let message = format!("cannot start {program}: {}", report::reason(&error));
-    Err(Failure::new(Exit::Command, message).into())
+    Err(Failure::new(Exit::Command, message))
 }
 
 /// How the image is attached, to the machine that the monitor's own arguments name where
@@ -142,7 +142,7 @@ struct Made {
 
 /// Reads every source and fills the files. Whatever else has held a secret is
 /// wiped when this returns: nothing is dropped where another program takes over.
-fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> anyhow::Result<Made> {
+fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> Result<Made, Failure> {
     let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
     let mut manifest = trusted::load(&options.manifest, *trust, pseudo_file)?;
     // There is no name whose extension would tell it.
@@ -181,7 +181,7 @@ fn request(
     attach: &Attach,
     manifest: Manifest,
     invocation: &Invocation,
-) -> anyhow::Result<Request> {
+) -> Result<Request, Failure> {
     let Exec { recipe, quiet, .. } = options;
     let path = Path::new(SOME_DESCRIPTOR);
     let format = settings::format(recipe, path, &manifest)?;
@@ -195,16 +195,16 @@ fn request(
     if is_opened && invocation.has_image() {
         let message = format!("{IMAGE} attaches the image as it is, and QEMU is to open this one");
         let hint = format!("leave {IMAGE} out, or use LUKS2, which the guest opens");
-        return Err(Failure::new(Exit::Usage, message).hint(hint).into());
+        return Err(Failure::new(Exit::Usage, message).hint(hint));
     }
     let is_lost = request.image.encryption.as_ref().is_some_and(|it| it.key_file.is_none());
     if is_lost && request.is_closed()? {
         let message = "the key would be in this process alone, and does not reach the guest";
         let hint = "give --key-file or --key-out, or use another target";
-        return Err(Failure::new(Exit::Usage, message).hint(hint).into());
+        return Err(Failure::new(Exit::Usage, message).hint(hint));
     }
     if !invocation.has_room() && request.may_need_firmware()? {
-        return Err(no_room().into());
+        return Err(no_room());
     }
     request.advise(recipe, attach, *quiet);
     if let Some(encryption) = request.image.encryption.as_ref().filter(|_| !*quiet) {
@@ -215,7 +215,7 @@ fn request(
 
 /// What QEMU opens an encrypted image with: unless it is wrapped in the arguments, the
 /// key is one more of the `files`.
-fn drive_key(request: &Request, files: &mut Vec<SealedFile>) -> anyhow::Result<Option<DriveKey>> {
+fn drive_key(request: &Request, files: &mut Vec<SealedFile>) -> Result<Option<DriveKey>, Failure> {
     match (&request.image.encryption, &request.drive.key) {
         (Some(encryption), None | Some(DriveKey::File(_))) if encryption.luks == Luks::Luks1 => {
             let mut file = MemoryFile::create("a key in memory")?;
@@ -235,7 +235,7 @@ fn write_image(
     assembly: &Assembly,
     progress: &mut Progress,
     verifies: bool,
-) -> anyhow::Result<SealedFile> {
+) -> Result<SealedFile, Failure> {
     let mut file = MemoryFile::create("the image in memory")?;
     request.image.write(&assembly.tree, file.sink(), progress)?;
     if verifies {

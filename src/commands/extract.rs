@@ -70,11 +70,11 @@ const CAPABILITY: &[u8] = b"security.capability";
 /// Set-id bits, which give the owner's rights as well.
 const SET_ID: Mode = Mode::of::<0o6000>();
 
-pub(super) fn run(options: &Extract) -> anyhow::Result<()> {
+pub(super) fn run(options: &Extract) -> Result<(), Failure> {
     require_root(options)?;
     if options.directory == Path::new("-") {
         let message = "- is no directory: files are extracted into one, not into a stream";
-        return Err(Failure::new(Exit::Usage, message).hint("a directory named - is ./-").into());
+        return Err(Failure::new(Exit::Usage, message).hint("a directory named - is ./-"));
     }
     let contents = Contents::open(&options.look)?;
     let places = apart(inside::find_all(&contents, &options.paths, Links::Kept)?);

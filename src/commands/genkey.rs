@@ -26,7 +26,7 @@ pub struct Genkey {
     pub luks: bool,
 }
 
-pub(super) fn run(options: &Genkey) -> anyhow::Result<()> {
+pub(super) fn run(options: &Genkey) -> Result<(), Failure> {
     let secret = if options.luks { Key::generate()?.into_secret() } else { MasterKey::generate()? };
     if options.file == Path::new("-") {
         return print(secret.expose());
@@ -40,5 +40,5 @@ pub(super) fn run(options: &Genkey) -> anyhow::Result<()> {
     // A second name of it may be left of a run that was killed.
     output::settle(&options.file)?;
     let message = format!("{} is there already: a key is never replaced", shown(&options.file));
-    Err(Failure::new(Exit::Output, message).hint("give the new key another name").into())
+    Err(Failure::new(Exit::Output, message).hint("give the new key another name"))
 }

@@ -30,7 +30,7 @@ pub struct GuestUnit {
     pub trust: Trust,
 }
 
-pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
+pub(super) fn run(options: &GuestUnit) -> Result<(), Failure> {
     let manifest = trusted::load(&options.manifest, options.trust, &[])?;
     let Volume { encrypt, format, label, serial } = &options.volume;
     let format = format.or(manifest.format).unwrap_or(Format::Erofs);
@@ -39,7 +39,7 @@ pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
     if format == Format::Erofs && label.is_none() && !is_opened {
         let message = "an EROFS disk without a label is another one after each build";
         let hint = "give it one: `label:` in the manifest, or --label here and with the build";
-        return Err(Failure::new(Exit::Usage, message).hint(hint).into());
+        return Err(Failure::new(Exit::Usage, message).hint(hint));
     }
     let serial = match (serial, &label) {
         (Some(serial), _) => Serial::new(serial)?,
@@ -47,7 +47,7 @@ pub(super) fn run(options: &GuestUnit) -> anyhow::Result<()> {
         (None, None) => {
             let message = "the serial of a disk without a label comes from its image's file name";
             let hint = "give --serial here and with the build, or give the disk a label";
-            return Err(Failure::new(Exit::Usage, message).hint(hint).into());
+            return Err(Failure::new(Exit::Usage, message).hint(hint));
         }
     };
     if is_opened {

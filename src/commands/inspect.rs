@@ -17,7 +17,7 @@ use crate::keys::{self, Owners};
 use crate::look::contents;
 use crate::look::opened::{Inside, Opened};
 use crate::look::tally::Tally;
-use crate::report::{self, Failure, shown};
+use crate::report::{self, Failure, json_line, shown};
 
 /// `credimg inspect`
 #[derive(Args, Debug)]
@@ -34,12 +34,10 @@ pub struct Inspect {
     pub json: bool,
 }
 
-pub(super) fn run(options: &Inspect) -> anyhow::Result<()> {
+pub(super) fn run(options: &Inspect) -> Result<(), Failure> {
     let report = look(Opened::new(&options.look.image)?, options)?;
     if options.json {
-        let mut text = serde_json::to_vec(&report)?;
-        text.push(b'\n');
-        return print(&text);
+        return print(&json_line(&report)?);
     }
     print(report.lines().as_bytes())
 }

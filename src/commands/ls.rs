@@ -49,7 +49,7 @@ pub struct Ls {
     pub json: bool,
 }
 
-pub(super) fn run(options: &Ls) -> anyhow::Result<()> {
+pub(super) fn run(options: &Ls) -> Result<(), Failure> {
     let contents = Contents::open(&options.look)?;
     let places = inside::find_all(&contents, &options.paths, Links::Kept)?;
     let mut stdout = Stdout::open()?;
@@ -60,7 +60,7 @@ pub(super) fn run(options: &Ls) -> anyhow::Result<()> {
     };
     let listing = Listing { contents: &contents, style, line: Vec::new(), is_first: true };
     listing.print(options, places, &mut stdout)?;
-    Ok(stdout.finish()?)
+    stdout.finish()
 }
 
 /// How an entry is printed.

@@ -16,11 +16,11 @@ pub struct Man {
     pub directory: PathBuf,
 }
 
-pub(super) fn run(options: &Man) -> anyhow::Result<()> {
+pub(super) fn run(options: &Man) -> Result<(), Failure> {
     clap_mangen::generate_to(Cli::command(), &options.directory).map_err(|error| {
         let directory = report::shown(&options.directory);
         let message =
             format!("cannot write manual pages to {directory}: {}", report::reason(&error));
-        Failure::new(Exit::Output, message).into()
+        Failure::new(Exit::Output, message)
     })
 }

@@ -29,6 +29,7 @@ use clap::{Parser, Subcommand};
 
 use crate::host::output;
 use crate::host::random;
+use crate::report::Failure;
 
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
 #[derive(Debug, Parser)]
@@ -94,7 +95,7 @@ pub enum Command {
 }
 
 /// Runs the command that the command line names.
-pub fn run(cli: &Cli) -> anyhow::Result<()> {
+pub fn run(cli: &Cli) -> Result<(), Failure> {
     if reads_manifest(&cli.command) {
         random::seed_tables()?;
     }
@@ -147,13 +148,13 @@ fn reads_manifest(command: &Command) -> bool {
 }
 
 /// Prints the help or the version, with colours on a terminal.
-pub fn answer(text: &StyledStr) -> anyhow::Result<()> {
+pub fn answer(text: &StyledStr) -> Result<(), Failure> {
     let is_coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let text = if is_coloured { text.ansi().to_string() } else { text.to_string() };
     print(text.as_bytes())
 }
 
 /// Writes data to standard output.
-fn print(bytes: &[u8]) -> anyhow::Result<()> {
-    Ok(output::to_stdout(bytes)?)
+fn print(bytes: &[u8]) -> Result<(), Failure> {
+    output::to_stdout(bytes)
 }

@@ -106,14 +106,13 @@ fn share_style() -> impl TypedValueParser<Value = Style> {
         .try_map(|text| Style::from_str(&text, false))
 }
 
-pub(super) fn run(options: &Seal) -> anyhow::Result<()> {
+pub(super) fn run(options: &Seal) -> Result<(), Failure> {
     let early = |error| news::early(&options.output, "blob", error);
     let request = Request::new(options).map_err(early)?;
     let stream = request.share.is_none().then(StreamOutput::stdout).transpose()?;
     let mut progress = Progress::new(!options.quiet);
     let tree = request.collect(options, &mut progress)?;
-    let (identity, is_new) =
-        Identity::read_or_make(&options.key_out).map_err(|failure| early(failure.into()))?;
+    let (identity, is_new) = Identity::read_or_make(&options.key_out).map_err(early)?;
     let made = match stream {
         None => request.write_file(options, &tree, &identity, &mut progress)?,
         Some(stream) => request.write_stream(stream, &tree, &identity, &mut progress)?,
@@ -129,13 +128,13 @@ pub(super) fn run(options: &Seal) -> anyhow::Result<()> {
     if request.arguments.is_empty() {
         return Ok(());
     }
-    Ok(output::to_stdout(&request.arguments).map_err(|failure| {
+    output::to_stdout(&request.arguments).map_err(|failure| {
         let message = failure.message.replacen("write to", "write the arguments to", 1);
         let blob = shown(&options.output);
         Failure { message, ..failure }.hint(format!(
             "the new blob {blob} is in place: the same `credimg seal` makes another and prints them"
         ))
-    })?)
+    })
 }
 
 /// Everything that is checked before a source is read.
@@ -155,12 +154,12 @@ struct Request {
 }
 
 impl Request {
-    fn new(options: &Seal) -> anyhow::Result<Self> {
+    fn new(options: &Seal) -> Result<Self, Failure> {
         let (channel, suffix) = channel(options.machine)?;
         let carrier = sidecar::path(&options.key_out, suffix);
         if settings::is_streamed(&options.key_out) {
             let failure = Failure::new(Exit::Usage, "the key is not written to standard output");
-            return Err(failure.hint("name a file with --key-out").into());
+            return Err(failure.hint("name a file with --key-out"));
         }
         let share = share(options)?;
         let outside = |name, path| match &share {
@@ -217,7 +216,7 @@ impl Request {
         })
     }
 
-    fn collect(&self, options: &Seal, progress: &mut Progress) -> anyhow::Result<Tree> {
+    fn collect(&self, options: &Seal, progress: &mut Progress) -> Result<Tree, Failure> {
         let settings = assemble::Settings {
             build_time: self.build_time,
             commands: settings::commands(options.command_timeout, options.command_stderr),
@@ -249,14 +248,14 @@ impl Request {
         tree: &Tree,
         identity: &Identity,
         progress: &mut Progress,
-    ) -> anyhow::Result<String> {
+    ) -> Result<String, Failure> {
         let of_blob = |error| news::of("blob", error);
         let early = |error| news::early(&options.output, "blob", error);
         let has_old = OutputFile::check(&options.output).map_err(early)?;
         let mut blob = OutputFile::create(&options.output, self.file)
             .map_err(|error| early(of_blob(error)))?;
-        let made = keys::without_traces(|| write(tree, identity, &mut blob, progress))
-            .map_err(|failure| of_blob(failure.into()))?;
+        let made =
+            keys::without_traces(|| write(tree, identity, &mut blob, progress)).map_err(of_blob)?;
         self.write_carrier(identity).map_err(|error| of_carrier(error, has_old))?;
         blob.commit().map_err(of_blob)?;
         Ok(format!("wrote {}: {made}", shown(&options.output)))
@@ -268,7 +267,7 @@ impl Request {
         tree: &Tree,
         identity: &Identity,
         progress: &mut Progress,
-    ) -> anyhow::Result<String> {
+    ) -> Result<String, Failure> {
         self.write_carrier(identity).map_err(|error| news::of("file", error))?;
         let made = keys::without_traces(|| write(tree, identity, &mut stream, progress))?;
         stream.finish()?;
@@ -278,7 +277,7 @@ impl Request {
     /// Writes the OEM string, or the item, that carries the identity. It lies in
     /// the key file's directory, so that its way onto the disk takes along the
     /// name of a key file that another builder has just made.
-    fn write_carrier(&self, identity: &Identity) -> anyhow::Result<()> {
+    fn write_carrier(&self, identity: &Identity) -> Result<(), Failure> {
         let (name, channel) = (CREDENTIAL.to_owned(), self.channel);
         let value = Value { name, channel, secret: keys::held(identity.line().clone()) };
         let mut file = OutputFile::create(&self.carrier, self.file)?;
@@ -305,12 +304,8 @@ impl Request {
 }
 
 /// The failure of the key's carrier, before the blob is put in place.
-fn of_carrier(mut error: anyhow::Error, has_old: bool) -> anyhow::Error {
-    if let Some(failure) = error.downcast_mut::<Failure>() {
-        let news = if has_old { "the old blob is unchanged" } else { "no blob was written" };
-        failure.hint = Some(news.to_owned());
-    }
-    error
+fn of_carrier(failure: Failure, has_old: bool) -> Failure {
+    failure.hint(if has_old { "the old blob is unchanged" } else { "no blob was written" })
 }
 
 /// Seals the tree; returns what there is to say about it.
@@ -354,7 +349,7 @@ fn channel(machine: Option<MachineType>) -> Result<(Channel, &'static str), Fail
 }
 
 /// The directory of the blob, which is what the guest gets; none where the blob is streamed.
-fn share(options: &Seal) -> anyhow::Result<Option<Share>> {
+fn share(options: &Seal) -> Result<Option<Share>, Failure> {
     if settings::is_streamed(&options.output) {
         return Ok(None);
     }

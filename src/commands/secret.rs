@@ -69,19 +69,19 @@ pub struct Unwrap {
 const SECRET_MAX_BYTES: usize = 1 << 20;
 const TEXT_MAX_BYTES: usize = 2 * SECRET_MAX_BYTES;
 
-pub(super) fn run(command: &Secret) -> anyhow::Result<()> {
+pub(super) fn run(command: &Secret) -> Result<(), Failure> {
     match command {
         Secret::Wrap(options) => wrap(options),
         Secret::Unwrap(options) => unwrap(options),
     }
 }
 
-fn wrap(options: &Wrap) -> anyhow::Result<()> {
+fn wrap(options: &Wrap) -> Result<(), Failure> {
     let id = DriveId::of(&options.id, "--id")?;
     let keyid = DriveId::of(&options.keyid, "--keyid")?;
     if id == keyid {
         let message = "--id and --keyid are the same: QEMU takes an id once";
-        return Err(Failure::new(Exit::Usage, message).into());
+        return Err(Failure::new(Exit::Usage, message));
     }
     let master = keys::read_master(&options.master_key)?;
     if io::stdin().is_terminal() {
@@ -97,13 +97,13 @@ fn wrap(options: &Wrap) -> anyhow::Result<()> {
         _ => {}
     }
     if bytes.is_empty() {
-        return Err(Failure::new(Exit::Source, "the secret on standard input is empty").into());
+        return Err(Failure::new(Exit::Source, "the secret on standard input is empty"));
     }
     let wrapped = master.wrap(&Bytes::new(std::mem::take(&mut *bytes)))?;
     print(&qemu::wrapped_object(&id, &keyid, &wrapped, options.json))
 }
 
-fn unwrap(options: &Unwrap) -> anyhow::Result<()> {
+fn unwrap(options: &Unwrap) -> Result<(), Failure> {
     let master = keys::read_master(&options.master_key)?;
     let text = read(TEXT_MAX_BYTES)?;
     let wrapped = parse(&text).ok_or_else(|| {

@@ -18,7 +18,7 @@ use crate::look::opened::Opened;
 use crate::look::records::{self, Fault};
 use crate::manifest::Format;
 use crate::monitors::SmbiosForm;
-use crate::report::{self, Exit, Failure, shown};
+use crate::report::{self, Exit, Failure, json_line, shown};
 use crate::sources::command::Limits;
 
 /// `credimg verify`
@@ -99,7 +99,7 @@ const TOLD_MAX: usize = 1000;
 /// How many bytes of paths are told: those of a hostile image may be long.
 const TOLD_MAX_BYTES: usize = 1 << 20;
 
-pub(super) fn run(options: &Verify) -> anyhow::Result<()> {
+pub(super) fn run(options: &Verify) -> Result<(), Failure> {
     random::seed_tables()?;
     let mut report = Report::default();
     let opened = Opened::new(&options.look.image)?;
@@ -113,9 +113,7 @@ pub(super) fn run(options: &Verify) -> anyhow::Result<()> {
     }
     report.valid = report.problems_total == 0;
     if options.json {
-        let mut text = serde_json::to_vec(&report)?;
-        text.push(b'\n');
-        print(&text)?;
+        print(&json_line(&report)?)?;
     }
     report.outcome(options)
 }
@@ -146,7 +144,7 @@ fn check_inside(
     opened: Opened,
     header: Option<&Header>,
     report: &mut Report,
-) -> anyhow::Result<()> {
+) -> Result<(), Failure> {
     let Verify { look, manifest, .. } = options;
     let contents = Contents::of(opened, &look.image, look.key_file.as_deref(), look.allow_cost)?;
     report.format = Some(contents.reader.facts().format);
@@ -167,7 +165,7 @@ fn compare(
     contents: &Contents,
     header: Option<&Header>,
     report: &mut Report,
-) -> anyhow::Result<()> {
+) -> Result<(), Failure> {
     let facts = contents.reader.facts();
     let expected = expected::collect(options, manifest, facts, header)?;
     report.differences = Some(Vec::new());
@@ -257,7 +255,7 @@ impl Report {
         count < TOLD_MAX && self.told_bytes <= TOLD_MAX_BYTES
     }
 
-    fn outcome(self, options: &Verify) -> anyhow::Result<()> {
+    fn outcome(self, options: &Verify) -> Result<(), Failure> {
         let image = shown(&options.look.image);
         let total = self.problems_total + self.differences_total;
         if total == 0 {
@@ -273,7 +271,7 @@ impl Report {
         }
         let exit = if self.valid { Exit::Different } else { Exit::Image };
         if options.json {
-            return Err(Failure::silent(exit).into());
+            return Err(Failure::silent(exit));
         }
         let mut lines = self.lines;
         let told = lines.len();
@@ -283,6 +281,6 @@ impl Report {
         if total > told as u64 {
             lines.push(format!("{image}: and {} more", total - told as u64));
         }
-        Err(Failure::new(exit, lines.join("\n")).into())
+        Err(Failure::new(exit, lines.join("\n")))
     }
 }

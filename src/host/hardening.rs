@@ -10,7 +10,7 @@ use crate::report::{self, Exit, Failure};
 
 /// Turns core dumps off, also those of the commands that are run, keeps other
 /// processes of the user from attaching, and prepares for signals.
-pub fn harden() -> anyhow::Result<()> {
+pub fn harden() -> Result<(), Failure> {
     if !crate::host::KEEPS_PROMISES {
         return Ok(());
     }
@@ -28,6 +28,6 @@ pub fn harden() -> anyhow::Result<()> {
     }
     signals::install().map_err(|error| {
         let message = format!("cannot listen to signals: {}", report::reason(&error));
-        Failure::new(Exit::Policy, message).into()
+        Failure::new(Exit::Policy, message)
     })
 }

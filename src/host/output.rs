@@ -118,7 +118,7 @@ enum State {
 impl OutputFile {
     /// Refuses what [`create`](Self::create) would refuse, so that nothing is
     /// read or run in vain; tells whether there is an old image.
-    pub fn check(path: &Path) -> anyhow::Result<bool> {
+    pub fn check(path: &Path) -> Result<bool, Failure> {
         Ok(OutputName::open(path)?.subject.hint.is_some())
     }
 
@@ -126,7 +126,7 @@ impl OutputFile {
     ///
     /// A directory, FIFO, socket or device at `path` is refused; a symbolic
     /// link will be replaced, never followed. All errors are of [`Exit::Output`].
-    pub fn create(path: &Path, options: Options) -> anyhow::Result<Self> {
+    pub fn create(path: &Path, options: Options) -> Result<Self, Failure> {
         let target = OutputName::open(path)?;
         let (file, temporary) = if crate::host::KEEPS_PROMISES {
             Temporary::create(&target, Some(options))?
@@ -141,8 +141,8 @@ impl OutputFile {
 
     /// Writes the sidecar `IMAGE.SUFFIX` into a temporary of its own and onto
     /// the disk; it gets the image's owner and mode. Errors as of [`create`](Self::create).
-    pub fn add_sidecar(&mut self, suffix: &str, content: &[u8]) -> anyhow::Result<()> {
-        Ok(self.sidecars.add(&self.target, suffix, content, self.options)?)
+    pub fn add_sidecar(&mut self, suffix: &str, content: &[u8]) -> Result<(), Failure> {
+        self.sidecars.add(&self.target, suffix, content, self.options)
     }
 
     /// What is written so far, to be read. Errors are of [`Exit::Output`] and of
@@ -164,9 +164,9 @@ impl OutputFile {
     ///
     /// Errors are of [`Exit::Output`], or of [`Exit::Interrupted`] where a
     /// signal came before the image was in place.
-    pub fn commit(mut self) -> anyhow::Result<()> {
+    pub fn commit(mut self) -> Result<(), Failure> {
         if !crate::host::KEEPS_PROMISES {
-            return Ok(self.sink.spill()?);
+            return self.sink.spill();
         }
         let placed = self.put_in_place();
         match self.state {
@@ -176,7 +176,7 @@ impl OutputFile {
                     // Files of the old image have temporary names: they are no leftovers.
                     self.state = State::Unknown;
                 }
-                Ok(placed.map(drop).map_err(|failure| self.with_lost(failure, &lost))?)
+                placed.map(drop).map_err(|failure| self.with_lost(failure, &lost))
             }
             State::InPlace => Ok(self.finish(placed)?),
             State::Unknown => Ok(placed.map(drop)?),
@@ -343,13 +343,13 @@ impl Sink for OutputFile {
 /// Makes sure that the finished `image` and its name, which is `path`, are on
 /// the disk, as [`OutputFile::commit`] does, after removing what killed builders
 /// left beside it. Errors are of [`Exit::Output`].
-pub fn sync(path: &Path, image: &File, options: Options) -> anyhow::Result<()> {
+pub fn sync(path: &Path, image: &File, options: Options) -> Result<(), Failure> {
     let target = OutputName::open(path)?;
     leftovers::remove(&target, options);
     let OutputName { directory, subject, .. } = target;
     retry_on_intr(|| rustix::fs::fsync(image))
         .and_then(|()| sync_directory(&directory))
-        .map_err(|error| subject.failure("write", error).into())
+        .map_err(|error| subject.failure("write", error))
 }
 
 /// What messages say of the thing that is written.

@@ -11,7 +11,7 @@ use crate::report::{self, Exit, Failure};
 pub fn catch<T>(all: impl FnOnce() -> T + UnwindSafe) -> Result<T, Exit> {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), shown);
-        report::print_error(&Failure::bug(&format!(" at {place}")).into());
+        report::print_error(&Failure::bug(&format!(" at {place}")));
     }));
     // The payload is dropped: it may hold anything.
     panic::catch_unwind(all).map_err(|_| Exit::Output)

@@ -16,7 +16,7 @@ pub(crate) struct Dependencies {
 
 impl Dependencies {
     /// Refuses a dependency file that could not be written.
-    pub(crate) fn new(options: &Build) -> anyhow::Result<Self> {
+    pub(crate) fn new(options: &Build) -> Result<Self, Failure> {
         let depfile = options.depfile.clone();
         let mut inputs = Vec::new();
         if let Some(path) = &depfile {
@@ -48,7 +48,7 @@ impl Dependencies {
     }
 
     /// Writes the dependency file, once the image is in place.
-    pub(crate) fn commit(&self) -> anyhow::Result<()> {
+    pub(crate) fn commit(&self) -> Result<(), Failure> {
         self.depfile.as_deref().map_or(Ok(()), |path| reports::replace(path, &self.text))
     }
 }

@@ -27,7 +27,7 @@ use crate::host::memory::without_traces;
 use crate::host::output;
 use crate::host::signals;
 use crate::job::progress::Progress;
-use crate::report::Exit;
+use crate::report::{Exit, Failure};
 
 /// An image that may stay as it is.
 pub(crate) struct Existing {
@@ -78,7 +78,7 @@ impl Existing {
         image: &Image,
         tree: &Tree,
         progress: &mut Progress,
-    ) -> anyhow::Result<Option<u64>> {
+    ) -> Result<Option<u64>, Failure> {
         let mut inside = self.inside.as_ref().map(RefCell::borrow_mut);
         let (old, offset_bytes): (&mut dyn ReadSeek, u64) = match inside.as_deref_mut() {
             Some(Inside { plain, offset_bytes, .. }) => (plain, *offset_bytes),
@@ -91,7 +91,7 @@ impl Existing {
                 let is_same = comparison.found_equal() && self.is_at_rest(&before);
                 Ok(is_same.then_some(offset_bytes + size_bytes))
             }
-            Err(failure) if failure.exit == Exit::Interrupted => Err(failure.into()),
+            Err(failure) if failure.exit == Exit::Interrupted => Err(failure),
             Err(_) => Ok(None),
         }
     }
@@ -112,7 +112,7 @@ impl Existing {
     }
 
     /// Makes sure that the image is on the disk and alone, as after a build.
-    pub(crate) fn keep(&self, path: &Path, wanted: output::Options) -> anyhow::Result<()> {
+    pub(crate) fn keep(&self, path: &Path, wanted: output::Options) -> Result<(), Failure> {
         output::sync(path, &self.file, wanted)
     }
 }

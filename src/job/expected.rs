@@ -33,7 +33,7 @@ pub(crate) fn collect(
     manifest: &Path,
     facts: &Facts,
     header: Option<&Header>,
-) -> anyhow::Result<Expected> {
+) -> Result<Expected, Failure> {
     let Wishes { sources, attach, label, .. } = &options.wishes;
     let mut manifest = trusted::load(manifest, sources.trust, &sources.pseudo_file)?;
     let format = options.wishes.format.or(manifest.format);

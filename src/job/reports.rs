@@ -9,13 +9,13 @@ use crate::report::{Exit, Failure, reason};
 
 /// Refuses a file that [`replace`] would refuse, before anything is read or run; `hint` says
 /// what to do where a link stands for a descriptor, or there is a device or a FIFO.
-pub(crate) fn check(path: &Path, hint: &str) -> anyhow::Result<()> {
+pub(crate) fn check(path: &Path, hint: &str) -> Result<(), Failure> {
     OutputFile::check(path).map(drop).map_err(|error| with_hint(error, Some(hint)))
 }
 
 /// Puts `text` in place of what the file holds.
-pub(crate) fn replace(path: &Path, text: &[u8]) -> anyhow::Result<()> {
-    let write = || -> anyhow::Result<()> {
+pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), Failure> {
+    let write = || -> Result<(), Failure> {
         let mut file = OutputFile::create(path, output::Options::default())?;
         file.write_all(text).map_err(|error| {
             let failure = Failure::inside(&error).cloned();
@@ -27,10 +27,7 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> anyhow::Result<()> {
 }
 
 /// The hints of an output speak of images.
-fn with_hint(mut error: anyhow::Error, hint: Option<&str>) -> anyhow::Error {
-    if let Some(failure) = error.downcast_mut::<Failure>() {
-        let own = failure.hint.take().filter(|hint| hint.starts_with("the directory"));
-        failure.hint = own.or_else(|| hint.map(str::to_owned));
-    }
-    error
+fn with_hint(failure: Failure, hint: Option<&str>) -> Failure {
+    let own = failure.hint.filter(|hint| hint.starts_with("the directory"));
+    Failure { hint: own.or_else(|| hint.map(str::to_owned)), ..failure }
 }

@@ -72,7 +72,7 @@ impl Request {
         (path, place): (&Path, OwnFiles),
         encryption: Option<Encryption>,
         kept_uuid: Option<[u8; 16]>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, Failure> {
         let format = settings::format(recipe, path, &manifest)?;
         let joliet = settings::joliet(recipe.format.joliet, &manifest, format)?;
         let label = settings::label(recipe.label.as_deref(), &manifest, format, joliet)?;
@@ -168,7 +168,7 @@ impl Request {
         build_time: Timestamp,
         notes_inputs: bool,
         progress: &mut Progress,
-    ) -> anyhow::Result<Collected> {
+    ) -> Result<Collected, Failure> {
         let settings = assemble::Settings {
             build_time,
             commands: self.commands,

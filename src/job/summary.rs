@@ -16,7 +16,7 @@ use crate::delivery::sidecar;
 use crate::host::output;
 use crate::manifest::{Channel, Format, Manifest, time};
 use crate::monitors::{Bus, Drive};
-use crate::report::{self, Failure};
+use crate::report::{self, Failure, json_line};
 
 /// Where a report cannot go into a file.
 pub(crate) const REPORT_HINT: &str = "`--json` without a file writes it to standard error";
@@ -216,13 +216,12 @@ impl Summary {
     }
 
     /// Writes the JSON object and a newline to `file`, or to standard error.
-    pub(crate) fn write_json(&self, file: Option<&Path>) -> anyhow::Result<()> {
-        let mut text = serde_json::to_vec(self)?;
-        text.push(b'\n');
+    pub(crate) fn write_json(&self, file: Option<&Path>) -> Result<(), Failure> {
+        let text = json_line(self)?;
         match file {
             None => output::to_stderr(&text).map_err(|failure| {
                 let message = failure.message.replacen("write to", "write the report to", 1);
-                Failure { message, ..failure }.into()
+                Failure { message, ..failure }
             }),
             Some(path) => reports::replace(path, &text),
         }

@@ -16,7 +16,7 @@ pub(crate) fn load(
     path: &Path,
     trust: Trust,
     pseudo_files: &[PathBuf],
-) -> anyhow::Result<Manifest> {
+) -> Result<Manifest, Failure> {
     let mut census = census(trust);
     if let Some(census) = census.as_mut().filter(|_| path != Path::new("-")) {
         census.require("manifest", path)?;

@@ -28,7 +28,7 @@ pub struct MemoryFile {
 impl MemoryFile {
     /// An empty one, closed when another program is started. Messages call it
     /// `what`. Errors are of [`Exit::Output`](crate::report::Exit).
-    pub fn create(what: &str) -> anyhow::Result<Self> {
+    pub fn create(what: &str) -> Result<Self, Failure> {
         Ok(Self { sink: buffered(what)? })
     }
 
@@ -39,12 +39,12 @@ impl MemoryFile {
     }
 
     /// Adds `content`; errors as of [`sink`](Self::sink).
-    pub fn write(&mut self, content: &[u8]) -> anyhow::Result<()> {
+    pub fn write(&mut self, content: &[u8]) -> Result<(), Failure> {
         let written = self.sink.write_all(content);
-        Ok(written.map_err(|error| {
+        written.map_err(|error| {
             let failure = Failure::inside(&error).cloned();
             failure.unwrap_or_else(|| self.sink.subject().failure("write", error))
-        })?)
+        })
     }
 
     /// What is written so far, to be read. Errors as of [`sink`](Self::sink).
@@ -55,7 +55,7 @@ impl MemoryFile {
     /// Makes it what it stays: from now on nobody can change, shorten or lengthen
     /// it, by whatever descriptor, nor undo that (`F_ADD_SEALS` of fcntl(2)). Errors
     /// as of [`sink`](Self::sink).
-    pub fn seal(mut self) -> anyhow::Result<SealedFile> {
+    pub fn seal(mut self) -> Result<SealedFile, Failure> {
         self.sink.spill()?;
         let (file, subject) = (self.sink.file(), self.sink.subject());
         rustix::fs::fchmod(file, READABLE)
@@ -90,9 +90,9 @@ impl SealedFile {
 
     /// Leaves it open in the program that takes this one's place. Errors are of
     /// [`Exit::Output`](crate::report::Exit).
-    pub fn pass_on(&self) -> anyhow::Result<()> {
-        Ok(rustix::io::fcntl_setfd(&self.descriptor, FdFlags::empty())
-            .map_err(|error| self.subject.failure("pass on", error))?)
+    pub fn pass_on(&self) -> Result<(), Failure> {
+        rustix::io::fcntl_setfd(&self.descriptor, FdFlags::empty())
+            .map_err(|error| self.subject.failure("pass on", error))
     }
 }
 

@@ -133,17 +133,17 @@ pub struct StreamOutput {
 impl StreamOutput {
     /// Streams to standard output; a terminal is refused with [`Exit::Usage`], a closed one
     /// with [`Exit::Output`].
-    pub fn stdout() -> anyhow::Result<Self> {
+    pub fn stdout() -> Result<Self, Failure> {
         Stream::Output.require_open()?;
         let stdout = Stream::Output.descriptor().try_clone_to_owned();
         Self::new(stdout.map_err(|error| Self::subject().failure("write", error))?)
     }
 
     /// Streams to `descriptor`, which messages call standard output.
-    pub fn new(descriptor: OwnedFd) -> anyhow::Result<Self> {
+    pub fn new(descriptor: OwnedFd) -> Result<Self, Failure> {
         if descriptor.is_terminal() {
             let failure = Failure::new(Exit::Usage, "what is no text is not written to a terminal");
-            return Err(failure.hint("redirect standard output, or name a file with -o").into());
+            return Err(failure.hint("redirect standard output, or name a file with -o"));
         }
         let stream = Buffered::stream(File::from(descriptor), Self::subject());
         Ok(Self { stream, staged: None })
@@ -151,7 +151,7 @@ impl StreamOutput {
 
     /// Keeps the image in memory until it is whole, so that its start can be
     /// written last. Errors are of [`Exit::Output`].
-    pub fn staged(mut self) -> anyhow::Result<Self> {
+    pub fn staged(mut self) -> Result<Self, Failure> {
         self.staged = Some(memory::buffered("the image in memory")?);
         Ok(self)
     }
@@ -163,7 +163,7 @@ impl StreamOutput {
     }
 
     /// Writes what is left. Errors are of [`Exit::Output`] or [`Exit::Interrupted`].
-    pub fn finish(mut self) -> anyhow::Result<()> {
+    pub fn finish(mut self) -> Result<(), Failure> {
         if let Some(mut staged) = self.staged.take() {
             staged.spill()?;
             let mut memory = staged.file();
@@ -177,7 +177,7 @@ impl StreamOutput {
             })?;
         }
         self.stream.spill()?;
-        Ok(close(self.stream)?)
+        close(self.stream)
     }
 
     fn sink(&mut self) -> &mut Buffered {

@@ -344,10 +344,7 @@ fn visible(text: &[u8]) -> String {
             seen
         }
         Err(failure) => {
-            let mut seen = format!("{failure} {failure:?} {failure:#?} {:?}", failure.hint);
-            let chain = anyhow::Error::new(failure).context("context");
-            write!(seen, "{chain:#} {chain:?} {chain:#?}").unwrap();
-            seen
+            format!("{failure} {failure:?} {failure:#?} {:?}", failure.hint)
         }
     }
 }

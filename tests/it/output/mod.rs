@@ -409,12 +409,12 @@ fn a_stream_that_nobody_reads_and_a_terminal_are_errors() {
     drop(from);
     let mut stream = StreamOutput::new(into).unwrap();
     stream.write_all(b"new").unwrap();
-    let failure = stream.finish().unwrap_err().downcast::<Failure>().unwrap();
+    let failure = stream.finish().unwrap_err();
     assert_eq!(failure.exit, Exit::Output);
     assert_eq!(failure.message, "cannot write standard output: broken pipe");
 
     let terminal = File::options().read(true).write(true).open("/dev/ptmx").unwrap();
-    let failure = StreamOutput::new(terminal.into()).err().unwrap().downcast::<Failure>().unwrap();
+    let failure = StreamOutput::new(terminal.into()).err().unwrap();
     assert_eq!(failure.exit, Exit::Usage);
 }
 
@@ -423,8 +423,7 @@ fn create(path: &Path) -> OutputFile {
 }
 
 fn refused(path: &Path) -> Failure {
-    let error = OutputFile::create(path, Options::default()).err().unwrap();
-    let failure = error.downcast::<Failure>().unwrap();
+    let failure = OutputFile::create(path, Options::default()).err().unwrap();
     assert_eq!(failure.exit, Exit::Output);
     failure
 }

@@ -97,7 +97,7 @@ pub(crate) fn unpack(bytes: &[u8]) -> Tree {
     try_unpack(bytes).unwrap()
 }
 
-pub(crate) fn try_unpack(bytes: &[u8]) -> anyhow::Result<Tree> {
+pub(crate) fn try_unpack(bytes: &[u8]) -> Result<Tree, Failure> {
     let host = Host::empty();
     let path = host.write("a.tar", bytes);
     build(vec![entry_with("/", Source::Tar(path), keep())])

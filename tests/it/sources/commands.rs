@@ -253,8 +253,7 @@ fn a_signal_ends_the_build_and_the_command() {
     let host = Host::empty();
     let source = leading(&host, "kill -TERM $PPID; sleep 1000");
     let started = Instant::now();
-    let error = build(vec![entry("/a", source)]).unwrap_err();
-    let failure = error.downcast::<Failure>().unwrap();
+    let failure = build(vec![entry("/a", source)]).unwrap_err();
     assert_eq!(failure.exit, Exit::Interrupted);
     assert_eq!(failure.message, "interrupted by SIGTERM");
     assert!(started.elapsed() < Duration::from_secs(10));

@@ -11,7 +11,7 @@ use tar::EntryType;
 use super::archives::{Archive, filter, gzip, pax_records};
 use super::*;
 
-pub(crate) fn unpack(bytes: &[u8]) -> anyhow::Result<Tree> {
+pub(crate) fn unpack(bytes: &[u8]) -> Result<Tree, Failure> {
     let host = Host::empty();
     build(vec![entry("/a", Source::Tar(host.write("a.tar", bytes)))])
 }
@@ -323,10 +323,7 @@ fn no_damage_does_worse_than_an_error() {
             let sum: u32 = block.iter().copied().map(u32::from).sum();
             block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         }
-        if let Err(error) = unpack(&damaged) {
-            assert!(error.is::<Failure>());
-            errors += 1;
-        }
+        errors += usize::from(unpack(&damaged).is_err());
     }
     assert!((100..1000).contains(&errors), "{errors} errors");
     assert!(started.elapsed() < Duration::from_secs(60));
