@@ -24,12 +24,12 @@ use crate::job::xattrs;
 use crate::keys;
 use crate::manifest::{
     self, Attributes, Channel, Entry, Format, FwCfg, Keep, KeySource, Luks, MOUNT_CREDENTIAL,
-    Manifest, Source, time,
+    Makes, Manifest, time,
 };
 use crate::monitors::{Bus, MachineType, Monitor, Serial};
 use crate::report::{self, Exit, Failure};
 use crate::sources::builder::InodeAttributes;
-use crate::sources::pseudo::{self, Action, Definition, Definitions, New};
+use crate::sources::pseudo::{self, Action, Definition, Definitions};
 use crate::sources::rehearsal::rehearse;
 
 /// `credimg check`
@@ -185,10 +185,7 @@ fn opener(luks: Luks) -> &'static str {
 
 /// The length of a value that stands in the manifest.
 fn known_length(entry: &Entry) -> Option<u64> {
-    match &entry.source {
-        Source::Inline(secret) => Some(secret.len() as u64),
-        _ => None,
-    }
+    entry.source.known_content().map(|content| content.len() as u64)
 }
 
 /// The plan of the files as aligned columns, one line an entry in the manifest's
@@ -291,12 +288,12 @@ fn aligned(rows: &[[String; 5]], columns: usize) -> String {
 
 fn row(entry: &Entry) -> [String; 5] {
     let Attributes { mode, dir_mode, owner, mtime, .. } = &entry.attributes;
-    let mode = match entry.source {
-        Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) => {
+    let mode = match entry.source.makes() {
+        Makes::HostTree(_) | Makes::FollowedTree(_) | Makes::UnknownTree => {
             format!("{}/{}", octal(*mode), octal(*dir_mode))
         }
-        Source::Symlink(_) => octal(Keep::Set(Mode::SYMLINK)),
-        _ => octal(*mode),
+        Makes::Symlink(_) => octal(Keep::Set(Mode::SYMLINK)),
+        Makes::File => octal(*mode),
     };
     let owner = match owner {
         Keep::Keep => "keep".to_owned(),
@@ -313,16 +310,16 @@ fn row(entry: &Entry) -> [String; 5] {
 fn pseudo_row(definition: &Definition) -> [String; 5] {
     let Definition { path, action, .. } = definition;
     let source = format!("pseudo {}", action.letter());
-    let [mode, owner, mtime] = match (action, action.attributes()) {
-        (_, Some(InodeAttributes { mode, owner: (uid, gid), mtime })) => {
-            let is_symlink = matches!(action, Action::Make(_, New::Symlink(_)));
-            let mode = if is_symlink { Mode::SYMLINK } else { *mode };
-            let without = if matches!(action, Action::Modify(_)) { NONE } else { BUILD };
-            let mtime = mtime.map_or(without.to_owned(), |mtime| time::show(mtime.seconds()));
-            [octal(Keep::Set(mode)), format!("{uid}:{gid}"), mtime]
-        }
-        (Action::HostFile(_), None) => ["keep"; 3].map(str::to_owned),
-        _ => [NONE; 3].map(str::to_owned),
+    let given = |InodeAttributes { mode, owner: (uid, gid), mtime }: &InodeAttributes, without| {
+        let mtime =
+            mtime.map_or_else(|| String::from(without), |mtime| time::show(mtime.seconds()));
+        [octal(Keep::Set(*mode)), format!("{uid}:{gid}"), mtime]
+    };
+    let [mode, owner, mtime] = match action {
+        Action::Make(attributes, _) => given(attributes, BUILD),
+        Action::Modify(attributes) => given(attributes, NONE),
+        Action::HostFile(_) => ["keep"; 3].map(str::to_owned),
+        Action::Xattr { .. } | Action::Link(_) => [NONE; 3].map(str::to_owned),
     };
     [path.to_string(), source, mode, owner, mtime]
 }

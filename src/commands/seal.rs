@@ -21,7 +21,7 @@ use crate::job::trusted;
 use crate::job::xattrs;
 use crate::keys;
 use crate::keys::identity::Identity;
-use crate::manifest::{Channel, Manifest, Source, manifest_name};
+use crate::manifest::{Channel, Manifest, manifest_name};
 use crate::monitors::share::{self, Share};
 use crate::monitors::{self, MachineType, Style};
 use crate::report::{self, Exit, Failure, shown};
@@ -178,14 +178,8 @@ impl Request {
             outside("pseudo file", &file.path)?;
         }
         // The guest could put a link there that leads to any file of the host.
-        for entry in &manifest.entries {
-            if let Source::File(path)
-            | Source::Dir(path)
-            | Source::FollowedDir(path)
-            | Source::Tar(path) = &entry.source
-            {
-                outside("source", path)?;
-            }
+        for path in manifest.entries.iter().filter_map(|entry| entry.source.host_path()) {
+            outside("source", path)?;
         }
         require_apart(options, &carrier, &manifest)?;
         let arguments = match &share {

@@ -1,11 +1,11 @@
 //! Volume labels that have a meaning to guests, and what these look for on such
 //! a volume.
 
-use credimg_formats::{Content, Inode, Kind, Name, Tree};
+use credimg_formats::{Content, Inode, Kind, Name, Secret, Tree};
 
 use super::image::Image;
 use super::user_data;
-use crate::manifest::{Entry, Format, Manifest, Source};
+use crate::manifest::{Entry, Format, Makes, Manifest};
 use crate::report::{self, Exit, Failure};
 use crate::sources::pseudo::Definitions;
 
@@ -197,11 +197,14 @@ impl Volume for Foreseen<'_> {
         let credentials = self.manifest.credentials.iter().map(|credential| &credential.entry);
         let may_be_at = |Entry { path, source, .. }: &Entry| {
             let names: Vec<_> = path.0.iter().map(Name::as_bytes).collect();
-            let is_tree = matches!(
-                source,
-                Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) | Source::Symlink(_)
-            );
-            names == wanted || is_tree && wanted.starts_with(&names)
+            let may_be_below = match source.makes() {
+                Makes::HostTree(_)
+                | Makes::FollowedTree(_)
+                | Makes::UnknownTree
+                | Makes::Symlink(_) => true,
+                Makes::File => false,
+            };
+            names == wanted || may_be_below && wanted.starts_with(&names)
         };
         self.has_pseudo || self.manifest.entries.iter().chain(credentials).any(may_be_at)
     }
@@ -210,9 +213,7 @@ impl Volume for Foreseen<'_> {
         let is_at = |entry: &&Entry| {
             entry.path.0.iter().map(Name::as_bytes).eq(path.split('/').map(str::as_bytes))
         };
-        match &self.manifest.entries.iter().find(is_at)?.source {
-            Source::Inline(secret) => Some(secret.expose()),
-            _ => None,
-        }
+        let entry = self.manifest.entries.iter().find(is_at)?;
+        entry.source.known_content().map(Secret::expose)
     }
 }

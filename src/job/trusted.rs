@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::options::Trust;
 use crate::host::trust::{Census, Exchangeable};
-use crate::manifest::{self, Manifest, PseudoFile, Source};
+use crate::manifest::{self, Manifest, PseudoFile};
 use crate::report::Failure;
 use crate::sources::assemble;
 use crate::sources::pseudo::{Action, Definitions};
@@ -51,14 +51,8 @@ pub(crate) fn foresee(
     definitions: &Definitions,
 ) -> Option<String> {
     let mut exchangeable = Exchangeable::new(census(trust)?);
-    for entry in manifest.entries.iter().chain(manifest.values()) {
-        if let Source::File(path)
-        | Source::Dir(path)
-        | Source::FollowedDir(path)
-        | Source::Tar(path) = &entry.source
-        {
-            exchangeable.look_at(path);
-        }
+    for path in manifest.sources().filter_map(|entry| entry.source.host_path()) {
+        exchangeable.look_at(path);
     }
     for definition in definitions {
         if let Action::HostFile(file) = &definition.action {

@@ -1,19 +1,12 @@
 //! Extended attributes of a directory that what is below it lacks.
 
-use crate::manifest::{Entry, Manifest, Source};
+use crate::manifest::{Entry, Manifest};
 
 /// A warning for each entry whose attributes may have been meant for everything below.
 pub(crate) fn warnings(manifest: &Manifest) -> Vec<String> {
     let is_alone = |entry: &&Entry| {
-        let is_tree = match entry.source {
-            Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) => true,
-            Source::File(_)
-            | Source::Inline(_)
-            | Source::Command { .. }
-            | Source::Env { .. }
-            | Source::Symlink(_) => false,
-        };
         let attributes = &entry.attributes;
+        let is_tree = entry.source.makes().is_tree();
         is_tree && !attributes.xattrs.is_empty() && attributes.xattrs_recursive.is_none()
     };
     let warning = |entry: &Entry| {

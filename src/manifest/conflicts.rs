@@ -2,7 +2,7 @@
 //! is no directory. What `dir` and `tar` sources hold is not known here.
 
 use super::error::Fault;
-use super::resolved::{Credential, Entry, Source};
+use super::resolved::{Credential, Entry};
 use crate::report::{Problem, Problems};
 
 /// Notes every conflict, at the entry that stands later in the manifest. A
@@ -29,7 +29,8 @@ pub(super) fn note(entries: &[Entry], credentials: &[Credential], problems: &mut
 /// The conflict of `entry` with one that stands at its own path or above it.
 fn conflict(upper: &Entry, entry: &Entry) -> Option<Problem> {
     let is_same = upper.path == entry.path;
-    if is_directory(upper) && (!is_same || is_directory(entry)) {
+    let is_tree = |entry: &Entry| entry.source.makes().is_tree();
+    if is_tree(upper) && (!is_same || is_tree(entry)) {
         return None;
     }
     let stands_at = |entry: &Entry| (entry.position.line, entry.position.column);
@@ -45,8 +46,4 @@ fn conflict(upper: &Entry, entry: &Entry) -> Option<Problem> {
         Fault::new(format!("the path is below {other}, which is no directory"))
     };
     Some(fault.at(&later.position))
-}
-
-fn is_directory(entry: &Entry) -> bool {
-    matches!(entry.source, Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_))
 }

@@ -40,8 +40,8 @@ pub use channel::Channel;
 pub(crate) use error::manifest_name;
 pub(crate) use fw_cfg::is_name as is_fw_cfg_name;
 pub use resolved::{
-    Attributes, Credential, Encrypt, Entry, Format, FwCfg, Keep, KeySource, Label, Luks, Manifest,
-    MountPoint, Pseudo, PseudoFile, PseudoText, Source, TreePath,
+    Attributes, Credential, Encrypt, Entry, Format, FwCfg, Keep, KeySource, Label, Luks, Makes,
+    Manifest, MountPoint, Pseudo, PseudoFile, PseudoText, Source, TreePath,
 };
 pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::error::Fault;
 use super::mapping::At;
 use super::node::Text;
-use super::resolved::{Entry, Source};
+use super::resolved::Entry;
 use super::{resolve, values};
 use crate::report::Problems;
 
@@ -19,7 +19,7 @@ pub(super) fn resolve<'a>(
     let mut names = Vec::with_capacity(typed.len());
     for typed in typed {
         let Some(name) = problems.keep(resolve::checked(typed, values::variable)) else { continue };
-        let is_it = |entry: &&Entry| matches!(&entry.source, Source::Env { name: other, .. } if *other == name);
+        let is_it = |entry: &&Entry| entry.source.variable() == Some(&name);
         if let Some(entry) = sources.clone().find(is_it) {
             let position = &entry.position;
             let message = format!(

@@ -223,6 +223,99 @@ impl Source {
     }
 }
 
+/// What a source makes at its entry's path, as far as the manifest tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Makes<'a> {
+    /// A regular file.
+    File,
+    /// A symbolic link with this target.
+    Symlink(&'a [u8]),
+    /// A directory with what that of the host holds, symbolic links as they are.
+    HostTree(&'a Path),
+    /// A directory with what that of the host holds, and what symbolic links there lead to.
+    FollowedTree(&'a Path),
+    /// A directory, of which only reading the source tells what it holds.
+    UnknownTree,
+}
+
+impl Makes<'_> {
+    /// Whether it is a directory, perhaps with something below it.
+    pub fn is_tree(self) -> bool {
+        match self {
+            Self::HostTree(_) | Self::FollowedTree(_) | Self::UnknownTree => true,
+            Self::File | Self::Symlink(_) => false,
+        }
+    }
+}
+
+/// What everybody asks of a source, so that a new kind of source answers it here.
+impl Source {
+    /// What it makes at its entry's path.
+    pub fn makes(&self) -> Makes<'_> {
+        match self {
+            Self::File(_) | Self::Inline(_) | Self::Command { .. } | Self::Env { .. } => {
+                Makes::File
+            }
+            Self::Symlink(target) => Makes::Symlink(target),
+            Self::Dir(path) => Makes::HostTree(path),
+            Self::FollowedDir(path) => Makes::FollowedTree(path),
+            Self::Tar(_) => Makes::UnknownTree,
+        }
+    }
+
+    /// The file or directory of the host that it reads.
+    pub fn host_path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) | Self::Dir(path) | Self::FollowedDir(path) | Self::Tar(path) => {
+                Some(path)
+            }
+            Self::Inline(_) | Self::Command { .. } | Self::Env { .. } | Self::Symlink(_) => None,
+        }
+    }
+
+    /// The variable of the environment that it reads.
+    pub fn variable(&self) -> Option<&OsString> {
+        match self {
+            Self::Env { name, .. } => Some(name),
+            Self::File(_)
+            | Self::Dir(_)
+            | Self::FollowedDir(_)
+            | Self::Tar(_)
+            | Self::Inline(_)
+            | Self::Command { .. }
+            | Self::Symlink(_) => None,
+        }
+    }
+
+    /// Its content, where that stands in the manifest.
+    pub fn known_content(&self) -> Option<&Secret> {
+        match self {
+            Self::Inline(content) => Some(content),
+            Self::File(_)
+            | Self::Dir(_)
+            | Self::FollowedDir(_)
+            | Self::Tar(_)
+            | Self::Command { .. }
+            | Self::Env { .. }
+            | Self::Symlink(_) => None,
+        }
+    }
+
+    /// Whether it runs a program.
+    pub fn runs_command(&self) -> bool {
+        match self {
+            Self::Command { .. } => true,
+            Self::File(_)
+            | Self::Dir(_)
+            | Self::FollowedDir(_)
+            | Self::Tar(_)
+            | Self::Inline(_)
+            | Self::Env { .. }
+            | Self::Symlink(_) => false,
+        }
+    }
+}
+
 impl fmt::Debug for Source {
     /// The kind alone: arguments, link targets and host paths may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

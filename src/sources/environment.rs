@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::manifest::{Entry, Manifest, Source};
+use crate::manifest::Manifest;
 
 /// What every command sees where it is set.
 const SEEN: [&str; 8] =
@@ -15,7 +15,7 @@ const PREFIX: &[u8] = b"CREDIMG_";
 pub(super) const HINT: &str = "a command sees PATH, HOME, LANG, TZ, USER, SHELL, TERM, \
                                SOURCE_DATE_EPOCH, CREDIMG_* and what `pass_env` names";
 
-/// The variables that a command of `plan` does not see: neither those that nobody asked for,
+/// The variables that a command of `manifest` does not see: neither those that nobody asked for,
 /// nor those that are sources, however they are called.
 pub(super) fn hidden(manifest: &Manifest) -> Vec<OsString> {
     let is_seen = |name: &OsStr| {
@@ -27,16 +27,7 @@ pub(super) fn hidden(manifest: &Manifest) -> Vec<OsString> {
     std::env::vars_os().map(|(name, _)| name).filter(|name| !is_seen(name)).collect()
 }
 
-/// The variables that are sources of `plan`.
+/// The variables that are sources of `manifest`.
 pub(crate) fn sources(manifest: &Manifest) -> impl Iterator<Item = &OsString> {
-    manifest.sources().filter_map(|entry: &Entry| match &entry.source {
-        Source::Env { name, .. } => Some(name),
-        Source::File(_)
-        | Source::Dir(_)
-        | Source::FollowedDir(_)
-        | Source::Tar(_)
-        | Source::Inline(_)
-        | Source::Command { .. }
-        | Source::Symlink(_) => None,
-    })
+    manifest.sources().filter_map(|entry| entry.source.variable())
 }

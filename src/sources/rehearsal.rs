@@ -10,7 +10,7 @@ use std::path::Path;
 use credimg_formats::{Content, InodeId, Secret, Timestamp, Tree, Xattrs};
 
 use crate::delivery::route::Means;
-use crate::manifest::{Channel, Credential, Entry, Keep, Manifest, Source};
+use crate::manifest::{Channel, Credential, Entry, Keep, Makes, Manifest};
 use crate::report::Failure;
 use crate::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, Step};
 use crate::sources::builder::{EntryScope, TreeBuilder};
@@ -42,7 +42,7 @@ pub(crate) fn rehearse(
     let (mut opaque, mut kept) = (HashSet::new(), HashSet::new());
     for (index, entry) in manifest.entries.iter().enumerate() {
         let made = builder.with_entry(index, entry, |mut to| add(entry, &mut to))?;
-        if is_tree(&entry.source) {
+        if entry.source.makes().is_tree() {
             opaque.insert(made);
         }
         if keeps(entry) {
@@ -84,24 +84,19 @@ pub(crate) fn settings() -> Settings {
 
 /// Adds what the entry makes at its own path.
 fn add(entry: &Entry, to: &mut EntryScope) -> Result<InodeId, Failure> {
-    match &entry.source {
-        Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) => {
+    match entry.source.makes() {
+        Makes::HostTree(_) | Makes::FollowedTree(_) | Makes::UnknownTree => {
             to.top_directory(None, Xattrs::new())
         }
-        Source::Symlink(target) => to.top_symlink(target),
-        Source::File(_) | Source::Inline(_) | Source::Command { .. } | Source::Env { .. } => {
-            to.top_file(None, nothing())
-        }
+        Makes::Symlink(target) => to.top_symlink(target),
+        Makes::File => to.top_file(None, nothing()),
     }
 }
 
-fn is_tree(source: &Source) -> bool {
-    matches!(source, Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_))
-}
-
+/// Whether the inode at the entry's path has the owner or the mode that it has at its source.
 fn keeps(entry: &Entry) -> bool {
     let attributes = &entry.attributes;
-    let mode = if is_tree(&entry.source) { attributes.dir_mode } else { attributes.mode };
+    let mode = if entry.source.makes().is_tree() { attributes.dir_mode } else { attributes.mode };
     mode == Keep::Keep || attributes.owner == Keep::Keep
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use credimg_formats::{Content, InodeId, Kind, Metadata, Name, Secret, Tree};
 
 use crate::host::listing;
-use crate::manifest::{Entry, Manifest, Source};
+use crate::manifest::{Entry, Makes, Manifest};
 use crate::sources::pseudo::{Action, Definitions, New};
 
 /// Names, links and directories; every other file is an empty one.
@@ -69,26 +69,24 @@ fn file() -> Kind {
 impl Sketch {
     fn entry(&mut self, Entry { path, source, .. }: &Entry) {
         let path: Vec<_> = path.0.iter().map(Name::as_bytes).collect();
-        match source {
-            Source::Dir(host) => {
+        match source.makes() {
+            Makes::HostTree(host) => {
                 if let Some(id) = self.directory(&path) {
                     self.walk(id, host);
                 }
             }
             // It holds no link, but perhaps what others lead to.
-            Source::FollowedDir(host) => {
+            Makes::FollowedTree(host) => {
                 let id = self.directory(&path);
                 self.unknown.extend(id);
                 self.try_links(host);
             }
-            Source::Tar(_) => {
+            Makes::UnknownTree => {
                 let id = self.directory(&path);
                 self.unknown.extend(id);
             }
-            Source::Symlink(target) => self.add(&path, Kind::Symlink(target.as_slice().into())),
-            Source::File(_) | Source::Inline(_) | Source::Command { .. } | Source::Env { .. } => {
-                self.add(&path, file());
-            }
+            Makes::Symlink(target) => self.add(&path, Kind::Symlink(target.into())),
+            Makes::File => self.add(&path, file()),
         }
     }
 

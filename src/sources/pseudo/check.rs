@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Definitions;
 use super::definition::{Action, Definition, ImagePath, New};
 use super::fault::Fault;
-use crate::manifest::{Manifest, Source};
+use crate::manifest::Manifest;
 use crate::report::{Exit, Failure, Problem, Problems, Subject};
 
 /// What a build may do at all.
@@ -33,10 +33,8 @@ pub fn require_allowed(
     definitions: &Definitions,
 ) -> Result<(), Failure> {
     const COMMANDS: &str = "runs a command, which --no-commands forbids";
-    let commands = manifest.sources().filter(|_| !policy.allow_commands);
-    if let Some(entry) =
-        commands.into_iter().find(|entry| matches!(entry.source, Source::Command { .. }))
-    {
+    let command = manifest.sources().find(|entry| entry.source.runs_command());
+    if let Some(entry) = command.filter(|_| !policy.allow_commands) {
         let message = format!("{} ({}): {COMMANDS}", entry.position.key_path, entry.path);
         return Err(Failure::new(Exit::Policy, message));
     }
@@ -53,7 +51,21 @@ pub fn require_allowed(
                     "`--allow-devices` allows them; a guest that mounts with `nodev` ignores them",
                 ));
             }
-            _ => {}
+            Action::Make(
+                _,
+                New::Directory
+                | New::Command(_)
+                | New::Symlink(_)
+                | New::BlockDevice(_)
+                | New::CharDevice(_)
+                | New::Fifo
+                | New::Socket
+                | New::Data(_),
+            )
+            | Action::Modify(_)
+            | Action::Xattr { .. }
+            | Action::HostFile(_)
+            | Action::Link(_) => {}
         }
     }
     Ok(())
@@ -94,7 +106,7 @@ fn note_taken(sorted: &[(usize, &Definition)], problems: &mut Found) {
         above.push((*index, definition));
         let Some((upper_index, upper)) = upper else { continue };
         let is_same = upper.path == definition.path;
-        if !is_same && can_be_directory(upper) {
+        if !is_same && upper.action.may_be_directory() {
             continue;
         }
         let is_later = *index > upper_index;
@@ -124,7 +136,7 @@ fn note_links(list: &[Definition], sorted: &[(usize, &Definition)], problems: &m
         let earlier = by_path.get(target).filter(|earlier| **earlier < index);
         let message = match earlier.and_then(|earlier| list.get(*earlier)) {
             None => "no earlier definition makes the file that this links to",
-            Some(earlier) if can_be_directory(earlier) => {
+            Some(earlier) if earlier.action.may_be_directory() => {
                 "a hard link to a directory or to what m or M changes"
             }
             Some(_) => continue,
@@ -145,9 +157,4 @@ fn note_xattrs(list: &[Definition], problems: &mut Found) {
             problems.push((index, Fault::new(0, message).at(definition.position.clone())));
         }
     }
-}
-
-/// Whether something may lie below. What `m` changes may be a directory.
-fn can_be_directory(definition: &Definition) -> bool {
-    matches!(definition.action, Action::Make(_, New::Directory) | Action::Modify(_))
 }

@@ -125,7 +125,7 @@ impl Collector<'_> {
     fn make(
         &self,
         path: &ImagePath,
-        mut attributes: InodeAttributes,
+        attributes: InodeAttributes,
         new: &New,
         to: &mut Scope,
     ) -> Result<(), Failure> {
@@ -137,10 +137,7 @@ impl Collector<'_> {
         let kind = match new {
             New::Directory => Kind::directory(),
             New::Command(script) => Kind::File(self.output(script, to)?),
-            New::Symlink(target) => {
-                attributes.mode = Mode::SYMLINK;
-                Kind::Symlink(target.clone())
-            }
+            New::Symlink(target) => Kind::Symlink(target.clone()),
             New::BlockDevice(device) => Kind::BlockDevice(*device),
             New::CharDevice(device) => Kind::CharDevice(*device),
             New::Fifo => Kind::Fifo,

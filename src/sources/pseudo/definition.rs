@@ -140,11 +140,43 @@ impl Action {
         }
     }
 
-    /// Mode and owner, of definitions that give them, and the time of upper-case ones.
-    pub fn attributes(&self) -> Option<&InodeAttributes> {
+    /// Whether what it makes or changes may be a directory. What `m` changes may be one.
+    pub(super) fn may_be_directory(&self) -> bool {
         match self {
-            Self::Make(attributes, _) | Self::Modify(attributes) => Some(attributes),
-            Self::Xattr { .. } | Self::HostFile(_) | Self::Link(_) => None,
+            Self::Make(_, New::Directory) | Self::Modify(_) => true,
+            Self::Make(
+                _,
+                New::Command(_)
+                | New::Symlink(_)
+                | New::BlockDevice(_)
+                | New::CharDevice(_)
+                | New::Fifo
+                | New::Socket
+                | New::Data(_),
+            )
+            | Self::Xattr { .. }
+            | Self::HostFile(_)
+            | Self::Link(_) => false,
+        }
+    }
+
+    /// Whether it can be said of the root directory.
+    pub(super) fn is_for_root(&self) -> bool {
+        match self {
+            Self::Make(_, New::Directory) | Self::Xattr { .. } => true,
+            Self::Make(
+                _,
+                New::Command(_)
+                | New::Symlink(_)
+                | New::BlockDevice(_)
+                | New::CharDevice(_)
+                | New::Fifo
+                | New::Socket
+                | New::Data(_),
+            )
+            | Self::Modify(_)
+            | Self::HostFile(_)
+            | Self::Link(_) => false,
         }
     }
 }

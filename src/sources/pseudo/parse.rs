@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use credimg_formats::tree::SYMLINK_MAX_BYTES;
-use credimg_formats::{Device, Name, Secret, Timestamp};
+use credimg_formats::{Device, Mode, Name, Secret, Timestamp};
 
 use super::definition::{Action, DataSection, HostFile, ImagePath, New, PATH_MAX_BYTES};
 use super::fault::Fault;
@@ -64,7 +64,7 @@ pub(super) fn definition(text: &[u8], file: Option<InFile>) -> Result<(ImagePath
             return Err(Fault::new(at, message).hint(QUOTING_HINT));
         }
     };
-    if path.is_root() && !matches!(action, Action::Make(_, New::Directory) | Action::Xattr { .. }) {
+    if path.is_root() && !action.is_for_root() {
         return Err(Fault::new(at, "only d, D and x can be said of the root directory"));
     }
     Ok((path, action))
@@ -222,7 +222,7 @@ fn time(fields: &mut Fields) -> Result<Timestamp, Fault> {
 /// What follows `MODE UID GID`.
 fn with_attributes(
     letter: u8,
-    attributes: InodeAttributes,
+    mut attributes: InodeAttributes,
     fields: &mut Fields,
 ) -> Result<Action, Fault> {
     let new = match letter {
@@ -240,6 +240,7 @@ fn with_attributes(
                 let message = format!("expected a link target of 1 to {SYMLINK_MAX_BYTES} bytes");
                 return Err(Fault::new(at, message));
             }
+            attributes.mode = Mode::SYMLINK;
             New::Symlink(target.into())
         }
         b'b' => New::BlockDevice(device(fields)?),
