@@ -8,15 +8,14 @@ use credimg_formats::probe::Probe;
 
 use super::options::Attach;
 use super::print;
-use crate::delivery::guest::Guest;
 use crate::delivery::sidecar;
+use crate::job;
 use crate::job::attach;
 use crate::job::beside;
 use crate::job::blocks;
 use crate::job::encryption::{self, LABEL_END};
-use crate::job::settings;
 use crate::keys::{self, Key, Owners};
-use crate::look::opened::Opened;
+use crate::look::opened::{Opened, no_encryption};
 use crate::manifest::Luks;
 use crate::monitors::{DriveKey, Machine};
 use crate::report::{Exit, Failure};
@@ -55,16 +54,16 @@ pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
         None => None,
     };
     let label = label_of(&image, inside.as_ref())?;
-    let attach = &options.attach;
-    let machine_type = settings::machine(attach.machine, &Guest::default(), attach.target)?;
+    let attach = options.attach.wishes();
+    job::require_machine(attach.machine, attach.target)?;
     let block = blocks::of_existing(&image, inside.as_ref().filter(|_| drive_key.is_some()));
     let (label, path) = (label.as_deref(), &options.image);
-    let drive = attach::drive(attach, machine_type, label, path, block, drive_key)?;
+    let drive = attach::drive(&attach, attach.machine, label, path, block, drive_key)?;
     // The names of the private files beside the image say all about them.
     let suffixes = beside::of_image(&options.image, &image)?;
     let firmware = sidecar::firmware(&options.image, suffixes.iter().map(String::as_str));
     let text = attach.target.render(&Machine { drive: Some(drive), firmware }, attach.style)?;
-    attach::warn(attach, label);
+    attach::warn(attach.target, attach.bus, label);
     print(&text)
 }
 
@@ -78,7 +77,7 @@ fn drive_key(
     match &image.probe {
         Probe::Luks { version: Version::Luks1, .. } => {
             let Some(key) = key else {
-                let message = "QEMU opens this image by a key, of which nothing is known";
+                let message = "this image is LUKS1: QEMU needs its key (--key-file)";
                 return Err(
                     Failure::new(Exit::Usage, message).hint("name its file with --key-file")
                 );
@@ -92,7 +91,7 @@ fn drive_key(
         }
         Probe::Luks { version: Version::Luks2, .. } => Ok(None),
         Probe::Erofs { .. } | Probe::Squashfs {} | Probe::Iso9660 { .. } => match key {
-            Some(_) => Err(encryption::no_encryption("--key-file")),
+            Some(_) => Err(no_encryption("--key-file")),
             None => Ok(None),
         },
     }

@@ -1,6 +1,6 @@
 //! `credimg build`: manifest in, image and arguments out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use credimg_formats::Sink;
@@ -8,22 +8,22 @@ use credimg_formats::Sink;
 use super::options::{Attach, Recipe, Sources};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::output::{self, OutputFile, StreamOutput};
+use crate::job::Job;
 use crate::job::access;
-use crate::job::beside;
-use crate::job::dependencies::Dependencies;
-use crate::job::encryption::{Encryption, Keeping};
-use crate::job::existing::{self, Existing};
+use crate::job::collect::Collected;
+use crate::job::depfile::Dependencies;
+use crate::job::destination::{Destination, NewFile};
+use crate::job::existing;
+use crate::job::files::{self, Files};
 use crate::job::image::Image;
 use crate::job::news;
 use crate::job::progress::Progress;
 use crate::job::read_back;
 use crate::job::reports;
-use crate::job::request::{Collected, Request};
-use crate::job::settings;
 use crate::job::summary::{self, Delivery, Summary};
 use crate::job::trusted;
-use crate::manifest::{Format, Manifest};
-use crate::monitors::{Firmware, Machine, Style};
+use crate::manifest::Format;
+use crate::monitors::{Firmware, Machine};
 use crate::report::{self, Exit, Failure};
 use crate::sources::assemble::Assembly;
 
@@ -76,121 +76,105 @@ pub struct Build {
 }
 
 pub(super) fn run(options: &Build) -> Result<(), Failure> {
-    let builder =
-        Builder::new(options).map_err(|error| news::early(&options.output, "image", error))?;
-    if settings::is_streamed(&options.output) {
+    let early = |failure| news::early(&options.output, "image", failure);
+    let builder = Builder::new(options).map_err(early)?;
+    builder.job.advise(options.quiet);
+    if files::is_streamed(&options.output) {
         // There is no path to attach.
-        let summary = builder.build_stream(options)?;
-        return builder.tell(options, &summary).map_err(|error| {
-            delivered(vec![error], "the image is on standard output, whole".to_owned())
+        let summary = builder.build_stream()?;
+        return builder.tell(&summary).map_err(|failure| {
+            delivered(vec![failure], "the image is on standard output, whole".to_owned())
         });
     }
-    let built = builder.build_file(options)?;
+    let built = builder.build_file()?;
     let Built { summary, arguments, dependencies, .. } = &built;
-    let mut told = vec![dependencies.commit(), builder.tell(options, summary)];
+    let mut told = vec![dependencies.commit(), builder.tell(summary)];
     if !arguments.is_empty() {
         told.push(output::to_stdout(arguments).map_err(of_arguments));
     }
     let is_printed = told.last().is_some_and(Result::is_ok) || arguments.is_empty();
-    let errors: Vec<_> = told.into_iter().filter_map(Result::err).collect();
-    if errors.is_empty() {
+    let failures: Vec<_> = told.into_iter().filter_map(Result::err).collect();
+    if failures.is_empty() {
         return Ok(());
     }
-    Err(delivered(errors, built.news(options, is_printed)))
+    Err(delivered(failures, built.news(&options.output, is_printed)))
 }
 
 /// A build of a file or a stream, of which everything is checked but the sources.
-struct Builder {
-    request: Request,
-    file: output::Options,
-    /// With `--if-changed` the image that may stay as it is.
-    existing: Option<Existing>,
+struct Builder<'a> {
+    options: &'a Build,
+    job: Job,
+    /// Who may read what is made.
+    access: output::Options,
 }
 
-impl Builder {
-    fn new(options: &Build) -> Result<Self, Failure> {
-        settings::require_file(options)?;
-        let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
-        let manifest = trusted::load(&options.manifest, *trust, pseudo_file)?;
-        settings::require_apart(options, &manifest)?;
-        let beside = settings::beside(&options.output)?;
-        let mut place = settings::place(&options.output, &beside);
-        settings::require_not_beside(options, &manifest, &place)?;
-        settings::require_streams_apart(options, &place)?;
-        let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
-        let file = access::options(owner, &options.mode, reader, Some(sidecar::is_suffix))?;
-        beside::require_replaceable(&options.output, &beside, file)?;
-        let wanted = options.if_changed;
-        let mut encryption = Self::encryption(options, &manifest, file)?;
-        let label = options.recipe.label.as_deref();
-        let label = label.or(manifest.label.as_ref().map(|label| label.text.as_str()));
-        let encrypted = encryption.as_ref().map(|encryption| (encryption, label));
-        let open = || Existing::open(&options.output, file, encrypted);
-        let existing = wanted.then(open).flatten();
-        let header_uuid = existing.as_ref().and_then(Existing::header_uuid);
-        if let (Some(encryption), Some(uuid)) = (&mut encryption, header_uuid) {
-            // The guest finds the disk by it.
-            encryption.uuid = uuid;
+impl<'a> Builder<'a> {
+    fn new(options: &'a Build) -> Result<Self, Failure> {
+        let Build { recipe, output, depfile, .. } = options;
+        let is_streamed = files::is_streamed(output);
+        if is_streamed {
+            require_no_file(options)?;
         }
-        let kept_uuid = existing.as_ref().and_then(|existing| existing.stamp.uuid);
-        place.keys = encryption.as_ref().map_or_else(Vec::new, Encryption::input_ids);
-        let place = (options.output.as_path(), place);
-        let request =
-            Request::new(&options.recipe, &options.attach, manifest, place, encryption, kept_uuid)?;
-        request.advise(&options.recipe, &options.attach, options.quiet);
-        Ok(Self { request, file, existing })
+        let Sources { trust, pseudo_file, .. } = &recipe.sources;
+        let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
+        let wishes = recipe.wishes(&options.attach);
+        let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
+        let access = access::options(owner, &options.mode, reader, Some(sidecar::is_suffix))?;
+        let files = Files {
+            manifest: &manifest,
+            image: output,
+            keys: &wishes.encryption,
+            depfile: depfile.as_deref(),
+            report: options.json.as_ref().and_then(Option::as_deref),
+        };
+        let own_files = files.own_files(access)?;
+        let destination = if is_streamed {
+            Destination::Stream(access)
+        } else {
+            let (path, if_changed) = (output.clone(), options.if_changed);
+            let notes_inputs = depfile.is_some();
+            Destination::File(NewFile { path, access, own_files, if_changed, notes_inputs })
+        };
+        Ok(Self { options, job: Job::new(manifest, &wishes, destination)?, access })
     }
 
-    /// The encryption that is asked for, whose key takes the place of nothing else.
-    fn encryption(
-        options: &Build,
-        manifest: &Manifest,
-        file: output::Options,
-    ) -> Result<Option<Encryption>, Failure> {
-        let Build { recipe, attach, output, .. } = options;
-        let format = settings::format(recipe, output, manifest)?;
-        let choice = &recipe.encryption;
-        let prints = !settings::is_streamed(output) && attach.style != Style::None;
-        let keeping = if prints { Keeping::Arguments } else { Keeping::File };
-        Encryption::new(choice, manifest, format, attach.target, keeping, file)
-    }
-
-    fn build_stream(&self, options: &Build) -> Result<Summary, Failure> {
+    fn build_stream(&self) -> Result<Summary, Failure> {
+        let (image, verifies) = (&self.job.image, self.options.recipe.verify);
         let mut stream = StreamOutput::stdout()?;
-        if self.request.image.format == Format::Squashfs || options.recipe.verify {
+        if image.format == Format::Squashfs || verifies {
             stream = stream.staged()?;
         }
-        let mut progress = Progress::new(!options.quiet);
-        let build_time = self.request.image.build_time;
-        let collected = self.request.collect(build_time, false, &mut progress)?;
-        let summary = self.write(&collected, &[], &mut stream, &mut progress, options)?;
-        if let Some(staged) = stream.reread()?.filter(|_| options.recipe.verify) {
-            read_back::check(&self.request.image, &collected.assembly.tree, staged)?;
+        let mut progress = Progress::new(!self.options.quiet);
+        let collected = self.job.collect(&mut progress)?;
+        let summary = self.write(&collected, &[], &mut stream, &mut progress)?;
+        if let Some(staged) = stream.reread()?.filter(|_| verifies) {
+            read_back::check(image, &collected.assembly.tree, staged)?;
         }
         stream.finish()?;
         Ok(summary)
     }
 
     /// Puts the image in place; what there is to tell of it is told afterwards.
-    fn build_file(&self, options: &Build) -> Result<Built, Failure> {
+    fn build_file(&self) -> Result<Built, Failure> {
+        let Build { manifest, output, depfile, json, quiet, .. } = self.options;
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
-        let early = |error| news::early(&options.output, "image", error);
-        let has_old = OutputFile::check(&options.output).map_err(early)?;
-        if let Some(Some(file)) = &options.json {
+        let early = |failure| news::early(output, "image", failure);
+        let has_old = OutputFile::check(output).map_err(early)?;
+        if let Some(Some(file)) = json {
             reports::check(file, summary::REPORT_HINT).map_err(early)?;
         }
-        let mut dependencies = Dependencies::new(options).map_err(early)?;
-        if let Some(encryption) = &self.request.image.encryption {
-            dependencies.extend(encryption.inputs().cloned());
+        let mut dependencies = Dependencies::new(depfile.as_deref(), manifest).map_err(early)?;
+        if let Some(encryptor) = &self.job.image.encryptor {
+            dependencies.extend(encryptor.inputs().cloned());
         }
-        let mut progress = Progress::new(!options.quiet);
-        let still_old = |error| if has_old { news::unchanged("image", error) } else { error };
+        let mut progress = Progress::new(!quiet);
+        let still_old = |failure| if has_old { news::unchanged("image", failure) } else { failure };
         if self.holds_the_key() {
             output::require_reader().map_err(|failure| still_old(of_the_key(failure)))?;
         }
-        let Made { file, summary, mut arguments, knows_all } =
-            self.make(options, &mut dependencies, &mut progress).map_err(still_old)?;
+        let Ready { file, summary, mut arguments, knows_all } =
+            self.make(&mut dependencies, &mut progress).map_err(still_old)?;
         if file.is_some() && self.holds_the_key() {
             // Somebody has them before the old image goes.
             output::hand_over(&std::mem::take(&mut arguments))
@@ -199,27 +183,27 @@ impl Builder {
         let is_new = file.is_some();
         if let Some(file) = file {
             file.commit()?;
-        } else if let Some(existing) = &self.existing {
-            existing.keep(&options.output, self.file).map_err(early)?;
+        } else if let Some(existing) = &self.job.existing {
+            existing.keep(output, self.access).map_err(early)?;
         }
         Ok(Built { summary, arguments, dependencies, is_new, knows_all })
     }
 
     /// Whether the arguments hold the only copy of the key.
     fn holds_the_key(&self) -> bool {
-        let encryption = self.request.image.encryption.as_ref();
-        encryption.is_some_and(|encryption| encryption.key_file.is_none())
+        let encryptor = self.job.image.encryptor.as_ref();
+        encryptor.is_some_and(|encryptor| encryptor.key_file.is_none())
     }
 
     /// The report or the summary.
-    fn tell(&self, options: &Build, summary: &Summary) -> Result<(), Failure> {
+    fn tell(&self, summary: &Summary) -> Result<(), Failure> {
         summary.losses.warn();
-        match &options.json {
+        match &self.options.json {
             Some(file) => summary.write_json(file.as_deref())?,
-            None if options.quiet => {}
+            None if self.options.quiet => {}
             None => {
-                if let Some(encryption) = &self.request.image.encryption {
-                    encryption.note();
+                if let Some(encryptor) = &self.job.image.encryptor {
+                    encryptor.note();
                 }
                 report::note(&summary.line());
             }
@@ -229,32 +213,30 @@ impl Builder {
 
     fn make(
         &self,
-        options: &Build,
         dependencies: &mut Dependencies,
         progress: &mut Progress,
-    ) -> Result<Made, Failure> {
-        let Self { request, .. } = self;
-        let build_time = request.image.build_time;
-        let mut collected = request.collect(build_time, dependencies.are_wanted(), progress)?;
+    ) -> Result<Ready, Failure> {
+        let Self { options, job, .. } = self;
+        let mut collected = job.collect(progress)?;
         dependencies.extend(std::mem::take(&mut collected.assembly.inputs));
-        dependencies.render(options)?;
-        let sidecars = request.sidecars(&collected.assembly)?;
-        let machine = self.machine(&collected.assembly, &sidecars, options);
-        let arguments = options.attach.target.render(&machine, options.attach.style)?;
+        dependencies.render(&options.output)?;
+        let sidecars = job.sidecars(&collected.assembly)?;
+        let machine = self.machine(&collected.assembly, &sidecars);
+        let arguments = job.target.render(&machine, job.style)?;
         let has_key = machine.drive.as_ref().is_some_and(|drive| drive.key.is_some());
         let knows_all = machine.firmware.public.is_empty() && !has_key;
-        if let Some(summary) = self.keep(&mut collected, &sidecars, progress, options)? {
-            return Ok(Made { file: None, summary, arguments, knows_all });
+        if let Some(summary) = self.keep(&mut collected, &sidecars, progress)? {
+            return Ok(Ready { file: None, summary, arguments, knows_all });
         }
-        let mut file = OutputFile::create(&options.output, self.file)?;
+        let mut file = OutputFile::create(&options.output, self.access)?;
         for Sidecar { suffix, content } in &sidecars {
             file.add_sidecar(suffix, content.expose())?;
         }
-        let summary = self.write(&collected, &sidecars, &mut file, progress, options)?;
+        let summary = self.write(&collected, &sidecars, &mut file, progress)?;
         if options.recipe.verify {
-            read_back::check(&request.image, &collected.assembly.tree, file.reread()?)?;
+            read_back::check(&job.image, &collected.assembly.tree, file.reread()?)?;
         }
-        Ok(Made { file: Some(file), summary, arguments, knows_all })
+        Ok(Ready { file: Some(file), summary, arguments, knows_all })
     }
 
     /// What is told of the existing image where it is the one that would be
@@ -264,35 +246,28 @@ impl Builder {
         collected: &mut Collected,
         sidecars: &[Sidecar],
         progress: &mut Progress,
-        options: &Build,
     ) -> Result<Option<Summary>, Failure> {
-        let Some(existing) = &self.existing else { return Ok(None) };
-        let mut same = Image { warns: false, ..self.request.image.clone() };
-        if let (Some(uuid), None) = (existing.stamp.uuid, &options.recipe.uuid) {
-            same.uuid = uuid;
-        }
-        if !settings::has_own_time(options.recipe.mtime) {
-            same.build_time = existing.stamp.build_time;
-        }
+        let Self { options: Build { output, .. }, job, access } = self;
+        let Some(existing) = &job.existing else { return Ok(None) };
+        let same = job.like(existing);
         collected.assembly.date(same.build_time);
-        if existing::has_sidecars(&options.output, sidecars, self.file)
+        if existing::has_sidecars(output, sidecars, *access)
             && let Some(size_bytes) = existing.compare(&same, &collected.assembly.tree, progress)?
-            && existing.is_at(&options.output)
+            && existing.is_at(output)
         {
-            let summary = self.summary(options, &same, collected, sidecars, size_bytes);
-            return Ok(Some(summary.unchanged()));
+            return Ok(Some(self.summary(&same, collected, sidecars, size_bytes).unchanged()));
         }
-        collected.assembly.date(self.request.image.build_time);
+        collected.assembly.date(job.image.build_time);
         Ok(None)
     }
 
-    fn machine(&self, assembly: &Assembly, sidecars: &[Sidecar], options: &Build) -> Machine {
+    fn machine(&self, assembly: &Assembly, sidecars: &[Sidecar]) -> Machine {
         let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
         let firmware = Firmware {
             public: sidecar::public(assembly.routes.mount.as_ref()),
-            ..sidecar::firmware(&options.output, suffixes)
+            ..sidecar::firmware(&self.options.output, suffixes)
         };
-        Machine { drive: Some(self.request.drive.clone()), firmware }
+        Machine { drive: Some(self.job.drive.clone()), firmware }
     }
 
     fn write<S: Sink>(
@@ -301,32 +276,41 @@ impl Builder {
         sidecars: &[Sidecar],
         sink: &mut S,
         progress: &mut Progress,
-        options: &Build,
     ) -> Result<Summary, Failure> {
-        let size_bytes = self.request.image.write(&collected.assembly.tree, sink, progress)?;
-        Ok(self.summary(options, &self.request.image, collected, sidecars, size_bytes))
+        let image = &self.job.image;
+        let size_bytes = image.write(&collected.assembly.tree, sink, progress)?;
+        Ok(self.summary(image, collected, sidecars, size_bytes))
     }
 
     fn summary(
         &self,
-        options: &Build,
         image: &Image,
         collected: &Collected,
         sidecars: &[Sidecar],
         size_bytes: u64,
     ) -> Summary {
         let sidecars = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
-        let Request { manifest, drive, .. } = &self.request;
         let Assembly { tree, routes, .. } = &collected.assembly;
-        let delivery = Delivery::new(&options.output, manifest, routes, sidecars);
-        let mut summary = Summary::new(options, image, drive, tree, size_bytes, delivery);
+        let delivery = Delivery::new(&self.options.output, &self.job.manifest, routes, sidecars);
+        let mut summary = Summary::new(&self.job, image, tree, size_bytes, delivery);
         summary.losses = collected.losses(image);
         summary
     }
 }
 
-/// What a build has made, before it is put in place.
-struct Made {
+/// An error where an option asks for a file that standard output is not.
+fn require_no_file(options: &Build) -> Result<(), Failure> {
+    let option = match options {
+        Build { if_changed: true, .. } => "--if-changed",
+        Build { depfile: Some(_), .. } => "--depfile",
+        Build { if_changed: false, depfile: None, .. } => return Ok(()),
+    };
+    let message = format!("{option} has no meaning for an image on standard output");
+    Err(Failure::new(Exit::Usage, message).hint("name a file with -o"))
+}
+
+/// A build that is complete, before it is put in place.
+struct Ready {
     /// None where the existing image is kept.
     file: Option<OutputFile>,
     summary: Summary,
@@ -348,8 +332,8 @@ struct Built {
 
 impl Built {
     /// What is in place, for the hint where something else could not be delivered.
-    fn news(&self, options: &Build, is_printed: bool) -> String {
-        let image = report::shown(&options.output);
+    fn news(&self, image: &Path, is_printed: bool) -> String {
+        let image = report::shown(image);
         let place = if self.is_new {
             format!("the new image {image} is in place")
         } else {

@@ -10,7 +10,7 @@ use credimg_formats::{Buffer, Sink};
 use super::options::Look;
 use crate::host::output::Stdout;
 use crate::look::contents::Contents;
-use crate::look::inside::{self, Links, Place};
+use crate::look::inside::{self, Links, Located};
 use crate::report::{Exit, Failure, shown_bytes};
 
 /// `credimg cat`
@@ -37,7 +37,7 @@ pub struct Cat {
 const FIRST_BYTES: usize = 64 << 10;
 
 pub(super) fn run(options: &Cat) -> Result<(), Failure> {
-    let contents = Contents::open(&options.look)?;
+    let contents = options.look.open()?;
     let places = inside::find_all(&contents, &options.paths, Links::Followed)?;
     for place in &places {
         require_file(&contents, place)?;
@@ -55,7 +55,7 @@ pub(super) fn run(options: &Cat) -> Result<(), Failure> {
     stdout.finish()
 }
 
-fn require_file(contents: &Contents, place: &Place) -> Result<(), Failure> {
+fn require_file(contents: &Contents, place: &Located) -> Result<(), Failure> {
     let what = match place.stat.kind {
         NodeKind::File => return Ok(()),
         NodeKind::Directory => "a directory",
@@ -69,7 +69,7 @@ fn require_file(contents: &Contents, place: &Place) -> Result<(), Failure> {
 }
 
 /// An error where the file does not begin as a text does, before any of it is written.
-fn require_text(contents: &Contents, place: &Place) -> Result<(), Failure> {
+fn require_text(contents: &Contents, place: &Located) -> Result<(), Failure> {
     let length = usize::try_from(place.stat.size_bytes).unwrap_or(FIRST_BYTES).min(FIRST_BYTES);
     let mut first = Buffer::zeroed(length);
     let got = contents.reader.read_at(place.inode, 0, &mut first);

@@ -1,7 +1,7 @@
 //! `credimg check`: what a build would make, without running a command or
 //! opening a file of a source.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use credimg_formats::Mode;
@@ -10,23 +10,24 @@ use unicode_width::UnicodeWidthStr;
 use super::options::{Sources, Volume, size};
 use super::print;
 use crate::delivery::limits;
-use crate::delivery::mount::{Disk, MOUNT_WORD};
-use crate::delivery::route::{Means, Opening, Route, Routes, Teller, plan_routes};
-use crate::delivery::unlock::{self, Unlock};
+use crate::delivery::mount::MOUNT_WORD;
+use crate::delivery::route::{Opening, Route, Routes, Teller};
+use crate::delivery::unlock;
+use crate::job::Job;
+use crate::job::collect::known_length;
+use crate::job::destination::Destination;
 use crate::job::encryption;
 use crate::job::links;
 use crate::job::loss;
 use crate::job::reach;
 use crate::job::seed;
-use crate::job::settings;
 use crate::job::trusted;
+use crate::job::wishes::{AttachWishes, SourceWishes, Wishes};
 use crate::job::xattrs;
-use crate::keys;
 use crate::manifest::{
-    self, Attributes, Channel, Entry, Format, FwCfg, Keep, KeySource, Luks, MOUNT_CREDENTIAL,
-    Makes, Manifest, time,
+    Attributes, Channel, Entry, FwCfg, Keep, Luks, MOUNT_CREDENTIAL, Makes, Manifest, time,
 };
-use crate::monitors::{Bus, MachineType, Monitor, Serial};
+use crate::monitors::{MachineType, Monitor, Serial};
 use crate::report::{self, Exit, Failure};
 use crate::sources::builder::InodeAttributes;
 use crate::sources::pseudo::{self, Action, Definition, Definitions};
@@ -67,8 +68,8 @@ pub struct Check {
     pub strict: bool,
 }
 
-/// Length of a generated key. That of a key file may be any up to the longest.
-const KEY_BYTES: u64 = 64;
+/// Stands for the serial where none is told.
+const NO_SERIAL: &str = "none";
 /// The time of the build itself.
 const BUILD: &str = "build";
 /// What a definition says nothing about.
@@ -76,49 +77,31 @@ const NONE: &str = "-";
 
 pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let Sources { trust, pseudo_file, .. } = &options.sources;
-    let manifest = trusted::load(&options.manifest, *trust, pseudo_file)?;
-    let label = label(&options.volume, &manifest)?;
-    let label = label.as_deref();
-    let definitions = pseudo::load(&manifest)?;
-    pseudo::require_allowed(settings::policy(&options.sources), &manifest, &definitions)?;
-    let guest = settings::guest(options.guest.as_deref())?;
-    let machine = settings::machine(options.machine, &guest, options.target)?;
-    let format = options.volume.format.or(manifest.format).unwrap_or(Format::Erofs);
-    let rehearsal = rehearse(&manifest, &definitions, options.max_size)?;
-    let mut text = table(&manifest, &definitions);
-    let mut warnings = reach::foresee(&rehearsal);
-    if let Some(format) = options.volume.format.or(manifest.format) {
-        warnings.extend(seed::foresee(format, label, &manifest, &definitions)?);
-        let joliet = settings::joliet(false, &manifest, format)?;
-        warnings.extend(loss::foresee(&rehearsal.tree, format, joliet));
-    }
-    warnings.extend(links::foresee(
-        &manifest,
-        &definitions,
-        options.volume.format.or(manifest.format),
-    ));
-    warnings.extend(xattrs::warnings(&manifest));
-    warnings.extend(trusted::foresee(*trust, &manifest, &definitions));
+    let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
     let luks = encryption::version(options.volume.encrypt, &manifest);
-    if let Some(luks) = luks {
-        encryption::sector_bytes(luks, &manifest, format)?;
-        encryption::require_opener(luks, options.target)?;
-        text.push_str(opener(luks));
-    }
     let has_values = manifest.values().next().is_some();
     let is_told = has_values || manifest.mount.is_some() || luks == Some(Luks::Luks2);
+    let mut wishes = options.wishes();
+    if !is_told && options.guest.is_none() {
+        // Then nothing depends on the serial, and the build may be given one.
+        wishes.attach.serial = Some(NO_SERIAL.to_owned());
+    }
+    let job = Job::new(manifest, &wishes, Destination::Nothing)?;
+    let definitions = pseudo::load(&job.manifest)?;
+    pseudo::require_allowed(job.settings.policy, &job.manifest, &definitions)?;
+    let mut warnings = foresee(&job, &definitions, trust.trust)?;
+    let mut text = table(&job.manifest, &definitions);
+    if let Some(luks) = luks {
+        text.push_str(opener(luks));
+    }
     if is_told || options.guest.is_some() {
-        // Only the build knows the image's name, which makes the serial where there is no label.
-        let option = options.volume.serial.as_deref();
-        let serial = settings::serial(option, label, Path::new("IMAGE"))?;
-        let monitor = (options.target, machine);
-        let routes = routes(&manifest, (format, luks), label, &serial, monitor)?;
+        let routes = job.foreseen_routes()?;
         if is_told {
             text.push('\n');
-            text.push_str(&channels(&manifest, format, label, &routes, &serial));
+            text.push_str(&channels(&job, &routes));
         }
         warnings.extend(routes.warnings.iter().cloned());
-        warnings.extend(guest.warnings(format, &routes));
+        warnings.extend(job.guest.warnings(job.image.format, &routes));
     }
     print(text.as_bytes())?;
     for warning in &warnings {
@@ -131,48 +114,35 @@ pub(super) fn run(options: &Check) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The volume label, and an error where the format that the build will have is
-/// known and does not go with it or the manifest. Else the output's extension
-/// decides, and only the build sees that.
-fn label(volume: &Volume, manifest: &Manifest) -> Result<Option<String>, Failure> {
-    let option = volume.label.as_deref();
-    if let Some(format) = volume.format.or(manifest.format) {
-        settings::compression(None, manifest, format)?;
-        let joliet = settings::joliet(false, manifest, format)?;
-        return settings::label(option, manifest, format, joliet);
+impl Check {
+    fn wishes(&self) -> Wishes {
+        let wishes = self.volume.wishes();
+        let Self { target, machine, .. } = *self;
+        let max_size_bytes = self.max_size;
+        Wishes {
+            sources: SourceWishes { max_size_bytes, ..self.sources.wishes() },
+            attach: AttachWishes { target, machine, ..wishes.attach },
+            guest: self.guest.clone(),
+            ..wishes
+        }
     }
-    let own = manifest.label.as_ref().map(|label| label.text.clone());
-    Ok(option.map(manifest::label_option).transpose()?.or(own))
 }
 
-/// The plan of the credentials, as far as it goes without reading a source: by
-/// the default bus.
-fn routes(
-    manifest: &Manifest,
-    (format, luks): (Format, Option<Luks>),
-    label: Option<&str>,
-    serial: &Serial,
-    (target, machine_type): (Monitor, Option<MachineType>),
-) -> Result<Routes, Failure> {
-    // Only its length matters here.
-    let uuid = credimg_formats::uuid_text([0; 16]);
-    let unlock = (luks == Some(Luks::Luks2)).then(|| {
-        let header_label = label.map(encryption::header_label);
-        let planned = manifest.encrypt.as_ref().and_then(|encrypt| encrypt.key.as_ref());
-        let is_file = matches!(planned, Some(KeySource::File(_)));
-        let key_bytes = if is_file { keys::MAX_BYTES as u64 } else { KEY_BYTES };
-        Unlock::new(serial, Bus::Virtio, header_label.as_deref(), &uuid, key_bytes)
-    });
-    let disk = match unlock {
-        Some(_) => Disk::encrypted(format, serial),
-        None => Disk::new(format, label, &uuid, serial, Bus::Virtio).with_random_uuid(),
-    };
-    let lengths: Vec<_> = manifest.values().map(known_length).collect();
-    plan_routes(
-        manifest,
-        &lengths,
-        &Means { target, machine_type, disk, unlock, ..Means::default() },
-    )
+/// What a build will warn of, as far as that goes without reading a source; an error where it
+/// is certain to fail.
+fn foresee(job: &Job, definitions: &Definitions, trust: bool) -> Result<Vec<String>, Failure> {
+    let Job { manifest, image, .. } = job;
+    let rehearsal = rehearse(manifest, definitions, job.settings.max_size_bytes)?;
+    let mut warnings = reach::foresee(&rehearsal);
+    let known_format = job.is_format_known.then_some(image.format);
+    if let Some(format) = known_format {
+        warnings.extend(seed::foresee(format, image.label.as_deref(), manifest, definitions)?);
+        warnings.extend(loss::foresee(&rehearsal.tree, format, image.joliet));
+    }
+    warnings.extend(links::foresee(manifest, definitions, known_format));
+    warnings.extend(xattrs::warnings(manifest));
+    warnings.extend(trusted::foresee(trust, manifest, definitions));
+    Ok(warnings)
 }
 
 /// Who opens the image.
@@ -181,11 +151,6 @@ fn opener(luks: Luks) -> &'static str {
         Luks::Luks1 => "\nencrypted by LUKS1: QEMU opens it, the guest sees the plain disk\n",
         Luks::Luks2 => "\nencrypted by LUKS2: the guest opens it\n",
     }
-}
-
-/// The length of a value that stands in the manifest.
-fn known_length(entry: &Entry) -> Option<u64> {
-    entry.source.known_content().map(|content| content.len() as u64)
 }
 
 /// The plan of the files as aligned columns, one line an entry in the manifest's
@@ -204,13 +169,9 @@ pub fn table(manifest: &Manifest, definitions: &Definitions) -> String {
 /// The plan of the credentials, one line each and one for the lines that tell
 /// the guest of the disk: name, kind of source, length, channel, why. Then what
 /// is used of each limit. `?` is what only a build knows.
-pub fn channels(
-    manifest: &Manifest,
-    format: Format,
-    label: Option<&str>,
-    routes: &Routes,
-    serial: &Serial,
-) -> String {
+fn channels(job: &Job, routes: &Routes) -> String {
+    let Job { manifest, image, .. } = job;
+    let (label, serial) = (image.label.as_deref(), &job.drive.serial);
     let unknown = || "?".to_owned();
     let header = ["CREDENTIAL", "SOURCE", "BYTES", "CHANNEL", "WHY"].map(str::to_owned);
     let mut rows = vec![header];
@@ -257,7 +218,7 @@ pub fn channels(
         ]);
     }
     let lengths = [
-        ("label, bytes", label.map_or(0, str::len), format.label_max_bytes(manifest.joliet)),
+        ("label, bytes", label.map_or(0, str::len), image.format.label_max_bytes(image.joliet)),
         ("serial, bytes", serial.as_str().len(), Serial::MAX_BYTES),
     ];
     let mut text = format!("{}\n{}", aligned(&rows, 5), routes.budget.table());

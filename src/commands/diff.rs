@@ -8,10 +8,9 @@ use credimg_formats::Error;
 use credimg_formats::read::{Facts, Side, diff};
 
 use crate::host::output::Stdout;
-use crate::job::encryption;
 use crate::look::contents::Contents;
 use crate::look::differences::{self, Told, comparison};
-use crate::look::opened::Opened;
+use crate::look::opened::{Opened, no_encryption};
 use crate::report::{Exit, Failure};
 
 /// `credimg diff`
@@ -70,10 +69,10 @@ fn open(options: &Diff) -> Result<[Contents; 2], Failure> {
     let is_idle =
         key_file.is_some() && !is_old_encrypted && (!is_new_encrypted || new_key_file.is_some());
     if is_idle {
-        return Err(encryption::no_encryption("--key-file"));
+        return Err(no_encryption("--key-file"));
     }
     if new_key_file.is_some() && !is_new_encrypted {
-        return Err(encryption::no_encryption("--new-key-file"));
+        return Err(no_encryption("--new-key-file"));
     }
     let [opened_old, opened_new] = opened;
     let contents =

@@ -15,20 +15,22 @@ use clap::{Args, ValueHint};
 use rustix::fs::Access;
 
 use super::options::{Attach, Recipe, Sources};
+use crate::delivery::guest::Guest;
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::memory::without_traces;
-use crate::host::output::{self, MemoryFile, SealedFile};
+use crate::host::output::{MemoryFile, SealedFile};
 use crate::host::signals;
-use crate::job::encryption::{Encryption, Keeping};
+use crate::job::Job;
+use crate::job::destination::{Destination, Heir};
 use crate::job::progress::Progress;
 use crate::job::read_back;
-use crate::job::request::Request;
-use crate::job::settings;
 use crate::job::trusted;
-use crate::manifest::{Format, Luks, Manifest};
-use crate::monitors::{self, Drive, DriveKey, Firmware, Machine, MachineType, own_machine};
+use crate::manifest::Luks;
+use crate::monitors::{
+    self, Drive, DriveKey, Firmware, Machine, MachineType, Monitor, Place, Style, own_machine,
+};
 use crate::report::{self, Exit, Failure, shown};
-use crate::sources::assemble::{Assembly, OwnFiles};
+use crate::sources::assemble::Assembly;
 use crate::sources::environment;
 
 /// `credimg exec`
@@ -69,18 +71,16 @@ const ARGUMENTS: &str = "{}";
 const IMAGE: &str = "{image}";
 /// Where `execvp` of the GNU C library looks without a PATH.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
-/// Stands for the image's path until it has one.
-const SOME_DESCRIPTOR: &str = "/proc/self/fd/3";
 
 pub(super) fn run(options: &Exec) -> Result<(), Failure> {
-    let Exec { command, .. } = options;
-    let invocation = Invocation::new(command)?;
-    let attach = &with_machine(options)?;
+    let invocation = Invocation::new(&options.command)?;
+    let own_machine = own_machine(options)?;
+    let Attach { target, style, .. } = options.attach;
     // Whether this monitor inherits anything, before a source is read.
-    attach.target.words(&Machine::default(), attach.style)?;
-    let Made { machine, image, files, variables } =
-        without_traces(|| make(options, attach, &invocation))?;
-    let words = invocation.words(attach, machine, &image.path())?;
+    target.words(&Machine::default(), style)?;
+    let Inheritance { machine, image, files, variables } =
+        without_traces(|| make(options, &invocation, own_machine))?;
+    let words = invocation.words(target, style, machine, &image.path())?;
 
     let mut command = Command::new(&invocation.program);
     command.arg0(invocation.name).args(words);
@@ -99,39 +99,37 @@ pub(super) fn run(options: &Exec) -> Result<(), Failure> {
     Err(Failure::new(Exit::Command, message))
 }
 
-/// How the image is attached, to the machine that the monitor's own arguments name where
-/// no option does.
-fn with_machine(options: &Exec) -> Result<Attach, Failure> {
+/// The machine that the monitor's own arguments name, with warnings where an option names
+/// another one or nothing is known of it.
+fn own_machine(options: &Exec) -> Result<Option<MachineType>, Failure> {
     let Exec { recipe, attach, command, .. } = options;
-    let mut attach = attach.clone();
     if !attach.target.is_told_machine() {
-        return Ok(attach);
+        return Ok(None);
     }
     let own = own_machine::read(command);
-    let guest = settings::guest(recipe.guest.as_deref())?;
-    if let Some(named) = attach.machine.or(guest.machine_type) {
-        if let Some(own) = own.filter(|own| !named.is_like(*own)) {
-            report::warn(&format!(
-                "the arguments of the program start the machine type {}, and what it gets is \
-                 for {}, as an option says: the guest may miss its disk or its credentials",
-                own.name(),
-                named.name()
-            ));
-        }
-        return Ok(attach);
+    let guest = recipe.guest.as_deref().map(Guest::parse).transpose()?;
+    let named = attach.machine.or(guest.and_then(|guest| guest.machine_type));
+    if let (Some(named), Some(own)) = (named, own)
+        && !named.is_like(own)
+    {
+        report::warn(&format!(
+            "the arguments of the program start the machine type {}, and what it gets is for {}, \
+             as an option says: the guest may miss its disk or its credentials",
+            own.name(),
+            named.name()
+        ));
     }
-    attach.machine = own;
-    if attach.machine == Some(MachineType::UNKNOWN) {
+    if named.is_none() && own == Some(MachineType::UNKNOWN) {
         report::warn(
             "what this machine's firmware carries is not known: everything goes onto the disk; \
              --machine names one that is known",
         );
     }
-    Ok(attach)
+    Ok(own)
 }
 
 /// What the monitor inherits.
-struct Made {
+struct Inheritance {
     machine: Machine,
     image: SealedFile,
     /// The firmware's.
@@ -142,20 +140,29 @@ struct Made {
 
 /// Reads every source and fills the files. Whatever else has held a secret is
 /// wiped when this returns: nothing is dropped where another program takes over.
-fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> Result<Made, Failure> {
+fn make(
+    options: &Exec,
+    invocation: &Invocation,
+    own_machine: Option<MachineType>,
+) -> Result<Inheritance, Failure> {
     let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
-    let mut manifest = trusted::load(&options.manifest, *trust, pseudo_file)?;
-    // There is no name whose extension would tell it.
-    manifest.format.get_or_insert(Format::Erofs);
+    let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
     // Whoever reads the monitor's environment shall not find there what the image holds.
     let variables = environment::sources(&manifest).cloned().collect();
-    let request = request(options, attach, manifest, invocation)?;
+    let heir = Heir { machine_type: own_machine, free_place: invocation.free_place() };
+    let wishes = options.recipe.wishes(&options.attach);
+    let job = Job::new(manifest, &wishes, Destination::Memory(heir))?;
+    require_delivery(&job, invocation)?;
+    job.advise(options.quiet);
+    if let Some(encryptor) = job.image.encryptor.as_ref().filter(|_| !options.quiet) {
+        encryptor.note();
+    }
     let mut progress = Progress::new(!options.quiet);
-    let collected = request.collect(request.image.build_time, false, &mut progress)?;
-    collected.losses(&request.image).warn();
+    let collected = job.collect(&mut progress)?;
+    collected.losses(&job.image).warn();
     let assembly = collected.assembly;
-    let sidecars = request.sidecars(&assembly)?;
-    let image = write_image(&request, &assembly, &mut progress, options.recipe.verify)?;
+    let sidecars = job.sidecars(&assembly)?;
+    let image = write_image(&job, &assembly, &mut progress, options.recipe.verify)?;
     let mut files = Vec::with_capacity(sidecars.len());
     for Sidecar { content, .. } in &sidecars {
         let mut file = MemoryFile::create("a credential in memory")?;
@@ -169,77 +176,65 @@ fn make(options: &Exec, attach: &Attach, invocation: &Invocation) -> Result<Made
         public: sidecar::public(assembly.routes.mount.as_ref()),
         ..sidecar::firmware_of(suffixes.zip(files.iter().map(SealedFile::path)))
     };
-    let key = drive_key(&request, &mut files)?;
+    let key = drive_key(&job, &mut files)?;
     let (path, descriptor) = (image.path(), Some(image.number()));
-    let drive = Some(Drive { path, descriptor, key, ..request.drive });
-    Ok(Made { machine: Machine { drive, firmware }, image, files, variables })
+    let drive = Some(Drive { path, descriptor, key, ..job.drive });
+    Ok(Inheritance { machine: Machine { drive, firmware }, image, files, variables })
 }
 
-/// Everything that is checked before a source is read.
-fn request(
-    options: &Exec,
-    attach: &Attach,
-    manifest: Manifest,
-    invocation: &Invocation,
-) -> Result<Request, Failure> {
-    let Exec { recipe, quiet, .. } = options;
-    let path = Path::new(SOME_DESCRIPTOR);
-    let format = settings::format(recipe, path, &manifest)?;
-    let file = output::Options::default();
-    let (choice, target) = (&recipe.encryption, attach.target);
-    let encryption = Encryption::new(choice, &manifest, format, target, Keeping::Memory, file)?;
-    let keys = encryption.as_ref().map_or_else(Vec::new, Encryption::input_ids);
-    let place = (path, OwnFiles { keys, ..OwnFiles::default() });
-    let request = Request::new(recipe, attach, manifest, place, encryption, None)?;
-    let is_opened = request.image.encryption.as_ref().is_some_and(|it| it.luks == Luks::Luks1);
-    if is_opened && invocation.has_image() {
-        let message = format!("{IMAGE} attaches the image as it is, and QEMU is to open this one");
-        let hint = format!("leave {IMAGE} out, or use LUKS2, which the guest opens");
-        return Err(Failure::new(Exit::Usage, message).hint(hint));
+/// An error where something would not reach the monitor or its guest, before a source is read.
+fn require_delivery(job: &Job, invocation: &Invocation) -> Result<(), Failure> {
+    if let Some(encryptor) = &job.image.encryptor {
+        match encryptor.luks() {
+            Luks::Luks1 if invocation.has_image() => {
+                let message =
+                    format!("{IMAGE} attaches the image as it is, and QEMU is to open this one");
+                let hint = format!("leave {IMAGE} out, or use LUKS2, which the guest opens");
+                return Err(Failure::new(Exit::Usage, message).hint(hint));
+            }
+            Luks::Luks1 | Luks::Luks2 => {}
+        }
+        if encryptor.key_file.is_none() && job.is_closed()? {
+            let message = "the key would be in this process alone, and does not reach the guest";
+            let hint = "give --key-file or --key-out, or use another target";
+            return Err(Failure::new(Exit::Usage, message).hint(hint));
+        }
     }
-    let is_lost = request.image.encryption.as_ref().is_some_and(|it| it.key_file.is_none());
-    if is_lost && request.is_closed()? {
-        let message = "the key would be in this process alone, and does not reach the guest";
-        let hint = "give --key-file or --key-out, or use another target";
-        return Err(Failure::new(Exit::Usage, message).hint(hint));
-    }
-    if !invocation.has_room() && request.may_need_firmware()? {
+    if !invocation.has_room() && job.may_need_firmware()? {
         return Err(no_room());
     }
-    request.advise(recipe, attach, *quiet);
-    if let Some(encryption) = request.image.encryption.as_ref().filter(|_| !*quiet) {
-        encryption.note();
-    }
-    Ok(request)
+    Ok(())
 }
 
 /// What QEMU opens an encrypted image with: unless it is wrapped in the arguments, the
 /// key is one more of the `files`.
-fn drive_key(request: &Request, files: &mut Vec<SealedFile>) -> Result<Option<DriveKey>, Failure> {
-    match (&request.image.encryption, &request.drive.key) {
-        (Some(encryption), None | Some(DriveKey::File(_))) if encryption.luks == Luks::Luks1 => {
+fn drive_key(job: &Job, files: &mut Vec<SealedFile>) -> Result<Option<DriveKey>, Failure> {
+    let Some(encryptor) = &job.image.encryptor else { return Ok(None) };
+    match (encryptor.luks(), &job.drive.key) {
+        (Luks::Luks2, _) => Ok(None),
+        (Luks::Luks1, Some(key @ DriveKey::Wrapped { .. })) => Ok(Some(key.clone())),
+        (Luks::Luks1, None | Some(DriveKey::File(_))) => {
             let mut file = MemoryFile::create("a key in memory")?;
-            file.write(encryption.key.secret().expose())?;
+            file.write(encryptor.key.secret().expose())?;
             let file = file.seal()?;
             let key = DriveKey::File(file.path());
             files.push(file);
             Ok(Some(key))
         }
-        (_, key) => Ok(key.clone()),
     }
 }
 
 /// The one place that an image passes on its way into memory.
 fn write_image(
-    request: &Request,
+    job: &Job,
     assembly: &Assembly,
     progress: &mut Progress,
     verifies: bool,
 ) -> Result<SealedFile, Failure> {
     let mut file = MemoryFile::create("the image in memory")?;
-    request.image.write(&assembly.tree, file.sink(), progress)?;
+    job.image.write(&assembly.tree, file.sink(), progress)?;
     if verifies {
-        read_back::check(&request.image, &assembly.tree, file.reread()?)?;
+        read_back::check(&job.image, &assembly.tree, file.reread()?)?;
     }
     file.seal()
 }
@@ -265,6 +260,11 @@ impl<'a> Invocation<'a> {
         Ok(Self { name, program, words })
     }
 
+    /// The first place for a disk that they leave free.
+    fn free_place(&self) -> Place {
+        monitors::free_place(self.words.iter().map(|word| word.as_bytes()))
+    }
+
     fn has_arguments(&self) -> bool {
         self.words.iter().any(|word| word == ARGUMENTS)
     }
@@ -282,17 +282,15 @@ impl<'a> Invocation<'a> {
     /// places the image itself, the drive is theirs.
     fn words(
         &self,
-        attach: &Attach,
+        target: Monitor,
+        style: Style,
         mut machine: Machine,
         image: &Path,
     ) -> Result<Vec<OsString>, Failure> {
         if self.has_image() {
             machine.drive = None;
         }
-        if let (Some(drive), None) = (&mut machine.drive, attach.place) {
-            drive.place = monitors::free_place(self.words.iter().map(|word| word.as_bytes()));
-        }
-        let mut arguments = attach.target.words(&machine, attach.style)?;
+        let mut arguments = target.words(&machine, style)?;
         if !self.has_room() && !arguments.is_empty() {
             return Err(no_room());
         }

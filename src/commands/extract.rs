@@ -13,7 +13,7 @@ use crate::host::output::{Attributes, Content, DirectoryId, Extracted, Made, Nod
 use crate::host::signals;
 use crate::job::progress::Progress;
 use crate::look::contents::Contents;
-use crate::look::inside::{self, Links, Place};
+use crate::look::inside::{self, Links, Located};
 use crate::report::{self, Exit, Failure, human_size, shown};
 use crate::sources::builder::budget::over_size;
 
@@ -76,7 +76,7 @@ pub(super) fn run(options: &Extract) -> Result<(), Failure> {
         let message = "- is no directory: files are extracted into one, not into a stream";
         return Err(Failure::new(Exit::Usage, message).hint("a directory named - is ./-"));
     }
-    let contents = Contents::open(&options.look)?;
+    let contents = options.look.open()?;
     let places = apart(inside::find_all(&contents, &options.paths, Links::Kept)?);
     let to = Extracted::open(&options.directory, options.force)?;
     let mut extraction = Extraction {
@@ -118,8 +118,8 @@ fn require_root(options: &Extract) -> Result<(), Failure> {
 }
 
 /// Leaves out what lies below another one.
-fn apart(mut places: Vec<Place>) -> Vec<Place> {
-    let names = |place: &Place| -> Vec<Box<[u8]>> {
+fn apart(mut places: Vec<Located>) -> Vec<Located> {
+    let names = |place: &Located| -> Vec<Box<[u8]>> {
         place.way.iter().map(|(name, _)| name.clone()).collect()
     };
     places.sort_by_key(names);
@@ -175,7 +175,7 @@ struct Extraction<'a> {
 }
 
 impl Extraction<'_> {
-    fn extract(&mut self, places: &[Place]) -> Result<(), Failure> {
+    fn extract(&mut self, places: &[Located]) -> Result<(), Failure> {
         for place in places {
             let Some(((name, _), above)) = place.way.split_last() else {
                 self.tree(DirectoryId::BASE, place)?;
@@ -237,7 +237,7 @@ impl Extraction<'_> {
     }
 
     /// What is in a directory that was made, and below it.
-    fn tree(&mut self, directory: DirectoryId, place: &Place) -> Result<(), Failure> {
+    fn tree(&mut self, directory: DirectoryId, place: &Located) -> Result<(), Failure> {
         let contents = self.contents;
         let start = (place.inode, if place.way.is_empty() { Vec::new() } else { place.path() });
         let mut walk = Walk::below(&*contents.reader, *contents.limits(), Order::Path, start);

@@ -6,13 +6,12 @@ use clap::{Args, ValueHint};
 
 use super::options::{Trust, Volume};
 use super::print;
-use crate::delivery::mount::Disk;
 use crate::delivery::{units, unlock};
-use crate::job::encryption;
-use crate::job::settings;
+use crate::job::Job;
+use crate::job::destination::Destination;
+use crate::job::encryption::{self, Encryption};
 use crate::job::trusted;
-use crate::manifest::{Format, Luks};
-use crate::monitors::{Bus, Serial};
+use crate::manifest::Format;
 use crate::report::{Exit, Failure};
 
 /// `credimg guest-unit`
@@ -31,31 +30,25 @@ pub struct GuestUnit {
 }
 
 pub(super) fn run(options: &GuestUnit) -> Result<(), Failure> {
-    let manifest = trusted::load(&options.manifest, options.trust, &[])?;
-    let Volume { encrypt, format, label, serial } = &options.volume;
-    let format = format.or(manifest.format).unwrap_or(Format::Erofs);
-    let label = settings::label(label.as_deref(), &manifest, format, manifest.joliet)?;
-    let is_opened = encryption::version(*encrypt, &manifest) == Some(Luks::Luks2);
-    if format == Format::Erofs && label.is_none() && !is_opened {
+    let mut manifest = trusted::load(&options.manifest, options.trust.trust, &[])?;
+    // There is no name whose extension would tell it.
+    manifest.format.get_or_insert(Format::Erofs);
+    let job = Job::new(manifest, &options.volume.wishes(), Destination::Nothing)?;
+    let (image, label) = (&job.image, job.image.label.as_deref());
+    let is_opened = job.encryption.as_ref().is_some_and(Encryption::is_opened_by_guest);
+    if image.format == Format::Erofs && label.is_none() && !is_opened {
         let message = "an EROFS disk without a label is another one after each build";
         let hint = "give it one: `label:` in the manifest, or --label here and with the build";
         return Err(Failure::new(Exit::Usage, message).hint(hint));
     }
-    let serial = match (serial, &label) {
-        (Some(serial), _) => Serial::new(serial)?,
-        (None, Some(label)) => Serial::from_label(label)?,
-        (None, None) => {
-            let message = "the serial of a disk without a label comes from its image's file name";
-            let hint = "give --serial here and with the build, or give the disk a label";
-            return Err(Failure::new(Exit::Usage, message).hint(hint));
-        }
-    };
-    if is_opened {
-        let header_label = label.as_deref().map(encryption::header_label);
-        let crypttab = unlock::crypttab(&serial, header_label.as_deref());
-        let disk = Disk::encrypted(format, &serial);
-        return print(units::text(&manifest, &disk, Some(&crypttab))?.as_bytes());
+    if options.volume.serial.is_none() && label.is_none() {
+        let message = "the serial of a disk without a label comes from its image's file name";
+        let hint = "give --serial here and with the build, or give the disk a label";
+        return Err(Failure::new(Exit::Usage, message).hint(hint));
     }
-    let disk = Disk::new(format, label.as_deref(), "", &serial, Bus::Virtio);
-    print(units::text(&manifest, &disk, None)?.as_bytes())
+    let crypttab = is_opened.then(|| {
+        unlock::crypttab(&job.drive.serial, label.map(encryption::header_label).as_deref())
+    });
+    let disk = &job.settings.means.disk;
+    print(units::text(&job.manifest, disk, crypttab.as_deref())?.as_bytes())
 }

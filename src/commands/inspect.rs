@@ -12,10 +12,9 @@ use serde::Serialize;
 use super::options::Look;
 use super::print;
 use crate::host::random;
-use crate::job::encryption;
 use crate::keys::{self, Owners};
 use crate::look::contents;
-use crate::look::opened::{Inside, Opened};
+use crate::look::opened::{Inside, Opened, no_encryption};
 use crate::look::tally::Tally;
 use crate::report::{self, Failure, json_line, shown};
 
@@ -51,7 +50,7 @@ fn look(image: Opened, options: &Inspect) -> Result<Report, Failure> {
         (None, None) => {
             report.contents = holdings(image.into_storage(None, false)?, &path)?;
         }
-        (None, Some(_)) => return Err(encryption::no_encryption("--key-file")),
+        (None, Some(_)) => return Err(no_encryption("--key-file")),
         (Some(header), None) => report.header = Some(HeaderReport::new(header)),
         (Some(header), Some(file)) => {
             report.header = Some(HeaderReport::new(header));

@@ -14,7 +14,7 @@ use credimg_formats::read::{InodeRef, NodeKind, Stat};
 use super::options::Look;
 use crate::host::output::Stdout;
 use crate::look::contents::Contents;
-use crate::look::inside::{self, Links, Place, Visited};
+use crate::look::inside::{self, Links, Located, Visited};
 use crate::report::{Failure, shown_bytes};
 
 /// `credimg ls`
@@ -50,7 +50,7 @@ pub struct Ls {
 }
 
 pub(super) fn run(options: &Ls) -> Result<(), Failure> {
-    let contents = Contents::open(&options.look)?;
+    let contents = options.look.open()?;
     let places = inside::find_all(&contents, &options.paths, Links::Kept)?;
     let mut stdout = Stdout::open()?;
     let style = match (options.json, options.long) {
@@ -95,22 +95,22 @@ struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    fn print(mut self, options: &Ls, places: Vec<Place>, to: &mut Stdout) -> Result<(), Failure> {
+    fn print(mut self, options: &Ls, places: Vec<Located>, to: &mut Stdout) -> Result<(), Failure> {
         if self.style == Style::Json {
             json::begin(self.contents, &mut self.line);
         }
         let is_listed =
-            |place: &Place| place.stat.kind == NodeKind::Directory && !options.directory;
+            |place: &Located| place.stat.kind == NodeKind::Directory && !options.directory;
         let (directories, files): (Vec<_>, Vec<_>) = places.into_iter().partition(is_listed);
         // As `ls` does: a directory has a heading where it is not all that there is.
         let has_headings =
             options.recursive || directories.len() + files.len() > 1 && !directories.is_empty();
-        let row = |Place { way, inode, stat }: Place| {
+        let row = |Located { way, inode, stat }: Located| {
             let path = inside::joined(way.iter().map(|(name, _)| &**name));
             Row { name: path.into(), inode, stat }
         };
         self.rows(b"", &files.into_iter().map(row).collect::<Vec<_>>(), to)?;
-        for Place { way, inode, .. } in directories {
+        for Located { way, inode, .. } in directories {
             let path = inside::joined(way.iter().map(|(name, _)| &**name));
             let depth = way.len();
             self.tree(Pending { path, inode, depth }, has_headings, options.recursive, to)?;

@@ -3,7 +3,7 @@
 
 mod args;
 mod audit;
-pub(crate) mod build;
+mod build;
 mod cat;
 pub mod check;
 mod completions;
@@ -16,11 +16,11 @@ mod guest_unit;
 mod inspect;
 mod ls;
 mod man;
-pub(crate) mod options;
+mod options;
 #[cfg(feature = "seal")]
 mod seal;
 pub(crate) mod secret;
-pub(crate) mod verify;
+mod verify;
 
 use std::io::{self, IsTerminal};
 

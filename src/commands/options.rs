@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+use crate::job::wishes::{AttachWishes, EncryptionWishes, SourceWishes, Wishes};
+use crate::look::contents::Contents;
 use crate::manifest::{Format, Luks};
 use crate::monitors::{Bus, MachineType, Monitor, Place, SmbiosForm, Style};
+use crate::report::Failure;
 use crate::sources::command::Limits;
+use crate::sources::pseudo::Policy;
 
 /// What is made of a manifest, and how, wherever it goes.
 #[derive(Args, Debug)]
@@ -55,6 +59,33 @@ pub struct Recipe {
     pub command_stderr: bool,
 }
 
+impl Recipe {
+    /// What a build is to wish that attaches its image so.
+    pub(super) fn wishes(&self, attach: &Attach) -> Wishes {
+        let Self { format, encryption, sources, .. } = self;
+        Wishes {
+            format: format.name,
+            compression: format.compression.clone(),
+            joliet: format.joliet,
+            lossy: format.lossy,
+            label: self.label.clone(),
+            uuid: self.uuid.clone(),
+            encryption: encryption.wishes(),
+            sources: SourceWishes {
+                strict: self.strict,
+                command_timeout_seconds: self.command_timeout,
+                command_stderr: self.command_stderr,
+                mtime: self.mtime,
+                max_size_bytes: self.max_size,
+                ..sources.wishes()
+            },
+            attach: attach.wishes(),
+            smbios: self.smbios,
+            guest: self.guest.clone(),
+        }
+    }
+}
+
 /// An image format and what is particular to it.
 #[derive(Args, Debug)]
 pub struct FormatChoice {
@@ -94,8 +125,19 @@ pub struct EncryptionChoice {
     pub master_key: Option<PathBuf>,
 }
 
+impl EncryptionChoice {
+    fn wishes(&self) -> EncryptionWishes {
+        EncryptionWishes {
+            luks: self.encrypt,
+            key_file: self.key_file.clone(),
+            key_out: self.key_out.clone(),
+            master_key: self.master_key.clone(),
+        }
+    }
+}
+
 /// What an image is made of besides the manifest, and what it must not be made of.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Debug)]
 pub struct Sources {
     /// Add the pseudo definitions of FILE, in mksquashfs's language (repeatable)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -111,6 +153,16 @@ pub struct Sources {
     pub trust: Trust,
 }
 
+impl Sources {
+    pub(super) fn wishes(&self) -> SourceWishes {
+        SourceWishes {
+            trust: self.trust.trust,
+            policy: Policy { allow_commands: !self.no_commands, allow_devices: self.allow_devices },
+            ..SourceWishes::default()
+        }
+    }
+}
+
 /// Whom a manifest is taken from.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Trust {
@@ -121,7 +173,7 @@ pub struct Trust {
 }
 
 /// How the image is attached to the machine.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Debug)]
 pub struct Attach {
     /// Virtual machine monitor that the arguments are for; all but qemu have one style
     #[arg(long, value_enum, default_value_t = Monitor::Qemu)]
@@ -151,6 +203,20 @@ pub struct Attach {
     pub id: Option<String>,
 }
 
+impl Attach {
+    pub(super) fn wishes(&self) -> AttachWishes {
+        AttachWishes {
+            target: self.target,
+            style: self.style,
+            bus: self.bus,
+            place: self.place,
+            machine: self.machine,
+            serial: self.serial.clone(),
+            id: self.id.clone(),
+        }
+    }
+}
+
 /// What a build takes from its options or the manifest, for commands that build nothing.
 #[derive(Args, Debug)]
 pub struct Volume {
@@ -169,6 +235,18 @@ pub struct Volume {
     pub serial: Option<String>,
 }
 
+impl Volume {
+    pub(super) fn wishes(&self) -> Wishes {
+        Wishes {
+            format: self.format,
+            label: self.label.clone(),
+            encryption: EncryptionWishes { luks: self.encrypt, ..EncryptionWishes::default() },
+            attach: AttachWishes { serial: self.serial.clone(), ..AttachWishes::default() },
+            ..Wishes::default()
+        }
+    }
+}
+
 /// An image, and what opens it.
 #[derive(Args, Debug)]
 pub struct Look {
@@ -182,6 +260,13 @@ pub struct Look {
     /// 1 GiB of memory or 16 GiB that Argon2 fills are refused without it
     #[arg(long, requires = "key_file")]
     pub allow_cost: bool,
+}
+
+impl Look {
+    /// Opens the image for what it holds.
+    pub(super) fn open(&self) -> Result<Contents, Failure> {
+        Contents::at(&self.image, self.key_file.as_deref(), self.allow_cost)
+    }
 }
 
 /// A number of bytes, perhaps with the first letter of a binary unit behind.

@@ -5,19 +5,21 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
-use credimg_formats::{Kind, Sink, Timestamp, Tree};
+use credimg_formats::{Kind, Sink, Tree};
 
 use super::options::{Sources, size};
 use crate::delivery::route::Means;
 use crate::delivery::sidecar::{self, Value};
 use crate::host::output::{self, OutputFile, StreamOutput};
+use crate::job;
 use crate::job::access;
-use crate::job::image::explain;
+use crate::job::files;
+use crate::job::image;
 use crate::job::links;
 use crate::job::news;
 use crate::job::progress::{Counted, Progress};
-use crate::job::settings;
 use crate::job::trusted;
+use crate::job::wishes::SourceWishes;
 use crate::job::xattrs;
 use crate::keys;
 use crate::keys::identity::Identity;
@@ -27,7 +29,7 @@ use crate::monitors::{self, MachineType, Style};
 use crate::report::{self, Exit, Failure, shown};
 use crate::seal::age::Sealed;
 use crate::seal::tar;
-use crate::sources::assemble::{self, Assembly, OwnFiles};
+use crate::sources::assemble::{self, Assembly};
 use crate::sources::command::Limits;
 
 /// `credimg seal`
@@ -99,6 +101,19 @@ const CREDENTIAL: &str = "age.identity";
 const STRUCTURE: &str = "smbios";
 const ITEM: &str = "fw_cfg.age.identity";
 
+impl Seal {
+    fn wishes(&self) -> SourceWishes {
+        SourceWishes {
+            strict: self.strict,
+            command_timeout_seconds: self.command_timeout,
+            command_stderr: self.command_stderr,
+            mtime: self.mtime,
+            max_size_bytes: self.max_size,
+            ..self.sources.wishes()
+        }
+    }
+}
+
 /// The styles that carry a share: those without `-drive` and without a configuration file,
 /// which holds no OEM strings.
 fn share_style() -> impl TypedValueParser<Value = Style> {
@@ -108,27 +123,27 @@ fn share_style() -> impl TypedValueParser<Value = Style> {
 
 pub(super) fn run(options: &Seal) -> Result<(), Failure> {
     let early = |error| news::early(&options.output, "blob", error);
-    let request = Request::new(options).map_err(early)?;
-    let stream = request.share.is_none().then(StreamOutput::stdout).transpose()?;
+    let blob = Blob::new(options).map_err(early)?;
+    let stream = blob.share.is_none().then(StreamOutput::stdout).transpose()?;
     let mut progress = Progress::new(!options.quiet);
-    let tree = request.collect(options, &mut progress)?;
+    let tree = blob.collect(&mut progress)?;
     let (identity, is_new) = Identity::read_or_make(&options.key_out).map_err(early)?;
-    let made = match stream {
-        None => request.write_file(options, &tree, &identity, &mut progress)?,
-        Some(stream) => request.write_stream(stream, &tree, &identity, &mut progress)?,
+    let news = match stream {
+        None => blob.write_file(options, &tree, &identity, &mut progress)?,
+        Some(stream) => blob.write_stream(stream, &tree, &identity, &mut progress)?,
     };
     drop(progress);
     if !options.quiet {
         if is_new {
             report::note(&format!("made the key file {}", shown(&options.key_out)));
         }
-        report::note(&made);
+        report::note(&news);
     }
-    request.warn();
-    if request.arguments.is_empty() {
+    blob.warn();
+    if blob.arguments.is_empty() {
         return Ok(());
     }
-    output::to_stdout(&request.arguments).map_err(|failure| {
+    output::to_stdout(&blob.arguments).map_err(|failure| {
         let message = failure.message.replacen("write to", "write the arguments to", 1);
         let blob = shown(&options.output);
         Failure { message, ..failure }.hint(format!(
@@ -137,27 +152,27 @@ pub(super) fn run(options: &Seal) -> Result<(), Failure> {
     })
 }
 
-/// Everything that is checked before a source is read.
-struct Request {
+/// A blob of which everything is checked but the sources.
+struct Blob {
     manifest: Manifest,
     /// The directory that the guest writes in; none where the blob is streamed.
     share: Option<Share>,
-    /// Where the blob will lie.
-    place: OwnFiles,
     /// The channel by which the guest gets the identity.
     channel: Channel,
     /// The file of the firmware that carries it.
     carrier: PathBuf,
-    file: output::Options,
-    build_time: Timestamp,
+    /// Who may read the blob and the carrier.
+    access: output::Options,
+    /// What the tree is made with.
+    settings: assemble::Settings,
     arguments: Vec<u8>,
 }
 
-impl Request {
+impl Blob {
     fn new(options: &Seal) -> Result<Self, Failure> {
         let (channel, suffix) = channel(options.machine)?;
         let carrier = sidecar::path(&options.key_out, suffix);
-        if settings::is_streamed(&options.key_out) {
+        if files::is_streamed(&options.key_out) {
             let failure = Failure::new(Exit::Usage, "the key is not written to standard output");
             return Err(failure.hint("name a file with --key-out"));
         }
@@ -172,7 +187,7 @@ impl Request {
             outside("manifest", &options.manifest)?;
         }
         let Sources { trust, pseudo_file, .. } = &options.sources;
-        let manifest = trusted::load(&options.manifest, *trust, pseudo_file)?;
+        let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
         require_plain(&manifest)?;
         for file in &manifest.pseudo.files {
             outside("pseudo file", &file.path)?;
@@ -193,35 +208,21 @@ impl Request {
         // Whether it is one, before anything is read in vain.
         Identity::check(&options.key_out)?;
         OutputFile::check(&carrier)?;
-        let mut place = settings::place(&options.output, &settings::beside(&options.output)?);
-        place.sidecars.extend(settings::id(std::fs::symlink_metadata(&carrier)));
-        place.keys.extend(settings::id(std::fs::metadata(&options.key_out)));
+        let mut own_files = files::own_files(&options.output, &files::beside(&options.output)?);
+        own_files.sidecars.extend(files::id(std::fs::symlink_metadata(&carrier)));
+        own_files.keys.extend(files::id(std::fs::metadata(&options.key_out)));
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
-        let file = access::options(owner, &options.mode, reader, None)?;
-        Ok(Self {
-            manifest,
-            share,
-            place,
-            channel,
-            carrier,
-            file,
-            build_time: settings::build_time(options.mtime)?,
-            arguments,
-        })
+        let access = access::options(owner, &options.mode, reader, None)?;
+        let wishes = options.wishes();
+        let settings = assemble::Settings {
+            output: own_files,
+            ..job::settings(&wishes, job::build_time(&wishes)?)
+        };
+        Ok(Self { manifest, share, channel, carrier, access, settings, arguments })
     }
 
-    fn collect(&self, options: &Seal, progress: &mut Progress) -> Result<Tree, Failure> {
-        let settings = assemble::Settings {
-            build_time: self.build_time,
-            commands: settings::commands(options.command_timeout, options.command_stderr),
-            policy: settings::policy(&options.sources),
-            output: self.place.clone(),
-            means: Means::default(),
-            exchangeable: trusted::exchangeable(options.sources.trust, options.strict),
-            max_size_bytes: options.max_size,
-            notes_inputs: false,
-        };
-        let assembly = assemble::assemble(&self.manifest, &settings, &mut |step| {
+    fn collect(&self, progress: &mut Progress) -> Result<Tree, Failure> {
+        let assembly = assemble::assemble(&self.manifest, &self.settings, &mut |step| {
             progress.show_step(step);
         })?;
         let Assembly { tree, warning, .. } = assembly;
@@ -230,7 +231,7 @@ impl Request {
         for warning in warnings.chain(xattrs::warnings(&self.manifest)).chain(warning) {
             report::warn(&warning);
         }
-        tar::check(&tree).map_err(|error| explain(&error, "tar"))?;
+        tar::check(&tree).map_err(|error| image::explain(&error, "tar"))?;
         Ok(tree)
     }
 
@@ -246,12 +247,12 @@ impl Request {
         let of_blob = |error| news::of("blob", error);
         let early = |error| news::early(&options.output, "blob", error);
         let has_old = OutputFile::check(&options.output).map_err(early)?;
-        let mut blob = OutputFile::create(&options.output, self.file)
+        let mut file = OutputFile::create(&options.output, self.access)
             .map_err(|error| early(of_blob(error)))?;
         let made =
-            keys::without_traces(|| write(tree, identity, &mut blob, progress)).map_err(of_blob)?;
+            keys::without_traces(|| write(tree, identity, &mut file, progress)).map_err(of_blob)?;
         self.write_carrier(identity).map_err(|error| of_carrier(error, has_old))?;
-        blob.commit().map_err(of_blob)?;
+        file.commit().map_err(of_blob)?;
         Ok(format!("wrote {}: {made}", shown(&options.output)))
     }
 
@@ -274,13 +275,13 @@ impl Request {
     fn write_carrier(&self, identity: &Identity) -> Result<(), Failure> {
         let (name, channel) = (CREDENTIAL.to_owned(), self.channel);
         let value = Value { name, channel, secret: keys::held(identity.line().clone()) };
-        let mut file = OutputFile::create(&self.carrier, self.file)?;
+        let mut file = OutputFile::create(&self.carrier, self.access)?;
         // Base64 goes by the stack.
         let pack = || sidecar::pack(&[value], None, &Means::default());
         for sidecar in keys::without_traces(pack)? {
             keys::hold(sidecar.content.expose());
             std::io::Write::write_all(&mut file, sidecar.content.expose())
-                .map_err(|error| explain(&error.into(), "the key's carrier"))?;
+                .map_err(|error| image::explain(&error.into(), "the key's carrier"))?;
         }
         file.commit()
     }
@@ -309,19 +310,15 @@ fn write<S: Sink>(
     sink: &mut S,
     progress: &mut Progress,
 ) -> Result<String, Failure> {
-    let content_bytes = |kind: &Kind| match kind {
-        Kind::File(content) => content.len(),
-        _ => 0,
-    };
-    let kinds = || tree.inodes().map(|(_, inode)| inode.kind());
     // The headers are small beside it.
-    let total_bytes = kinds().map(content_bytes).sum();
-    let mut sealed = Sealed::new(identity, sink).map_err(|error| explain(&error.into(), "age"))?;
+    let total_bytes = image::content_bytes(tree);
+    let mut sealed =
+        Sealed::new(identity, sink).map_err(|error| image::explain(&error.into(), "age"))?;
     let mut counted = Counted { sink: &mut sealed, progress, total_bytes, done_bytes: 0 };
-    tar::write(tree, &mut counted).map_err(|error| explain(&error, "tar"))?;
+    tar::write(tree, &mut counted).map_err(|error| image::explain(&error, "tar"))?;
     let archive_bytes = counted.done_bytes;
-    sealed.finish().map_err(|error| explain(&error.into(), "age"))?;
-    let files = kinds().filter(|kind| matches!(kind, Kind::File(_))).count();
+    sealed.finish().map_err(|error| image::explain(&error.into(), "age"))?;
+    let files = tree.inodes().filter(|(_, inode)| matches!(inode.kind(), Kind::File(_))).count();
     let plural = if files == 1 { "" } else { "s" };
     let size = report::human_size(archive_bytes);
     Ok(format!("a sealed tar archive, {files} file{plural}, {size}"))
@@ -344,7 +341,7 @@ fn channel(machine: Option<MachineType>) -> Result<(Channel, &'static str), Fail
 
 /// The directory of the blob, which is what the guest gets; none where the blob is streamed.
 fn share(options: &Seal) -> Result<Option<Share>, Failure> {
-    if settings::is_streamed(&options.output) {
+    if files::is_streamed(&options.output) {
         return Ok(None);
     }
     OutputFile::check(&options.output)?;
@@ -358,7 +355,7 @@ fn require_apart(options: &Seal, carrier: &Path, manifest: &Manifest) -> Result<
     let files = [("manifest", options.manifest.as_path()), ("blob", options.output.as_path())];
     let pseudo = manifest.pseudo.files.iter().map(|file| ("pseudo file", file.path.as_path()));
     let mut files = files.into_iter().filter(|(_, path)| *path != Path::new("-")).chain(pseudo);
-    let Some((name, path)) = files.find(|(_, path)| settings::is_same(carrier, path)) else {
+    let Some((name, path)) = files.find(|(_, path)| files::is_same(carrier, path)) else {
         return Ok(());
     };
     let message = format!("the {name} {} has the name of the key's own file", shown(path));
@@ -386,12 +383,12 @@ fn require_plain(manifest: &Manifest) -> Result<(), Failure> {
 /// leads into the directory `share`: as it is written, for the guest may turn a link
 /// there elsewhere, or as it ends, for it may be a link itself. It need not exist.
 fn require_outside(share: &Path, name: &str, path: &Path) -> Result<(), Failure> {
-    let Some(share_id) = settings::id(std::fs::metadata(share)) else { return Ok(()) };
+    let Some(share_id) = files::id(std::fs::metadata(share)) else { return Ok(()) };
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let ends = [parent.unwrap_or(Path::new(".")), path].map(std::fs::canonicalize);
     let ways = ends.into_iter().chain([std::path::absolute(path)]);
     let is_inside = |place: &Path| {
-        place.ancestors().any(|above| settings::id(std::fs::metadata(above)) == Some(share_id))
+        place.ancestors().any(|above| files::id(std::fs::metadata(above)) == Some(share_id))
     };
     // What cannot be resolved is not there, and its directory is no place to make it in.
     if !ways.flatten().any(|place| is_inside(&place)) {

@@ -12,6 +12,9 @@ use super::print;
 use crate::host::random;
 use crate::job::encryption;
 use crate::job::expected;
+use crate::job::progress::Progress;
+use crate::job::trusted;
+use crate::job::wishes::{EncryptionWishes, SourceWishes, Wishes};
 use crate::look::contents::Contents;
 use crate::look::differences::{self, Told, comparison};
 use crate::look::opened::Opened;
@@ -43,7 +46,7 @@ pub struct Verify {
     pub manifest: Option<PathBuf>,
     /// What that build is told.
     #[command(flatten)]
-    pub wishes: Wishes,
+    pub build: BuildOptions,
     /// Print nothing where all is well
     #[arg(short, long)]
     pub quiet: bool,
@@ -54,7 +57,7 @@ pub struct Verify {
 
 /// What a build is told that decides what its image holds.
 #[derive(Args, Debug)]
-pub struct Wishes {
+pub struct BuildOptions {
     /// Image format, whatever the manifest says [default: the image's]
     #[arg(long, value_name = "FORMAT", requires = "manifest")]
     pub format: Option<Format>,
@@ -92,6 +95,30 @@ pub struct Wishes {
     /// Show what the manifest's commands print on standard error
     #[arg(long, requires = "manifest")]
     pub command_stderr: bool,
+}
+
+impl BuildOptions {
+    /// In plain values, with the key of the image.
+    fn wishes(&self, key_file: Option<PathBuf>) -> Wishes {
+        Wishes {
+            format: self.format,
+            label: self.label.clone(),
+            lossy: self.lossy,
+            encryption: EncryptionWishes { key_file, ..EncryptionWishes::default() },
+            sources: SourceWishes {
+                strict: self.strict,
+                command_timeout_seconds: self.command_timeout,
+                command_stderr: self.command_stderr,
+                mtime: self.mtime,
+                max_size_bytes: self.max_size,
+                ..self.sources.wishes()
+            },
+            attach: self.attach.wishes(),
+            smbios: self.smbios,
+            guest: self.guest.clone(),
+            ..Wishes::default()
+        }
+    }
 }
 
 /// How many faults, and how many differences, are told one by one.
@@ -166,8 +193,15 @@ fn compare(
     header: Option<&Header>,
     report: &mut Report,
 ) -> Result<(), Failure> {
+    let Sources { trust, pseudo_file, .. } = &options.build.sources;
+    let manifest = trusted::load(manifest, trust.trust, pseudo_file)?;
+    let wishes = options.build.wishes(options.look.key_file.clone());
     let facts = contents.reader.facts();
-    let expected = expected::collect(options, manifest, facts, header)?;
+    let expected = {
+        // The line on the terminal goes before anything is told.
+        let mut progress = Progress::new(!options.quiet);
+        expected::collect(manifest, &wishes, &options.look.image, facts, header, &mut progress)?
+    };
     report.differences = Some(Vec::new());
     for (what, differs) in volume(&expected, facts, header) {
         if differs {

@@ -1,11 +1,57 @@
-//! The dependency file of a build, for Make: the image depends on every file and
+//! `--depfile`: the dependency file of a build, for Make: the image depends on every file and
 //! directory that was read. Each rule about its syntax was measured with GNU Make 4.3.
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::reports;
 use crate::report::{Exit, Failure, shown};
+
+/// The inputs of a build, where anybody wants to know them.
+pub(crate) struct Dependencies {
+    depfile: Option<PathBuf>,
+    inputs: Vec<PathBuf>,
+    text: Vec<u8>,
+}
+
+impl Dependencies {
+    /// Refuses a dependency file that could not be written.
+    pub(crate) fn new(depfile: Option<&Path>, manifest: &Path) -> Result<Self, Failure> {
+        let mut inputs = Vec::new();
+        if let Some(path) = depfile {
+            reports::check(path, "a dependency file is a regular file")?;
+            let is_file = manifest != Path::new("-");
+            inputs.extend(is_file.then(|| manifest.to_owned()));
+        }
+        Ok(Self { depfile: depfile.map(Path::to_owned), inputs, text: Vec::new() })
+    }
+
+    /// Whether anybody wants to know the inputs.
+    pub(crate) fn are_wanted(&self) -> bool {
+        self.depfile.is_some()
+    }
+
+    /// Adds inputs.
+    pub(crate) fn extend(&mut self, inputs: impl IntoIterator<Item = PathBuf>) {
+        if self.are_wanted() {
+            self.inputs.extend(inputs);
+        }
+    }
+
+    /// Once all inputs are noted, and before anything is written.
+    pub(crate) fn render(&mut self, image: &Path) -> Result<(), Failure> {
+        if self.are_wanted() {
+            self.text = render(image, &self.inputs)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the dependency file, once the image is in place.
+    pub(crate) fn commit(&self) -> Result<(), Failure> {
+        self.depfile.as_deref().map_or(Ok(()), |path| reports::replace(path, &self.text))
+    }
+}
 
 /// The rule that makes `image` depend on `inputs`, then an empty rule for each
 /// of them: one that is gone leads to a new build instead of to Make's
@@ -17,22 +63,22 @@ pub fn render(image: &Path, inputs: &[PathBuf]) -> Result<Vec<u8>, Failure> {
     let mut seen = HashSet::new();
     let inputs: Vec<&Path> =
         inputs.iter().map(PathBuf::as_path).filter(|path| seen.insert(*path)).collect();
-    let mut text = escaped(image, Place::Target)?;
+    let mut text = escaped(image, Side::Target)?;
     text.push(b':');
     for input in &inputs {
         text.extend(b" \\\n  ");
-        text.extend(escaped(input, Place::Prerequisite)?);
+        text.extend(escaped(input, Side::Prerequisite)?);
     }
     text.push(b'\n');
     for input in inputs {
-        text.extend(escaped(input, Place::Target)?);
+        text.extend(escaped(input, Side::Target)?);
         text.extend(b":\n");
     }
     Ok(text)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Side {
     /// Before the colon, where a percent sign would make a pattern.
     Target,
     /// Behind it, where a percent sign stands for itself.
@@ -40,7 +86,7 @@ enum Place {
 }
 
 /// The path with a backslash before every byte that has a meaning.
-fn escaped(path: &Path, place: Place) -> Result<Vec<u8>, Failure> {
+fn escaped(path: &Path, side: Side) -> Result<Vec<u8>, Failure> {
     let bytes = path.as_os_str().as_bytes();
     // These end a rule, begin a recipe, set a variable, split a list or begin the
     // members of an archive, whether there is a backslash before them or not; and
@@ -66,7 +112,7 @@ fn escaped(path: &Path, place: Place) -> Result<Vec<u8>, Failure> {
         match byte {
             b'$' => text.push(b'$'),
             b' ' | b'#' | b':' | b'*' | b'?' | b'[' => text.push(b'\\'),
-            b'%' if place == Place::Target => text.push(b'\\'),
+            b'%' if side == Side::Target => text.push(b'\\'),
             _ => {}
         }
         text.push(*byte);

@@ -18,7 +18,7 @@ use rustix::fs::{CWD, Mode, OFlags, Stat, fstat};
 use zeroize::Zeroizing;
 
 use super::beside;
-use super::encryption::{Encryption, Inside};
+use super::encryption::{Encryptor, Inside};
 use super::image::Image;
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::identity::Identity;
@@ -40,26 +40,29 @@ pub(crate) struct Existing {
 
 impl Existing {
     /// The image at `path`; none where it is missing, no image, or of another
-    /// owner, mode or encryption than it would get, so that it has to be made anyway.
+    /// owner, mode, encryption or label in its header than it would get, so that it has to be
+    /// made anyway.
     pub(crate) fn open(
         path: &Path,
         wanted: output::Options,
-        encryption: Option<(&Encryption, Option<&str>)>,
+        encryptor: Option<&Encryptor>,
+        label: Option<&str>,
     ) -> Option<Self> {
-        without_traces(|| Self::open_here(path, wanted, encryption))
+        without_traces(|| Self::open_here(path, wanted, encryptor, label))
     }
 
     fn open_here(
         path: &Path,
         wanted: output::Options,
-        encryption: Option<(&Encryption, Option<&str>)>,
+        encryptor: Option<&Encryptor>,
+        label: Option<&str>,
     ) -> Option<Self> {
         let file = open(path, wanted)?;
-        let Some((encryption, label)) = encryption else {
+        let Some(encryptor) = encryptor else {
             let stamp = probe::stamp(&mut &file).ok()??;
             return Some(Self { file, inside: None, stamp });
         };
-        let mut inside = encryption.open(file.try_clone().ok()?, label)?;
+        let mut inside = encryptor.open(file.try_clone().ok()?, label)?;
         let stamp = probe::stamp(&mut inside.plain).ok()??;
         Some(Self { file, inside: Some(RefCell::new(inside)), stamp })
     }

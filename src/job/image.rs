@@ -6,7 +6,7 @@ use credimg_formats::signature::{Signature, Watch};
 use credimg_formats::squashfs::{self, Compression};
 use credimg_formats::{ErrorKind, Image as LaidOut, Kind, Sink, Timestamp, Tree, erofs, iso9660};
 
-use super::encryption::Encryption;
+use super::encryption::Encryptor;
 use super::loss::Losses;
 use crate::job::progress::{Counted, Progress};
 use crate::manifest::Format;
@@ -24,7 +24,7 @@ pub(crate) struct Image {
     /// Adds a Joliet tree; of ISO 9660 only.
     pub(crate) joliet: bool,
     /// What is around the image, where it is encrypted.
-    pub(crate) encryption: Option<Rc<Encryption>>,
+    pub(crate) encryptor: Option<Rc<Encryptor>>,
     /// Leaves out, with warnings, what the format cannot hold.
     pub(crate) lossy: bool,
     /// Most bytes of it, without what encryption adds.
@@ -41,11 +41,11 @@ impl Image {
         sink: &mut S,
         progress: &mut Progress,
     ) -> Result<u64, Failure> {
-        let Some(encryption) = &self.encryption else {
+        let Some(encryptor) = &self.encryptor else {
             return self.write_plain(tree, sink, progress);
         };
         let label = self.label.as_deref();
-        encryption.write(label, sink, |inner| self.write_plain(tree, inner, progress))
+        encryptor.write(label, sink, |inner| self.write_plain(tree, inner, progress))
     }
 
     /// Writes the image alone, which an encrypted one has inside.
@@ -152,7 +152,7 @@ impl Image {
 }
 
 /// Length of all files.
-fn content_bytes(tree: &Tree) -> u64 {
+pub(crate) fn content_bytes(tree: &Tree) -> u64 {
     let lengths = tree.inodes().filter_map(|(_, inode)| match inode.kind() {
         Kind::File(content) => Some(content.len()),
         Kind::Directory(_)

@@ -1,15 +1,21 @@
 //! What a command is to make, decided once: from the manifest, what the command line wishes
 //! and where it goes, to plain values and the image itself.
+//!
+//! [`Job::new`] is the only place where a wish wins over the manifest, the environment or what
+//! an output's name says. Everything behind it takes what it has decided.
 
 pub(crate) mod access;
+mod advice;
 pub(crate) mod attach;
 pub(crate) mod beside;
 pub(crate) mod blocks;
-pub(crate) mod dependencies;
+pub(crate) mod collect;
 pub mod depfile;
+pub(crate) mod destination;
 pub(crate) mod encryption;
 pub(crate) mod existing;
 pub(crate) mod expected;
+pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod links;
 pub(crate) mod loss;
@@ -18,10 +24,262 @@ pub(crate) mod progress;
 pub(crate) mod reach;
 pub(crate) mod read_back;
 pub(crate) mod reports;
-pub(crate) mod request;
 pub(crate) mod seed;
-pub(crate) mod settings;
 pub(crate) mod summary;
 pub(crate) mod trusted;
 pub(crate) mod user_data;
+pub(crate) mod uuid;
+mod volume;
+pub(crate) mod wishes;
 pub(crate) mod xattrs;
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use credimg_formats::Timestamp;
+
+use self::destination::Destination;
+use self::encryption::{Encryption, Encryptor};
+use self::existing::Existing;
+use self::image::Image;
+use self::volume::Volume;
+use self::wishes::{AttachWishes, SourceWishes, Wishes};
+use crate::delivery::guest::Guest;
+use crate::delivery::mount::Disk;
+use crate::delivery::route::Means;
+use crate::host::guard;
+use crate::manifest::Manifest;
+use crate::monitors::{Drive, MachineType, Monitor, Style};
+use crate::report::{Exit, Failure};
+use crate::sources::assemble::{self, Exchangeable, OwnFiles};
+use crate::sources::command::Limits;
+
+/// One image, of which everything is decided and nothing stands in the way but the sources.
+pub(crate) struct Job {
+    pub(crate) manifest: Manifest,
+    pub(crate) destination: Destination,
+    /// What is written, and with what around it.
+    pub(crate) image: Image,
+    /// Whether the image's format is certain; of what is foreseen a name may decide it later.
+    pub(crate) is_format_known: bool,
+    /// How it is encrypted, where it is.
+    pub(crate) encryption: Option<Encryption>,
+    /// The old image that may stay as it is.
+    pub(crate) existing: Option<Existing>,
+    /// How it is attached: by this drive, to a machine of this monitor.
+    pub(crate) drive: Drive,
+    pub(crate) target: Monitor,
+    /// How the arguments are written that attach it.
+    pub(crate) style: Style,
+    pub(crate) guest: Guest,
+    /// What its tree is made with.
+    pub(crate) settings: assemble::Settings,
+    /// Whether the UUID and the time are somebody's wish, which no old image overrules.
+    pub(crate) has_own_uuid: bool,
+    pub(crate) has_own_time: bool,
+}
+
+impl Job {
+    /// Decides everything, and takes the key of an encrypted image besides, so that no source
+    /// is read in vain. In each respect a wish wins over the manifest, and that over what
+    /// `destination` tells.
+    ///
+    /// Errors: exit code 2 for wishes, 3 for the manifest, 4 and 5 for key files, 7 for a key
+    /// that cannot be made.
+    pub(crate) fn new(
+        manifest: Manifest,
+        wishes: &Wishes,
+        destination: Destination,
+    ) -> Result<Self, Failure> {
+        let AttachWishes { target, style, .. } = wishes.attach;
+        let volume = Volume::new(&manifest, wishes, &destination)?;
+        let guest = wishes.guest.as_deref().map_or_else(|| Ok(Guest::default()), Guest::parse)?;
+        let machine_type = machine_type(&wishes.attach, &guest, &destination)?;
+        let encryption = Encryption::new(&manifest, &wishes.encryption, volume.format, target)?;
+        let mut drive = drive(wishes, &volume, &destination, machine_type, encryption.as_ref())?;
+        let own_time = own_time(&wishes.sources, &destination)?;
+
+        let mut encryptor = match (&encryption, destination.keeping(style)) {
+            (Some(it), Some(keeping)) => {
+                Some(Encryptor::new(it.clone(), keeping, destination.access())?)
+            }
+            (Some(_), None) | (None, _) => None,
+        };
+        drive.key = encryptor.as_ref().map(Encryptor::drive_key).transpose()?.flatten();
+        if destination.is_attached() {
+            // Whether the style carries the path, before anything is read.
+            target.render(&drive.clone().into(), style)?;
+        }
+        let existing = destination.existing(encryptor.as_ref(), volume.label.as_deref());
+        let kept = destination.kept(existing.as_ref());
+        if let (Some(encryptor), Some(uuid)) = (&mut encryptor, kept.header_uuid) {
+            // The guest finds the disk by it.
+            encryptor.uuid = uuid;
+        }
+        let image = Image {
+            uuid: volume::uuid(wishes.uuid.as_deref(), &volume, kept.uuid)?,
+            build_time: own_time.or(kept.build_time).unwrap_or_else(volume::now),
+            format: volume.format,
+            label: volume.label,
+            compression: volume.compression,
+            joliet: volume.joliet,
+            encryptor: encryptor.map(Rc::new),
+            lossy: wishes.lossy,
+            warns: true,
+            max_size_bytes: wishes.sources.max_size_bytes,
+        };
+        let means = means(wishes, &destination, encryption.as_ref(), &image, &drive);
+        let settings = assemble::Settings {
+            means,
+            output: destination.own_files(&image),
+            notes_inputs: destination.notes_inputs(),
+            ..settings(&wishes.sources, image.build_time)
+        };
+        Ok(Self {
+            manifest,
+            destination,
+            image,
+            is_format_known: volume.is_format_known,
+            encryption,
+            existing,
+            drive,
+            target,
+            style,
+            guest,
+            settings,
+            has_own_uuid: wishes.uuid.is_some(),
+            has_own_time: own_time.is_some(),
+        })
+    }
+
+    /// The image that a build makes that keeps what nobody wishes otherwise of the one that
+    /// exists.
+    pub(crate) fn like(&self, existing: &Existing) -> Image {
+        let stamp = &existing.stamp;
+        Image {
+            uuid: stamp.uuid.filter(|_| !self.has_own_uuid).unwrap_or(self.image.uuid),
+            build_time: if self.has_own_time { self.image.build_time } else { stamp.build_time },
+            warns: false,
+            ..self.image.clone()
+        }
+    }
+}
+
+/// What a tree is made with that goes nowhere in particular, be it that of an image or of a blob.
+pub(crate) fn settings(wishes: &SourceWishes, build_time: Timestamp) -> assemble::Settings {
+    let SourceWishes { trust, strict, policy, .. } = *wishes;
+    assemble::Settings {
+        build_time,
+        commands: Limits {
+            timeout: Duration::from_secs(u64::from(wishes.command_timeout_seconds)),
+            show_stderr: wishes.command_stderr,
+            ..Limits::new(Path::new(guard::OWN_PROGRAM))
+        },
+        policy,
+        output: OwnFiles::default(),
+        means: Means::default(),
+        notes_inputs: false,
+        exchangeable: match (trust, strict) {
+            (true, _) => Exchangeable::Taken,
+            (false, true) => Exchangeable::Refused,
+            (false, false) => Exchangeable::Told,
+        },
+        max_size_bytes: wishes.max_size_bytes,
+    }
+}
+
+#[cfg(feature = "seal")]
+/// The time of a tree for which nothing but a wish decides it.
+pub(crate) fn build_time(wishes: &SourceWishes) -> Result<Timestamp, Failure> {
+    Ok(volume::own_time(wishes.mtime)?.unwrap_or_else(volume::now))
+}
+
+/// The time that somebody wishes; of what is only foreseen there is none.
+fn own_time(
+    wishes: &SourceWishes,
+    destination: &Destination,
+) -> Result<Option<Timestamp>, Failure> {
+    match destination {
+        Destination::File(_)
+        | Destination::Stream(_)
+        | Destination::Memory(_)
+        | Destination::Compared(_) => volume::own_time(wishes.mtime),
+        Destination::Nothing => Ok(None),
+    }
+}
+
+/// The machine type of the command line, be it among the facts of the guest, else that of the
+/// program that is started.
+fn machine_type(
+    wishes: &AttachWishes,
+    guest: &Guest,
+    destination: &Destination,
+) -> Result<Option<MachineType>, Failure> {
+    if let (Some(wish), Some(other)) = (wishes.machine, guest.machine_type)
+        && wish != other
+    {
+        let message = "--machine and --guest name two machines";
+        return Err(Failure::new(Exit::Usage, message).hint("leave one of them out"));
+    }
+    let machine = wishes.machine.or(guest.machine_type).or(destination.machine_type());
+    require_machine(machine, wishes.target)?;
+    Ok(machine)
+}
+
+/// An error where the monitor has no machine of this type.
+pub(crate) fn require_machine(
+    machine: Option<MachineType>,
+    target: Monitor,
+) -> Result<(), Failure> {
+    let Some(machine) = machine.filter(|machine| !target.has_machine(*machine)) else {
+        return Ok(());
+    };
+    let message = format!("{} has no machine type {}", target.name(), machine.name());
+    let hint = "leave the machine out, or name one that is there";
+    Err(Failure::new(Exit::Usage, message).hint(hint))
+}
+
+/// The drive that attaches the image; its key is not known yet.
+fn drive(
+    wishes: &Wishes,
+    volume: &Volume,
+    destination: &Destination,
+    machine_type: Option<MachineType>,
+    encryption: Option<&Encryption>,
+) -> Result<Drive, Failure> {
+    let block = blocks::of_build(volume.format, encryption);
+    let (label, path) = (volume.label.as_deref(), destination.path());
+    let drive = attach::drive(&wishes.attach, machine_type, label, path, block, None)?;
+    let place = wishes.attach.place.or(destination.free_place()).unwrap_or_default();
+    Ok(Drive { place, ..drive })
+}
+
+/// The channels that are open to credentials.
+fn means(
+    wishes: &Wishes,
+    destination: &Destination,
+    encryption: Option<&Encryption>,
+    image: &Image,
+    drive: &Drive,
+) -> Means {
+    let label = image.label.as_deref();
+    let encryptor = image.encryptor.as_deref();
+    let unlock = encryption.and_then(|it| it.unlock(drive, label, encryptor));
+    let disk = if unlock.is_some() {
+        Disk::encrypted(image.format, &drive.serial)
+    } else {
+        let uuid = credimg_formats::uuid_text(image.uuid);
+        let disk = Disk::new(image.format, label, &uuid, &drive.serial, drive.bus);
+        if wishes.uuid.is_none() { disk.with_random_uuid() } else { disk }
+    };
+    Means {
+        target: wishes.attach.target,
+        machine_type: drive.machine_type,
+        form: wishes.smbios,
+        is_config_file: wishes.attach.style == Style::Readconfig,
+        is_streamed: destination.is_stream(),
+        disk,
+        unlock,
+    }
+}

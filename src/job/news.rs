@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::settings;
+use super::files;
 use crate::report::{Exit, Failure};
 
 /// An error that came before anything of `path`, which messages call `what`, was replaced.
@@ -10,7 +10,7 @@ use crate::report::{Exit, Failure};
 pub(crate) fn early(path: &Path, what: &str, failure: Failure) -> Failure {
     let has_old = || {
         let old = std::fs::symlink_metadata(path);
-        !settings::is_streamed(path) && old.is_ok_and(|old| old.is_file())
+        !files::is_streamed(path) && old.is_ok_and(|old| old.is_file())
     };
     if failure.exit == Exit::Output && has_old() { unchanged(what, failure) } else { failure }
 }

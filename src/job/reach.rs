@@ -89,8 +89,15 @@ impl Search<'_> {
             }
             // Whoever may read the target is not known here.
             Kind::Symlink(_) => {}
-            _ if kept.contains(&id) => {}
-            _ => self.require_open(metadata, found),
+            Kind::File(_)
+            | Kind::CharDevice(_)
+            | Kind::BlockDevice(_)
+            | Kind::Fifo
+            | Kind::Socket => {
+                if !kept.contains(&id) {
+                    self.require_open(metadata, found);
+                }
+            }
         }
     }
 

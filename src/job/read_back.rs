@@ -11,7 +11,7 @@ use std::sync::Arc;
 use credimg_formats::read::{self, Limits, Seekable, Side, Storage, TreeReader};
 use credimg_formats::{Error, Tree, luks};
 
-use super::encryption::Encryption;
+use super::encryption::Encryptor;
 use super::image::{self, Image};
 use crate::host::random;
 use crate::host::signals;
@@ -28,19 +28,19 @@ const TOLD_MAX: usize = 5;
 /// of exit code 7 where it does not, and of 4 where a source has changed since.
 pub(crate) fn check(image: &Image, tree: &Tree, file: File) -> Result<(), Failure> {
     random::seed_tables()?;
-    let Some(encryption) = &image.encryption else {
+    let Some(encryptor) = &image.encryptor else {
         return check_plain(image, tree, Box::new(file));
     };
     // What opens it goes by the stack.
     keys::without_traces(|| {
-        let plain = open(encryption, file)?;
+        let plain = open(encryptor, file)?;
         let (start, length_bytes) = plain.memory();
         keys::hold_range(start, length_bytes);
         check_plain(image, tree, Box::new(Seekable::new(plain)))
     })
 }
 
-fn open(encryption: &Encryption, mut file: File) -> Result<luks::Reader<File>, Failure> {
+fn open(encryptor: &Encryptor, mut file: File) -> Result<luks::Reader<File>, Failure> {
     let header = luks::Header::read(&mut file).map_err(|error| unreadable(&error))?;
     let mut faults = Vec::new();
     let storage = file.try_clone().map_err(|error| unreadable(&error.into()))?;
@@ -48,7 +48,7 @@ fn open(encryption: &Encryption, mut file: File) -> Result<luks::Reader<File>, F
         .map_err(|error| unreadable(&error))?;
     require_none(&faults)?;
     header
-        .open_at_any_cost(file, encryption.key.secret().expose())
+        .open_at_any_cost(file, encryptor.key.secret().expose())
         .map_err(|error| unreadable(&error))
 }
 

@@ -161,13 +161,26 @@ pub(crate) fn foresee(
 impl Volume for Tree {
     /// A symbolic link is taken for what it may lead to.
     fn has(&self, path: &str) -> bool {
-        matches!(find(self, path), Some(Kind::File(_) | Kind::Symlink(_)))
+        find(self, path).is_some_and(|kind| match kind {
+            Kind::File(_) | Kind::Symlink(_) => true,
+            Kind::Directory(_)
+            | Kind::CharDevice(_)
+            | Kind::BlockDevice(_)
+            | Kind::Fifo
+            | Kind::Socket => false,
+        })
     }
 
     fn content(&self, path: &str) -> Option<&[u8]> {
         match find(self, path)? {
             Kind::File(Content::Memory(secret)) => Some(secret.expose()),
-            _ => None,
+            Kind::File(Content::Stream { .. })
+            | Kind::Directory(_)
+            | Kind::Symlink(_)
+            | Kind::CharDevice(_)
+            | Kind::BlockDevice(_)
+            | Kind::Fifo
+            | Kind::Socket => None,
         }
     }
 }

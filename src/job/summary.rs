@@ -5,17 +5,16 @@ use std::path::Path;
 use credimg_formats::{Kind, Timestamp, Tree};
 use serde::Serialize;
 
-use super::encryption::Encryption;
+use super::Job;
+use super::encryption::Encryptor;
 use super::image::Image;
 use super::loss::Losses;
 use super::reports;
-use super::settings;
-use crate::commands::build::Build;
 use crate::delivery::route::{Route, Routes};
 use crate::delivery::sidecar;
 use crate::host::output;
 use crate::manifest::{Channel, Format, Manifest, time};
-use crate::monitors::{Bus, Drive};
+use crate::monitors::Bus;
 use crate::report::{self, Failure, json_line};
 
 /// Where a report cannot go into a file.
@@ -65,12 +64,12 @@ pub(crate) struct Encrypted {
 }
 
 impl Encrypted {
-    fn new(encryption: &Encryption) -> Self {
+    fn new(encryptor: &Encryptor) -> Self {
         Self {
-            luks: encryption.luks.name(),
-            uuid: credimg_formats::uuid_text(encryption.uuid),
-            key_file: encryption.key_file.as_deref().map(report::shown),
-            key_made: encryption.is_new,
+            luks: encryptor.luks().name(),
+            uuid: credimg_formats::uuid_text(encryptor.uuid),
+            key_file: encryptor.key_file.as_deref().map(report::shown),
+            key_made: encryptor.is_new,
         }
     }
 }
@@ -138,16 +137,15 @@ fn count(tree: &Tree) -> (usize, usize, usize) {
 
 impl Summary {
     pub(crate) fn new(
-        options: &Build,
+        job: &Job,
         made: &Image,
-        drive: &Drive,
         tree: &Tree,
         size_bytes: u64,
         delivery: Delivery,
     ) -> Self {
         let (files, directories, symlinks) = count(tree);
-        let path = &options.output;
-        let is_streamed = settings::is_streamed(path);
+        let path = job.destination.path();
+        let is_streamed = job.destination.is_stream();
         let shown = if is_streamed { "standard output".to_owned() } else { report::shown(path) };
         // What a SquashFS image lacks is not reported as if it were there.
         let has_label = made.format != Format::Squashfs;
@@ -159,20 +157,20 @@ impl Summary {
         Self {
             image: path.to_str().map_or_else(|| report::shown(path), str::to_owned),
             shown,
-            bus: drive.bus,
-            has_serial: options.attach.target.sets_serial(),
+            bus: job.drive.bus,
+            has_serial: job.target.sets_serial(),
             format: made.format.name(),
             label: made.label.clone().filter(|_| has_label),
             uuid,
-            encryption: made.encryption.as_deref().map(Encrypted::new),
-            serial: drive.serial.as_str().to_owned(),
-            drive_id: drive.id.as_str().to_owned(),
+            encryption: made.encryptor.as_deref().map(Encrypted::new),
+            serial: job.drive.serial.as_str().to_owned(),
+            drive_id: job.drive.id.as_str().to_owned(),
             size_bytes,
             files,
             directories,
             symlinks,
             losses: Losses::default(),
-            changed: options.if_changed.then_some(true),
+            changed: job.destination.is_kept_if_same().then_some(true),
             delivery,
         }
     }

@@ -2,19 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::commands::options::Trust;
 use crate::host::trust::{Census, Exchangeable};
 use crate::manifest::{self, Manifest, PseudoFile};
 use crate::report::Failure;
-use crate::sources::assemble;
 use crate::sources::pseudo::{Action, Definitions};
 
 /// Reads the manifest at `path`, and adds the pseudo files of the command line, which are
 /// relative to the working directory. Where the caller is root, a manifest or pseudo file
-/// that another user can change is an error of exit code 5, before it is read.
+/// that another user can change is an error of exit code 5, before it is read, unless `trust`
+/// takes it.
 pub(crate) fn load(
     path: &Path,
-    trust: Trust,
+    trust: bool,
     pseudo_files: &[PathBuf],
 ) -> Result<Manifest, Failure> {
     let mut census = census(trust);
@@ -34,19 +33,10 @@ fn require(census: &mut Census, manifest: &Manifest) -> Result<(), Failure> {
     manifest.pseudo.files.iter().try_for_each(|file| census.require("pseudo file", &file.path))
 }
 
-/// What becomes of sources that another user can exchange.
-pub(crate) fn exchangeable(trust: Trust, is_strict: bool) -> assemble::Exchangeable {
-    match (trust.trust, is_strict) {
-        (true, _) => assemble::Exchangeable::Taken,
-        (false, true) => assemble::Exchangeable::Refused,
-        (false, false) => assemble::Exchangeable::Told,
-    }
-}
-
 /// What a build will say of sources that another user can exchange: of the paths that the
 /// manifest and the definitions name, not of what directories hold.
 pub(crate) fn foresee(
-    trust: Trust,
+    trust: bool,
     manifest: &Manifest,
     definitions: &Definitions,
 ) -> Option<String> {
@@ -62,6 +52,6 @@ pub(crate) fn foresee(
     exchangeable.message()
 }
 
-fn census(trust: Trust) -> Option<Census> {
-    if trust.trust { None } else { Census::of_privileged() }
+fn census(trust: bool) -> Option<Census> {
+    if trust { None } else { Census::of_privileged() }
 }

@@ -7,7 +7,6 @@ use credimg_formats::read::{self, Limits, Reader, Storage};
 use credimg_formats::{Error, ErrorKind};
 
 use super::opened::Opened;
-use crate::commands::options::Look;
 use crate::host::random;
 use crate::report::{self, Exit, Failure};
 
@@ -24,11 +23,6 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Opens what the command line names. Errors as of [`Self::at`].
-    pub(crate) fn open(look: &Look) -> Result<Self, Failure> {
-        Self::at(&look.image, look.key_file.as_deref(), look.allow_cost)
-    }
-
     /// Opens the image at `path`, an encrypted one by its key. Errors are of exit code 8 where
     /// it is not valid or not read here, of 2 where the command line is wrong about it, and of
     /// 4 and 5 for its key: see [`Opened::inside`].

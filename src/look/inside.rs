@@ -15,14 +15,14 @@ const LINKS_MAX: usize = 40;
 
 /// What is at a path of an image.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Located {
     /// The names that lead there, with their inodes, the root's left out.
     pub(crate) way: Vec<(Box<[u8]>, InodeRef)>,
     pub(crate) inode: InodeRef,
     pub(crate) stat: Stat,
 }
 
-impl Place {
+impl Located {
     /// The root directory.
     pub(crate) fn root(contents: &Contents) -> Result<Self, Failure> {
         Way { contents, asked: b"/", taken: Vec::new(), rest: Vec::new(), links: 0 }.arrive()
@@ -46,7 +46,7 @@ pub(crate) enum Links {
 
 /// What is at `path` in the image, relative ones from its root on. Errors are of exit code 4
 /// where there is nothing, and of 8.
-pub(crate) fn find(contents: &Contents, path: &Path, links: Links) -> Result<Place, Failure> {
+pub(crate) fn find(contents: &Contents, path: &Path, links: Links) -> Result<Located, Failure> {
     let asked = path.as_os_str().as_bytes();
     let mut way = Way { contents, asked, taken: Vec::new(), rest: Vec::new(), links: 0 };
     way.push(asked);
@@ -59,9 +59,9 @@ pub(crate) fn find_all(
     contents: &Contents,
     paths: &[impl AsRef<Path>],
     links: Links,
-) -> Result<Vec<Place>, Failure> {
+) -> Result<Vec<Located>, Failure> {
     if paths.is_empty() {
-        return Ok(vec![Place::root(contents)?]);
+        return Ok(vec![Located::root(contents)?]);
     }
     paths.iter().map(|path| find(contents, path.as_ref(), links)).collect()
 }
@@ -138,7 +138,7 @@ impl Way<'_> {
         joined(self.taken.iter().map(|(name, _)| &**name))
     }
 
-    fn go(mut self, links: Links) -> Result<Place, Failure> {
+    fn go(mut self, links: Links) -> Result<Located, Failure> {
         let reader = &self.contents.reader;
         while let Some(name) = self.rest.pop() {
             let here = self.here();
@@ -182,10 +182,10 @@ impl Way<'_> {
         Ok(())
     }
 
-    fn arrive(self) -> Result<Place, Failure> {
+    fn arrive(self) -> Result<Located, Failure> {
         let inode = self.here();
         let stat = self.stat(inode)?;
-        Ok(Place { way: self.taken, inode, stat })
+        Ok(Located { way: self.taken, inode, stat })
     }
 
     fn shown_here(&self) -> String {

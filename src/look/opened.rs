@@ -10,7 +10,6 @@ use credimg_formats::{ErrorKind, luks};
 
 use crate::host::open::open_file;
 use crate::host::output::Access;
-use crate::job::encryption;
 use crate::keys::{self, Key, Owners};
 use crate::report::{self, Exit, Failure, reason};
 
@@ -104,11 +103,11 @@ impl Opened {
             return Err(Failure::new(Exit::Usage, message).hint(hint));
         };
         if self.header.is_none() {
-            return Err(encryption::no_encryption("--key-file"));
+            return Err(no_encryption("--key-file"));
         }
         let key = keys::read(file, Owners::Any)?;
         let Some(plain) = self.unlock(file, &key, allow_cost)? else {
-            return Err(encryption::no_encryption("--key-file"));
+            return Err(no_encryption("--key-file"));
         };
         Ok(Box::new(Seekable::new(plain)))
     }
@@ -185,6 +184,12 @@ impl Opened {
             Failure::new(Exit::Image, message).hint("give a serial with --serial")
         })
     }
+}
+
+/// The failure of an option that speaks of the key of an image that has none.
+pub(crate) fn no_encryption(option: &str) -> Failure {
+    let message = format!("{option} has no meaning for an image that is not encrypted");
+    Failure::new(Exit::Usage, message)
 }
 
 fn invalid(shown: &str, error: &credimg_formats::Error) -> Failure {

@@ -49,7 +49,7 @@ pub(crate) fn foresee(
     let mut warnings = told(&tree, Some(&point(manifest)), format, &unknown);
     if !broken.is_empty() {
         let named = broken.iter().take(NAMED_MAX).map(|path| shown(path));
-        let found = Found { count: broken.len(), named: named.collect() };
+        let found = Named { count: broken.len(), named: named.collect() };
         let (links, lead) = found.words();
         warnings.push(format!(
             "{links} to be followed {lead} nowhere, so that a build fails: {}",
@@ -71,7 +71,7 @@ fn told(
     unknown: &[InodeId],
 ) -> Vec<String> {
     let mut links = Links::new(tree, mount, unknown);
-    let [mut nowhere, mut outside, mut long] = [(); 3].map(|()| Found::default());
+    let [mut nowhere, mut outside, mut long] = [(); 3].map(|()| Named::default());
     // In the order of names, whatever order they came in.
     let mut directories = vec![Tree::ROOT];
     while let Some(directory) = directories.pop() {
@@ -122,12 +122,12 @@ fn told(
 
 /// The links of one kind, the first of them by name.
 #[derive(Default)]
-struct Found {
+struct Named {
     count: usize,
     named: Vec<String>,
 }
 
-impl Found {
+impl Named {
     fn note(&mut self, tree: &Tree, directory: InodeId, name: &Name) {
         self.count += 1;
         if self.count <= NAMED_MAX {

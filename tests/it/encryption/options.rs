@@ -285,7 +285,7 @@ fn every_style_is_printed_alike_by_build_and_args() {
                 assert_eq!(stdout(&without), stdout(&first));
             } else {
                 let without = run(&host, &format!("args a.erofs --args {style}"));
-                let message = "QEMU opens this image by a key, of which nothing is known";
+                let message = "this image is LUKS1: QEMU needs its key (--key-file)";
                 assert_refused(&without, 2, message, Some("name its file with --key-file"));
             }
         }

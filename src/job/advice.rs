@@ -1,0 +1,46 @@
+//! What people should know of the image that they ask for, before it is made.
+
+use super::Job;
+use super::attach;
+use super::seed;
+use super::xattrs;
+use crate::manifest::Format;
+use crate::report;
+
+impl Job {
+    /// Says it.
+    pub(crate) fn advise(&self, is_quiet: bool) {
+        for warning in xattrs::warnings(&self.manifest) {
+            report::warn(&warning);
+        }
+        let label = self.image.label.as_deref();
+        let is_squashfs = self.image.format == Format::Squashfs;
+        attach::warn(self.target, self.drive.bus, label.filter(|_| !is_squashfs));
+        if self.image.joliet {
+            report::warn(
+                "a Joliet tree has no owners and modes: where it is mounted, every user may read \
+                 every file",
+            );
+        }
+        if self.has_own_uuid {
+            match self.image.format {
+                Format::Erofs => {}
+                Format::Squashfs => {
+                    report::warn("a SquashFS image has no UUID: --uuid has no effect");
+                }
+                Format::Iso9660 => {
+                    report::warn("the UUID of an ISO 9660 image is its time: --uuid has no effect");
+                }
+            }
+        }
+        // An encrypted one is found by its header.
+        let is_opened = self.settings.means.unlock.is_some();
+        if let Some(warning) = seed::is_hidden(label).filter(|_| is_opened) {
+            report::warn(&warning);
+        }
+        let has_serial = self.target.sets_serial() && !is_opened;
+        if is_squashfs && label.is_some() && has_serial && !is_quiet {
+            report::note("a SquashFS image has no label: the drive's serial stands for it");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! From a job to its tree and the files that go with it: every source is read here.
+
+use super::Job;
+use super::image::Image;
+use super::links;
+use super::loss;
+use super::loss::Losses;
+use super::progress::Progress;
+use super::seed;
+use crate::delivery::route::{self, Route, Routes};
+use crate::delivery::sidecar::{self, Sidecar};
+use crate::host::memory::without_traces;
+use crate::manifest::{Channel, Entry};
+use crate::report::{self, Failure};
+use crate::sources::assemble::{Assembly, assemble};
+
+/// What all sources deliver, without what the image cannot hold.
+pub(crate) struct Collected {
+    pub(crate) assembly: Assembly,
+    left_out: Losses,
+}
+
+impl Collected {
+    /// All that `image`, if it is one of the tree as it is now, does not hold.
+    pub(crate) fn losses(&self, image: &Image) -> Losses {
+        let mut losses = self.left_out.clone();
+        image.add_losses(&self.assembly.tree, &mut losses);
+        losses
+    }
+}
+
+impl Job {
+    /// The plan of the credentials, as far as it goes without reading a source.
+    pub(crate) fn foreseen_routes(&self) -> Result<Routes, Failure> {
+        let lengths: Vec<_> = self.manifest.values().map(known_length).collect();
+        route::plan_routes(&self.manifest, &lengths, &self.settings.means)
+    }
+
+    /// Whether the guest is to open the disk and gets no key for it. Errors as where
+    /// credentials are planned.
+    pub(crate) fn is_closed(&self) -> Result<bool, Failure> {
+        let routes = route::plan_routes(&self.manifest, &[], &self.settings.means)?;
+        Ok(self.settings.means.unlock.is_some() && routes.opening.is_none())
+    }
+
+    /// Whether anything will go, or may go, by the firmware, as far as the
+    /// manifest alone tells. Errors as where credentials are planned.
+    pub(crate) fn may_need_firmware(&self) -> Result<bool, Failure> {
+        let routes = route::plan_routes(&self.manifest, &[], &self.settings.means)?;
+        let is_off_disk = |route: &Route| route.channel != Some(Channel::Disk);
+        let is_told = routes.mount.is_some() || routes.opening.is_some();
+        Ok(is_told || !self.manifest.fw_cfg.is_empty() || routes.routes.iter().any(is_off_disk))
+    }
+
+    /// Reads every source.
+    pub(crate) fn collect(&self, progress: &mut Progress) -> Result<Collected, Failure> {
+        let mut assembly =
+            assemble(&self.manifest, &self.settings, &mut |step| progress.show_step(step))?;
+        if let Some(warning) = &assembly.warning {
+            report::warn(warning);
+        }
+        let Image { format, lossy, .. } = self.image;
+        seed::check(&self.image, &assembly.tree)?;
+        let left_out = loss::leave_out_xattrs(&mut assembly.tree, format, lossy)?;
+        let point = links::point(&self.manifest);
+        for warning in links::warnings(&assembly.tree, Some(&point), Some(format)) {
+            report::warn(&warning);
+        }
+        let routes = &assembly.routes;
+        for warning in routes.warnings.iter().chain(&self.guest.warnings(self.image.format, routes))
+        {
+            report::warn(warning);
+        }
+        Ok(Collected { assembly, left_out })
+    }
+
+    /// The private files of what goes by the firmware.
+    pub(crate) fn sidecars(&self, assembly: &Assembly) -> Result<Vec<Sidecar>, Failure> {
+        let Assembly { routes, values, .. } = assembly;
+        let mut values = values.clone();
+        if let Some(encryptor) = &self.image.encryptor {
+            let unlock = self.settings.means.unlock.as_ref();
+            values.extend(sidecar::opening(routes.opening, unlock, encryptor.key.secret()));
+        }
+        let pack = || sidecar::pack(&values, routes.mount.as_ref(), &self.settings.means);
+        let Some(unlock) = &self.settings.means.unlock else { return pack() };
+        // One of them holds the key, in base64, which goes by the stack.
+        let sidecars = without_traces(pack)?;
+        sidecar::hold_key(&sidecars, &unlock.key_name());
+        Ok(sidecars)
+    }
+}
+
+/// The length of a value that stands in the manifest.
+pub(crate) fn known_length(entry: &Entry) -> Option<u64> {
+    entry.source.known_content().map(|content| content.len() as u64)
+}

@@ -1,0 +1,195 @@
+//! Where an image goes, and what that decides of it.
+
+use std::path::{Path, PathBuf};
+
+use credimg_formats::Timestamp;
+
+use super::encryption::{Encryptor, Keeping};
+use super::existing::Existing;
+use super::image::Image;
+use crate::host::output;
+use crate::monitors::{MachineType, Place, Style};
+use crate::sources::assemble::OwnFiles;
+
+/// Where an image goes.
+pub(crate) enum Destination {
+    /// Into a file of a name of its own.
+    File(NewFile),
+    /// To standard output. A key that is made beside it is for whom these say.
+    Stream(output::Options),
+    /// Into memory, of which a monitor inherits the descriptor.
+    Memory(Heir),
+    /// Nowhere: it is compared with one that is there.
+    Compared(Compared),
+    /// Nowhere: what a build would do is foreseen, and nothing of a source is read.
+    Nothing,
+}
+
+/// The file that an image becomes.
+pub(crate) struct NewFile {
+    pub(crate) path: PathBuf,
+    /// Who may read it, and the files beside it.
+    pub(crate) access: output::Options,
+    /// Where it lies: no source of its own.
+    pub(crate) own_files: OwnFiles,
+    /// Leaves an image alone that would be made again.
+    pub(crate) if_changed: bool,
+    /// Whether somebody wants to know what it was made of.
+    pub(crate) notes_inputs: bool,
+}
+
+/// The monitor that inherits an image, as far as its own arguments tell.
+pub(crate) struct Heir {
+    /// The machine that they start, where no wish names one.
+    pub(crate) machine_type: Option<MachineType>,
+    /// The first place that they leave free.
+    pub(crate) free_place: Place,
+}
+
+/// An image that is there.
+pub(crate) struct Compared {
+    pub(crate) path: PathBuf,
+    pub(crate) own_files: OwnFiles,
+    pub(crate) kept: Kept,
+}
+
+/// What a new image keeps of one that is there, unless somebody wishes otherwise.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Kept {
+    pub(crate) uuid: Option<[u8; 16]>,
+    /// Of the header around it, where it is encrypted.
+    pub(crate) header_uuid: Option<[u8; 16]>,
+    pub(crate) build_time: Option<Timestamp>,
+}
+
+/// Stands for the path of an image in memory until it has one.
+const SOME_DESCRIPTOR: &str = "/proc/self/fd/3";
+
+impl Destination {
+    /// The path by which the image is attached; its name makes the serial of a disk without a
+    /// label.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(file) => &file.path,
+            Self::Stream(_) => Path::new("-"),
+            Self::Memory(_) => Path::new(SOME_DESCRIPTOR),
+            Self::Compared(image) => &image.path,
+            Self::Nothing => Path::new("IMAGE"),
+        }
+    }
+
+    /// Whether arguments can name the image.
+    pub(super) fn is_attached(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Memory(_) | Self::Compared(_) => true,
+            Self::Stream(_) | Self::Nothing => false,
+        }
+    }
+
+    /// Whether files can lie beside the image.
+    pub(super) fn is_stream(&self) -> bool {
+        match self {
+            Self::Stream(_) => true,
+            Self::File(_) | Self::Memory(_) | Self::Compared(_) | Self::Nothing => false,
+        }
+    }
+
+    /// Whether an image that is there may stay as it is.
+    pub(super) fn is_kept_if_same(&self) -> bool {
+        match self {
+            Self::File(file) => file.if_changed,
+            Self::Stream(_) | Self::Memory(_) | Self::Compared(_) | Self::Nothing => false,
+        }
+    }
+
+    /// Whether somebody wants to know what the image was made of.
+    pub(super) fn notes_inputs(&self) -> bool {
+        match self {
+            Self::File(file) => file.notes_inputs,
+            Self::Stream(_) | Self::Memory(_) | Self::Compared(_) | Self::Nothing => false,
+        }
+    }
+
+    /// Where a key may be; none where no key is taken.
+    pub(super) fn keeping(&self, style: Style) -> Option<Keeping> {
+        match self {
+            Self::File(_) => Some(match style {
+                Style::None => Keeping::File,
+                Style::Shell | Style::Lines | Style::Json | Style::Blockdev | Style::Readconfig => {
+                    Keeping::Arguments
+                }
+            }),
+            Self::Stream(_) | Self::Compared(_) => Some(Keeping::File),
+            Self::Memory(_) => Some(Keeping::Memory),
+            Self::Nothing => None,
+        }
+    }
+
+    /// Who may read what is made.
+    pub(super) fn access(&self) -> output::Options {
+        match self {
+            Self::File(file) => file.access,
+            Self::Stream(access) => *access,
+            Self::Memory(_) | Self::Compared(_) | Self::Nothing => output::Options::default(),
+        }
+    }
+
+    /// Where the image lies, or will lie, and its keys.
+    pub(super) fn own_files(&self, image: &Image) -> OwnFiles {
+        let own_files = match self {
+            Self::File(file) => file.own_files.clone(),
+            Self::Compared(image) => image.own_files.clone(),
+            Self::Stream(_) | Self::Memory(_) | Self::Nothing => OwnFiles::default(),
+        };
+        let keys = image.encryptor.as_ref().map_or_else(Vec::new, |it| it.input_ids());
+        OwnFiles { keys, ..own_files }
+    }
+
+    /// The machine that the monitor's own arguments name.
+    pub(super) fn machine_type(&self) -> Option<MachineType> {
+        match self {
+            Self::Memory(heir) => heir.machine_type,
+            Self::File(_) | Self::Stream(_) | Self::Compared(_) | Self::Nothing => None,
+        }
+    }
+
+    /// The first place that the monitor's own arguments leave free.
+    pub(super) fn free_place(&self) -> Option<Place> {
+        match self {
+            Self::Memory(heir) => Some(heir.free_place),
+            Self::File(_) | Self::Stream(_) | Self::Compared(_) | Self::Nothing => None,
+        }
+    }
+
+    /// The image that is there and may stay as it is, if one is.
+    pub(super) fn existing(
+        &self,
+        encryptor: Option<&Encryptor>,
+        label: Option<&str>,
+    ) -> Option<Existing> {
+        match self {
+            Self::File(file) if file.if_changed => {
+                Existing::open(&file.path, file.access, encryptor, label)
+            }
+            Self::File(_)
+            | Self::Stream(_)
+            | Self::Memory(_)
+            | Self::Compared(_)
+            | Self::Nothing => None,
+        }
+    }
+
+    /// What a new image keeps of one that is there.
+    pub(super) fn kept(&self, existing: Option<&Existing>) -> Kept {
+        match self {
+            // Whether its time is kept is known when its sources are read.
+            Self::File(_) => Kept {
+                uuid: existing.and_then(|it| it.stamp.uuid),
+                header_uuid: existing.and_then(Existing::header_uuid),
+                build_time: None,
+            },
+            Self::Compared(image) => image.kept,
+            Self::Stream(_) | Self::Memory(_) | Self::Nothing => Kept::default(),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The files that a build names: each has to be another one, and none may be one of those that
+//! come and go with the image.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::beside::{self, Beside};
+use super::wishes::EncryptionWishes;
+use crate::delivery::sidecar;
+use crate::host::output;
+use crate::host::streams::Stream;
+use crate::manifest::{KeySource, Manifest};
+use crate::report::{self, Exit, Failure};
+use crate::sources::assemble::OwnFiles;
+
+/// The files that a build reads and writes by name, besides its sources.
+pub(crate) struct Files<'a> {
+    pub(crate) manifest: &'a Manifest,
+    /// Where the image goes; `-` is standard output.
+    pub(crate) image: &'a Path,
+    pub(crate) keys: &'a EncryptionWishes,
+    pub(crate) depfile: Option<&'a Path>,
+    pub(crate) report: Option<&'a Path>,
+}
+
+/// What a file is to the build.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Manifest,
+    Pseudo,
+    Key,
+    MasterKey,
+    Image,
+    Dependencies,
+    Report,
+}
+
+impl Role {
+    /// What messages call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Pseudo => "pseudo file",
+            Self::Key => "key file",
+            Self::MasterKey => "master key",
+            Self::Image => "image",
+            Self::Dependencies => "dependency file",
+            Self::Report => "report",
+        }
+    }
+}
+
+impl Files<'_> {
+    /// Where the image will lie, once nothing of what is replaced with it is anything else that
+    /// the build needs. Its files get the owner and the mode of `access`.
+    ///
+    /// Errors: exit code 2 for files that are one, 5 for what has the name of one of the
+    /// image's files and is none, 7 for a directory that cannot be read.
+    pub(crate) fn own_files(&self, access: output::Options) -> Result<OwnFiles, Failure> {
+        self.require_apart()?;
+        let beside = beside(self.image)?;
+        let own_files = own_files(self.image, &beside);
+        self.require_not_beside(&own_files)?;
+        self.require_streams_apart(&own_files)?;
+        beside::require_replaceable(self.image, &beside, access)?;
+        Ok(own_files)
+    }
+
+    /// An error where the image, the dependency file or the report is one file with another
+    /// of them, with the manifest or with a key: one would destroy the other.
+    fn require_apart(&self) -> Result<(), Failure> {
+        let mut earlier: Vec<(Role, &Path)> = self.keys().collect();
+        for (role, path) in self.files() {
+            if let Some((other, _)) = earlier.iter().find(|(_, other)| is_same(path, other)) {
+                let clash = if role == Role::Manifest {
+                    // Which replaces nothing.
+                    format!("the {} is the manifest itself", other.name())
+                } else {
+                    format!("the {} would replace the {}", role.name(), other.name())
+                };
+                return Err(Failure::new(Exit::Usage, clash).hint("give each a name of its own"));
+            }
+            earlier.push((role, path));
+        }
+        Ok(())
+    }
+
+    /// An error where a file that the build reads or writes is, or would be, one of
+    /// those that it replaces or removes with its image, which lies at `own_files`: a
+    /// build with other credentials would destroy it.
+    fn require_not_beside(&self, own_files: &OwnFiles) -> Result<(), Failure> {
+        let image = self.image;
+        if is_streamed(image) {
+            return Ok(());
+        }
+        let is_beside = |role: Role, path: &Path| {
+            let has_such_name = sidecar_suffix(path, image).is_some_and(sidecar::is_suffix)
+                || is_leftover(path, image);
+            let is_there = || {
+                let found = id(std::fs::metadata(path));
+                found.is_some_and(|found| own_files.sidecars.contains(&found))
+            };
+            // As a rule there are none, and nothing has to be asked of the file. The image has another
+            // name, and another build may have given it the number of a sidecar that is gone.
+            has_such_name && is_together(path, image)
+                || role != Role::Image && !own_files.sidecars.is_empty() && is_there()
+        };
+        let pseudo =
+            self.manifest.pseudo.files.iter().map(|file| (Role::Pseudo, file.path.as_path()));
+        let read = self.keys().chain(pseudo);
+        let Some((role, path)) =
+            self.files().chain(read).find(|(role, path)| is_beside(*role, path))
+        else {
+            return Ok(());
+        };
+        let message = format!(
+            "the {} {} has the name of a file that comes and goes with the image",
+            role.name(),
+            report::shown(path)
+        );
+        Err(Failure::new(Exit::Usage, message).hint("give it another name"))
+    }
+
+    /// An error where what is printed goes into a file that the build replaces or removes, and
+    /// would be gone with it. The image lies at `own_files`.
+    fn require_streams_apart(&self, own_files: &OwnFiles) -> Result<(), Failure> {
+        for stream in [Stream::Output, Stream::Error] {
+            let Some(file) = stream.file_id() else { continue };
+            let mut replaced = self.files().filter(|(role, _)| *role != Role::Manifest);
+            let found =
+                replaced.find(|(_, path)| id(std::fs::symlink_metadata(path)) == Some(file));
+            let found = found.map(|(role, _)| format!("the {}", role.name()));
+            let beside =
+                own_files.sidecars.contains(&file).then(|| "a file of the old image".to_owned());
+            if let Some(name) = beside.or(found) {
+                let message = format!(
+                    "{} goes into {name}, which is replaced: what is printed would be lost",
+                    stream.name()
+                );
+                return Err(Failure::new(Exit::Usage, message).hint("send it into another file"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The files that the command line names.
+    fn files(&self) -> impl Iterator<Item = (Role, &Path)> {
+        let files = [
+            (Role::Manifest, Some(self.manifest.path.as_path())),
+            (Role::Image, Some(self.image)),
+            (Role::Dependencies, self.depfile),
+            (Role::Report, self.report),
+        ];
+        files.into_iter().filter_map(|(role, path)| Some((role, path?)))
+    }
+
+    /// The files of keys, those of the command line and that of the manifest.
+    fn keys(&self) -> impl Iterator<Item = (Role, &Path)> {
+        let EncryptionWishes { key_file, key_out, master_key, .. } = self.keys;
+        let planned = self.manifest.encrypt.as_ref().and_then(|encrypt| match &encrypt.key {
+            Some(KeySource::File(path)) => Some(path),
+            Some(KeySource::Generate) | None => None,
+        });
+        let keys = [key_file.as_ref(), key_out.as_ref(), planned].into_iter().flatten();
+        let master = master_key.iter().map(|path| (Role::MasterKey, path.as_path()));
+        keys.map(|path| (Role::Key, path.as_path())).chain(master)
+    }
+}
+
+/// Whether the image goes to standard output.
+pub(crate) fn is_streamed(output: &Path) -> bool {
+    output.as_os_str() == "-"
+}
+
+/// Whether the next build would take the file for what a killed one has left.
+fn is_leftover(path: &Path, image: &Path) -> bool {
+    let names = path.file_name().zip(image.file_name());
+    names.is_some_and(|(name, image)| output::is_leftover_name(name, image))
+}
+
+/// What follows the image's name and a dot in the name of another file.
+fn sidecar_suffix<'a>(path: &'a Path, image: &Path) -> Option<&'a [u8]> {
+    let name = path.file_name()?.as_bytes();
+    name.strip_prefix(image.file_name()?.as_bytes())?.strip_prefix(b".")
+}
+
+/// Whether two paths lead to one file, or would once both are written.
+pub(crate) fn is_same(left: &Path, right: &Path) -> bool {
+    let id = |path: &Path| id(std::fs::metadata(path));
+    // Names differ as a rule, and then nothing has to be asked of the directories.
+    (left.file_name() == right.file_name() && is_together(left, right))
+        || id(left).is_some_and(|left| id(right) == Some(left))
+}
+
+/// What has the name of a file of the image at `path`.
+pub(crate) fn beside(path: &Path) -> Result<Vec<Beside>, Failure> {
+    if is_streamed(path) {
+        return Ok(Vec::new());
+    }
+    match beside::look(path) {
+        Ok(all) => Ok(all),
+        // The output itself says more of these.
+        Err(error) if is_no_directory(&error) => Ok(Vec::new()),
+        Err(error) => {
+            let (shown, reason) = (report::shown(path), report::reason(&error));
+            let message = format!("cannot read the directory of {shown}: {reason}");
+            Err(Failure::new(Exit::Output, message))
+        }
+    }
+}
+
+/// Where a file lies, or will lie, that has these beside it.
+pub(crate) fn own_files(path: &Path, beside: &[Beside]) -> OwnFiles {
+    if is_streamed(path) {
+        return OwnFiles::default();
+    }
+    let sidecars = beside.iter().map(|Beside { found, .. }| found);
+    let sidecars = sidecars.filter(|found| found.is_file());
+    OwnFiles {
+        sidecars: sidecars.map(|found| (found.dev(), found.ino())).collect(),
+        keys: Vec::new(),
+        directory: directory_of(path),
+        file: id(std::fs::symlink_metadata(path)),
+    }
+}
+
+fn is_no_directory(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
+}
+
+/// Whether two files lie, or will lie, in one directory.
+fn is_together(left: &Path, right: &Path) -> bool {
+    let directory = directory_of(left);
+    directory.is_some() && directory == directory_of(right)
+}
+
+/// The directory that a file lies in, or will lie in.
+fn directory_of(path: &Path) -> Option<(u64, u64)> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    id(std::fs::metadata(parent.unwrap_or(Path::new("."))))
+}
+
+/// Which file was found.
+pub(crate) fn id(found: io::Result<Metadata>) -> Option<(u64, u64)> {
+    found.ok().map(|found| (found.dev(), found.ino()))
+}

@@ -1,0 +1,171 @@
+//! What an image is as a volume: its format, what is particular to that, label, UUID and time.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use credimg_formats::Timestamp;
+use credimg_formats::erofs::format::is_mistaken_for_ext2;
+use credimg_formats::squashfs::Compression;
+
+use super::destination::Destination;
+use super::uuid;
+use super::wishes::Wishes;
+use crate::manifest::{self, Format, Manifest};
+use crate::report::{self, Exit, Failure};
+
+/// An image's format and label.
+pub(crate) struct Volume {
+    pub(crate) format: Format,
+    /// Whether that is certain; else a name that is not known yet decides.
+    pub(crate) is_format_known: bool,
+    pub(crate) label: Option<String>,
+    /// Of SquashFS alone.
+    pub(crate) compression: Compression,
+    /// Adds a Joliet tree; of ISO 9660 alone.
+    pub(crate) joliet: bool,
+}
+
+impl Volume {
+    /// In each respect the command line's wish, else what the manifest says.
+    pub(crate) fn new(
+        manifest: &Manifest,
+        wishes: &Wishes,
+        destination: &Destination,
+    ) -> Result<Self, Failure> {
+        let wanted = wishes.compression.as_deref().map(manifest::compression_option).transpose()?;
+        let compression = wanted.or(manifest.compression).unwrap_or(Compression::NONE);
+        let joliet = wishes.joliet || manifest.joliet;
+        let Some(format) = format(manifest, wishes, destination)? else {
+            let label = wishes.label.as_deref().map(manifest::label_option).transpose()?;
+            return Ok(Self {
+                format: Format::Erofs,
+                is_format_known: false,
+                label: label.or_else(|| Some(manifest.label.as_ref()?.text.clone())),
+                compression: Compression::NONE,
+                joliet,
+            });
+        };
+        require_known(format, compression, joliet)?;
+        let label = label(wishes.label.as_deref(), manifest, format, joliet)?;
+        Ok(Self { format, is_format_known: true, label, compression, joliet })
+    }
+}
+
+/// The image format: the command line's, else the manifest's, else the output's extension. None
+/// where nobody says it and there is no output.
+fn format(
+    manifest: &Manifest,
+    wishes: &Wishes,
+    destination: &Destination,
+) -> Result<Option<Format>, Failure> {
+    if let Some(format) = wishes.format.or(manifest.format) {
+        return Ok(Some(format));
+    }
+    match destination {
+        Destination::File(_) | Destination::Stream(_) | Destination::Compared(_) => {
+            of_extension(destination.path()).map(Some)
+        }
+        // There is no name whose extension would tell it.
+        Destination::Memory(_) => Ok(Some(Format::Erofs)),
+        Destination::Nothing => Ok(None),
+    }
+}
+
+fn of_extension(output: &Path) -> Result<Format, Failure> {
+    let extension = output.extension().and_then(|extension| extension.to_str());
+    let has_it = |format: &&Format| extension.is_some_and(|it| format.extensions().contains(&it));
+    Format::value_variants().iter().find(has_it).copied().ok_or_else(|| {
+        let message = format!("cannot tell the format of {}", report::shown(output));
+        let hint = "name the output IMAGE.erofs, IMAGE.squashfs or IMAGE.iso, or give --format";
+        Failure::new(Exit::Usage, message).hint(hint)
+    })
+}
+
+/// An error where the format has no such thing.
+fn require_known(format: Format, compression: Compression, joliet: bool) -> Result<(), Failure> {
+    if joliet && format != Format::Iso9660 {
+        let message = format!("{} has no Joliet tree", format.name());
+        return Err(Failure::new(Exit::Usage, message).hint("only `format: iso9660` has one"));
+    }
+    if !compression.is_none() && format != Format::Squashfs {
+        let message = format!("a compressed {} image is not supported", format.name());
+        return Err(
+            Failure::new(Exit::Usage, message).hint("only `format: squashfs` is compressed")
+        );
+    }
+    Ok(())
+}
+
+/// The volume label: the command line's, else the manifest's.
+fn label(
+    wish: Option<&str>,
+    manifest: &Manifest,
+    format: Format,
+    joliet: bool,
+) -> Result<Option<String>, Failure> {
+    if let Some(text) = wish {
+        let label = manifest::label_option(text)?;
+        return match label_fault(&label, format, joliet) {
+            None => Ok(Some(label)),
+            Some(fault) => Err(Failure::new(Exit::Usage, format!("--label: {fault}"))),
+        };
+    }
+    let Some(label) = &manifest.label else { return Ok(None) };
+    let Some(fault) = label_fault(&label.text, format, joliet) else {
+        return Ok(Some(label.text.clone()));
+    };
+    Err(Failure::new(Exit::Manifest, format!("{}: {fault}", label.position)))
+}
+
+fn label_fault(label: &str, format: Format, joliet: bool) -> Option<String> {
+    let max_bytes = format.label_max_bytes(joliet);
+    let of = if joliet { " with Joliet" } else { "" };
+    (label.len() > max_bytes).then(|| {
+        let (format, got) = (format.name(), label.len());
+        format!("expected a label of at most {max_bytes} bytes for {format}{of}, got {got}")
+    })
+}
+
+/// The UUID of the command line, else `kept`, that of an old image, by which guests find a disk
+/// without a label, else a random one.
+pub(super) fn uuid(
+    wish: Option<&str>,
+    volume: &Volume,
+    kept: Option<[u8; 16]>,
+) -> Result<[u8; 16], Failure> {
+    let Some(text) = wish else {
+        let kept = kept.filter(|uuid| volume.label.is_none() && !is_mistaken_for_ext2(uuid));
+        let random = || uuid::random().map_err(|failure| failure.hint("give one with --uuid"));
+        return kept.map_or_else(random, Ok);
+    };
+    let uuid = uuid::parse(text).ok_or_else(|| {
+        Failure::new(Exit::Usage, "--uuid: expected 32 hexadecimal digits as 8-4-4-4-12")
+    })?;
+    if volume.format == Format::Erofs && is_mistaken_for_ext2(&uuid) {
+        let message = "--uuid: with 53ef as the fourth group guests would take the disk for ext2 \
+                       and see no label";
+        return Err(Failure::new(Exit::Usage, message).hint("choose another UUID"));
+    }
+    Ok(uuid)
+}
+
+/// The time that the command line wishes for whatever has none of its own, else that of
+/// `SOURCE_DATE_EPOCH`.
+pub(super) fn own_time(wish: Option<i64>) -> Result<Option<Timestamp>, Failure> {
+    if wish.is_some() {
+        return Ok(wish.map(Timestamp::from_seconds));
+    }
+    let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    let seconds = text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+        let message = "SOURCE_DATE_EPOCH is not a number of seconds since 1970";
+        Failure::new(Exit::Usage, message)
+    })?;
+    Ok(Some(Timestamp::from_seconds(seconds)))
+}
+
+/// Now, in whole seconds.
+pub(super) fn now() -> Timestamp {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seconds = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_seconds(seconds)
+}
