@@ -1,6 +1,7 @@
 //! What the firmware carries, each limit with its source, and how much of it is used.
 
 use crate::manifest::Channel;
+use crate::monitors::OEM_PREFIX;
 
 /// All SMBIOS tables together: a 16-bit length in the 32-bit entry point
 /// (SMBIOS 3.7, 5.2.1), beyond which QEMU refuses to start.
@@ -36,12 +37,6 @@ pub const SYSTEM_MAX_BYTES: u64 = 1 << 20;
 /// One credential with its name, and all that one service takes: systemd does
 /// not start a service with more.
 pub const SERVICE_MAX_BYTES: u64 = 1 << 20;
-
-/// What OEM strings of credentials begin with; the value follows in base64
-/// (systemd.system-credentials(7)), which carries every byte.
-pub const OEM_PREFIX: &str = "io.systemd.credential.binary:";
-/// What names of fw_cfg items begin with.
-pub const ITEM_PREFIX: &str = "opt/io.systemd.credentials/";
 
 /// How much of the firmware's room is taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -156,7 +151,7 @@ impl Budget {
     }
 }
 
-/// One line of such a table.
+/// One line of the table of limits.
 pub fn row(name: &str, used: u64, limit: u64) -> String {
     format!("{name:<31}  {used:>7}  {limit:>7}\n")
 }

@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 
 use credimg_formats::Secret;
 
-use super::limits::ITEM_PREFIX;
 use super::route::{Means, Mount, Opening, Teller};
 use super::smbios;
 use super::unlock::Unlock;
 use crate::host::memory::{held, hold};
 use crate::manifest::{Channel, MOUNT_CREDENTIAL, is_credential_name, is_fw_cfg_name};
 use crate::monitors::{
-    CredentialFile, Firmware, FwCfgItem, PublicCredential, SmbiosFile, SmbiosForm,
+    CredentialFile, Firmware, FwCfgItem, ITEM_PREFIX, PublicCredential, SmbiosFile, SmbiosForm,
 };
 use crate::report::Failure;
 

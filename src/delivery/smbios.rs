@@ -4,9 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credimg_formats::Secret;
 
-use super::limits::{
-    OEM_PREFIX, STRINGS_MAX, STRUCTURE_EMPTY_BYTES, STRUCTURE_MAX_BYTES, oem_string_bytes,
-};
+use super::limits::{STRINGS_MAX, STRUCTURE_EMPTY_BYTES, STRUCTURE_MAX_BYTES, oem_string_bytes};
+use crate::monitors::OEM_PREFIX;
 use crate::report::{Exit, Failure};
 
 /// Type of the structure of OEM strings (SMBIOS 3.7, 7.12).

@@ -8,7 +8,7 @@ use crate::look::opened::Opened;
 use crate::manifest::{Format, Luks};
 use crate::monitors::Block;
 
-/// That of an image which is built. All formats are padded to 4096 bytes.
+/// The block of an image that is built. All formats are padded to 4096 bytes.
 pub(crate) fn of_build(format: Format, encryption: Option<&Encryption>) -> Block {
     match encryption {
         Some(Encryption { luks: Luks::Luks2, sector_bytes, .. }) => of_sectors(*sector_bytes),
@@ -19,7 +19,8 @@ pub(crate) fn of_build(format: Format, encryption: Option<&Encryption>) -> Block
     }
 }
 
-/// That of an image which exists, of whatever origin; `inside` is what QEMU opens.
+/// The block of an image that exists and may come from another tool; `inside` is what QEMU
+/// opens.
 pub(crate) fn of_existing(image: &Opened, inside: Option<&Probe>) -> Block {
     let header = image.header.as_ref();
     let (seen, start_bytes) = match (inside, header) {
@@ -37,7 +38,7 @@ pub(crate) fn of_existing(image: &Opened, inside: Option<&Probe>) -> Block {
     block.dividing(image.size_bytes.saturating_sub(start_bytes))
 }
 
-/// That of a volume that the guest opens: what is in small sectors may be ISO 9660.
+/// The block of a volume that the guest opens: what is in small sectors may be ISO 9660.
 fn of_sectors(sector_bytes: usize) -> Block {
     if sector_bytes == SMALL_SECTOR_BYTES { Block::Cd } else { Block::Page }
 }

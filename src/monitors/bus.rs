@@ -19,7 +19,7 @@ pub enum Bus {
 }
 
 impl Bus {
-    /// Whether the device is plugged into a PCI bus, whatever the machine.
+    /// Whether the device, or its controller, exists for PCI alone.
     pub(crate) fn needs_pci(self) -> bool {
         match self {
             Self::Usb | Self::Nvme => true,

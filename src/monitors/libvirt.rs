@@ -9,7 +9,9 @@
 use std::path::Path;
 
 use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
-use super::{Block, Bus, Drive, Firmware, FwCfgItem, Machine, PublicCredential, refusal};
+use super::{
+    Block, Bus, Drive, Firmware, FwCfgItem, ITEM_PREFIX, Machine, PublicCredential, refusal,
+};
 use crate::report::{Exit, Failure};
 
 /// What is known of libvirt.
@@ -30,8 +32,6 @@ pub(super) static FACTS: Facts = Facts {
     no_items: None,
     public: Public::Smbios,
 };
-/// What systemd imports as credentials (systemd.system-credentials(7)).
-const PREFIX: &str = "opt/io.systemd.credentials/";
 /// Longest name of a `fw_cfg` item in bytes (QEMU's `FW_CFG_MAX_FILE_PATH` less its NUL).
 const NAME_MAX_BYTES: usize = 55;
 
@@ -73,7 +73,7 @@ fn file_entry(FwCfgItem { name, file }: &FwCfgItem) -> Result<String, Failure> {
 /// A value on QEMU's command line, for everybody to see.
 fn value_entry(public: &PublicCredential) -> Result<String, Failure> {
     let PublicCredential { name, value } = public;
-    if PREFIX.len() + name.len() > NAME_MAX_BYTES || !is_plain(name) {
+    if ITEM_PREFIX.len() + name.len() > NAME_MAX_BYTES || !is_plain(name) {
         let reason = "its name has more than 28 characters or holds one of & < > ' \"";
         return Err(refusal::no_public(&FACTS, public, reason));
     }
@@ -81,7 +81,7 @@ fn value_entry(public: &PublicCredential) -> Result<String, Failure> {
         let reason = "its value holds a control character";
         return Err(refusal::no_public(&FACTS, public, reason));
     }
-    Ok(format!("  <entry name='{PREFIX}{name}'>{}</entry>\n", escaped(value)))
+    Ok(format!("  <entry name='{ITEM_PREFIX}{name}'>{}</entry>\n", escaped(value)))
 }
 
 /// Whether the name needs no escape: libvirt reads one in a name, but forgets to

@@ -10,6 +10,12 @@ use super::{Block, Bus, DriveId, MachineType, Place, Serial};
 use crate::keys::wrap::Wrapped;
 use crate::report::{self, Exit, Failure, shown};
 
+/// What OEM strings of credentials begin with; the name follows, an equals sign and the value
+/// in base64 (systemd.system-credentials(7)), which carries every byte.
+pub const OEM_PREFIX: &str = "io.systemd.credential.binary:";
+/// What the names of fw_cfg items begin with that systemd imports as credentials.
+pub const ITEM_PREFIX: &str = "opt/io.systemd.credentials/";
+
 /// Everything that a machine is given.
 #[derive(Clone, Debug, Default)]
 pub struct Machine {
@@ -108,7 +114,7 @@ impl PublicCredential {
     /// quote or space, because the value is in base64 (systemd.system-credentials(7)).
     pub fn oem_string(&self) -> String {
         let value = base64::engine::general_purpose::STANDARD.encode(&self.value);
-        format!("io.systemd.credential.binary:{}={value}", self.name)
+        format!("{OEM_PREFIX}{}={value}", self.name)
     }
 }
 
@@ -131,8 +137,8 @@ pub struct Drive {
     pub serial: Serial,
     /// The image, absolute or relative to the directory the monitor starts in.
     pub path: PathBuf,
-    /// The descriptor, above 2, that the monitor inherits the image as, if it
-    /// does; `path` then leads to the same file in the monitor's own process.
+    /// The descriptor, above 2, by which the monitor inherits the image; none where it opens
+    /// `path` itself. In the monitor's own process `path` leads to this file, too.
     pub descriptor: Option<RawFd>,
     /// The device that the guest sees.
     pub bus: Bus,

@@ -37,8 +37,8 @@ pub use bus::Bus;
 use facts::{Facts, Paths, Printed, Smbios, Started};
 pub(crate) use machine::absolute_path;
 pub use machine::{
-    CredentialFile, Drive, DriveKey, Firmware, FwCfgItem, Machine, PublicCredential, SmbiosFile,
-    SmbiosForm,
+    CredentialFile, Drive, DriveKey, Firmware, FwCfgItem, ITEM_PREFIX, Machine, OEM_PREFIX,
+    PublicCredential, SmbiosFile, SmbiosForm,
 };
 pub use machine_type::{Board, MachineType};
 pub use names::{DriveId, Serial};
@@ -67,6 +67,11 @@ pub enum Monitor {
 }
 
 impl Monitor {
+    /// Every monitor.
+    pub fn all() -> &'static [Self] {
+        Self::value_variants()
+    }
+
     /// What is known of it. Whoever wants to know anything asks here.
     fn facts(self) -> &'static Facts {
         match self {
@@ -218,7 +223,7 @@ mod tests {
     #[test]
     fn every_monitor_is_documented_and_renders_a_disk() {
         let readme = include_str!("../../README.md");
-        for monitor in Monitor::value_variants() {
+        for monitor in Monitor::all() {
             let name = monitor.name();
             assert_eq!(refusal::option_name(monitor), name);
             // The whole chapter before the table is about QEMU.

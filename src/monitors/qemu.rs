@@ -167,6 +167,15 @@ struct Device {
     properties: Vec<(&'static str, String)>,
 }
 
+/// A controller that a drive brings with it.
+struct Controller {
+    driver: &'static str,
+    /// What its id ends in.
+    suffix: &'static str,
+    /// Whether the guest has the disk's serial from it.
+    has_serial: bool,
+}
+
 /// Where the first device of a drive is plugged in: properties that it gets.
 type Plug = Vec<(&'static str, String)>;
 
@@ -197,7 +206,7 @@ fn has_slots(drive: &Drive) -> bool {
     }
 }
 
-/// The controllers that the bus needs, then the disk. The controllers belong to
+/// All devices of the drive: its controllers, then the disk. The controllers belong to
 /// this drive alone and take its id, so that the devices of several drives
 /// never clash. The first of them is plugged into the machine, by `plug`.
 fn devices(drive: &Drive, mut plug: Plug) -> Vec<Device> {
@@ -216,30 +225,39 @@ fn devices(drive: &Drive, mut plug: Plug) -> Vec<Device> {
             | Board::Unknown,
         ) => ("virtio-blk", "virtio-scsi"),
     };
-    let (controllers, disk) = match drive.bus {
-        Bus::Virtio => (&[][..], virtio_blk),
-        Bus::Scsi => (&[(virtio_scsi, "scsi")][..], "scsi-hd"),
-        // Of `usb-storage` no block size can be chosen.
-        Bus::Usb => (&[("qemu-xhci", "usb"), ("usb-bot", "bot")][..], "scsi-hd"),
-        Bus::Nvme => (&[][..], "nvme"),
-        Bus::Cdrom => (&[(virtio_scsi, "scsi")][..], "scsi-cd"),
+    let scsi = Controller { driver: virtio_scsi, suffix: "scsi", has_serial: false };
+    let (controllers, disk, has_block_size) = match drive.bus {
+        Bus::Virtio => (vec![], virtio_blk, true),
+        Bus::Scsi => (vec![scsi], "scsi-hd", true),
+        Bus::Usb => {
+            let usb = Controller { driver: "qemu-xhci", suffix: "usb", has_serial: false };
+            // Of `usb-storage`, which is both in one, no block size can be chosen.
+            let bot = Controller { driver: "usb-bot", suffix: "bot", has_serial: true };
+            (vec![usb, bot], "scsi-hd", true)
+        }
+        Bus::Nvme => (vec![], "nvme", true),
+        Bus::Cdrom => (vec![scsi], "scsi-cd", false),
     };
     let serial = ("serial", drive.serial.as_str().to_owned());
     let mut devices = Vec::new();
-    for (driver, suffix) in controllers {
+    for Controller { driver, suffix, has_serial } in controllers {
         let id = format!("{}-{suffix}", drive.id.as_str());
         let mut properties = std::mem::replace(&mut plug, vec![("bus", format!("{id}.0"))]);
-        if *driver == "usb-bot" {
+        if has_serial {
             properties.push(serial.clone());
         }
         devices.push(Device { driver, id: Some(id), properties });
     }
     let mut properties = plug;
     properties.extend([("drive", drive.id.as_str().to_owned()), serial]);
-    if drive.block != Block::Small && drive.bus != Bus::Cdrom {
-        let bytes = drive.block.bytes().to_string();
-        properties.push(("logical_block_size", bytes.clone()));
-        properties.push(("physical_block_size", bytes));
+    match drive.block {
+        Block::Cd | Block::Page if has_block_size => {
+            let bytes = drive.block.bytes().to_string();
+            properties.push(("logical_block_size", bytes.clone()));
+            properties.push(("physical_block_size", bytes));
+        }
+        // It is that of QEMU itself.
+        Block::Small | Block::Cd | Block::Page => {}
     }
     devices.push(Device { driver: disk, id: None, properties });
     devices

@@ -64,8 +64,7 @@ pub(super) fn require_opener(facts: &Facts) -> Result<(), Failure> {
     Err(Failure::new(Exit::Usage, message).hint("use LUKS2, which the guest opens"))
 }
 
-/// The failure of a credential that is no secret, where the monitor has no place
-/// even for such a one.
+/// The failure of a credential that is no secret, where the monitor has no place for it.
 pub(super) fn no_public(facts: &Facts, public: &PublicCredential, reason: &str) -> Failure {
     let message = format!("{} cannot carry the credential {}: {reason}", facts.name, public.name);
     Failure::new(Exit::Usage, message)

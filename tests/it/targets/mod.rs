@@ -13,28 +13,30 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use credimg::monitors::{
-    Block, Bus, CredentialFile, Drive, DriveId, FwCfgItem, Machine, Place, PublicCredential,
-    Serial, SmbiosFile, cloud_hypervisor, crosvm, firecracker, proxmox, vmspawn,
+    Block, Bus, CredentialFile, Drive, DriveId, FwCfgItem, Machine, Monitor, Place,
+    PublicCredential, Serial, SmbiosFile, Style, crosvm, proxmox, vmspawn,
 };
 use credimg::report::{Exit, Failure};
 use serde_json::Value;
 
-type Render = fn(&Machine) -> Result<Vec<u8>, Failure>;
+/// Every monitor but QEMU, whose arguments have tests of their own.
+fn others() -> impl Iterator<Item = Monitor> {
+    Monitor::all().iter().copied().filter(|monitor| *monitor != Monitor::Qemu)
+}
 
-/// Every renderer, with its target's name and the bus of its drive.
-const TARGETS: [(&str, Render, Bus); 6] = [
-    ("libvirt", credimg::monitors::libvirt::render, Bus::Virtio),
-    ("proxmox", proxmox::render, Bus::Virtio),
-    ("vmspawn", vmspawn::render, Bus::Cdrom),
-    ("cloud-hypervisor", cloud_hypervisor::render, Bus::Virtio),
-    ("crosvm", crosvm::render, Bus::Virtio),
-    ("firecracker", firecracker::render, Bus::Virtio),
-];
+fn other(name: &str) -> Monitor {
+    others().find(|monitor| monitor.name() == name).unwrap()
+}
+
+fn render(monitor: Monitor, machine: &Machine) -> Result<Vec<u8>, Failure> {
+    monitor.render(machine, Style::Shell)
+}
 
 #[test]
 fn every_target_looks_as_documented() {
-    for (name, render, bus) in TARGETS {
-        let mut machine = with_disk("/vm/chimera.erofs", bus);
+    for monitor in others() {
+        let name = monitor.name();
+        let mut machine = with_disk("/vm/chimera.erofs", monitor.buses()[0]);
         let firmware = &mut machine.firmware;
         let item = |name: &str, file: &str| FwCfgItem {
             name: format!("opt/io.systemd.credentials/{name}"),
@@ -58,10 +60,10 @@ fn every_target_looks_as_documented() {
             }
             _ => {}
         }
-        if !matches!(name, "crosvm" | "firecracker") {
+        if monitor.carries_public(None) {
             firmware.public = vec![fstab()];
         }
-        let text = String::from_utf8(render(&machine).unwrap()).unwrap();
+        let text = String::from_utf8(render(monitor, &machine).unwrap()).unwrap();
         let golden = Path::new("testdata/targets").join(format!("{name}.txt"));
         let expected = fs::read_to_string(&golden).unwrap();
         assert_eq!(text, expected, "{}", golden.display());
@@ -70,8 +72,8 @@ fn every_target_looks_as_documented() {
 
 #[test]
 fn a_machine_without_anything_is_nothing() {
-    for (name, render, _) in TARGETS {
-        assert_eq!(render(&Machine::default()).unwrap(), b"", "{name}");
+    for monitor in others() {
+        assert_eq!(render(monitor, &Machine::default()).unwrap(), b"", "{}", monitor.name());
     }
 }
 
@@ -134,8 +136,7 @@ fn a_channel_that_is_not_private_is_refused_with_what_to_use_instead() {
     for (target, give, message) in cases {
         let mut machine = Machine::default();
         give(&mut machine);
-        let (_, render, _) = TARGETS.into_iter().find(|(name, ..)| *name == target).unwrap();
-        let failure = render(&machine).unwrap_err();
+        let failure = render(other(target), &machine).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert_eq!(failure.message, format!("{target} {message}"));
         let build =
@@ -158,7 +159,8 @@ const FSTAB: &str =
 #[test]
 fn a_bus_without_a_read_only_drive_is_refused() {
     let all = [Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom];
-    for (name, render, _) in TARGETS {
+    for monitor in others() {
+        let name = monitor.name();
         let possible: &[Bus] = match name {
             "libvirt" => &[Bus::Virtio, Bus::Usb],
             "proxmox" => &[Bus::Virtio, Bus::Scsi],
@@ -166,7 +168,7 @@ fn a_bus_without_a_read_only_drive_is_refused() {
             _ => &[Bus::Virtio],
         };
         for bus in all {
-            let outcome = render(&with_disk("/vm/a.erofs", bus));
+            let outcome = render(monitor, &with_disk("/vm/a.erofs", bus));
             assert_eq!(outcome.is_ok(), possible.contains(&bus), "{name} {bus:?}");
         }
     }

@@ -3,6 +3,8 @@
 
 use super::*;
 
+type Render = fn(&Machine) -> Result<Vec<u8>, Failure>;
+
 /// Finds the path in what a target prints.
 type Read = fn(&str) -> String;
 
@@ -18,10 +20,10 @@ fn every_path_arrives_as_it_is_or_is_refused() {
         ("firecracker", firecracker_path, 0),
     ];
     for (name, path_of, refusals) in read_back {
-        let (_, render, bus) = TARGETS.into_iter().find(|(target, ..)| *target == name).unwrap();
+        let monitor = other(name);
         let mut refused = Vec::new();
         for path in odd_paths() {
-            match render(&with_disk(&path, bus)) {
+            match render(monitor, &with_disk(&path, monitor.buses()[0])) {
                 Ok(text) => {
                     let text = String::from_utf8(text).unwrap();
                     assert_eq!(path_of(&text), path.to_str().unwrap(), "{name}");
