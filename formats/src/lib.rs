@@ -102,7 +102,7 @@ mod zeros;
 pub use calendar::DateTime;
 pub use content::{Buffer, Content, Secret, Sink, Source};
 pub use error::{Error, ErrorKind, Result};
-pub use image::Image;
+pub use image::{Format, Image, Profile, Spec};
 pub use sinks::ForwardOnly;
 pub use tree::{
     Device, Entries, Inode, InodeId, Kind, Metadata, Mode, Name, Timestamp, Tree, Xattrs,

@@ -70,6 +70,7 @@ pub use walk::{Order, Step, Walk};
 
 use crate::content::Sink;
 use crate::error::Result;
+use crate::image::Format;
 #[cfg(all(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 use crate::probe::{Probe, probe};
 use crate::tree::{Device, Mode, Timestamp, Xattrs};
@@ -145,11 +146,11 @@ pub struct Extent {
 }
 
 /// What an image says of itself as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Facts {
-    /// `erofs`, `squashfs` or `iso9660`.
-    pub format: &'static str,
+    /// The format.
+    pub format: Format,
     /// Volume label without its padding; empty where there is none.
     pub label: Vec<u8>,
     /// Volume UUID as blkid shows it; none where there is none.
@@ -167,6 +168,23 @@ pub struct Facts {
     /// Features in use, by the names of the format's own tools, such as `sb_csum`,
     /// `fragments`, `rock-ridge`.
     pub features: Vec<String>,
+}
+
+impl Facts {
+    /// Facts of an image of which nothing but its format is known.
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            label: Vec::new(),
+            uuid: None,
+            build_time: None,
+            block_bytes: 0,
+            used_bytes: 0,
+            inodes: None,
+            compression: None,
+            features: Vec::new(),
+        }
+    }
 }
 
 /// An image that is read in place. It is blind to what reads it: nothing is printed, no path of

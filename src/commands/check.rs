@@ -25,7 +25,8 @@ use crate::job::trusted;
 use crate::job::wishes::{AttachWishes, SourceWishes, Wishes};
 use crate::job::xattrs;
 use crate::manifest::{
-    Attributes, Channel, Entry, FwCfg, Keep, Luks, MOUNT_CREDENTIAL, Makes, Manifest, time,
+    Attributes, Channel, Entry, FwCfg, Keep, Luks, MOUNT_CREDENTIAL, Makes, Manifest,
+    label_max_bytes, time,
 };
 use crate::monitors::{MachineType, Monitor, Serial};
 use crate::report::{self, Exit, Failure};
@@ -218,7 +219,7 @@ fn channels(job: &Job, routes: &Routes) -> String {
         ]);
     }
     let lengths = [
-        ("label, bytes", label.map_or(0, str::len), image.format.label_max_bytes(image.joliet)),
+        ("label, bytes", label.map_or(0, str::len), label_max_bytes(image.format, image.joliet)),
         ("serial, bytes", serial.as_str().len(), Serial::MAX_BYTES),
     ];
     let mut text = format!("{}\n{}", aligned(&rows, 5), routes.budget.table());

@@ -130,6 +130,6 @@ fn compare(
 
 /// Whether the guest finds the two by other labels, where both formats have one.
 fn has_other_label([old, new]: [&Facts; 2]) -> bool {
-    let has_labels = [old, new].iter().all(|facts| facts.format != "squashfs");
+    let has_labels = [old, new].iter().all(|facts| facts.format.profile().has_label());
     has_labels && old.label != new.label
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use clap::Args;
-use credimg_formats::ErrorKind;
 use credimg_formats::luks::{Header, Version};
 use credimg_formats::probe::Probe;
 use credimg_formats::read::Storage;
+use credimg_formats::{ErrorKind, Format};
 use serde::Serialize;
 
 use super::options::Look;
@@ -122,10 +122,12 @@ impl Report {
     fn new(probe: &Probe, size_bytes: u64) -> Self {
         let (format, label, uuid) = match probe {
             Probe::Erofs { label, uuid, .. } => {
-                ("erofs", label.as_slice(), Some(credimg_formats::uuid_text(*uuid)))
+                (Format::Erofs.name(), label.as_slice(), Some(credimg_formats::uuid_text(*uuid)))
             }
-            Probe::Iso9660 { label, uuid } => ("iso9660", label.as_slice(), uuid.clone()),
-            Probe::Squashfs {} => ("squashfs", &[][..], None),
+            Probe::Iso9660 { label, uuid } => {
+                (Format::Iso9660.name(), label.as_slice(), uuid.clone())
+            }
+            Probe::Squashfs {} => (Format::Squashfs.name(), &[][..], None),
             Probe::Luks { version, label, uuid } => {
                 let format = match version {
                     Version::Luks1 => "luks1",

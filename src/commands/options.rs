@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
 use crate::job::wishes::{AttachWishes, EncryptionWishes, SourceWishes, Wishes};
@@ -90,7 +91,7 @@ impl Recipe {
 #[derive(Args, Debug)]
 pub struct FormatChoice {
     /// Image format, whatever the manifest or the output's extension says
-    #[arg(id = "format", long, value_name = "FORMAT")]
+    #[arg(id = "format", long, value_name = "FORMAT", value_parser = formats())]
     pub name: Option<Format>,
     /// Compression of a SquashFS image, whatever the manifest says: none, gzip, lz4, xz or zstd,
     /// with a level as in zstd:3 [default: none]
@@ -224,7 +225,7 @@ pub struct Volume {
     #[arg(long, value_name = "VERSION")]
     pub encrypt: Option<Luks>,
     /// Image format, whatever the manifest says [default: erofs]
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
     pub format: Option<Format>,
     /// Volume label, whatever the manifest says
     #[arg(long, value_name = "LABEL")]
@@ -267,6 +268,18 @@ impl Look {
     pub(super) fn open(&self) -> Result<Contents, Failure> {
         Contents::at(&self.image, self.key_file.as_deref(), self.allow_cost)
     }
+}
+
+/// An image format, by its name.
+pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
+    let value = |format: Format| {
+        PossibleValue::new(format.name()).help(match format {
+            Format::Erofs => "EROFS with a volume label",
+            Format::Squashfs => "SquashFS, found by the drive's serial",
+            Format::Iso9660 => "ISO 9660 with Rock Ridge and a volume label",
+        })
+    };
+    PossibleValuesParser::new(Format::ALL.map(value)).try_map(|name| name.parse::<Format>())
 }
 
 /// A number of bytes, perhaps with the first letter of a binary unit behind.

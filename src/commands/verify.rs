@@ -7,7 +7,7 @@ use credimg_formats::luks::{Header, Version};
 use credimg_formats::read::{Facts, Side, TreeReader};
 use serde::Serialize;
 
-use super::options::{Attach, Look, Sources, size};
+use super::options::{Attach, Look, Sources, formats, size};
 use super::print;
 use crate::host::random;
 use crate::job::encryption;
@@ -59,7 +59,7 @@ pub struct Verify {
 #[derive(Args, Debug)]
 pub struct BuildOptions {
     /// Image format, whatever the manifest says [default: the image's]
-    #[arg(long, value_name = "FORMAT", requires = "manifest")]
+    #[arg(long, value_name = "FORMAT", value_parser = formats(), requires = "manifest")]
     pub format: Option<Format>,
     /// Volume label, whatever the manifest says
     #[arg(long, value_name = "LABEL", requires = "manifest")]
@@ -174,7 +174,7 @@ fn check_inside(
 ) -> Result<(), Failure> {
     let Verify { look, manifest, .. } = options;
     let contents = Contents::of(opened, &look.image, look.key_file.as_deref(), look.allow_cost)?;
-    report.format = Some(contents.reader.facts().format);
+    report.format = Some(contents.reader.facts().format.name());
     let Contents { reader, storage, .. } = &contents;
     let more =
         records::check(&**reader, storage, *contents.limits(), &mut |fault| report.add(fault));
@@ -211,7 +211,7 @@ fn compare(
         }
     }
     let limits = *contents.limits();
-    let wanted = (&TreeReader::new(&expected.tree) as _, expected::limits(limits));
+    let wanted = (&TreeReader::new(&expected.tree, facts.format) as _, expected::limits(limits));
     let outcome = credimg_formats::read::diff(
         wanted,
         (&*contents.reader, limits),
@@ -222,7 +222,7 @@ fn compare(
         },
     );
     outcome.map_err(|(side, error)| match side {
-        Side::Old => crate::job::image::explain(&error, facts.format),
+        Side::Old => crate::job::image::explain(&error, facts.format.name()),
         Side::New | Side::Caller => contents.failure(&error),
     })?;
     Ok(())
@@ -241,9 +241,9 @@ fn volume(
         header.version() == Version::Luks2 && header.label() != header_label.unwrap_or_default()
     });
     [
-        ("format", facts.format != expected.format.name()),
+        ("format", facts.format != expected.format),
         ("encryption", expected.luks.is_some_and(|luks| version != Some(luks.version()))),
-        ("label", facts.format != "squashfs" && facts.label != label.as_bytes()),
+        ("label", facts.format.profile().has_label() && facts.label != label.as_bytes()),
         ("header's label", is_other_header),
     ]
 }

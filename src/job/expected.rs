@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::uuid;
 use super::wishes::{EncryptionWishes, Wishes};
 use crate::manifest::{Format, Luks, Manifest};
-use crate::report::{Exit, Failure};
+use crate::report::Failure;
 
 /// A manifest's tree, and what its image is.
 pub(crate) struct Expected {
@@ -36,7 +36,7 @@ pub(crate) fn collect(
     header: Option<&Header>,
     progress: &mut Progress,
 ) -> Result<Expected, Failure> {
-    let own_format = format_of(facts)?;
+    let own_format = facts.format;
     let format = wishes.format.or(manifest.format).unwrap_or(own_format);
     let luks = encryption::version(None, &manifest);
     fit(&mut manifest, own_format);
@@ -69,21 +69,10 @@ pub(crate) fn limits(limits: Limits) -> Limits {
     Limits { inodes: u64::MAX, depth: usize::MAX, ..limits }
 }
 
-fn format_of(facts: &Facts) -> Result<Format, Failure> {
-    match facts.format {
-        "erofs" => Ok(Format::Erofs),
-        "squashfs" => Ok(Format::Squashfs),
-        "iso9660" => Ok(Format::Iso9660),
-        other => Err(Failure::new(Exit::Image, format!("no build makes an image of {other}"))),
-    }
-}
-
 /// Leaves out what the manifest says of another format than the image's: that it has
 /// another one is told.
 fn fit(manifest: &mut Manifest, format: Format) {
-    match format {
-        Format::Squashfs => manifest.joliet = false,
-        Format::Iso9660 => manifest.compression = None,
-        Format::Erofs => (manifest.joliet, manifest.compression) = (false, None),
-    }
+    let profile = format.profile();
+    manifest.joliet &= profile.has_joliet();
+    manifest.compression = manifest.compression.filter(|_| profile.has_compression);
 }

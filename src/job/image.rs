@@ -4,12 +4,14 @@ use std::rc::Rc;
 
 use credimg_formats::signature::{Signature, Watch};
 use credimg_formats::squashfs::{self, Compression};
-use credimg_formats::{ErrorKind, Image as LaidOut, Kind, Sink, Timestamp, Tree, erofs, iso9660};
+use credimg_formats::{
+    ErrorKind, Format, Image as LaidOut, Inode, Kind, Profile, Sink, Spec, Timestamp, Tree, erofs,
+    iso9660,
+};
 
 use super::encryption::Encryptor;
 use super::loss::Losses;
 use crate::job::progress::{Counted, Progress};
-use crate::manifest::Format;
 use crate::report::{self, Exit, Failure};
 use crate::sources::builder::budget::over_size;
 
@@ -77,52 +79,41 @@ impl Image {
     }
 
     fn laid_out<'t>(&self, tree: &'t Tree) -> Result<Box<dyn LaidOut + 't>, Failure> {
-        Ok(match self.format {
-            Format::Erofs => Box::new(self.erofs(tree).map_err(|error| self.explain(&error))?),
-            Format::Squashfs => {
-                Box::new(self.squashfs(tree).map_err(|error| self.explain(&error))?)
+        let spec = self.spec().map_err(|error| self.explain(&error))?;
+        self.warn_of_fractions(tree);
+        spec.clone().plan(tree).map_err(|error| {
+            let failure = self.explain(&error);
+            match mend(spec, tree) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
             }
-            Format::Iso9660 => Box::new(self.iso9660(tree)?),
         })
     }
 
-    fn erofs<'t>(&self, tree: &'t Tree) -> credimg_formats::Result<erofs::Plan<'t>> {
-        let label = erofs::Label::new(self.label_bytes())?;
-        let options =
-            erofs::Options::new().label(label).uuid(self.uuid).build_time(self.build_time);
-        erofs::Plan::new(tree, options)
-    }
-
-    fn squashfs<'t>(&self, tree: &'t Tree) -> credimg_formats::Result<squashfs::Plan<'t>> {
-        let options = squashfs::Options::new()
-            .compression(self.compression)
-            .build_time(self.build_time)
-            .cut_fractions(true);
-        self.warn_of_fractions(tree, "SquashFS");
-        squashfs::Plan::new(tree, options)
-    }
-
-    fn iso9660<'t>(&self, tree: &'t Tree) -> Result<iso9660::Plan<'t>, Failure> {
-        let volume_id = iso9660::VolumeId::new(self.label_bytes());
-        let options = iso9660::Options::new()
-            .volume_id(volume_id.map_err(|error| self.explain(&error))?)
-            .build_time(self.build_time)
-            .joliet(self.joliet)
-            .cut_fractions(true)
-            .lossy(self.lossy);
-        self.warn_of_fractions(tree, "ISO 9660");
-        iso9660::Plan::new(tree, options.clone()).map_err(|error| {
-            let failure = self.explain(&error);
-            let would_do = |options| iso9660::Plan::new(tree, options).is_ok();
-            if self.lossy || !would_do(options.clone().lossy(true)) {
-                return failure;
-            }
-            let joliet = options.joliet && would_do(options.joliet(false));
-            failure.hint(if joliet {
-                "rename it, build without Joliet, or have another name there with --lossy"
-            } else {
-                "use another format, or leave out with --lossy what iso9660 cannot hold"
-            })
+    /// What the writer of the format takes.
+    fn spec(&self) -> credimg_formats::Result<Spec> {
+        let label = self.label.as_deref().unwrap_or_default().as_bytes();
+        Ok(match self.format {
+            Format::Erofs => Spec::Erofs(
+                erofs::Options::new()
+                    .label(erofs::Label::new(label)?)
+                    .uuid(self.uuid)
+                    .build_time(self.build_time),
+            ),
+            Format::Squashfs => Spec::Squashfs(
+                squashfs::Options::new()
+                    .compression(self.compression)
+                    .build_time(self.build_time)
+                    .cut_fractions(true),
+            ),
+            Format::Iso9660 => Spec::Iso9660(
+                iso9660::Options::new()
+                    .volume_id(iso9660::VolumeId::new(label)?)
+                    .build_time(self.build_time)
+                    .joliet(self.joliet)
+                    .cut_fractions(true)
+                    .lossy(self.lossy),
+            ),
         })
     }
 
@@ -133,21 +124,38 @@ impl Image {
         }
     }
 
-    fn warn_of_fractions(&self, tree: &Tree, format: &str) {
-        let has_fraction = |metadata: &credimg_formats::Metadata| metadata.mtime.nanoseconds() > 0;
-        if self.warns && tree.inodes().any(|(_, inode)| has_fraction(&inode.metadata)) {
+    fn warn_of_fractions(&self, tree: &Tree) {
+        let Profile { title, has_nanoseconds, .. } = self.format.profile();
+        let has_fraction = |inode: &Inode| inode.metadata.mtime.nanoseconds() > 0;
+        let is_told = self.warns && !has_nanoseconds;
+        if is_told && tree.inodes().any(|(_, inode)| has_fraction(inode)) {
             report::warn(&format!(
-                "{format} holds whole seconds: the fractions of some times are cut off"
+                "{title} holds whole seconds: the fractions of some times are cut off"
             ));
         }
     }
 
-    fn label_bytes(&self) -> &[u8] {
-        self.label.as_deref().unwrap_or_default().as_bytes()
-    }
-
     fn explain(&self, error: &credimg_formats::Error) -> Failure {
         explain(error, self.format.name())
+    }
+}
+
+/// What would do where the image of `tree` cannot be laid out so.
+fn mend(spec: Spec, tree: &Tree) -> Option<&'static str> {
+    match spec {
+        Spec::Erofs(_) | Spec::Squashfs(_) => None,
+        Spec::Iso9660(options) => {
+            let would_do = |options| iso9660::Plan::new(tree, options).is_ok();
+            if options.lossy || !would_do(options.clone().lossy(true)) {
+                return None;
+            }
+            let joliet = options.joliet && would_do(options.joliet(false));
+            Some(if joliet {
+                "rename it, build without Joliet, or have another name there with --lossy"
+            } else {
+                "use another format, or leave out with --lossy what iso9660 cannot hold"
+            })
+        }
     }
 }
 

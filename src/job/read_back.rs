@@ -18,7 +18,6 @@ use crate::host::signals;
 use crate::keys;
 use crate::look::differences::{self, comparison};
 use crate::look::records;
-use crate::manifest::Format;
 use crate::report::{Exit, Failure, reason};
 
 /// How many faults are told.
@@ -63,10 +62,10 @@ fn check_plain(image: &Image, tree: &Tree, storage: Box<dyn Storage>) -> Result<
         .map_err(|error| unreadable(&error))?;
     require_none(&faults)?;
     let label = image.label.as_deref().unwrap_or_default().as_bytes();
-    if image.format != Format::Squashfs && reader.facts().label != label {
+    if image.format.profile().has_label() && reader.facts().label != label {
         faults.push("the label is another one".to_owned());
     }
-    let wanted = TreeReader::new(tree);
+    let wanted = TreeReader::new(tree, image.format);
     // What it was written of has no more in it than the image.
     let wanted_limits = Limits { inodes: u64::MAX, depth: usize::MAX, ..limits };
     let respects = comparison(&[reader.facts()]);

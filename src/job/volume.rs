@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use clap::ValueEnum;
 use credimg_formats::Timestamp;
 use credimg_formats::erofs::format::is_mistaken_for_ext2;
 use credimg_formats::squashfs::Compression;
@@ -73,8 +72,10 @@ fn format(
 
 fn of_extension(output: &Path) -> Result<Format, Failure> {
     let extension = output.extension().and_then(|extension| extension.to_str());
-    let has_it = |format: &&Format| extension.is_some_and(|it| format.extensions().contains(&it));
-    Format::value_variants().iter().find(has_it).copied().ok_or_else(|| {
+    let has_it = |format: &Format| {
+        extension.is_some_and(|extension| format.profile().extensions.contains(&extension))
+    };
+    Format::ALL.into_iter().find(has_it).ok_or_else(|| {
         let message = format!("cannot tell the format of {}", report::shown(output));
         let hint = "name the output IMAGE.erofs, IMAGE.squashfs or IMAGE.iso, or give --format";
         Failure::new(Exit::Usage, message).hint(hint)
@@ -83,11 +84,12 @@ fn of_extension(output: &Path) -> Result<Format, Failure> {
 
 /// An error where the format has no such thing.
 fn require_known(format: Format, compression: Compression, joliet: bool) -> Result<(), Failure> {
-    if joliet && format != Format::Iso9660 {
+    let profile = format.profile();
+    if joliet && !profile.has_joliet() {
         let message = format!("{} has no Joliet tree", format.name());
         return Err(Failure::new(Exit::Usage, message).hint("only `format: iso9660` has one"));
     }
-    if !compression.is_none() && format != Format::Squashfs {
+    if !compression.is_none() && !profile.has_compression {
         let message = format!("a compressed {} image is not supported", format.name());
         return Err(
             Failure::new(Exit::Usage, message).hint("only `format: squashfs` is compressed")
@@ -118,7 +120,7 @@ fn label(
 }
 
 fn label_fault(label: &str, format: Format, joliet: bool) -> Option<String> {
-    let max_bytes = format.label_max_bytes(joliet);
+    let max_bytes = manifest::label_max_bytes(format, joliet);
     let of = if joliet { " with Joliet" } else { "" };
     (label.len() > max_bytes).then(|| {
         let (format, got) = (format.name(), label.len());

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use credimg_formats::Format;
 use credimg_formats::read::{Aspect, Change, Comparison, Difference, Facts};
 use serde::Serialize;
 
@@ -13,15 +14,20 @@ use crate::report::shown_bytes;
 pub(crate) fn comparison(formats: &[&Facts]) -> Comparison {
     let mut comparison = Comparison::new();
     for facts in formats {
-        if matches!(facts.format, "squashfs" | "iso9660") {
+        let profile = facts.format.profile();
+        if !profile.has_nanoseconds {
             comparison = comparison.whole_seconds();
         }
-        if facts.format == "iso9660" {
+        if !profile.has_xattrs {
             comparison = comparison.without(Aspect::Xattrs);
-            if !facts.features.iter().any(|feature| feature == "rock-ridge") {
-                let unknown = [Aspect::Mode, Aspect::Owner, Aspect::Links];
-                comparison = unknown.into_iter().fold(comparison, Comparison::without);
-            }
+        }
+        let has_attributes = match facts.format {
+            Format::Erofs | Format::Squashfs => true,
+            Format::Iso9660 => facts.features.iter().any(|feature| feature == "rock-ridge"),
+        };
+        if !has_attributes {
+            let unknown = [Aspect::Mode, Aspect::Owner, Aspect::Links];
+            comparison = unknown.into_iter().fold(comparison, Comparison::without);
         }
     }
     comparison

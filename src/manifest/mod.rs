@@ -37,13 +37,14 @@ mod values;
 mod xattrs;
 
 pub use channel::Channel;
+pub use credimg_formats::Format;
 pub(crate) use error::manifest_name;
 pub(crate) use fw_cfg::is_name as is_fw_cfg_name;
 pub use resolved::{
-    Attributes, Credential, Encrypt, Entry, Format, FwCfg, Keep, KeySource, Label, Luks, Makes,
-    Manifest, MountPoint, Pseudo, PseudoFile, PseudoText, Source, TreePath,
+    Attributes, Credential, Encrypt, Entry, FwCfg, Keep, KeySource, Label, Luks, Makes, Manifest,
+    MountPoint, Pseudo, PseudoFile, PseudoText, Source, TreePath,
 };
-pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name};
+pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name, label_max_bytes};
 
 /// Reads the manifest at `path`, `-` being standard input, and resolves it.
 /// Host paths in it are relative to its directory, those of standard input to

@@ -9,52 +9,11 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use credimg_formats::luks::Version;
 use credimg_formats::squashfs::Compression;
-use credimg_formats::{Mode, Name, Secret, Timestamp, Xattrs, erofs, iso9660};
+use credimg_formats::{Format, Mode, Name, Secret, Timestamp, Xattrs};
 
 use super::channel::Channel;
 use super::mount;
 use crate::report::{Position, shown};
-
-/// The image format to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// EROFS with a volume label
-    Erofs,
-    /// SquashFS, found by the drive's serial
-    Squashfs,
-    /// ISO 9660 with Rock Ridge and a volume label
-    Iso9660,
-}
-
-impl Format {
-    /// The name in manifests, options and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Erofs => "erofs",
-            Self::Squashfs => "squashfs",
-            Self::Iso9660 => "iso9660",
-        }
-    }
-
-    /// What the names of images end in that are of this format.
-    pub fn extensions(self) -> &'static [&'static str] {
-        match self {
-            Self::Erofs => &["erofs"],
-            Self::Squashfs => &["squashfs", "sqfs"],
-            Self::Iso9660 => &["iso"],
-        }
-    }
-
-    /// Longest volume label in bytes. `SquashFS` has none: there the label only
-    /// names the drive, so it gets what a manifest takes at most.
-    pub fn label_max_bytes(self, joliet: bool) -> usize {
-        match self {
-            Self::Erofs => erofs::Label::MAX_BYTES,
-            Self::Iso9660 if joliet => iso9660::VolumeId::JOLIET_MAX_BYTES,
-            Self::Squashfs | Self::Iso9660 => iso9660::VolumeId::MAX_BYTES,
-        }
-    }
-}
 
 /// A version of LUKS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

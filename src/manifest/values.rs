@@ -4,17 +4,16 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
-use clap::ValueEnum;
 use credimg_formats::iso9660::VolumeId;
 use credimg_formats::squashfs::Compression;
 use credimg_formats::tree::SYMLINK_MAX_BYTES;
 use credimg_formats::xattrs::{self, NAME_MAX_BYTES};
-use credimg_formats::{Mode, Name, Secret};
+use credimg_formats::{Format, Mode, Name, Secret};
 use zeroize::Zeroizing;
 
 use super::channel::Channel;
 use super::error::Fault;
-use super::resolved::{Format, MountPoint, TreePath};
+use super::resolved::{MountPoint, TreePath};
 
 /// Longest volume label in bytes, that of ISO 9660; the image's own format may hold less.
 const LABEL_MAX_BYTES: usize = VolumeId::MAX_BYTES;
@@ -44,10 +43,17 @@ pub(super) fn label(text: &str) -> Result<String, Fault> {
     ))
 }
 
+/// Longest label in bytes for an image of this format. SquashFS has none: there the label only
+/// names the drive, so it gets what a manifest takes at most.
+pub(crate) fn label_max_bytes(format: Format, has_joliet: bool) -> usize {
+    let profile = format.profile();
+    let joliet = profile.joliet_label_max_bytes.filter(|_| has_joliet);
+    joliet.or(profile.label_max_bytes).unwrap_or(LABEL_MAX_BYTES)
+}
+
 /// An image format that this version writes.
 pub(super) fn format(text: &str) -> Result<Format, Fault> {
-    let found = Format::value_variants().iter().find(|format| format.name() == text);
-    found.copied().ok_or_else(|| Fault::new("expected `erofs`, `squashfs` or `iso9660`"))
+    text.parse().map_err(|_| Fault::new("expected `erofs`, `squashfs` or `iso9660`"))
 }
 
 /// A compression of SquashFS with its level.

@@ -5,7 +5,7 @@
 //! Linux 5.4 mounts it.
 //!
 //! ```
-//! use credimg_formats::{Metadata, Timestamp, Tree, erofs};
+//! use credimg_formats::{Metadata, Mode, Timestamp, Tree, erofs};
 //!
 //! let tree = Tree::new(Metadata { mode: Mode::of::<0o755>(), ..Metadata::default() });
 //! let options = erofs::Options::new()

@@ -9,7 +9,7 @@
 //! with what continues its records, then the content of the files.
 //!
 //! ```
-//! use credimg_formats::{ForwardOnly, Kind, Metadata, Tree, iso9660};
+//! use credimg_formats::{ForwardOnly, Kind, Metadata, Mode, Tree, iso9660};
 //!
 //! let file = Metadata { mode: Mode::of::<0o400>(), ..Metadata::default() };
 //! let mut tree = Tree::new(Metadata { mode: Mode::of::<0o755>(), ..Metadata::default() });

@@ -23,6 +23,7 @@ use std::ops::ControlFlow;
 
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result};
+use crate::image::Format;
 use crate::iso9660::format::ROCK_RIDGE_IDS;
 use crate::read::{
     Account, Entry, Extent, Facts, InodeRef, Limits, NodeKind, Reader as Reads, Stat, Storage,
@@ -92,7 +93,7 @@ impl Reader {
         let mut reader = Self {
             image,
             volumes,
-            facts: Facts::default(),
+            facts: Facts::new(Format::Iso9660),
             hierarchy: Hierarchy::Plain,
             rock_ridge: None,
             sharing: Sharing { skipped_bytes: 0, block_bytes },
@@ -161,7 +162,7 @@ impl Reader {
         ];
         let there = features.into_iter().filter(|(is_there, _)| *is_there);
         Facts {
-            format: "iso9660",
+            format: Format::Iso9660,
             label: record.volume_id.trim_ascii_end().to_vec(),
             uuid: record.modified.id().or_else(|| record.created.id()),
             build_time: time::of_volume(record.modified)

@@ -61,7 +61,7 @@ pub fn dump(
     digests: Digests,
     out: &mut dyn Write,
 ) -> Result<Problems> {
-    let name = reader.facts().format;
+    let name = reader.facts().format.name();
     list(name, &|account| reader.account(account), storage, digests, out)
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::regions::Problems;
 use super::{Facts, Limits, NodeKind, Order, Reader, Step, Walk};
+use crate::image::Format;
 
 /// What a format's tools store as link counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +22,11 @@ enum Rule {
 impl Rule {
     fn of(facts: &Facts) -> Self {
         match facts.format {
-            "iso9660" if facts.features.iter().any(|feature| feature == "rock-ridge") => {
+            Format::Erofs | Format::Squashfs => Self::Exact,
+            Format::Iso9660 if facts.features.iter().any(|feature| feature == "rock-ridge") => {
                 Self::AtLeast
             }
-            "iso9660" => Self::None,
-            _ => Self::Exact,
+            Format::Iso9660 => Self::None,
         }
     }
 

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use super::{Account, Entry, Extent, Facts, InodeRef, NodeKind, Reader, Stat};
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result};
+use crate::image::Format;
 use crate::tree::{Inode, InodeId, Kind, Mode, Tree, Xattrs};
 
 /// Reads a [`Tree`] as if it were an image. Nothing of it lies anywhere: asking for
@@ -18,10 +19,10 @@ pub struct TreeReader<'t> {
 }
 
 impl<'t> TreeReader<'t> {
-    /// A reader of `tree`.
-    pub fn new(tree: &'t Tree) -> Self {
+    /// A reader of `tree` as an image of this format would hold it.
+    pub fn new(tree: &'t Tree, format: Format) -> Self {
         let inodes = Some(tree.len() as u64);
-        Self { tree, facts: Facts { format: "tree", inodes, ..Facts::default() } }
+        Self { tree, facts: Facts { inodes, ..Facts::new(format) } }
     }
 
     fn inode(&self, inode: InodeRef) -> Result<(InodeId, &'t Inode)> {

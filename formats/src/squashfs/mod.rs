@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use credimg_formats::squashfs::{BlockSize, Options, Plan};
-//! use credimg_formats::{Metadata, Tree};
+//! use credimg_formats::{Metadata, Mode, Tree};
 //!
 //! let tree = Tree::new(Metadata { mode: Mode::of::<0o755>(), ..Metadata::default() });
 //! let options = Options::new()

@@ -9,6 +9,7 @@ use crate::erofs::format::{
     INCOMPAT_ZERO_PADDING, MAGIC, SUPER_OFFSET_BYTES, SuperBlock, checksum,
 };
 use crate::error::Result;
+use crate::image::Format;
 use crate::read::Facts;
 use crate::tree::Timestamp;
 use crate::uuid_text;
@@ -176,7 +177,7 @@ fn facts(volume: &Volume) -> Facts {
     }
     let build_time = volume.epoch.later_by(record.build_time_offset_seconds.get());
     Facts {
-        format: "erofs",
+        format: Format::Erofs,
         label: label.to_vec(),
         uuid: (record.uuid != [0; 16]).then(|| uuid_text(record.uuid)),
         build_time: Some(build_time),

@@ -9,6 +9,7 @@ use super::cache::State;
 use super::metadata::{Area, Cursor, Table};
 use super::{Reader, corrupt, in_memory};
 use crate::error::{Error, ErrorKind, Result, unreadable};
+use crate::image::Format;
 use crate::read::{Facts, Limits, Meter, Storage};
 use crate::squashfs::decompress::Compressor;
 use crate::squashfs::format::{
@@ -318,13 +319,13 @@ fn facts(superblock: &SuperBlock, compressor: Compressor) -> Facts {
     ];
     let features = features.into_iter().filter(|(is_there, _)| *is_there);
     Facts {
-        format: "squashfs",
+        format: Format::Squashfs,
         build_time: Some(Timestamp::from_seconds(superblock.build_time_seconds.get().into())),
         block_bytes: superblock.block_bytes.get(),
         used_bytes: superblock.used_bytes.get(),
         inodes: Some(superblock.inodes.get().into()),
         compression: (!is_raw).then(|| compressor.name()),
         features: features.map(|(_, name)| name.to_owned()).collect(),
-        ..Facts::default()
+        ..Facts::new(Format::Squashfs)
     }
 }

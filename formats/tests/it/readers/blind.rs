@@ -8,7 +8,7 @@ use credimg_formats::read::{
     Account, Digests, Entry, Extent, Facts, InodeRef, Limits, NodeKind, Order, Problem, Reader,
     Region, RegionKind, Stat, Walk, dump, into_tree, verify,
 };
-use credimg_formats::{Error, ErrorKind, Mode, Result, Sink, Timestamp, Xattrs};
+use credimg_formats::{Error, ErrorKind, Format, Mode, Result, Sink, Timestamp, Xattrs};
 
 const CONTENT: RegionKind = RegionKind::Content;
 const RECORD: RegionKind = RegionKind::Record;
@@ -18,7 +18,6 @@ const SIZE: usize = 1000;
 type Entries = Vec<(Vec<u8>, u64)>;
 
 /// An image of nothing but claims.
-#[derive(Default)]
 struct Claims {
     facts: Facts,
     /// Kind, link count, and names with what they name.
@@ -28,6 +27,20 @@ struct Claims {
     regions: Vec<(u64, u64, RegionKind)>,
     problems: usize,
     ends_in: Option<ErrorKind>,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self {
+            facts: Facts::new(Format::Erofs),
+            inodes: BTreeMap::new(),
+            extents: Vec::new(),
+            size_bytes: 0,
+            regions: Vec::new(),
+            problems: 0,
+            ends_in: None,
+        }
+    }
 }
 
 impl Claims {
@@ -261,7 +274,7 @@ fn link_counts_are_those_of_the_paths() {
     ];
     assert_eq!(found(&claims, &image), expected);
     // genisoimage stores what the host said.
-    claims.facts.format = "iso9660";
+    claims.facts.format = Format::Iso9660;
     claims.facts.features = vec!["rock-ridge".to_owned()];
     assert_eq!(found(&claims, &image), [""; 0]);
     let claims = Claims {

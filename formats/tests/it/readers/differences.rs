@@ -4,8 +4,8 @@ use credimg_formats::read::{
     Aspect, Change, Comparison, Limits, NodeKind, Reader, TreeReader, diff, open,
 };
 use credimg_formats::{
-    Content, Device, ErrorKind, Image, Kind, Metadata, Mode, Secret, Sink, Source, Timestamp, Tree,
-    erofs, iso9660, squashfs,
+    Content, Device, ErrorKind, Format, Image, Kind, Metadata, Mode, Secret, Sink, Source,
+    Timestamp, Tree, erofs, iso9660, squashfs,
 };
 
 use crate::readers::hostile::bases::small;
@@ -31,11 +31,16 @@ fn differences(old: &dyn Reader, new: &dyn Reader, comparison: &Comparison) -> V
 }
 
 fn of_trees(old: &Tree, new: &Tree) -> Vec<String> {
-    differences(&TreeReader::new(old), &TreeReader::new(new), &Comparison::new())
+    differences(&seen(old), &seen(new), &Comparison::new())
 }
 
 /// Changes one tree.
 type Edit = fn(&mut Tree);
+
+/// A tree as an image of EROFS would hold it, which is all of it.
+fn seen(tree: &Tree) -> TreeReader<'_> {
+    TreeReader::new(tree, Format::Erofs)
+}
 
 fn metadata_of<'t>(tree: &'t mut Tree, path: &str) -> &'t mut Metadata {
     let id = tree.find(path).unwrap();
@@ -211,7 +216,7 @@ fn an_image_is_no_different_from_its_tree_and_from_the_other_formats() {
         let images = images(&tree, false).into_iter().map(|(format, image)| (format, read(image)));
         let images: Vec<_> = images.collect();
         for (format, image) in &images {
-            let got = differences(&TreeReader::new(&tree), &**image, &Comparison::new());
+            let got = differences(&seen(&tree), &**image, &Comparison::new());
             assert_eq!(got, [""; 0], "seed {seed}: {format}");
             for (other, old) in &images {
                 let got = differences(&**old, &**image, &Comparison::new());
@@ -231,7 +236,7 @@ fn one_byte_among_many_zeros_is_found() {
         for at in [None, Some(0), Some(4095), Some(3 << 20), Some(length - 1)] {
             let tree = zeros(length, at);
             let expected: &[&str] = if at.is_some() { &["/zeros: [Content]"] } else { &[] };
-            let got = differences(&TreeReader::new(&tree), &*image, &Comparison::new());
+            let got = differences(&seen(&tree), &*image, &Comparison::new());
             assert_eq!(got, expected, "{format}: {at:?}");
             for (other, old) in images(&tree, true) {
                 let got = differences(&*read(old), &*image, &Comparison::new());
@@ -246,14 +251,14 @@ fn what_a_format_does_not_hold_is_left_out_where_it_is_asked_for() {
     let (old, mut new) = (small(true), small(false));
     pass_time(&mut new, "outer", 0, 5);
     let comparison = Comparison::new().without(Aspect::Xattrs).whole_seconds();
-    assert_eq!(differences(&TreeReader::new(&old), &TreeReader::new(&new), &comparison), [""; 0]);
+    assert_eq!(differences(&seen(&old), &seen(&new), &comparison), [""; 0]);
     assert_eq!(of_trees(&old, &new), ["/labelled: [Xattrs]", "/outer: [Time]"]);
 }
 
 #[test]
 fn a_tree_is_read_at_any_place() {
     let tree = small(false);
-    let reader = TreeReader::new(&tree);
+    let reader = seen(&tree);
     let big = reader.lookup(reader.root(), b"big").unwrap().unwrap();
     let mut whole = Vec::new();
     reader.stream(big, &mut whole).unwrap();

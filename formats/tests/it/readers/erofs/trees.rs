@@ -3,7 +3,7 @@
 use credimg_formats::erofs::format::{SUPER_OFFSET_BYTES, checksum};
 use credimg_formats::erofs::{Label, Options, Plan};
 use credimg_formats::read::Reader as _;
-use credimg_formats::{Timestamp, Tree};
+use credimg_formats::{Format, Timestamp, Tree};
 
 use crate::readers::erofs::{bytes, open, seen};
 use crate::support::generator::{Shape, generate};
@@ -60,7 +60,7 @@ fn an_image_tells_what_it_is() {
     let (length, inodes) = (image.len() as u64, tree.len() as u64);
     let reader = open(image);
     let facts = reader.facts();
-    assert_eq!(facts.format, "erofs");
+    assert_eq!(facts.format, Format::Erofs);
     assert_eq!(facts.label, b"CHIMERA");
     assert_eq!(facts.uuid.as_deref(), Some("07070707-0707-0707-0707-070707070707"));
     assert_eq!(facts.build_time, Some(BUILD_TIME));
