@@ -7,7 +7,7 @@ use credimg_formats::{Mode, Name, Xattrs};
 
 use super::error::Fault;
 use super::resolved::{Attributes, Credential, Entry, Keep, MountPoint, TreePath};
-use super::{resolve, schema, values};
+use super::{resolve, schema, source, values};
 use crate::report::{Position, Problem, Problems};
 
 /// The directory of the disk that holds the credentials, where the disk itself
@@ -41,7 +41,7 @@ pub(super) fn resolve(
     for typed in typed {
         let name = problems.keep(resolve::checked(&typed.name, values::credential_name));
         let via = resolve::optional(typed.via.as_ref(), values::via, problems);
-        let source = resolve::source(&typed.source, typed.trim, directory, problems);
+        let source = source::resolve(&typed.source, typed.trim, directory, problems);
         let (Some(name), Some(source)) = (name, source) else { continue };
         let path = problems.keep(place(store, &name, &typed.at));
         let first = taken.entry(name.clone()).or_insert_with(|| typed.at.clone());

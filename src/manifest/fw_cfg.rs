@@ -6,7 +6,7 @@ use credimg_formats::Name;
 
 use super::error::Fault;
 use super::resolved::{Attributes, Entry, FwCfg, TreePath};
-use super::{resolve, schema};
+use super::{resolve, schema, source};
 use crate::report::Problems;
 
 /// Longest name in characters (QEMU, `FW_CFG_MAX_FILE_PATH` less its NUL).
@@ -26,7 +26,7 @@ pub(super) fn resolve(
     let mut items: Vec<FwCfg> = Vec::new();
     for typed in typed {
         let name = problems.keep(resolve::checked(&typed.name, name));
-        let source = resolve::source(&typed.source, typed.trim, directory, problems);
+        let source = source::resolve(&typed.source, typed.trim, directory, problems);
         let (Some(name), Some(source)) = (name, source) else { continue };
         // The guest shows names as directories and files.
         let clashes = |other: &&FwCfg| {

@@ -31,6 +31,7 @@ mod pass_env;
 mod resolve;
 mod resolved;
 mod schema;
+mod source;
 mod syntax;
 pub(crate) mod time;
 mod values;
@@ -41,9 +42,10 @@ pub use credimg_formats::Format;
 pub(crate) use error::manifest_name;
 pub(crate) use fw_cfg::is_name as is_fw_cfg_name;
 pub use resolved::{
-    Attributes, Credential, Encrypt, Entry, FwCfg, Keep, KeySource, Label, Luks, Makes, Manifest,
-    MountPoint, Pseudo, PseudoFile, PseudoText, Source, TreePath,
+    Attributes, Credential, Encrypt, Entry, FwCfg, Keep, KeySource, Label, Luks, Manifest,
+    MountPoint, Pseudo, PseudoFile, PseudoText, TreePath,
 };
+pub use source::{Makes, Source};
 pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name, label_max_bytes};
 
 /// Reads the manifest at `path`, `-` being standard input, and resolves it.

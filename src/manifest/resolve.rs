@@ -1,6 +1,5 @@
 //! What the manifest means: defaults applied, values checked, conflicts found.
 
-use std::ffi::OsString;
 use std::path::Path;
 
 use credimg_formats::xattrs::Holder;
@@ -9,12 +8,12 @@ use credimg_formats::{Mode, Secret, Timestamp, Xattrs};
 use super::error::Fault;
 use super::mapping::At;
 use super::node::Text;
-use super::resolved::{
-    Attributes, Entry, Keep, Label, Manifest, Pseudo, PseudoFile, PseudoText, Source,
-};
-use super::schema::{self, Source as Typed};
+use super::resolved::{Attributes, Entry, Keep, Label, Manifest, Pseudo, PseudoFile, PseudoText};
+use super::source::Kind;
 use super::xattrs::Resolved;
-use super::{conflicts, credentials, encrypt, fw_cfg, mount, pass_env, time, values, xattrs};
+use super::{
+    conflicts, credentials, encrypt, fw_cfg, mount, pass_env, schema, source, time, values, xattrs,
+};
 use crate::report::{Problem, Problems};
 
 const DEFAULT_OWNER: (u32, u32) = (0, 0);
@@ -112,7 +111,7 @@ fn entry(
     defaults: &Attributes,
     problems: &mut Problems,
 ) -> Option<Entry> {
-    let kind = Kind::of(&typed.source.value);
+    let kind = typed.source.value.kind();
     drop_misplaced(&mut typed, kind, problems);
     let path = problems.keep(checked(&typed.path, |text| match values::tree_path(text)? {
         path if path.0.is_empty() && kind != Kind::Tree => {
@@ -121,9 +120,9 @@ fn entry(
         path => Ok(path),
     }));
     let refusal = "`keep` needs a source of the host: `file`, `dir` or `tar`";
-    let refusal = matches!(kind, Kind::Symlink | Kind::Content).then_some(refusal);
+    let refusal = (!kind.can_keep()).then_some(refusal);
     let attributes = attributes(&typed.attributes, defaults, refusal, problems);
-    let is_archive = matches!(typed.source.value, Typed::Tar(_));
+    let is_archive = typed.source.value.is_archive();
     let is_given = matches!(&typed.xattrs, Some(At { value: schema::Xattrs::Given(_), .. }));
     let Resolved { xattrs, keeps_archive } =
         xattrs::resolve(typed.xattrs, kind.holder(), is_archive, problems);
@@ -136,69 +135,11 @@ fn entry(
     let is_recursive = typed.xattrs_recursive.as_ref().filter(|recursive| recursive.value);
     xattrs::require_short(&xattrs, is_recursive.map(|recursive| &recursive.at), problems);
     let xattrs_recursive = typed.xattrs_recursive.map(|recursive| recursive.value);
-    let source = source(&typed.source, typed.trim, directory, problems);
-    let source = links(typed.links.as_ref(), source, problems);
+    let source = source::resolve(&typed.source, typed.trim, directory, problems);
+    let source = source::with_links(typed.links.as_ref(), source, problems);
     let attributes =
         Attributes { xattrs, xattrs_recursive, archive_xattrs: keeps_archive, ..attributes? };
     Some(Entry { path: path?, source: source?, attributes, position: typed.at })
-}
-
-/// The source with what is to become of symbolic links in it.
-fn links(
-    typed: Option<&At<Text>>,
-    source: Option<Source>,
-    problems: &mut Problems,
-) -> Option<Source> {
-    let Some(typed) = typed else { return source };
-    let follows = problems.keep(checked(typed, values::links));
-    match source? {
-        Source::Dir(path) => {
-            Some(if follows? { Source::FollowedDir(path) } else { Source::Dir(path) })
-        }
-        Source::File(_)
-        | Source::FollowedDir(_)
-        | Source::Tar(_)
-        | Source::Inline(_)
-        | Source::Command { .. }
-        | Source::Env { .. }
-        | Source::Symlink(_) => {
-            problems.note(Fault::new("only for `dir` sources").at(&typed.at));
-            None
-        }
-    }
-}
-
-/// What a source makes, as far as attributes are concerned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// A tree with files and directories of its own.
-    Tree,
-    /// A file of the host, which has attributes to keep.
-    File,
-    /// A symbolic link.
-    Symlink,
-    /// A file made of nothing but content.
-    Content,
-}
-
-impl Kind {
-    fn of(source: &Typed) -> Self {
-        match source {
-            Typed::Dir(_) | Typed::Tar(_) => Self::Tree,
-            Typed::File(_) => Self::File,
-            Typed::Symlink(_) => Self::Symlink,
-            _ => Self::Content,
-        }
-    }
-
-    /// What the entry itself is, as far as extended attributes are concerned.
-    fn holder(self) -> Holder {
-        match self {
-            Self::Tree => Holder::Directory,
-            Self::File | Self::Content => Holder::File,
-            Self::Symlink => Holder::Symlink,
-        }
-    }
 }
 
 /// Notes and takes away what makes no sense beside the entry's source.
@@ -252,57 +193,6 @@ fn keepable<T>(
         ("keep", Some(refusal)) => Err(Fault::new(refusal).at(&typed.at)),
         _ => checked(typed, parse).map(Keep::Set),
     }
-}
-
-/// The source of an entry or a credential, with what `trim` does to it.
-pub(super) fn source(
-    typed: &At<Typed>,
-    trim: Option<At<bool>>,
-    directory: &Path,
-    problems: &mut Problems,
-) -> Option<Source> {
-    let has_output = matches!(typed.value, Typed::Command(_) | Typed::Shell(_) | Typed::Env(_));
-    if let Some(trim) = trim.as_ref().filter(|_| !has_output) {
-        let fault = Fault::new("only for `command`, `shell` and `env` sources");
-        problems.note(fault.at(&trim.at));
-    }
-    let trim = trim.is_some_and(|trim| trim.value);
-    problems.keep(checked_source(typed, directory, trim))
-}
-
-fn checked_source(typed: &At<Typed>, directory: &Path, trim: bool) -> Result<Source, Problem> {
-    let at = |fault: Fault| fault.at(&typed.at);
-    let host = |text: &str| values::host_path(text, directory).map_err(at);
-    let command = |argv: Vec<OsString>, is_shell: bool| {
-        // A process cannot be started in the empty path.
-        let here = directory.as_os_str().is_empty();
-        let directory = if here { Path::new(".") } else { directory };
-        Source::Command { argv, directory: directory.into(), is_shell, trim }
-    };
-    Ok(match &typed.value {
-        Typed::File(text) => Source::File(host(text)?),
-        Typed::Dir(text) => Source::Dir(host(text)?),
-        Typed::Tar(text) => Source::Tar(host(text)?),
-        Typed::Text(text) => Source::Inline(Secret::from(text.as_bytes())),
-        Typed::Base64(text) => Source::Inline(values::base64(text).map_err(at)?),
-        Typed::Command(words) => {
-            let argv: Result<Vec<_>, _> = words.iter().map(|w| checked(w, values::word)).collect();
-            let argv = argv?;
-            if argv.first().is_none_or(|program| program.is_empty()) {
-                return Err(at(Fault::new("expected a program and its arguments")));
-            }
-            command(argv, false)
-        }
-        Typed::Shell(text) => {
-            let script = values::word(text).map_err(at)?;
-            if script.is_empty() {
-                return Err(at(Fault::new("expected a command line")));
-            }
-            command(vec!["/bin/sh".into(), "-c".into(), script], true)
-        }
-        Typed::Env(text) => Source::Env { name: values::variable(text).map_err(at)?, trim },
-        Typed::Symlink(text) => Source::Symlink(values::target(text).map_err(at)?),
-    })
 }
 
 pub(super) fn optional<T>(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::error::Fault;
 use super::mapping::{At, Keys};
 use super::node::{Node, ScalarKind, Text, Value};
+use super::source;
 use crate::report::{Position, Problem, Problems};
 
 const MANIFEST_KEYS: &[&str] = &[
@@ -26,7 +27,7 @@ const MANIFEST_KEYS: &[&str] = &[
 const ENCRYPT_KEYS: &[&str] = &["luks", "key", "sector_size"];
 const MOUNT_KEYS: &[&str] = &["path", "options"];
 const DEFAULTS_KEYS: &[&str] = &["owner", "mode", "dir_mode", "mtime", "xattrs"];
-const ENTRY_KEYS: &[&str] = &[
+pub(super) const ENTRY_KEYS: &[&str] = &[
     "path",
     "file",
     "dir",
@@ -46,14 +47,10 @@ const ENTRY_KEYS: &[&str] = &[
     "xattrs_recursive",
     "links",
 ];
-const SOURCE_KEYS: &[&str] =
-    &["file", "dir", "tar", "text", "base64", "command", "shell", "env", "symlink"];
-const CREDENTIAL_KEYS: &[&str] =
+pub(super) const CREDENTIAL_KEYS: &[&str] =
     &["name", "file", "text", "base64", "command", "shell", "env", "trim", "via"];
-const FW_CFG_KEYS: &[&str] = &["name", "file", "text", "base64", "command", "shell", "env", "trim"];
-/// The sources that deliver one file's content.
-const CONTENT_KEYS: &[&str] = &["file", "text", "base64", "command", "shell", "env"];
-
+pub(super) const FW_CFG_KEYS: &[&str] =
+    &["name", "file", "text", "base64", "command", "shell", "env", "trim"];
 /// The manifest as typed.
 pub(super) struct Typed {
     pub(super) label: Option<At<Text>>,
@@ -103,7 +100,7 @@ pub(super) struct Attributes {
 pub(super) struct Entry {
     pub(super) at: Position,
     pub(super) path: At<Text>,
-    pub(super) source: At<Source>,
+    pub(super) source: At<source::Typed>,
     pub(super) attributes: Attributes,
     pub(super) trim: Option<At<bool>>,
     pub(super) links: Option<At<Text>>,
@@ -115,7 +112,7 @@ pub(super) struct Entry {
 pub(super) struct Credential {
     pub(super) at: Position,
     pub(super) name: At<Text>,
-    pub(super) source: At<Source>,
+    pub(super) source: At<source::Typed>,
     pub(super) trim: Option<At<bool>>,
     pub(super) via: Option<At<Text>>,
 }
@@ -124,21 +121,8 @@ pub(super) struct Credential {
 pub(super) struct FwCfg {
     pub(super) at: Position,
     pub(super) name: At<Text>,
-    pub(super) source: At<Source>,
+    pub(super) source: At<source::Typed>,
     pub(super) trim: Option<At<bool>>,
-}
-
-/// An entry's source as typed.
-pub(super) enum Source {
-    File(Text),
-    Dir(Text),
-    Tar(Text),
-    Text(Text),
-    Base64(Text),
-    Command(Vec<At<Text>>),
-    Shell(Text),
-    Env(Text),
-    Symlink(Text),
 }
 
 /// `xattrs` as typed.
@@ -248,7 +232,7 @@ fn encrypt(node: Node, at: Position, problems: &mut Problems) -> Option<Encrypt>
 fn entry(node: Node, at: Position, problems: &mut Problems) -> Option<Entry> {
     let mut keys = Keys::open(node, at, ENTRY_KEYS, problems)?;
     let path = keys.require("path", text, problems);
-    let source = source(&mut keys, SOURCE_KEYS, problems);
+    let source = source::read(&mut keys, problems);
     let attributes = attributes(&mut keys, problems);
     let trim = keys.read("trim", boolean, problems);
     let links = keys.read("links", text, problems);
@@ -269,7 +253,7 @@ fn entry(node: Node, at: Position, problems: &mut Problems) -> Option<Entry> {
 fn credential(node: Node, at: Position, problems: &mut Problems) -> Option<Credential> {
     let mut keys = Keys::open(node, at, CREDENTIAL_KEYS, problems)?;
     let name = keys.require("name", text, problems);
-    let source = source(&mut keys, CONTENT_KEYS, problems);
+    let source = source::read_content(&mut keys, problems);
     let trim = keys.read("trim", boolean, problems);
     let via = keys.read("via", text, problems);
     Some(Credential { at: keys.at, name: name?, source: source?, trim, via })
@@ -278,7 +262,7 @@ fn credential(node: Node, at: Position, problems: &mut Problems) -> Option<Crede
 fn fw_cfg(node: Node, at: Position, problems: &mut Problems) -> Option<FwCfg> {
     let mut keys = Keys::open(node, at, FW_CFG_KEYS, problems)?;
     let name = keys.require("name", text, problems);
-    let source = source(&mut keys, CONTENT_KEYS, problems);
+    let source = source::read_content(&mut keys, problems);
     let trim = keys.read("trim", boolean, problems);
     Some(FwCfg { at: keys.at, name: name?, source: source?, trim })
 }
@@ -290,43 +274,6 @@ fn attributes(keys: &mut Keys, problems: &mut Problems) -> Attributes {
         dir_mode: keys.read("dir_mode", scalar, problems),
         mtime: keys.read("mtime", scalar, problems),
     }
-}
-
-/// The one source of an entry, which is one of `known`.
-fn source(
-    keys: &mut Keys,
-    known: &'static [&'static str],
-    problems: &mut Problems,
-) -> Option<At<Source>> {
-    let mut given = keys.given(known).into_iter();
-    let Some((key, first)) = given.next() else {
-        if !keys.is_flawed {
-            let fault = Fault::new("no source").hint(format!("give one of {}", known.join(", ")));
-            problems.note(fault.at(&keys.at));
-        }
-        return None;
-    };
-    for (_, second) in given {
-        let message = format!("a second source: `{key}` is given at line {}", first.line);
-        problems.note(Fault::new(message).at(&second));
-    }
-    if key == "command" {
-        return keys
-            .read(key, command, problems)
-            .map(|words| At { value: Source::Command(words.value), at: words.at });
-    }
-    let At { value, at } = keys.read(key, text, problems)?;
-    let value = match key {
-        "file" => Source::File(value),
-        "dir" => Source::Dir(value),
-        "tar" => Source::Tar(value),
-        "text" => Source::Text(value),
-        "base64" => Source::Base64(value),
-        "shell" => Source::Shell(value),
-        "env" => Source::Env(value),
-        _ => Source::Symlink(value),
-    };
-    Some(At { value, at })
 }
 
 /// The extended attributes that are well formed. Their names are the user's
@@ -368,7 +315,7 @@ fn xattr_value(node: Node, at: Position, problems: &mut Problems) -> Option<At<X
 
 /// Text; what YAML reads as something else has to be quoted, because other
 /// programs that handle the file may rewrite it (`010`, `1e3`, `yes`).
-fn text(node: Node, at: &Position) -> Result<Text, Problem> {
+pub(super) fn text(node: Node, at: &Position) -> Result<Text, Problem> {
     let found = node.describe();
     let fault = match node.value {
         Value::Scalar(scalar) => match scalar.kind() {
@@ -409,7 +356,7 @@ fn list(node: Node, at: &Position) -> Result<Vec<Node>, Problem> {
 }
 
 /// The words of a command; the first is the program.
-fn command(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {
+pub(super) fn command(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {
     if matches!(node.value, Value::Scalar(_)) {
         let fault = expected("a list", node.describe());
         return Err(fault
