@@ -1,4 +1,8 @@
-//! The repository itself: no file of it is forgotten.
+//! The repository itself: no file of it is forgotten, the rooms of the program have one order,
+//! and what documents say of files is true.
+
+mod documents;
+mod rooms;
 
 use std::collections::BTreeSet;
 use std::fs;

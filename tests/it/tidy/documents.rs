@@ -29,22 +29,22 @@ fn every_file_that_is_named_in_the_architecture_exists() {
         let files = files_below(&root().join(top));
         names.extend(files.iter().filter_map(|file| Some(file.file_name()?.to_owned())));
     }
-    let mut checked = 0;
+    let mut checked = Vec::new();
     let mut missing = Vec::new();
     for path in quoted(&text).into_iter().flat_map(expanded) {
         let (first, has_slash) = (path.split('/').next().unwrap_or_default(), path.contains('/'));
         let is_there = if has_slash && TOPS.contains(&first) {
             root().join(path.trim_end_matches("*.txt")).exists()
-        } else if !has_slash && path.ends_with(".rs") {
+        } else if !has_slash && super::is_rust(path.as_ref()) {
             names.contains(std::ffi::OsStr::new(&path))
         } else {
             continue;
         };
-        checked += 1;
         if !is_there {
-            missing.push(path);
+            missing.push(path.clone());
         }
+        checked.push(path);
     }
     assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:?}");
-    assert!(checked > 50, "only {checked} paths were found");
+    assert!(checked.iter().any(|path| path == "src/job/mod.rs"), "no path was found");
 }
