@@ -165,7 +165,8 @@ fn a_bus_without_a_read_only_drive_is_refused() {
             "libvirt" => &[Bus::Virtio, Bus::Usb],
             "proxmox" => &[Bus::Virtio, Bus::Scsi],
             "vmspawn" => &[Bus::Cdrom],
-            _ => &[Bus::Virtio],
+            "cloud-hypervisor" | "crosvm" | "firecracker" => &[Bus::Virtio],
+            _ => monitor.buses(),
         };
         for bus in all {
             let outcome = render(monitor, &with_disk("/vm/a.erofs", bus));
