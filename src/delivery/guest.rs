@@ -13,9 +13,9 @@ use crate::report::{Exit, Failure};
 /// first that knows `fstab.extra` and `ImportCredential=` (systemd's NEWS).
 const FIRMWARE_SYSTEMD: u32 = 252;
 const IMPORT_SYSTEMD: u32 = 254;
-/// The first that takes units from credentials, as `systemd.extra-unit.*`.
+/// The first systemd that takes units from credentials, as `systemd.extra-unit.*`.
 const UNIT_SYSTEMD: u32 = 256;
-/// The first with credentials at all: `LoadCredential=`.
+/// The first systemd with credentials at all: `LoadCredential=`.
 const LOAD_SYSTEMD: u32 = 247;
 /// The first Linux with EROFS in its final form, and with what every kernel in use has.
 const EROFS_KERNEL: Kernel = Kernel { major: 5, minor: 4 };
@@ -94,12 +94,10 @@ impl Guest {
     /// line each with the way to mend it.
     pub fn warnings(&self, format: Format, routes: &Routes) -> Vec<String> {
         let mut warnings = Vec::new();
-        let is_older = |version: u32| self.systemd.is_some_and(|systemd| systemd < version);
-        let systemd = self.systemd.unwrap_or_default();
         let mut channels = routes.routes.iter().map(|route| route.channel);
         // One that is not known yet may become one of the firmware.
         let may_use_firmware = channels.any(|channel| channel.is_none_or(Channel::is_firmware));
-        if may_use_firmware && is_older(FIRMWARE_SYSTEMD) {
+        if may_use_firmware && let Some(systemd) = self.systemd_before(FIRMWARE_SYSTEMD) {
             warnings.push(format!(
                 "systemd {systemd} takes no credentials from the firmware, {FIRMWARE_SYSTEMD} \
                  does: give them `via: disk`"
@@ -113,31 +111,9 @@ impl Guest {
             );
         }
         warnings.extend(self.opening_warning(routes));
-        let teller = routes.mount.as_ref().map(|mount| mount.by);
-        let is_by_kernel = teller == Some(Teller::KernelLine);
-        if teller.is_some() && is_older(IMPORT_SYSTEMD) {
-            let what = if is_by_kernel { MOUNT_WORD } else { MOUNT_CREDENTIAL };
-            warnings.push(format!(
-                "systemd {systemd} ignores {what}, {IMPORT_SYSTEMD} mounts the disk by it: \
-                 install what `credimg guest-unit` prints"
-            ));
-        } else if teller.is_some() && !is_by_kernel && self.is_confidential {
-            warnings.push(
-                "a confidential guest ignores fstab.extra, as the host could forge it: install \
-                 what `credimg guest-unit` prints"
-                    .to_owned(),
-            );
-        }
-        if !routes.routes.is_empty() && is_older(LOAD_SYSTEMD) {
-            warnings.push(format!(
-                "systemd {systemd} has no credentials, {LOAD_SYSTEMD} has: give the service \
-                 `files` with an owner instead"
-            ));
-        } else if !routes.routes.is_empty() && is_older(IMPORT_SYSTEMD) {
-            warnings.push(format!(
-                "systemd {systemd} ignores ImportCredential=, {IMPORT_SYSTEMD} knows it: use \
-                 LoadCredential= as `credimg guest-unit` prints it"
-            ));
+        warnings.extend(routes.mount.as_ref().and_then(|mount| self.mount_warning(mount.by)));
+        if !routes.routes.is_empty() {
+            warnings.extend(self.service_warning());
         }
         let of_distribution = || match format {
             Format::Erofs => self.distribution?.erofs_warning(),
@@ -145,6 +121,44 @@ impl Guest {
         };
         warnings.extend(self.kernel_warning(format).or_else(of_distribution));
         warnings
+    }
+
+    /// The version of its systemd, where that is known and older than `version`.
+    fn systemd_before(&self, version: u32) -> Option<u32> {
+        self.systemd.filter(|systemd| *systemd < version)
+    }
+
+    fn service_warning(&self) -> Option<String> {
+        if let Some(systemd) = self.systemd_before(LOAD_SYSTEMD) {
+            return Some(format!(
+                "systemd {systemd} has no credentials, {LOAD_SYSTEMD} has: give the service \
+                 `files` with an owner instead"
+            ));
+        }
+        let systemd = self.systemd_before(IMPORT_SYSTEMD)?;
+        Some(format!(
+            "systemd {systemd} ignores ImportCredential=, {IMPORT_SYSTEMD} knows it: use \
+             LoadCredential= as `credimg guest-unit` prints it"
+        ))
+    }
+
+    fn mount_warning(&self, by: Teller) -> Option<String> {
+        let (what, is_credential) = match by {
+            Teller::Channel(_) | Teller::Argument => (MOUNT_CREDENTIAL, true),
+            Teller::KernelLine => (MOUNT_WORD, false),
+        };
+        if let Some(systemd) = self.systemd_before(IMPORT_SYSTEMD) {
+            return Some(format!(
+                "systemd {systemd} ignores {what}, {IMPORT_SYSTEMD} mounts the disk by it: \
+                 install what `credimg guest-unit` prints"
+            ));
+        }
+        (self.is_confidential && is_credential).then(|| {
+            format!(
+                "a confidential guest ignores {what}, as the host could forge it: install what \
+                 `credimg guest-unit` prints"
+            )
+        })
     }
 
     fn opening_warning(&self, routes: &Routes) -> Option<String> {
@@ -155,7 +169,7 @@ impl Guest {
                 "{reason}, as the host could forge it: give it the key otherwise"
             ));
         }
-        let systemd = self.systemd.filter(|systemd| *systemd < UNIT_SYSTEMD)?;
+        let systemd = self.systemd_before(UNIT_SYSTEMD)?;
         if systemd < FIRMWARE_SYSTEMD {
             return Some(format!(
                 "systemd {systemd} takes no key from the firmware, {FIRMWARE_SYSTEMD} does: \

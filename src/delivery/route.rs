@@ -260,7 +260,11 @@ impl<'a> Planner<'a> {
             None if carries_public => Teller::Argument,
             None => Teller::KernelLine,
         };
-        if by == Teller::KernelLine && self.means.disk.is_passing() {
+        let is_written_down = match by {
+            Teller::Channel(_) | Teller::Argument => false,
+            Teller::KernelLine => true,
+        };
+        if is_written_down && self.means.disk.is_passing() {
             self.warnings.push(
                 "nothing tells the guest to mount the disk, which has no label and is another one \
                  after each build: give it a label, for words on the guest's kernel command line"

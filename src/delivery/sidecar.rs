@@ -98,7 +98,7 @@ pub fn pack(
     Ok(sidecars)
 }
 
-/// Keeps those that may hold the key of this name out of the swap.
+/// Keeps the files that may hold the key of this name out of the swap.
 pub fn hold_key(sidecars: &[Sidecar], key_name: &str) {
     let holds = |suffix: &str| suffix == STRUCTURE || suffix.ends_with(key_name);
     for sidecar in sidecars.iter().filter(|sidecar| holds(&sidecar.suffix)) {
@@ -106,14 +106,17 @@ pub fn hold_key(sidecars: &[Sidecar], key_name: &str) {
     }
 }
 
-/// The lines for the disk where they are an argument: they are no secret.
+/// What stands in the arguments, as it is no secret: the lines for the disk, where an argument
+/// tells the guest of it.
 pub fn public(mount: Option<&Mount>) -> Vec<PublicCredential> {
-    let lines = mount.filter(|mount| mount.by == Teller::Argument);
-    let credential = |mount: &Mount| PublicCredential {
-        name: MOUNT_CREDENTIAL.to_owned(),
-        value: mount.fstab.clone(),
-    };
-    lines.into_iter().map(credential).collect()
+    let Some(Mount { by, fstab }) = mount else { return Vec::new() };
+    match by {
+        Teller::Argument => {
+            let (name, value) = (MOUNT_CREDENTIAL.to_owned(), fstab.clone());
+            vec![PublicCredential { name, value }]
+        }
+        Teller::Channel(_) | Teller::KernelLine => Vec::new(),
+    }
 }
 
 /// What the files with these suffixes beside `image` give to the machine, in

@@ -90,7 +90,7 @@ pub fn key_name(serial: &Serial) -> String {
     format!("{KEY_PREFIX}{}", serial.as_str())
 }
 
-/// The name of the credential with the unit that opens it.
+/// The name of the credential with the unit that opens the disk with this serial.
 pub fn unit_credential(serial: &Serial) -> String {
     format!("{UNIT_PREFIX}{}", unit_name(serial))
 }
@@ -108,12 +108,12 @@ pub fn crypttab(serial: &Serial, header_label: Option<&str>) -> String {
     format!("{mapping} {device} /run/credentials/@system/{key} luks,read-only,headless\n")
 }
 
-/// The name of the unit that opens it.
+/// The name of the unit that opens the disk with this serial.
 pub(super) fn unit_name(serial: &Serial) -> String {
     format!("{}.service", mapping(serial))
 }
 
-/// What the open disk is called in `/dev/mapper`.
+/// What the disk with this serial is called in `/dev/mapper` when it is open.
 pub(super) fn mapping(serial: &Serial) -> String {
     format!("credimg-{}", serial.as_str())
 }

@@ -34,7 +34,7 @@ pub enum Board {
     S390,
     /// The virtual machine of POWER: PCI, no firmware that carries anything.
     Pseries,
-    /// One that nothing is known of but that it has a disk.
+    /// A board of which nothing is known but that it has a disk.
     Unknown,
 }
 
@@ -86,7 +86,7 @@ impl MachineType {
     /// What options take.
     pub const NAMES: &str =
         "pc, q35, microvm, virt, virt-uefi, s390-ccw-virtio, pseries or a name with a version";
-    /// One that nothing is known of.
+    /// A machine type of which nothing is known.
     pub const UNKNOWN: Self = Self::new(Board::Unknown);
 
     /// The machine as it is without properties.
@@ -155,7 +155,7 @@ impl MachineType {
     /// An error where files are beside an image that this machine's guest would not get. A
     /// build plans around them: these were made for another machine.
     pub fn require_carried(self, firmware: &Firmware) -> Result<(), Failure> {
-        let Firmware { smbios, fw_cfg, .. } = firmware;
+        let Firmware { smbios, fw_cfg, credentials: _, public: _ } = firmware;
         for (channel, is_used) in
             [(Channel::Smbios, !smbios.is_empty()), (Channel::FwCfg, !fw_cfg.is_empty())]
         {

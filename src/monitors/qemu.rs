@@ -145,7 +145,7 @@ fn key_id(drive: &Drive) -> String {
     format!("{}-key", drive.id.as_str())
 }
 
-/// What the drive is, and the id of what opens it.
+/// The driver of the image, and the id of the secret that opens it.
 fn driver(drive: &Drive) -> (&'static str, Option<String>) {
     if drive.key.is_some() { ("luks", Some(key_id(drive))) } else { ("raw", None) }
 }

@@ -12,7 +12,7 @@ use crate::report::{Exit, Failure, shown};
 /// An error where private files are beside an image that the monitor does not
 /// carry safely. A build plans around them: these were made for another monitor.
 pub(super) fn require_carried(facts: &Facts, firmware: &Firmware) -> Result<(), Failure> {
-    let Firmware { smbios, fw_cfg, credentials, .. } = firmware;
+    let Firmware { smbios, fw_cfg, credentials, public: _ } = firmware;
     let refused = |channel: Channel, reason: &str| {
         let message =
             format!("{} cannot carry credentials by {}: {reason}", facts.name, channel.name());
