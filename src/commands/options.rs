@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use crate::job::wishes::{AttachWishes, EncryptionWishes, SourceWishes, Wishes};
 use crate::look::contents::Contents;
@@ -280,6 +280,20 @@ pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
         })
     };
     PossibleValuesParser::new(Format::ALL.map(value)).try_map(|name| name.parse::<Format>())
+}
+
+impl ValueEnum for Luks {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Luks1, Self::Luks2]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Luks1 => "LUKS1, which QEMU opens: the guest sees the plain disk",
+            Self::Luks2 => "LUKS2, which the guest opens",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
 }
 
 /// A number of bytes, perhaps with the first letter of a binary unit behind.

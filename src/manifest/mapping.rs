@@ -3,7 +3,9 @@
 //! lost its indentation.
 
 use super::error::Fault;
+use super::keys::Key;
 use super::node::{Node, Value};
+use super::source::SourceKey;
 use crate::report::{Position, Problem, Problems};
 
 /// A value and where it stands.
@@ -12,13 +14,21 @@ pub(super) struct At<T> {
     pub(super) at: Position,
 }
 
+/// A key with where it stands, and its value.
+struct Pair {
+    key: &'static Key,
+    at: Position,
+    node: Node,
+}
+
 /// What is left of a mapping, each value with its key's position.
 pub(super) struct Keys {
     /// Where the mapping stands.
     pub(super) at: Position,
     /// Whether a key was wrong; then it is no use to say that a key is missing.
     pub(super) is_flawed: bool,
-    pairs: Vec<(&'static str, Position, Node)>,
+    known: &'static [Key],
+    pairs: Vec<Pair>,
 }
 
 impl Keys {
@@ -27,7 +37,7 @@ impl Keys {
     pub(super) fn open(
         node: Node,
         at: Position,
-        known: &'static [&'static str],
+        known: &'static [Key],
         problems: &mut Problems,
     ) -> Option<Self> {
         let found = node.describe();
@@ -36,9 +46,9 @@ impl Keys {
             problems.note(Fault::new(message).at(&at));
             return None;
         };
-        let mut keys = Self { at, is_flawed: false, pairs: Vec::new() };
+        let mut keys = Self { at, is_flawed: false, known, pairs: Vec::new() };
         for (key, value) in pairs {
-            if let Err(problem) = keys.add(&key, value, known) {
+            if let Err(problem) = keys.add(&key, value) {
                 keys.is_flawed = true;
                 problems.note(problem);
             }
@@ -46,28 +56,40 @@ impl Keys {
         Some(keys)
     }
 
-    /// Which of `keys` are given, in the manifest's order, with their positions.
-    pub(super) fn given(&self, keys: &[&str]) -> Vec<(&'static str, Position)> {
-        let given = self.pairs.iter().filter(|(key, ..)| keys.contains(key));
-        given.map(|(key, at, _)| (*key, at.clone())).collect()
+    /// Where one of `names` is given for the first time, if any is.
+    pub(super) fn given(&self, names: &[&str]) -> Option<&Position> {
+        self.pairs.iter().find(|pair| names.contains(&pair.key.name)).map(|pair| &pair.at)
     }
 
-    /// Takes the value of `key` out, with the value's own position.
-    pub(super) fn take(&mut self, key: &str) -> Option<(Node, Position)> {
-        let index = self.pairs.iter().position(|(known, ..)| *known == key)?;
-        let (_, at, node) = self.pairs.remove(index);
+    /// The sources that are given, in the manifest's order, with their names and positions.
+    pub(super) fn given_sources(&self) -> Vec<(SourceKey, &'static str, Position)> {
+        let source = |pair: &Pair| Some((pair.key.source()?, pair.key.name, pair.at.clone()));
+        self.pairs.iter().filter_map(source).collect()
+    }
+
+    /// The names of the sources that may stand here.
+    pub(super) fn known_sources(&self) -> Vec<&'static str> {
+        let sources = self.known.iter().filter(|key| key.source().is_some());
+        sources.map(|key| key.name).collect()
+    }
+
+    /// Takes the value of the key `name` out, with the value's own position.
+    pub(super) fn take(&mut self, name: &str) -> Option<(Node, Position)> {
+        debug_assert!(self.known.iter().any(|key| key.name == name), "`{name}` is in no table");
+        let index = self.pairs.iter().position(|pair| pair.key.name == name)?;
+        let Pair { at, node, .. } = self.pairs.remove(index);
         let at = node.mark.position(&at.file, at.key_path);
         Some((node, at))
     }
 
-    /// Takes the value of `key` out and reads it.
+    /// Takes the value of the key `name` out and reads it.
     pub(super) fn read<T>(
         &mut self,
-        key: &str,
+        name: &str,
         read: impl Fn(Node, &Position) -> Result<T, Problem>,
         problems: &mut Problems,
     ) -> Option<At<T>> {
-        let (node, at) = self.take(key)?;
+        let (node, at) = self.take(name)?;
         let value = problems.keep(read(node, &at))?;
         Some(At { value, at })
     }
@@ -75,52 +97,47 @@ impl Keys {
     /// Takes a key that must be there, and reads its value.
     pub(super) fn require<T>(
         &mut self,
-        key: &str,
+        name: &str,
         read: impl Fn(Node, &Position) -> Result<T, Problem>,
         problems: &mut Problems,
     ) -> Option<At<T>> {
-        if !self.is_flawed && self.given(&[key]).is_empty() {
-            problems.note(Fault::new(format!("missing key `{key}`")).at(&self.at));
+        if !self.is_flawed && self.given(&[name]).is_none() {
+            problems.note(Fault::new(format!("missing key `{name}`")).at(&self.at));
         }
-        self.read(key, read, problems)
+        self.read(name, read, problems)
     }
 
-    fn add(
-        &mut self,
-        key: &Node,
-        value: Node,
-        known: &'static [&'static str],
-    ) -> Result<(), Problem> {
+    fn add(&mut self, key: &Node, node: Node) -> Result<(), Problem> {
         let at = key.mark.position(&self.at.file, &self.at.key_path);
         let Value::Scalar(text) = &key.value else {
             let message = format!("expected a key, got {}", key.describe());
             return Err(Fault::new(message).at(&at));
         };
         let is_top_level = at.key_path.is_empty();
-        let known_key = known.iter().copied().find(|known| *known == text.text.as_str());
-        let Some(known_key) = known_key else {
-            return Err(unknown(&text.text, known).at(&at));
+        let Some(known) = self.known.iter().find(|known| known.name == text.text.as_str()) else {
+            return Err(unknown(&text.text, self.known).at(&at));
         };
         let dot = if is_top_level { "" } else { "." };
-        let at = key.mark.position(&at.file, format!("{}{dot}{known_key}", at.key_path));
-        if let Some((_, first)) = self.given(&[known_key]).first() {
+        let at = key.mark.position(&at.file, format!("{}{dot}{}", at.key_path, known.name));
+        if let Some(first) = self.given(&[known.name]) {
             let message = format!("given twice: the first is at line {}", first.line);
             return Err(Fault::new(message).at(&at));
         }
-        self.pairs.push((known_key, at, value));
+        self.pairs.push(Pair { key: known, at, node });
         Ok(())
     }
 }
 
-fn unknown(text: &str, known: &[&str]) -> Fault {
+fn unknown(text: &str, known: &[Key]) -> Fault {
     if text == "<<" {
         return Fault::new("YAML merge keys are not supported")
             .hint("common attributes go to `defaults`");
     }
-    let close = known.iter().find(|known| is_close(text, known));
+    let names = known.iter().map(|key| key.name);
+    let close = names.clone().find(|name| is_close(text, name));
     Fault::new("unknown key").hint(match close {
         Some(close) => format!("did you mean `{close}`?"),
-        None => format!("the keys here are {}", known.join(", ")),
+        None => format!("the keys here are {}", names.collect::<Vec<_>>().join(", ")),
     })
 }
 

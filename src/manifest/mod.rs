@@ -24,6 +24,7 @@ mod credentials;
 mod encrypt;
 mod error;
 mod fw_cfg;
+pub mod keys;
 mod mapping;
 mod mount;
 mod node;
@@ -45,7 +46,7 @@ pub use resolved::{
     Attributes, Credential, Encrypt, Entry, FwCfg, Keep, KeySource, Label, Luks, Manifest,
     MountPoint, Pseudo, PseudoFile, PseudoText, TreePath,
 };
-pub use source::{Makes, Source};
+pub use source::{Makes, Source, SourceKey};
 pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name, label_max_bytes};
 
 /// Reads the manifest at `path`, `-` being standard input, and resolves it.

@@ -96,7 +96,26 @@ impl Scalar {
 
 impl Node {
     fn is_null(&self) -> bool {
-        matches!(&self.value, Value::Scalar(scalar) if scalar.kind() == ScalarKind::Null)
+        match &self.value {
+            Value::Scalar(scalar) => scalar.kind() == ScalarKind::Null,
+            Value::List(_) | Value::Mapping(_) => false,
+        }
+    }
+
+    /// Whether it is a mapping.
+    pub(super) fn is_mapping(&self) -> bool {
+        match &self.value {
+            Value::Mapping(_) => true,
+            Value::Scalar(_) | Value::List(_) => false,
+        }
+    }
+
+    /// The scalar that it is, if it is one.
+    pub(super) fn into_scalar(self) -> Option<Scalar> {
+        match self.value {
+            Value::Scalar(scalar) => Some(scalar),
+            Value::List(_) | Value::Mapping(_) => None,
+        }
     }
 
     /// What the node is, for messages.

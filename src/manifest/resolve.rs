@@ -9,7 +9,7 @@ use super::error::Fault;
 use super::mapping::At;
 use super::node::Text;
 use super::resolved::{Attributes, Entry, Keep, Label, Manifest, Pseudo, PseudoFile, PseudoText};
-use super::source::Kind;
+use super::source::Product;
 use super::xattrs::Resolved;
 use super::{
     conflicts, credentials, encrypt, fw_cfg, mount, pass_env, schema, source, time, values, xattrs,
@@ -111,22 +111,22 @@ fn entry(
     defaults: &Attributes,
     problems: &mut Problems,
 ) -> Option<Entry> {
-    let kind = typed.source.value.kind();
-    drop_misplaced(&mut typed, kind, problems);
+    let product = typed.source.value.product();
+    drop_misplaced(&mut typed, product, problems);
     let path = problems.keep(checked(&typed.path, |text| match values::tree_path(text)? {
-        path if path.0.is_empty() && kind != Kind::Tree => {
+        path if path.0.is_empty() && product != Product::Tree => {
             Err(Fault::new("`/` is the root directory: only `dir` and `tar` can fill it"))
         }
         path => Ok(path),
     }));
     let refusal = "`keep` needs a source of the host: `file`, `dir` or `tar`";
-    let refusal = (!kind.can_keep()).then_some(refusal);
+    let refusal = (!product.can_keep()).then_some(refusal);
     let attributes = attributes(&typed.attributes, defaults, refusal, problems);
     let is_archive = typed.source.value.is_archive();
-    let is_given = matches!(&typed.xattrs, Some(At { value: schema::Xattrs::Given(_), .. }));
+    let is_given = typed.xattrs.as_ref().is_some_and(|xattrs| xattrs.value.are_given());
     let Resolved { xattrs, keeps_archive } =
-        xattrs::resolve(typed.xattrs, kind.holder(), is_archive, problems);
-    if let Some(recursive) = typed.xattrs_recursive.as_ref().filter(|_| kind != Kind::Tree) {
+        xattrs::resolve(typed.xattrs, product.holder(), is_archive, problems);
+    if let Some(recursive) = typed.xattrs_recursive.as_ref().filter(|_| product != Product::Tree) {
         problems.note(Fault::new("only for `dir` and `tar` sources").at(&recursive.at));
     } else if let Some(recursive) = typed.xattrs_recursive.as_ref().filter(|_| !is_given) {
         problems
@@ -143,12 +143,12 @@ fn entry(
 }
 
 /// Notes and takes away what makes no sense beside the entry's source.
-fn drop_misplaced(typed: &mut schema::Entry, kind: Kind, problems: &mut Problems) {
+fn drop_misplaced(typed: &mut schema::Entry, product: Product, problems: &mut Problems) {
     let attributes = &mut typed.attributes;
-    if let Some(dir_mode) = attributes.dir_mode.take_if(|_| kind != Kind::Tree) {
+    if let Some(dir_mode) = attributes.dir_mode.take_if(|_| product != Product::Tree) {
         problems.note(Fault::new("only for `dir` and `tar` sources").at(&dir_mode.at));
     }
-    if let Some(mode) = attributes.mode.take_if(|_| kind == Kind::Symlink) {
+    if let Some(mode) = attributes.mode.take_if(|_| product == Product::Symlink) {
         problems.note(Fault::new("a symbolic link has no mode of its own").at(&mode.at));
     }
 }

@@ -6,7 +6,6 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use credimg_formats::luks::Version;
 use credimg_formats::squashfs::Compression;
 use credimg_formats::{Format, Mode, Name, Secret, Timestamp, Xattrs};
@@ -17,13 +16,11 @@ use super::source::Source;
 use crate::report::{Position, shown};
 
 /// A version of LUKS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Luks {
-    /// LUKS1, which QEMU opens: the guest sees the plain disk
-    #[value(name = "luks1")]
+    /// QEMU opens it: the guest sees the plain disk.
     Luks1,
-    /// LUKS2, which the guest opens
-    #[value(name = "luks2")]
+    /// The guest opens it.
     Luks2,
 }
 

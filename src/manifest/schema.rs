@@ -4,53 +4,12 @@
 use std::sync::Arc;
 
 use super::error::Fault;
+use super::keys;
 use super::mapping::{At, Keys};
 use super::node::{Node, ScalarKind, Text, Value};
 use super::source;
 use crate::report::{Position, Problem, Problems};
 
-const MANIFEST_KEYS: &[&str] = &[
-    "label",
-    "format",
-    "compression",
-    "joliet",
-    "encrypt",
-    "defaults",
-    "files",
-    "credentials",
-    "fw_cfg",
-    "mount",
-    "pass_env",
-    "pseudo",
-    "pseudo_files",
-];
-const ENCRYPT_KEYS: &[&str] = &["luks", "key", "sector_size"];
-const MOUNT_KEYS: &[&str] = &["path", "options"];
-const DEFAULTS_KEYS: &[&str] = &["owner", "mode", "dir_mode", "mtime", "xattrs"];
-pub(super) const ENTRY_KEYS: &[&str] = &[
-    "path",
-    "file",
-    "dir",
-    "tar",
-    "text",
-    "base64",
-    "command",
-    "shell",
-    "env",
-    "symlink",
-    "owner",
-    "mode",
-    "dir_mode",
-    "mtime",
-    "trim",
-    "xattrs",
-    "xattrs_recursive",
-    "links",
-];
-pub(super) const CREDENTIAL_KEYS: &[&str] =
-    &["name", "file", "text", "base64", "command", "shell", "env", "trim", "via"];
-pub(super) const FW_CFG_KEYS: &[&str] =
-    &["name", "file", "text", "base64", "command", "shell", "env", "trim"];
 /// The manifest as typed.
 pub(super) struct Typed {
     pub(super) label: Option<At<Text>>,
@@ -133,6 +92,16 @@ pub(super) enum Xattrs {
     Given(Vec<(At<Text>, At<XattrValue>)>),
 }
 
+impl Xattrs {
+    /// Whether there are names and values.
+    pub(super) fn are_given(&self) -> bool {
+        match self {
+            Self::Given(_) => true,
+            Self::None => false,
+        }
+    }
+}
+
 /// The value of an extended attribute as typed.
 pub(super) enum XattrValue {
     Text(Text),
@@ -143,20 +112,20 @@ pub(super) enum XattrValue {
 /// as a whole has not the right shape.
 pub(super) fn read(root: Node, file: &Arc<str>, problems: &mut Problems) -> Option<Typed> {
     let at = root.mark.position(file, "");
-    let mut keys = Keys::open(root, at, MANIFEST_KEYS, problems)?;
+    let mut keys = Keys::open(root, at, keys::MANIFEST, problems)?;
     let label = keys.read("label", text, problems);
     let format = keys.read("format", text, problems);
     let compression = keys.read("compression", text, problems);
     let joliet = keys.read("joliet", boolean, problems);
     let encrypt = keys.take("encrypt").and_then(|(node, at)| encrypt(node, at, problems));
     let defaults = keys.take("defaults").and_then(|(node, at)| {
-        let mut keys = Keys::open(node, at, DEFAULTS_KEYS, problems)?;
+        let mut keys = Keys::open(node, at, keys::DEFAULTS, problems)?;
         let attributes = attributes(&mut keys, problems);
         let xattrs = keys.take("xattrs").map(|(node, at)| xattrs(node, at, problems));
         Some((attributes, xattrs))
     });
     let sources = ["files", "credentials", "fw_cfg", "pseudo", "pseudo_files"];
-    if keys.given(&sources).is_empty() && !keys.is_flawed {
+    if keys.given(&sources).is_none() && !keys.is_flawed {
         let fault = Fault::new("missing key `files`");
         let hint = "`credentials`, `fw_cfg`, `pseudo` or `pseudo_files` will do as well";
         problems.note(fault.hint(hint).at(&keys.at));
@@ -205,8 +174,8 @@ fn items<T>(
 }
 
 fn mount(node: Node, at: Position, problems: &mut Problems) -> Option<Mount> {
-    if matches!(node.value, Value::Mapping(_)) {
-        let mut keys = Keys::open(node, at, MOUNT_KEYS, problems)?;
+    if node.is_mapping() {
+        let mut keys = Keys::open(node, at, keys::MOUNT, problems)?;
         let path = keys.require("path", text, problems);
         let options = keys.read("options", text, problems);
         return Some(Mount { path: path?, options });
@@ -216,13 +185,13 @@ fn mount(node: Node, at: Position, problems: &mut Problems) -> Option<Mount> {
 }
 
 fn encrypt(node: Node, at: Position, problems: &mut Problems) -> Option<Encrypt> {
-    if !matches!(node.value, Value::Mapping(_)) {
+    if !node.is_mapping() {
         let found = node.describe();
         let fault = expected("a mapping", found).hint("as in `encrypt: {luks: 1, key: generate}`");
         problems.note(fault.at(&at));
         return None;
     }
-    let mut keys = Keys::open(node, at, ENCRYPT_KEYS, problems)?;
+    let mut keys = Keys::open(node, at, keys::ENCRYPT, problems)?;
     let luks = keys.require("luks", scalar, problems);
     let key = keys.read("key", text, problems);
     let sector_size = keys.read("sector_size", scalar, problems);
@@ -230,7 +199,7 @@ fn encrypt(node: Node, at: Position, problems: &mut Problems) -> Option<Encrypt>
 }
 
 fn entry(node: Node, at: Position, problems: &mut Problems) -> Option<Entry> {
-    let mut keys = Keys::open(node, at, ENTRY_KEYS, problems)?;
+    let mut keys = Keys::open(node, at, keys::ENTRY, problems)?;
     let path = keys.require("path", text, problems);
     let source = source::read(&mut keys, problems);
     let attributes = attributes(&mut keys, problems);
@@ -251,18 +220,18 @@ fn entry(node: Node, at: Position, problems: &mut Problems) -> Option<Entry> {
 }
 
 fn credential(node: Node, at: Position, problems: &mut Problems) -> Option<Credential> {
-    let mut keys = Keys::open(node, at, CREDENTIAL_KEYS, problems)?;
+    let mut keys = Keys::open(node, at, keys::CREDENTIAL, problems)?;
     let name = keys.require("name", text, problems);
-    let source = source::read_content(&mut keys, problems);
+    let source = source::read(&mut keys, problems);
     let trim = keys.read("trim", boolean, problems);
     let via = keys.read("via", text, problems);
     Some(Credential { at: keys.at, name: name?, source: source?, trim, via })
 }
 
 fn fw_cfg(node: Node, at: Position, problems: &mut Problems) -> Option<FwCfg> {
-    let mut keys = Keys::open(node, at, FW_CFG_KEYS, problems)?;
+    let mut keys = Keys::open(node, at, keys::FW_CFG, problems)?;
     let name = keys.require("name", text, problems);
-    let source = source::read_content(&mut keys, problems);
+    let source = source::read(&mut keys, problems);
     let trim = keys.read("trim", boolean, problems);
     Some(FwCfg { at: keys.at, name: name?, source: source?, trim })
 }
@@ -304,8 +273,8 @@ fn xattrs(node: Node, at: Position, problems: &mut Problems) -> At<Xattrs> {
 }
 
 fn xattr_value(node: Node, at: Position, problems: &mut Problems) -> Option<At<XattrValue>> {
-    if matches!(node.value, Value::Mapping(_)) {
-        let mut keys = Keys::open(node, at, &["base64"], problems)?;
+    if node.is_mapping() {
+        let mut keys = Keys::open(node, at, keys::XATTR_VALUE, problems)?;
         let At { value, at } = keys.require("base64", text, problems)?;
         return Some(At { value: XattrValue::Base64(value), at });
     }
@@ -317,33 +286,32 @@ fn xattr_value(node: Node, at: Position, problems: &mut Problems) -> Option<At<X
 /// programs that handle the file may rewrite it (`010`, `1e3`, `yes`).
 pub(super) fn text(node: Node, at: &Position) -> Result<Text, Problem> {
     let found = node.describe();
-    let fault = match node.value {
-        Value::Scalar(scalar) => match scalar.kind() {
-            ScalarKind::Text => return Ok(scalar.text),
-            _ => expected("text", found).hint("quote the value if it is meant as text"),
-        },
-        _ => expected("text", found),
-    };
-    Err(fault.at(at))
+    let Some(scalar) = node.into_scalar() else { return Err(expected("text", found).at(at)) };
+    match scalar.kind() {
+        ScalarKind::Text => Ok(scalar.text),
+        ScalarKind::Null | ScalarKind::Bool(_) | ScalarKind::Number => {
+            Err(expected("text", found).hint("quote the value if it is meant as text").at(at))
+        }
+    }
 }
 
 /// The text of any scalar but nothing, as written: `mode: 0400` has four digits.
 fn scalar(node: Node, at: &Position) -> Result<Text, Problem> {
     let found = node.describe();
-    match node.value {
-        Value::Scalar(scalar) if scalar.kind() != ScalarKind::Null => Ok(scalar.text),
-        _ => Err(expected("a value", found).at(at)),
+    let refusal = || expected("a value", found).at(at);
+    let scalar = node.into_scalar().ok_or_else(refusal)?;
+    match scalar.kind() {
+        ScalarKind::Text | ScalarKind::Bool(_) | ScalarKind::Number => Ok(scalar.text),
+        ScalarKind::Null => Err(refusal()),
     }
 }
 
 fn boolean(node: Node, at: &Position) -> Result<bool, Problem> {
     let found = node.describe();
-    match node.value {
-        Value::Scalar(scalar) => match scalar.kind() {
-            ScalarKind::Bool(value) => Ok(value),
-            _ => Err(expected("true or false", found).at(at)),
-        },
-        _ => Err(expected("true or false", found).at(at)),
+    let refusal = || expected("true or false", found).at(at);
+    match node.into_scalar().ok_or_else(refusal)?.kind() {
+        ScalarKind::Bool(value) => Ok(value),
+        ScalarKind::Null | ScalarKind::Number | ScalarKind::Text => Err(refusal()),
     }
 }
 
@@ -351,19 +319,19 @@ fn list(node: Node, at: &Position) -> Result<Vec<Node>, Problem> {
     let found = node.describe();
     match node.value {
         Value::List(items) => Ok(items),
-        _ => Err(expected("a list", found).at(at)),
+        Value::Scalar(_) | Value::Mapping(_) => Err(expected("a list", found).at(at)),
     }
 }
 
 /// The words of a command; the first is the program.
 pub(super) fn command(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {
-    if matches!(node.value, Value::Scalar(_)) {
-        let fault = expected("a list", node.describe());
-        return Err(fault
-            .hint("write `[program, argument]`, or `shell:` for a command line")
-            .at(at));
+    match node.value {
+        Value::Scalar(_) => {
+            let hint = "write `[program, argument]`, or `shell:` for a command line";
+            Err(expected("a list", node.describe()).hint(hint).at(at))
+        }
+        Value::List(_) | Value::Mapping(_) => texts(node, at),
     }
-    texts(node, at)
 }
 
 fn texts(node: Node, at: &Position) -> Result<Vec<At<Text>>, Problem> {

@@ -9,10 +9,10 @@ use credimg_formats::xattrs::Holder;
 
 use super::error::Fault;
 use super::mapping::{At, Keys};
-use super::node::Text;
+use super::node::{Node, Text};
 use super::resolve::checked;
 use super::{schema, values};
-use crate::report::{Problem, Problems};
+use crate::report::{Position, Problem, Problems};
 
 /// Where an entry's content comes from. Host paths are absolute or relative to
 /// the working directory: the manifest's own directory is joined on already.
@@ -167,77 +167,42 @@ impl fmt::Debug for Source {
     }
 }
 
-/// A key that is a source.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Key {
+/// The keys that say where content comes from; each has its rows in [`super::keys`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKey {
+    /// `file`
     File,
+    /// `dir`
     Dir,
+    /// `tar`
     Tar,
+    /// `text`
     Text,
+    /// `base64`
     Base64,
+    /// `command`
     Command,
+    /// `shell`
     Shell,
+    /// `env`
     Env,
-    /// The last one: [`Key::ALL`] is as long as its number tells.
+    /// `symlink`
     Symlink,
 }
 
-impl Key {
-    /// In the order in which messages list them.
-    const ALL: [Self; Self::Symlink as usize + 1] = [
-        Self::File,
-        Self::Dir,
-        Self::Tar,
-        Self::Text,
-        Self::Base64,
-        Self::Command,
-        Self::Shell,
-        Self::Env,
-        Self::Symlink,
-    ];
-
-    fn name(self) -> &'static str {
+impl SourceKey {
+    fn read(self, node: Node, at: &Position) -> Result<Typed, Problem> {
         match self {
-            Self::File => "file",
-            Self::Dir => "dir",
-            Self::Tar => "tar",
-            Self::Text => "text",
-            Self::Base64 => "base64",
-            Self::Command => "command",
-            Self::Shell => "shell",
-            Self::Env => "env",
-            Self::Symlink => "symlink",
+            Self::File => schema::text(node, at).map(Typed::File),
+            Self::Dir => schema::text(node, at).map(Typed::Dir),
+            Self::Tar => schema::text(node, at).map(Typed::Tar),
+            Self::Text => schema::text(node, at).map(Typed::Text),
+            Self::Base64 => schema::text(node, at).map(Typed::Base64),
+            Self::Command => schema::command(node, at).map(Typed::Command),
+            Self::Shell => schema::text(node, at).map(Typed::Shell),
+            Self::Env => schema::text(node, at).map(Typed::Env),
+            Self::Symlink => schema::text(node, at).map(Typed::Symlink),
         }
-    }
-
-    /// Whether it delivers the content of one file, as a credential needs it.
-    fn is_content(self) -> bool {
-        match self {
-            Self::File | Self::Text | Self::Base64 | Self::Command | Self::Shell | Self::Env => {
-                true
-            }
-            Self::Dir | Self::Tar | Self::Symlink => false,
-        }
-    }
-
-    /// Takes its value out of `keys`.
-    fn read(self, keys: &mut Keys, problems: &mut Problems) -> Option<At<Typed>> {
-        let typed: fn(Text) -> Typed = match self {
-            Self::File => Typed::File,
-            Self::Dir => Typed::Dir,
-            Self::Tar => Typed::Tar,
-            Self::Text => Typed::Text,
-            Self::Base64 => Typed::Base64,
-            Self::Shell => Typed::Shell,
-            Self::Env => Typed::Env,
-            Self::Symlink => Typed::Symlink,
-            Self::Command => {
-                let At { value, at } = keys.read(self.name(), schema::command, problems)?;
-                return Some(At { value: Typed::Command(value), at });
-            }
-        };
-        let At { value, at } = keys.read(self.name(), schema::text, problems)?;
-        Some(At { value: typed(value), at })
     }
 }
 
@@ -254,37 +219,28 @@ pub(super) enum Typed {
     Symlink(Text),
 }
 
-/// The one source of an entry, which may be any.
+/// The one source of an entry, a credential or an item of `fw_cfg`.
 pub(super) fn read(keys: &mut Keys, problems: &mut Problems) -> Option<At<Typed>> {
-    read_one(&Key::ALL, keys, problems)
-}
-
-/// The one source of a value, which delivers the content of one file.
-pub(super) fn read_content(keys: &mut Keys, problems: &mut Problems) -> Option<At<Typed>> {
-    let known: Vec<Key> = Key::ALL.into_iter().filter(|key| key.is_content()).collect();
-    read_one(&known, keys, problems)
-}
-
-fn read_one(known: &[Key], keys: &mut Keys, problems: &mut Problems) -> Option<At<Typed>> {
-    let names: Vec<&str> = known.iter().map(|key| key.name()).collect();
-    let mut given = keys.given(&names).into_iter();
-    let Some((name, first)) = given.next() else {
+    let mut given = keys.given_sources().into_iter();
+    let Some((source, name, first)) = given.next() else {
         if !keys.is_flawed {
-            let fault = Fault::new("no source").hint(format!("give one of {}", names.join(", ")));
-            problems.note(fault.at(&keys.at));
+            let hint = format!("give one of {}", keys.known_sources().join(", "));
+            problems.note(Fault::new("no source").hint(hint).at(&keys.at));
         }
         return None;
     };
-    for (_, second) in given {
+    for (_, _, second) in given {
         let message = format!("a second source: `{name}` is given at line {}", first.line);
         problems.note(Fault::new(message).at(&second));
     }
-    known.iter().find(|key| key.name() == name)?.read(keys, problems)
+    let (node, at) = keys.take(name)?;
+    let value = problems.keep(source.read(node, &at))?;
+    Some(At { value, at })
 }
 
 /// What a source makes, as far as attributes are concerned.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Product {
     /// A tree with files and directories of its own.
     Tree,
     /// A file of the host, which has attributes to keep.
@@ -295,7 +251,7 @@ pub(super) enum Kind {
     Content,
 }
 
-impl Kind {
+impl Product {
     /// What the entry itself is, as far as extended attributes are concerned.
     pub(super) fn holder(self) -> Holder {
         match self {
@@ -315,13 +271,13 @@ impl Kind {
 }
 
 impl Typed {
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn product(&self) -> Product {
         match self {
-            Self::Dir(_) | Self::Tar(_) => Kind::Tree,
-            Self::File(_) => Kind::File,
-            Self::Symlink(_) => Kind::Symlink,
+            Self::Dir(_) | Self::Tar(_) => Product::Tree,
+            Self::File(_) => Product::File,
+            Self::Symlink(_) => Product::Symlink,
             Self::Text(_) | Self::Base64(_) | Self::Command(_) | Self::Shell(_) | Self::Env(_) => {
-                Kind::Content
+                Product::Content
             }
         }
     }
@@ -432,15 +388,26 @@ pub(super) fn with_links(
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys;
     use super::*;
+
+    /// As many as the last one's number tells.
+    const ALL: [SourceKey; SourceKey::Symlink as usize + 1] = [
+        SourceKey::File,
+        SourceKey::Dir,
+        SourceKey::Tar,
+        SourceKey::Text,
+        SourceKey::Base64,
+        SourceKey::Command,
+        SourceKey::Shell,
+        SourceKey::Env,
+        SourceKey::Symlink,
+    ];
 
     #[test]
     fn every_source_is_a_key() {
-        for key in Key::ALL {
-            assert!(schema::ENTRY_KEYS.contains(&key.name()), "{}", key.name());
-            for keys in [schema::CREDENTIAL_KEYS, schema::FW_CFG_KEYS] {
-                assert_eq!(keys.contains(&key.name()), key.is_content(), "{}", key.name());
-            }
+        for source in ALL {
+            assert!(keys::ENTRY.iter().any(|key| key.source() == Some(source)), "{source:?}");
         }
     }
 }
