@@ -28,7 +28,7 @@ pub fn rehearse(manifest: &Manifest) -> Result<(), Failure> {
     rehearsal::rehearse(manifest, &definitions, MAX_SIZE_BYTES).map(drop)
 }
 
-/// The definitions of a pseudo file with this text, on top of `plan`.
+/// The definitions of a pseudo file with this text, on top of `manifest`.
 pub fn pseudo_file(manifest: &Manifest, path: &Path, text: &[u8]) -> Result<(), Failure> {
     let read = || -> io::Result<_> {
         let mut file = memory_file()?;
@@ -48,7 +48,7 @@ pub fn memory_file() -> io::Result<File> {
     Ok(memfd_create("input", MemfdFlags::CLOEXEC)?.into())
 }
 
-/// The tree of the first entry of `plan`, which is an archive with the content of `file`.
+/// The tree of the first entry of `manifest`, which is an archive with the content of `file`.
 pub fn archive(manifest: &Manifest, file: &File, size_bytes: u64) -> Result<Tree, Failure> {
     let unreadable = |error: io::Error| Failure::new(Exit::Source, error.to_string());
     let copy = file.try_clone().map_err(unreadable)?;

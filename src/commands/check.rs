@@ -140,7 +140,7 @@ fn foresee(job: &Job, definitions: &Definitions, trust: bool) -> Result<Vec<Stri
         warnings.extend(seed::foresee(format, image.label.as_deref(), manifest, definitions)?);
         warnings.extend(loss::foresee(&rehearsal.tree, format, image.joliet));
     }
-    warnings.extend(links::foresee(manifest, definitions, known_format));
+    warnings.extend(links::foresee(manifest, definitions, rehearsal, known_format));
     warnings.extend(xattrs::warnings(manifest));
     warnings.extend(trusted::foresee(trust, manifest, definitions));
     Ok(warnings)

@@ -290,15 +290,23 @@ impl Extraction<'_> {
                 return Ok(());
             }
             NodeKind::CharDevice(device) => {
+                let attributes = self.attributes(path, inode, stat)?;
                 let node = Node::CharDevice(device.major(), device.minor());
-                self.node(parent, name, path, inode, (stat, node))?
+                self.to.node(parent, name, node, attributes.as_ref())?
             }
             NodeKind::BlockDevice(device) => {
+                let attributes = self.attributes(path, inode, stat)?;
                 let node = Node::BlockDevice(device.major(), device.minor());
-                self.node(parent, name, path, inode, (stat, node))?
+                self.to.node(parent, name, node, attributes.as_ref())?
             }
-            NodeKind::Fifo => self.node(parent, name, path, inode, (stat, Node::Fifo))?,
-            NodeKind::Socket => self.node(parent, name, path, inode, (stat, Node::Socket))?,
+            NodeKind::Fifo => {
+                let attributes = self.attributes(path, inode, stat)?;
+                self.to.node(parent, name, Node::Fifo, attributes.as_ref())?
+            }
+            NodeKind::Socket => {
+                let attributes = self.attributes(path, inode, stat)?;
+                self.to.node(parent, name, Node::Socket, attributes.as_ref())?
+            }
             // Each has one name, and is made by it.
             NodeKind::Directory => return Ok(()),
         };
@@ -319,18 +327,6 @@ impl Extraction<'_> {
             | NodeKind::Fifo
             | NodeKind::Socket => self.counts.others += 1,
         }
-    }
-
-    fn node(
-        &mut self,
-        parent: DirectoryId,
-        name: &[u8],
-        path: &[u8],
-        inode: InodeRef,
-        (stat, node): (&Stat, Node),
-    ) -> Result<Made, Failure> {
-        let attributes = self.attributes(path, inode, stat)?;
-        self.to.node(parent, name, node, attributes.as_ref())
     }
 
     fn file(

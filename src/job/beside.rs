@@ -75,7 +75,7 @@ pub(crate) fn of_image(path: &Path, image: &Opened) -> Result<Vec<String>, Failu
             require_regular(path, file, found)?;
             let access = Access::of_path(file, found).map_err(unread)?;
             if let Some(excess) = access.excess(&own) {
-                return Err(explain(path, file, excess, (&access, &own)));
+                return Err(explain(path, file, excess, &access, &own));
             }
         }
     }
@@ -130,8 +130,9 @@ fn kind(found: FileType) -> Option<&'static str> {
     }
 }
 
-fn explain(path: &Path, file: &Path, excess: Excess, of: (&Access, &Access)) -> Failure {
-    let (Access { owner, group, mode, .. }, own) = of;
+/// The failure of `file`, of which the access `theirs` exceeds `own`, that of the image at `path`.
+fn explain(path: &Path, file: &Path, excess: Excess, theirs: &Access, own: &Access) -> Failure {
+    let Access { owner, group, mode, .. } = theirs;
     let name = shell_word(file);
     let again = |mend: &str| format!("{mend}, or build the image again");
     let (what, hint) = match excess {

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use credimg_formats::Timestamp;
 
-use super::encryption::{Encryptor, Keeping};
+use super::encryption::{Encryption, Encryptor, Keeping};
 use super::existing::Existing;
 use super::image::Image;
 use crate::host::output;
 use crate::monitors::{MachineType, Place, Style};
+use crate::report::Failure;
 use crate::sources::assemble::OwnFiles;
 
 /// Where an image goes.
@@ -86,7 +87,7 @@ impl Destination {
         }
     }
 
-    /// Whether files can lie beside the image.
+    /// Whether the image is a stream, beside which no file can lie.
     pub(super) fn is_stream(&self) -> bool {
         match self {
             Self::Stream(_) => true,
@@ -111,7 +112,7 @@ impl Destination {
     }
 
     /// Where a key may be; none where no key is taken.
-    pub(super) fn keeping(&self, style: Style) -> Option<Keeping> {
+    fn keeping(&self, style: Style) -> Option<Keeping> {
         match self {
             Self::File(_) => Some(match style {
                 Style::None => Keeping::File,
@@ -126,12 +127,24 @@ impl Destination {
     }
 
     /// Who may read what is made.
-    pub(super) fn access(&self) -> output::Options {
+    fn access(&self) -> output::Options {
         match self {
             Self::File(file) => file.access,
             Self::Stream(access) => *access,
             Self::Memory(_) | Self::Compared(_) | Self::Nothing => output::Options::default(),
         }
+    }
+
+    /// The encryption with its key, which is read or made; none where no key is taken.
+    pub(super) fn encryptor(
+        &self,
+        encryption: Option<&Encryption>,
+        style: Style,
+    ) -> Result<Option<Encryptor>, Failure> {
+        let (Some(encryption), Some(keeping)) = (encryption, self.keeping(style)) else {
+            return Ok(None);
+        };
+        Encryptor::new(encryption.clone(), keeping, self.access()).map(Some)
     }
 
     /// Where the image lies, or will lie, and its keys.

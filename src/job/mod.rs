@@ -98,14 +98,10 @@ impl Job {
         let machine_type = machine_type(&wishes.attach, &guest, &destination)?;
         let encryption = Encryption::new(&manifest, &wishes.encryption, volume.format, target)?;
         let mut drive = drive(wishes, &volume, &destination, machine_type, encryption.as_ref())?;
+        let own_uuid = volume::own_uuid(wishes.uuid.as_deref(), volume.format)?;
         let own_time = own_time(&wishes.sources, &destination)?;
 
-        let mut encryptor = match (&encryption, destination.keeping(style)) {
-            (Some(it), Some(keeping)) => {
-                Some(Encryptor::new(it.clone(), keeping, destination.access())?)
-            }
-            (Some(_), None) | (None, _) => None,
-        };
+        let mut encryptor = destination.encryptor(encryption.as_ref(), style)?;
         drive.key = encryptor.as_ref().map(Encryptor::drive_key).transpose()?.flatten();
         if destination.is_attached() {
             // Whether the style carries the path, before anything is read.
@@ -118,7 +114,10 @@ impl Job {
             encryptor.uuid = uuid;
         }
         let image = Image {
-            uuid: volume::uuid(wishes.uuid.as_deref(), &volume, kept.uuid)?,
+            uuid: match own_uuid {
+                Some(uuid) => uuid,
+                None => volume::uuid(volume.label.as_deref(), kept.uuid)?,
+            },
             build_time: own_time.or(kept.build_time).unwrap_or_else(volume::now),
             format: volume.format,
             label: volume.label,
@@ -148,7 +147,7 @@ impl Job {
             style,
             guest,
             settings,
-            has_own_uuid: wishes.uuid.is_some(),
+            has_own_uuid: own_uuid.is_some(),
             has_own_time: own_time.is_some(),
         })
     }

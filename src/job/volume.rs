@@ -128,27 +128,26 @@ fn label_fault(label: &str, format: Format, joliet: bool) -> Option<String> {
     })
 }
 
-/// The UUID of the command line, else `kept`, that of an old image, by which guests find a disk
-/// without a label, else a random one.
-pub(super) fn uuid(
-    wish: Option<&str>,
-    volume: &Volume,
-    kept: Option<[u8; 16]>,
-) -> Result<[u8; 16], Failure> {
-    let Some(text) = wish else {
-        let kept = kept.filter(|uuid| volume.label.is_none() && !is_mistaken_for_ext2(uuid));
-        let random = || uuid::random().map_err(|failure| failure.hint("give one with --uuid"));
-        return kept.map_or_else(random, Ok);
-    };
+/// The UUID that the command line wishes.
+pub(super) fn own_uuid(wish: Option<&str>, format: Format) -> Result<Option<[u8; 16]>, Failure> {
+    let Some(text) = wish else { return Ok(None) };
     let uuid = uuid::parse(text).ok_or_else(|| {
         Failure::new(Exit::Usage, "--uuid: expected 32 hexadecimal digits as 8-4-4-4-12")
     })?;
-    if volume.format == Format::Erofs && is_mistaken_for_ext2(&uuid) {
+    if format == Format::Erofs && is_mistaken_for_ext2(&uuid) {
         let message = "--uuid: with 53ef as the fourth group guests would take the disk for ext2 \
                        and see no label";
         return Err(Failure::new(Exit::Usage, message).hint("choose another UUID"));
     }
-    Ok(uuid)
+    Ok(Some(uuid))
+}
+
+/// The UUID where none is wished: `kept`, that of an old image, by which guests find a disk
+/// without a label, else a random one.
+pub(super) fn uuid(label: Option<&str>, kept: Option<[u8; 16]>) -> Result<[u8; 16], Failure> {
+    let kept = kept.filter(|uuid| label.is_none() && !is_mistaken_for_ext2(uuid));
+    let random = || uuid::random().map_err(|failure| failure.hint("give one with --uuid"));
+    kept.map_or_else(random, Ok)
 }
 
 /// The time that the command line wishes for whatever has none of its own, else that of

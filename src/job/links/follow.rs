@@ -41,8 +41,15 @@ pub(super) struct Links<'a> {
     mount: Vec<&'a [u8]>,
     /// Directories that may hold more than the tree says, at any depth.
     unknown: HashSet<InodeId>,
-    /// By directory and link; no answer yet of what is being followed.
-    known: HashMap<(InodeId, InodeId), Option<Way>>,
+    /// No answer yet of what is being followed.
+    known: HashMap<Link, Option<Way>>,
+}
+
+/// A link by the directory in which it lies: one with several names leads from each elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Link {
+    directory: InodeId,
+    id: InodeId,
 }
 
 /// Where a link leads, and over how many links, itself counted.
@@ -57,64 +64,66 @@ type IsSlash = fn(&u8) -> bool;
 
 /// A link that is being followed.
 struct Step<'a> {
-    /// The directory in which it lies, and itself.
-    key: (InodeId, InodeId),
+    link: Link,
     /// The names of its target.
     names: Peekable<Split<'a, u8, IsSlash>>,
     way: Way,
 }
 
 impl<'a> Links<'a> {
-    pub(super) fn new(tree: &'a Tree, mount: Option<&'a MountPoint>, unknown: &[InodeId]) -> Self {
-        let unknown = unknown.iter().copied().collect();
+    pub(super) fn new(
+        tree: &'a Tree,
+        mount: Option<&'a MountPoint>,
+        unknown: HashSet<InodeId>,
+    ) -> Self {
         let names = mount.into_iter().flat_map(|point| point.as_str().split('/'));
         let mount = names.filter(|name| !name.is_empty()).map(str::as_bytes).collect();
         Self { tree, mount, unknown, known: HashMap::new() }
     }
 
-    /// Where the symbolic link `link` leads from `directory`.
-    pub(super) fn answer(&mut self, directory: InodeId, link: InodeId) -> Answer {
-        let key = (directory, link);
+    /// Where the symbolic link `id` leads from `directory`.
+    pub(super) fn answer(&mut self, directory: InodeId, id: InodeId) -> Answer {
+        let link = Link { directory, id };
         // A list, not recursion: how many links lead to one another is not ours to choose.
         let mut steps = Vec::new();
-        self.begin(&mut steps, key);
+        self.begin(&mut steps, link);
         while let Some(step) = steps.last_mut() {
             if let Some(next) = self.advance(step) {
                 self.begin(&mut steps, next);
             } else {
-                self.known.insert(step.key, Some(step.way));
+                self.known.insert(step.link, Some(step.way));
                 steps.pop();
             }
         }
-        self.known.get(&key).copied().flatten().map_or(Answer::Nowhere, |way| way.answer)
+        self.known.get(&link).copied().flatten().map_or(Answer::Nowhere, |way| way.answer)
     }
 
     /// Begins to follow a link, unless it was followed already.
-    fn begin(&mut self, steps: &mut Vec<Step<'a>>, key: (InodeId, InodeId)) {
-        let (directory, link) = key;
+    fn begin(&mut self, steps: &mut Vec<Step<'a>>, link: Link) {
         let tree = self.tree;
-        let Some(Kind::Symlink(target)) = tree.get(link).map(Inode::kind) else { return };
-        if self.known.contains_key(&key) {
+        let Some(Kind::Symlink(target)) = tree.get(link.id).map(Inode::kind) else { return };
+        if self.known.contains_key(&link) {
             return;
         }
-        self.known.insert(key, None);
+        self.known.insert(link, None);
         let is_slash: IsSlash = |byte| *byte == b'/';
         let answer = match target.first() {
             Some(b'/') => Answer::Outside(Outside::default()),
-            _ => Answer::Inside(directory),
+            _ => Answer::Inside(link.directory),
         };
         let names = target.split(is_slash).peekable();
-        steps.push(Step { key, names, way: Way { answer, links: 1 } });
+        steps.push(Step { link, names, way: Way { answer, links: 1 } });
     }
 
     /// Goes as far as the links that are known lead; the next one else.
-    fn advance(&self, step: &mut Step<'a>) -> Option<(InodeId, InodeId)> {
+    fn advance(&self, step: &mut Step<'a>) -> Option<Link> {
         while let Some(name) = step.names.peek().copied() {
             let way = match step.way.answer {
                 Answer::Inside(directory) => match self.inside(directory, name) {
                     Answer::Inside(id) if self.is_link(id) => {
-                        match self.known.get(&(directory, id)) {
-                            None => return Some((directory, id)),
+                        let link = Link { directory, id };
+                        match self.known.get(&link) {
+                            None => return Some(link),
                             // A circle.
                             Some(None) => Way { answer: Answer::Nowhere, links: 0 },
                             Some(Some(way)) => *way,
@@ -216,7 +225,7 @@ mod tests {
         let chain: Vec<_> = (1..=50_000)
             .map(|n| link(&mut tree, Tree::ROOT, &n.to_string(), &(n - 1).to_string()))
             .collect();
-        let mut links = Links::new(&tree, None, &[]);
+        let mut links = Links::new(&tree, None, HashSet::new());
         for (index, id) in chain.iter().enumerate().rev() {
             let expected = if index < 40 { Answer::Inside(file) } else { Answer::Nowhere };
             assert_eq!(links.answer(Tree::ROOT, *id), expected, "{index}");
@@ -234,7 +243,7 @@ mod tests {
             .collect();
         let itself = link(&mut tree, Tree::ROOT, "itself", "./itself");
         let into = link(&mut tree, Tree::ROOT, "into", "a");
-        let mut links = Links::new(&tree, None, &[]);
+        let mut links = Links::new(&tree, None, HashSet::new());
         for id in circle.into_iter().chain([itself, into]) {
             assert_eq!(links.answer(Tree::ROOT, id), Answer::Nowhere);
         }

@@ -1,5 +1,7 @@
-//! The tree that a build would make, as far as names go: what `check` judges.
+//! The tree that a build would make, as far as names go: a rehearsal with what is in the
+//! directories that its sources fill.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind::PermissionDenied;
@@ -9,55 +11,62 @@ use std::path::{Path, PathBuf};
 use credimg_formats::{Content, InodeId, Kind, Metadata, Name, Secret, Tree};
 
 use crate::host::listing;
-use crate::manifest::{Entry, Makes, Manifest};
-use crate::sources::pseudo::{Action, Definitions, New};
+use crate::manifest::{Makes, Manifest};
+use crate::sources::pseudo::{Action, Definitions};
+use crate::sources::rehearsal::Rehearsal;
 
 /// Names, links and directories; every other file is an empty one.
 pub(super) struct Sketch {
     pub(super) tree: Tree,
     /// Directories of which not everything is known.
-    pub(super) unknown: Vec<InodeId>,
+    pub(super) unknown: HashSet<InodeId>,
     /// Links of the host that are to be followed and lead nowhere.
     pub(super) broken: Vec<PathBuf>,
 }
 
-/// The sketch of what `plan` and `definitions` make. What is wrong with a source the build
-/// will say: here it is passed over.
-pub(super) fn sketch(manifest: &Manifest, definitions: &Definitions) -> Sketch {
-    let tree = Tree::new(Metadata::default());
-    let mut sketch = Sketch { tree, unknown: Vec::new(), broken: Vec::new() };
+/// The sketch of what `manifest` and `definitions` make, of which `rehearsal` is the beginning.
+/// What is wrong with a source the build will say: here it is passed over.
+pub(super) fn sketch(
+    manifest: &Manifest,
+    definitions: &Definitions,
+    rehearsal: Rehearsal,
+) -> Sketch {
+    let mut sketch = Sketch { tree: rehearsal.tree, unknown: HashSet::new(), broken: Vec::new() };
     for entry in &manifest.entries {
-        sketch.entry(entry);
+        let path: Vec<_> = entry.path.0.iter().map(Name::as_bytes).collect();
+        match entry.source.makes() {
+            Makes::HostTree(host) => {
+                if let Some(id) = sketch.directory(&path) {
+                    sketch.walk(id, host);
+                }
+            }
+            // It holds no link, but perhaps what others lead to.
+            Makes::FollowedTree(host) => {
+                let id = sketch.directory(&path);
+                sketch.unknown.extend(id);
+                sketch.try_links(host);
+            }
+            Makes::UnknownTree => {
+                let id = sketch.directory(&path);
+                sketch.unknown.extend(id);
+            }
+            Makes::Symlink(_) | Makes::File => {}
+        }
     }
+    // Each may be on the disk.
     for credential in &manifest.credentials {
-        sketch.entry(&credential.entry);
+        let path: Vec<_> = credential.entry.path.0.iter().map(Name::as_bytes).collect();
+        sketch.add(&path, file());
     }
     for definition in definitions {
-        let path: Vec<_> = definition.path.names().collect();
-        let kind = match &definition.action {
-            Action::Make(_, New::Directory) => {
-                sketch.directory(&path);
-                continue;
-            }
-            Action::Make(_, New::Symlink(target)) => Kind::Symlink(target.clone()),
+        match &definition.action {
+            // What it is a name of may be in one of those directories.
             Action::Link(target) => {
-                let target: Vec<_> = target.names().collect();
-                sketch.link(&path, &target);
-                continue;
+                let path: Vec<_> = definition.path.names().collect();
+                sketch.link(&path, &target.names().collect::<Vec<_>>());
             }
-            Action::Make(
-                _,
-                New::Command(_)
-                | New::BlockDevice(_)
-                | New::CharDevice(_)
-                | New::Fifo
-                | New::Socket
-                | New::Data(_),
-            )
-            | Action::HostFile(_) => file(),
-            Action::Modify(_) | Action::Xattr { .. } => continue,
-        };
-        sketch.add(&path, kind);
+            Action::Make(..) | Action::HostFile(_) | Action::Modify(_) | Action::Xattr { .. } => {}
+        }
     }
     sketch
 }
@@ -67,35 +76,12 @@ fn file() -> Kind {
 }
 
 impl Sketch {
-    fn entry(&mut self, Entry { path, source, .. }: &Entry) {
-        let path: Vec<_> = path.0.iter().map(Name::as_bytes).collect();
-        match source.makes() {
-            Makes::HostTree(host) => {
-                if let Some(id) = self.directory(&path) {
-                    self.walk(id, host);
-                }
-            }
-            // It holds no link, but perhaps what others lead to.
-            Makes::FollowedTree(host) => {
-                let id = self.directory(&path);
-                self.unknown.extend(id);
-                self.try_links(host);
-            }
-            Makes::UnknownTree => {
-                let id = self.directory(&path);
-                self.unknown.extend(id);
-            }
-            Makes::Symlink(target) => self.add(&path, Kind::Symlink(target.into())),
-            Makes::File => self.add(&path, file()),
-        }
-    }
-
     /// The names below a directory of the host. What cannot be read is not known.
     fn walk(&mut self, top: InodeId, host: &Path) {
         let mut directories: Vec<(InodeId, PathBuf)> = vec![(top, host.into())];
         while let Some((id, host)) = directories.pop() {
             let Ok(entries) = listing::kinds(&host) else {
-                self.unknown.push(id);
+                self.unknown.insert(id);
                 continue;
             };
             for (name, kind) in entries {

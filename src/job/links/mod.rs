@@ -4,6 +4,7 @@
 mod follow;
 mod foresee;
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -15,6 +16,7 @@ use self::foresee::Sketch;
 use crate::manifest::{Format, Manifest, MountPoint};
 use crate::report::shown;
 use crate::sources::pseudo::Definitions;
+use crate::sources::rehearsal::Rehearsal;
 
 /// How many links a warning names.
 const NAMED_MAX: usize = 20;
@@ -34,19 +36,20 @@ pub(crate) fn warnings(
     mount: Option<&MountPoint>,
     format: Option<Format>,
 ) -> Vec<String> {
-    told(tree, mount, format, &[])
+    told(tree, mount, format, HashSet::new())
 }
 
-/// What a manifest foretells of its links, before any source is read. The names in a `dir:`
-/// are read, and no file is opened.
-/// What an archive may hold counts as there.
+/// What a manifest, of which this is a rehearsal, foretells of its links, before any source is
+/// read. The names in a `dir:` are read, and no file is opened. What an archive may hold counts
+/// as there.
 pub(crate) fn foresee(
     manifest: &Manifest,
     definitions: &Definitions,
+    rehearsal: Rehearsal,
     format: Option<Format>,
 ) -> Vec<String> {
-    let Sketch { tree, unknown, broken } = foresee::sketch(manifest, definitions);
-    let mut warnings = told(&tree, Some(&point(manifest)), format, &unknown);
+    let Sketch { tree, unknown, broken } = foresee::sketch(manifest, definitions, rehearsal);
+    let mut warnings = told(&tree, Some(&point(manifest)), format, unknown);
     if !broken.is_empty() {
         let named = broken.iter().take(NAMED_MAX).map(|path| shown(path));
         let found = Named { count: broken.len(), named: named.collect() };
@@ -68,7 +71,7 @@ fn told(
     tree: &Tree,
     mount: Option<&MountPoint>,
     format: Option<Format>,
-    unknown: &[InodeId],
+    unknown: HashSet<InodeId>,
 ) -> Vec<String> {
     let mut links = Links::new(tree, mount, unknown);
     let [mut nowhere, mut outside, mut long] = [(); 3].map(|()| Named::default());
