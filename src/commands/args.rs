@@ -10,14 +10,14 @@ use super::options::Attach;
 use super::print;
 use crate::delivery::sidecar;
 use crate::job;
-use crate::job::attach;
 use crate::job::beside;
 use crate::job::blocks;
+use crate::job::drive::{self, drive};
 use crate::job::encryption::{self, LABEL_END};
 use crate::keys::{self, Key, Owners};
 use crate::look::opened::{Opened, no_encryption};
 use crate::manifest::Luks;
-use crate::monitors::{DriveKey, Machine};
+use crate::monitors::{Drive, DriveKey, Machine, Place};
 use crate::report::{Exit, Failure};
 
 /// `credimg args`
@@ -58,12 +58,13 @@ pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
     job::require_machine(attach.machine, attach.target)?;
     let block = blocks::of_existing(&image, inside.as_ref().filter(|_| drive_key.is_some()));
     let (label, path) = (label.as_deref(), &options.image);
-    let drive = attach::drive(&attach, attach.machine, label, path, block, drive_key)?;
+    let drive = drive(&attach, attach.machine, label, path, Place::default(), block)?;
+    let drive = Drive { key: drive_key, ..drive };
     // The names of the private files beside the image say all about them.
     let suffixes = beside::of_image(&options.image, &image)?;
     let firmware = sidecar::firmware(&options.image, suffixes.iter().map(String::as_str));
     let text = attach.target.render(&Machine { drive: Some(drive), firmware }, attach.style)?;
-    attach::warn(attach.target, attach.bus, label);
+    drive::warn(attach.target, attach.bus, label);
     print(&text)
 }
 

@@ -1,7 +1,7 @@
 //! What people should know of the image that they ask for, before it is made.
 
 use super::Job;
-use super::attach;
+use super::drive;
 use super::seed;
 use super::xattrs;
 use crate::manifest::Format;
@@ -15,7 +15,7 @@ impl Job {
         }
         let label = self.image.label.as_deref();
         let is_squashfs = self.image.format == Format::Squashfs;
-        attach::warn(self.target, self.drive.bus, label.filter(|_| !is_squashfs));
+        drive::warn(self.target, self.drive.bus, label.filter(|_| !is_squashfs));
         if self.image.joliet {
             report::warn(
                 "a Joliet tree has no owners and modes: where it is mounted, every user may read \

@@ -166,11 +166,12 @@ impl Destination {
         }
     }
 
-    /// The first place that the monitor's own arguments leave free.
-    pub(super) fn free_place(&self) -> Option<Place> {
+    /// Where the drive stands of which nobody says it: at the first place that the monitor's
+    /// own arguments leave free.
+    pub(super) fn free_place(&self) -> Place {
         match self {
-            Self::Memory(heir) => Some(heir.free_place),
-            Self::File(_) | Self::Stream(_) | Self::Compared(_) | Self::Nothing => None,
+            Self::Memory(heir) => heir.free_place,
+            Self::File(_) | Self::Stream(_) | Self::Compared(_) | Self::Nothing => Place::default(),
         }
     }
 

@@ -6,12 +6,12 @@
 
 pub(crate) mod access;
 mod advice;
-pub(crate) mod attach;
 pub(crate) mod beside;
 pub(crate) mod blocks;
 pub(crate) mod collect;
 pub mod depfile;
 pub(crate) mod destination;
+pub(crate) mod drive;
 pub(crate) mod encryption;
 pub(crate) mod existing;
 pub(crate) mod expected;
@@ -40,6 +40,7 @@ use std::time::Duration;
 use credimg_formats::Timestamp;
 
 use self::destination::Destination;
+use self::drive::drive;
 use self::encryption::{Encryption, Encryptor};
 use self::existing::Existing;
 use self::image::Image;
@@ -97,7 +98,14 @@ impl Job {
         let guest = wishes.guest.as_deref().map_or_else(|| Ok(Guest::default()), Guest::parse)?;
         let machine_type = machine_type(&wishes.attach, &guest, &destination)?;
         let encryption = Encryption::new(&manifest, &wishes.encryption, volume.format, target)?;
-        let mut drive = drive(wishes, &volume, &destination, machine_type, encryption.as_ref())?;
+        let mut drive = drive(
+            &wishes.attach,
+            machine_type,
+            volume.label.as_deref(),
+            destination.path(),
+            destination.free_place(),
+            blocks::of_build(volume.format, encryption.as_ref()),
+        )?;
         let own_uuid = volume::own_uuid(wishes.uuid.as_deref(), volume.format)?;
         let own_time = own_time(&wishes.sources, &destination)?;
 
@@ -114,10 +122,7 @@ impl Job {
             encryptor.uuid = uuid;
         }
         let image = Image {
-            uuid: match own_uuid {
-                Some(uuid) => uuid,
-                None => volume::uuid(volume.label.as_deref(), kept.uuid)?,
-            },
+            uuid: volume::uuid(own_uuid, volume.label.as_deref(), kept.uuid)?,
             build_time: own_time.or(kept.build_time).unwrap_or_else(volume::now),
             format: volume.format,
             label: volume.label,
@@ -237,21 +242,6 @@ pub(crate) fn require_machine(
     let message = format!("{} has no machine type {}", target.name(), machine.name());
     let hint = "leave the machine out, or name one that is there";
     Err(Failure::new(Exit::Usage, message).hint(hint))
-}
-
-/// The drive that attaches the image; its key is not known yet.
-fn drive(
-    wishes: &Wishes,
-    volume: &Volume,
-    destination: &Destination,
-    machine_type: Option<MachineType>,
-    encryption: Option<&Encryption>,
-) -> Result<Drive, Failure> {
-    let block = blocks::of_build(volume.format, encryption);
-    let (label, path) = (volume.label.as_deref(), destination.path());
-    let drive = attach::drive(&wishes.attach, machine_type, label, path, block, None)?;
-    let place = wishes.attach.place.or(destination.free_place()).unwrap_or_default();
-    Ok(Drive { place, ..drive })
 }
 
 /// The channels that are open to credentials.

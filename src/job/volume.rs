@@ -142,12 +142,16 @@ pub(super) fn own_uuid(wish: Option<&str>, format: Format) -> Result<Option<[u8;
     Ok(Some(uuid))
 }
 
-/// The UUID where none is wished: `kept`, that of an old image, by which guests find a disk
+/// The UUID that is wished, else `kept`, that of an old image, by which guests find a disk
 /// without a label, else a random one.
-pub(super) fn uuid(label: Option<&str>, kept: Option<[u8; 16]>) -> Result<[u8; 16], Failure> {
+pub(super) fn uuid(
+    own: Option<[u8; 16]>,
+    label: Option<&str>,
+    kept: Option<[u8; 16]>,
+) -> Result<[u8; 16], Failure> {
     let kept = kept.filter(|uuid| label.is_none() && !is_mistaken_for_ext2(uuid));
     let random = || uuid::random().map_err(|failure| failure.hint("give one with --uuid"));
-    kept.map_or_else(random, Ok)
+    own.or(kept).map_or_else(random, Ok)
 }
 
 /// The time that the command line wishes for whatever has none of its own, else that of

@@ -1,19 +1,20 @@
-//! From the command line's wishes to the machine that is attached.
+//! The drive that attaches an image.
 
 use std::path::Path;
 
 use super::wishes::AttachWishes;
-use crate::monitors::{Block, Bus, Drive, DriveId, DriveKey, MachineType, Monitor, Serial};
+use crate::monitors::{Block, Bus, Drive, DriveId, MachineType, Monitor, Place, Serial};
 use crate::report::{self, Exit, Failure};
 
-/// The drive for the image at `path` with this volume label, in a machine of this type.
+/// The drive for the image at `path` with this volume label, in a machine of this type. Without a
+/// wish it stands at `place`; its key is not known here.
 pub(crate) fn drive(
     wishes: &AttachWishes,
     machine_type: Option<MachineType>,
     label: Option<&str>,
     path: &Path,
+    place: Place,
     block: Block,
-    key: Option<DriveKey>,
 ) -> Result<Drive, Failure> {
     let has_pci = machine_type.is_none_or(MachineType::has_pci);
     if !has_pci && wishes.bus.needs_pci() {
@@ -31,9 +32,17 @@ pub(crate) fn drive(
         Some(id) => DriveId::new(id)?,
         None => DriveId::from_serial(&serial),
     };
-    let path = path.to_owned();
-    let (bus, place) = (wishes.bus, wishes.place.unwrap_or_default());
-    Ok(Drive { id, serial, path, descriptor: None, bus, place, block, machine_type, key })
+    Ok(Drive {
+        id,
+        serial,
+        path: path.to_owned(),
+        descriptor: None,
+        bus: wishes.bus,
+        place: wishes.place.unwrap_or(place),
+        block,
+        machine_type,
+        key: None,
+    })
 }
 
 /// Says what people should know before they attach the image so; `label` is
