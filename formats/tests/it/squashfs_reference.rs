@@ -8,7 +8,7 @@ use credimg_formats::squashfs::{BlockSize, Compression, Options, Plan};
 use credimg_formats::{Content, ErrorKind, Kind, Metadata, Secret, Timestamp, Tree};
 
 use crate::support::generator::{Random, Shape, generate};
-use crate::support::host::{Scratch, SparseSink, Whole, run};
+use crate::support::host::{Scratch, SparseSink, Whole, halves, run};
 use crate::support::memory::Memory;
 use crate::support::permissions::permissions;
 use crate::support::{
@@ -21,31 +21,33 @@ const COMPRESSIONS: [&str; 8] = ["none", "gzip", "zstd", "lz4", "xz", "gzip:1", 
 
 #[test]
 fn the_kernel_and_the_reference_tools_agree_on_320_trees() {
-    let scratch = Scratch::new("squashfs-trees");
-    let extracted = Memory::new(&scratch.path("extracted"));
-    for seed in 0..320 {
-        let compression = COMPRESSIONS[seed as usize % COMPRESSIONS.len()];
-        // Most blocks are small, as every edge comes with them, too, and the trees are quick to make.
-        let (block, edge) = match seed as usize / COMPRESSIONS.len() % 10 {
-            0 => (8192, 8192),
-            1 => (32_768, 32_768),
-            2 if seed < 160 => (131_072, 131_072),
-            3 => (1 << 20, 16_384),
-            _ => (4096, 4096),
-        };
-        let shape = Shape {
-            common_time: BUILD_TIME,
-            odd_times: ODD_TIMES.map(Timestamp::from_seconds),
-            block: edge,
-            xattrs: seed % 3 != 0,
-            iso9660_names: false,
-            target_max_bytes: 4095,
-        };
-        let (tree, listing) = generate(seed, shape);
-        let image = scratch.path("tree.squashfs");
-        write_image(&image, &tree, options(compression, block));
-        judge(&scratch, &extracted.0, seed, &image, &listing);
-    }
+    halves(0..320, |seeds| {
+        let scratch = Scratch::new(&format!("squashfs-trees-{}", seeds.start));
+        let extracted = Memory::new(&scratch.path("extracted"));
+        for seed in seeds {
+            let compression = COMPRESSIONS[seed as usize % COMPRESSIONS.len()];
+            // Most blocks are small, as every edge comes with them, too, and the trees are quick to make.
+            let (block, edge) = match seed as usize / COMPRESSIONS.len() % 10 {
+                0 => (8192, 8192),
+                1 => (32_768, 32_768),
+                2 if seed < 160 => (131_072, 131_072),
+                3 => (1 << 20, 16_384),
+                _ => (4096, 4096),
+            };
+            let shape = Shape {
+                common_time: BUILD_TIME,
+                odd_times: ODD_TIMES.map(Timestamp::from_seconds),
+                block: edge,
+                xattrs: seed % 3 != 0,
+                iso9660_names: false,
+                target_max_bytes: 4095,
+            };
+            let (tree, listing) = generate(seed, shape);
+            let image = scratch.path("tree.squashfs");
+            write_image(&image, &tree, options(compression, block));
+            judge(&scratch, &extracted.0, seed, &image, &listing);
+        }
+    });
 }
 
 #[test]

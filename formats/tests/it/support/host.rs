@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -20,6 +21,15 @@ pub(crate) fn run(command: &mut Command) -> Output {
         String::from_utf8_lossy(&output.stderr)
     );
     output
+}
+
+/// Has two threads do the work of half the seeds each: whoever calls tools waits most of the time.
+pub(crate) fn halves(seeds: Range<u64>, work: impl Fn(Range<u64>) + Sync) {
+    let middle = seeds.start.midpoint(seeds.end);
+    std::thread::scope(|scope| {
+        scope.spawn(|| work(seeds.start..middle));
+        work(middle..seeds.end);
+    });
 }
 
 /// A whole host file as a source.
