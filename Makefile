@@ -5,7 +5,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
 share := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: help demo build setup test bless test-long test-leaks test-faults test-races fuzz check bench install clean cargo
+.PHONY: help demo build setup quick test bless test-long test-leaks test-faults test-races fuzz check bench install clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -26,17 +26,30 @@ build: cargo ## Build the program: target/release/credimg
 setup: ## Install the tools that the tests need (Debian; as root or through sudo)
 	scripts/setup-tools
 
-# Mounts, owners and devices need root: who is not runs the tests through sudo.
-as_root := $(if $(filter-out 0,$(shell id -u)),--config 'target."cfg(unix)".runner="sudo -E"')
+# What needs no root, no guest and no other tool, of those tests that are quick.
+quick_tests := readers::goldens audit::corpus manifest::bad_ manifest::good_ manifest::every_key \
+	pseudo::bad targets::every_target tidy tree
 
-# Documentation tests come first: the closing lines are those of real tests.
+quick: cargo ## Run the unit tests and those of goldens: half a minute, no root, no QEMU
+	cargo test --workspace --locked --lib
+	cargo test --workspace --locked --test it -- $(quick_tests)
+
+# Mounts, owners and devices need root: who is not runs the tests through sudo. With TIMES=yes
+# each test's line has its seconds; the flag for it is none of stable Rust's without the variable.
+runner := $(strip $(if $(filter-out 0,$(shell id -u)),sudo -E) $(if $(TIMES),env RUSTC_BOOTSTRAP=1))
+as_root := $(if $(runner),--config 'target."cfg(unix)".runner="$(runner)"')
+times := $(if $(TIMES),-- -Zunstable-options --report-time)
+
+# Documentation tests come first: the closing lines are those of real tests. Many of these wait
+# for other programs: two for each processor leave none idle.
 test: cargo setup ## Run all tests, with reference tools and a real guest
 	cargo test --workspace --locked --doc
-	cargo test --workspace --locked $(as_root) --lib --bins --tests
+	RUST_TEST_THREADS=$$((2 * $$(nproc))) \
+		cargo test --workspace --locked $(as_root) --lib --bins --tests $(times)
 
 # Whoever changes what is written reads the difference: `git diff formats/tests/goldens`.
 bless: cargo ## Write the listings anew that pin every byte of some images
-	CREDIMG_BLESS=1 cargo test --locked -p credimg-formats --test it readers::goldens
+	CREDIMG_BLESS=1 cargo test --workspace --locked --test it readers::goldens
 
 # What `test` leaves out, because each takes over a minute.
 test-long: cargo ## Run the campaigns and the boots that take long
