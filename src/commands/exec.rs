@@ -26,9 +26,8 @@ use crate::job::progress::Progress;
 use crate::job::read_back;
 use crate::job::trusted;
 use crate::manifest::Luks;
-use crate::monitors::{
-    self, Drive, DriveKey, Firmware, Machine, MachineType, Monitor, Place, Style, own_machine,
-};
+use crate::monitors::qemu::{own_machine, own_slots};
+use crate::monitors::{Drive, DriveKey, Firmware, Machine, MachineType, Monitor, Place, Style};
 use crate::report::{self, Exit, Failure, shown};
 use crate::sources::assemble::Assembly;
 use crate::sources::environment;
@@ -262,7 +261,7 @@ impl<'a> Invocation<'a> {
 
     /// The first place for a disk that they leave free.
     fn free_place(&self) -> Place {
-        monitors::free_place(self.words.iter().map(|word| word.as_bytes()))
+        own_slots::free_place(self.words.iter().map(|word| word.as_bytes()))
     }
 
     fn has_arguments(&self) -> bool {

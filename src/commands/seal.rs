@@ -24,7 +24,7 @@ use crate::job::xattrs;
 use crate::keys;
 use crate::keys::identity::Identity;
 use crate::manifest::{Channel, Manifest, manifest_name};
-use crate::monitors::share::{self, Share};
+use crate::monitors::qemu::share::{self, Share};
 use crate::monitors::{self, MachineType, Style};
 use crate::report::{self, Exit, Failure, shown};
 use crate::seal::age::Sealed;

@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use super::print;
 use crate::host::input;
 use crate::keys::{self, wrap::Wrapped};
-use crate::monitors::{DriveId, qemu};
+use crate::monitors::DriveId;
+use crate::monitors::qemu::secrets;
 use crate::report::{self, Exit, Failure, reason};
 
 /// `credimg secret`
@@ -100,7 +101,11 @@ fn wrap(options: &Wrap) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Source, "the secret on standard input is empty"));
     }
     let wrapped = master.wrap(&Bytes::new(std::mem::take(&mut *bytes)))?;
-    print(&qemu::wrapped_object(&id, &keyid, &wrapped, options.json))
+    print(&if options.json {
+        secrets::wrapped_json(&id, &keyid, &wrapped)
+    } else {
+        secrets::wrapped_option(&id, &keyid, &wrapped)
+    })
 }
 
 fn unwrap(options: &Unwrap) -> Result<(), Failure> {

@@ -15,13 +15,10 @@ pub mod libvirt;
 mod machine;
 mod machine_type;
 mod names;
-pub mod own_machine;
-mod own_slots;
 mod place;
 pub mod proxmox;
 pub mod qemu;
 mod refusal;
-pub mod share;
 mod style;
 pub mod vmspawn;
 
@@ -42,7 +39,6 @@ pub use machine::{
 };
 pub use machine_type::{Board, MachineType};
 pub use names::{DriveId, Serial};
-pub use own_slots::free_place;
 pub use place::Place;
 pub use style::Style;
 

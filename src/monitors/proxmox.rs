@@ -66,7 +66,7 @@ fn drive_arguments(drive: &Drive) -> Result<Vec<Vec<u8>>, Failure> {
             let message = format!("proxmox has places for {SLOTS} images");
             return Err(Failure::new(Exit::Usage, message).hint("use --place 1 to 7, or auto"));
         }
-        Place::Nth(nth) => vec![bus, qemu::address(LAST_SLOT - nth.saturating_sub(1))],
+        Place::Nth(nth) => vec![bus, qemu::devices::address(LAST_SLOT - nth.saturating_sub(1))],
     };
     qemu::plugged(drive, plug)
 }

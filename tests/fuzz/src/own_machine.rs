@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
 
-use credimg::monitors::{MachineType, free_place, own_machine};
+use credimg::monitors::MachineType;
+use credimg::monitors::qemu::own_machine;
+use credimg::monitors::qemu::own_slots::free_place;
 
 use super::Target;
 

@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credimg::fuzzing;
 use credimg::keys::wrap::{MasterKey, Wrapped};
-use credimg::monitors::{DriveId, qemu};
+use credimg::monitors::DriveId;
+use credimg::monitors::qemu::secrets;
 use credimg_formats::Secret;
 
 use super::Target;
@@ -44,8 +45,8 @@ fn open(wrapped: &Wrapped) {
 /// What is printed is read again.
 fn come_back(wrapped: &Wrapped) {
     let [id, keyid] = ["a", "b"].map(|id| DriveId::new(id).expect("an id"));
-    for is_json in [false, true] {
-        let text = qemu::wrapped_object(&id, &keyid, wrapped, is_json);
+    let texts = [secrets::wrapped_option, secrets::wrapped_json];
+    for text in texts.map(|print| print(&id, &keyid, wrapped)) {
         assert_eq!(fuzzing::wrapped(&text).as_ref(), Some(wrapped));
     }
 }
@@ -56,6 +57,7 @@ fn seeds() -> Vec<Vec<u8>> {
         data: "9YxMBNbl8bp3nqv7X3v71g==".to_owned(),
     };
     let [id, keyid] = ["id", "keyid"].map(|id| DriveId::new(id).expect("an id"));
-    let text = |is_json| qemu::wrapped_object(&id, &keyid, &wrapped, is_json);
-    vec![text(false), text(true), b"-object 'secret,data=ZGE+dGE=,iv=aXY='".to_vec()]
+    let option = secrets::wrapped_option(&id, &keyid, &wrapped);
+    let json = secrets::wrapped_json(&id, &keyid, &wrapped);
+    vec![option, json, b"-object 'secret,data=ZGE+dGE=,iv=aXY='".to_vec()]
 }

@@ -1,6 +1,6 @@
 //! Which PCI slots a QEMU's own arguments take, for an image that is added to them.
 
-use super::Place;
+use crate::monitors::Place;
 
 /// The first place whose slot none of `words`, arguments of QEMU in any style, names.
 /// Those that QEMU chooses itself are the lowest free ones, and far away.

@@ -9,7 +9,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Firmware, Style, qemu};
+use super::{escaped, firmware_arguments, json_array, lines};
+use crate::monitors::{Firmware, Style};
 use crate::report::shell;
 use crate::report::{Exit, Failure, shown};
 
@@ -58,8 +59,8 @@ pub fn render(
     has_pci: bool,
     style: Style,
 ) -> Result<Vec<u8>, Failure> {
-    let mut arguments = qemu::firmware_arguments(firmware);
-    let directory = qemu::escaped(share.path().as_os_str().as_bytes());
+    let mut arguments = firmware_arguments(firmware);
+    let directory = escaped(share.path().as_os_str().as_bytes());
     let model = if has_pci { "virtio-net-pci" } else { "virtio-net-device" };
     let card = format!("user,model={model},restrict=on,smb=");
     arguments.extend([b"-nic".to_vec(), [card.as_bytes(), &directory].concat()]);
@@ -69,8 +70,8 @@ pub fn render(
     };
     match style {
         Style::Shell => Ok(shell::line(&arguments)),
-        Style::Lines => qemu::lines(&arguments).map_err(|_| refusal("lines", "holds a newline")),
-        Style::Json => qemu::json_array(&arguments).map_err(|_| refusal("json", "is not UTF-8")),
+        Style::Lines => lines(&arguments).map_err(|_| refusal("lines", "holds a newline")),
+        Style::Json => json_array(&arguments).map_err(|_| refusal("json", "is not UTF-8")),
         Style::None => Ok(Vec::new()),
         Style::Blockdev | Style::Readconfig => {
             Err(Failure::new(Exit::Usage, "a share has the styles shell, lines, json and none"))

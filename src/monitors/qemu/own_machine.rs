@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::machine_type::{Board, MachineType};
+use crate::monitors::{Board, MachineType};
 
 /// The machine that `words`, a program and its arguments, start: what `-machine` names,
 /// else the default of the program. None where no word is a QEMU, as in a script of one's own.
