@@ -58,10 +58,9 @@ pub fn archive(manifest: &Manifest, file: &File, size_bytes: u64) -> Result<Tree
     let mut progress = |_: Step| {};
     let mut builder = TreeBuilder::new(manifest, &definitions, &settings, &mut progress);
     if let Some(entry) = manifest.entries.first() {
-        let origin = archives::Origin { planned: Identity::of(&stat), watched: None };
-        builder.with_entry(0, entry, |to| {
-            archives::unpack(copy, size_bytes, origin, Path::new("a.tar"), to)
-        })?;
+        let planned = Identity::of(&stat);
+        let origin = archives::Origin { path: Path::new("a.tar"), planned, watch: None };
+        builder.with_entry(0, entry, |to| archives::unpack(copy, size_bytes, origin, to))?;
     }
     Ok(builder.finish().tree)
 }

@@ -5,6 +5,7 @@
 //! the file held at one moment, where the kernel tells of every writer (`lease.rs`).
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -144,18 +145,19 @@ impl FirstReading {
     /// that is mapped for writing and so not to be trusted however often it is read.
     pub(crate) fn if_needed(
         file: impl AsFd,
-        (offset_bytes, length_bytes): (u64, u64),
+        bytes: Range<u64>,
         path: impl FnOnce() -> PathBuf,
     ) -> io::Result<Option<Self>> {
         if !is_open_for_writing(&file) {
             return Ok(None);
         }
         require_unmapped(&file, path)?;
-        Self::of(file, offset_bytes, length_bytes).map(Some)
+        Self::of(file, bytes).map(Some)
     }
 
-    fn of(file: impl AsFd, offset_bytes: u64, length_bytes: u64) -> io::Result<Self> {
-        let digest = digest(file, offset_bytes, length_bytes)?;
+    fn of(file: impl AsFd, bytes: Range<u64>) -> io::Result<Self> {
+        let length_bytes = bytes.end.saturating_sub(bytes.start);
+        let digest = digest(file, bytes.start, length_bytes)?;
         Ok(Self { digest, until: Instant::now() + APART })
     }
 
@@ -246,7 +248,7 @@ impl Watched {
         if size_bytes > WATCHED_MAX_BYTES && is_open_for_writing(&file) {
             return Err(being_written(path));
         }
-        let first = FirstReading::if_needed(&file, (0, size_bytes), || path.to_owned())
+        let first = FirstReading::if_needed(&file, 0..size_bytes, || path.to_owned())
             .map_err(|error| cannot_read(path, &error))?;
         Ok(Self { identity: Identity::of(stat), first })
     }
@@ -275,14 +277,14 @@ impl Watched {
     /// the file open for writing at the beginning.
     pub(crate) fn range(
         &self,
-        (offset_bytes, length_bytes): (u64, u64),
+        bytes: Range<u64>,
         file: impl AsFd,
         path: &Path,
     ) -> Result<Option<FirstReading>, Failure> {
         if self.first.is_none() {
             return Ok(None);
         }
-        let first = FirstReading::of(file, offset_bytes, length_bytes);
+        let first = FirstReading::of(file, bytes);
         first.map(Some).map_err(|error| cannot_read(path, &error))
     }
 

@@ -61,7 +61,7 @@ enum Adder {
 
 /// Where an inode comes from.
 struct Provenance {
-    /// Who added it; nobody the root of a new tree.
+    /// Who added it; nobody where it is the root of a new tree.
     adder: Option<Adder>,
     /// A directory that was only needed on the way to something else.
     is_implied: bool,

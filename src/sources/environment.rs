@@ -8,15 +8,15 @@ use crate::manifest::Manifest;
 /// What every command sees where it is set.
 const SEEN: [&str; 8] =
     ["PATH", "HOME", "LANG", "TZ", "USER", "SHELL", "TERM", "SOURCE_DATE_EPOCH"];
-/// How the names of more of them begin.
+/// Every command also sees the variables whose names begin with this.
 const PREFIX: &[u8] = b"CREDIMG_";
 
-/// Says it where a command failed, which may be for want of a variable.
+/// A part of the hint where a command failed: a variable may be missing that it needs.
 pub(super) const HINT: &str = "a command sees PATH, HOME, LANG, TZ, USER, SHELL, TERM, \
                                SOURCE_DATE_EPOCH, CREDIMG_* and what `pass_env` names";
 
-/// The variables that a command of `manifest` does not see: neither those that nobody asked for,
-/// nor those that are sources, however they are called.
+/// The variables that the commands of `manifest` do not see: those that nobody asked for, and
+/// those that are sources, whatever their names.
 pub(super) fn hidden(manifest: &Manifest) -> Vec<OsString> {
     let is_seen = |name: &OsStr| {
         let is_asked_for = SEEN.iter().any(|seen| name == *seen)

@@ -24,7 +24,7 @@ pub(crate) use crate::host::open::{
     require_unchanged,
 };
 use crate::host::open::{unreadable, unreadable_because};
-use crate::report::{Exit, Failure, shown};
+use crate::report::{Exit, Failure, reason, shown};
 
 /// A host directory as it was planned. It holds no descriptor: there may be
 /// more directories than a process may open.
@@ -36,11 +36,12 @@ pub(super) struct Directory {
     pub(super) id: FileId,
     /// The directory above it, where it is not the first.
     pub(super) parent: Option<Arc<Directory>>,
-    /// The directory opened last by any of its kin, as files are streamed directory by directory.
+    /// Shared by all directories of one `dir:`.
     pub(super) latest: Latest,
 }
 
-/// The one descriptor that the directories of a `dir:` share while files are streamed.
+/// The directory that was opened last: files are streamed directory by directory, so one open
+/// descriptor is enough for all directories of a `dir:`.
 pub(super) type Latest = Arc<Mutex<Option<(FileId, Arc<OwnedFd>)>>>;
 
 impl Directory {
@@ -81,12 +82,12 @@ impl Location {
         }
     }
 
-    /// Opens the file if it is still the planned one; what is told of it then comes with it.
+    /// Opens the file if it is still the planned one; returns its attributes as well.
     fn open(&self, planned: &Identity) -> Result<(File, Stat), Error> {
         let unreadable = |errno| unreadable(&self.path(), errno);
         let descriptor = match self {
             Self::Path(path) => {
-                // Asked by name first: if the path leads to a device by now, opening it would do harm.
+                // By name first: the path may lead to a device by now, which opening would disturb.
                 let stat = statat(CWD, &**path, AtFlags::empty()).map_err(unreadable)?;
                 if Identity::of(&stat) != *planned {
                     return Err(changed(&self.path()));
@@ -127,7 +128,7 @@ pub(super) struct LaterFile {
     pub(super) planned: Identity,
     /// Where the range begins.
     pub(super) offset_bytes: u64,
-    /// What the range held already, where somebody had the file open for writing.
+    /// A first reading of the range, where somebody had the file open for writing.
     pub(super) first: Option<FirstReading>,
 }
 
@@ -139,14 +140,15 @@ impl Source for LaterFile {
                 .map_err(|error| unreadable_because(&self.location.path(), error))?;
         }
         let path = || self.location.path();
-        let made = match &self.first {
-            Some(_) => None,
-            None => FirstReading::if_needed(&file, (self.offset_bytes, planned_bytes), path)
-                .map_err(|error| cannot_digest(&path(), error))?,
-        };
-        let copied = match self.first.as_ref().or(made.as_ref()) {
+        let mut first = self.first.clone();
+        if first.is_none() {
+            let end = self.offset_bytes.saturating_add(planned_bytes);
+            first = FirstReading::if_needed(&file, self.offset_bytes..end, path)
+                .map_err(|error| cannot_digest(&path(), error))?;
+        }
+        let copied = match &first {
             None => copy(&file, &stat, planned_bytes, sink).map(Some),
-            Some(first) => copy_again(first, (&file, &stat), planned_bytes, sink),
+            Some(first) => copy_again(first, &file, &stat, planned_bytes, sink),
         }
         .map_err(|error| blame(&file, &path(), error))?;
         self.location.require_unchanged(&file, &self.planned)?;
@@ -168,10 +170,10 @@ pub(super) fn content(
     if !to.budget().takes_small_file(length_bytes) {
         return later(stat, location(), to);
     }
-    let first = FirstReading::if_needed(&file, (0, length_bytes), &path)
+    let first = FirstReading::if_needed(&file, 0..length_bytes, &path)
         .map_err(|error| cannot_read_because(&path(), error))?;
     if first.is_some() && length_bytes == 0 {
-        // Emptied, perhaps, by who is about to write. Files of /proc only look empty.
+        // Perhaps a writer has emptied it and is about to fill it. Files of /proc only look empty.
         settle_empty(stat, &mut || to.report_waiting())?;
     }
     let Some(first) = first.filter(|_| length_bytes > 0) else {
@@ -195,6 +197,11 @@ pub(super) fn child_path(directory: &Path, name: &Name) -> PathBuf {
     directory.join(OsStr::from_bytes(name.as_bytes()))
 }
 
+/// The failure to read the file at `path`.
+pub(super) fn unreadable_file(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Source, format!("cannot read {}: {}", shown(path), reason(error)))
+}
+
 /// Reads a whole small file and proves that it did not change meanwhile: one
 /// `read` where the size is as announced, and no bigger buffer than needed.
 fn read_unchanged(
@@ -204,7 +211,7 @@ fn read_unchanged(
 ) -> Result<Secret, Failure> {
     let failure = |errno| cannot_read(&path(), errno);
     let size = usize::try_from(size_bytes(stat)).unwrap_or(usize::MAX);
-    // One byte more than announced shows growth without another call.
+    // Room for one more byte than announced shows growth without another call.
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(size.saturating_add(1)).map_err(|_| failure(Errno::NOMEM))?;
     loop {
@@ -239,7 +246,8 @@ fn copy(file: &File, stat: &Stat, length_bytes: u64, sink: &mut dyn Sink) -> std
 /// number of bytes is returned.
 fn copy_again(
     first: &FirstReading,
-    (file, stat): (&File, &Stat),
+    file: &File,
+    stat: &Stat,
     length_bytes: u64,
     sink: &mut dyn Sink,
 ) -> std::io::Result<Option<u64>> {
@@ -249,7 +257,7 @@ fn copy_again(
     Ok(first.is_same(second).then_some(copied))
 }
 
-/// An error of copying is the source's where the source cannot be read, else the sink's.
+/// Blames the source for an error of copying where the source cannot be read, else the sink.
 fn blame(file: &File, path: &Path, error: std::io::Error) -> Error {
     let mut byte = [0];
     match retry_on_intr(|| read(file, &mut byte)) {
@@ -258,7 +266,7 @@ fn blame(file: &File, path: &Path, error: std::io::Error) -> Error {
     }
 }
 
-/// A signal is no fault of the file.
+/// The error of a first reading that failed. A signal is no fault of the file.
 fn cannot_digest(path: &Path, error: std::io::Error) -> Error {
     match Failure::inside(&error) {
         Some(failure) if failure.exit == Exit::Source => {

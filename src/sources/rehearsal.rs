@@ -24,13 +24,13 @@ pub(crate) struct Rehearsal {
     pub(crate) tree: Tree,
     /// Directories that a source fills.
     pub(crate) opaque: HashSet<InodeId>,
-    /// What has the owner or the mode that it has at its source.
+    /// Inodes whose owner or mode is that of their source, which is not read.
     pub(crate) kept: HashSet<InodeId>,
 }
 
-/// Goes through the entries, the credentials and the definitions as a build does.
-/// An error, of exit code 3, or 4 where
-/// the definitions make more than `max_size_bytes`, is one that this build would end with.
+/// Goes through the entries, the credentials and the definitions as a build does. A build
+/// would end with the same error: of exit code 3, or 4 where the definitions make more than
+/// `max_size_bytes`.
 pub(crate) fn rehearse(
     manifest: &Manifest,
     definitions: &Definitions,
@@ -48,7 +48,7 @@ pub(crate) fn rehearse(
         if keeps(entry) {
             kept.insert(made);
         } else {
-            // The last one of several for a directory gives it its attributes.
+            // Of several entries for one directory the last one gives it its attributes.
             kept.remove(&made);
         }
     }
@@ -67,7 +67,7 @@ pub(crate) fn rehearse(
     Ok(Rehearsal { tree: builder.finish().tree, opaque, kept })
 }
 
-/// Those of a build that reads nothing.
+/// The settings of a build that reads and runs nothing.
 pub(crate) fn settings() -> Settings {
     Settings {
         build_time: Timestamp::default(),

@@ -1,4 +1,5 @@
-//! The file below a decoder: held to what comes of it, and to few zeros behind it.
+//! The packed file that a decoder reads: how much of it may unpack to nothing, and how many
+//! zeros may follow it, is limited.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,15 +9,16 @@ use std::io::{self, BufRead, BufReader, Read};
 pub(super) const PADDING_MAX_BYTES: u64 = 256 << 20;
 /// Most bytes of packed data that unpack to nothing.
 const EMPTY_MAX_BYTES: u64 = 1 << 20;
-/// Most bytes of packed data for a byte that is unpacked, besides those: headers of
-/// small parts are larger than what they are of.
+/// How many bytes more may be packed data for each byte that it unpacks to: the headers of
+/// small parts are larger than the parts.
 const BYTES_PER_BYTE: u64 = 4;
 
-/// A file that is read on from where a decoder stopped. Reading more than its content is
-/// worth fails as [`io::ErrorKind::QuotaExceeded`]: millions of empty parts would take minutes.
+/// A packed file, which the next decoder reads on from where the last one stopped. Too much
+/// data that unpacks to nothing is an [`io::ErrorKind::QuotaExceeded`]: millions of empty
+/// parts would take minutes.
 #[derive(Default)]
 pub(super) struct Input {
-    /// None where there is nothing left, as when another decoder has it.
+    /// None once another decoder has it.
     file: Option<BufReader<File>>,
     left_bytes: u64,
     padding_left_bytes: u64,
@@ -28,13 +30,13 @@ impl Input {
         Self { file: Some(file), left_bytes, padding_left_bytes }
     }
 
-    /// Takes it that `unpacked` bytes came of what was read.
+    /// Notes that what was read has unpacked to `unpacked` bytes.
     pub(super) fn credit(&mut self, unpacked: usize) {
         let worth = (unpacked as u64).saturating_mul(BYTES_PER_BYTE);
         self.left_bytes = self.left_bytes.saturating_add(worth);
     }
 
-    /// Passes over zeros; returns how many there were. More than anybody writes are
+    /// Passes over zeros; returns how many there were. Too many are an
     /// [`io::ErrorKind::FileTooLarge`].
     pub(super) fn pass_zeros(&mut self) -> io::Result<u64> {
         // Whole slices are compared: one byte after the other would take seconds.

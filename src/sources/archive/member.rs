@@ -229,7 +229,7 @@ impl Members {
     }
 
     fn bad_number(&self) -> Failure {
-        self.stream.damaged("a header holds a number that is none")
+        self.stream.damaged("a header field is not a number")
     }
 }
 

@@ -37,20 +37,30 @@ pub(super) fn collect(path: &Path, mut to: EntryScope) -> Result<(), Failure> {
     let (file, stat) = files::open_file(path)?;
     to.scope.inputs().take(path, &stat)?;
     let watched = Watched::begin(&file, &stat, path)?;
-    let descriptor = file.try_clone().map_err(|error| stream::unreadable(path, &error))?;
-    let origin = Origin { planned: Identity::of(&stat), watched: Some((&watched, &descriptor)) };
-    let outcome = unpack(file, files::size_bytes(&stat), origin, path, to);
+    let descriptor = file.try_clone().map_err(|error| files::unreadable_file(path, &error))?;
+    let watch = Some(Watch { watched: &watched, file: &descriptor });
+    let origin = Origin { path, planned: Identity::of(&stat), watch };
+    let outcome = unpack(file, files::size_bytes(&stat), origin, to);
     // A change of the file explains whatever seemed wrong with it.
     watched.end(&descriptor, path)?;
     outcome
 }
 
-/// What is known of an archive's file besides its path.
+/// What is known of an archive's file.
+#[derive(Clone, Copy)]
 pub(crate) struct Origin<'a> {
+    pub(crate) path: &'a Path,
     /// What it was when it was opened.
     pub(crate) planned: Identity,
-    /// How it is watched, and the open file, unless it is no file of the host.
-    pub(crate) watched: Option<(&'a Watched, &'a File)>,
+    /// How a change of it is found, unless it is no file of the host.
+    pub(crate) watch: Option<Watch<'a>>,
+}
+
+/// An open file that is watched.
+#[derive(Clone, Copy)]
+pub(crate) struct Watch<'a> {
+    watched: &'a Watched,
+    file: &'a File,
 }
 
 /// Adds what is in `file`, which is `size_bytes` long.
@@ -58,25 +68,26 @@ pub(crate) fn unpack(
     file: File,
     size_bytes: u64,
     origin: Origin,
-    path: &Path,
     mut to: EntryScope,
 ) -> Result<(), Failure> {
     let mut archive = Archive {
-        path: path.into(),
-        origin,
+        path: origin.path.into(),
+        planned: origin.planned,
+        watch: origin.watch,
         top: to.top_directory(None, Xattrs::new())?,
         inodes_before: to.scope.tree().len(),
         members: 0,
         to,
     };
-    let stream = Stream::open(file, size_bytes, path)?;
+    let stream = Stream::open(file, size_bytes, origin.path)?;
     let members = Members::new(stream, archive.to.keeps_archive_xattrs());
     archive.add_all(members)
 }
 
 struct Archive<'o, 'b, 'a> {
     path: Arc<Path>,
-    origin: Origin<'o>,
+    planned: Identity,
+    watch: Option<Watch<'o>>,
     /// The directory of the image that the archive is unpacked into.
     top: InodeId,
     inodes_before: usize,
@@ -105,7 +116,9 @@ impl Archive<'_, '_, '_> {
         let Some((name, parents)) = components.split_last() else {
             return match member.kind {
                 MemberKind::Directory => self.to.top_directory(own, xattrs).map(drop),
-                _ => Err(refused("only a directory can stand at the archive's root")),
+                MemberKind::Symlink(_) | MemberKind::HardLink(_) | MemberKind::File { .. } => {
+                    Err(refused("only a directory can stand at the archive's root"))
+                }
             };
         };
         let mut parent = self.top;
@@ -133,8 +146,8 @@ impl Archive<'_, '_, '_> {
         }
     }
 
-    /// An error where a member lies below `name`, which this archive made something else
-    /// than a directory.
+    /// An error where this archive has made something else than a directory of `name`, below
+    /// which a member lies.
     fn require_directory(&self, parent: InodeId, name: &Name) -> Result<(), Failure> {
         let scope = &self.to.scope;
         let existing = scope.tree().child(parent, name.as_bytes());
@@ -167,17 +180,17 @@ impl Archive<'_, '_, '_> {
             let location = Location::Path(Arc::clone(&self.path));
             let offset_bytes = stream.position();
             stream.skip(length_bytes)?;
-            let range = (offset_bytes, length_bytes);
-            let first = match self.origin.watched {
-                Some((watched, file)) => watched.range(range, file, &self.path)?,
+            let bytes = offset_bytes..offset_bytes.saturating_add(length_bytes);
+            let first = match self.watch {
+                Some(Watch { watched, file }) => watched.range(bytes, file, &self.path)?,
                 None => None,
             };
-            let planned = self.origin.planned;
+            let planned = self.planned;
             let source = LaterFile { location, planned, offset_bytes, first };
             return Ok(Content::Stream { length_bytes, source: Box::new(source) });
         }
         if !is_plain {
-            // Before it is there.
+            // Counted before it is unpacked.
             stream.require(length_bytes)?;
             let length = usize::try_from(length_bytes).unwrap_or(usize::MAX);
             self.to.scope.budget().count_content(length)?;
@@ -186,7 +199,7 @@ impl Archive<'_, '_, '_> {
         Ok(Content::Memory(Secret::new(content)))
     }
 
-    /// The inode that a hard link names: one of this archive, met already.
+    /// The inode that a hard link names: one that this archive has added before.
     fn find(&self, path: &[u8]) -> Result<InodeId, Failure> {
         let mut id = Some(self.top);
         for name in components(path)? {
@@ -209,12 +222,12 @@ fn components(path: &[u8]) -> Result<Vec<Name>, Failure> {
         .collect()
 }
 
-/// A failure whose fault is the archive's.
+/// The failure of an archive that is wrong or not supported.
 fn refused(message: impl Into<String>) -> Failure {
     Failure::new(Exit::Source, message)
 }
 
-/// A member's path for messages: what is odd escaped, what is endless cut.
+/// A member's path for messages: odd bytes are escaped, and a long path is cut.
 fn printable(path: &[u8]) -> String {
     let shown = path.get(..path.len().min(256)).unwrap_or_default();
     let rest = if shown.len() < path.len() { "..." } else { "" };

@@ -15,9 +15,8 @@ const XZ_MEMORY_MAX_KIB: u32 = (64 << 10) + 256;
 /// Largest window of zstd as a power of two: 128 MiB, as zstd(1) takes it without an option.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
-/// Unpacks an archive. Its errors tell by their kind what is wrong:
-/// [`io::ErrorKind::OutOfMemory`] is a dictionary or window over the limits; others are
-/// those of [`Input`].
+/// Unpacks an archive. An [`io::ErrorKind::OutOfMemory`] is a dictionary or window over the
+/// limits; the other errors are those of [`Input`].
 pub(super) enum Packed {
     Gzip(Gzip),
     Xz(Xz),
@@ -25,8 +24,8 @@ pub(super) enum Packed {
 }
 
 impl Packed {
-    /// What unpacks `file`, told by what its buffer holds already; the file itself where
-    /// it is not packed.
+    /// Tells from what the buffer of `file` holds already how to unpack it; gives the file
+    /// back where it is not packed.
     pub(super) fn open(file: BufReader<File>) -> Result<Self, BufReader<File>> {
         let start = file.buffer();
         // RFC 1952, 2.3.1: ID1 and ID2.
@@ -105,7 +104,7 @@ impl Read for Gzip {
 /// (The .xz File Format, 2.2). None at the end.
 pub(super) struct Xz(Option<Box<XzReader<Input>>>);
 
-/// A stream, of which the next is not read: the library looks for it byte by byte.
+/// One stream and not the next one, which the library would look for byte by byte.
 fn xz_stream(input: Input) -> Box<XzReader<Input>> {
     Box::new(XzReader::new_mem_limit(input, false, XZ_MEMORY_MAX_KIB))
 }
@@ -143,7 +142,7 @@ pub(super) struct Zstd {
 impl Zstd {
     fn new(input: Input) -> Self {
         let mut context = DCtx::create();
-        // Where that failed the library's own limit would count, which is the same.
+        // If that failed, the library's own limit of the same size would hold.
         let _ = context.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX));
         Self { input, context, is_inside: true }
     }

@@ -68,7 +68,7 @@ impl Pax {
     }
 
     /// Takes what a global header says for all members to come. Extended attributes are
-    /// none of it: no archiver writes them there, and every member would hold a copy.
+    /// refused: no archiver writes them there, and every member would hold a copy.
     pub(super) fn merge_global(&mut self, global: Self) -> Result<(), Failure> {
         let Self { path: None, link: None, size: None, uid, gid, mtime, xattrs } = global else {
             return Err(refused("a global extended header gives all members one name or size"));
@@ -82,7 +82,7 @@ impl Pax {
         Ok(())
     }
 
-    /// What counts for one member: its own records, then the global ones.
+    /// The records of one member: its own, and where it has none the global ones.
     pub(super) fn over(mut self, global: &Self) -> Self {
         self.uid = self.uid.or(global.uid);
         self.gid = self.gid.or(global.gid);
@@ -112,7 +112,8 @@ impl Pax {
         Ok(())
     }
 
-    /// Takes one of any length and kind: whether the image can have it is known later.
+    /// Takes an extended attribute of any length and kind: whether the image can have it is
+    /// known later.
     fn set_xattr(&mut self, name: &[u8], value: &[u8]) -> Result<(), Failure> {
         let invalid = || refused("the name of an extended attribute is not valid");
         let name = unescape(name).ok_or_else(invalid)?;
@@ -186,7 +187,7 @@ fn number(value: &[u8]) -> Result<u64, Failure> {
     let digits = str::from_utf8(value).ok();
     digits
         .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| refused("an extended header holds a number that is none"))
+        .ok_or_else(|| refused("a number in an extended header is not valid"))
 }
 
 /// Seconds since the epoch with a decimal fraction, such as `-1.5`; what is finer
@@ -213,10 +214,10 @@ fn time(value: &[u8]) -> Result<Timestamp, Failure> {
         };
         time.ok()
     };
-    parse().ok_or_else(|| refused("an extended header holds a time that is none"))
+    parse().ok_or_else(|| refused("a time in an extended header is not valid"))
 }
 
-/// Keywords are of few kinds; what does not look like one is not shown.
+/// The refusal of a keyword. What does not look like a keyword is not shown.
 fn unknown(keyword: &[u8]) -> Failure {
     let is_odd = |byte: &u8| !byte.is_ascii_alphanumeric() && !b"._-".contains(byte);
     if keyword.len() > 64 || keyword.iter().any(is_odd) {

@@ -11,19 +11,20 @@ use zeroize::Zeroizing;
 use super::input::PADDING_MAX_BYTES;
 use super::packed::Packed;
 use super::{printable, refused};
-use crate::report::{Exit, Failure, reason, shown};
+use crate::report::{Exit, Failure, shown};
+use crate::sources::files::unreadable_file;
 
 /// Most bytes that an archive may unpack to: all of them stay in memory.
 const UNPACKED_MAX_BYTES: u64 = 64 << 20;
 /// How much is read ahead. Enough for the header of a member and a small content.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// A reader of an archive that knows where it is.
+/// Reads an archive from front to back.
 pub(super) struct Stream {
     bytes: Bytes,
     path: Arc<Path>,
     position_bytes: u64,
-    /// The length of a plain archive, the most that a packed one may have.
+    /// The length of a plain archive, or the most that a packed one may unpack to.
     end_bytes: u64,
 }
 
@@ -36,7 +37,7 @@ impl Stream {
     /// An archive of `size_bytes` bytes, as it lies in `file`.
     pub(super) fn open(file: File, size_bytes: u64, path: &Path) -> Result<Self, Failure> {
         let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
-        file.fill_buf().map_err(|error| unreadable(path, &error))?;
+        file.fill_buf().map_err(|error| unreadable_file(path, &error))?;
         let (bytes, end_bytes) = match Packed::open(file) {
             Ok(packed) => (Bytes::Packed(packed), UNPACKED_MAX_BYTES),
             Err(file) => (Bytes::Plain(file), size_bytes),
@@ -44,9 +45,12 @@ impl Stream {
         Ok(Self { bytes, path: path.into(), position_bytes: 0, end_bytes })
     }
 
-    /// Whether a position is one in the file itself.
+    /// Whether the archive is not packed, so that a position is one in the file itself.
     pub(super) fn is_plain(&self) -> bool {
-        matches!(self.bytes, Bytes::Plain(_))
+        match self.bytes {
+            Bytes::Plain(_) => true,
+            Bytes::Packed(_) => false,
+        }
     }
 
     /// How many bytes were passed already.
@@ -139,7 +143,7 @@ impl Stream {
 
     /// What went wrong, in our own words: a library's may quote content.
     fn failure(&self, error: &io::Error) -> Failure {
-        let Bytes::Packed(packed) = &self.bytes else { return unreadable(&self.path, error) };
+        let Bytes::Packed(packed) = &self.bytes else { return unreadable_file(&self.path, error) };
         let (name, path) = (packed.name(), shown(&self.path));
         match error.kind() {
             io::ErrorKind::UnexpectedEof => self.truncated(),
@@ -151,7 +155,7 @@ impl Stream {
                 self.damaged(&format!("more than {max} MiB of zeros follow its end"))
             }
             io::ErrorKind::QuotaExceeded => {
-                self.damaged(&format!("its {name} data is more than comes of it"))
+                self.damaged(&format!("most of its {name} data unpacks to nothing"))
             }
             io::ErrorKind::OutOfMemory => refused(format!(
                 "{path} has {name} data with a larger dictionary than fits in memory"
@@ -161,7 +165,7 @@ impl Stream {
                 refused(format!("{path} has {name} data of an unknown kind"))
                     .hint(unpack_with(packed))
             }
-            _ => unreadable(&self.path, error),
+            _ => unreadable_file(&self.path, error),
         }
     }
 }
@@ -169,9 +173,4 @@ impl Stream {
 fn unpack_with(packed: &Packed) -> String {
     let program = packed.program();
     format!("unpack it with {program}: a plain archive is streamed and may have any size")
-}
-
-/// The failure to read the archive's file.
-pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Source, format!("cannot read {}: {}", shown(path), reason(error)))
 }

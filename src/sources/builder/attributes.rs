@@ -24,7 +24,7 @@ pub struct InodeAttributes {
 }
 
 impl InodeAttributes {
-    /// Those of a file of the host.
+    /// The attributes of a file of the host.
     pub(crate) fn of_host(stat: &Stat) -> Self {
         Self {
             mode: Mode::of_st_mode(stat.st_mode),
@@ -33,14 +33,14 @@ impl InodeAttributes {
         }
     }
 
-    /// Those of a regular file: `wanted` where it says more than `keep`, then `own`, those at
-    /// its source, then `defaults`.
+    /// The attributes of a regular file: each is that of `wanted`, or where it says `keep` that
+    /// of the file's source, `own`, or else that of `defaults`.
     pub(super) fn of_file(wanted: &Attributes, own: Option<Self>, defaults: &Attributes) -> Self {
         let mode = decide(wanted.mode, own.map(|own| own.mode), defaults.mode, FILE_MODE);
         Self::with_mode(mode, wanted, own, defaults)
     }
 
-    /// Those of a directory, chosen as those of a file are.
+    /// The attributes of a directory, chosen as [`Self::of_file`] does it.
     pub(super) fn of_directory(
         wanted: &Attributes,
         own: Option<Self>,
@@ -51,7 +51,7 @@ impl InodeAttributes {
         Self::with_mode(mode, wanted, own, defaults)
     }
 
-    /// Those of a symbolic link, which has no mode of its own.
+    /// The attributes of a symbolic link, which has no mode of its own.
     pub(super) fn of_symlink(
         wanted: &Attributes,
         own: Option<Self>,
@@ -60,7 +60,7 @@ impl InodeAttributes {
         Self::with_mode(Mode::SYMLINK, wanted, own, defaults)
     }
 
-    /// These, with the time of `defaults` where they have none.
+    /// These attributes, with the time of `defaults` where they have none.
     pub(crate) fn dated_by(self, defaults: &Attributes) -> Self {
         let default = match defaults.mtime {
             Keep::Set(mtime) => mtime,

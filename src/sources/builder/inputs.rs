@@ -10,11 +10,11 @@ use crate::report::Failure;
 
 /// What is asked of every input, and what is noted of it.
 pub(crate) struct Inputs {
-    /// What is none.
+    /// Which files must not be inputs.
     own_files: OwnFiles,
     /// What another user can exchange, where that counts.
     exchangeable: Option<Exchangeable>,
-    /// All of them, where anybody wants to know them.
+    /// Their paths, where anybody wants to know them.
     noted: Option<Vec<PathBuf>>,
 }
 

@@ -44,7 +44,7 @@ impl OwnFiles {
         path: impl FnOnce() -> PathBuf,
         stat: &Stat,
     ) -> Result<(), Failure> {
-        // As a rule there is none.
+        // As a rule there is no key.
         if !self.keys.contains(&files::file_id(stat)) {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Symbolic links that are followed: what they lead to is collected in their place.
 //!
-//! Where each led is asked again when everything is collected, so that an image never
-//! holds the half of what was swapped meanwhile.
+//! When everything is collected, each link is asked again where it leads: an image never
+//! holds one half from before a swap and the other from after it.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,8 +19,8 @@ use crate::report::{Exit, Failure, shown};
 use crate::sources::builder::InodeAttributes;
 use crate::sources::files::{self, Directory, Identity, Location, OPEN};
 
-/// Most directories that links may lead to: where links multiply, a few directories are
-/// as good as endless.
+/// Most directories that links may lead to: links to directories of links multiply, so that
+/// a few of them seem endless.
 const DIRECTORIES_MAX: usize = 1 << 14;
 /// The link by which Kubernetes swaps all files of a volume at once (its `AtomicWriter`).
 const GENERATION_LINK: &[u8] = b"..data";
@@ -118,7 +118,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// A file of its own, unless its hard links were met already.
+    /// Adds the file that a link leads to, or a hard link where it was met under another name.
     fn followed_file(&mut self, level: &Level, name: &Name, stat: &Stat) -> Result<(), Failure> {
         let path: Arc<Path> = level.path(name).into();
         self.to.scope.inputs().take(&path, stat)?;

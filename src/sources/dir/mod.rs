@@ -3,9 +3,9 @@
 //! Every name is opened relative to its open directory and never followed, so
 //! that no symbolic link, even one that is put there during the walk, leads out
 //! of the tree, unless links are to be followed: `links.rs` does that. Entries are taken in
-//! bytewise order, whatever order the file system lists them in. Hard links within the tree stay hard links; mount
-//! points are crossed. Extended attributes of the host are not taken: labels
-//! and capabilities of a secrets disk are the guest's business and stand in the
+//! bytewise order, whatever order the file system lists them in. Hard links within the tree
+//! stay hard links; mount points are crossed. Extended attributes of the host are not taken:
+//! labels and capabilities of a secrets disk are the guest's business and stand in the
 //! manifest, or in an archive.
 
 mod links;
@@ -88,7 +88,7 @@ struct Level {
     subdirectories: Vec<Subdirectory>,
 }
 
-/// A directory that waits.
+/// A directory whose files are not collected yet.
 struct Subdirectory {
     name: Name,
     /// Whether the name is that of a symbolic link, which is followed.

@@ -75,43 +75,66 @@ pub fn require_allowed(
 /// below what is no directory, a link leads to no earlier definition, or an
 /// attribute is given twice. `manifest` is the manifest as messages call it.
 pub(super) fn conflicts(list: &[Definition], manifest: &Arc<str>) -> Result<(), Failure> {
-    let mut problems = Vec::new();
-    let mut defined: Vec<(usize, &Definition)> =
-        (0..).zip(list).filter(|(_, definition)| !definition.action.is_xattr()).collect();
-    defined.sort_by(|(_, left), (_, right)| left.path.cmp(&right.path));
-    note_taken(&defined, &mut problems);
-    note_links(list, &defined, &mut problems);
-    note_xattrs(list, &mut problems);
+    let mut found = Vec::new();
+    let mut sorted: Vec<Numbered> =
+        Numbered::all(list).filter(|numbered| !numbered.definition.action.is_xattr()).collect();
+    sorted.sort_by(|left, right| left.definition.path.cmp(&right.definition.path));
+    note_taken(&sorted, &mut found);
+    note_links(list, &sorted, &mut found);
+    note_xattrs(list, &mut found);
     // They were found in another order than they stand in.
-    problems.sort_by_key(|(index, _)| *index);
-    let mut all = Problems::new(Subject::Definitions, manifest);
-    for (_, problem) in problems {
-        all.note(problem);
+    found.sort_by_key(|conflict| conflict.number);
+    let mut problems = Problems::new(Subject::Definitions, manifest);
+    for conflict in found {
+        problems.note(conflict.problem);
     }
-    all.finish()
+    problems.finish()
 }
 
-type Found = Vec<(usize, Problem)>;
+/// A definition and its place in the order of all.
+#[derive(Clone, Copy)]
+struct Numbered<'a> {
+    number: usize,
+    definition: &'a Definition,
+}
+
+/// What is wrong with the definition of this number.
+struct Conflict {
+    number: usize,
+    problem: Problem,
+}
+
+impl<'a> Numbered<'a> {
+    fn all(list: &'a [Definition]) -> impl Iterator<Item = Self> {
+        list.iter().enumerate().map(|(number, definition)| Self { number, definition })
+    }
+
+    fn conflict(self, fault: Fault) -> Conflict {
+        let problem = fault.at(self.definition.position.clone());
+        Conflict { number: self.number, problem }
+    }
+}
 
 /// Of each two definitions for one path, or of one below the other, the later one.
-fn note_taken(sorted: &[(usize, &Definition)], problems: &mut Found) {
-    let mut above: Vec<(usize, &Definition)> = Vec::new();
-    for (index, definition) in sorted {
-        while above.last().is_some_and(|(_, upper)| {
-            upper.path != definition.path && !definition.path.is_below(&upper.path)
+fn note_taken(sorted: &[Numbered], found: &mut Vec<Conflict>) {
+    let mut above: Vec<Numbered> = Vec::new();
+    for this in sorted {
+        let path = &this.definition.path;
+        while above.last().is_some_and(|upper| {
+            upper.definition.path != *path && !path.is_below(&upper.definition.path)
         }) {
             above.pop();
         }
         let upper = above.last().copied();
-        above.push((*index, definition));
-        let Some((upper_index, upper)) = upper else { continue };
-        let is_same = upper.path == definition.path;
-        if !is_same && upper.action.may_be_directory() {
+        above.push(*this);
+        let Some(upper) = upper else { continue };
+        let is_same = upper.definition.path == *path;
+        if !is_same && upper.definition.action.may_be_directory() {
             continue;
         }
-        let is_later = *index > upper_index;
-        let (earlier, later) = if is_later { (upper, *definition) } else { (*definition, upper) };
-        let other = earlier.position.name_and_line();
+        let is_later = this.number > upper.number;
+        let (earlier, later) = if is_later { (upper, *this) } else { (*this, upper) };
+        let other = earlier.definition.position.name_and_line();
         let message = if is_same {
             format!("the path is taken by {other}")
         } else if is_later {
@@ -119,8 +142,7 @@ fn note_taken(sorted: &[(usize, &Definition)], problems: &mut Found) {
         } else {
             format!("{other} is below this path, which is no directory")
         };
-        let problem = Fault::new(0, message).at(later.position.clone());
-        problems.push(((*index).max(upper_index), problem));
+        found.push(later.conflict(Fault::new(0, message)));
         // The first of several stays, to be compared with the next one.
         if is_same {
             above.pop();
@@ -128,33 +150,30 @@ fn note_taken(sorted: &[(usize, &Definition)], problems: &mut Found) {
     }
 }
 
-fn note_links(list: &[Definition], sorted: &[(usize, &Definition)], problems: &mut Found) {
-    let by_path: HashMap<&ImagePath, usize> =
-        sorted.iter().rev().map(|(index, definition)| (&definition.path, *index)).collect();
-    for (index, definition) in list.iter().enumerate() {
-        let Action::Link(target) = &definition.action else { continue };
-        let earlier = by_path.get(target).filter(|earlier| **earlier < index);
-        let message = match earlier.and_then(|earlier| list.get(*earlier)) {
+fn note_links(list: &[Definition], sorted: &[Numbered], found: &mut Vec<Conflict>) {
+    let by_path: HashMap<&ImagePath, Numbered> =
+        sorted.iter().rev().map(|numbered| (&numbered.definition.path, *numbered)).collect();
+    for this in Numbered::all(list) {
+        let Action::Link(target) = &this.definition.action else { continue };
+        let message = match by_path.get(target).filter(|earlier| earlier.number < this.number) {
             None => "no earlier definition makes the file that this links to",
-            Some(earlier) if earlier.action.may_be_directory() => {
+            Some(earlier) if earlier.definition.action.may_be_directory() => {
                 "a hard link to a directory or to what m or M changes"
             }
             Some(_) => continue,
         };
         let hint = "L names what another definition makes; for a file of the host write l or h";
-        let fault = Fault::new(0, message).hint(hint);
-        problems.push((index, fault.at(definition.position.clone())));
+        found.push(this.conflict(Fault::new(0, message).hint(hint)));
     }
 }
 
-fn note_xattrs(list: &[Definition], problems: &mut Found) {
+fn note_xattrs(list: &[Definition], found: &mut Vec<Conflict>) {
     let mut given = HashSet::new();
-    for (index, definition) in list.iter().enumerate() {
-        if let Action::Xattr { name, .. } = &definition.action
-            && !given.insert((&definition.path, name))
+    for this in Numbered::all(list) {
+        if let Action::Xattr { name, .. } = &this.definition.action
+            && !given.insert((&this.definition.path, name))
         {
-            let message = "the attribute is given twice";
-            problems.push((index, Fault::new(0, message).at(definition.position.clone())));
+            found.push(this.conflict(Fault::new(0, "the attribute is given twice")));
         }
     }
 }

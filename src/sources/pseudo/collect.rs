@@ -1,5 +1,4 @@
-//! Definitions to inodes: makes what is missing, changes what is there, and
-//! refuses what is neither.
+//! Definitions to inodes: makes what is missing and changes what is there.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -27,9 +26,9 @@ const INODES_MAX: usize = 3 << 16;
 /// Whether definitions read and run what they name.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose<'a> {
-    /// They do; each command is granted this.
+    /// They do; each command has these limits.
     Build(&'a command::Limits),
-    /// They do not, and files are empty.
+    /// They do not; files are empty.
     Rehearsal(Unknown<'a>),
 }
 
@@ -132,7 +131,7 @@ impl Collector<'_> {
         if let New::Directory = new {
             return directory(path, attributes, to);
         }
-        // Asked before a command runs for nothing.
+        // So that no command runs for a path that is taken.
         let (parent, name) = free_place(path, to)?;
         let kind = match new {
             New::Directory => Kind::directory(),
@@ -213,7 +212,7 @@ impl Collector<'_> {
             .map_err(|errno| follow::explain(&host_path, errno, failure))?;
         let is_symlink = files::file_type(&stat) == FileType::Symlink;
         to.inputs().note(|| match host_path.parent() {
-            // Another link in its place shows in the directory's time only.
+            // If another link takes its place, only the directory's time tells.
             Some(directory) if is_symlink => directory.join("."),
             _ => host_path.clone(),
         });
@@ -278,7 +277,7 @@ impl Collector<'_> {
         if found.is_some() || may_be_there {
             return Ok(found);
         }
-        Err(Failure::new(Exit::Manifest, "there is nothing of this path to change"))
+        Err(Failure::new(Exit::Manifest, "no entry exists at this path"))
     }
 }
 

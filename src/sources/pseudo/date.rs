@@ -26,8 +26,9 @@ const MONTHS: [&str; 12] = [
 /// - `@SECONDS`,
 /// - `YYYY-MM-DD`, `D MONTH YYYY` or `MONTH D YYYY`, the month as its English
 ///   name or the first three letters of it, with or without commas;
-/// - the same and then `HH:MM` or `HH:MM:SS`, after a space or a `T`;
-/// - the same and then `Z`, `UTC`, `GMT`, or after a time of day `+HH:MM` or `+HHMM`.
+/// - such a date and then `HH:MM` or `HH:MM:SS`, after a space or a `T`;
+/// - a date, with or without a time of day, and then `Z`, `UTC` or `GMT`; after a time of day
+///   also `+HH:MM` or `+HHMM`.
 pub(crate) fn parse(text: &str) -> Option<u32> {
     if let Some(digits) = text.strip_prefix('@') {
         return number(digits, 1..=10).and_then(|seconds| u32::try_from(seconds).ok());
@@ -98,7 +99,7 @@ fn time_of_day(text: &str) -> Option<[i64; 3]> {
     parts.next().is_none().then_some([hour, minute, second])
 }
 
-/// `+HH:MM`, `+HHMM` or the same with a minus sign, up to 24 hours.
+/// `+HH:MM`, `+HHMM`, `-HH:MM` or `-HHMM`, up to 24 hours.
 fn offset_seconds(text: &str) -> Option<i64> {
     let (sign, digits) = match text.split_at_checked(1)? {
         ("+", digits) => (1, digits),

@@ -13,7 +13,7 @@ use super::fault::{Fault, column};
 use super::{DEFINITIONS_MAX, Definitions, parse};
 use crate::host::at_rest::{Watched, being_written};
 use crate::manifest::PseudoFile;
-use crate::report::{Exit, Failure, Position, Problem, Problems, reason, shown};
+use crate::report::{Failure, Position, Problem, Problems, shown};
 use crate::sources::files::{self, Identity};
 
 /// Longest line of a file in bytes, the newline counted (`MAX_LINE` of mksquashfs).
@@ -49,7 +49,8 @@ pub(super) fn read(
     };
     let path: Arc<Path> = Arc::from(source.path.as_path());
     let (file, stat) = files::open_file(&path).map_err(named)?;
-    let descriptor = file.try_clone().map_err(|error| named(unreadable(&path, &error)))?;
+    let descriptor =
+        file.try_clone().map_err(|error| named(files::unreadable_file(&path, &error)))?;
     let watched = Watched::begin(&descriptor, &stat, &path).map_err(named)?;
     definitions.files.push((Arc::clone(&path), stat));
     let outcome = read_open(file, &stat, &path, definitions, problems);
@@ -57,11 +58,11 @@ pub(super) fn read(
     if let Ok(false) = outcome {
         // Both descriptors have one position.
         let position = (&descriptor).stream_position();
-        let position = position.map_err(|error| named(unreadable(&path, &error)))?;
+        let position = position.map_err(|error| named(files::unreadable_file(&path, &error)))?;
         watched.end_at(position, &descriptor, &path).map_err(named)
     } else {
         watched.end(&descriptor, &path).map_err(named)?;
-        outcome.map_err(|error| named(unreadable(&path, &error)))?;
+        outcome.map_err(|error| named(files::unreadable_file(&path, &error)))?;
         if watched.is_open_for_writing() {
             return Err(named(being_written(&path)));
         }
@@ -88,16 +89,15 @@ pub(super) fn read_open(
         consumed_bytes: 0,
         number: 0,
     };
-    let read = reader.sections(stat, DEFINITIONS_MAX - list.len())?;
-    let (lines, data) = match read {
-        Ok((lines, data)) => (lines, data.map(Arc::new)),
-        // What is there cannot be told apart.
-        Err(problem) => {
+    let Sections { lines, data } = match reader.sections(stat, DEFINITIONS_MAX - list.len()) {
+        Ok(sections) => sections,
+        Err(Stop::Unreadable(error)) => return Err(error),
+        Err(Stop::Problem(problem)) => {
             problems.note(problem);
             return Ok(true);
         }
     };
-    let has_data = data.is_some();
+    let data = data.map(Arc::new);
     for line in lines {
         let in_file = parse::InFile { data: data.as_ref() };
         match parse::definition(&line.text, Some(in_file)) {
@@ -112,11 +112,7 @@ pub(super) fn read_open(
             }
         }
     }
-    Ok(has_data)
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Source, format!("cannot read {}: {}", shown(path), reason(error)))
+    Ok(data.is_some())
 }
 
 /// A logical line: physical lines that end with a backslash are joined.
@@ -151,38 +147,51 @@ struct Reader {
     number: u64,
 }
 
-/// The lines that hold a definition, and the data section behind them.
-type Sections = (Vec<Line>, Option<DataFile>);
+/// What a file holds.
+struct Sections {
+    /// The lines that hold a definition.
+    lines: Vec<Line>,
+    /// The data section behind them.
+    data: Option<DataFile>,
+}
+
+/// Why a file is not read to its end.
+enum Stop {
+    Unreadable(io::Error),
+    /// What follows cannot be told apart.
+    Problem(Problem),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error)
+    }
+}
 
 impl Reader {
     /// The whole file but the data itself, with at most so many definitions.
-    fn sections(
-        mut self,
-        stat: &Stat,
-        definitions_max: usize,
-    ) -> io::Result<Result<Sections, Problem>> {
+    fn sections(mut self, stat: &Stat, definitions_max: usize) -> Result<Sections, Stop> {
         let mut lines = Vec::new();
         while let Some(line) = self.next()? {
-            let line = match line {
-                Ok(line) => line,
-                Err(problem) => return Ok(Err(problem)),
-            };
             match parse::trim_start(&line.text) {
                 [] => {}
-                DATA_MARKER => return Ok(self.data(stat, &line)?.map(|data| (lines, Some(data)))),
+                DATA_MARKER => {
+                    return Ok(Sections { lines, data: Some(self.data(stat, &line)?) });
+                }
                 [b'#', ..] => {}
                 _ if lines.len() == definitions_max => {
                     let message = format!("more than {DEFINITIONS_MAX} definitions");
-                    return Ok(Err(Fault::new(0, message).at(line.position(&self.name, 0))));
+                    let position = line.position(&self.name, 0);
+                    return Err(Stop::Problem(Fault::new(0, message).at(position)));
                 }
                 _ => lines.push(line),
             }
         }
-        Ok(Ok((lines, None)))
+        Ok(Sections { lines, data: None })
     }
 
-    /// The next logical line, or what is wrong with it; none at the end.
-    fn next(&mut self) -> io::Result<Option<Result<Line, Problem>>> {
+    /// The next logical line; none at the end.
+    fn next(&mut self) -> Result<Option<Line>, Stop> {
         let mut line = Line {
             text: Zeroizing::new(Vec::new()),
             number: self.number + 1,
@@ -195,7 +204,7 @@ impl Reader {
             let got = self.bytes.by_ref().take(limit_bytes).read_until(b'\n', &mut line.text)?;
             if got == 0 {
                 // A backslash at the file's end continues to nothing.
-                return Ok((!line.text.is_empty()).then_some(Ok(line)));
+                return Ok((!line.text.is_empty()).then_some(line));
             }
             if self.number >= line.number {
                 line.breaks.push(begin);
@@ -206,7 +215,7 @@ impl Reader {
             if let Err(fault) = self.check(physical) {
                 let column = column(physical, fault.offset);
                 let position = Position::new(&self.name, self.number, column, "");
-                return Ok(Some(Err(fault.at(position))));
+                return Err(Stop::Problem(fault.at(position)));
             }
             line.is_ended = line.text.last() == Some(&b'\n');
             if line.is_ended {
@@ -214,7 +223,7 @@ impl Reader {
             }
             let physical = line.text.get(begin..).unwrap_or_default();
             if !physical.ends_with(b"\\") || physical.ends_with(b"\\\\") {
-                return Ok(Some(Ok(line)));
+                return Ok(Some(line));
             }
             line.text.pop();
         }
@@ -247,7 +256,7 @@ impl Reader {
     }
 
     /// The data section behind `marker`, the line that was read last.
-    fn data(mut self, stat: &Stat, marker: &Line) -> io::Result<Result<DataFile, Problem>> {
+    fn data(mut self, stat: &Stat, marker: &Line) -> Result<DataFile, Stop> {
         let mut end = Vec::new();
         self.bytes.by_ref().take(DATA_MARKER_END.len() as u64).read_to_end(&mut end)?;
         if end != DATA_MARKER_END {
@@ -257,15 +266,15 @@ impl Reader {
                 marker.position(&self.name, marker.text.len())
             };
             let message = "expected a line that holds `#` alone before the data";
-            return Ok(Err(Fault::new(0, message).at(position)));
+            return Err(Stop::Problem(Fault::new(0, message).at(position)));
         }
         let start_bytes = self.consumed_bytes + end.len() as u64;
-        Ok(Ok(DataFile {
+        Ok(DataFile {
             path: self.path,
             file: self.bytes.into_inner(),
             planned: Identity::of(stat),
             start_bytes,
             length_bytes: files::size_bytes(stat).saturating_sub(start_bytes),
-        }))
+        })
     }
 }

@@ -88,7 +88,7 @@ impl<'a> IntoIterator for &'a Definitions {
     }
 }
 
-/// Reads the definitions of `plan`: those in the manifest, then those of its
+/// Reads the definitions of `manifest`: those in the manifest, then those of its
 /// pseudo files up to their data sections. Nothing else is opened or run.
 ///
 /// Errors: exit code 4 where a file cannot be read, 3 where a definition is

@@ -49,25 +49,50 @@ pub(super) fn definition(text: &[u8], file: Option<InFile>) -> Result<(ImagePath
         [b'l'] => host_file(&mut fields, false)?,
         [b'h'] => host_file(&mut fields, true)?,
         [b'L'] => link(&mut fields)?,
-        [letter @ (b'd' | b'm' | b'b' | b'c' | b'f' | b's' | b'i')] => {
-            let attributes = attributes(&mut fields, None)?;
-            with_attributes(*letter, attributes, &mut fields)?
-        }
-        [letter @ (b'D' | b'M' | b'B' | b'C' | b'F' | b'S' | b'I')] => {
-            let mtime = time(&mut fields)?;
-            let attributes = attributes(&mut fields, Some(mtime))?;
-            with_attributes(letter.to_ascii_lowercase(), attributes, &mut fields)?
-        }
         [b'R'] => data(at, &mut fields, file)?,
-        _ => {
-            let message = "expected a type: one of d m b c f s i x h l L D M B C F S I R";
-            return Err(Fault::new(at, message).hint(QUOTING_HINT));
+        word => {
+            let Some(described) = Described::of(word) else {
+                let message = "expected a type: one of d m b c f s i x h l L D M B C F S I R";
+                return Err(Fault::new(at, message).hint(QUOTING_HINT));
+            };
+            let is_dated = word.iter().any(u8::is_ascii_uppercase);
+            let mtime = if is_dated { Some(time(&mut fields)?) } else { None };
+            let attributes = attributes(&mut fields, mtime)?;
+            with_attributes(described, attributes, &mut fields)?
         }
     };
     if path.is_root() && !action.is_for_root() {
         return Err(Fault::new(at, "only d, D and x can be said of the root directory"));
     }
     Ok((path, action))
+}
+
+/// What a type with `MODE UID GID` makes or changes.
+#[derive(Clone, Copy)]
+enum Described {
+    Directory,
+    Existing,
+    BlockDevice,
+    CharDevice,
+    Command,
+    Symlink,
+    FifoOrSocket,
+}
+
+impl Described {
+    /// What a type's letter stands for; behind an upper-case one a time precedes the attributes.
+    fn of(word: &[u8]) -> Option<Self> {
+        match word {
+            b"d" | b"D" => Some(Self::Directory),
+            b"m" | b"M" => Some(Self::Existing),
+            b"b" | b"B" => Some(Self::BlockDevice),
+            b"c" | b"C" => Some(Self::CharDevice),
+            b"f" | b"F" => Some(Self::Command),
+            b"s" | b"S" => Some(Self::Symlink),
+            b"i" | b"I" => Some(Self::FifoOrSocket),
+            _ => None,
+        }
+    }
 }
 
 /// `text` without the white space that it begins with.
@@ -221,20 +246,21 @@ fn time(fields: &mut Fields) -> Result<Timestamp, Fault> {
 
 /// What follows `MODE UID GID`.
 fn with_attributes(
-    letter: u8,
+    described: Described,
     mut attributes: InodeAttributes,
     fields: &mut Fields,
 ) -> Result<Action, Fault> {
-    let new = match letter {
-        b'm' => {
+    let new = match described {
+        Described::Directory => New::Directory,
+        Described::Existing => {
             fields.end()?;
             return Ok(Action::Modify(attributes));
         }
-        b'f' => match fields.rest() {
+        Described::Command => match fields.rest() {
             (at, []) => return Err(Fault::new(at, "expected a command")),
             (_, command) => New::Command(OsString::from_vec(command.to_vec())),
         },
-        b's' => {
+        Described::Symlink => {
             let (at, target) = fields.line()?;
             if !(1..=SYMLINK_MAX_BYTES).contains(&target.len()) {
                 let message = format!("expected a link target of 1 to {SYMLINK_MAX_BYTES} bytes");
@@ -243,14 +269,13 @@ fn with_attributes(
             attributes.mode = Mode::SYMLINK;
             New::Symlink(target.into())
         }
-        b'b' => New::BlockDevice(device(fields)?),
-        b'c' => New::CharDevice(device(fields)?),
-        b'i' => match fields.word() {
+        Described::BlockDevice => New::BlockDevice(device(fields)?),
+        Described::CharDevice => New::CharDevice(device(fields)?),
+        Described::FifoOrSocket => match fields.word() {
             (_, b"s") => New::Socket,
             (_, b"f") => New::Fifo,
             (at, _) => return Err(Fault::new(at, "expected `s` for a socket or `f` for a FIFO")),
         },
-        _ => New::Directory,
     };
     fields.end()?;
     Ok(Action::Make(attributes, new))

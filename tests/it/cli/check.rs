@@ -4,10 +4,10 @@ use super::*;
 
 /// Pairs of entries and of definitions, and what is said of them; nothing where they go.
 const TOGETHER: &[(&str, &str, &str)] = &[
-    ("{path: /a, text: x}", "/b m 400 0 0", "nothing of this path to change"),
-    ("{path: /a, text: x}", "/b M 0 400 0 0", "nothing of this path to change"),
-    ("{path: /a, text: x}", "/a/b m 400 0 0", "nothing of this path to change"),
-    ("{path: /a, text: x}", "/b x user.k=v", "nothing of this path to change"),
+    ("{path: /a, text: x}", "/b m 400 0 0", "no entry exists at this path"),
+    ("{path: /a, text: x}", "/b M 0 400 0 0", "no entry exists at this path"),
+    ("{path: /a, text: x}", "/a/b m 400 0 0", "no entry exists at this path"),
+    ("{path: /a, text: x}", "/b x user.k=v", "no entry exists at this path"),
     ("{path: /a, text: x}", "/a m 400 0 0", ""),
     ("{path: /a, text: x}", "/ d 700 0 0", ""),
     ("{path: /a/b, text: x}", "/a m 700 0 0", ""),
@@ -22,7 +22,7 @@ const TOGETHER: &[(&str, &str, &str)] = &[
     ("{path: /a, dir: d}", "/a/inside m 400 0 0", ""),
     ("{path: /, dir: d}", "/inside m 400 0 0", ""),
     ("{path: /a, dir: d}", "/a/inside x user.k=v", ""),
-    ("{path: /a, dir: d}", "/b m 400 0 0", "nothing of this path to change"),
+    ("{path: /a, dir: d}", "/b m 400 0 0", "no entry exists at this path"),
 ];
 
 #[test]

@@ -183,7 +183,7 @@ fn m_and_x_change_what_the_manifest_made() {
             "ssh/key x user.b=kept".to_owned(),
         ]
     );
-    let nothing = "there is nothing of this path to change";
+    let nothing = "no entry exists at this path";
     // Of the owner, the group and others.
     let list = "0x0200000001000600ffffffff04000400ffffffff20000400ffffffff";
     let on_link = format!("link x system.posix_acl_access={list}");

@@ -181,7 +181,7 @@ fn a_flood_of_empty_parts_is_refused_soon() {
         ("zstd", b"\x5a\x2a\x4d\x18\0\0\0\0".repeat(400_000)),
     ] {
         let expected =
-            format!("A is not a valid archive: its {name} data is more than comes of it");
+            format!("A is not a valid archive: most of its {name} data unpacks to nothing");
         assert_eq!(refusal(&flood), expected);
     }
     // Small parts are no flood: each has a member of its own.
