@@ -26,6 +26,8 @@ pub(crate) mod read_back;
 pub(crate) mod reports;
 pub(crate) mod seed;
 pub(crate) mod summary;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trusted;
 pub(crate) mod user_data;
 pub(crate) mod uuid;
