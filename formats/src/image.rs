@@ -141,6 +141,7 @@ impl Profile {
 }
 
 /// An image that is wanted: its format, and what the writer of that takes.
+#[cfg(any(feature = "erofs", feature = "iso9660", feature = "squashfs"))]
 #[derive(Clone, Debug)]
 pub enum Spec {
     /// An image of EROFS.
@@ -154,6 +155,7 @@ pub enum Spec {
     Iso9660(iso9660::Options),
 }
 
+#[cfg(any(feature = "erofs", feature = "iso9660", feature = "squashfs"))]
 impl Spec {
     /// The format.
     pub fn format(&self) -> Format {

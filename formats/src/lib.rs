@@ -66,10 +66,17 @@
 
 #![cfg_attr(
     not(all(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs")),
-    allow(dead_code, unused_imports, reason = "what formats share that are left out")
+    allow(
+        dead_code,
+        unreachable_pub,
+        unused_imports,
+        reason = "what formats share that are left out"
+    )
 )]
 
 mod calendar;
+#[cfg(any(feature = "erofs", feature = "squashfs"))]
+mod compress;
 pub mod content;
 #[cfg(any(feature = "erofs", feature = "squashfs"))]
 mod duplicates;
@@ -102,7 +109,9 @@ mod zeros;
 pub use calendar::DateTime;
 pub use content::{Buffer, Content, Secret, Sink, Source};
 pub use error::{Error, ErrorKind, Result};
-pub use image::{Format, Image, Profile, Spec};
+#[cfg(any(feature = "erofs", feature = "iso9660", feature = "squashfs"))]
+pub use image::Spec;
+pub use image::{Format, Image, Profile};
 pub use sinks::ForwardOnly;
 pub use tree::{
     Device, Entries, Inode, InodeId, Kind, Metadata, Mode, Name, Timestamp, Tree, Xattrs,

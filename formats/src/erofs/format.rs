@@ -4,6 +4,8 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::compress::Compressor;
+
 /// Block size in bytes. 4096 is what every kernel since 5.4 mounts where its
 /// pages are of 4 KiB; other sizes need Linux 6.4, and blkid 2.42.4 does not
 /// find checksummed images of 512- or 1024-byte blocks.
@@ -69,7 +71,12 @@ pub(super) const INCOMPAT_NAMES: [(u32, &str); 11] = [
     (INCOMPAT_METABOX, "metabox"),
 ];
 /// Compressors by their numbers (`Z_EROFS_COMPRESSION_*`).
-pub(super) const COMPRESSORS: [&str; 4] = ["lz4", "lzma", "deflate", "zstd"];
+pub(super) const COMPRESSORS: [&str; 4] = [
+    Compressor::Lz4.name(),
+    Compressor::Lzma.name(),
+    Compressor::Deflate.name(),
+    Compressor::Zstd.name(),
+];
 
 /// Data layout 0: all data in blocks of its own.
 pub(super) const FLAT_PLAIN: u16 = 0;

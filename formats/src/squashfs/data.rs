@@ -11,10 +11,10 @@ use std::os::unix::fs::FileExt;
 use zerocopy::little_endian::{U32, U64};
 use zeroize::Zeroizing;
 
-use super::compress::Packer;
 use super::format::FragmentEntry;
 use super::plan::Plan;
 use super::queue::{Ledger, Output, Owner, Pool, Queue};
+use crate::compress::Packer;
 use crate::content::{Content, Sink};
 use crate::duplicates::Duplicates;
 use crate::error::{Result, inconsistent};

@@ -4,11 +4,11 @@
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{I16, U16, U32};
 
-use super::compress::Packer;
 use super::format::{
     DirectoryEntry, DirectoryHeader, DirectoryIndex, InodeType, METADATA_BYTES, RUN_ENTRIES_MAX,
 };
 use super::metadata::{Position, Stream};
+use crate::compress::Packer;
 use crate::error::{Result, inconsistent};
 use crate::tree::{Entries, InodeId, Name};
 

@@ -1,8 +1,8 @@
 //! Metadata: streams of records, cut into blocks of 8 KiB that are compressed
 //! one by one, each behind a header of two bytes.
 
-use super::compress::Packer;
 use super::format::{METADATA_BYTES, METADATA_RAW};
+use crate::compress::Packer;
 
 /// Where a record starts: in which block, by the block's place on disk from the
 /// stream's start, and where in it before compression.

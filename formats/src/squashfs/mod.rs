@@ -27,9 +27,8 @@
 //! # Ok::<(), credimg_formats::Error>(())
 //! ```
 
-mod compress;
+mod compression;
 mod data;
-mod decompress;
 mod directory;
 pub mod format;
 mod inode;
@@ -40,7 +39,7 @@ mod read;
 mod write;
 mod xattr;
 
-pub use compress::Compression;
+pub use crate::compress::Compression;
 pub use plan::{BlockSize, Options, Plan};
 pub use read::Reader;
 pub use xattr::xattr_faults;

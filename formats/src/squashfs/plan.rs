@@ -1,12 +1,12 @@
 //! What is known of an image before a byte is written: that the format can hold
 //! the tree, and in which order its inodes are numbered.
 
-use super::compress::Compression;
 use super::format::{
     DOTS_BYTES, DirectoryEntry, DirectoryHeader, DirectoryIndex, ExtendedFile, IDS_MAX,
     InodeHeader, METADATA_BYTES,
 };
 use super::{write, xattr};
+use crate::compress::Compression;
 use crate::content::Sink;
 use crate::duplicates::keep_repeated;
 use crate::error::{Error, ErrorKind, Result, inconsistent};

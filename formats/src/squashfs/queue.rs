@@ -10,8 +10,8 @@ use std::thread::Scope;
 
 use zeroize::Zeroizing;
 
-use super::compress::{Compression, Packer};
 use super::format::BLOCK_RAW;
+use crate::compress::{Compression, Packer};
 use crate::content::Sink;
 use crate::wipe::without_traces;
 use crate::zeros::is_zero;

@@ -22,8 +22,8 @@ use std::sync::Mutex;
 use self::cache::State;
 use self::inode::{Body, Inode};
 use self::open::Layout;
-use super::decompress::Compressor;
 use super::format::SuperBlock;
+use crate::compress::Compressor;
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result, corrupt};
 use crate::read::{

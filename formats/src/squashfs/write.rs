@@ -6,7 +6,6 @@ use std::io;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
-use super::compress::{Compression, Packer};
 use super::data::{self, Data};
 use super::directory::{self, Listing, Target};
 use super::format::{
@@ -17,6 +16,7 @@ use super::metadata::{Position, Stream, lookup_table};
 use super::plan::Plan;
 use super::queue::Output;
 use super::xattr;
+use crate::compress::{Compression, Packer};
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{InodeId, Kind, Tree};
@@ -80,7 +80,7 @@ fn write_tables(plan: &Plan<'_>, data: &Data, output: &mut Output<'_>) -> Result
         build_time_seconds: U32::new(plan.build_seconds),
         block_bytes: U32::new(options.block_size.bytes()),
         fragments: U32::new(count(data.fragments.len())?),
-        compressor: U16::new(options.compression.id()),
+        compressor: U16::new(options.compression.number().ok_or_else(inconsistent)?),
         block_bits: U16::new(options.block_size.bits()),
         flags: U16::new(image_flags(
             options.compression,

@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
-use super::compress::Packer;
 use super::format::{XATTR_ELSEWHERE, XATTR_PREFIXES, XattrId, XattrName, XattrTable};
 use super::metadata::{Position, Stream, lookup_table};
+use crate::compress::Packer;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{Kind, Xattrs};
 use crate::xattrs::{Rules, VALUE_MAX_BYTES};

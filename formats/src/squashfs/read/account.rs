@@ -16,9 +16,9 @@ use self::files::{Blocks, Tail};
 use self::tape::{Show, Tape, shown};
 use super::Reader;
 use super::metadata::Area;
+use crate::compress::Compressor;
 use crate::error::{ErrorKind, Result, unreadable};
 use crate::read::{Account, Field, Problem, Region, RegionKind};
-use crate::squashfs::decompress::Compressor;
 use crate::squashfs::format::{InodeType, NO_TABLE, SuperBlock, flags};
 
 /// Bits of the superblock's flags that mean something in version 4.0.
@@ -152,7 +152,7 @@ impl Reader {
             Compressor::Xz => &[("dictionary_size", 4, Show::Number), ("flags", 4, Show::Hex)],
             Compressor::Lz4 => &[("version", 4, Show::Number), ("flags", 4, Show::Hex)],
             Compressor::Zstd => &[("compression_level", 4, Show::Number)],
-            Compressor::Lzo | Compressor::Lzma => &[],
+            Compressor::Deflate | Compressor::Lzma | Compressor::Lzo => &[],
         };
         let mut options = vec![0; super::in_memory(self.layout.data_start - start)];
         self.storage.read_exact_at(start, &mut options)?;

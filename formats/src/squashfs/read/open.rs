@@ -8,10 +8,10 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::cache::State;
 use super::metadata::{Area, Cursor, Table};
 use super::{Reader, corrupt, in_memory};
+use crate::compress::Compressor;
 use crate::error::{Error, ErrorKind, Result, unreadable};
 use crate::image::Format;
 use crate::read::{Facts, Limits, Meter, Storage};
-use crate::squashfs::decompress::Compressor;
 use crate::squashfs::format::{
     BLOCK_BYTES, FragmentEntry, MAGIC, METADATA_BYTES, METADATA_RAW, NO_TABLE, SuperBlock, VERSION,
     XattrId, XattrTable, flags,
@@ -132,7 +132,9 @@ fn check(superblock: &SuperBlock, storage: &dyn Storage) -> Result<Compressor> {
     })?;
     match found {
         // Their names are told, even where nothing is packed by them.
-        Compressor::Lzma | Compressor::Lzo => found.unpacker(block_bytes).map(|_| found),
+        Compressor::Deflate | Compressor::Lzma | Compressor::Lzo => {
+            found.unpacker(block_bytes).map(|_| found)
+        }
         Compressor::Gzip | Compressor::Xz | Compressor::Lz4 | Compressor::Zstd => Ok(found),
     }
 }

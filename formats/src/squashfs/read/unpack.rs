@@ -5,9 +5,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use super::cache::{State, Unpacked};
 use super::metadata::Area;
 use super::{Reader, corrupt, in_memory};
+use crate::compress::{Fault, Unpack};
 use crate::content::Buffer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::squashfs::decompress::{Fault, Unpacker};
 use crate::squashfs::format::{METADATA_BYTES, METADATA_RAW};
 
 /// Length of a metadata block's header.
@@ -19,7 +19,7 @@ const CONTENT_SHARE: u64 = 4;
 #[derive(Default)]
 pub(super) struct Worker {
     stored: Buffer,
-    unpacker: Option<Box<dyn Unpacker>>,
+    unpacker: Option<Box<dyn Unpack>>,
 }
 
 /// A block of data or of a fragment.
