@@ -14,6 +14,7 @@ use crate::job::beside;
 use crate::job::blocks;
 use crate::job::drive::{self, drive};
 use crate::job::encryption::{self, LABEL_END};
+use crate::job::encryptor;
 use crate::keys::{self, Key, Owners};
 use crate::look::opened::{Opened, no_encryption};
 use crate::manifest::Luks;
@@ -85,7 +86,7 @@ fn drive_key(
             };
             let target = options.attach.target;
             encryption::require_opener(Luks::Luks1, target)?;
-            encryption::drive_key(Luks::Luks1, key, key_file.as_deref(), master_key.as_deref())
+            encryptor::drive_key(Luks::Luks1, key, key_file.as_deref(), master_key.as_deref())
         }
         Probe::Luks { version: Version::Luks2, .. } if master_key.is_some() => {
             Err(encryption::no_master())

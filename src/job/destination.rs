@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use credimg_formats::Timestamp;
 
-use super::encryption::{Encryption, Encryptor, Keeping};
+use super::encryption::Encryption;
+use super::encryptor::{Encryptor, Keeping};
 use super::existing::Existing;
 use super::image::Image;
 use crate::host::output;

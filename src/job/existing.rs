@@ -18,7 +18,7 @@ use rustix::fs::{CWD, Mode, OFlags, Stat, fstat};
 use zeroize::Zeroizing;
 
 use super::beside;
-use super::encryption::{Encryptor, Inside};
+use super::encryptor::{Encryptor, Inside};
 use super::image::Image;
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::identity::Identity;

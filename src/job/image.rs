@@ -9,7 +9,7 @@ use credimg_formats::{
     iso9660,
 };
 
-use super::encryption::Encryptor;
+use super::encryptor::Encryptor;
 use super::loss::Losses;
 use crate::job::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure};
@@ -221,14 +221,14 @@ mod tests {
     use credimg_formats::Error;
 
     use super::*;
-    use crate::job::encryption;
+    use crate::job::encryptor;
 
     /// No manifest provokes a bug, but a reader's `not valid` and a source's fault must not
     /// be what it is taken for.
     #[test]
     fn a_bug_of_a_writer_is_nobodys_fault_but_ours() {
         let bug = Error::new(ErrorKind::Bug, "the layout of the image is inconsistent");
-        for failure in [explain(&bug, "erofs"), encryption::broken(&bug)] {
+        for failure in [explain(&bug, "erofs"), encryptor::broken(&bug)] {
             assert_eq!(failure.exit, Exit::Output);
             let message = "a bug of credimg: the layout of the image is inconsistent";
             assert_eq!(failure.message, message);

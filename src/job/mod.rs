@@ -13,6 +13,7 @@ pub mod depfile;
 pub(crate) mod destination;
 pub(crate) mod drive;
 pub(crate) mod encryption;
+pub(crate) mod encryptor;
 pub(crate) mod existing;
 pub(crate) mod expected;
 pub(crate) mod files;
@@ -43,7 +44,8 @@ use credimg_formats::Timestamp;
 
 use self::destination::Destination;
 use self::drive::drive;
-use self::encryption::{Encryption, Encryptor};
+use self::encryption::Encryption;
+use self::encryptor::Encryptor;
 use self::existing::Existing;
 use self::image::Image;
 use self::volume::Volume;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use credimg_formats::read::{self, Limits, Seekable, Side, Storage, TreeReader};
 use credimg_formats::{Error, Tree, luks};
 
-use super::encryption::Encryptor;
+use super::encryptor::Encryptor;
 use super::image::{self, Image};
 use crate::host::random;
 use crate::host::signals;

@@ -6,7 +6,7 @@ use credimg_formats::{Kind, Timestamp, Tree};
 use serde::Serialize;
 
 use super::Job;
-use super::encryption::Encryptor;
+use super::encryptor::Encryptor;
 use super::image::Image;
 use super::loss::Losses;
 use super::reports;
