@@ -39,6 +39,25 @@ impl Kind {
         }
     }
 
+    /// Whether a text of this kind begins and ends with brackets, wherever it stands.
+    pub(super) fn is_bracketed(self) -> bool {
+        match self {
+            Self::Json | Self::Xml => true,
+            Self::Arguments
+            | Self::Unit
+            | Self::Proxmox
+            | Self::Kickstart
+            | Self::Preseed
+            | Self::CloudConfig
+            | Self::Yaml
+            | Self::Python
+            | Self::Log
+            | Self::Processes
+            | Self::Journal
+            | Self::Shell => false,
+        }
+    }
+
     /// The kind of a text of any bytes.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);

@@ -235,7 +235,7 @@ fn within(words: &[Word], depth: usize, found: &mut Found) {
         let text = text.after(b"json:").unwrap_or(text);
         let has_blanks = text.bytes.iter().any(u8::is_ascii_whitespace);
         let is_compound = matches!(text.bytes.first(), Some(b'{' | b'[' | b'<'));
-        if has_blanks || is_compound && matches!(Kind::of(text.bytes), Kind::Json | Kind::Xml) {
+        if has_blanks || is_compound && Kind::of(text.bytes).is_bracketed() {
             document(text, depth + 1, found);
         }
     }

@@ -50,6 +50,13 @@ enum Content {
 }
 
 impl Level {
+    fn is_sequence(&self) -> bool {
+        match self.content {
+            Content::Sequence(_) => true,
+            Content::Mapping { .. } => false,
+        }
+    }
+
     /// The key of a mapping whose value is being read.
     fn key(&self) -> Option<&[u8]> {
         match &self.content {
@@ -129,9 +136,8 @@ impl Lexer<'_, '_> {
     /// A hyphen at the column: the next item of a sequence.
     fn item(&mut self, column: usize) {
         self.close(|level| level.column > column);
-        let is_open = self.open.last().is_some_and(|level| {
-            level.column == column && matches!(level.content, Content::Sequence(_))
-        });
+        let is_open =
+            self.open.last().is_some_and(|level| level.column == column && level.is_sequence());
         if !is_open {
             self.begin(column, Content::Sequence(Words::default()));
         }
@@ -165,7 +171,7 @@ impl Lexer<'_, '_> {
     /// A key at the column, up to its colon.
     fn key(&mut self, column: usize, key_end: usize) {
         self.close(|level| {
-            let is_sequence = matches!(level.content, Content::Sequence(_));
+            let is_sequence = level.is_sequence();
             level.column > column || level.column == column && is_sequence
         });
         if self.open.last().is_none_or(|level| level.column < column) {

@@ -119,7 +119,7 @@ impl<'a> Builder<'a> {
         let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
         let wishes = recipe.wishes(&options.attach);
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
-        let access = access::options(owner, &options.mode, reader, Some(sidecar::is_suffix))?;
+        let access = access::options(owner, &options.mode, reader)?;
         let files = Files {
             manifest: &manifest,
             image: output,
@@ -182,7 +182,7 @@ impl<'a> Builder<'a> {
         }
         let is_new = file.is_some();
         if let Some(file) = file {
-            file.commit()?;
+            file.commit_with_sidecars(&sidecar::is_suffix)?;
         } else if let Some(existing) = &self.job.existing {
             existing.keep(output, self.access).map_err(early)?;
         }

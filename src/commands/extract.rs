@@ -9,7 +9,7 @@ use credimg_formats::read::{InodeRef, NodeKind, Order, Stat, Step, Walk};
 use credimg_formats::{Buffer, Mode, Sink, Xattrs};
 
 use super::options::{Look, size};
-use crate::host::output::{Attributes, Content, DirectoryId, Extracted, Made, Node};
+use crate::host::output::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node};
 use crate::host::signals;
 use crate::job::progress::Progress;
 use crate::look::contents::Contents;
@@ -168,7 +168,7 @@ struct Extraction<'a> {
     /// Directories that get their attributes when all is in them.
     unfinished: Vec<(DirectoryId, InodeRef, Stat)>,
     /// The first name of each inode that has several.
-    linked: BTreeMap<u64, Made>,
+    linked: BTreeMap<u64, LinkTarget>,
     /// What small files pass through; wiped when dropped.
     buffer: Buffer,
     counts: Counts,
@@ -336,7 +336,7 @@ impl Extraction<'_> {
         path: &[u8],
         inode: InodeRef,
         stat: &Stat,
-    ) -> Result<Made, Failure> {
+    ) -> Result<LinkTarget, Failure> {
         let attributes = self.attributes(path, inode, stat)?;
         let max_bytes = self.options.max_size;
         if stat.size_bytes > max_bytes.saturating_sub(self.counts.content_bytes) {

@@ -38,7 +38,7 @@ pub(super) fn run(options: &Genkey) -> Result<(), Failure> {
         return Ok(());
     }
     // A second name of it may be left of a run that was killed.
-    output::settle(&options.file)?;
+    output::finish_once(&options.file)?;
     let message = format!("{} is there already: a key is never replaced", shown(&options.file));
     Err(Failure::new(Exit::Output, message).hint("give the new key another name"))
 }

@@ -212,7 +212,7 @@ impl Blob {
         own_files.sidecars.extend(files::id(std::fs::symlink_metadata(&carrier)));
         own_files.keys.extend(files::id(std::fs::metadata(&options.key_out)));
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
-        let access = access::options(owner, &options.mode, reader, None)?;
+        let access = access::options(owner, &options.mode, reader)?;
         let wishes = options.wishes();
         let settings = assemble::Settings {
             output: own_files,

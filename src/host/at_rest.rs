@@ -1,7 +1,7 @@
 //! Files at rest: waits until what was changed just now can change no more without a
 //! trace, and reads twice what somebody has open for writing.
 //!
-//! Invariant: what is read between [`settle`] and a comparison of the [`Identity`] is what
+//! Invariant: what is read between [`wait_for_rest`] and a comparison of the [`Identity`] is what
 //! the file held at one moment, where the kernel tells of every writer (`lease.rs`).
 
 use std::io::{self, Write};
@@ -44,7 +44,7 @@ pub(crate) const CHANGED_HINT: &str = "build again when nothing writes to it; a 
 /// of the clock may leave its times as they are, so only the times of a file that is older
 /// tell later whether it was written to. `waiting` is called now and then while that takes
 /// longer than a tick. The only error is a signal.
-pub(crate) fn settle(stat: &Stat, waiting: &mut dyn FnMut()) -> Result<(), Failure> {
+pub(crate) fn wait_for_rest(stat: &Stat, waiting: &mut dyn FnMut()) -> Result<(), Failure> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let rest = unrest(change_time(stat), now);
     if !crate::host::KEEPS_PROMISES || rest.is_zero() {
@@ -56,7 +56,10 @@ pub(crate) fn settle(stat: &Stat, waiting: &mut dyn FnMut()) -> Result<(), Failu
 
 /// Waits until an empty file was changed as long ago as two readings are apart: it may have
 /// been emptied by who is about to write. The only error is a signal.
-pub(crate) fn settle_empty(stat: &Stat, waiting: &mut dyn FnMut()) -> Result<(), Failure> {
+pub(crate) fn wait_for_rest_of_empty(
+    stat: &Stat,
+    waiting: &mut dyn FnMut(),
+) -> Result<(), Failure> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // By a clock that is ahead of ours it cannot be told how long ago that was.
     let age = now.checked_sub(at_rest_since(change_time(stat))).unwrap_or_default();
@@ -243,7 +246,7 @@ pub(crate) struct Watched {
 impl Watched {
     /// Waits until the regular file, of which `stat` was told, is at rest.
     pub(crate) fn begin(file: impl AsFd, stat: &Stat, path: &Path) -> Result<Self, Failure> {
-        settle(stat, &mut || {})?;
+        wait_for_rest(stat, &mut || {})?;
         let size_bytes = size_bytes(stat);
         if size_bytes > WATCHED_MAX_BYTES && is_open_for_writing(&file) {
             return Err(being_written(path));

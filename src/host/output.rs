@@ -38,10 +38,10 @@ use crate::host::signals;
 use crate::report::{self, Exit, Failure};
 pub use access::{Access, Excess};
 use buffered::Buffered;
-pub use extracted::{Attributes, Content, DirectoryId, Extracted, Made, Node};
+pub use extracted::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node};
 use leftovers::Beside;
 pub use memory::{MemoryFile, SealedFile};
-pub use once::{create_once, settle};
+pub use once::{create_once, finish_once};
 use output_name::{OutputName, There};
 use sidecars::Sidecars;
 pub use stream::{Stdout, StreamOutput, hand_over, require_reader, to_stderr, to_stdout};
@@ -50,6 +50,9 @@ pub use temporary::is_leftover_name;
 
 /// The mode of a file for which none is asked.
 const PRIVATE_MODE: Mode = Mode::of::<0o600>();
+
+/// Tells from the suffix whether `IMAGE.SUFFIX` is a sidecar.
+pub type IsSidecar<'a> = &'a dyn Fn(&[u8]) -> bool;
 
 /// What the image gets besides its bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,10 +63,6 @@ pub struct Options {
     pub mode: Option<Mode>,
     /// A user who may read it besides, by an access control list.
     pub reader: Option<u32>,
-    /// Whether `IMAGE.SUFFIX` is a sidecar, told from its suffix: those that an
-    /// earlier image had and this one has not are removed with it. None where the
-    /// file has no sidecars.
-    pub is_sidecar: Option<fn(&[u8]) -> bool>,
 }
 
 impl Options {
@@ -107,7 +106,7 @@ pub struct OutputFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The old image, if there is one, is in place.
-    Made,
+    Pending,
     /// It has taken its name.
     InPlace,
     /// A file system that fails has kept to itself whether it has, or has not let
@@ -135,7 +134,7 @@ impl OutputFile {
         };
         let sink = Buffered::new(file, target.subject.clone());
         let sidecars = Sidecars::default();
-        let state = if crate::host::KEEPS_PROMISES { State::Made } else { State::InPlace };
+        let state = if crate::host::KEEPS_PROMISES { State::Pending } else { State::InPlace };
         Ok(Self { sidecars, target, temporary, options, sink, state })
     }
 
@@ -151,9 +150,19 @@ impl OutputFile {
         self.sink.reread()
     }
 
-    /// Puts the image in place, and removes what killed builders of the same path left
+    /// Puts a file that has no sidecars in place, and removes what killed builders of its
+    /// path left there. When this returns `Ok`, the file and its name are on the disk.
+    ///
+    /// Errors are of [`Exit::Output`], or of [`Exit::Interrupted`] where a
+    /// signal came before the file was in place.
+    pub fn commit(self) -> Result<(), Failure> {
+        self.commit_beside(None)
+    }
+
+    /// Puts the image in place, and removes what killed builders of its path left
     /// there. When this returns `Ok`, the image and its name are on the disk, and so are
-    /// its sidecars, and no others.
+    /// its sidecars, and no others: `is_sidecar` tells from its suffix whether
+    /// `IMAGE.SUFFIX` is one, and those that an earlier image had are removed.
     ///
     /// Everything is complete and on the disk before the first name changes; the
     /// image's is the last. An error takes back what was changed. A crash of the
@@ -164,13 +173,17 @@ impl OutputFile {
     ///
     /// Errors are of [`Exit::Output`], or of [`Exit::Interrupted`] where a
     /// signal came before the image was in place.
-    pub fn commit(mut self) -> Result<(), Failure> {
+    pub fn commit_with_sidecars(self, is_sidecar: &dyn Fn(&[u8]) -> bool) -> Result<(), Failure> {
+        self.commit_beside(Some(is_sidecar))
+    }
+
+    fn commit_beside(mut self, is_sidecar: Option<IsSidecar<'_>>) -> Result<(), Failure> {
         if !crate::host::KEEPS_PROMISES {
             return self.sink.spill();
         }
-        let placed = self.put_in_place();
+        let placed = self.put_in_place(is_sidecar);
         match self.state {
-            State::Made => {
+            State::Pending => {
                 let lost = self.take_back();
                 if !lost.is_empty() {
                     // Files of the old image have temporary names: they are no leftovers.
@@ -187,7 +200,7 @@ impl OutputFile {
     /// Of several errors the first is the outcome; the others are told.
     fn finish(&mut self, placed: Result<Vec<OsString>, Failure>) -> Result<(), Failure> {
         let looked = self.sidecars.look_again(&self.target);
-        let settled = self.sidecars.settle(&self.target);
+        let not_removed = self.sidecars.remove_old(&self.target);
         if let Ok(leftovers) = &placed {
             leftovers::remove_these(&self.target, leftovers, self.options);
         }
@@ -204,7 +217,7 @@ impl OutputFile {
                 .hint("the new image is in place, but a crash of the machine may undo that")
         });
         let failures = [placed.map(drop), looked, synced].into_iter().filter_map(Result::err);
-        let mut failures = failures.chain(settled);
+        let mut failures = failures.chain(not_removed);
         let first = failures.next();
         for other in failures {
             // Each may be about a file that holds secrets.
@@ -214,7 +227,10 @@ impl OutputFile {
     }
 
     /// Returns the leftovers of other builders, without what this one removes itself.
-    fn put_in_place(&mut self) -> Result<Vec<OsString>, Failure> {
+    fn put_in_place(
+        &mut self,
+        is_sidecar: Option<IsSidecar<'_>>,
+    ) -> Result<Vec<OsString>, Failure> {
         let subject = &self.target.subject;
         self.sink.spill()?;
         // It may hold a key, and a file may take long to reach the disk.
@@ -226,9 +242,9 @@ impl OutputFile {
         signals::check()?;
 
         turn::take(&self.target, self.sink.file_mut(), &mut self.temporary, self.options)?;
-        let beside = match Beside::find(&self.target, self.options.is_sidecar) {
+        let beside = match Beside::find(&self.target, is_sidecar) {
             // Leftovers alone are no reason to fail.
-            Err(_) if self.options.is_sidecar.is_none() => Beside::default(),
+            Err(_) if is_sidecar.is_none() => Beside::default(),
             found => found
                 .map_err(|error| subject.failure("look for files of an old image beside", error))?,
         };
@@ -304,7 +320,7 @@ impl OutputFile {
 
 impl Drop for OutputFile {
     fn drop(&mut self) {
-        if self.state == State::Made {
+        if self.state == State::Pending {
             let lost = self.take_back();
             if lost.is_empty() {
                 leftovers::remove(&self.target, self.options);

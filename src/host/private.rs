@@ -12,7 +12,7 @@ use credimg_formats::content::read_full;
 use credimg_formats::{Buffer, Secret};
 use rustix::fs::{Stat, fstat, fstatfs};
 
-use super::at_rest::{require_unmapped, settle, wait_apart};
+use super::at_rest::{require_unmapped, wait_apart, wait_for_rest};
 use super::identity::Identity;
 use super::lease::is_open_for_writing;
 use super::memory::hold;
@@ -78,7 +78,7 @@ pub(crate) fn read(
     })?;
     let name = format!("{what} {}", shown(path));
     require_private(path, &name, &stat, owners)?;
-    settle(&stat, &mut || {})?;
+    wait_for_rest(&stat, &mut || {})?;
     let is_open = is_open_for_writing(&file);
     let size_bytes = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
     let torn = || {

@@ -9,18 +9,16 @@ use nix::unistd::{Gid, Group, Uid, User};
 use crate::host::output;
 use crate::report::{self, Exit, Failure};
 
-/// The owner, mode and reader of a file that has sidecars by `is_sidecar`.
+/// The owner, mode and reader of a file that is written.
 pub(crate) fn options(
     owner: Option<&str>,
     mode: &str,
     reader: Option<&str>,
-    is_sidecar: Option<fn(&[u8]) -> bool>,
 ) -> Result<output::Options, Failure> {
     Ok(output::Options {
         owner: owner.map(self::owner).transpose()?,
         mode: Some(self::mode(mode)?),
         reader: reader.map(|text| user("--reader", text)).transpose()?.map(|(uid, _)| uid),
-        is_sidecar,
     })
 }
 

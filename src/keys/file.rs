@@ -80,7 +80,7 @@ pub(super) fn read_or_make_as<K>(
     text: impl Fn(&K) -> Rc<Secret>,
 ) -> Result<(K, bool), Failure> {
     if is_there(path)? {
-        output::settle(path)?;
+        output::finish_once(path)?;
         return Ok((read(path)?, false));
     }
     let key = generate()?;

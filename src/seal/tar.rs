@@ -44,8 +44,14 @@ pub fn check(tree: &Tree) -> Result<()> {
     for (id, inode) in tree.inodes() {
         let refused =
             |fault: &str| Err(Error::new(ErrorKind::Unrepresentable, fault).at(tree.path_of(id)));
-        if matches!(inode.kind(), Kind::Socket) {
-            return refused("tar has no sockets");
+        match inode.kind() {
+            Kind::Socket => return refused("tar has no sockets"),
+            Kind::Directory(_)
+            | Kind::File(_)
+            | Kind::Symlink(_)
+            | Kind::CharDevice(_)
+            | Kind::BlockDevice(_)
+            | Kind::Fifo => {}
         }
         for name in inode.metadata.xattrs.keys() {
             if std::str::from_utf8(name).is_err() {
@@ -97,7 +103,12 @@ fn walk(tree: &Tree, mut visit: impl FnMut(&[u8], InodeId) -> Result<()>) -> Res
 fn entries(tree: &Tree, id: InodeId) -> Option<&Entries> {
     match tree.get(id)?.kind() {
         Kind::Directory(entries) => Some(entries),
-        _ => None,
+        Kind::File(_)
+        | Kind::Symlink(_)
+        | Kind::CharDevice(_)
+        | Kind::BlockDevice(_)
+        | Kind::Fifo
+        | Kind::Socket => None,
     }
 }
 
@@ -149,7 +160,7 @@ fn write_member(
     if let Kind::File(content) = inode.kind() {
         write_content(content, path, sink)?;
     }
-    if inode.links() > 1 && !matches!(inode.kind(), Kind::Directory(_)) {
+    if inode.links() > 1 && entries(tree, id).is_none() {
         first_names.insert(id, path.into());
     }
     Ok(())

@@ -16,7 +16,9 @@ use rustix::io::{Errno, read, retry_on_intr};
 
 use super::builder::Scope;
 pub(crate) use crate::host::at_rest::changed as has_changed;
-use crate::host::at_rest::{CHANGED_HINT, Digesting, FirstReading, settle, settle_empty};
+use crate::host::at_rest::{
+    CHANGED_HINT, Digesting, FirstReading, wait_for_rest, wait_for_rest_of_empty,
+};
 use crate::host::holes::{copy_in_pieces, copy_with_holes, may_have_holes};
 pub(crate) use crate::host::identity::{FileId, Identity, file_id, size_bytes};
 pub(crate) use crate::host::open::{
@@ -165,7 +167,7 @@ pub(super) fn content(
     path: impl Fn() -> PathBuf,
     location: impl FnOnce() -> Location,
 ) -> Result<Content, Failure> {
-    settle(stat, &mut || to.report_waiting())?;
+    wait_for_rest(stat, &mut || to.report_waiting())?;
     let length_bytes = size_bytes(stat);
     if !to.budget().takes_small_file(length_bytes) {
         return later(stat, location(), to);
@@ -174,7 +176,7 @@ pub(super) fn content(
         .map_err(|error| cannot_read_because(&path(), error))?;
     if first.is_some() && length_bytes == 0 {
         // Perhaps a writer has emptied it and is about to fill it. Files of /proc only look empty.
-        settle_empty(stat, &mut || to.report_waiting())?;
+        wait_for_rest_of_empty(stat, &mut || to.report_waiting())?;
     }
     let Some(first) = first.filter(|_| length_bytes > 0) else {
         return read_unchanged(file, stat, &path).map(Content::Memory);
@@ -186,7 +188,7 @@ pub(super) fn content(
 
 /// Content that is streamed later, whole.
 pub(super) fn later(stat: &Stat, location: Location, to: &mut Scope) -> Result<Content, Failure> {
-    settle(stat, &mut || to.report_waiting())?;
+    wait_for_rest(stat, &mut || to.report_waiting())?;
     let planned = Identity::of(stat);
     let source = LaterFile { location, planned, offset_bytes: 0, first: None };
     Ok(Content::Stream { length_bytes: size_bytes(stat), source: Box::new(source) })

@@ -42,9 +42,9 @@ pub enum Content<'a> {
     Stream(&'a mut dyn FnMut(&mut dyn Sink) -> Result<(), Failure>),
 }
 
-/// A file that was made: who links to it names it so.
+/// A file that was made, to which others can be hard links.
 #[derive(Clone, Debug)]
-pub struct Made {
+pub struct LinkTarget {
     parent: DirectoryId,
     name: OsString,
     id: Id,
@@ -129,7 +129,7 @@ impl Extracted {
         name: &[u8],
         mut content: Content<'_>,
         attributes: Option<&Attributes>,
-    ) -> Result<Made, Failure> {
+    ) -> Result<LinkTarget, Failure> {
         if self.has_nameless {
             if let Some(made) = self.nameless_file(parent, name, &mut content, attributes)? {
                 return Ok(made);
@@ -153,7 +153,7 @@ impl Extracted {
         if placed.is_err() {
             spot.unlink(own_name.as_deref());
         }
-        Ok(Made { parent, name: spot.name.to_owned(), id: placed? })
+        Ok(LinkTarget { parent, name: spot.name.to_owned(), id: placed? })
     }
 
     /// Makes a file that gets its name at the end; none where the file system cannot do that,
@@ -164,7 +164,7 @@ impl Extracted {
         name: &[u8],
         content: &mut Content<'_>,
         attributes: Option<&Attributes>,
-    ) -> Result<Option<Made>, Failure> {
+    ) -> Result<Option<LinkTarget>, Failure> {
         let replaces = self.replaces;
         let spot = self.spot(parent, name)?;
         let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
@@ -192,7 +192,7 @@ impl Extracted {
             Err(errno) => return Err(failure("make", &spot.shown, errno)),
         }
         close(file).map_err(|errno| failure("write", &spot.shown, errno))?;
-        Ok(Some(Made { parent, name: spot.name.to_owned(), id }))
+        Ok(Some(LinkTarget { parent, name: spot.name.to_owned(), id }))
     }
 
     /// Makes a symbolic link; it may lead anywhere, as nothing here follows it.
@@ -202,7 +202,7 @@ impl Extracted {
         name: &[u8],
         target: &[u8],
         attributes: Option<&Attributes>,
-    ) -> Result<Made, Failure> {
+    ) -> Result<LinkTarget, Failure> {
         self.entry(parent, name, attributes, |directory, name| {
             rustix::fs::symlinkat(target, directory, name)
         })
@@ -215,7 +215,7 @@ impl Extracted {
         name: &[u8],
         node: Node,
         attributes: Option<&Attributes>,
-    ) -> Result<Made, Failure> {
+    ) -> Result<LinkTarget, Failure> {
         let (kind, device) = match node {
             Node::CharDevice(major, minor) => {
                 (FileType::CharacterDevice, rustix::fs::makedev(major, minor))
@@ -235,7 +235,12 @@ impl Extracted {
     }
 
     /// Makes another name of something that was made here before.
-    pub fn link(&mut self, parent: DirectoryId, name: &[u8], to: &Made) -> Result<(), Failure> {
+    pub fn link(
+        &mut self,
+        parent: DirectoryId,
+        name: &[u8],
+        to: &LinkTarget,
+    ) -> Result<(), Failure> {
         let of = self.directories.enter(to.parent)?.try_clone_to_owned();
         let shown = self.directories.shown(to.parent, &to.name);
         let of = of.map_err(|error| failure("open the directory of", &shown, error))?;
@@ -284,7 +289,7 @@ impl Extracted {
         name: &[u8],
         attributes: Option<&Attributes>,
         make: impl Fn(BorrowedFd, &OsStr) -> Result<(), Errno>,
-    ) -> Result<Made, Failure> {
+    ) -> Result<LinkTarget, Failure> {
         let replaces = self.replaces;
         let spot = self.spot(parent, name)?;
         let ((), own_name) = spot.make(replaces, |name| make(spot.directory, name))?;
@@ -304,7 +309,7 @@ impl Extracted {
         if placed.is_err() {
             spot.unlink(own_name.as_deref());
         }
-        Ok(Made { parent, name: spot.name.to_owned(), id: placed? })
+        Ok(LinkTarget { parent, name: spot.name.to_owned(), id: placed? })
     }
 }
 

@@ -7,10 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::fs::{FileType, Mode, OFlags, Stat, openat};
 use rustix::io::Errno;
 
-use super::Options;
 use super::lock::{self, Holder, Lock};
 use super::output_name::{Id, OutputName};
 use super::temporary::{is_leftover_name, turn_name};
+use super::{IsSidecar, Options};
 use crate::report;
 
 /// What one look at the directory has found.
@@ -41,7 +41,7 @@ impl Beside {
     /// Looks for leftovers of the target's builders, and for its sidecars.
     pub(super) fn find(
         target: &OutputName,
-        is_sidecar: Option<fn(&[u8]) -> bool>,
+        is_sidecar: Option<IsSidecar<'_>>,
     ) -> Result<Self, Errno> {
         let mut found = Self::default();
         let mut unknown = Vec::new();

@@ -15,7 +15,7 @@ use crate::report::{self, Exit, Failure};
 /// before: removes temporaries, which hold keys that nobody used, or a second name of this
 /// one, and brings its name onto the disk. Nothing is done where the directory cannot be
 /// opened. Errors are of [`Exit::Output`].
-pub fn settle(path: &Path) -> Result<(), Failure> {
+pub fn finish_once(path: &Path) -> Result<(), Failure> {
     let Ok(mut target) = OutputName::open(path) else { return Ok(()) };
     // A key that is there is no image.
     target.subject.hint = None;

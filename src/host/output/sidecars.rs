@@ -129,7 +129,7 @@ impl Sidecars {
 
     /// Removes what was replaced and what is stale; the image is in place. Each one that
     /// stays is an error, as it holds secrets of the old image.
-    pub(super) fn settle(&mut self, target: &OutputName) -> Vec<Failure> {
+    pub(super) fn remove_old(&mut self, target: &OutputName) -> Vec<Failure> {
         let replaced = self.files.iter().filter_map(|file| match &file.state {
             State::Exchanged(kept) => Some((&file.name, kept)),
             State::Written | State::Placed | State::Replaced => None,

@@ -23,7 +23,7 @@ use rustix::io::Errno;
 
 use self::links::Followed;
 pub(super) use self::links::Links;
-use crate::host::at_rest::settle;
+use crate::host::at_rest::wait_for_rest;
 use crate::host::follow;
 use crate::report::{Exit, Failure, shown};
 use crate::sources::builder::{EntryScope, InodeAttributes, Scope};
@@ -123,7 +123,7 @@ impl Walk<'_, '_> {
         id: InodeId,
     ) -> Result<Level, Failure> {
         self.to.scope.inputs().take(&path, stat)?;
-        settle(stat, &mut || self.to.scope.report_waiting())?;
+        wait_for_rest(stat, &mut || self.to.scope.report_waiting())?;
         let latest = Arc::clone(&self.latest);
         let directory = Directory { path, id: files::file_id(stat), parent, latest };
         let directory = Arc::new(directory);
