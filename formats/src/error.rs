@@ -65,7 +65,16 @@ impl Error {
     pub(crate) fn at_inode(self, tree: &Tree, id: InodeId) -> Self {
         match self.kind {
             ErrorKind::Io => self,
-            _ => self.at(tree.path_of(id)),
+            ErrorKind::Unrepresentable
+            | ErrorKind::Limit
+            | ErrorKind::Cost
+            | ErrorKind::Conflict
+            | ErrorKind::Changed
+            | ErrorKind::Corrupt
+            | ErrorKind::Unsupported
+            | ErrorKind::Key
+            | ErrorKind::Source
+            | ErrorKind::Bug => self.at(tree.path_of(id)),
         }
     }
 

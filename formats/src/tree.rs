@@ -78,6 +78,37 @@ impl Kind {
         Self::Symlink(target.as_ref().into())
     }
 
+    /// The content of a regular file; none of anything else.
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::File(content) => Some(content),
+            Self::Directory(_)
+            | Self::Symlink(_)
+            | Self::CharDevice(_)
+            | Self::BlockDevice(_)
+            | Self::Fifo
+            | Self::Socket => None,
+        }
+    }
+
+    /// What a directory holds; none of anything else.
+    pub fn entries(&self) -> Option<&Entries> {
+        match self {
+            Self::Directory(entries) => Some(entries),
+            Self::File(_)
+            | Self::Symlink(_)
+            | Self::CharDevice(_)
+            | Self::BlockDevice(_)
+            | Self::Fifo
+            | Self::Socket => None,
+        }
+    }
+
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        self.entries().is_some()
+    }
+
     /// Refuses a link target that Linux does not take.
     fn check(&self) -> Result<()> {
         match self {
@@ -176,7 +207,7 @@ impl Tree {
         let index = u32::try_from(self.inodes.len()).ok().filter(|index| *index < u32::MAX);
         let index = index.ok_or_else(|| Error::new(ErrorKind::Limit, "more than 2^32 inodes"))?;
         let id = InodeId { index, tree: self.number };
-        let is_directory = matches!(kind, Kind::Directory(_));
+        let is_directory = kind.is_directory();
         let (entries, links) = self.directory_mut(parent)?;
         entries.add(name.clone(), id)?;
         *links += u32::from(is_directory);
@@ -251,10 +282,7 @@ impl Tree {
 
     /// The entry `name` of directory `parent`; none where it is no directory.
     pub fn child(&self, parent: InodeId, name: &[u8]) -> Option<InodeId> {
-        match self.get(parent)?.kind() {
-            Kind::Directory(entries) => entries.get(name),
-            _ => None,
-        }
+        self.get(parent)?.kind().entries()?.get(name)
     }
 
     /// What stands at `path`, such as `etc/ssh/key`, with or without a slash before it; the

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use super::format::{BLOCK_BYTES, SLOT_BYTES, SUPER_OFFSET_BYTES, SuperBlock};
 use super::inode::Shape;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tree::{Inode, InodeId, Kind, Order, Tree};
+use crate::tree::{Inode, InodeId, Order, Tree};
 
 /// How many metadata blocks are open at once: enough that the tails of a
 /// thousand files of mixed sizes waste well under a percent.
@@ -108,7 +108,7 @@ impl<T: Target> Emitter<'_, T> {
     /// A file's data comes before its inode, as its tail is known only then. A
     /// directory's comes after, so that the root's nid is small for sure.
     fn inode(&mut self, id: InodeId, inode: &Inode, shape: &Shape) -> Result<()> {
-        if matches!(inode.kind(), Kind::Directory(_)) {
+        if inode.kind().is_directory() {
             self.header(id, shape)?;
             self.data(id, shape)
         } else {

@@ -207,7 +207,7 @@ pub(super) struct CompactInode {
 pub(super) struct ExtendedInode {
     /// Bit 0: 1 for this form; bits 1 to 3: data layout.
     pub(super) format: U16,
-    /// As in [`CompactInode`].
+    /// 0 for none, else 1 and the number of 4-byte units behind the 12-byte header.
     pub(super) xattr_units: U16,
     /// File type and permissions as in `st_mode`.
     pub(super) mode: U16,

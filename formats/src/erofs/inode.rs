@@ -111,13 +111,18 @@ impl Shape {
     ) -> Result<()> {
         let metadata = &inode.metadata;
         let layout = if self.tail_bytes > 0 { FLAT_INLINE } else { FLAT_PLAIN };
-        let is_extended = matches!(self.form, Form::Extended);
+        let is_extended = match self.form {
+            Form::Compact { .. } => false,
+            Form::Extended => true,
+        };
         let format = U16::new(layout << 1 | u16::from(is_extended));
         let xattr_units = U16::new(self.xattr_units);
         let mode = U16::new(st_mode(inode));
         let start_block_or_device = U32::new(match inode.kind() {
             Kind::CharDevice(device) | Kind::BlockDevice(device) => device.encode(),
-            _ => start_block,
+            Kind::File(_) | Kind::Directory(_) | Kind::Symlink(_) | Kind::Fifo | Kind::Socket => {
+                start_block
+            }
         });
         let number = U32::new(number);
         match self.form {

@@ -117,7 +117,12 @@ impl<'p, 't, 's> Writer<'p, 't, 's> {
                     last.append(&mut self.tail, |id| resolve(plan, id));
                 }
             }
-            _ => self.tail.clear(),
+            Kind::Symlink(_)
+            | Kind::Directory(_)
+            | Kind::CharDevice(_)
+            | Kind::BlockDevice(_)
+            | Kind::Fifo
+            | Kind::Socket => self.tail.clear(),
         }
         expect(self.tail.len() == shape.tail_bytes)
     }

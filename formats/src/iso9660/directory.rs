@@ -7,8 +7,9 @@ use super::format::{
 use super::identifier::{Alphabet, Entry};
 use super::system_use::{Fields, Role};
 use super::time::record_time;
+use crate::content::Content;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
-use crate::tree::{Inode, InodeId, Kind, Order, Tree};
+use crate::tree::{Inode, InodeId, Order, Tree};
 
 /// One directory of a hierarchy.
 #[derive(Debug)]
@@ -130,7 +131,7 @@ impl<T: DirectoryTarget> Walk<'_, T> {
         let (fields, rest) = parts
             .split_first()
             .map_or(([].as_slice(), [].as_slice()), |(first, rest)| (*first, rest));
-        let is_directory = matches!(inode.kind(), Kind::Directory(_));
+        let is_directory = inode.kind().is_directory();
         // The records of all sections have all fields: Linux takes the name from the
         // last one and the rest from the first.
         for section in sections(inode) {
@@ -165,10 +166,7 @@ fn record_start_bytes(identifier: &[u8]) -> usize {
 
 /// The parts that a file's content is described in: one, but for large files.
 fn sections(inode: &Inode) -> impl Iterator<Item = Section> {
-    let length_bytes = match inode.kind() {
-        Kind::File(content) => content.len(),
-        _ => 0,
-    };
+    let length_bytes = inode.kind().content().map_or(0, Content::len);
     let count = length_bytes.div_ceil(SECTION_MAX_BYTES).max(1);
     (0..count).map(move |index| {
         let start_bytes = index * SECTION_MAX_BYTES;

@@ -244,7 +244,7 @@ pub(super) struct PathTableRecord {
 impl PathTableRecord {
     pub(super) const BYTES: usize = 8;
 
-    /// As the table of one byte order has it.
+    /// The record in a table of this byte order.
     pub(super) fn encode(&self, order: ByteOrder) -> [u8; Self::BYTES] {
         let mut record = [0; Self::BYTES];
         let [identifier_bytes, attribute_sectors, extent @ .., high, low] = &mut record;
@@ -340,7 +340,7 @@ pub(super) const ER_SOURCE: &[u8] = b"PLEASE CONTACT THE IEEE STANDARDS DEPARTME
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(super) struct PosixAttributes {
-    /// As `st_mode`.
+    /// Type and permissions, as in `st_mode`.
     pub(super) mode: BothU32,
     /// Link count.
     pub(super) links: BothU32,

@@ -280,17 +280,13 @@ fn directory<'t>(
     let Context { tree, alphabet, .. } = context;
     let is_held = |kind: &Kind| match alphabet {
         Alphabet::Primary => true,
-        Alphabet::Joliet => matches!(kind, Kind::Directory(_) | Kind::File(_)),
+        Alphabet::Joliet => kind.is_directory() || kind.content().is_some(),
     };
-    let entries = match tree.inode(id).kind() {
-        Kind::Directory(entries) => {
-            let entries = entries.iter().filter(|(_, id)| is_held(tree.inode(**id).kind()));
-            alphabet.assign(entries.map(|(name, id)| {
-                (name, *id, matches!(tree.inode(*id).kind(), Kind::Directory(_)))
-            }))
-        }
-        _ => Vec::new(),
-    };
+    let entries = tree.inode(id).kind().entries().map_or_else(Vec::new, |entries| {
+        let entries = entries.iter().filter(|(_, id)| is_held(tree.inode(**id).kind()));
+        alphabet
+            .assign(entries.map(|(name, id)| (name, *id, tree.inode(*id).kind().is_directory())))
+    });
     Directory { id, entries, parent, identifier }
 }
 

@@ -282,7 +282,7 @@ mod text_number {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
         let text = String::deserialize(from)?;
-        text.parse().map_err(|_| Error::custom("a number that is none"))
+        text.parse().map_err(|_| Error::custom("a field is not a number"))
     }
 }
 

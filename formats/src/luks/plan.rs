@@ -270,7 +270,7 @@ fn check(options: &Options<'_>) -> Result<()> {
         Kdf::Argon2id { .. } if is_luks1 => {
             return refuse(ErrorKind::Unrepresentable, "LUKS1 has no argon2id, only pbkdf2");
         }
-        _ => {}
+        Kdf::Pbkdf2 { .. } | Kdf::Argon2id { .. } => {}
     }
     if options.passphrase.is_empty() {
         return refuse(ErrorKind::Key, "the passphrase is empty");

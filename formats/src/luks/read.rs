@@ -104,7 +104,9 @@ impl Slot {
                 }),
                 Kdf::Argon2id { passes: p, memory_kib: m, lanes: l },
             ) => (passes, memory_kib, lanes) == (p, m, l),
-            _ => false,
+            (Ok(Derivation::Pbkdf2 { .. }), Kdf::Argon2id { .. })
+            | (Ok(Derivation::Argon2 { .. }), Kdf::Argon2id { .. } | Kdf::Pbkdf2 { .. })
+            | (Err(_), Kdf::Argon2id { .. } | Kdf::Pbkdf2 { .. }) => false,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::regions::{Problems, Regions};
 use super::sweep::{Stretch, sweep};
 use super::walk::{Order, Walk};
 use super::{InodeRef, Limits, NodeKind, Reader, Region, RegionKind, Storage};
-use crate::error::{Error, ErrorKind, Result, unreadable};
+use crate::error::{Error, ErrorKind, Result, corrupt, unreadable};
 
 /// What was looked at, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,7 +146,7 @@ fn content(
                 "its content goes on at byte {}: expected {end_bytes}",
                 extent.file_offset_bytes
             );
-            return Err(Error::new(ErrorKind::Corrupt, message));
+            return Err(corrupt(message));
         }
         end_bytes = end_bytes.saturating_add(extent.length_bytes);
         if let Some(image_offset_bytes) = extent.image_offset_bytes
@@ -159,7 +159,7 @@ fn content(
     })?;
     if end_bytes != size_bytes {
         let message = format!("its content has {end_bytes} bytes: expected {size_bytes}");
-        return Err(Error::new(ErrorKind::Corrupt, message));
+        return Err(corrupt(message));
     }
     Ok(())
 }

@@ -184,18 +184,18 @@ pub(super) struct Directory {
 #[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct ExtendedDirectory {
-    /// As in [`Directory`].
+    /// 2 and one for each subdirectory.
     pub(super) links: U32,
-    /// As in [`Directory`].
+    /// Length of the listing, uncompressed, plus [`DOTS_BYTES`].
     pub(super) size: U32,
-    /// As in [`Directory`].
+    /// Metadata block of the listing, from the start of the directory table.
     pub(super) block: U32,
-    /// As in [`Directory`].
+    /// Number of the parent's inode; the root's is one more than there are inodes.
     pub(super) parent: U32,
 
     /// Records of the index.
     pub(super) index_count: U16,
-    /// As in [`Directory`].
+    /// Where the listing starts in its metadata block.
     pub(super) offset: U16,
     /// Index into the xattr id table, or [`NO_XATTRS`].
     pub(super) xattrs: U32,
@@ -232,19 +232,19 @@ pub(super) struct File {
 #[derive(FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct ExtendedFile {
-    /// As in [`File`].
+    /// First block; 0 where there is none.
     pub(super) start: U64,
-    /// As in [`File`].
+    /// Length in bytes.
     pub(super) size: U64,
 
     /// Bytes in blocks that are not stored as they are all zero.
     pub(super) sparse_bytes: U64,
     /// Link count.
     pub(super) links: U32,
-    /// As in [`File`].
+    /// Index into the fragment table, or [`NO_FRAGMENT`].
     pub(super) fragment: U32,
 
-    /// As in [`File`].
+    /// Where in the fragment the content starts.
     pub(super) fragment_offset: U32,
     /// Index into the xattr id table, or [`NO_XATTRS`].
     pub(super) xattrs: U32,

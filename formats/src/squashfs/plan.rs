@@ -7,7 +7,7 @@ use super::format::{
 };
 use super::{write, xattr};
 use crate::compress::Compression;
-use crate::content::Sink;
+use crate::content::{Content, Sink};
 use crate::duplicates::keep_repeated;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{Inode, InodeId, Kind, NAME_MAX_BYTES, Order, Timestamp, Tree};
@@ -156,11 +156,8 @@ impl<'t> Plan<'t> {
         check_table_sizes(tree, options.block_size)?;
         let (order, numbers) = number(tree)?;
         let ids = collect_ids(tree)?;
-        let lengths = tree.inodes().filter_map(|(_, inode)| match inode.kind() {
-            Kind::File(content) => Some(content.len()),
-            _ => None,
-        });
-        let mut lengths: Vec<u64> = lengths.collect();
+        let contents = tree.inodes().filter_map(|(_, inode)| inode.kind().content());
+        let mut lengths: Vec<u64> = contents.map(Content::len).collect();
         let content_bytes = lengths.iter().fold(0, |sum: u64, length| sum.saturating_add(*length));
         let repeated_lengths = keep_repeated(&mut lengths);
         Ok(Self {
@@ -235,7 +232,7 @@ fn check_table_sizes(tree: &Tree, block_size: BlockSize) -> Result<()> {
                 listings = listings.saturating_add(listing);
                 (listing / METADATA_BYTES as u64) * index_bytes
             }
-            _ => 0,
+            Kind::CharDevice(_) | Kind::BlockDevice(_) | Kind::Fifo | Kind::Socket => 0,
         };
         inodes = inodes.saturating_add(inode_bytes).saturating_add(more);
     }
@@ -255,7 +252,7 @@ fn number(tree: &Tree) -> Result<(Vec<InodeId>, Vec<u32>)> {
     let mut next = 0;
     while let Some(directory) = directories.get(next) {
         if let Kind::Directory(entries) = tree.inode(*directory).kind() {
-            let is_directory = |id: &InodeId| matches!(tree.inode(*id).kind(), Kind::Directory(_));
+            let is_directory = |id: &InodeId| tree.inode(*id).kind().is_directory();
             directories.extend(entries.values().copied().filter(is_directory));
         }
         next += 1;

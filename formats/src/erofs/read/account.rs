@@ -245,7 +245,7 @@ impl Accounting<'_, '_> {
         let place = inode.place;
         let fault = match (inode.stat.kind, inode.layout) {
             (NodeKind::Fifo | NodeKind::Socket, _) if place != 0 => {
-                format!("a device {place} of what is none")
+                format!("the number of a device, {place}, in an inode that is not a device")
             }
             (_, Layout::Flat { is_inline, .. }) => {
                 let has_blocks = inode.stat.size_bytes

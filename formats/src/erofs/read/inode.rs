@@ -212,7 +212,7 @@ fn kind(fields: &Fields, nid: u64) -> Result<NodeKind> {
         0o12 => NodeKind::Symlink,
         0o14 => NodeKind::Socket,
         other => {
-            let message = format!("inode {nid}: a mode of type {other:#o}, which is none");
+            let message = format!("inode {nid}: mode: {other:#o} is not the type of any file");
             return Err(corrupt(message));
         }
     })

@@ -58,7 +58,7 @@ impl Metadata {
                 "the image is cut off: expected {end_bytes} bytes or more, got {}",
                 self.size_bytes
             ))),
-            None => Err(corrupt(format!("an address behind all others: {offset_bytes}"))),
+            None => Err(corrupt(format!("an address beyond the end of any image: {offset_bytes}"))),
         }
     }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::record::{self, Record, Room};
 use super::volume::start_of;
 use super::{Hierarchy, Reader, name};
-use crate::error::Result;
+use crate::error::{Result, corrupt};
 use crate::iso9660::format::SECTOR_BYTES;
 use crate::read::{Entry, InodeRef, names};
 
@@ -92,12 +92,9 @@ impl Reader {
             self.entry(record, first_bytes, each)
         })?;
         match first {
-            Some((first_bytes, _)) => Err(crate::error::Error::new(
-                crate::error::ErrorKind::Corrupt,
-                format!(
-                    "directory record at byte {first_bytes}: the file's last section is missing"
-                ),
-            )),
+            Some((first_bytes, _)) => Err(corrupt(format!(
+                "directory record at byte {first_bytes}: the file's last section is missing"
+            ))),
             None => Ok(()),
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::content::Buffer;
-use crate::error::{Error, ErrorKind, Result, unreadable};
+use crate::error::{Error, Result, corrupt, unreadable};
 use crate::read::{Limits, Meter, Storage};
 
 const WINDOW_BYTES: usize = 32 << 10;
@@ -81,7 +81,7 @@ impl Image {
         let message = format!(
             "the image is cut off: it goes on to byte {offset_bytes}, but has {size_bytes} bytes"
         );
-        Error::new(ErrorKind::Corrupt, message)
+        corrupt(message)
     }
 
     fn window<'w>(&self, windows: &'w mut Windows, number: u64) -> Result<&'w [u8]> {

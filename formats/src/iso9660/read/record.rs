@@ -3,7 +3,7 @@
 use zerocopy::FromBytes;
 
 use super::metadata::Image;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result, corrupt};
 use crate::iso9660::format::{DirectoryRecord, FLAG_ASSOCIATED, FLAG_DIRECTORY, FLAG_MULTI_EXTENT};
 
 /// A record that lies in memory.
@@ -33,7 +33,7 @@ impl<'a> Record<'a> {
         let length = usize::from(length);
         let corrupt = |what: String| {
             let message = format!("directory record at byte {offset_bytes}: {what}");
-            Error::new(ErrorKind::Corrupt, message)
+            corrupt(message)
         };
         let record = bytes.get(..length).ok_or_else(|| {
             let left = bytes.len();
@@ -76,7 +76,7 @@ impl<'a> Record<'a> {
 
     pub(super) fn corrupt(&self, what: impl std::fmt::Display) -> Error {
         let message = format!("directory record at byte {}: {what}", self.offset_bytes);
-        Error::new(ErrorKind::Corrupt, message)
+        corrupt(message)
     }
 }
 
@@ -92,6 +92,6 @@ pub(super) fn at<'r>(image: &Image, offset_bytes: u64, room: &'r mut Room) -> Re
     image.read(offset_bytes, bytes)?;
     Record::parse(offset_bytes, bytes)?.ok_or_else(|| {
         let message = format!("expected a directory record at byte {offset_bytes}, got none");
-        Error::new(ErrorKind::Corrupt, message)
+        corrupt(message)
     })
 }

@@ -6,7 +6,7 @@ use zerocopy::FromBytes;
 
 use super::metadata::Image;
 use super::record::Record;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result, corrupt};
 use crate::iso9660::format::{Continuation, FieldHeader, SP, SP_CHECK, XA_BYTES};
 
 /// Most areas in which the fields of one record go on: twice what Linux follows
@@ -55,7 +55,7 @@ impl Field<'_> {
 
     pub(super) fn corrupt(&self, what: impl std::fmt::Display) -> Error {
         let message = format!("field {} at byte {}: {what}", self.shown(), self.offset_bytes);
-        Error::new(ErrorKind::Corrupt, message)
+        corrupt(message)
     }
 }
 

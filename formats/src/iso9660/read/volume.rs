@@ -3,7 +3,7 @@
 use zerocopy::FromBytes;
 
 use super::metadata::Image;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Result, corrupt, unsupported};
 use crate::iso9660::format::{
     DirectoryRecord, EL_TORITO, JOLIET_ESCAPES, SECTOR_BYTES, STANDARD_ID, SYSTEM_AREA_SECTORS,
     TYPE_BOOT, TYPE_PRIMARY, TYPE_SUPPLEMENTARY, TYPE_TERMINATOR, VolumeDescriptor,
@@ -42,21 +42,20 @@ impl Volume {
     }
 
     fn checked(sector: u32, bytes: &[u8; SECTOR_BYTES]) -> Result<Self> {
-        let record = VolumeDescriptor::read_from_bytes(bytes).map_err(|_| {
-            Error::new(ErrorKind::Corrupt, "a volume descriptor is not as long as a sector")
-        })?;
+        let record = VolumeDescriptor::read_from_bytes(bytes)
+            .map_err(|_| corrupt("a volume descriptor is not as long as a sector"))?;
         let volume = Self { sector, record };
         let block_bytes = volume.block_bytes();
         if ![512, 1024, 2048].contains(&block_bytes) {
             let message = format!(
                 "volume descriptor {sector}: expected blocks of 512, 1024 or 2048 bytes, got {block_bytes}"
             );
-            return Err(Error::new(ErrorKind::Corrupt, message));
+            return Err(corrupt(message));
         }
         let volumes = volume.record.volume_set_size.get();
         if volumes > 1 {
             let message = format!("a volume of a set of {volumes} is not read");
-            return Err(Error::new(ErrorKind::Unsupported, message));
+            return Err(unsupported(message));
         }
         Ok(volume)
     }
@@ -79,7 +78,7 @@ pub(super) fn read(image: &Image) -> Result<Volumes> {
         if id != STANDARD_ID {
             let message =
                 format!("volume descriptor {sector}: expected the standard identifier CD001");
-            return Err(Error::new(ErrorKind::Corrupt, message));
+            return Err(corrupt(message));
         }
         match kind {
             TYPE_TERMINATOR => {
@@ -102,7 +101,7 @@ pub(super) fn read(image: &Image) -> Result<Volumes> {
     }
     let missing = |what: &str| {
         let message = format!("expected {what} among the volume descriptors, got none");
-        Error::new(ErrorKind::Corrupt, message)
+        corrupt(message)
     };
     let primary = primary.ok_or_else(|| missing("a primary one"))?;
     let end_sector = end_sector.ok_or_else(|| missing("a terminator"))?;

@@ -67,7 +67,7 @@ fn read_copy<R: Read + Seek>(image: &mut R, offset_bytes: u64, magic: [u8; 6]) -
     }
     let length = record.header_bytes.get();
     if !HEADER_BYTES.contains(&length) {
-        return Err(corrupt(format!("no header of LUKS2 is {length} bytes long")));
+        return Err(corrupt(format!("the length of a LUKS2 header cannot be {length} bytes")));
     }
     if record.offset_bytes.get() != offset_bytes {
         let found = record.offset_bytes.get();
@@ -118,7 +118,8 @@ fn understand(copy: &Copy) -> Result<Header> {
     for (name, keyslot) in &json.keyslots {
         // Others hold keys of something else.
         if of_segment.keyslots.contains(name) {
-            let index = name.parse().map_err(|_| corrupt("a key slot's name is no number"))?;
+            let index =
+                name.parse().map_err(|_| corrupt("the name of a key slot is not a number"))?;
             // All hold the same key.
             let expected = *key_bytes.get_or_insert(keyslot.key_size);
             let areas = (headers_bytes, payload.offset_bytes);
@@ -157,18 +158,22 @@ fn payload(segment: &Segment, headers_bytes: u64) -> Result<Payload> {
         1024 => 1024,
         2048 => 2048,
         4096 => 4096,
-        other => return Err(corrupt(format!("there are no sectors of {other} bytes"))),
+        other => {
+            return Err(corrupt(format!(
+                "expected sectors of 512, 1024, 2048 or 4096 bytes, got {other}"
+            )));
+        }
     };
     let offset_bytes = segment.offset;
     if offset_bytes < headers_bytes {
         return Err(detached());
     }
     if !offset_bytes.is_multiple_of(sector_bytes as u64) {
-        return Err(corrupt(format!("the payload begins amid a sector, at {offset_bytes}")));
+        return Err(corrupt(format!("the payload begins inside a sector, at byte {offset_bytes}")));
     }
     let length_bytes = match segment.size.as_str() {
         "dynamic" => None,
-        size => Some(size.parse().map_err(|_| corrupt("the payload's size is no number"))?),
+        size => Some(size.parse().map_err(|_| corrupt("the payload's size is not a number"))?),
     };
     Ok(Payload { offset_bytes, length_bytes, sector_bytes, first_sector: segment.iv_tweak })
 }
@@ -260,5 +265,5 @@ fn recipe(
 }
 
 fn decode(base64: &str) -> Result<Vec<u8>> {
-    BASE64.decode(base64).map_err(|_| corrupt("a salt or digest is no base64"))
+    BASE64.decode(base64).map_err(|_| corrupt("a salt or digest is not base64"))
 }

@@ -61,7 +61,7 @@ pub(super) struct Place {
 
 impl Pieces {
     pub(super) fn new(inode: &Inode) -> Result<Self> {
-        let Body::File(file) = inode.body else { return Err(corrupt("the inode is no file")) };
+        let Body::File(file) = inode.body else { return Err(corrupt("the inode is not a file")) };
         Ok(Self {
             file,
             cursor: inode.rest.clone(),

@@ -158,7 +158,7 @@ impl Listing {
         self.length = length;
         self.cursor.read(image, name)?;
         if !is_name(name) {
-            return Err(directory.corrupt("an entry has a name that none can have"));
+            return Err(directory.corrupt("an entry has a name that no file can have"));
         }
         if &*name <= self.before.get(..self.before_length).unwrap_or_default() {
             return Err(directory.corrupt("its entries are not sorted by their names"));
@@ -193,7 +193,7 @@ fn body(directory: &Inode) -> Result<DirectoryBody> {
     match directory.body {
         Body::Directory(body) => Ok(body),
         Body::File(_) | Body::Symlink { .. } | Body::Special(_) => {
-            Err(corrupt("the inode is no directory"))
+            Err(corrupt("the inode is not a directory"))
         }
     }
 }

@@ -140,7 +140,7 @@ impl Reader {
         self.state().workers.push(worker);
         let name = self.compressor.name();
         outcome.map_err(|fault| match fault {
-            Fault::Broken => corrupt(format!("it is no {name}")),
+            Fault::Broken => corrupt(format!("it is not valid {name}")),
             Fault::TooLong => corrupt(format!("it unpacks to more than {room} bytes")),
             Fault::Unsupported(what) => {
                 Error::new(ErrorKind::Unsupported, format!("it has {what}"))

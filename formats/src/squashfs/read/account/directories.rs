@@ -179,7 +179,7 @@ impl Told<'_> {
         self.done += 8 + length;
         let number = self.number;
         if !is_name(&name) {
-            tape.problem(format!("inode {number}: an entry has a name that none can have"))?;
+            tape.problem(format!("inode {number}: an entry has a name that no file can have"))?;
         }
         if name <= self.before {
             tape.problem(format!("inode {number}: its entries are not sorted by their names"))?;

@@ -186,7 +186,7 @@ impl Found {
         }
         let root = image.superblock.root.get();
         if self.index_of(root).is_none() {
-            account.problem(problem(32, "the root is no inode of the table"))?;
+            account.problem(problem(32, "the root is not in the table of inodes"))?;
         }
         for known in &self.inodes {
             let Known { number, names, .. } = known;

@@ -72,7 +72,9 @@ impl Reader {
         }
         tell_values(&mut tape, &mut references, None)?;
         if references.values().any(|is_value| !is_value) {
-            tape.problem("an extended attribute's value is elsewhere, where none begins")?;
+            tape.problem(
+                "an extended attribute's value is elsewhere: no value begins at that place",
+            )?;
         }
         tape.finish()
     }
