@@ -244,7 +244,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Waits until the regular file, of which `stat` was told, is at rest.
+    /// Waits until the regular file is at rest; `stat` is what fstat(2) tells of it.
     pub(crate) fn begin(file: impl AsFd, stat: &Stat, path: &Path) -> Result<Self, Failure> {
         wait_for_rest(stat, &mut || {})?;
         let size_bytes = size_bytes(stat);

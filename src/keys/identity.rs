@@ -111,7 +111,7 @@ impl Identity {
         file.into_secret(length_bytes)
     }
 
-    /// The public half, to encrypt to; none never, as it was parsed before.
+    /// The public half, to encrypt to. It is always there, as the text was parsed before.
     pub(crate) fn recipient(&self) -> Option<x25519::Recipient> {
         without_traces(|| {
             let text = std::str::from_utf8(self.0.expose()).ok()?;
@@ -135,7 +135,7 @@ fn failure(path: &Path, fault: &str) -> Failure {
 /// Why a text is no identity file. Nothing of the text is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// There is no byte.
+    /// The file is empty.
     Empty,
     /// There are comments and empty lines only.
     OnlyComments,

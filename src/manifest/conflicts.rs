@@ -1,5 +1,5 @@
 //! Entries that cannot stand in one tree: two for one path, or one below what
-//! is no directory. What `dir` and `tar` sources hold is not known here.
+//! is not a directory. What `dir` and `tar` sources hold is not known here.
 
 use super::error::Fault;
 use super::resolved::{Credential, Entry};

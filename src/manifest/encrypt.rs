@@ -11,7 +11,7 @@ use crate::report::Problems;
 /// What stands in place of a key's file where a key is to be made.
 const GENERATE: &str = "generate";
 
-/// None where the version, which must be there, is none.
+/// What is typed, checked; none where the version is missing or unknown.
 pub(super) fn resolve(
     typed: &schema::Encrypt,
     directory: &Path,

@@ -153,7 +153,7 @@ fn drop_misplaced(typed: &mut schema::Entry, product: Product, problems: &mut Pr
     }
 }
 
-/// The attributes given, over `defaults`; `refusal` says why `keep` is none of them.
+/// The attributes given, over `defaults`; `refusal` says why `keep` cannot be given here.
 fn attributes(
     typed: &schema::Attributes,
     defaults: &Attributes,

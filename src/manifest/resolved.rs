@@ -41,7 +41,7 @@ impl Luks {
         }
     }
 
-    /// That of this version.
+    /// The kind of LUKS that a header of this version is.
     pub fn of(version: Version) -> Self {
         match version {
             Version::Luks1 => Self::Luks1,
@@ -193,7 +193,7 @@ impl MountPoint {
         [mount::FLAGS].into_iter().chain(others).collect::<Vec<_>>().join(",")
     }
 
-    /// Those of the options that say whether and when a boot waits for a mount. What needs the
+    /// The options that say whether and when a boot waits for a mount. What needs the
     /// disk has them as well.
     pub fn boot_options(&self) -> impl Iterator<Item = &str> {
         let options = self.options.iter().map(String::as_str);

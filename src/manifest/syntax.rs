@@ -22,7 +22,7 @@ pub(super) fn depth() -> Fault {
     Fault::new(format!("nested deeper than {DEPTH_MAX} levels"))
 }
 
-/// The fault of a manifest that is no YAML.
+/// The fault of a manifest that is not valid YAML.
 pub(super) fn fault(kind: &ErrorKind) -> Fault {
     use ErrorKind as E;
     let (sentence, hint) = match kind {

@@ -11,7 +11,7 @@ pub(super) fn seconds(text: &str) -> Result<i64, Fault> {
     time.map_err(|_| Fault::new("expected whole seconds, YYYY-MM-DDTHH:MM:SSZ or `keep`"))
 }
 
-/// The seconds of a time, none where it is no such text.
+/// The seconds of a time; none where the text is not a time.
 pub(crate) fn read(text: &str) -> Option<i64> {
     seconds(text).ok()
 }

@@ -76,7 +76,7 @@ fn given(typed: &[(At<Text>, At<XattrValue>)], holder: Holder, problems: &mut Pr
             XattrValue::Base64(text) => values::base64(text),
         };
         let name = problems.keep(outcome);
-        // Of an attribute that is none the value's length alone can be wrong.
+        // Without a valid name only the length of the value can be checked.
         let of = name.as_deref().unwrap_or_default();
         let bytes = bytes.and_then(|bytes| values::xattr_value(of, bytes)).map_err(fault_at);
         if let (Some(name), Some(bytes)) = (name, problems.keep(bytes)) {

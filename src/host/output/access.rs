@@ -43,12 +43,13 @@ pub enum Excess {
 }
 
 impl Access {
-    /// That of an open file, of which `found` was told.
+    /// Who may get at an open file; `found` is its metadata.
     pub fn of_file(file: &File, found: &Metadata) -> std::io::Result<Self> {
         Self::new(found, |bytes| rustix::fs::fgetxattr(file, acl::NAME, bytes))
     }
 
-    /// That of the regular file at `path`, of which `found` was told; it need not be readable.
+    /// Who may get at the regular file at `path`, which need not be readable; `found` is its
+    /// metadata.
     pub fn of_path(path: &Path, found: &Metadata) -> std::io::Result<Self> {
         Self::new(found, |bytes| rustix::fs::lgetxattr(path, acl::NAME, bytes))
     }

@@ -88,7 +88,7 @@ pub(super) fn make_room(target: &OutputName, options: Options) {
     }
 }
 
-/// Removes those of the temporaries that are in use no more. That one of ours stays is told.
+/// Removes those of the temporaries that are in use no more. One of ours that cannot be removed brings a warning.
 pub(super) fn remove_these(target: &OutputName, names: &[OsString], options: Options) {
     for (name, error) in try_these(target, names, options) {
         report::warn(&format!(

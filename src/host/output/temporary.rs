@@ -239,7 +239,7 @@ impl Temporary {
     }
 }
 
-/// Removes a temporary name. That one stays is told, as it leads to secrets.
+/// Removes a temporary name. One that cannot be removed brings a warning: it leads to secrets.
 pub(super) fn remove(target: &OutputName, name: &OsStr) {
     if let Err(error) = target.unlink(name) {
         report::warn(&format!(
