@@ -90,8 +90,9 @@ fn save(host: &Host) {
     let mut monitor = Monitor::new(host);
     monitor.execute(&json!({"execute": "migrate", "arguments": {"uri": "exec:cat >state"}}));
     monitor.wait_for_status("query-migrate", "completed");
-    // QEMU may end before it answers.
     monitor.send(&json!({"execute": "quit"}));
+    // QEMU may end before it answers, but takes no command from who has left.
+    let _ = std::io::copy(&mut monitor.0, &mut std::io::sink());
 }
 
 /// QEMU's monitor.

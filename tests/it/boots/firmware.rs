@@ -85,6 +85,7 @@ fn full_budgets_arrive_whole_in_a_guest() {
     let guest = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/guest-boot"))
         .args(["payload", "--"])
         .args(stdout(&built).lines())
+        .env("GUEST_PACKED", "yes")
         // The kernel of the test itself takes slots.
         .args(["-global", "fw_cfg_io.x-file-slots=64"])
         .current_dir(host.path(""))
