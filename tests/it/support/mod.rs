@@ -2,6 +2,7 @@
 //! boot, file systems that hang, and a tracer of system calls.
 
 pub(crate) mod alone;
+pub(crate) mod clock;
 pub(crate) mod fuse;
 pub(crate) mod host;
 pub(crate) mod monitor;
