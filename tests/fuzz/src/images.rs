@@ -1,12 +1,16 @@
 //! What the targets that read images have in common: all that a reader tells of one.
 
-use std::io;
+#[path = "../../../formats/tests/it/readers/hostile/counted.rs"]
+mod counted;
+
 use std::ops::ControlFlow;
 
 use credimg_formats::read::{
     Account, Limits, NodeKind, Order, Problem, Reader, Region, Step, Walk,
 };
-use credimg_formats::{ErrorKind, Result, Sink};
+use credimg_formats::{ErrorKind, Result};
+
+use counted::Counted;
 
 /// What is read of an image that takes long: each path may be a file of the whole image.
 const PATHS_MAX: usize = 4096;
@@ -76,27 +80,6 @@ pub fn look_up(reader: &dyn Reader, step: &Step) -> Result<()> {
         assert!(found.is_none() || !entry.name.is_empty());
         Ok(ControlFlow::Continue(()))
     })
-}
-
-/// Counts what it takes; holes cost nothing.
-struct Counted(u64);
-
-impl io::Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink for Counted {
-    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
-        self.0 += length_bytes;
-        Ok(())
-    }
 }
 
 /// Each region is within the image, and has fields without a gap where it has any.

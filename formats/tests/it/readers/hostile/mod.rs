@@ -28,6 +28,7 @@
 
 pub(crate) mod bases;
 mod bytes;
+mod counted;
 mod craft;
 pub(crate) mod erofs;
 pub(crate) mod iso9660;

@@ -1,12 +1,13 @@
 //! Reads all that an image holds.
 
-use std::io;
 use std::sync::Arc;
 
 use credimg_formats::read::{
     Account, Digests, Limits, NodeKind, Order, Problem, Reader, Region, Walk, dump, open, verify,
 };
-use credimg_formats::{Error, Result, Sink};
+use credimg_formats::{Error, Result};
+
+use super::counted::Counted;
 
 /// What is wrong with an image, as its reader finds it first; none where nothing is. Only who
 /// is thorough has it accounted for alone, and dumped.
@@ -57,27 +58,6 @@ fn walk(reader: &dyn Reader, limits: Limits) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Counts what it takes. Holes cost nothing, however long they are.
-struct Counted(u64);
-
-impl io::Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink for Counted {
-    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
-        self.0 += length_bytes;
-        Ok(())
-    }
 }
 
 /// Keeps the regions of an image, in which nothing is wrong.
