@@ -31,8 +31,6 @@ impl Volume {
         wishes: &Wishes,
         destination: &Destination,
     ) -> Result<Self, Failure> {
-        let wanted = wishes.compression.as_deref().map(manifest::compression_option).transpose()?;
-        let compression = wanted.or(manifest.compression).unwrap_or(Compression::NONE);
         let joliet = wishes.joliet || manifest.joliet;
         let Some(format) = format(manifest, wishes, destination)? else {
             let label = wishes.label.as_deref().map(manifest::label_option).transpose()?;
@@ -44,8 +42,19 @@ impl Volume {
                 joliet,
             });
         };
-        require_known(format, compression, joliet)?;
+        let profile = format.profile();
+        if joliet && !profile.has_joliet() {
+            let message = format!("{} has no Joliet tree", format.name());
+            return Err(Failure::new(Exit::Usage, message).hint("only `format: iso9660` has one"));
+        }
         let label = label(wishes.label.as_deref(), manifest, format, joliet)?;
+        let wanted = wishes.compression.as_deref().map(manifest::compression_option).transpose()?;
+        let compression = wanted.or(manifest.compression).unwrap_or(Compression::NONE);
+        if !compression.is_none() && !profile.has_compression {
+            let message = format!("a compressed {} image is not supported", format.name());
+            let hint = "only `format: squashfs` is compressed";
+            return Err(Failure::new(Exit::Usage, message).hint(hint));
+        }
         Ok(Self { format, is_format_known: true, label, compression, joliet })
     }
 }
@@ -80,22 +89,6 @@ fn of_extension(output: &Path) -> Result<Format, Failure> {
         let hint = "name the output IMAGE.erofs, IMAGE.squashfs or IMAGE.iso, or give --format";
         Failure::new(Exit::Usage, message).hint(hint)
     })
-}
-
-/// An error where the format has no such thing.
-fn require_known(format: Format, compression: Compression, joliet: bool) -> Result<(), Failure> {
-    let profile = format.profile();
-    if joliet && !profile.has_joliet() {
-        let message = format!("{} has no Joliet tree", format.name());
-        return Err(Failure::new(Exit::Usage, message).hint("only `format: iso9660` has one"));
-    }
-    if !compression.is_none() && !profile.has_compression {
-        let message = format!("a compressed {} image is not supported", format.name());
-        return Err(
-            Failure::new(Exit::Usage, message).hint("only `format: squashfs` is compressed")
-        );
-    }
-    Ok(())
 }
 
 /// The volume label: the command line's, else the manifest's.
