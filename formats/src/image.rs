@@ -47,8 +47,6 @@ pub struct Profile {
     pub has_xattrs: bool,
     /// Whether content may be compressed.
     pub has_compression: bool,
-    /// Largest sector in bytes of a disk from which Linux mounts it.
-    pub sector_max_bytes: usize,
     /// Whether the image's first bytes are [rewritten](Sink::rewrite) at the end.
     pub rewrites_start: bool,
 }
@@ -70,7 +68,6 @@ impl Format {
                 has_nanoseconds: true,
                 has_xattrs: true,
                 has_compression: false,
-                sector_max_bytes: 4096,
                 rewrites_start: false,
             },
             Self::Squashfs => Profile {
@@ -83,7 +80,6 @@ impl Format {
                 has_nanoseconds: false,
                 has_xattrs: true,
                 has_compression: true,
-                sector_max_bytes: 4096,
                 rewrites_start: true,
             },
             Self::Iso9660 => Profile {
@@ -96,7 +92,6 @@ impl Format {
                 has_nanoseconds: false,
                 has_xattrs: false,
                 has_compression: false,
-                sector_max_bytes: 2048,
                 rewrites_start: false,
             },
         }

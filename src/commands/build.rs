@@ -22,7 +22,6 @@ use crate::job::read_back;
 use crate::job::reports;
 use crate::job::summary::{self, Delivery, Summary};
 use crate::job::trusted;
-use crate::manifest::Format;
 use crate::monitors::{Firmware, Machine};
 use crate::report::{self, Exit, Failure};
 use crate::sources::assemble::Assembly;
@@ -141,7 +140,7 @@ impl<'a> Builder<'a> {
     fn build_stream(&self) -> Result<Summary, Failure> {
         let (image, verifies) = (&self.job.image, self.options.recipe.verify);
         let mut stream = StreamOutput::stdout()?;
-        if image.format == Format::Squashfs || verifies {
+        if image.format.profile().rewrites_start || verifies {
             stream = stream.staged()?;
         }
         let mut progress = Progress::new(!self.options.quiet);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use credimg_formats::luks::{Header, Version};
+use credimg_formats::luks::Header;
 use credimg_formats::probe::Probe;
 use credimg_formats::read::Storage;
 use credimg_formats::{ErrorKind, Format};
@@ -129,11 +129,7 @@ impl Report {
             }
             Probe::Squashfs {} => (Format::Squashfs.name(), &[][..], None),
             Probe::Luks { version, label, uuid } => {
-                let format = match version {
-                    Version::Luks1 => "luks1",
-                    Version::Luks2 => "luks2",
-                };
-                (format, label.as_slice(), Some(uuid.clone()))
+                (version.name(), label.as_slice(), Some(uuid.clone()))
             }
         };
         let label = (!label.is_empty()).then(|| String::from_utf8_lossy(label).into_owned());

@@ -150,10 +150,7 @@ fn check_header(image: &Opened, report: &mut Report) -> Result<Option<Header>, F
     let Some((header, storage)) = image.outside()? else { return Ok(None) };
     let more = records::check_volume(&storage, &mut |fault| report.add(fault));
     report.problems_total += more.map_err(|error| image.failure(&error))?;
-    report.format = Some(match header.version() {
-        Version::Luks1 => "luks1",
-        Version::Luks2 => "luks2",
-    });
+    report.format = Some(header.version().name());
     Ok(Some(header))
 }
 

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use credimg_formats::signature::{Signature, Watch};
 use credimg_formats::squashfs::{self, Compression};
 use credimg_formats::{
-    ErrorKind, Format, Image as LaidOut, Inode, Kind, Profile, Sink, Spec, Timestamp, Tree, erofs,
-    iso9660,
+    Content, ErrorKind, Format, Image as LaidOut, Inode, Profile, Sink, Spec, Timestamp, Tree,
+    erofs, iso9660,
 };
 
 use super::encryptor::Encryptor;
@@ -161,16 +161,7 @@ fn mend(spec: Spec, tree: &Tree) -> Option<&'static str> {
 
 /// Length of all files.
 pub(crate) fn content_bytes(tree: &Tree) -> u64 {
-    let lengths = tree.inodes().filter_map(|(_, inode)| match inode.kind() {
-        Kind::File(content) => Some(content.len()),
-        Kind::Directory(_)
-        | Kind::Symlink(_)
-        | Kind::CharDevice(_)
-        | Kind::BlockDevice(_)
-        | Kind::Fifo
-        | Kind::Socket => None,
-    });
-    lengths.sum()
+    tree.inodes().filter_map(|(_, inode)| inode.kind().content()).map(Content::len).sum()
 }
 
 /// Says whose fault an error of the writer of this format is.

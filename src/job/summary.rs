@@ -148,7 +148,7 @@ impl Summary {
         let is_streamed = job.destination.is_stream();
         let shown = if is_streamed { "standard output".to_owned() } else { report::shown(path) };
         // What a SquashFS image lacks is not reported as if it were there.
-        let has_label = made.format != Format::Squashfs;
+        let has_label = made.format.profile().has_label();
         let uuid = match made.format {
             Format::Erofs => Some(credimg_formats::uuid_text(made.uuid)),
             Format::Squashfs => None,

@@ -343,7 +343,7 @@ mod tests {
             for other in keys.iter().flat_map(|key| key.only_with) {
                 let name = other.split(':').next().unwrap_or_default();
                 let is_key = keys.iter().any(|key| key.name == name);
-                let is_format = ["erofs", "squashfs", "iso9660"].contains(other);
+                let is_format = other.parse::<credimg_formats::Format>().is_ok();
                 assert!(is_key || is_format, "{mapping}: {other}");
             }
         }

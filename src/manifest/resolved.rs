@@ -27,10 +27,7 @@ pub enum Luks {
 impl Luks {
     /// The name in options and reports.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Luks1 => "luks1",
-            Self::Luks2 => "luks2",
-        }
+        self.version().name()
     }
 
     /// The version of a header.

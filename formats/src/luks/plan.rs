@@ -32,6 +32,16 @@ pub enum Version {
     Luks2,
 }
 
+impl Version {
+    /// The name in options and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Luks1 => "luks1",
+            Self::Luks2 => "luks2",
+        }
+    }
+}
+
 /// How a passphrase becomes the key of the key slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kdf {
