@@ -45,7 +45,7 @@ times := $(if $(TIMES),-- -Zunstable-options --report-time)
 test: cargo setup ## Run all tests, with reference tools and a real guest
 	cargo test --workspace --locked --doc
 	RUST_TEST_THREADS=$$((2 * $$(nproc))) \
-		cargo test --workspace --locked $(as_root) --lib --bins --tests $(times)
+		cargo test --workspace --locked $(as_root) --lib --tests $(times)
 
 # Whoever changes what is written reads the difference: `git diff formats/tests/goldens`.
 bless: cargo ## Write the listings anew that pin every byte of some images
