@@ -39,9 +39,9 @@ fn run() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => match report::print_error(&error) {
-            Exit::Interrupted => signals::die(),
-            exit => ExitCode::from(exit as u8),
-        },
+        Err(error) => {
+            let exit = report::print_error(&error);
+            if exit == Exit::Interrupted { signals::die() } else { ExitCode::from(exit as u8) }
+        }
     }
 }

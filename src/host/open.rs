@@ -45,16 +45,21 @@ pub(crate) fn open_file(path: &Path) -> Result<(File, Stat), Failure> {
 
 /// An error unless `stat` is that of a regular file.
 pub(crate) fn require_regular(path: &Path, stat: &Stat) -> Result<(), Failure> {
-    let kind = match file_type(stat) {
-        FileType::RegularFile => return Ok(()),
-        kind => kind_name(kind),
-    };
-    let failure =
-        Failure::new(Exit::Source, format!("{} is {kind}, expected a regular file", shown(path)));
-    Err(match file_type(stat) {
+    let kind = file_type(stat);
+    if kind == FileType::RegularFile {
+        return Ok(());
+    }
+    let message = format!("{} is {}, expected a regular file", shown(path), kind_name(kind));
+    let failure = Failure::new(Exit::Source, message);
+    Err(match kind {
         FileType::Directory => failure.hint("for a whole directory write `dir:`"),
         FileType::Symlink => failure,
-        _ => failure.hint("for what a program delivers write `command:`"),
+        FileType::RegularFile
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => failure.hint("for what a program delivers write `command:`"),
     })
 }
 

@@ -105,7 +105,12 @@ impl Census {
                 }
             }
             FileType::Directory => {}
-            _ => return faults,
+            FileType::RegularFile
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => return faults,
         }
         self.seen.insert(path.to_owned(), faults.clone());
         faults
@@ -140,14 +145,17 @@ impl Census {
         if uid != 0 && uid != self.uid && !(uid == UNMAPPED && is_mapped()) {
             add(Exposure::Owner(uid));
         }
-        match FileType::from_raw_mode(mode) {
-            // It has no mode.
-            FileType::Symlink => {}
-            // It is sticky: others add to it, and cannot exchange what is there.
-            FileType::Directory if mode & 0o1000 != 0 => {}
-            _ if mode & 0o002 != 0 => add(Exposure::Everybody),
-            _ if mode & 0o020 != 0 && stat.st_gid != 0 => add(Exposure::Group(stat.st_gid)),
-            _ => {}
+        let kind = FileType::from_raw_mode(mode);
+        // A link has no mode; to a sticky directory others add, and cannot exchange what is there.
+        let is_safe =
+            kind == FileType::Symlink || (kind == FileType::Directory && mode & 0o1000 != 0);
+        if is_safe {
+            return;
+        }
+        if mode & 0o002 != 0 {
+            add(Exposure::Everybody);
+        } else if mode & 0o020 != 0 && stat.st_gid != 0 {
+            add(Exposure::Group(stat.st_gid));
         }
     }
 }

@@ -182,6 +182,7 @@ impl<'input> Reader<'input> {
 
     /// The node that `event` begins; none where it begins no node. Recursion
     /// ends at [`DEPTH_MAX`].
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser may add events")]
     fn node(
         &mut self,
         event: Event<'input>,
@@ -217,6 +218,7 @@ impl<'input> Reader<'input> {
                 Value::Mapping(pairs)
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => return refuse(syntax::anchors()),
+            // The end of a list, a mapping or the document.
             _ => return Ok(None),
         };
         Ok(Some(Node { value, mark }))
@@ -288,7 +290,11 @@ fn is_number(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    #![expect(
+        clippy::unwrap_used,
+        clippy::wildcard_enum_match_arm,
+        reason = "a panic is how a test fails"
+    )]
 
     use super::*;
 

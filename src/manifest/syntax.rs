@@ -23,6 +23,7 @@ pub(super) fn depth() -> Fault {
 }
 
 /// The fault of a manifest that is not valid YAML.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser may add kinds")]
 pub(super) fn fault(kind: &ErrorKind) -> Fault {
     use ErrorKind as E;
     let (sentence, hint) = match kind {

@@ -167,10 +167,10 @@ fn write_member(
 }
 
 fn write_content(content: &Content, path: &[u8], sink: &mut dyn Sink) -> Result<()> {
-    content.stream(sink).map_err(|error| match error.kind() {
+    content.stream(sink).map_err(|error| {
         // No file is to blame where the output fails.
-        ErrorKind::Io => error,
-        _ => error.at(shown(path)),
+        let is_output = error.kind() == ErrorKind::Io;
+        if is_output { error } else { error.at(shown(path)) }
     })?;
     Ok(pad(content.len(), sink)?)
 }

@@ -1,6 +1,11 @@
 //! What fails, is interrupted or is killed leaves whole files, and says what is true.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
 
 mod campaign;
 mod disks;

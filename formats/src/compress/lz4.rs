@@ -16,6 +16,7 @@ impl Pack for Lz4 {
 }
 
 impl Unpack for Lz4 {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "errors of another crate")]
     fn unpack(&mut self, stored: &[u8], output: &mut [u8]) -> Result<usize, Fault> {
         block::decompress_into(stored, output).map_err(|error| match error {
             DecompressError::OutputTooSmall { .. } => Fault::TooLong,

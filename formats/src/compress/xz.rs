@@ -62,6 +62,7 @@ impl Unpack for Unpacker {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the standard library may add kinds")]
 fn fault(error: &io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::OutOfMemory => Fault::Unsupported("an xz dictionary larger than a block"),

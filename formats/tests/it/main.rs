@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,

@@ -129,7 +129,10 @@ impl<'a> Links<'a> {
                             Some(Some(way)) => *way,
                         }
                     }
-                    answer => Way { answer, links: 0 },
+                    answer @ (Answer::Inside(_)
+                    | Answer::Outside(_)
+                    | Answer::Nowhere
+                    | Answer::Unknown) => Way { answer, links: 0 },
                 },
                 Answer::Outside(place) => Way { answer: self.outside(place, name), links: 0 },
                 Answer::Nowhere | Answer::Unknown => return None,

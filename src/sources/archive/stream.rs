@@ -142,6 +142,7 @@ impl Stream {
     }
 
     /// What went wrong, in our own words: a library's may quote content.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the standard library may add kinds")]
     fn failure(&self, error: &io::Error) -> Failure {
         let Bytes::Packed(packed) = &self.bytes else { return unreadable_file(&self.path, error) };
         let (name, path) = (packed.name(), shown(&self.path));

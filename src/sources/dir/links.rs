@@ -106,7 +106,12 @@ impl Walk<'_, '_> {
                 self.followed.seen.push((level.path(&name), Identity::of(&stat)));
                 self.followed_file(level, &name, &stat)
             }
-            kind => {
+            kind @ (FileType::Symlink
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown) => {
                 let (path, kind) = (shown(&level.path(&name)), files::kind_name(kind));
                 let message = format!(
                     "{path} leads to {kind}: only regular files and directories can be stored in \

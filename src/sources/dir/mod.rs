@@ -141,7 +141,12 @@ impl Walk<'_, '_> {
                     self.follow(&mut level, name)?;
                 }
                 FileType::Symlink => self.symlink(&level, &name)?,
-                _ => self.file(&level, &name)?,
+                FileType::RegularFile
+                | FileType::Fifo
+                | FileType::Socket
+                | FileType::CharacterDevice
+                | FileType::BlockDevice
+                | FileType::Unknown => self.file(&level, &name)?,
             }
         }
         level.subdirectories.reverse();
