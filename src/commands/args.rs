@@ -85,7 +85,7 @@ fn drive_key(
                 );
             };
             let target = options.attach.target;
-            encryption::require_opener(Luks::Luks1, target)?;
+            target.require_opener()?;
             encryptor::drive_key(Luks::Luks1, key, key_file.as_deref(), master_key.as_deref())
         }
         Probe::Luks { version: Version::Luks2, .. } if master_key.is_some() => {

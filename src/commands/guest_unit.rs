@@ -36,8 +36,11 @@ pub(super) fn run(options: &GuestUnit) -> Result<(), Failure> {
     let job = Job::new(manifest, &options.volume.wishes(), Destination::Nothing)?;
     let (image, label) = (&job.image, job.image.label.as_deref());
     let is_opened = job.encryption.as_ref().is_some_and(Encryption::is_opened_by_guest);
-    if image.format == Format::Erofs && label.is_none() && !is_opened {
-        let message = "an EROFS disk without a label is another one after each build";
+    // Without a label the guest finds the disk by its UUID, which each build makes up.
+    let profile = image.format.profile();
+    if profile.has_uuid && label.is_none() && !is_opened {
+        let title = profile.title;
+        let message = format!("an {title} disk without a label is another one after each build");
         let hint = "give it one: `label:` in the manifest, or --label here and with the build";
         return Err(Failure::new(Exit::Usage, message).hint(hint));
     }

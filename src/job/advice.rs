@@ -14,8 +14,8 @@ impl Job {
             report::warn(&warning);
         }
         let label = self.image.label.as_deref();
-        let is_squashfs = self.image.format == Format::Squashfs;
-        drive::warn(self.target, self.drive.bus, label.filter(|_| !is_squashfs));
+        let profile = self.image.format.profile();
+        drive::warn(self.target, self.drive.bus, label.filter(|_| profile.has_label()));
         if self.image.joliet {
             report::warn(
                 "a Joliet tree has no owners and modes: where it is mounted, every user may read \
@@ -39,8 +39,11 @@ impl Job {
             report::warn(&warning);
         }
         let has_serial = self.target.sets_serial() && !is_opened;
-        if is_squashfs && label.is_some() && has_serial && !is_quiet {
-            report::note("a SquashFS image has no label: the drive's serial stands for it");
+        if !profile.has_label() && label.is_some() && has_serial && !is_quiet {
+            let title = profile.title;
+            report::note(&format!(
+                "a {title} image has no label: the drive's serial stands for it"
+            ));
         }
     }
 }

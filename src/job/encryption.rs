@@ -18,8 +18,7 @@ const GENERATED_KEY_BYTES: u64 = 64;
 /// What the label of a LUKS2 header ends in: the image inside has the label itself, and
 /// a guest must not take the one for the other.
 pub(crate) const LABEL_END: &str = "-LUKS";
-/// What is encrypted at once, unless told otherwise: isofs reads blocks of 2048 bytes,
-/// which a disk of larger sectors does not have.
+/// The sectors of a volume: each is encrypted at once.
 const SECTOR_BYTES: usize = 4096;
 pub(crate) const SMALL_SECTOR_BYTES: usize = 512;
 
@@ -60,10 +59,11 @@ impl Encryption {
         require_files(wishes)?;
         let sector_bytes = sector_bytes(luks, manifest, format)?;
         let master = wishes.master_key.clone();
-        if master.is_some() && luks == Luks::Luks2 {
-            return Err(no_master());
+        match luks {
+            Luks::Luks1 => target.require_opener()?,
+            Luks::Luks2 if master.is_some() => return Err(no_master()),
+            Luks::Luks2 => {}
         }
-        require_opener(luks, target)?;
         Ok(Some(Self { luks, sector_bytes, key: origin(wishes, manifest), master }))
     }
 
@@ -114,14 +114,6 @@ impl Encryption {
             Luks::Luks1 => (Version::Luks1, String::new()),
             Luks::Luks2 => (Version::Luks2, label.map_or_else(String::new, header_label)),
         }
-    }
-}
-
-/// An error where the monitor is to open the image, and cannot.
-pub(crate) fn require_opener(luks: Luks, target: Monitor) -> Result<(), Failure> {
-    match luks {
-        Luks::Luks1 => target.require_opener(),
-        Luks::Luks2 => Ok(()),
     }
 }
 
@@ -189,15 +181,25 @@ fn options(wishes: &EncryptionWishes) -> impl Iterator<Item = (&'static str, &Pa
 
 /// What is encrypted at once; an error where Linux could not read the format so.
 fn sector_bytes(luks: Luks, manifest: &Manifest, format: Format) -> Result<usize, Failure> {
-    let planned = manifest.encrypt.as_ref().filter(|_| luks == Luks::Luks2);
-    let Some((wanted, at)) = planned.and_then(|encrypt| encrypt.sector_bytes.as_ref()) else {
-        let is_small = luks == Luks::Luks1 || format == Format::Iso9660;
-        return Ok(if is_small { SMALL_SECTOR_BYTES } else { SECTOR_BYTES });
+    let max_bytes = match luks {
+        Luks::Luks1 => return Ok(SMALL_SECTOR_BYTES),
+        Luks::Luks2 => sector_max_bytes(format),
     };
-    if format == Format::Iso9660 && *wanted > SMALL_SECTOR_BYTES {
+    let wish = manifest.encrypt.as_ref().and_then(|encrypt| encrypt.sector_bytes.as_ref());
+    let Some((wanted, at)) = wish else { return Ok(max_bytes) };
+    if *wanted > max_bytes {
         let message =
-            format!("{at}: Linux reads no iso9660 from a disk with sectors of {wanted} bytes");
+            format!("{at}: Linux reads no {format} from a disk with sectors of {wanted} bytes");
         return Err(Failure::new(Exit::Manifest, message).hint("leave `sector_size` out"));
     }
     Ok(*wanted)
+}
+
+/// The largest sectors of a disk from which Linux reads the format. isofs reads blocks of 2048
+/// bytes, which a disk of larger sectors does not have.
+fn sector_max_bytes(format: Format) -> usize {
+    match format {
+        Format::Erofs | Format::Squashfs => SECTOR_BYTES,
+        Format::Iso9660 => SMALL_SECTOR_BYTES,
+    }
 }

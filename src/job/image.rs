@@ -119,9 +119,7 @@ impl Image {
 
     /// Adds to what is left out of `tree` already what the image of it does not hold.
     pub(crate) fn add_losses(&self, tree: &Tree, losses: &mut Losses) {
-        if self.format == Format::Iso9660 {
-            losses.add_iso9660(tree, self.joliet);
-        }
+        losses.add_of_writer(tree, self.format, self.joliet);
     }
 
     fn warn_of_fractions(&self, tree: &Tree) {

@@ -47,11 +47,17 @@ impl Losses {
         }
     }
 
-    /// Adds what an ISO 9660 image does not hold of `tree`.
-    pub(crate) fn add_iso9660(&mut self, tree: &Tree, joliet: bool) {
-        for loss in iso9660::losses(tree, joliet) {
-            let (kind, what) = described(&loss);
-            self.add(kind, what, || loss.path(tree));
+    /// Adds what the writer of `format` gives up of `tree`, from which attributes were
+    /// [left out](leave_out_xattrs) before.
+    pub(crate) fn add_of_writer(&mut self, tree: &Tree, format: Format, joliet: bool) {
+        match format {
+            Format::Erofs | Format::Squashfs => {}
+            Format::Iso9660 => {
+                for loss in iso9660::losses(tree, joliet) {
+                    let (kind, what) = described(&loss);
+                    self.add(kind, what, || loss.path(tree));
+                }
+            }
         }
     }
 
@@ -127,9 +133,7 @@ pub(crate) fn foresee(tree: &Tree, format: Format, joliet: bool) -> Vec<String> 
     for (id, inode) in tree.inodes() {
         add_faults(&mut losses, &faults(inode, format), || tree.path_of(id));
     }
-    if format == Format::Iso9660 {
-        losses.add_iso9660(tree, joliet);
-    }
+    losses.add_of_writer(tree, format, joliet);
     losses.lines().map(|line| format!("{line}; a build without --lossy fails")).collect()
 }
 

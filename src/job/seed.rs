@@ -85,7 +85,7 @@ fn compare(
         return Ok(other_case(label).into_iter().collect());
     };
     let name = meaning.name;
-    if format != Format::Iso9660 {
+    if !is_searched(format) {
         let format = format.name();
         return Ok(vec![format!(
             "a volume with the label {label} is {name}: guests look for it on iso9660, not {format}"
@@ -114,6 +114,14 @@ fn compare(
         ));
     }
     Ok(warnings)
+}
+
+/// Whether guests look for their configuration on volumes of this format.
+fn is_searched(format: Format) -> bool {
+    match format {
+        Format::Erofs | Format::Squashfs => false,
+        Format::Iso9660 => true,
+    }
 }
 
 /// The warning of a label that guests would know if its letters were small or large.

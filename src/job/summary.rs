@@ -10,11 +10,12 @@ use super::encryptor::Encryptor;
 use super::image::Image;
 use super::loss::Losses;
 use super::reports;
+use crate::delivery::device::Device;
 use crate::delivery::route::{Route, Routes};
 use crate::delivery::sidecar;
 use crate::host::output;
 use crate::manifest::{Channel, Format, Manifest, time};
-use crate::monitors::Bus;
+use crate::monitors::Drive;
 use crate::report::{self, Failure, json_line};
 
 /// Where a report cannot go into a file.
@@ -26,11 +27,10 @@ pub(crate) struct Summary {
     /// The image as messages show it.
     #[serde(skip)]
     pub(crate) shown: String,
+    /// What the guest finds the disk by, where the format has no label and the guest sees the
+    /// serial.
     #[serde(skip)]
-    bus: Bus,
-    /// Whether the guest sees the serial.
-    #[serde(skip)]
-    has_serial: bool,
+    stand_in: Option<String>,
     /// The image's path as it was given, `-` for standard output; escaped as in
     /// messages where it is not UTF-8.
     pub(crate) image: String,
@@ -147,7 +147,7 @@ impl Summary {
         let path = job.destination.path();
         let is_streamed = job.destination.is_stream();
         let shown = if is_streamed { "standard output".to_owned() } else { report::shown(path) };
-        // What a SquashFS image lacks is not reported as if it were there.
+        // What an image of the format lacks is not reported as if it were there.
         let has_label = made.format.profile().has_label();
         let uuid = match made.format {
             Format::Erofs => Some(credimg_formats::uuid_text(made.uuid)),
@@ -157,8 +157,7 @@ impl Summary {
         Self {
             image: path.to_str().map_or_else(|| report::shown(path), str::to_owned),
             shown,
-            bus: job.drive.bus,
-            has_serial: job.target.sets_serial(),
+            stand_in: (!has_label && job.target.sets_serial()).then(|| device(&job.drive)),
             format: made.format.name(),
             label: made.label.clone().filter(|_| has_label),
             uuid,
@@ -185,12 +184,10 @@ impl Summary {
         if self.changed == Some(false) {
             return format!("kept {}: it is up to date", self.shown);
         }
-        let label = match &self.label {
-            Some(label) => format!(" label {label},"),
-            None if self.format != Format::Squashfs.name() => String::new(),
-            None if !self.has_serial => String::new(),
-            None if self.bus == Bus::Virtio => format!(" /dev/disk/by-id/virtio-{},", self.serial),
-            None => format!(" serial {},", self.serial),
+        let label = match (&self.label, &self.stand_in) {
+            (Some(label), _) => format!(" label {label},"),
+            (None, Some(device)) => format!(" {device},"),
+            (None, None) => String::new(),
         };
         let plural = |count| if count == 1 { "" } else { "s" };
         let around =
@@ -224,6 +221,12 @@ impl Summary {
             Some(path) => reports::replace(path, &text),
         }
     }
+}
+
+/// The drive as the guest sees it: its path where that is known, else its serial.
+fn device(drive: &Drive) -> String {
+    let of_serial = Device::of_serial(&drive.serial, drive.bus);
+    of_serial.map_or_else(|| format!("serial {}", drive.serial.as_str()), |device| device.path())
 }
 
 /// What stands for the UUID of an ISO 9660 image, in blkid and in

@@ -127,7 +127,11 @@ pub(super) fn own_uuid(wish: Option<&str>, format: Format) -> Result<Option<[u8;
     let uuid = uuid::parse(text).ok_or_else(|| {
         Failure::new(Exit::Usage, "--uuid: expected 32 hexadecimal digits as 8-4-4-4-12")
     })?;
-    if format == Format::Erofs && is_mistaken_for_ext2(&uuid) {
+    let is_mistaken = match format {
+        Format::Erofs => is_mistaken_for_ext2(&uuid),
+        Format::Squashfs | Format::Iso9660 => false,
+    };
+    if is_mistaken {
         let message = "--uuid: with 53ef as the fourth group guests would take the disk for ext2 \
                        and see no label";
         return Err(Failure::new(Exit::Usage, message).hint("choose another UUID"));

@@ -26,6 +26,14 @@ const NAMED_MAX: usize = 20;
 /// bsdtar take all.
 const XORRISO_TARGET_MAX_BYTES: usize = 1023;
 
+/// The longest target in bytes that every reader of `format` takes; none where all are taken.
+fn target_max_bytes(format: Format) -> Option<usize> {
+    match format {
+        Format::Erofs | Format::Squashfs => None,
+        Format::Iso9660 => Some(XORRISO_TARGET_MAX_BYTES),
+    }
+}
+
 /// How links become files.
 const MENDED: &str = "`links: follow` at a `dir:` takes what they lead to";
 
@@ -74,6 +82,7 @@ fn told(
     unknown: HashSet<InodeId>,
 ) -> Vec<String> {
     let mut links = Links::new(tree, mount, unknown);
+    let target_max_bytes = format.and_then(target_max_bytes);
     let [mut nowhere, mut outside, mut long] = [(); 3].map(|()| Named::default());
     // In the order of names, whatever order they came in.
     let mut directories = vec![Tree::ROOT];
@@ -84,7 +93,7 @@ fn told(
         // By name, not by inode: a link with several names leads from each elsewhere.
         for (name, id) in entries {
             if let Some(Kind::Symlink(target)) = tree.get(*id).map(Inode::kind) {
-                if format == Some(Format::Iso9660) && target.len() > XORRISO_TARGET_MAX_BYTES {
+                if target_max_bytes.is_some_and(|max_bytes| target.len() > max_bytes) {
                     long.note(tree, directory, name);
                 }
                 match links.answer(directory, *id) {
