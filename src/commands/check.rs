@@ -138,7 +138,7 @@ fn foresee(job: &Job, definitions: &Definitions, trust: bool) -> Result<Vec<Stri
     let known_format = job.is_format_known.then_some(image.format);
     if let Some(format) = known_format {
         warnings.extend(seed::foresee(format, image.label.as_deref(), manifest, definitions)?);
-        warnings.extend(loss::foresee(&rehearsal.tree, format, image.joliet));
+        warnings.extend(loss::foresee(&rehearsal.tree, format, image.options.joliet));
     }
     warnings.extend(links::foresee(manifest, definitions, rehearsal, known_format));
     warnings.extend(xattrs::warnings(manifest));
@@ -219,7 +219,11 @@ fn channels(job: &Job, routes: &Routes) -> String {
         ]);
     }
     let lengths = [
-        ("label, bytes", label.map_or(0, str::len), label_max_bytes(image.format, image.joliet)),
+        (
+            "label, bytes",
+            label.map_or(0, str::len),
+            label_max_bytes(image.format, image.options.joliet),
+        ),
         ("serial, bytes", serial.as_str().len(), Serial::MAX_BYTES),
     ];
     let mut text = format!("{}\n{}", aligned(&rows, 5), routes.budget.table());

@@ -16,7 +16,7 @@ impl Job {
         let label = self.image.label.as_deref();
         let profile = self.image.format.profile();
         drive::warn(self.target, self.drive.bus, label.filter(|_| profile.has_label()));
-        if self.image.joliet {
+        if self.image.options.joliet {
             report::warn(
                 "a Joliet tree has no owners and modes: where it is mounted, every user may read \
                  every file",

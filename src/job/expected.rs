@@ -72,7 +72,5 @@ pub(crate) fn limits(limits: Limits) -> Limits {
 /// Leaves out what the manifest says of another format than the image's: that it has
 /// another one is told.
 fn fit(manifest: &mut Manifest, format: Format) {
-    let profile = format.profile();
-    manifest.joliet &= profile.has_joliet();
-    manifest.compression = manifest.compression.filter(|_| profile.has_compression);
+    manifest.format_options = manifest.format_options.fit(format);
 }

@@ -3,14 +3,14 @@
 use std::rc::Rc;
 
 use credimg_formats::signature::{Signature, Watch};
-use credimg_formats::squashfs::{self, Compression};
 use credimg_formats::{
     Content, ErrorKind, Format, Image as LaidOut, Inode, Profile, Sink, Spec, Timestamp, Tree,
-    erofs, iso9660,
+    iso9660,
 };
 
 use super::encryptor::Encryptor;
 use super::loss::Losses;
+use super::volume::{self, FormatOptions};
 use crate::job::progress::{Counted, Progress};
 use crate::report::{self, Exit, Failure};
 use crate::sources::builder::budget::over_size;
@@ -22,9 +22,7 @@ pub(crate) struct Image {
     pub(crate) label: Option<String>,
     pub(crate) uuid: [u8; 16],
     pub(crate) build_time: Timestamp,
-    pub(crate) compression: Compression,
-    /// Adds a Joliet tree; of ISO 9660 only.
-    pub(crate) joliet: bool,
+    pub(crate) options: FormatOptions,
     /// What is around the image, where it is encrypted.
     pub(crate) encryptor: Option<Rc<Encryptor>>,
     /// Leaves out, with warnings, what the format cannot hold.
@@ -79,7 +77,7 @@ impl Image {
     }
 
     fn laid_out<'t>(&self, tree: &'t Tree) -> Result<Box<dyn LaidOut + 't>, Failure> {
-        let spec = self.spec().map_err(|error| self.explain(&error))?;
+        let spec = volume::spec(self).map_err(|error| self.explain(&error))?;
         self.warn_of_fractions(tree);
         spec.clone().plan(tree).map_err(|error| {
             let failure = self.explain(&error);
@@ -90,36 +88,9 @@ impl Image {
         })
     }
 
-    /// What the writer of the format takes.
-    fn spec(&self) -> credimg_formats::Result<Spec> {
-        let label = self.label.as_deref().unwrap_or_default().as_bytes();
-        Ok(match self.format {
-            Format::Erofs => Spec::Erofs(
-                erofs::Options::new()
-                    .label(erofs::Label::new(label)?)
-                    .uuid(self.uuid)
-                    .build_time(self.build_time),
-            ),
-            Format::Squashfs => Spec::Squashfs(
-                squashfs::Options::new()
-                    .compression(self.compression)
-                    .build_time(self.build_time)
-                    .cut_fractions(true),
-            ),
-            Format::Iso9660 => Spec::Iso9660(
-                iso9660::Options::new()
-                    .volume_id(iso9660::VolumeId::new(label)?)
-                    .build_time(self.build_time)
-                    .joliet(self.joliet)
-                    .cut_fractions(true)
-                    .lossy(self.lossy),
-            ),
-        })
-    }
-
     /// Adds to what is left out of `tree` already what the image of it does not hold.
     pub(crate) fn add_losses(&self, tree: &Tree, losses: &mut Losses) {
-        losses.add_of_writer(tree, self.format, self.joliet);
+        losses.add_of_writer(tree, self.format, self.options.joliet);
     }
 
     fn warn_of_fractions(&self, tree: &Tree) {

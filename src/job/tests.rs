@@ -98,7 +98,7 @@ fn a_check_decides_as_the_build_does() {
     ] {
         let decided = [file("a"), Destination::Nothing].map(|destination| {
             job(manifest, &wishes, destination)
-                .map(|job| (job.image.format, job.image.label, job.image.joliet))
+                .map(|job| (job.image.format, job.image.label, job.image.options.joliet))
                 .map_err(|failure| failure.message)
         });
         let [build, check] = decided;

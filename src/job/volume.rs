@@ -1,12 +1,14 @@
-//! What an image is as a volume: its format, what is particular to that, label, UUID and time.
+//! What an image is as a volume: its format, what is particular to that, label, UUID and time;
+//! and what the writer of the format is given.
 
 use std::path::Path;
 
-use credimg_formats::Timestamp;
 use credimg_formats::erofs::format::is_mistaken_for_ext2;
 use credimg_formats::squashfs::Compression;
+use credimg_formats::{Spec, Timestamp, erofs, iso9660, squashfs};
 
 use super::destination::Destination;
+use super::image::Image;
 use super::uuid;
 use super::wishes::Wishes;
 use crate::manifest::{self, Format, Manifest};
@@ -18,9 +20,15 @@ pub(crate) struct Volume {
     /// Whether that is certain; else a name that is not known yet decides.
     pub(crate) is_format_known: bool,
     pub(crate) label: Option<String>,
-    /// Of SquashFS alone.
+    pub(crate) options: FormatOptions,
+}
+
+/// What is particular to one format; of another it is not wished.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FormatOptions {
+    /// How a SquashFS image is compressed.
     pub(crate) compression: Compression,
-    /// Adds a Joliet tree; of ISO 9660 alone.
+    /// Whether an ISO 9660 image gets a Joliet tree.
     pub(crate) joliet: bool,
 }
 
@@ -31,15 +39,16 @@ impl Volume {
         wishes: &Wishes,
         destination: &Destination,
     ) -> Result<Self, Failure> {
-        let joliet = wishes.joliet || manifest.joliet;
+        let manifest::FormatOptions { compression: packed, joliet: has_joliet } =
+            manifest.format_options;
+        let joliet = wishes.joliet || has_joliet;
         let Some(format) = format(manifest, wishes, destination)? else {
             let label = wishes.label.as_deref().map(manifest::label_option).transpose()?;
             return Ok(Self {
                 format: Format::Erofs,
                 is_format_known: false,
                 label: label.or_else(|| Some(manifest.label.as_ref()?.text.clone())),
-                compression: Compression::NONE,
-                joliet,
+                options: FormatOptions { compression: Compression::NONE, joliet },
             });
         };
         let profile = format.profile();
@@ -49,13 +58,14 @@ impl Volume {
         }
         let label = label(wishes.label.as_deref(), manifest, format, joliet)?;
         let wanted = wishes.compression.as_deref().map(manifest::compression_option).transpose()?;
-        let compression = wanted.or(manifest.compression).unwrap_or(Compression::NONE);
+        let compression = wanted.or(packed).unwrap_or(Compression::NONE);
         if !compression.is_none() && !profile.has_compression {
             let message = format!("a compressed {} image is not supported", format.name());
             let hint = "only `format: squashfs` is compressed";
             return Err(Failure::new(Exit::Usage, message).hint(hint));
         }
-        Ok(Self { format, is_format_known: true, label, compression, joliet })
+        let options = FormatOptions { compression, joliet };
+        Ok(Self { format, is_format_known: true, label, options })
     }
 }
 
@@ -88,6 +98,34 @@ fn of_extension(output: &Path) -> Result<Format, Failure> {
         let message = format!("cannot tell the format of {}", report::shown(output));
         let hint = "name the output IMAGE.erofs, IMAGE.squashfs or IMAGE.iso, or give --format";
         Failure::new(Exit::Usage, message).hint(hint)
+    })
+}
+
+/// What the writer of the format takes.
+pub(super) fn spec(image: &Image) -> credimg_formats::Result<Spec> {
+    let FormatOptions { compression, joliet } = image.options;
+    let label = image.label.as_deref().unwrap_or_default().as_bytes();
+    Ok(match image.format {
+        Format::Erofs => Spec::Erofs(
+            erofs::Options::new()
+                .label(erofs::Label::new(label)?)
+                .uuid(image.uuid)
+                .build_time(image.build_time),
+        ),
+        Format::Squashfs => Spec::Squashfs(
+            squashfs::Options::new()
+                .compression(compression)
+                .build_time(image.build_time)
+                .cut_fractions(true),
+        ),
+        Format::Iso9660 => Spec::Iso9660(
+            iso9660::Options::new()
+                .volume_id(iso9660::VolumeId::new(label)?)
+                .build_time(image.build_time)
+                .joliet(joliet)
+                .cut_fractions(true)
+                .lossy(image.lossy),
+        ),
     })
 }
 

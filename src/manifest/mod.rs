@@ -23,6 +23,7 @@ mod conflicts;
 mod credentials;
 mod encrypt;
 mod error;
+mod format_options;
 mod fw_cfg;
 pub mod keys;
 mod mapping;
@@ -41,6 +42,7 @@ mod xattrs;
 pub use channel::Channel;
 pub use credimg_formats::Format;
 pub(crate) use error::manifest_name;
+pub use format_options::FormatOptions;
 pub(crate) use fw_cfg::is_name as is_fw_cfg_name;
 pub use resolved::{
     Attributes, Credential, Encrypt, Entry, FwCfg, Keep, KeySource, Label, Luks, Manifest,

@@ -12,7 +12,8 @@ use super::resolved::{Attributes, Entry, Keep, Label, Manifest, Pseudo, PseudoFi
 use super::source::Product;
 use super::xattrs::Resolved;
 use super::{
-    conflicts, credentials, encrypt, fw_cfg, mount, pass_env, schema, source, time, values, xattrs,
+    conflicts, credentials, encrypt, format_options, fw_cfg, mount, pass_env, schema, source, time,
+    values, xattrs,
 };
 use crate::report::{Problem, Problems};
 
@@ -29,8 +30,7 @@ pub(super) fn resolve(
     let label = optional(typed.label.as_ref(), values::label, problems);
     let label = label.zip(typed.label).map(|(text, label)| Label { text, position: label.at });
     let format = optional(typed.format.as_ref(), values::format, problems);
-    let compression = optional(typed.compression.as_ref(), values::compression, problems);
-    let joliet = typed.joliet.is_some_and(|joliet| joliet.value);
+    let format_options = format_options::resolve(&typed.format_options, problems);
     let directory = path.parent().unwrap_or(Path::new(""));
     let encrypt =
         typed.encrypt.as_ref().and_then(|typed| encrypt::resolve(typed, directory, problems));
@@ -71,8 +71,7 @@ pub(super) fn resolve(
         path,
         label,
         format,
-        compression,
-        joliet,
+        format_options,
         encrypt,
         parents,
         entries,

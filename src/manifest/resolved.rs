@@ -7,10 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use credimg_formats::luks::Version;
-use credimg_formats::squashfs::Compression;
 use credimg_formats::{Format, Mode, Name, Secret, Timestamp, Xattrs};
 
 use super::channel::Channel;
+use super::format_options::FormatOptions;
 use super::mount;
 use super::source::Source;
 use crate::report::{Position, shown};
@@ -240,10 +240,8 @@ pub struct Manifest {
     pub label: Option<Label>,
     /// Image format, where given; else the output's extension decides.
     pub format: Option<Format>,
-    /// How a SquashFS image is compressed, where given.
-    pub compression: Option<Compression>,
-    /// Whether an ISO 9660 image gets a Joliet tree.
-    pub joliet: bool,
+    /// What is particular to the format.
+    pub format_options: FormatOptions,
     /// How the image is encrypted, where it is.
     pub encrypt: Option<Encrypt>,
     /// Mode, owner and time of the root and of parents made on the way.

@@ -7,15 +7,14 @@ use super::error::Fault;
 use super::keys;
 use super::mapping::{At, Keys};
 use super::node::{Node, ScalarKind, Text, Value};
-use super::source;
+use super::{format_options, source};
 use crate::report::{Position, Problem, Problems};
 
 /// The manifest as typed.
 pub(super) struct Typed {
     pub(super) label: Option<At<Text>>,
     pub(super) format: Option<At<Text>>,
-    pub(super) compression: Option<At<Text>>,
-    pub(super) joliet: Option<At<bool>>,
+    pub(super) format_options: format_options::Typed,
     pub(super) encrypt: Option<Encrypt>,
     pub(super) defaults: Attributes,
     /// `xattrs` of `defaults`.
@@ -115,8 +114,7 @@ pub(super) fn read(root: Node, file: &Arc<str>, problems: &mut Problems) -> Opti
     let mut keys = Keys::open(root, at, keys::MANIFEST, problems)?;
     let label = keys.read("label", text, problems);
     let format = keys.read("format", text, problems);
-    let compression = keys.read("compression", text, problems);
-    let joliet = keys.read("joliet", boolean, problems);
+    let format_options = format_options::read(&mut keys, problems);
     let encrypt = keys.take("encrypt").and_then(|(node, at)| encrypt(node, at, problems));
     let defaults = keys.take("defaults").and_then(|(node, at)| {
         let mut keys = Keys::open(node, at, keys::DEFAULTS, problems)?;
@@ -144,8 +142,7 @@ pub(super) fn read(root: Node, file: &Arc<str>, problems: &mut Problems) -> Opti
     Some(Typed {
         label,
         format,
-        compression,
-        joliet,
+        format_options,
         encrypt,
         defaults,
         default_xattrs,
@@ -306,7 +303,7 @@ fn scalar(node: Node, at: &Position) -> Result<Text, Problem> {
     }
 }
 
-fn boolean(node: Node, at: &Position) -> Result<bool, Problem> {
+pub(super) fn boolean(node: Node, at: &Position) -> Result<bool, Problem> {
     let found = node.describe();
     let refusal = || expected("true or false", found).at(at);
     match node.into_scalar().ok_or_else(refusal)?.kind() {

@@ -189,9 +189,9 @@ fn an_iso_9660_manifest_has_a_longer_label_and_may_ask_for_joliet() {
     let label = plan.label.unwrap();
     assert_eq!(label.text, "thirty-two-bytes-and-not-more.32");
     assert_eq!((label.position.line, label.position.column), (2, 8));
-    assert_eq!((plan.format, plan.joliet), (Some(Format::Iso9660), false));
+    assert_eq!((plan.format, plan.format_options.joliet), (Some(Format::Iso9660), false));
     let plan = parse(b"joliet: true\nfiles: []\n", Path::new("m")).unwrap();
-    assert!(plan.joliet);
+    assert!(plan.format_options.joliet);
 }
 
 #[test]

@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use credimg::delivery::route::Means;
-use credimg::manifest::{Attributes, Entry, Keep, Manifest, Pseudo, Source, TreePath};
+use credimg::manifest::{
+    Attributes, Entry, FormatOptions, Keep, Manifest, Pseudo, Source, TreePath,
+};
 use credimg::report::{Exit, Failure, Position};
 use credimg::sources::assemble::{
     Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, Step, assemble,
@@ -113,8 +115,7 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Manifest {
         path: manifest,
         label: None,
         format: None,
-        compression: None,
-        joliet: false,
+        format_options: FormatOptions::default(),
         encrypt: None,
         parents: defaults(),
         entries,
