@@ -26,11 +26,9 @@ pub(super) fn depth() -> Fault {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the parser may add kinds")]
 pub(super) fn fault(kind: &ErrorKind) -> Fault {
     use ErrorKind as E;
-    let (sentence, hint) = match kind {
-        E::RecursionLimitExceeded => return depth(),
-        E::UnknownAnchor | E::MissingAnchorOrAliasName | E::AnchorCountOverflow => {
-            return anchors();
-        }
+    match kind {
+        E::RecursionLimitExceeded => depth(),
+        E::UnknownAnchor | E::MissingAnchorOrAliasName | E::AnchorCountOverflow => anchors(),
         E::UndeclaredTagHandle
         | E::ExpectedTagBang
         | E::InvalidGlobalTagCharacter
@@ -40,19 +38,35 @@ pub(super) fn fault(kind: &ErrorKind) -> Fault {
         | E::InvalidTagEscape
         | E::InvalidTagUtf8LeadingByte
         | E::InvalidTagUtf8TrailingByte
-        | E::InvalidTagUtf8 => return tags(),
-        E::DirectiveDisallowed => return Fault::new("YAML directives are not supported"),
+        | E::InvalidTagUtf8 => tags(),
+        E::DirectiveDisallowed => Fault::new("YAML directives are not supported"),
+        _ => {
+            let (sentence, hint) = sentence(kind);
+            let fault = Fault::new(format!("not valid YAML: {sentence}"));
+            match hint {
+                Some(hint) => fault.hint(hint),
+                None => fault,
+            }
+        }
+    }
+}
+
+/// What is wrong with the YAML, and how it is mended where one can tell.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser may add kinds")]
+fn sentence(kind: &ErrorKind) -> (&'static str, Option<&'static str>) {
+    use ErrorKind as E;
+    match kind {
         E::UnclosedQuotedScalar | E::DocumentIndicatorInQuotedScalar => {
-            ("a quote is not closed", "")
+            ("a quote is not closed", None)
         }
         E::UnclosedFlowCollection { .. }
         | E::UnexpectedEofFlowSequence
         | E::UnexpectedEofFlowMapping
-        | E::UnexpectedEofImplicitFlowMapping => ("a bracket is not closed", ""),
-        E::MismatchedFlowCollectionEnd { .. } => ("brackets do not match", ""),
-        E::MisplacedFlowCollectionEnd => ("a closing bracket without its opening one", ""),
+        | E::UnexpectedEofImplicitFlowMapping => ("a bracket is not closed", None),
+        E::MismatchedFlowCollectionEnd { .. } => ("brackets do not match", None),
+        E::MisplacedFlowCollectionEnd => ("a closing bracket without its opening one", None),
         E::ExpectedFlowMappingSeparator | E::ExpectedFlowSequenceSeparator => {
-            ("expected a comma or a closing bracket", "")
+            ("expected a comma or a closing bracket", None)
         }
         E::TabNotAllowed
         | E::TabInBlockIndentation
@@ -61,13 +75,13 @@ pub(super) fn fault(kind: &ErrorKind) -> Fault {
         | E::TabInPlainScalar
         | E::InvalidBlockEntryWhitespace
         | E::InvalidMappingValueWhitespace => {
-            ("a tab where only spaces may stand", "indent with spaces")
+            ("a tab where only spaces may stand", Some("indent with spaces"))
         }
         E::MappingValueNotAllowed | E::InvalidColonPlacement => {
-            ("a colon where none may stand", "quote a value that holds a colon and a space")
+            ("a colon where none may stand", Some("quote a value that holds a colon and a space"))
         }
         E::SimpleKeyExpected | E::InvalidSimpleKey | E::MappingKeyNotAllowed => {
-            ("expected a key and a colon", "")
+            ("expected a key and a colon", None)
         }
         E::InvalidIndentation
         | E::ExpectedBlockMappingKey
@@ -75,9 +89,9 @@ pub(super) fn fault(kind: &ErrorKind) -> Fault {
         | E::BlockSequenceEntryNotAllowed
         | E::InvalidBlockScalarIndent
         | E::InvalidQuotedScalarIndent
-        | E::InvalidFlowScalarIndent => ("unexpected text or wrong indentation", ""),
+        | E::InvalidFlowScalarIndent => ("unexpected text or wrong indentation", None),
         E::InvalidTrailingSingleQuotedScalar | E::InvalidTrailingDoubleQuotedScalar => {
-            ("text after a closing quote", "")
+            ("text after a closing quote", None)
         }
         E::UnknownQuotedScalarEscape
         | E::InvalidQuotedScalarHexEscape
@@ -87,21 +101,19 @@ pub(super) fn fault(kind: &ErrorKind) -> Fault {
         | E::UnpairedLowSurrogate
         | E::InvalidUnicodeEscape => (
             "an unknown escape in a double-quoted value",
-            "double each backslash, or use single quotes",
+            Some("double each backslash, or use single quotes"),
         ),
         E::UnexpectedCharacter { .. } | E::PlainScalarStartsWithDashFlowIndicator => {
-            ("a value begins with a character that YAML reserves", "quote the value")
+            ("a value begins with a character that YAML reserves", Some("quote the value"))
         }
         E::ZeroBlockScalarIndent | E::InvalidBlockScalarHeader => {
-            ("a malformed block header after `|` or `>`", "")
+            ("a malformed block header after `|` or `>`", None)
         }
         E::CommentInterceptedScalar | E::CommentNotSeparated => {
-            ("a comment where none may stand", "quote a value that holds `#`")
+            ("a comment where none may stand", Some("quote a value that holds `#`"))
         }
-        E::BomInsideDocument => ("a byte order mark inside the document", ""),
-        E::InvalidDocumentEnd => ("text after the document's end", ""),
-        _ => ("its structure is broken", ""),
-    };
-    let fault = Fault::new(format!("not valid YAML: {sentence}"));
-    if hint.is_empty() { fault } else { fault.hint(hint) }
+        E::BomInsideDocument => ("a byte order mark inside the document", None),
+        E::InvalidDocumentEnd => ("text after the document's end", None),
+        _ => ("its structure is broken", None),
+    }
 }
