@@ -17,7 +17,6 @@ use crate::job::encryption::{self, LABEL_END};
 use crate::job::encryptor;
 use crate::keys::{self, Key, Owners};
 use crate::look::opened::{Opened, no_encryption};
-use crate::manifest::Luks;
 use crate::monitors::{Drive, DriveKey, Machine, Place};
 use crate::report::{Exit, Failure};
 
@@ -86,7 +85,7 @@ fn drive_key(
             };
             let target = options.attach.target;
             target.require_opener()?;
-            encryptor::drive_key(Luks::Luks1, key, key_file.as_deref(), master_key.as_deref())
+            encryptor::drive_key(Version::Luks1, key, key_file.as_deref(), master_key.as_deref())
         }
         Probe::Luks { version: Version::Luks2, .. } if master_key.is_some() => {
             Err(encryption::no_master())

@@ -104,7 +104,7 @@ struct Builder<'a> {
     options: &'a Build,
     job: Job,
     /// Who may read what is made.
-    access: output::Options,
+    permissions: output::Permissions,
 }
 
 impl<'a> Builder<'a> {
@@ -118,7 +118,7 @@ impl<'a> Builder<'a> {
         let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
         let wishes = recipe.wishes(&options.attach);
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
-        let access = access::options(owner, &options.mode, reader)?;
+        let permissions = access::permissions(owner, &options.mode, reader)?;
         let files = Files {
             manifest: &manifest,
             image: output,
@@ -126,15 +126,15 @@ impl<'a> Builder<'a> {
             depfile: depfile.as_deref(),
             report: options.json.as_ref().and_then(Option::as_deref),
         };
-        let own_files = files.own_files(access)?;
+        let own_files = files.own_files(permissions)?;
         let destination = if is_streamed {
-            Destination::Stream(access)
+            Destination::Stream(permissions)
         } else {
             let (path, if_changed) = (output.clone(), options.if_changed);
             let notes_inputs = depfile.is_some();
-            Destination::File(NewFile { path, access, own_files, if_changed, notes_inputs })
+            Destination::File(NewFile { path, permissions, own_files, if_changed, notes_inputs })
         };
-        Ok(Self { options, job: Job::new(manifest, &wishes, destination)?, access })
+        Ok(Self { options, job: Job::new(manifest, &wishes, destination)?, permissions })
     }
 
     fn build_stream(&self) -> Result<Summary, Failure> {
@@ -183,7 +183,7 @@ impl<'a> Builder<'a> {
         if let Some(file) = file {
             file.commit_with_sidecars(&sidecar::is_suffix)?;
         } else if let Some(existing) = &self.job.existing {
-            existing.keep(output, self.access).map_err(early)?;
+            existing.keep(output, self.permissions).map_err(early)?;
         }
         Ok(Built { summary, arguments, dependencies, is_new, knows_all })
     }
@@ -227,7 +227,7 @@ impl<'a> Builder<'a> {
         if let Some(summary) = self.keep(&mut collected, &sidecars, progress)? {
             return Ok(Ready { file: None, summary, arguments, knows_all });
         }
-        let mut file = OutputFile::create(&options.output, self.access)?;
+        let mut file = OutputFile::create(&options.output, self.permissions)?;
         for Sidecar { suffix, content } in &sidecars {
             file.add_sidecar(suffix, content.expose())?;
         }
@@ -246,11 +246,11 @@ impl<'a> Builder<'a> {
         sidecars: &[Sidecar],
         progress: &mut Progress,
     ) -> Result<Option<Summary>, Failure> {
-        let Self { options: Build { output, .. }, job, access } = self;
+        let Self { options: Build { output, .. }, job, permissions } = self;
         let Some(existing) = &job.existing else { return Ok(None) };
         let same = job.like(existing);
         collected.assembly.date(same.build_time);
-        if existing::has_sidecars(output, sidecars, *access)
+        if existing::has_sidecars(output, sidecars, *permissions)
             && let Some(size_bytes) = existing.compare(&same, &collected.assembly.tree, progress)?
             && existing.is_at(output)
         {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use credimg_formats::Mode;
+use credimg_formats::luks::Version;
 use unicode_width::UnicodeWidthStr;
 
 use super::options::{Sources, Volume, size};
@@ -16,7 +17,7 @@ use crate::delivery::unlock;
 use crate::job::Job;
 use crate::job::collect::known_length;
 use crate::job::destination::Destination;
-use crate::job::encryption;
+use crate::job::encryption::{self, is_opened_by_guest};
 use crate::job::links;
 use crate::job::loss;
 use crate::job::reach;
@@ -25,8 +26,8 @@ use crate::job::trusted;
 use crate::job::wishes::{AttachWishes, SourceWishes, Wishes};
 use crate::job::xattrs;
 use crate::manifest::{
-    Attributes, Channel, Entry, FwCfg, Keep, Luks, MOUNT_CREDENTIAL, Makes, Manifest,
-    label_max_bytes, time,
+    Attributes, Channel, Entry, FwCfg, Keep, MOUNT_CREDENTIAL, Makes, Manifest, label_max_bytes,
+    time,
 };
 use crate::monitors::{MachineType, Monitor, Serial};
 use crate::report::{self, Exit, Failure};
@@ -81,7 +82,7 @@ pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
     let luks = encryption::version(options.volume.encrypt, &manifest);
     let has_values = manifest.values().next().is_some();
-    let is_told = has_values || manifest.mount.is_some() || luks == Some(Luks::Luks2);
+    let is_told = has_values || manifest.mount.is_some() || luks.is_some_and(is_opened_by_guest);
     let mut wishes = options.wishes();
     if !is_told && options.guest.is_none() {
         // Then nothing depends on the serial, and the build may be given one.
@@ -147,10 +148,10 @@ fn foresee(job: &Job, definitions: &Definitions, trust: bool) -> Result<Vec<Stri
 }
 
 /// Who opens the image.
-fn opener(luks: Luks) -> &'static str {
+fn opener(luks: Version) -> &'static str {
     match luks {
-        Luks::Luks1 => "\nencrypted by LUKS1: QEMU opens it, the guest sees the plain disk\n",
-        Luks::Luks2 => "\nencrypted by LUKS2: the guest opens it\n",
+        Version::Luks1 => "\nencrypted by LUKS1: QEMU opens it, the guest sees the plain disk\n",
+        Version::Luks2 => "\nencrypted by LUKS2: the guest opens it\n",
     }
 }
 

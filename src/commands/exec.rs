@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::{Args, ValueHint};
+use credimg_formats::luks::Version;
 use rustix::fs::Access;
 
 use super::options::{Attach, Recipe, Sources};
@@ -25,7 +26,6 @@ use crate::job::destination::{Destination, Heir};
 use crate::job::progress::Progress;
 use crate::job::read_back;
 use crate::job::trusted;
-use crate::manifest::Luks;
 use crate::monitors::qemu::{own_machine, own_slots};
 use crate::monitors::{Drive, DriveKey, Firmware, Machine, MachineType, Monitor, Place, Style};
 use crate::report::{self, Exit, Failure, shown};
@@ -185,13 +185,13 @@ fn make(
 fn require_delivery(job: &Job, invocation: &Invocation) -> Result<(), Failure> {
     if let Some(encryptor) = &job.image.encryptor {
         match encryptor.luks() {
-            Luks::Luks1 if invocation.has_image() => {
+            Version::Luks1 if invocation.has_image() => {
                 let message =
                     format!("{IMAGE} attaches the image as it is, and QEMU is to open this one");
                 let hint = format!("leave {IMAGE} out, or use LUKS2, which the guest opens");
                 return Err(Failure::new(Exit::Usage, message).hint(hint));
             }
-            Luks::Luks1 | Luks::Luks2 => {}
+            Version::Luks1 | Version::Luks2 => {}
         }
         if encryptor.key_file.is_none() && job.is_closed()? {
             let message = "the key would be in this process alone, and does not reach the guest";
@@ -210,9 +210,9 @@ fn require_delivery(job: &Job, invocation: &Invocation) -> Result<(), Failure> {
 fn drive_key(job: &Job, files: &mut Vec<SealedFile>) -> Result<Option<DriveKey>, Failure> {
     let Some(encryptor) = &job.image.encryptor else { return Ok(None) };
     match (encryptor.luks(), &job.drive.key) {
-        (Luks::Luks2, _) => Ok(None),
-        (Luks::Luks1, Some(key @ DriveKey::Wrapped { .. })) => Ok(Some(key.clone())),
-        (Luks::Luks1, None | Some(DriveKey::File(_))) => {
+        (Version::Luks2, _) => Ok(None),
+        (Version::Luks1, Some(key @ DriveKey::Wrapped { .. })) => Ok(Some(key.clone())),
+        (Version::Luks1, None | Some(DriveKey::File(_))) => {
             let mut file = MemoryFile::create("a key in memory")?;
             file.write(encryptor.key.secret().expose())?;
             let file = file.seal()?;

@@ -33,7 +33,8 @@ pub(super) fn run(options: &Genkey) -> Result<(), Failure> {
     }
     // Whatever it is: the output has reasons of its own against directories and FIFOs.
     let is_there = std::fs::symlink_metadata(&options.file).is_ok();
-    if !is_there && output::create_once(&options.file, secret.expose(), output::Options::default())?
+    if !is_there
+        && output::create_once(&options.file, secret.expose(), output::Permissions::default())?
     {
         return Ok(());
     }

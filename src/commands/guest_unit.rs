@@ -9,7 +9,7 @@ use super::print;
 use crate::delivery::{units, unlock};
 use crate::job::Job;
 use crate::job::destination::Destination;
-use crate::job::encryption::{self, Encryption};
+use crate::job::encryption::{self, is_opened_by_guest};
 use crate::job::trusted;
 use crate::manifest::Format;
 use crate::report::{Exit, Failure};
@@ -35,7 +35,7 @@ pub(super) fn run(options: &GuestUnit) -> Result<(), Failure> {
     manifest.format.get_or_insert(Format::Erofs);
     let job = Job::new(manifest, &options.volume.wishes(), Destination::Nothing)?;
     let (image, label) = (&job.image, job.image.label.as_deref());
-    let is_opened = job.encryption.as_ref().is_some_and(Encryption::is_opened_by_guest);
+    let is_opened = job.encryption.as_ref().is_some_and(|it| is_opened_by_guest(it.luks));
     // Without a label the guest finds the disk by its UUID, which each build makes up.
     let profile = image.format.profile();
     if profile.has_uuid && label.is_none() && !is_opened {

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
+use credimg_formats::luks::Version;
 
 use crate::job::wishes::{AttachWishes, EncryptionWishes, SourceWishes, Wishes};
 use crate::look::contents::Contents;
-use crate::manifest::{Format, Luks};
+use crate::manifest::Format;
 use crate::monitors::{Bus, MachineType, Monitor, Place, SmbiosForm, Style};
 use crate::report::Failure;
 use crate::sources::command::Limits;
@@ -112,8 +113,8 @@ pub struct FormatChoice {
 #[derive(Args, Debug)]
 pub struct EncryptionChoice {
     /// Encrypt the image, whatever the manifest says; a key is needed
-    #[arg(long, value_name = "VERSION")]
-    pub encrypt: Option<Luks>,
+    #[arg(long, value_name = "VERSION", value_parser = versions())]
+    pub encrypt: Option<Version>,
     /// File with the key of the encrypted image: 1 to 512 bytes of UTF-8 with no newline at the end
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "key_out")]
     pub key_file: Option<PathBuf>,
@@ -222,8 +223,8 @@ impl Attach {
 #[derive(Args, Debug)]
 pub struct Volume {
     /// Version of LUKS around the image, whatever the manifest says
-    #[arg(long, value_name = "VERSION")]
-    pub encrypt: Option<Luks>,
+    #[arg(long, value_name = "VERSION", value_parser = versions())]
+    pub encrypt: Option<Version>,
     /// Image format, whatever the manifest says [default: erofs]
     #[arg(long, value_name = "FORMAT", value_parser = formats())]
     pub format: Option<Format>,
@@ -282,18 +283,15 @@ pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(value)).try_map(|name| name.parse::<Format>())
 }
 
-impl ValueEnum for Luks {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Luks1, Self::Luks2]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let help = match self {
-            Self::Luks1 => "LUKS1, which QEMU opens: the guest sees the plain disk",
-            Self::Luks2 => "LUKS2, which the guest opens",
-        };
-        Some(PossibleValue::new(self.name()).help(help))
-    }
+/// Takes the name of a version of LUKS.
+fn versions() -> impl TypedValueParser<Value = Version> {
+    let value = |version: Version| {
+        PossibleValue::new(version.name()).help(match version {
+            Version::Luks1 => "LUKS1, which QEMU opens: the guest sees the plain disk",
+            Version::Luks2 => "LUKS2, which the guest opens",
+        })
+    };
+    PossibleValuesParser::new(Version::ALL.map(value)).try_map(|name| name.parse::<Version>())
 }
 
 /// A number of bytes, perhaps with the first letter of a binary unit behind.

@@ -162,7 +162,7 @@ struct Blob {
     /// The file of the firmware that carries it.
     carrier: PathBuf,
     /// Who may read the blob and the carrier.
-    access: output::Options,
+    permissions: output::Permissions,
     /// What the tree is made with.
     settings: assemble::Settings,
     arguments: Vec<u8>,
@@ -212,13 +212,13 @@ impl Blob {
         own_files.sidecars.extend(files::id(std::fs::symlink_metadata(&carrier)));
         own_files.keys.extend(files::id(std::fs::metadata(&options.key_out)));
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
-        let access = access::options(owner, &options.mode, reader)?;
+        let permissions = access::permissions(owner, &options.mode, reader)?;
         let wishes = options.wishes();
         let settings = assemble::Settings {
             output: own_files,
             ..job::settings(&wishes, job::build_time(&wishes)?)
         };
-        Ok(Self { manifest, share, channel, carrier, access, settings, arguments })
+        Ok(Self { manifest, share, channel, carrier, permissions, settings, arguments })
     }
 
     fn collect(&self, progress: &mut Progress) -> Result<Tree, Failure> {
@@ -247,7 +247,7 @@ impl Blob {
         let of_blob = |error| news::of("blob", error);
         let early = |error| news::early(&options.output, "blob", error);
         let has_old = OutputFile::check(&options.output).map_err(early)?;
-        let mut file = OutputFile::create(&options.output, self.access)
+        let mut file = OutputFile::create(&options.output, self.permissions)
             .map_err(|error| early(of_blob(error)))?;
         let made =
             keys::without_traces(|| write(tree, identity, &mut file, progress)).map_err(of_blob)?;
@@ -275,7 +275,7 @@ impl Blob {
     fn write_carrier(&self, identity: &Identity) -> Result<(), Failure> {
         let (name, channel) = (CREDENTIAL.to_owned(), self.channel);
         let value = Value { name, channel, secret: keys::held(identity.line().clone()) };
-        let mut file = OutputFile::create(&self.carrier, self.access)?;
+        let mut file = OutputFile::create(&self.carrier, self.permissions)?;
         // Base64 goes by the stack.
         let pack = || sidecar::pack(&[value], None, &Means::default());
         for sidecar in keys::without_traces(pack)? {

@@ -234,12 +234,13 @@ fn volume(
     let version = header.map(Header::version);
     let label = expected.label.as_deref().unwrap_or_default();
     let header_label = expected.label.as_deref().map(encryption::header_label);
-    let is_other_header = header.is_some_and(|header| {
-        header.version() == Version::Luks2 && header.label() != header_label.unwrap_or_default()
+    let is_other_header = header.is_some_and(|header| match header.version() {
+        Version::Luks1 => false,
+        Version::Luks2 => header.label() != header_label.unwrap_or_default(),
     });
     [
         ("format", facts.format != expected.format),
-        ("encryption", expected.luks.is_some_and(|luks| version != Some(luks.version()))),
+        ("encryption", expected.luks.is_some_and(|luks| version != Some(luks))),
         ("label", facts.format.profile().has_label() && facts.label != label.as_bytes()),
         ("header's label", is_other_header),
     ]

@@ -54,18 +54,18 @@ const PRIVATE_MODE: Mode = Mode::of::<0o600>();
 /// Tells from the suffix whether `IMAGE.SUFFIX` is a sidecar.
 pub type IsSidecar<'a> = &'a dyn Fn(&[u8]) -> bool;
 
-/// What the image gets besides its bytes.
+/// Who may read and write a file that is made.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct Permissions {
     /// User and group id; the caller's own without it.
     pub owner: Option<(u32, u32)>,
-    /// 0600 without it, whatever the old image has.
+    /// 0600 without it, whatever the old file has.
     pub mode: Option<Mode>,
     /// A user who may read it besides, by an access control list.
     pub reader: Option<u32>,
 }
 
-impl Options {
+impl Permissions {
     /// The access control list and the mode, as stat(2) shows it, of a file that `owner`
     /// owns; none of the two where any will do.
     fn access(&self, owner: u32) -> (Option<Vec<u8>>, Option<Mode>) {
@@ -97,7 +97,7 @@ pub struct OutputFile {
     sidecars: Sidecars,
     target: OutputName,
     temporary: Temporary,
-    options: Options,
+    permissions: Permissions,
     sink: Buffered,
     state: State,
 }
@@ -125,23 +125,23 @@ impl OutputFile {
     ///
     /// A directory, FIFO, socket or device at `path` is refused; a symbolic
     /// link will be replaced, never followed. All errors are of [`Exit::Output`].
-    pub fn create(path: &Path, options: Options) -> Result<Self, Failure> {
+    pub fn create(path: &Path, permissions: Permissions) -> Result<Self, Failure> {
         let target = OutputName::open(path)?;
         let (file, temporary) = if crate::host::KEEPS_PROMISES {
-            Temporary::create(&target, Some(options))?
+            Temporary::create(&target, Some(permissions))?
         } else {
             Temporary::none(&target)?
         };
         let sink = Buffered::new(file, target.subject.clone());
         let sidecars = Sidecars::default();
         let state = if crate::host::KEEPS_PROMISES { State::Pending } else { State::InPlace };
-        Ok(Self { sidecars, target, temporary, options, sink, state })
+        Ok(Self { sidecars, target, temporary, permissions, sink, state })
     }
 
     /// Writes the sidecar `IMAGE.SUFFIX` into a temporary of its own and onto
     /// the disk; it gets the image's owner and mode. Errors as of [`create`](Self::create).
     pub fn add_sidecar(&mut self, suffix: &str, content: &[u8]) -> Result<(), Failure> {
-        self.sidecars.add(&self.target, suffix, content, self.options)
+        self.sidecars.add(&self.target, suffix, content, self.permissions)
     }
 
     /// What is written so far, to be read. Errors are of [`Exit::Output`] and of
@@ -202,7 +202,7 @@ impl OutputFile {
         let looked = self.sidecars.look_again(&self.target);
         let not_removed = self.sidecars.remove_old(&self.target);
         if let Ok(leftovers) = &placed {
-            leftovers::remove_these(&self.target, leftovers, self.options);
+            leftovers::remove_these(&self.target, leftovers, self.permissions);
         }
         // The next builder need not wait for the disk.
         lock::release(self.sink.file());
@@ -235,13 +235,13 @@ impl OutputFile {
         self.sink.spill()?;
         // It may hold a key, and a file may take long to reach the disk.
         self.sink.forget();
-        widen(self.sink.file(), self.options)
-            .map_err(|error| no_access(subject, error, self.options))?;
+        widen(self.sink.file(), self.permissions)
+            .map_err(|error| no_access(subject, error, self.permissions))?;
         retry_on_intr(|| rustix::fs::fsync(self.sink.file()))
             .map_err(|error| subject.failure("write", error))?;
         signals::check()?;
 
-        turn::take(&self.target, self.sink.file_mut(), &mut self.temporary, self.options)?;
+        turn::take(&self.target, self.sink.file_mut(), &mut self.temporary, self.permissions)?;
         let beside = match Beside::find(&self.target, is_sidecar) {
             // Leftovers alone are no reason to fail.
             Err(_) if is_sidecar.is_none() => Beside::default(),
@@ -249,7 +249,7 @@ impl OutputFile {
                 .map_err(|error| subject.failure("look for files of an old image beside", error))?,
         };
         signals::check()?;
-        self.sidecars.put_in_place(&self.target, beside.sidecars, self.options)?;
+        self.sidecars.put_in_place(&self.target, beside.sidecars, self.permissions)?;
         let mut own = self.sidecars.temporary_names();
         own.extend(self.temporary.name().map(ToOwned::to_owned));
         self.replace()?;
@@ -323,7 +323,7 @@ impl Drop for OutputFile {
         if self.state == State::Pending {
             let lost = self.take_back();
             if lost.is_empty() {
-                leftovers::remove(&self.target, self.options);
+                leftovers::remove(&self.target, self.permissions);
             }
             for lost in lost {
                 report::warn(&lost);
@@ -359,9 +359,9 @@ impl Sink for OutputFile {
 /// Makes sure that the finished `image` and its name, which is `path`, are on
 /// the disk, as [`OutputFile::commit`] does, after removing what killed builders
 /// left beside it. Errors are of [`Exit::Output`].
-pub fn sync(path: &Path, image: &File, options: Options) -> Result<(), Failure> {
+pub fn sync(path: &Path, image: &File, permissions: Permissions) -> Result<(), Failure> {
     let target = OutputName::open(path)?;
-    leftovers::remove(&target, options);
+    leftovers::remove(&target, permissions);
     let OutputName { directory, subject, .. } = target;
     retry_on_intr(|| rustix::fs::fsync(image))
         .and_then(|()| sync_directory(&directory))
@@ -396,9 +396,9 @@ fn sync_directory(directory: &OwnedFd) -> rustix::io::Result<()> {
 }
 
 /// The failure of [`widen`].
-fn no_access(subject: &Subject, error: Errno, options: Options) -> Failure {
+fn no_access(subject: &Subject, error: Errno, permissions: Permissions) -> Failure {
     let failure = subject.failure("set the owner and mode of", error);
-    if error != Errno::OPNOTSUPP || options.reader.is_none() {
+    if error != Errno::OPNOTSUPP || permissions.reader.is_none() {
         return failure;
     }
     let hint = "its file system has no access control lists, as --reader wants: give --owner";
@@ -408,11 +408,11 @@ fn no_access(subject: &Subject, error: Errno, options: Options) -> Failure {
 
 /// Gives the finished image the owner, mode and reader that were asked for: the owner
 /// first, because a change of owner clears bits of the mode.
-fn widen(file: &File, options: Options) -> rustix::io::Result<()> {
-    if let Some((uid, gid)) = options.owner {
+fn widen(file: &File, permissions: Permissions) -> rustix::io::Result<()> {
+    if let Some((uid, gid)) = permissions.owner {
         rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
     }
-    if let Some(mode) = options.mode {
+    if let Some(mode) = permissions.mode {
         // The directory's default ACL may have named other readers. While the
         // mode is 0600 they are masked; a wider mode would let them in.
         match rustix::fs::fremovexattr(file, acl::NAME) {
@@ -421,7 +421,7 @@ fn widen(file: &File, options: Options) -> rustix::io::Result<()> {
         }
         rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(mode.into()))?;
     }
-    if let (Some(list), _) = options.access(rustix::fs::fstat(file)?.st_uid) {
+    if let (Some(list), _) = permissions.access(rustix::fs::fstat(file)?.st_uid) {
         rustix::fs::fsetxattr(file, acl::NAME, &list, XattrFlags::empty())?;
     }
     Ok(())

@@ -10,12 +10,12 @@ use crate::host::output;
 use crate::report::{self, Exit, Failure};
 
 /// The owner, mode and reader of a file that is written.
-pub(crate) fn options(
+pub(crate) fn permissions(
     owner: Option<&str>,
     mode: &str,
     reader: Option<&str>,
-) -> Result<output::Options, Failure> {
-    Ok(output::Options {
+) -> Result<output::Permissions, Failure> {
+    Ok(output::Permissions {
         owner: owner.map(self::owner).transpose()?,
         mode: Some(self::mode(mode)?),
         reader: reader.map(|text| user("--reader", text)).transpose()?.map(|(uid, _)| uid),

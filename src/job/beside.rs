@@ -89,7 +89,7 @@ pub(crate) fn of_image(path: &Path, image: &Opened) -> Result<Vec<String>, Failu
 pub(crate) fn require_replaceable(
     path: &Path,
     all: &[Beside],
-    wanted: output::Options,
+    wanted: output::Permissions,
 ) -> Result<(), Failure> {
     if all.is_empty() {
         return Ok(());

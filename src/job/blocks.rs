@@ -1,18 +1,19 @@
 //! The block of the disk that an image is: larger than the 512 bytes that SeaBIOS takes,
 //! so that it leaves the disk alone, and small enough for Linux to mount what is on it.
 
+use credimg_formats::luks::Version;
 use credimg_formats::probe::Probe;
 
 use super::encryption::{Encryption, SMALL_SECTOR_BYTES};
 use crate::look::opened::Opened;
-use crate::manifest::{Format, Luks};
+use crate::manifest::Format;
 use crate::monitors::Block;
 
 /// The block of an image that is built. All formats are padded to 4096 bytes.
 pub(crate) fn of_build(format: Format, encryption: Option<&Encryption>) -> Block {
     match encryption {
-        Some(Encryption { luks: Luks::Luks2, sector_bytes, .. }) => of_sectors(*sector_bytes),
-        Some(Encryption { luks: Luks::Luks1, .. }) | None => match format {
+        Some(Encryption { luks: Version::Luks2, sector_bytes, .. }) => of_sectors(*sector_bytes),
+        Some(Encryption { luks: Version::Luks1, .. }) | None => match format {
             Format::Erofs | Format::Squashfs => Block::Page,
             Format::Iso9660 => Block::Cd,
         },

@@ -18,7 +18,7 @@ pub(crate) enum Destination {
     /// Into a file of a name of its own.
     File(NewFile),
     /// To standard output. A key that is made beside it is for whom these say.
-    Stream(output::Options),
+    Stream(output::Permissions),
     /// Into memory, of which a monitor inherits the descriptor.
     Memory(Heir),
     /// Nowhere: it is compared with one that is there.
@@ -31,7 +31,7 @@ pub(crate) enum Destination {
 pub(crate) struct NewFile {
     pub(crate) path: PathBuf,
     /// Who may read it, and the files beside it.
-    pub(crate) access: output::Options,
+    pub(crate) permissions: output::Permissions,
     /// Where it lies: no source of its own.
     pub(crate) own_files: OwnFiles,
     /// Leaves an image alone that would be made again.
@@ -128,11 +128,11 @@ impl Destination {
     }
 
     /// Who may read what is made.
-    fn access(&self) -> output::Options {
+    fn permissions(&self) -> output::Permissions {
         match self {
-            Self::File(file) => file.access,
-            Self::Stream(access) => *access,
-            Self::Memory(_) | Self::Compared(_) | Self::Nothing => output::Options::default(),
+            Self::File(file) => file.permissions,
+            Self::Stream(permissions) => *permissions,
+            Self::Memory(_) | Self::Compared(_) | Self::Nothing => output::Permissions::default(),
         }
     }
 
@@ -145,7 +145,7 @@ impl Destination {
         let (Some(encryption), Some(keeping)) = (encryption, self.keeping(style)) else {
             return Ok(None);
         };
-        Encryptor::new(encryption.clone(), keeping, self.access()).map(Some)
+        Encryptor::new(encryption.clone(), keeping, self.permissions()).map(Some)
     }
 
     /// Where the image lies, or will lie, and its keys.
@@ -184,7 +184,7 @@ impl Destination {
     ) -> Option<Existing> {
         match self {
             Self::File(file) if file.if_changed => {
-                Existing::open(&file.path, file.access, encryptor, label)
+                Existing::open(&file.path, file.permissions, encryptor, label)
             }
             Self::File(_)
             | Self::Stream(_)

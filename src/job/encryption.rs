@@ -9,7 +9,7 @@ use super::wishes::EncryptionWishes;
 use crate::delivery::unlock::Unlock;
 use crate::keys;
 use crate::look::opened::no_encryption;
-use crate::manifest::{self, Format, Luks, Manifest};
+use crate::manifest::{self, Format, Manifest};
 use crate::monitors::{Drive, Monitor};
 use crate::report::{Exit, Failure};
 
@@ -25,7 +25,7 @@ pub(crate) const SMALL_SECTOR_BYTES: usize = 512;
 /// How an image is encrypted, which is decided before its key is read.
 #[derive(Clone)]
 pub(crate) struct Encryption {
-    pub(crate) luks: Luks,
+    pub(crate) luks: Version,
     pub(crate) sector_bytes: usize,
     /// Where the key is, or comes from; none where nobody says it.
     pub(super) key: Option<KeyOrigin>,
@@ -60,19 +60,11 @@ impl Encryption {
         let sector_bytes = sector_bytes(luks, manifest, format)?;
         let master = wishes.master_key.clone();
         match luks {
-            Luks::Luks1 => target.require_opener()?,
-            Luks::Luks2 if master.is_some() => return Err(no_master()),
-            Luks::Luks2 => {}
+            Version::Luks1 => target.require_opener()?,
+            Version::Luks2 if master.is_some() => return Err(no_master()),
+            Version::Luks2 => {}
         }
         Ok(Some(Self { luks, sector_bytes, key: origin(wishes, manifest), master }))
-    }
-
-    /// Whether the guest opens the image; else QEMU does.
-    pub(crate) fn is_opened_by_guest(&self) -> bool {
-        match self.luks {
-            Luks::Luks1 => false,
-            Luks::Luks2 => true,
-        }
     }
 
     /// What the guest opens the image with; none where QEMU does. Without `encryptor` there
@@ -89,8 +81,8 @@ impl Encryption {
             None => ([0; 16], self.foreseen_key_bytes()),
         };
         match self.luks {
-            Luks::Luks1 => None,
-            Luks::Luks2 => Some(Unlock::new(
+            Version::Luks1 => None,
+            Version::Luks2 => Some(Unlock::new(
                 &drive.serial,
                 drive.bus,
                 label.map(header_label).as_deref(),
@@ -108,12 +100,20 @@ impl Encryption {
         }
     }
 
-    /// The version of the header and its label, where the image inside has this one.
-    pub(super) fn header(&self, label: Option<&str>) -> (Version, String) {
+    /// The label of the header, where the image inside has this one.
+    pub(super) fn label_of_header(&self, label: Option<&str>) -> String {
         match self.luks {
-            Luks::Luks1 => (Version::Luks1, String::new()),
-            Luks::Luks2 => (Version::Luks2, label.map_or_else(String::new, header_label)),
+            Version::Luks1 => String::new(),
+            Version::Luks2 => label.map_or_else(String::new, header_label),
         }
+    }
+}
+
+/// Whether the guest opens an image of this version; else QEMU does.
+pub(crate) fn is_opened_by_guest(luks: Version) -> bool {
+    match luks {
+        Version::Luks1 => false,
+        Version::Luks2 => true,
     }
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn header_label(label: &str) -> String {
 }
 
 /// The version of LUKS: the command line's, else the manifest's.
-pub(crate) fn version(option: Option<Luks>, manifest: &Manifest) -> Option<Luks> {
+pub(crate) fn version(option: Option<Version>, manifest: &Manifest) -> Option<Version> {
     option.or_else(|| Some(manifest.encrypt.as_ref()?.luks))
 }
 
@@ -180,10 +180,10 @@ fn options(wishes: &EncryptionWishes) -> impl Iterator<Item = (&'static str, &Pa
 }
 
 /// What is encrypted at once; an error where Linux could not read the format so.
-fn sector_bytes(luks: Luks, manifest: &Manifest, format: Format) -> Result<usize, Failure> {
+fn sector_bytes(luks: Version, manifest: &Manifest, format: Format) -> Result<usize, Failure> {
     let max_bytes = match luks {
-        Luks::Luks1 => return Ok(SMALL_SECTOR_BYTES),
-        Luks::Luks2 => sector_max_bytes(format),
+        Version::Luks1 => return Ok(SMALL_SECTOR_BYTES),
+        Version::Luks2 => sector_max_bytes(format),
     };
     let wish = manifest.encrypt.as_ref().and_then(|encrypt| encrypt.sector_bytes.as_ref());
     let Some((wanted, at)) = wish else { return Ok(max_bytes) };

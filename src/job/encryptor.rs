@@ -14,7 +14,6 @@ use super::uuid;
 use crate::host::output;
 use crate::host::random;
 use crate::keys::{self, Key, Owners};
-use crate::manifest::Luks;
 use crate::monitors::DriveKey;
 use crate::report::{self, Exit, Failure};
 
@@ -55,14 +54,14 @@ pub(crate) enum Keeping {
 
 impl Encryptor {
     /// Reads the key, or makes it: before anything else is read in vain. A key that is made
-    /// has the owner and mode of `file`, as whoever may read the image may read it.
+    /// has the owner and mode of `permissions`, as whoever may read the image may read it.
     ///
     /// Errors: exit code 2 where there is no key, 4 and 5 for key files, 7 for a key that
     /// cannot be made.
     pub(crate) fn new(
         encryption: Encryption,
         keeping: Keeping,
-        file: output::Options,
+        permissions: output::Permissions,
     ) -> Result<Self, Failure> {
         let has_master = encryption.master.is_some();
         let may_be_in_memory = match keeping {
@@ -70,12 +69,12 @@ impl Encryptor {
             Keeping::Arguments => has_master,
             Keeping::Memory => true,
         };
-        let owners = Owners::Trusted(file.owner.map(|(uid, _)| uid));
+        let owners = Owners::Trusted(permissions.owner.map(|(uid, _)| uid));
         let mut is_new = false;
         let (key, key_file) = match &encryption.key {
             Some(KeyOrigin::File(path)) => (keys::read(path, owners)?, Some(path.clone())),
             Some(KeyOrigin::Make(path)) => {
-                let (key, is_made) = keys::read_or_make(path, file)?;
+                let (key, is_made) = keys::read_or_make(path, permissions)?;
                 is_new = is_made;
                 (key, Some(path.clone()))
             }
@@ -87,7 +86,7 @@ impl Encryptor {
     }
 
     /// By which version of LUKS.
-    pub(crate) fn luks(&self) -> Luks {
+    pub(crate) fn luks(&self) -> Version {
         self.encryption.luks
     }
 
@@ -95,7 +94,7 @@ impl Encryptor {
     /// key and no other.
     pub(crate) fn open(&self, mut image: File, label: Option<&str>) -> Option<Inside> {
         let header = luks::Header::read(&mut image).ok()?;
-        let (version, label) = self.encryption.header(label);
+        let (version, label) = (self.luks(), self.encryption.label_of_header(label));
         let is_alike = header.is_whole()
             && header.version() == version
             && header.label() == label
@@ -161,7 +160,7 @@ impl Encryptor {
         let volume_key = VolumeKey::new(&bytes).map_err(|error| broken(&error))?;
         let (start, length_bytes) = volume_key.memory();
         keys::hold_range(start, length_bytes);
-        let (version, label) = self.encryption.header(label);
+        let (version, label) = (self.luks(), self.encryption.label_of_header(label));
         let label = luks::Label::new(&label).map_err(|error| broken(&error))?;
         let random = Secret::from(&*random);
         let options = luks::Options::new(version, self.key.secret(), &volume_key, &random)
@@ -169,11 +168,11 @@ impl Encryptor {
             .uuid(self.uuid)
             .sector_bytes(self.encryption.sector_bytes)
             .kdf(self.kdf(version));
-        let manifest = luks::Plan::new(options).map_err(|error| broken(&error))?;
-        let mut writer = manifest.begin(sink);
+        let plan = luks::Plan::new(options).map_err(|error| broken(&error))?;
+        let mut writer = plan.begin(sink);
         write(&mut writer)?;
         let size_bytes = writer.finish().map_err(|error| broken(&error))?;
-        Ok(manifest.payload_offset_bytes() + size_bytes)
+        Ok(plan.payload_offset_bytes() + size_bytes)
     }
 
     fn kdf(&self, version: Version) -> Kdf {
@@ -184,13 +183,14 @@ impl Encryptor {
 /// What QEMU opens a LUKS1 image with that has `key`, which is in `file`: that file, or
 /// the key itself, wrapped with `master`. None where the guest opens the image.
 pub(crate) fn drive_key(
-    luks: Luks,
+    luks: Version,
     key: &Key,
     file: Option<&Path>,
     master: Option<&Path>,
 ) -> Result<Option<DriveKey>, Failure> {
-    if luks == Luks::Luks2 {
-        return Ok(None);
+    match luks {
+        Version::Luks1 => {}
+        Version::Luks2 => return Ok(None),
     }
     if let Some(master) = master {
         let key = keys::read_master(master)?.wrap(key.secret())?;

@@ -44,7 +44,7 @@ impl Existing {
     /// made anyway.
     pub(crate) fn open(
         path: &Path,
-        wanted: output::Options,
+        wanted: output::Permissions,
         encryptor: Option<&Encryptor>,
         label: Option<&str>,
     ) -> Option<Self> {
@@ -53,7 +53,7 @@ impl Existing {
 
     fn open_here(
         path: &Path,
-        wanted: output::Options,
+        wanted: output::Permissions,
         encryptor: Option<&Encryptor>,
         label: Option<&str>,
     ) -> Option<Self> {
@@ -115,13 +115,13 @@ impl Existing {
     }
 
     /// Makes sure that the image is on the disk and alone, as after a build.
-    pub(crate) fn keep(&self, path: &Path, wanted: output::Options) -> Result<(), Failure> {
+    pub(crate) fn keep(&self, path: &Path, wanted: output::Permissions) -> Result<(), Failure> {
         output::sync(path, &self.file, wanted)
     }
 }
 
 /// Whether the private files beside the image at `path` are these, and no others.
-pub(crate) fn has_sidecars(path: &Path, sidecars: &[Sidecar], wanted: output::Options) -> bool {
+pub(crate) fn has_sidecars(path: &Path, sidecars: &[Sidecar], wanted: output::Permissions) -> bool {
     let Ok(found) = beside::suffixes(path) else { return false };
     let is_there = |Sidecar { suffix, content }: &Sidecar| {
         let file = open(&sidecar::path(path, suffix), wanted);
@@ -131,7 +131,7 @@ pub(crate) fn has_sidecars(path: &Path, sidecars: &[Sidecar], wanted: output::Op
 }
 
 /// The file at `path` where it is what a build would leave, but for its bytes.
-fn open(path: &Path, wanted: output::Options) -> Option<File> {
+fn open(path: &Path, wanted: output::Permissions) -> Option<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?);
     looks_as_wanted(&file, wanted).then_some(file)
@@ -144,7 +144,7 @@ fn holds(file: &File, bytes: &[u8]) -> bool {
 }
 
 /// Whether the file is what [`output::OutputFile::commit`] would leave, but for its bytes.
-fn looks_as_wanted(file: &File, wanted: output::Options) -> bool {
+fn looks_as_wanted(file: &File, wanted: output::Permissions) -> bool {
     let Ok(found) = file.metadata() else { return false };
     let own = rustix::process::geteuid().as_raw();
     let has_owner = if let Some(owner) = wanted.owner {

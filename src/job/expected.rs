@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use credimg_formats::Tree;
-use credimg_formats::luks::Header;
+use credimg_formats::luks::{Header, Version};
 use credimg_formats::read::{Facts, Limits};
 
 use super::Job;
@@ -13,7 +13,7 @@ use super::files;
 use super::progress::Progress;
 use super::uuid;
 use super::wishes::{EncryptionWishes, Wishes};
-use crate::manifest::{Format, Luks, Manifest};
+use crate::manifest::{Format, Manifest};
 use crate::report::Failure;
 
 /// A manifest's tree, and what its image is.
@@ -22,7 +22,7 @@ pub(crate) struct Expected {
     pub(crate) label: Option<String>,
     pub(crate) format: Format,
     /// None where the manifest asks for no encryption.
-    pub(crate) luks: Option<Luks>,
+    pub(crate) luks: Option<Version>,
 }
 
 /// Reads every source, and runs every command, as a build would that makes the image at `path`
@@ -44,7 +44,7 @@ pub(crate) fn collect(
         manifest.encrypt = None;
     }
     let encryption = header.map(|header| EncryptionWishes {
-        luks: Some(Luks::of(header.version())),
+        luks: Some(header.version()),
         key_file: wishes.encryption.key_file.clone(),
         ..EncryptionWishes::default()
     });

@@ -55,17 +55,17 @@ impl Role {
 
 impl Files<'_> {
     /// Where the image will lie, once nothing of what is replaced with it is anything else that
-    /// the build needs. Its files get the owner and the mode of `access`.
+    /// the build needs. Its files get the owner and the mode of `permissions`.
     ///
     /// Errors: exit code 2 for files that are one, 5 for what has the name of one of the
     /// image's files and is none, 7 for a directory that cannot be read.
-    pub(crate) fn own_files(&self, access: output::Options) -> Result<OwnFiles, Failure> {
+    pub(crate) fn own_files(&self, permissions: output::Permissions) -> Result<OwnFiles, Failure> {
         self.require_apart()?;
         let beside = beside(self.image)?;
         let own_files = own_files(self.image, &beside);
         self.require_not_beside(&own_files)?;
         self.require_streams_apart(&own_files)?;
-        beside::require_replaceable(self.image, &beside, access)?;
+        beside::require_replaceable(self.image, &beside, permissions)?;
         Ok(own_files)
     }
 

@@ -57,7 +57,7 @@ use crate::host::guard;
 use crate::manifest::Manifest;
 use crate::monitors::{Drive, MachineType, Monitor, Style};
 use crate::report::{Exit, Failure};
-use crate::sources::assemble::{self, Exchangeable, OwnFiles};
+use crate::sources::assemble::{self, OnExchangeable, OwnFiles};
 use crate::sources::command::Limits;
 
 /// One image, of which everything is decided and nothing stands in the way but the sources.
@@ -187,10 +187,10 @@ pub(crate) fn settings(wishes: &SourceWishes, build_time: Timestamp) -> assemble
         output: OwnFiles::default(),
         means: Means::default(),
         notes_inputs: false,
-        exchangeable: match (trust, strict) {
-            (true, _) => Exchangeable::Taken,
-            (false, true) => Exchangeable::Refused,
-            (false, false) => Exchangeable::Told,
+        on_exchangeable: match (trust, strict) {
+            (true, _) => OnExchangeable::Taken,
+            (false, true) => OnExchangeable::Refused,
+            (false, false) => OnExchangeable::Told,
         },
         max_size_bytes: wishes.max_size_bytes,
     }

@@ -16,7 +16,7 @@ pub(crate) fn check(path: &Path, hint: &str) -> Result<(), Failure> {
 /// Puts `text` in place of what the file holds.
 pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), Failure> {
     let write = || -> Result<(), Failure> {
-        let mut file = OutputFile::create(path, output::Options::default())?;
+        let mut file = OutputFile::create(path, output::Permissions::default())?;
         file.write_all(text).map_err(|error| {
             let failure = Failure::inside(&error).cloned();
             failure.unwrap_or_else(|| Failure::new(Exit::Output, reason(&error)))

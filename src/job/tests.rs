@@ -3,13 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
+use credimg_formats::luks::Version;
 use credimg_formats::{Format, Timestamp};
 
 use super::Job;
 use super::destination::{Compared, Destination, Heir, Kept, NewFile};
 use super::wishes::{AttachWishes, SourceWishes, Wishes};
 use crate::host::output;
-use crate::manifest::{Luks, parse};
+use crate::manifest::parse;
 use crate::monitors::{MachineType, Place};
 use crate::report::{Exit, Failure};
 use crate::sources::assemble::OwnFiles;
@@ -24,7 +25,7 @@ fn job(manifest: &str, wishes: &Wishes, destination: Destination) -> Result<Job,
 fn file(name: &str) -> Destination {
     Destination::File(NewFile {
         path: PathBuf::from(name),
-        access: output::Options::default(),
+        permissions: output::Permissions::default(),
         own_files: OwnFiles::default(),
         if_changed: false,
         notes_inputs: false,
@@ -63,7 +64,7 @@ fn the_format_is_wished_or_the_manifests_or_the_names() {
         assert!(job.is_format_known);
     }
     assert!(!job("", &Wishes::default(), Destination::Nothing).unwrap().is_format_known);
-    let stream = Destination::Stream(output::Options::default());
+    let stream = Destination::Stream(output::Permissions::default());
     assert_eq!(job("", &Wishes::default(), stream).err().unwrap().exit, Exit::Usage);
 }
 
@@ -141,7 +142,7 @@ fn the_monitors_own_arguments_come_last() {
 fn a_check_takes_no_key() {
     let manifest = "label: ONE\nformat: erofs\nencrypt: {luks: 2, key: nowhere}";
     let job = job(manifest, &Wishes::default(), Destination::Nothing).unwrap();
-    assert_eq!(job.encryption.map(|encryption| encryption.luks), Some(Luks::Luks2));
+    assert_eq!(job.encryption.map(|encryption| encryption.luks), Some(Version::Luks2));
     assert!(job.image.encryptor.is_none());
     assert!(job.settings.means.unlock.is_some());
 }

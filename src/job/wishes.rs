@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use crate::manifest::{Format, Luks};
+use credimg_formats::luks::Version;
+
+use crate::manifest::Format;
 use crate::monitors::{Bus, MachineType, Monitor, Place, SmbiosForm, Style};
 use crate::sources::assemble::MAX_SIZE_BYTES;
 use crate::sources::command::Limits;
@@ -31,7 +33,7 @@ pub(crate) struct Wishes {
 /// What is wished of an image's encryption.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EncryptionWishes {
-    pub(crate) luks: Option<Luks>,
+    pub(crate) luks: Option<Version>,
     pub(crate) key_file: Option<PathBuf>,
     /// Where a key is made that is not there yet.
     pub(crate) key_out: Option<PathBuf>,

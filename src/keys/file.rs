@@ -61,20 +61,20 @@ pub fn read_master(path: &Path) -> Result<MasterKey, Failure> {
 }
 
 /// The key of an image in the file at `path`, which is made where there is none, with the
-/// owner and mode of `options`, and never replaced: whatever fails, it opens the old
+/// owner and mode of `permissions`, and never replaced: whatever fails, it opens the old
 /// image and the new one. Returns whether it was made here. Beyond the errors of
 /// [`read`] there are those of exit code 7.
-pub fn read_or_make(path: &Path, options: output::Options) -> Result<(Key, bool), Failure> {
-    let owners = Owners::Trusted(options.owner.map(|(uid, _)| uid));
+pub fn read_or_make(path: &Path, permissions: output::Permissions) -> Result<(Key, bool), Failure> {
+    let owners = Owners::Trusted(permissions.owner.map(|(uid, _)| uid));
     let read = |path: &Path| read(path, owners);
-    read_or_make_as(path, options, read, Key::generate, |key| Rc::clone(&key.0))
+    read_or_make_as(path, permissions, read, Key::generate, |key| Rc::clone(&key.0))
 }
 
 /// Reads or makes a key of any kind, given how it is read and generated, and what its file
 /// holds. Returns whether it was made here.
 pub(super) fn read_or_make_as<K>(
     path: &Path,
-    options: output::Options,
+    permissions: output::Permissions,
     read: impl Fn(&Path) -> Result<K, Failure>,
     generate: impl Fn() -> Result<K, Failure>,
     text: impl Fn(&K) -> Rc<Secret>,
@@ -85,11 +85,11 @@ pub(super) fn read_or_make_as<K>(
     }
     let key = generate()?;
     // Whoever writes it chooses what opens the next image: that is refused when it is read.
-    let options = output::Options {
-        mode: options.mode.map(|mode| mode.without(Mode::of::<0o020>())),
-        ..options
+    let permissions = output::Permissions {
+        mode: permissions.mode.map(|mode| mode.without(Mode::of::<0o020>())),
+        ..permissions
     };
-    if output::create_once(path, text(&key).expose(), options)? {
+    if output::create_once(path, text(&key).expose(), permissions)? {
         return Ok((key, true));
     }
     // Another build was faster.

@@ -62,8 +62,8 @@ impl Identity {
     /// it was made here. Beyond the errors of [`read`](Self::read) there are those of
     /// [`Exit::Output`].
     pub fn read_or_make(path: &Path) -> Result<(Self, bool), Failure> {
-        let options = output::Options::default();
-        read_or_make_as(path, options, Self::read, Self::generate, |identity| {
+        let permissions = output::Permissions::default();
+        read_or_make_as(path, permissions, Self::read, Self::generate, |identity| {
             Rc::new(identity.file_text())
         })
     }

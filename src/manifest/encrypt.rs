@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use credimg_formats::luks::Version;
+
 use super::error::Fault;
 use super::resolve::{checked, optional};
-use super::resolved::{Encrypt, KeySource, Luks};
+use super::resolved::{Encrypt, KeySource};
 use super::{schema, values};
 use crate::report::Problems;
 
@@ -25,17 +27,17 @@ pub(super) fn resolve(
     let key = optional(typed.key.as_ref(), key, problems);
     let sector_bytes = optional(typed.sector_size.as_ref(), sector_bytes, problems);
     let sector_at = typed.sector_size.as_ref().map(|typed| typed.at.clone());
-    if let (Some(Luks::Luks1), Some(typed)) = (luks, &typed.sector_size) {
+    if let (Some(Version::Luks1), Some(typed)) = (luks, &typed.sector_size) {
         problems.note(Fault::new("only for `luks: 2`: LUKS1 has sectors of 512").at(&typed.at));
     }
     let sector_bytes = sector_bytes.zip(sector_at);
     Some(Encrypt { luks: luks?, key, sector_bytes, position: typed.at.clone() })
 }
 
-fn version(text: &str) -> Result<Luks, Fault> {
+fn version(text: &str) -> Result<Version, Fault> {
     match text {
-        "1" => Ok(Luks::Luks1),
-        "2" => Ok(Luks::Luks2),
+        "1" => Ok(Version::Luks1),
+        "2" => Ok(Version::Luks2),
         _ => {
             Err(Fault::new("expected 1 or 2")
                 .hint("QEMU opens LUKS1, the guest's kernel opens LUKS2"))

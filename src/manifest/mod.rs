@@ -45,8 +45,8 @@ pub(crate) use error::manifest_name;
 pub use format_options::FormatOptions;
 pub(crate) use fw_cfg::is_name as is_fw_cfg_name;
 pub use resolved::{
-    Attributes, Credential, Encrypt, Entry, FwCfg, Keep, KeySource, Label, Luks, Manifest,
-    MountPoint, Pseudo, PseudoFile, PseudoText, TreePath,
+    Attributes, Credential, Encrypt, Entry, FwCfg, Keep, KeySource, Label, Manifest, MountPoint,
+    Pseudo, PseudoFile, PseudoText, TreePath,
 };
 pub use source::{Makes, Source, SourceKey};
 pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name, label_max_bytes};

@@ -15,38 +15,6 @@ use super::mount;
 use super::source::Source;
 use crate::report::{Position, shown};
 
-/// A version of LUKS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Luks {
-    /// QEMU opens it: the guest sees the plain disk.
-    Luks1,
-    /// The guest opens it.
-    Luks2,
-}
-
-impl Luks {
-    /// The name in options and reports.
-    pub fn name(self) -> &'static str {
-        self.version().name()
-    }
-
-    /// The version of a header.
-    pub fn version(self) -> Version {
-        match self {
-            Self::Luks1 => Version::Luks1,
-            Self::Luks2 => Version::Luks2,
-        }
-    }
-
-    /// The kind of LUKS that a header of this version is.
-    pub fn of(version: Version) -> Self {
-        match version {
-            Version::Luks1 => Self::Luks1,
-            Version::Luks2 => Self::Luks2,
-        }
-    }
-}
-
 /// Where the key of an encrypted image comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
@@ -60,7 +28,7 @@ pub enum KeySource {
 #[derive(Clone, Debug)]
 pub struct Encrypt {
     /// By which version of LUKS.
-    pub luks: Luks,
+    pub luks: Version,
     /// With which key, where given.
     pub key: Option<KeySource>,
     /// Bytes that are encrypted at once, 512 or 4096, where given.

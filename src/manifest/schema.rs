@@ -58,7 +58,7 @@ pub(super) struct Attributes {
 pub(super) struct Entry {
     pub(super) at: Position,
     pub(super) path: At<Text>,
-    pub(super) source: At<source::Typed>,
+    pub(super) source: At<source::TypedSource>,
     pub(super) attributes: Attributes,
     pub(super) trim: Option<At<bool>>,
     pub(super) links: Option<At<Text>>,
@@ -70,7 +70,7 @@ pub(super) struct Entry {
 pub(super) struct Credential {
     pub(super) at: Position,
     pub(super) name: At<Text>,
-    pub(super) source: At<source::Typed>,
+    pub(super) source: At<source::TypedSource>,
     pub(super) trim: Option<At<bool>>,
     pub(super) via: Option<At<Text>>,
 }
@@ -79,7 +79,7 @@ pub(super) struct Credential {
 pub(super) struct FwCfg {
     pub(super) at: Position,
     pub(super) name: At<Text>,
-    pub(super) source: At<source::Typed>,
+    pub(super) source: At<source::TypedSource>,
     pub(super) trim: Option<At<bool>>,
 }
 

@@ -191,23 +191,23 @@ pub enum SourceKey {
 }
 
 impl SourceKey {
-    fn read(self, node: Node, at: &Position) -> Result<Typed, Problem> {
+    fn read(self, node: Node, at: &Position) -> Result<TypedSource, Problem> {
         match self {
-            Self::File => schema::text(node, at).map(Typed::File),
-            Self::Dir => schema::text(node, at).map(Typed::Dir),
-            Self::Tar => schema::text(node, at).map(Typed::Tar),
-            Self::Text => schema::text(node, at).map(Typed::Text),
-            Self::Base64 => schema::text(node, at).map(Typed::Base64),
-            Self::Command => schema::command(node, at).map(Typed::Command),
-            Self::Shell => schema::text(node, at).map(Typed::Shell),
-            Self::Env => schema::text(node, at).map(Typed::Env),
-            Self::Symlink => schema::text(node, at).map(Typed::Symlink),
+            Self::File => schema::text(node, at).map(TypedSource::File),
+            Self::Dir => schema::text(node, at).map(TypedSource::Dir),
+            Self::Tar => schema::text(node, at).map(TypedSource::Tar),
+            Self::Text => schema::text(node, at).map(TypedSource::Text),
+            Self::Base64 => schema::text(node, at).map(TypedSource::Base64),
+            Self::Command => schema::command(node, at).map(TypedSource::Command),
+            Self::Shell => schema::text(node, at).map(TypedSource::Shell),
+            Self::Env => schema::text(node, at).map(TypedSource::Env),
+            Self::Symlink => schema::text(node, at).map(TypedSource::Symlink),
         }
     }
 }
 
 /// A source as typed.
-pub(super) enum Typed {
+pub(super) enum TypedSource {
     File(Text),
     Dir(Text),
     Tar(Text),
@@ -220,7 +220,7 @@ pub(super) enum Typed {
 }
 
 /// The one source of an entry, a credential or an item of `fw_cfg`.
-pub(super) fn read(keys: &mut Keys, problems: &mut Problems) -> Option<At<Typed>> {
+pub(super) fn read(keys: &mut Keys, problems: &mut Problems) -> Option<At<TypedSource>> {
     let mut given = keys.given_sources().into_iter();
     let Some((source, name, first)) = given.next() else {
         if !keys.is_flawed {
@@ -270,7 +270,7 @@ impl Product {
     }
 }
 
-impl Typed {
+impl TypedSource {
     pub(super) fn product(&self) -> Product {
         match self {
             Self::Dir(_) | Self::Tar(_) => Product::Tree,
@@ -313,7 +313,7 @@ impl Typed {
 
 /// The source of an entry or a value, with what `trim` does to it.
 pub(super) fn resolve(
-    typed: &At<Typed>,
+    typed: &At<TypedSource>,
     trim: Option<At<bool>>,
     directory: &Path,
     problems: &mut Problems,
@@ -326,7 +326,11 @@ pub(super) fn resolve(
     problems.keep(checked_source(typed, directory, trim))
 }
 
-fn checked_source(typed: &At<Typed>, directory: &Path, trim: bool) -> Result<Source, Problem> {
+fn checked_source(
+    typed: &At<TypedSource>,
+    directory: &Path,
+    trim: bool,
+) -> Result<Source, Problem> {
     let at = |fault: Fault| fault.at(&typed.at);
     let host = |text: &str| values::host_path(text, directory).map_err(at);
     let command = |argv: Vec<OsString>, is_shell: bool| {
@@ -336,12 +340,12 @@ fn checked_source(typed: &At<Typed>, directory: &Path, trim: bool) -> Result<Sou
         Source::Command { argv, directory: directory.into(), is_shell, trim }
     };
     Ok(match &typed.value {
-        Typed::File(text) => Source::File(host(text)?),
-        Typed::Dir(text) => Source::Dir(host(text)?),
-        Typed::Tar(text) => Source::Tar(host(text)?),
-        Typed::Text(text) => Source::Inline(Secret::from(text.as_bytes())),
-        Typed::Base64(text) => Source::Inline(values::base64(text).map_err(at)?),
-        Typed::Command(words) => {
+        TypedSource::File(text) => Source::File(host(text)?),
+        TypedSource::Dir(text) => Source::Dir(host(text)?),
+        TypedSource::Tar(text) => Source::Tar(host(text)?),
+        TypedSource::Text(text) => Source::Inline(Secret::from(text.as_bytes())),
+        TypedSource::Base64(text) => Source::Inline(values::base64(text).map_err(at)?),
+        TypedSource::Command(words) => {
             let argv: Result<Vec<_>, _> = words.iter().map(|w| checked(w, values::word)).collect();
             let argv = argv?;
             if argv.first().is_none_or(|program| program.is_empty()) {
@@ -349,15 +353,15 @@ fn checked_source(typed: &At<Typed>, directory: &Path, trim: bool) -> Result<Sou
             }
             command(argv, false)
         }
-        Typed::Shell(text) => {
+        TypedSource::Shell(text) => {
             let script = values::word(text).map_err(at)?;
             if script.is_empty() {
                 return Err(at(Fault::new("expected a command line")));
             }
             command(vec!["/bin/sh".into(), "-c".into(), script], true)
         }
-        Typed::Env(text) => Source::Env { name: values::variable(text).map_err(at)?, trim },
-        Typed::Symlink(text) => Source::Symlink(values::target(text).map_err(at)?),
+        TypedSource::Env(text) => Source::Env { name: values::variable(text).map_err(at)?, trim },
+        TypedSource::Symlink(text) => Source::Symlink(values::target(text).map_err(at)?),
     })
 }
 

@@ -34,7 +34,7 @@ pub struct Settings {
     /// By which channels credentials can go.
     pub means: Means,
     /// What becomes of sources that another user of the host can exchange.
-    pub exchangeable: Exchangeable,
+    pub on_exchangeable: OnExchangeable,
     /// Most bytes of the image, and of the content of all its files together.
     pub max_size_bytes: u64,
     /// Whether [`Assembly::inputs`] is wanted.
@@ -47,7 +47,7 @@ pub const MAX_SIZE_BYTES: u64 = 64 << 30;
 /// What becomes of sources that another user of the host can exchange, where the caller is
 /// root; of other callers they are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exchangeable {
+pub enum OnExchangeable {
     /// They are taken.
     Taken,
     /// They are taken, and [`Assembly::warning`] tells of them.
@@ -124,7 +124,7 @@ pub fn assemble(
     let values = distribute(manifest, contents, &routes, &mut builder)?;
     pseudo::collect(&definitions, Purpose::Build(&settings.commands), &mut builder)?;
     let warning = builder.inputs.warning();
-    if let (Some(message), Exchangeable::Refused) = (&warning, settings.exchangeable) {
+    if let (Some(message), OnExchangeable::Refused) = (&warning, settings.on_exchangeable) {
         return Err(Failure::new(Exit::Policy, format!("--strict: {message}"))
             .hint("--trust takes them as they are"));
     }

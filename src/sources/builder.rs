@@ -25,7 +25,7 @@ use crate::host::signals;
 use crate::host::trust::{self, Census};
 use crate::manifest::{Entry, Manifest};
 use crate::report::{Exit, Failure, Position};
-use crate::sources::assemble::{Exchangeable, Settings};
+use crate::sources::assemble::{OnExchangeable, Settings};
 pub(crate) use attributes::InodeAttributes;
 pub(crate) use entry::EntryScope;
 pub use own_files::OwnFiles;
@@ -101,9 +101,9 @@ impl<'a> TreeBuilder<'a> {
         settings: &Settings,
         progress: &'a mut dyn FnMut(Step),
     ) -> Self {
-        let exchangeable = match settings.exchangeable {
-            Exchangeable::Taken => None,
-            Exchangeable::Told | Exchangeable::Refused => {
+        let exchangeable = match settings.on_exchangeable {
+            OnExchangeable::Taken => None,
+            OnExchangeable::Told | OnExchangeable::Refused => {
                 Census::of_privileged().map(trust::Exchangeable::new)
             }
         };

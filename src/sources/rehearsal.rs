@@ -12,7 +12,7 @@ use credimg_formats::{Content, InodeId, Secret, Timestamp, Tree, Xattrs};
 use crate::delivery::route::Means;
 use crate::manifest::{Channel, Credential, Entry, Keep, Makes, Manifest};
 use crate::report::Failure;
-use crate::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, Step};
+use crate::sources::assemble::{MAX_SIZE_BYTES, OnExchangeable, OwnFiles, Settings, Step};
 use crate::sources::builder::{EntryScope, TreeBuilder};
 use crate::sources::command::Limits;
 use crate::sources::pseudo::{self, Definitions, Policy, Purpose, Unknown};
@@ -76,7 +76,7 @@ pub(crate) fn settings() -> Settings {
         policy: Policy::default(),
         output: OwnFiles::default(),
         means: Means::default(),
-        exchangeable: Exchangeable::Taken,
+        on_exchangeable: OnExchangeable::Taken,
         max_size_bytes: MAX_SIZE_BYTES,
         notes_inputs: false,
     }

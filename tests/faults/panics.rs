@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use credimg::host::output::{Options, OutputFile};
+use credimg::host::output::{OutputFile, Permissions};
 use credimg::host::panics;
 use tempfile::TempDir;
 
@@ -100,7 +100,7 @@ fn a_bug_tells_its_place_alone_and_leaves_the_old_image() {
 }
 
 fn bug(directory: &Path) {
-    let mut output = OutputFile::create(&directory.join("image"), Options::default()).unwrap();
+    let mut output = OutputFile::create(&directory.join("image"), Permissions::default()).unwrap();
     std::io::Write::write_all(&mut output, b"hunter2").unwrap();
     panic!("this holds hunter2");
 }

@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::image::Image;
 use crate::uuid_text;
 
-/// Which of the two formats.
+/// A version of LUKS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// What QEMU itself decrypts, besides cryptsetup and Linux.
@@ -33,12 +33,26 @@ pub enum Version {
 }
 
 impl Version {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Luks1, Self::Luks2];
+
     /// The name in options and reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Luks1 => "luks1",
             Self::Luks2 => "luks2",
         }
+    }
+}
+
+impl FromStr for Version {
+    type Err = Error;
+
+    /// Takes the [name](Self::name).
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|version| version.name() == text).ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "unknown version of LUKS: expected luks1 or luks2")
+        })
     }
 }
 

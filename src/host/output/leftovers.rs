@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::lock::{self, Holder, Lock};
 use super::output_name::{Id, OutputName};
 use super::temporary::{is_leftover_name, turn_name};
-use super::{IsSidecar, Options};
+use super::{IsSidecar, Permissions};
 use crate::report;
 
 /// What one look at the directory has found.
@@ -74,23 +74,23 @@ impl Beside {
 }
 
 /// Removes what killed builders left, as far as that can be done: it must not fail a build.
-pub(super) fn remove(target: &OutputName, options: Options) {
+pub(super) fn remove(target: &OutputName, permissions: Permissions) {
     if let Ok(found) = Beside::find(target, None) {
-        remove_these(target, &found.leftovers, options);
+        remove_these(target, &found.leftovers, permissions);
     }
 }
 
 /// Makes room for a new image, as [`remove`] does. What cannot be removed is not told, as
 /// that is tried again when the image is in place, or is given up.
-pub(super) fn make_room(target: &OutputName, options: Options) {
+pub(super) fn make_room(target: &OutputName, permissions: Permissions) {
     if let Ok(found) = Beside::find(target, None) {
-        try_these(target, &found.leftovers, options);
+        try_these(target, &found.leftovers, permissions);
     }
 }
 
 /// Removes those of the temporaries that are in use no more. One of ours that cannot be removed brings a warning.
-pub(super) fn remove_these(target: &OutputName, names: &[OsString], options: Options) {
-    for (name, error) in try_these(target, names, options) {
+pub(super) fn remove_these(target: &OutputName, names: &[OsString], permissions: Permissions) {
+    for (name, error) in try_these(target, names, permissions) {
         report::warn(&format!(
             "cannot remove {}, which a build that was killed left and which may hold secrets: {}: \
              remove it",
@@ -104,12 +104,12 @@ pub(super) fn remove_these(target: &OutputName, names: &[OsString], options: Opt
 fn try_these<'a>(
     target: &OutputName,
     names: &'a [OsString],
-    options: Options,
+    permissions: Permissions,
 ) -> Vec<(&'a OsString, Errno)> {
     // First the one that may be a second name of another.
     let turn = turn_name(target);
     let (first, rest): (Vec<_>, Vec<_>) = names.iter().partition(|name| **name == turn);
-    let stays = |name: &'a OsString| match remove_unused(target, name, options) {
+    let stays = |name: &'a OsString| match remove_unused(target, name, permissions) {
         Ok(Fate::Stays(error)) => Some((name, error)),
         // An error means that it is gone or not ours.
         Ok(Fate::Gone | Fate::InUse | Fate::Foreign) | Err(_) => None,
@@ -121,11 +121,11 @@ fn try_these<'a>(
 pub(super) fn remove_unused(
     target: &OutputName,
     name: &OsStr,
-    options: Options,
+    permissions: Permissions,
 ) -> Result<Fate, Errno> {
     let Some(seen) = target.at(name)? else { return Ok(Fate::Gone) };
     let is_turn = name == turn_name(target);
-    let owners = [Some(rustix::process::geteuid().as_raw()), options.owner.map(|(uid, _)| uid)];
+    let owners = [Some(rustix::process::geteuid().as_raw()), permissions.owner.map(|(uid, _)| uid)];
     // What has another name is nobody's leftover, unless that name is the target's: it
     // was about to lose this one. A turn may have a temporary's besides.
     let is_alone = seen.st_nlink == 1 || seen.st_nlink == 2 && (is_turn || is_at(target, &seen));

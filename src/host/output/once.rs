@@ -8,7 +8,7 @@ use rustix::io::retry_on_intr;
 
 use super::output_name::{Id, OutputName};
 use super::temporary::{Taken, Temporary};
-use super::{Options, leftovers, sync_directory, widen};
+use super::{Permissions, leftovers, sync_directory, widen};
 use crate::report::{self, Exit, Failure};
 
 /// Does for a file that [`create_once`] has found what its maker may have been killed
@@ -19,11 +19,11 @@ pub fn finish_once(path: &Path) -> Result<(), Failure> {
     let Ok(mut target) = OutputName::open(path) else { return Ok(()) };
     // A key that is there is no image.
     target.subject.hint = None;
-    leftovers::remove(&target, Options::default());
+    leftovers::remove(&target, Permissions::default());
     sync_directory(&target.directory).map_err(|error| target.subject.failure("write", error))
 }
 
-/// Makes the file at `path` with this content, and with the owner and mode of `options`;
+/// Makes the file at `path` with this content, and with the owner and mode of `permissions`;
 /// false where something is there already, which stays as it is, whoever put it there and
 /// when. Of several builders that make one at the same time one succeeds, and all find
 /// the same file.
@@ -31,17 +31,17 @@ pub fn finish_once(path: &Path) -> Result<(), Failure> {
 /// The file takes its name when it is complete and on the disk, and when this
 /// returns the name is there too, also that of another builder's file. Errors are of
 /// [`Exit::Output`].
-pub fn create_once(path: &Path, content: &[u8], options: Options) -> Result<bool, Failure> {
+pub fn create_once(path: &Path, content: &[u8], permissions: Permissions) -> Result<bool, Failure> {
     let mut target = OutputName::open(path)?;
     target.subject.hint = None;
-    leftovers::remove(&target, options);
+    leftovers::remove(&target, permissions);
     let (mut file, mut temporary) = Temporary::create(&target, None)?;
     let placed = file
         .write_all(content)
-        .and_then(|()| Ok(widen(&file, options)?))
+        .and_then(|()| Ok(widen(&file, permissions)?))
         .and_then(|()| Ok(retry_on_intr(|| rustix::fs::fsync(&file))?))
         .map_err(|error| target.subject.failure("write", error))
-        .and_then(|()| take_name(&mut temporary, &target, &mut file, options));
+        .and_then(|()| take_name(&mut temporary, &target, &mut file, permissions));
     if let Ok(true) = placed {
         temporary.forget();
         look_again(&target, temporary.id())?;
@@ -64,9 +64,9 @@ fn take_name(
     temporary: &mut Temporary,
     target: &OutputName,
     file: &mut File,
-    options: Options,
+    permissions: Permissions,
 ) -> Result<bool, Failure> {
-    match temporary.take_name(target, file, &target.name, options)? {
+    match temporary.take_name(target, file, &target.name, permissions)? {
         Taken::Yes => Ok(true),
         Taken::No => Ok(false),
         Taken::Never => {

@@ -17,7 +17,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::output_name::{OutputName, replaceable};
 use super::temporary::{self, Taken, Temporary, random_name};
-use super::{Options, Subject, no_access, widen};
+use super::{Permissions, Subject, no_access, widen};
 use crate::report::{self, Exit, Failure};
 
 /// How often a name may be taken and given away by others while it is replaced.
@@ -64,7 +64,7 @@ impl Sidecars {
         target: &OutputName,
         suffix: &str,
         content: &[u8],
-        options: Options,
+        permissions: Permissions,
     ) -> Result<(), Failure> {
         let name = [target.name.as_bytes(), b".", suffix.as_bytes()].concat();
         let name = OsString::from_vec(name);
@@ -75,7 +75,7 @@ impl Sidecars {
         let (mut file, temporary) = Temporary::create(target, None)?;
         let to_failure = |error: std::io::Error| subject.failure("write", error);
         let written = file.write_all(content).map_err(to_failure).and_then(|()| {
-            widen(&file, options).map_err(|error| no_access(&subject, error, options))?;
+            widen(&file, permissions).map_err(|error| no_access(&subject, error, permissions))?;
             retry_on_intr(|| rustix::fs::fsync(&file)).map_err(|error| to_failure(error.into()))
         });
         self.files.push(Sidecar { name, temporary, subject, state: State::Written, file });
@@ -88,10 +88,10 @@ impl Sidecars {
         &mut self,
         target: &OutputName,
         old: Vec<OsString>,
-        options: Options,
+        permissions: Permissions,
     ) -> Result<(), Failure> {
         for file in &mut self.files {
-            file.put_in_place(target, options)?;
+            file.put_in_place(target, permissions)?;
         }
         for name in old {
             if self.files.iter().all(|file| file.name != name) {
@@ -170,15 +170,19 @@ impl Sidecars {
 }
 
 impl Sidecar {
-    fn put_in_place(&mut self, target: &OutputName, options: Options) -> Result<(), Failure> {
+    fn put_in_place(
+        &mut self,
+        target: &OutputName,
+        permissions: Permissions,
+    ) -> Result<(), Failure> {
         for _ in 0..ATTEMPTS {
             let Self { name, temporary, file, .. } = self;
-            if temporary.take_name(target, file, name, options)? == Taken::Yes {
+            if temporary.take_name(target, file, name, permissions)? == Taken::Yes {
                 temporary.forget();
                 self.state = State::Placed;
                 return Ok(());
             }
-            let own = self.temporary.take_any_name(target, &mut self.file, options)?;
+            let own = self.temporary.take_any_name(target, &mut self.file, permissions)?;
             match self.replace(target, &own) {
                 Ok(state) => {
                     self.temporary.forget();

@@ -17,7 +17,7 @@ use rustix::rand::GetRandomFlags;
 
 use super::lock::{self, Lock};
 use super::output_name::{Id, OutputName};
-use super::{Options, leftovers, no_access, widen};
+use super::{Permissions, leftovers, no_access, widen};
 use crate::host::signals;
 use crate::report::{self, Failure};
 
@@ -58,13 +58,13 @@ impl Temporary {
     /// as large as an image.
     pub(super) fn create(
         target: &OutputName,
-        room: Option<Options>,
+        room: Option<Permissions>,
     ) -> Result<(File, Self), Failure> {
         signals::note()?;
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         let Ok(file) = retry_on_intr(|| openat(&target.directory, ".", flags, PRIVATE)) else {
-            if let Some(options) = room {
-                leftovers::make_room(target, options);
+            if let Some(permissions) = room {
+                leftovers::make_room(target, permissions);
             }
             return Self::create_named(target);
         };
@@ -140,7 +140,7 @@ impl Temporary {
         target: &OutputName,
         file: &mut File,
         name: &OsStr,
-        options: Options,
+        permissions: Permissions,
     ) -> Result<Taken, Failure> {
         let mut outcome = self.try_name(target, file, name);
         if self.name.is_none()
@@ -149,7 +149,7 @@ impl Temporary {
                 Err(Errno::NOENT | Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS)
             )
         {
-            self.copy(target, file, options)?;
+            self.copy(target, file, permissions)?;
             outcome = self.try_name(target, file, name);
         }
         match outcome {
@@ -164,14 +164,14 @@ impl Temporary {
         &mut self,
         target: &OutputName,
         file: &mut File,
-        options: Options,
+        permissions: Permissions,
     ) -> Result<OsString, Failure> {
         for _ in 0..ATTEMPTS {
             if let Some(name) = &self.name {
                 return Ok(name.clone());
             }
             let name = random_name(target).map_err(|error| failure(target, error))?;
-            self.take_name(target, file, &name, options)?;
+            self.take_name(target, file, &name, permissions)?;
         }
         Err(failure(target, Errno::EXIST))
     }
@@ -215,7 +215,7 @@ impl Temporary {
         &mut self,
         target: &OutputName,
         file: &mut File,
-        options: Options,
+        permissions: Permissions,
     ) -> Result<(), Failure> {
         let (mut copy, temporary) = Self::create_named(target)?;
         *self = temporary;
@@ -224,7 +224,8 @@ impl Temporary {
             .and_then(|()| std::io::copy(file, &mut copy).map(drop))
             .map_err(|error| target.subject.failure("write", error));
         copied?;
-        widen(&copy, options).map_err(|error| no_access(&target.subject, error, options))?;
+        widen(&copy, permissions)
+            .map_err(|error| no_access(&target.subject, error, permissions))?;
         retry_on_intr(|| rustix::fs::fsync(&copy))
             .map_err(|error| target.subject.failure("write", error))?;
         *file = copy;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::Options;
+use super::Permissions;
 use super::leftovers::{Fate, remove_unused};
 use super::lock::{self, Holder};
 use super::output_name::OutputName;
@@ -37,17 +37,17 @@ pub(super) fn take(
     target: &OutputName,
     file: &mut File,
     temporary: &mut Temporary,
-    options: Options,
+    permissions: Permissions,
 ) -> Result<(), Failure> {
     let name = turn_name(target);
     let mut pauses = Pauses::new(PATIENCE);
     loop {
-        match temporary.take_name(target, file, &name, options)? {
+        match temporary.take_name(target, file, &name, permissions)? {
             Taken::Yes => break,
             Taken::No => {}
             Taken::Never => return Ok(()),
         }
-        match remove_unused(target, &name, options) {
+        match remove_unused(target, &name, permissions) {
             Ok(Fate::Gone | Fate::InUse) if pauses.pause()? => {}
             Ok(Fate::Gone | Fate::InUse) => {
                 let reason = "another build of it has not finished for a minute";
@@ -55,7 +55,7 @@ pub(super) fn take(
             }
             // It is tried again, and told, when the image is in place or given up.
             Ok(Fate::Foreign | Fate::Stays(_)) | Err(_) => {
-                temporary.take_any_name(target, file, options)?;
+                temporary.take_any_name(target, file, permissions)?;
                 return Ok(());
             }
         }

@@ -17,12 +17,11 @@ use std::path::{Path, PathBuf};
 
 use credimg::commands::check::table;
 use credimg::manifest::Channel;
-use credimg::manifest::{
-    Entry, Format, Keep, KeySource, Luks, Manifest, Pseudo, Source, load, parse,
-};
+use credimg::manifest::{Entry, Format, Keep, KeySource, Manifest, Pseudo, Source, load, parse};
 use credimg::report::{Exit, Position};
 use credimg::sources::pseudo::{self, Definition};
 use credimg_formats::Mode;
+use credimg_formats::luks::Version;
 use serde_yaml::{Event, Parser};
 
 /// The manifests of a directory under testdata, sorted.
@@ -160,13 +159,13 @@ fn encryption_means_what_it_says() {
     let key = |plan: &Manifest| plan.encrypt.clone().unwrap().key;
     let plan = good("encrypt-luks1.yaml");
     let encrypt = plan.encrypt.as_ref().unwrap();
-    assert_eq!((encrypt.luks, &encrypt.sector_bytes), (Luks::Luks1, &None));
+    assert_eq!((encrypt.luks, &encrypt.sector_bytes), (Version::Luks1, &None));
     assert_eq!(key(&plan), Some(KeySource::File("conf/keys/chimera.key".into())));
     let Position { line, column, key_path, .. } = &encrypt.position;
     assert_eq!((*line, *column, key_path.as_str()), (2, 10, "encrypt"));
     let plan = good("encrypt-luks2.yaml");
     let encrypt = plan.encrypt.as_ref().unwrap();
-    assert_eq!(encrypt.luks, Luks::Luks2);
+    assert_eq!(encrypt.luks, Version::Luks2);
     assert_eq!(encrypt.sector_bytes.as_ref().map(|(bytes, _)| *bytes), Some(512));
     assert_eq!(key(&plan), Some(KeySource::Generate));
     // A file of that name needs its directory.

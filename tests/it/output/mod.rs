@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use credimg::host::output::{Options, OutputFile, StreamOutput};
+use credimg::host::output::{OutputFile, Permissions, StreamOutput};
 use credimg::report::{Exit, Failure};
 use credimg_formats::{Mode, Sink};
 use nix::fcntl::{FcntlArg, fcntl};
@@ -270,8 +270,11 @@ fn owner_and_mode_are_given_on_request() {
     let path = directory.path().join("image");
     let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let owner = if own.0 == 0 { (990, 991) } else { own };
-    let options =
-        Options { owner: Some(owner), mode: Some(Mode::of::<0o640>()), ..Options::default() };
+    let options = Permissions {
+        owner: Some(owner),
+        mode: Some(Mode::of::<0o640>()),
+        ..Permissions::default()
+    };
     let mut output = OutputFile::create(&path, options).unwrap();
     output.write_all(b"new").unwrap();
     output.commit().unwrap();
@@ -301,7 +304,8 @@ fn a_wider_mode_does_not_wake_an_inherited_acl() {
     let default = "system.posix_acl_default";
     rustix::fs::setxattr(directory.path(), default, &acl, XattrFlags::empty()).unwrap();
 
-    let options = Options { owner: None, mode: Some(Mode::of::<0o640>()), ..Options::default() };
+    let options =
+        Permissions { owner: None, mode: Some(Mode::of::<0o640>()), ..Permissions::default() };
     OutputFile::create(&path, options).unwrap().commit().unwrap();
     assert_eq!(mode_of(&path), 0o640);
     let inherited = rustix::fs::getxattr_query(&path, "system.posix_acl_access");
@@ -419,11 +423,11 @@ fn a_stream_that_nobody_reads_and_a_terminal_are_errors() {
 }
 
 fn create(path: &Path) -> OutputFile {
-    OutputFile::create(path, Options::default()).unwrap()
+    OutputFile::create(path, Permissions::default()).unwrap()
 }
 
 fn refused(path: &Path) -> Failure {
-    let failure = OutputFile::create(path, Options::default()).err().unwrap();
+    let failure = OutputFile::create(path, Permissions::default()).err().unwrap();
     assert_eq!(failure.exit, Exit::Output);
     failure
 }

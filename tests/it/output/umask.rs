@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use credimg::host::output::{Options, OutputFile};
+use credimg::host::output::{OutputFile, Permissions};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ fn the_image_is_private_under_any_umask() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("image");
         let before = umask(Mode::from_raw_mode(mask));
-        let mut output = OutputFile::create(&path, Options::default()).unwrap();
+        let mut output = OutputFile::create(&path, Permissions::default()).unwrap();
         assert_eq!(unnamed(directory.path()), [0o600], "umask {mask:03o}");
         output.write_all(&vec![1; 1 << 20]).unwrap();
         assert_eq!(unnamed(directory.path()), [0o600], "umask {mask:03o}");

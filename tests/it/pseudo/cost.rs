@@ -8,7 +8,7 @@ use std::time::Duration;
 use credimg::delivery::route::Means;
 use credimg::manifest::{PseudoFile, parse};
 use credimg::sources::assemble::{
-    Assembly, Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, assemble,
+    Assembly, MAX_SIZE_BYTES, OnExchangeable, OwnFiles, Settings, assemble,
 };
 use credimg::sources::command::Limits;
 use credimg::sources::pseudo::Policy;
@@ -118,7 +118,7 @@ fn hostile_definitions_cost_little() {
         output: OwnFiles::default(),
         policy: Policy { allow_devices: true, allow_commands: true },
         means: Means::default(),
-        exchangeable: Exchangeable::Taken,
+        on_exchangeable: OnExchangeable::Taken,
         max_size_bytes: MAX_SIZE_BYTES,
         notes_inputs: false,
     };

@@ -11,7 +11,7 @@ use std::path::Path;
 use credimg::delivery::route::Means;
 use credimg::manifest::{Manifest, PseudoFile, parse};
 use credimg::report::Failure;
-use credimg::sources::assemble::{Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, assemble};
+use credimg::sources::assemble::{MAX_SIZE_BYTES, OnExchangeable, OwnFiles, Settings, assemble};
 use credimg::sources::command::Limits;
 use credimg::sources::pseudo::Policy;
 use credimg_formats::{InodeId, Kind, Timestamp, Tree};
@@ -31,7 +31,7 @@ pub(crate) fn settings() -> Settings {
         output: OwnFiles::default(),
         policy: Policy { allow_devices: true, allow_commands: true },
         means: Means::default(),
-        exchangeable: Exchangeable::Taken,
+        on_exchangeable: OnExchangeable::Taken,
         max_size_bytes: MAX_SIZE_BYTES,
         notes_inputs: false,
     }

@@ -22,7 +22,7 @@ use credimg::manifest::{
 };
 use credimg::report::{Exit, Failure, Position};
 use credimg::sources::assemble::{
-    Exchangeable, MAX_SIZE_BYTES, OwnFiles, Settings, Step, assemble,
+    MAX_SIZE_BYTES, OnExchangeable, OwnFiles, Settings, Step, assemble,
 };
 use credimg::sources::command::Limits;
 use credimg::sources::pseudo::Policy;
@@ -71,7 +71,7 @@ pub(crate) fn limits() -> Limits {
 pub(crate) fn settings() -> Settings {
     let (output, policy) = (OwnFiles::default(), Policy::default());
     let means = Means::default();
-    let exchangeable = Exchangeable::Taken;
+    let on_exchangeable = OnExchangeable::Taken;
     let commands = limits();
     let max_size_bytes = MAX_SIZE_BYTES;
     Settings {
@@ -80,7 +80,7 @@ pub(crate) fn settings() -> Settings {
         output,
         policy,
         means,
-        exchangeable,
+        on_exchangeable,
         max_size_bytes,
         notes_inputs: false,
     }
