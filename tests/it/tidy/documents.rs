@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use clap::CommandFactory;
+
 use super::{files_below, root};
 
 /// Where paths of the repository begin.
@@ -47,4 +49,16 @@ fn every_file_that_is_named_in_the_architecture_exists() {
     }
     assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:?}");
     assert!(checked.iter().any(|path| path == "src/job/mod.rs"), "no path was found");
+}
+
+#[test]
+fn every_command_is_named_in_the_readme() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let words: Vec<_> = readme.split(|it: char| !it.is_alphanumeric() && it != '-').collect();
+    let program = credimg::commands::Cli::command();
+    for command in program.get_subcommands() {
+        let name = command.get_name();
+        let is_named = words.windows(2).any(|pair| pair == ["credimg", name]);
+        assert!(is_named, "README.md does not say what `credimg {name}` is for");
+    }
 }
