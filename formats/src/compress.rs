@@ -16,17 +16,19 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result, unsupported};
 
-/// What compresses blocks of images. Those of which this crate knows the name alone are told, and
-/// neither written nor read.
+/// What compresses blocks of images. Of some this crate knows only the name: it tells of images
+/// that use them, and neither writes nor reads such blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compressor {
     Gzip,
     Lz4,
     Xz,
     Zstd,
-    /// Known by name alone, like those below.
+    /// Known by name alone.
     Deflate,
+    /// Known by name alone.
     Lzma,
+    /// Known by name alone.
     Lzo,
 }
 
@@ -267,11 +269,11 @@ pub(crate) trait Unpack: Send {
 /// Why a block does not unpack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It is none of this compressor's, is cut off, or goes on behind its end.
+    /// The bytes are not this compressor's, are cut off, or go on behind the block's end.
     Broken,
-    /// It is longer than there is room.
+    /// Unpacked, it is longer than the room for it.
     TooLong,
-    /// It wants something that is not known here: what.
+    /// Unpacking it needs this, which is not known here.
     Unsupported(&'static str),
 }
 

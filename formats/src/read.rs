@@ -244,8 +244,8 @@ pub trait Reader: Send + Sync {
     fn account(&self, account: &mut dyn Account) -> Result<()>;
 }
 
-/// Opens the file system in `storage`, whatever its format. What is none that is read here,
-/// an encrypted volume among them, is an error: [`crate::luks::Header`] opens that.
+/// Opens the file system in `storage`, whatever its format. A format that is not read here is an
+/// error, and so is an encrypted volume, which [`crate::luks::Header`] opens.
 #[cfg(all(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 pub fn open(storage: Box<dyn Storage>, limits: Limits) -> Result<Box<dyn Reader>> {
     let found = probe(&mut start(&*storage))?;

@@ -8,7 +8,7 @@ use credimg_formats::{Error, ErrorKind, Timestamp};
 use rustix::fs::{AtFlags, CWD, FileType, OFlags, Stat, fstat, statat};
 use rustix::io::Errno;
 
-use super::at_rest::changed as has_changed;
+use super::at_rest;
 use super::follow;
 use super::identity::{Identity, wide};
 use crate::report::{Exit, Failure, reason, shown};
@@ -70,7 +70,7 @@ pub(crate) fn require_unchanged(
     path: &Path,
 ) -> Result<(), Failure> {
     let stat = fstat(file).map_err(|errno| cannot_read(path, errno))?;
-    if Identity::of(&stat) == *planned { Ok(()) } else { Err(has_changed(path)) }
+    if Identity::of(&stat) == *planned { Ok(()) } else { Err(at_rest::changed(path)) }
 }
 
 /// How messages call a kind of file.

@@ -83,9 +83,9 @@ pub(crate) fn of_image(path: &Path, image: &Opened) -> Result<Vec<String>, Failu
 }
 
 /// An error of [`Exit::Policy`] where a build of the image at `path` would replace or remove
-/// what is none of its files: what is no regular file, or is neither the caller's nor the
-/// old image's owner's nor that of whom `wanted` gives the new one to. Who may read it does
-/// not matter, as a new file takes its place.
+/// something that does not belong to it. A file belongs to it if it is a regular one and its owner
+/// is the caller, the owner of the old image, or the owner that `wanted` names. Who may read it
+/// does not matter, as a new file takes its place.
 pub(crate) fn require_replaceable(
     path: &Path,
     all: &[Beside],

@@ -36,18 +36,18 @@ impl Job {
         route::plan_routes(&self.manifest, &lengths, &self.settings.means)
     }
 
-    /// Whether the guest is to open the disk and gets no key for it. Errors as where
-    /// credentials are planned.
+    /// Whether the guest is to open the disk and gets no key for it. The errors are those of
+    /// [`route::plan_routes`].
     pub(crate) fn is_closed(&self) -> Result<bool, Failure> {
         let routes = route::plan_routes(&self.manifest, &[], &self.settings.means)?;
         Ok(self.settings.means.unlock.is_some() && routes.opening.is_none())
     }
 
     /// Whether anything will go, or may go, by the firmware, as far as the
-    /// manifest alone tells. Errors as where credentials are planned.
+    /// manifest alone tells. The errors are those of [`route::plan_routes`].
     pub(crate) fn may_need_firmware(&self) -> Result<bool, Failure> {
         let routes = route::plan_routes(&self.manifest, &[], &self.settings.means)?;
-        let is_off_disk = |route: &Route| route.channel != Some(Channel::Disk);
+        let is_off_disk = |route: &Route| route.channel.is_none_or(Channel::is_firmware);
         let is_told = routes.mount.is_some() || routes.opening.is_some();
         Ok(is_told || !self.manifest.fw_cfg.is_empty() || routes.routes.iter().any(is_off_disk))
     }

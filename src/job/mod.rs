@@ -196,8 +196,8 @@ pub(crate) fn settings(wishes: &SourceWishes, build_time: Timestamp) -> assemble
     }
 }
 
-#[cfg(feature = "seal")]
 /// The time of a tree for which nothing but a wish decides it.
+#[cfg(feature = "seal")]
 pub(crate) fn build_time(wishes: &SourceWishes) -> Result<Timestamp, Failure> {
     Ok(volume::own_time(wishes.mtime)?.unwrap_or_else(volume::now))
 }

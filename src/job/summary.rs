@@ -82,6 +82,9 @@ pub(crate) struct Delivery {
     pub(crate) sidecars: Vec<String>,
     /// The words that the guest's kernel needs on its command line to mount the disk.
     pub(crate) kernel_arguments: Vec<String>,
+    /// How many of the credentials go by the firmware.
+    #[serde(skip)]
+    by_firmware: usize,
     /// How many items of fw_cfg go that are no credentials.
     #[serde(skip)]
     items: usize,
@@ -102,22 +105,19 @@ impl Delivery {
         suffixes: impl Iterator<Item = &'a str>,
     ) -> Self {
         let planned = manifest.credentials.iter().zip(&routes.routes);
+        let channel = |route: &Route| route.channel.unwrap_or(Channel::Disk);
         let credential = |(credential, route): (&crate::manifest::Credential, &Route)| Credential {
             name: credential.name.clone(),
-            via: route.channel.unwrap_or(Channel::Disk).name(),
+            via: channel(route).name(),
         };
         let sidecars = suffixes.map(|suffix| report::shown(&sidecar::path(image, suffix)));
         Self {
             credentials: planned.map(credential).collect(),
             sidecars: sidecars.collect(),
             kernel_arguments: routes.kernel_arguments(),
+            by_firmware: routes.routes.iter().filter(|route| channel(route).is_firmware()).count(),
             items: manifest.fw_cfg.len(),
         }
-    }
-
-    /// How many go by the firmware.
-    fn by_firmware(&self) -> usize {
-        self.credentials.iter().filter(|credential| credential.via != Channel::Disk.name()).count()
     }
 }
 
@@ -192,7 +192,7 @@ impl Summary {
         let plural = |count| if count == 1 { "" } else { "s" };
         let around =
             self.encryption.as_ref().map_or_else(String::new, |it| format!(" in {}", it.luks));
-        let firmware = match self.delivery.by_firmware() {
+        let firmware = match self.delivery.by_firmware {
             0 => String::new(),
             count => format!(", {count} credential{} by the firmware", plural(count)),
         };

@@ -32,6 +32,7 @@ use crate::report::{Exit, Failure};
 pub use block::Block;
 pub use bus::Bus;
 use facts::{Facts, Paths, Printed, Smbios, Started};
+#[cfg(feature = "seal")]
 pub(crate) use machine::absolute_path;
 pub use machine::{
     CredentialFile, Drive, DriveKey, Firmware, FwCfgItem, ITEM_PREFIX, Machine, OEM_PREFIX,

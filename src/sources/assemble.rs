@@ -198,7 +198,7 @@ fn require_single(manifest: &Manifest, routes: &Routes, tree: &Tree) -> Result<(
         let names = &entry.path.0;
         let found =
             names.iter().try_fold(Tree::ROOT, |parent, name| tree.child(parent, name.as_bytes()));
-        if route.channel != Some(Channel::Disk) && found.is_some() {
+        if route.channel.is_none_or(Channel::is_firmware) && found.is_some() {
             let message = "the disk holds a credential of this name as well";
             let failure = Failure::new(Exit::Manifest, message);
             return Err(in_entry(failure, entry).hint(

@@ -15,17 +15,12 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::{Errno, read, retry_on_intr};
 
 use super::builder::Scope;
-pub(crate) use crate::host::at_rest::changed as has_changed;
 use crate::host::at_rest::{
-    CHANGED_HINT, Digesting, FirstReading, wait_for_rest, wait_for_rest_of_empty,
+    self, CHANGED_HINT, Digesting, FirstReading, wait_for_rest, wait_for_rest_of_empty,
 };
 use crate::host::holes::{copy_in_pieces, copy_with_holes, may_have_holes};
-pub(crate) use crate::host::identity::{FileId, Identity, file_id, size_bytes};
-pub(crate) use crate::host::open::{
-    OPEN, cannot_read, file_type, kind_name, modification_time, open_file, require_regular,
-    require_unchanged,
-};
-use crate::host::open::{unreadable, unreadable_because};
+use crate::host::identity::{FileId, Identity, file_id, size_bytes};
+use crate::host::open::{OPEN, cannot_read, unreadable, unreadable_because};
 use crate::report::{Exit, Failure, reason, shown};
 
 /// A host directory as it was planned. It holds no descriptor: there may be
@@ -232,7 +227,11 @@ fn read_unchanged(
         return Ok(bytes);
     }
     let after = fstat(&file).map_err(failure)?;
-    if Identity::of(&after) == Identity::of(stat) { Ok(bytes) } else { Err(has_changed(&path())) }
+    if Identity::of(&after) == Identity::of(stat) {
+        Ok(bytes)
+    } else {
+        Err(at_rest::changed(&path()))
+    }
 }
 
 /// Copies from the file's offset on to `sink`, which is told of holes.

@@ -418,7 +418,7 @@ fn open_base(path: &Path) -> Result<OwnedFd, Failure> {
     let (parent, name) = split(path);
     let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let Some(name) = name else {
-        // It ends in no name, and so in no link.
+        // A path that ends in `..` or `/` does not end in a link.
         let opened = follow::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC);
         return opened.map_err(|refusal| refusal.into_failure(failed));
     };

@@ -22,8 +22,10 @@ use credimg_formats::{Content, InodeId, Kind, Name, Secret, Xattrs};
 use self::member::{Member, MemberKind, Members};
 use self::stream::Stream;
 use super::builder::EntryScope;
-use super::files::{self, Identity, LaterFile, Location};
+use super::files::{self, LaterFile, Location};
 use crate::host::at_rest::Watched;
+use crate::host::identity::{self, Identity};
+use crate::host::open;
 use crate::report::{Exit, Failure};
 
 /// Most members that one archive may have, and most inodes that it may make:
@@ -34,13 +36,13 @@ const PATH_MAX_BYTES: usize = 4096;
 
 /// Collects the archive at `path`, which may be a symbolic link to one.
 pub(super) fn collect(path: &Path, mut to: EntryScope) -> Result<(), Failure> {
-    let (file, stat) = files::open_file(path)?;
+    let (file, stat) = open::open_file(path)?;
     to.scope.inputs().take(path, &stat)?;
     let watched = Watched::begin(&file, &stat, path)?;
     let descriptor = file.try_clone().map_err(|error| files::unreadable_file(path, &error))?;
     let watch = Some(Watch { watched: &watched, file: &descriptor });
     let origin = Origin { path, planned: Identity::of(&stat), watch };
-    let outcome = unpack(file, files::size_bytes(&stat), origin, to);
+    let outcome = unpack(file, identity::size_bytes(&stat), origin, to);
     // A change of the file explains whatever seemed wrong with it.
     watched.end(&descriptor, path)?;
     outcome

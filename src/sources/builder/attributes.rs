@@ -4,8 +4,8 @@
 use credimg_formats::{Mode, Timestamp};
 use rustix::fs::Stat;
 
+use crate::host::open;
 use crate::manifest::{Attributes, Keep};
-use crate::sources::files;
 
 /// The mode of directories where neither the manifest nor the source gives one.
 const DIRECTORY_MODE: Mode = Mode::of::<0o500>();
@@ -29,7 +29,7 @@ impl InodeAttributes {
         Self {
             mode: Mode::of_st_mode(stat.st_mode),
             owner: (stat.st_uid, stat.st_gid),
-            mtime: Some(files::modification_time(stat)),
+            mtime: Some(open::modification_time(stat)),
         }
     }
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Stat;
 
+use crate::host::identity;
 use crate::report::{Exit, Failure, shown};
-use crate::sources::files;
 
 /// Where the image will lie, as device and inode numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl OwnFiles {
     /// An error where the file or directory at `path` is a part of the output: the image
     /// would take itself in or destroy it, or hold a key.
     pub(super) fn refuse(&self, path: &Path, stat: &Stat) -> Result<(), Failure> {
-        let id = Some(files::file_id(stat));
+        let id = Some(identity::file_id(stat));
         let message = if id == self.directory {
             format!("the image would lie in {}, and the next one hold it", shown(path))
         } else if id == self.file {
@@ -45,7 +45,7 @@ impl OwnFiles {
         stat: &Stat,
     ) -> Result<(), Failure> {
         // As a rule there is no key.
-        if !self.keys.contains(&files::file_id(stat)) {
+        if !self.keys.contains(&identity::file_id(stat)) {
             return Ok(());
         }
         let message = format!("its source {} is a key, which no guest is to have", shown(&path()));

@@ -14,10 +14,13 @@ use rustix::fs::{AtFlags, CWD, FileType, OFlags, Stat, fstat, readlinkat, statat
 use rustix::io::Errno;
 
 use super::{Level, Subdirectory, Walk};
+use crate::host::at_rest;
 use crate::host::follow;
+use crate::host::identity::{self, Identity};
+use crate::host::open::{self, OPEN};
 use crate::report::{Exit, Failure, shown};
 use crate::sources::builder::InodeAttributes;
-use crate::sources::files::{self, Directory, Identity, Location, OPEN};
+use crate::sources::files::{self, Directory, Location};
 
 /// Most directories that links may lead to: links to directories of links multiply, so that
 /// a few of them seem endless.
@@ -57,7 +60,7 @@ impl Followed {
     ) -> Result<(), Failure> {
         let mut upper = Some(above);
         while let Some(directory) = upper {
-            if directory.id == files::file_id(stat) {
+            if directory.id == identity::file_id(stat) {
                 let (path, directory) = (shown(path), shown(&directory.path));
                 let message = format!("{path} leads back to {directory}, which it lies in");
                 return Err(Failure::new(Exit::Source, message)
@@ -81,9 +84,9 @@ impl Followed {
     pub(super) fn require_unchanged(&self) -> Result<(), Failure> {
         for (path, planned) in &self.seen {
             let stat = statat(CWD, path, AtFlags::empty());
-            let stat = stat.map_err(|errno| files::cannot_read(path, errno))?;
+            let stat = stat.map_err(|errno| open::cannot_read(path, errno))?;
             if Identity::of(&stat) != *planned {
-                return Err(files::has_changed(path));
+                return Err(at_rest::changed(path));
             }
         }
         Ok(())
@@ -97,7 +100,7 @@ impl Walk<'_, '_> {
             statat(&level.descriptor, name.as_bytes(), AtFlags::empty()).map_err(|errno| {
                 follow::explain(&level.path(&name), errno, |errno| nowhere(level, &name, errno))
             })?;
-        match files::file_type(&stat) {
+        match open::file_type(&stat) {
             FileType::Directory => {
                 level.subdirectories.push(Subdirectory { name, is_link: true });
                 Ok(())
@@ -112,7 +115,7 @@ impl Walk<'_, '_> {
             | FileType::CharacterDevice
             | FileType::BlockDevice
             | FileType::Unknown) => {
-                let (path, kind) = (shown(&level.path(&name)), files::kind_name(kind));
+                let (path, kind) = (shown(&level.path(&name)), open::kind_name(kind));
                 let message = format!(
                     "{path} leads to {kind}: only regular files and directories can be stored in \
                      place of a link"
@@ -127,19 +130,19 @@ impl Walk<'_, '_> {
     fn followed_file(&mut self, level: &Level, name: &Name, stat: &Stat) -> Result<(), Failure> {
         let path: Arc<Path> = level.path(name).into();
         self.to.scope.inputs().take(&path, stat)?;
-        if let Some(first) = self.links.get(&files::file_id(stat)) {
+        if let Some(first) = self.links.get(&identity::file_id(stat)) {
             return self.to.scope.link(level.id, name, *first);
         }
         let location = || Location::Path(Arc::clone(&path));
         // An empty file is read all the same: those of /proc only look empty.
         let streams = self.to.scope.budget().streams_small_files();
-        let content = if streams && files::size_bytes(stat) > 0 {
+        let content = if streams && identity::size_bytes(stat) > 0 {
             files::later(stat, location(), &mut self.to.scope)?
         } else {
             let file = open(level, name, OPEN)?;
-            let opened = fstat(&file).map_err(|errno| files::cannot_read(&path, errno))?;
+            let opened = fstat(&file).map_err(|errno| open::cannot_read(&path, errno))?;
             if Identity::of(&opened) != Identity::of(stat) {
-                return Err(files::has_changed(&path));
+                return Err(at_rest::changed(&path));
             }
             files::content(&file, stat, &mut self.to.scope, || path.to_path_buf(), location)?
         };
@@ -155,7 +158,7 @@ pub(super) fn open(level: &Level, name: &Name, flags: OFlags) -> Result<OwnedFd,
     let base = (level.descriptor.as_fd(), level.directory.path.as_path());
     let path = Path::new(OsStr::from_bytes(name.as_bytes()));
     follow::open_at(base, path, flags).map_err(|refusal| {
-        refusal.into_failure(|errno| files::cannot_read(&level.path(name), errno))
+        refusal.into_failure(|errno| open::cannot_read(&level.path(name), errno))
     })
 }
 
@@ -171,7 +174,7 @@ pub(super) fn drop_generations(
     };
     let Some((name, _)) = entries.iter().find(|entry| is_link(entry)) else { return Ok(()) };
     let target = readlinkat(&level.descriptor, name.as_bytes(), Vec::new())
-        .map_err(|errno| files::cannot_read(&level.path(name), errno))?;
+        .map_err(|errno| open::cannot_read(&level.path(name), errno))?;
     let target = target.as_bytes();
     if target.starts_with(b"..") && target != b".." && !target.contains(&b'/') {
         entries.retain(|(name, _)| !name.as_bytes().starts_with(b".."));
@@ -184,7 +187,7 @@ fn nowhere(level: &Level, name: &Name, errno: Errno) -> Failure {
     let path = level.path(name);
     let target = readlinkat(&level.descriptor, name.as_bytes(), Vec::new());
     let (Errno::NOENT | Errno::NOTDIR | Errno::LOOP, Ok(target)) = (errno, target) else {
-        return files::cannot_read(&path, errno);
+        return open::cannot_read(&path, errno);
     };
     let target = shown(Path::new(OsStr::from_bytes(target.as_bytes())));
     let reason = if errno == Errno::LOOP { "in a circle" } else { "nowhere" };

@@ -23,11 +23,13 @@ use rustix::io::Errno;
 
 use self::links::Followed;
 pub(super) use self::links::Links;
-use crate::host::at_rest::wait_for_rest;
+use crate::host::at_rest::{self, wait_for_rest};
 use crate::host::follow;
+use crate::host::identity::{self, FileId, Identity};
+use crate::host::open::{self, OPEN};
 use crate::report::{Exit, Failure, shown};
 use crate::sources::builder::{EntryScope, InodeAttributes, Scope};
-use crate::sources::files::{self, Directory, FileId, Identity, Latest, Location, OPEN};
+use crate::sources::files::{self, Directory, Latest, Location};
 
 /// How much of a directory the kernel lists at a time.
 const LISTING_BYTES: usize = 64 << 10;
@@ -42,7 +44,7 @@ pub(super) fn collect(path: &Path, links: Links, to: EntryScope) -> Result<(), F
     let latest = Latest::default();
     let followed = Followed::new(links);
     let mut walk = Walk { to, latest, links: HashMap::new(), listing: Vec::new(), followed };
-    let stat = fstat(&descriptor).map_err(|errno| files::cannot_read(path, errno))?;
+    let stat = fstat(&descriptor).map_err(|errno| open::cannot_read(path, errno))?;
     let id = walk.to.top_directory(Some(InodeAttributes::of_host(&stat)), Xattrs::new())?;
     let mut levels = vec![walk.level(path.into(), None, descriptor, &stat, id)?];
     // A list, not recursion: the depth of the tree is not ours to choose.
@@ -57,14 +59,14 @@ pub(super) fn collect(path: &Path, links: Links, to: EntryScope) -> Result<(), F
         } else {
             let flags = OPEN | OFlags::NOFOLLOW | OFlags::DIRECTORY;
             openat(&level.descriptor, name.as_bytes(), flags, Mode::empty())
-                .map_err(|errno| files::cannot_read(&path, errno))?
+                .map_err(|errno| open::cannot_read(&path, errno))?
         };
         let (parent, above) = (level.id, Arc::clone(&level.directory));
         if level.subdirectories.is_empty() {
             // Its last subdirectory is open: a deep chain needs no descriptor a level.
             levels.pop();
         }
-        let stat = fstat(&descriptor).map_err(|errno| files::cannot_read(&path, errno))?;
+        let stat = fstat(&descriptor).map_err(|errno| open::cannot_read(&path, errno))?;
         if is_link {
             walk.followed.enter(&path, &stat, &above)?;
         }
@@ -125,7 +127,7 @@ impl Walk<'_, '_> {
         self.to.scope.inputs().take(&path, stat)?;
         wait_for_rest(stat, &mut || self.to.scope.report_waiting())?;
         let latest = Arc::clone(&self.latest);
-        let directory = Directory { path, id: files::file_id(stat), parent, latest };
+        let directory = Directory { path, id: identity::file_id(stat), parent, latest };
         let directory = Arc::new(directory);
         let mut level = Level { directory, descriptor, id, subdirectories: Vec::new() };
         let mut entries = self.list(&level)?;
@@ -154,9 +156,9 @@ impl Walk<'_, '_> {
             return Ok(level);
         }
         let path = &level.directory.path;
-        let after = fstat(&level.descriptor).map_err(|errno| files::cannot_read(path, errno))?;
+        let after = fstat(&level.descriptor).map_err(|errno| open::cannot_read(path, errno))?;
         if Identity::of(&after) != Identity::of(stat) {
-            return Err(files::has_changed(path));
+            return Err(at_rest::changed(path));
         }
         Ok(level)
     }
@@ -168,7 +170,7 @@ impl Walk<'_, '_> {
         let mut entries = Vec::new();
         let mut listing = RawDir::new(&level.descriptor, self.listing.spare_capacity_mut());
         while let Some(entry) = listing.next() {
-            let entry = entry.map_err(|errno| files::cannot_read(path, errno))?;
+            let entry = entry.map_err(|errno| open::cannot_read(path, errno))?;
             let name = entry.file_name().to_bytes();
             if name == b"." || name == b".." {
                 continue;
@@ -181,7 +183,7 @@ impl Walk<'_, '_> {
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for (name, kind) in &mut entries {
             if *kind == FileType::Unknown {
-                *kind = files::file_type(&status(level, name)?);
+                *kind = open::file_type(&status(level, name)?);
             }
             if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink) {
                 return Err(special(&level.path(name), *kind));
@@ -195,17 +197,17 @@ impl Walk<'_, '_> {
         if self.to.scope.budget().streams_small_files() {
             let stat = status(level, name)?;
             // An empty file is read all the same: those of /proc only look empty.
-            if files::size_bytes(&stat) > 0 {
-                files::require_regular(&level.path(name), &stat)?;
+            if identity::size_bytes(&stat) > 0 {
+                open::require_regular(&level.path(name), &stat)?;
                 return self.add(level, name, &stat, |to| files::later(&stat, location(), to));
             }
         }
         let flags = OPEN | OFlags::NOFOLLOW;
         let file = openat(&level.descriptor, name.as_bytes(), flags, Mode::empty())
-            .map_err(|errno| files::cannot_read(&level.path(name), errno))?;
-        let stat = fstat(&file).map_err(|errno| files::cannot_read(&level.path(name), errno))?;
-        if files::file_type(&stat) != FileType::RegularFile {
-            files::require_regular(&level.path(name), &stat)?;
+            .map_err(|errno| open::cannot_read(&level.path(name), errno))?;
+        let stat = fstat(&file).map_err(|errno| open::cannot_read(&level.path(name), errno))?;
+        if open::file_type(&stat) != FileType::RegularFile {
+            open::require_regular(&level.path(name), &stat)?;
         }
         self.add(level, name, &stat, |to| {
             files::content(&file, &stat, to, || level.path(name), location)
@@ -221,7 +223,7 @@ impl Walk<'_, '_> {
         content: impl FnOnce(&mut Scope) -> Result<Content, Failure>,
     ) -> Result<(), Failure> {
         self.to.scope.inputs().take_file(|| level.path(name), stat)?;
-        if let Some(first) = self.links.get(&files::file_id(stat)) {
+        if let Some(first) = self.links.get(&identity::file_id(stat)) {
             return self.to.scope.link(level.id, name, *first);
         }
         let content = content(&mut self.to.scope)?;
@@ -233,11 +235,11 @@ impl Walk<'_, '_> {
 
     fn symlink(&mut self, level: &Level, name: &Name) -> Result<(), Failure> {
         let stat = status(level, name)?;
-        if let Some(first) = self.links.get(&files::file_id(&stat)) {
+        if let Some(first) = self.links.get(&identity::file_id(&stat)) {
             return self.to.scope.link(level.id, name, *first);
         }
         let target = readlinkat(&level.descriptor, name.as_bytes(), Vec::new())
-            .map_err(|errno| files::cannot_read(&level.path(name), errno))?;
+            .map_err(|errno| open::cannot_read(&level.path(name), errno))?;
         let own = Some(InodeAttributes::of_host(&stat));
         let id = self.to.symlink(level.id, name, own, Xattrs::new(), target.as_bytes())?;
         self.remember(&stat, id);
@@ -246,27 +248,27 @@ impl Walk<'_, '_> {
 
     fn remember(&mut self, stat: &Stat, id: InodeId) {
         if stat.st_nlink > 1 {
-            self.links.insert(files::file_id(stat), id);
+            self.links.insert(identity::file_id(stat), id);
         }
     }
 }
 
 fn status(level: &Level, name: &Name) -> Result<Stat, Failure> {
     statat(&level.descriptor, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|errno| files::cannot_read(&level.path(name), errno))
+        .map_err(|errno| open::cannot_read(&level.path(name), errno))
 }
 
 fn special(path: &Path, kind: FileType) -> Failure {
     let message = format!(
         "{} is {}: only regular files, directories and symbolic links can be stored",
         shown(path),
-        files::kind_name(kind)
+        open::kind_name(kind)
     );
     Failure::new(Exit::Source, message)
         .hint("take it out of the directory, or name the wanted files one by one with `file:`")
 }
 
 fn cannot_open_top(path: &Path, errno: Errno) -> Failure {
-    let failure = files::cannot_read(path, errno);
+    let failure = open::cannot_read(path, errno);
     if errno == Errno::NOTDIR { failure.hint("for a single file write `file:`") } else { failure }
 }

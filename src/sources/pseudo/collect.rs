@@ -12,12 +12,15 @@ use rustix::fs::{AtFlags, CWD, FileType, readlinkat, statat};
 
 use super::Definitions;
 use super::definition::{Action, DataSection, Definition, HostFile, ImagePath, New};
+use crate::host::at_rest;
 use crate::host::follow;
+use crate::host::identity::{self, FileId};
+use crate::host::open;
 use crate::manifest::TreePath;
 use crate::report::{Exit, Failure};
 use crate::sources::builder::{InodeAttributes, Scope, TreeBuilder};
 use crate::sources::command::{self, Program};
-use crate::sources::files::{self, FileId, LaterFile, Location};
+use crate::sources::files::{self, LaterFile, Location};
 
 /// Most inodes that the definitions may make, those on the way to others
 /// counted: all of them stay in memory.
@@ -207,27 +210,27 @@ impl Collector<'_> {
             }
         }
         let flags = if file.is_followed { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
-        let failure = |errno| files::cannot_read(&host_path, errno);
+        let failure = |errno| open::cannot_read(&host_path, errno);
         let stat = statat(CWD, &host_path, flags)
             .map_err(|errno| follow::explain(&host_path, errno, failure))?;
-        let is_symlink = files::file_type(&stat) == FileType::Symlink;
+        let is_symlink = open::file_type(&stat) == FileType::Symlink;
         to.inputs().note(|| match host_path.parent() {
             // If another link takes its place, only the directory's time tells.
             Some(directory) if is_symlink => directory.join("."),
             _ => host_path.clone(),
         });
-        if let Some(first) = self.links.get(&files::file_id(&stat)) {
+        if let Some(first) = self.links.get(&identity::file_id(&stat)) {
             return to.link(parent, &name, *first);
         }
         let kind = if is_symlink {
             let target = readlinkat(CWD, &host_path, Vec::new())
-                .map_err(|errno| files::cannot_read(&host_path, errno))?;
+                .map_err(|errno| open::cannot_read(&host_path, errno))?;
             Kind::Symlink(target.as_bytes().into())
         } else {
-            let (opened, opened_stat) = files::open_file(&host_path)?;
+            let (opened, opened_stat) = open::open_file(&host_path)?;
             to.inputs().take(&host_path, &opened_stat)?;
-            if files::file_id(&opened_stat) != files::file_id(&stat) {
-                return Err(files::has_changed(&host_path));
+            if identity::file_id(&opened_stat) != identity::file_id(&stat) {
+                return Err(at_rest::changed(&host_path));
             }
             let location = || Location::Path(Arc::from(host_path.as_path()));
             let content = files::content(opened, &opened_stat, to, || host_path.clone(), location)?;
@@ -235,7 +238,7 @@ impl Collector<'_> {
         };
         let attributes = InodeAttributes::of_host(&stat);
         let id = to.insert(parent, &name, attributes, Xattrs::new(), kind)?;
-        self.links.insert(files::file_id(&stat), id);
+        self.links.insert(identity::file_id(&stat), id);
         Ok(())
     }
 
@@ -258,12 +261,12 @@ impl Collector<'_> {
         let mut bytes = Vec::new();
         bytes
             .try_reserve_exact(length)
-            .map_err(|_| files::cannot_read(&file.path, rustix::io::Errno::NOMEM))?;
+            .map_err(|_| open::cannot_read(&file.path, rustix::io::Errno::NOMEM))?;
         bytes.resize(length, 0);
         let outcome = file.file.read_exact_at(&mut bytes, offset_bytes);
         // A change of the file explains whatever seemed wrong with it.
-        files::require_unchanged(&file.file, &file.planned, &file.path)?;
-        outcome.map_err(|_| files::has_changed(&file.path))?;
+        open::require_unchanged(&file.file, &file.planned, &file.path)?;
+        outcome.map_err(|_| at_rest::changed(&file.path))?;
         Ok(Content::Memory(Secret::new(bytes)))
     }
 

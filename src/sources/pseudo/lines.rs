@@ -12,9 +12,11 @@ use super::definition::Definition;
 use super::fault::{Fault, column};
 use super::{DEFINITIONS_MAX, Definitions, parse};
 use crate::host::at_rest::{Watched, being_written};
+use crate::host::identity::{self, Identity};
+use crate::host::open;
 use crate::manifest::PseudoFile;
 use crate::report::{Failure, Position, Problem, Problems, shown};
-use crate::sources::files::{self, Identity};
+use crate::sources::files;
 
 /// Longest line of a file in bytes, the newline counted (`MAX_LINE` of mksquashfs).
 const LINE_MAX_BYTES: usize = 16384;
@@ -48,7 +50,7 @@ pub(super) fn read(
         Failure { message: format!("{name}: {}", failure.message), ..failure }
     };
     let path: Arc<Path> = Arc::from(source.path.as_path());
-    let (file, stat) = files::open_file(&path).map_err(named)?;
+    let (file, stat) = open::open_file(&path).map_err(named)?;
     let descriptor =
         file.try_clone().map_err(|error| named(files::unreadable_file(&path, &error)))?;
     let watched = Watched::begin(&descriptor, &stat, &path).map_err(named)?;
@@ -274,7 +276,7 @@ impl Reader {
             file: self.bytes.into_inner(),
             planned: Identity::of(stat),
             start_bytes,
-            length_bytes: files::size_bytes(stat).saturating_sub(start_bytes),
+            length_bytes: identity::size_bytes(stat).saturating_sub(start_bytes),
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::report::{Exit, Failure, reason, shown_bytes};
 /// Access lists of Linux (`xattr.h`).
 const LISTS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
 
-/// What a file gets; what is none stays as it was made.
+/// What a file gets; what is not given stays as it was made.
 #[derive(Clone, Debug, Default)]
 pub struct Attributes {
     /// Permissions, set-id and sticky bits.
