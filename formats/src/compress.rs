@@ -174,7 +174,7 @@ impl Compression {
 impl FromStr for Compression {
     type Err = Error;
 
-    /// Never quotes `text`; what is wrong with it is [`ErrorKind::Unsupported`].
+    /// Never quotes `text`; what is wrong with it is [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
     fn from_str(text: &str) -> Result<Self> {
         let (name, level) = match text.split_once(':') {
             Some((name, level)) => (name, Some(level)),

@@ -91,8 +91,8 @@ pub fn value_fault(name: &[u8], value: &[u8]) -> Option<&'static str> {
     match name {
         ACCESS_ACL | DEFAULT_ACL if !is_acl(value) => Some("an access control list is malformed"),
         CAPABILITY if !is_capability(value) => Some(
-            "a `security.capability` is none that Linux shows: 20 bytes of version 2, or 24 of \
-             version 3 with a root that is not 0",
+            "Linux does not show this `security.capability`: expected 20 bytes of version 2, or \
+             24 of version 3 with a root that is not 0",
         ),
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! What a command is to make, decided once: from the manifest, what the command line wishes
 //! and where it goes, to plain values and the image itself.
 //!
-//! [`Job::new`] is the only place where a wish wins over the manifest, the environment or what
+//! `Job::new` is the only place where a wish wins over the manifest, the environment or what
 //! an output's name says. Everything behind it takes what it has decided.
 
 pub(crate) mod access;

@@ -57,7 +57,7 @@ impl From<Drive> for Machine {
 
 /// What reaches the guest by its firmware. Secret values are in private files,
 /// of which only the paths are here: absolute, or relative to the directory
-/// that the monitor starts in. The planner fills only what the [`Monitor`] carries.
+/// that the monitor starts in. The planner fills only what the [`Monitor`](super::Monitor) carries.
 #[derive(Clone, Debug, Default)]
 pub struct Firmware {
     /// OEM strings (SMBIOS type 11). Either one `Structure` or any number of

@@ -297,8 +297,8 @@ fn check_foresees_what_wants_lossy() {
 /// Whatever source they come from: an archive's can be left out, the manifest's are wrong.
 #[test]
 fn attributes_that_no_inode_of_linux_has_are_refused_or_left_out() {
-    let capability = "a `security.capability` is none that Linux shows: 20 bytes of version 2, or \
-                      24 of version 3 with a root that is not 0";
+    let capability = "Linux does not show this `security.capability`: expected 20 bytes of version \
+                      2, or 24 of version 3 with a root that is not 0";
     let empty_list = "an access control list is malformed";
     let name = format!("user.{}", "n".repeat(251));
     let value = vec![b'v'; 65_537];
