@@ -1,5 +1,6 @@
 //! Too little memory for what is read is an error of that source.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Output};
 
@@ -25,7 +26,7 @@ fn no_memory_for_what_is_read_is_an_error_of_the_source() {
         command.args(["-o", "a.erofs", "--args", "none"]).current_dir(directory.path());
         command.output().unwrap()
     };
-    let mut codes = Vec::new();
+    let mut codes = BTreeSet::new();
     for limit in (SMALLEST_KIB..=LARGEST_KIB).step_by(STEP_KIB) {
         if build("small.yaml", limit).status.success() {
             let output = build("secrets.yaml", limit);
@@ -33,9 +34,10 @@ fn no_memory_for_what_is_read_is_an_error_of_the_source() {
             assert!(output.status.code().is_some(), "{limit} KiB: {}: {errors}", output.status);
             let is_told = errors.contains("printed more than there is memory for");
             assert_eq!(output.status.success(), !is_told, "{limit} KiB: {errors}");
-            codes.push(output.status.code());
+            codes.insert(output.status.code());
         }
     }
-    codes.dedup();
-    assert_eq!(codes, [Some(6), Some(0)]);
+    // Both ends of it are seen. Between them more address space is not always more memory: the C
+    // library reserves some for each thread in pieces of 64 MiB, where these just fit.
+    assert_eq!(codes, BTreeSet::from([Some(6), Some(0)]));
 }
