@@ -28,7 +28,7 @@ setup: ## Install the tools that the tests need (Debian; as root or through sudo
 
 # What needs no root, no guest and no other tool, of those tests that are quick.
 quick_tests := readers::goldens audit::corpus manifest::bad_ manifest::good_ manifest::every_key \
-	pseudo::bad targets::every_target tidy tree
+	pseudo::bad targets::every_target tidy tree::
 
 quick: cargo ## Run the unit tests and those of goldens: half a minute, no root, no QEMU
 	cargo test --workspace --locked --lib
