@@ -97,6 +97,21 @@ pub enum New {
     Data(DataSection),
 }
 
+impl New {
+    fn is_directory(&self) -> bool {
+        match self {
+            Self::Directory => true,
+            Self::Command(_)
+            | Self::Symlink(_)
+            | Self::BlockDevice(_)
+            | Self::CharDevice(_)
+            | Self::Fifo
+            | Self::Socket
+            | Self::Data(_) => false,
+        }
+    }
+}
+
 /// A file of the host that `l` or `h` names.
 pub struct HostFile {
     /// As written: absolute, or relative to the manifest's directory.
@@ -143,40 +158,18 @@ impl Action {
     /// Whether what it makes or changes may be a directory. What `m` changes may be one.
     pub(super) fn may_be_directory(&self) -> bool {
         match self {
-            Self::Make(_, New::Directory) | Self::Modify(_) => true,
-            Self::Make(
-                _,
-                New::Command(_)
-                | New::Symlink(_)
-                | New::BlockDevice(_)
-                | New::CharDevice(_)
-                | New::Fifo
-                | New::Socket
-                | New::Data(_),
-            )
-            | Self::Xattr { .. }
-            | Self::HostFile(_)
-            | Self::Link(_) => false,
+            Self::Make(_, new) => new.is_directory(),
+            Self::Modify(_) => true,
+            Self::Xattr { .. } | Self::HostFile(_) | Self::Link(_) => false,
         }
     }
 
     /// Whether it can be said of the root directory.
     pub(super) fn is_for_root(&self) -> bool {
         match self {
-            Self::Make(_, New::Directory) | Self::Xattr { .. } => true,
-            Self::Make(
-                _,
-                New::Command(_)
-                | New::Symlink(_)
-                | New::BlockDevice(_)
-                | New::CharDevice(_)
-                | New::Fifo
-                | New::Socket
-                | New::Data(_),
-            )
-            | Self::Modify(_)
-            | Self::HostFile(_)
-            | Self::Link(_) => false,
+            Self::Make(_, new) => new.is_directory(),
+            Self::Xattr { .. } => true,
+            Self::Modify(_) | Self::HostFile(_) | Self::Link(_) => false,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::support::host::SparseSink;
 
 /// What ISO 9660 holds and Linux reads from it: whole seconds of 32 bits with a sign.
 /// (-1 is an error to libarchive.)
-fn shape() -> Shape {
+pub(crate) fn shape() -> Shape {
     let odd = [0, -2, i64::from(i32::MIN), i64::from(i32::MAX)];
     Shape {
         common_time: BUILD_TIME,

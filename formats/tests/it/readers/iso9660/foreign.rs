@@ -8,8 +8,8 @@ use credimg_formats::Timestamp;
 use credimg_formats::iso9660::{Hierarchy, Reader};
 use credimg_formats::read::Limits;
 
-use super::own::shape;
 use super::{coverage, disk};
+use crate::iso9660::shape;
 use crate::readers::listing::listing;
 use crate::support::generator::{Random, Shape, generate};
 use crate::support::host::{Scratch, run};

@@ -1,26 +1,14 @@
 //! Images of our own writer.
 
+use credimg_formats::Tree;
 use credimg_formats::iso9660::{Options, Plan, Reader, VolumeId};
 use credimg_formats::read::{Limits, Reader as _};
-use credimg_formats::{Timestamp, Tree};
 
 use super::coverage;
+use crate::iso9660::shape;
 use crate::readers::listing::listing;
-use crate::support::generator::{Shape, generate};
+use crate::support::generator::generate;
 use crate::support::{BUILD_TIME, assert_same};
-
-/// What ISO 9660 holds and Linux reads from it: whole seconds of 32 bits with a sign.
-pub(crate) fn shape() -> Shape {
-    let odd = [0, -2, i64::from(i32::MIN), i64::from(i32::MAX)];
-    Shape {
-        common_time: BUILD_TIME,
-        odd_times: odd.map(Timestamp::from_seconds),
-        block: 2048,
-        xattrs: false,
-        iso9660_names: true,
-        target_max_bytes: 4095,
-    }
-}
 
 fn image_of(tree: &Tree, joliet: bool) -> Vec<u8> {
     let volume_id = VolumeId::new(b"cidata").unwrap();
