@@ -14,7 +14,7 @@ use serde::Serialize;
 pub use problems::Position;
 pub(crate) use problems::{Problem, Problems, Subject};
 
-/// Exit codes, as documented in the README.
+/// Exit codes, as documented in `docs/src/reference/exit-codes.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// What was compared differs.

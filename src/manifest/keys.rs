@@ -348,19 +348,4 @@ mod tests {
             }
         }
     }
-
-    #[test]
-    fn the_readme_names_each_key() {
-        let readme = include_str!("../../README.md");
-        let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-        for Key { name, .. } in ALL.iter().flat_map(|(_, keys)| *keys) {
-            // As a key with its value, or by its name.
-            let is_key = |(at, _): (usize, &str)| {
-                let (before, after) = readme.split_at(at);
-                let after = after.get(name.len()..).unwrap_or_default();
-                !before.ends_with(is_letter) && (after.starts_with(':') || after.starts_with('`'))
-            };
-            assert!(readme.match_indices(name).any(is_key), "{name}");
-        }
-    }
 }

@@ -216,16 +216,12 @@ mod tests {
         })
     }
 
-    /// A new monitor is in the table, in the manual, and renders a disk.
+    /// A new monitor is in the table, and renders a disk.
     #[test]
-    fn every_monitor_is_documented_and_renders_a_disk() {
-        let readme = include_str!("../../README.md");
+    fn every_monitor_has_a_name_and_renders_a_disk() {
         for monitor in Monitor::all() {
             let name = monitor.name();
             assert_eq!(refusal::option_name(monitor), name);
-            // The whole chapter before the table is about QEMU.
-            let is_told = *monitor == Monitor::Qemu || readme.contains(&format!("\n| `{name}` | "));
-            assert!(is_told, "README.md has no row for {name}");
             assert!(!monitor.buses().is_empty(), "{name}");
             for bus in Bus::value_variants() {
                 let rendered = monitor.render(&machine(*bus), Style::Shell);

@@ -147,9 +147,9 @@ fn an_owner_who_cannot_pass_the_directories_above_a_file_is_warned_of() {
     let output =
         host.credimg().arg("check").arg(sample).args(["--strict", "--trust"]).output().unwrap();
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
-    let readme =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (_, sample) = readme.split_once("```yaml\n").unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/first-disk.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, sample) = page.split_once("```yaml\n").unwrap();
     let (sample, _) = sample.split_once("```").unwrap();
     let output = check(sample, &["--strict"]);
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
