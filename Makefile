@@ -28,7 +28,7 @@ setup: ## Install the tools that the tests need (Debian; as root or through sudo
 
 # What needs no root, no guest and no other tool, of those tests that are quick.
 quick_tests := readers::goldens audit::corpus manifest::bad_ manifest::good_ manifest::every_key \
-	pseudo::bad targets::every_target tidy tree::
+	pseudo::bad targets::every_target manual::reference tidy tree::
 
 quick: cargo ## Run the unit tests and those of goldens: half a minute, no root, no QEMU
 	cargo test --workspace --locked --lib
@@ -47,9 +47,9 @@ test: cargo setup ## Run all tests, with reference tools and a real guest
 	RUST_TEST_THREADS=$$((2 * $$(nproc))) \
 		cargo test --workspace --locked $(as_root) --lib --tests $(times)
 
-# Whoever changes what is written reads the difference: `git diff formats/tests/goldens`.
-bless: cargo ## Write the listings anew that pin every byte of some images
-	CREDIMG_BLESS=1 cargo test --workspace --locked --test it readers::goldens
+# Whoever changes what is written reads the difference: `git diff formats/tests/goldens docs/src`.
+bless: cargo ## Write anew the listings of some images' bytes, and the tables of the manual
+	CREDIMG_BLESS=1 cargo test --workspace --locked --test it -- readers::goldens manual::reference
 
 # What `test` leaves out, because each takes over a minute.
 test-long: cargo ## Run the campaigns and the boots that take long

@@ -27,6 +27,7 @@ mod leaks;
 mod long;
 mod look;
 mod manifest;
+mod manual;
 #[cfg(target_arch = "x86_64")]
 mod memory;
 mod output;

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use clap::CommandFactory;
-use credimg::manifest::keys::{self, Key};
 use credimg::monitors::Monitor;
 
 use super::{files_below, root};
@@ -61,18 +59,6 @@ fn manual() -> String {
 }
 
 #[test]
-fn every_command_is_named_in_the_manual() {
-    let manual = manual();
-    let words: Vec<_> = manual.split(|it: char| !it.is_alphanumeric() && it != '-').collect();
-    let program = credimg::commands::Cli::command();
-    for command in program.get_subcommands() {
-        let name = command.get_name();
-        let is_named = words.windows(2).any(|pair| pair == ["credimg", name]);
-        assert!(is_named, "no page says what `credimg {name}` is for");
-    }
-}
-
-#[test]
 fn every_monitor_is_named_in_the_manual() {
     let manual = manual();
     for monitor in Monitor::all() {
@@ -80,20 +66,5 @@ fn every_monitor_is_named_in_the_manual() {
         // The pages are about QEMU where they name no monitor.
         let is_told = *monitor == Monitor::Qemu || manual.contains(&format!("\n| `{name}` | "));
         assert!(is_told, "no page has a row for {name}");
-    }
-}
-
-#[test]
-fn every_key_of_the_manifest_is_named_in_the_manual() {
-    let manual = manual();
-    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    for Key { name, .. } in keys::ALL.iter().flat_map(|(_, keys)| *keys) {
-        // As a key with its value, or by its name.
-        let is_key = |(at, _): (usize, &str)| {
-            let (before, after) = manual.split_at(at);
-            let after = after.get(name.len()..).unwrap_or_default();
-            !before.ends_with(is_letter) && (after.starts_with(':') || after.starts_with('`'))
-        };
-        assert!(manual.match_indices(name).any(is_key), "{name}");
     }
 }

@@ -1,0 +1,3 @@
+//! What the program tells of itself: pages of the manual that are made of its own tables.
+
+mod reference;
