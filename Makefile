@@ -78,7 +78,7 @@ fuzz: cargo ## Fuzz every parser, reader and writer, and the arguments' round tr
 # Each compiles alone, and so does what is left without any.
 formats_features := erofs iso9660 luks squashfs gzip lz4 xz zstd
 
-check: cargo ## Check the format, the lints, the documentation and the scripts
+check: cargo ## Check the format, the lints, the documentation, the crates and the scripts
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 	cargo metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
@@ -89,6 +89,9 @@ check: cargo ## Check the format, the lints, the documentation and the scripts
 	done
 	cargo clippy --lib --bins --no-default-features --locked --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+	scripts/check-rust-version
+	scripts/cargo-tool cargo-deny 0.20.2 --locked check --hide-inclusion-graph -D warnings \
+		bans licenses sources
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: run `make setup`' >&2; exit 1; }
 	shellcheck $$(grep -rlE '^#(!/.*sh| shellcheck shell)' .ci formats/tests scripts tests)
 
