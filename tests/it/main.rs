@@ -17,6 +17,7 @@ mod automation;
 mod boots;
 mod channels;
 mod cli;
+mod documents;
 mod encryption;
 mod exec;
 #[expect(dead_code, reason = "image writers need more of it")]

@@ -18,12 +18,12 @@ const CRATES: [(&str, &str); 6] = [
     ("formats/tests/it/main.rs", "formats/tests/it"),
 ];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The files in and below a directory.
-fn files_below(directory: &Path) -> BTreeSet<PathBuf> {
+pub(crate) fn files_below(directory: &Path) -> BTreeSet<PathBuf> {
     let entries = walkdir::WalkDir::new(directory).into_iter().map(Result::unwrap);
     entries.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path).collect()
 }
