@@ -1,5 +1,6 @@
 //! What people are told: errors with their exit code and hint.
 
+pub mod json;
 mod problems;
 pub(crate) mod shell;
 
@@ -8,8 +9,6 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-use serde::Serialize;
 
 pub use problems::Position;
 pub(crate) use problems::{Problem, Problems, Subject};
@@ -35,6 +34,59 @@ pub enum Exit {
     Image = 8,
     /// A signal ended the run; the process then dies by that signal.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// Every exit code but 0, in order.
+    pub const ALL: [Self; 9] = [
+        Self::Different,
+        Self::Usage,
+        Self::Manifest,
+        Self::Source,
+        Self::Policy,
+        Self::Command,
+        Self::Output,
+        Self::Image,
+        Self::Interrupted,
+    ];
+    /// What exit code 0 says.
+    pub const DONE: &str = "done: the image and its name are on the disk";
+
+    /// What the exit code says, in every command: a line of `docs/src/reference/exit-codes.md`.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Different => {
+                "what was compared differs: two images (`diff`), or an image and its manifest \
+                 (`verify`)"
+            }
+            Self::Usage => "the command line is wrong",
+            Self::Manifest => "the manifest is wrong; every problem with line, column and key path",
+            Self::Source => {
+                "a source, a key or a path inside an image cannot be read or used; a source, a \
+                 key or the manifest changed while it was read"
+            }
+            Self::Policy => {
+                "a policy forbids it (`--mode` for everybody, a key of others or in a share, what \
+                 lies under the name of an image's file and is none, a manifest that others can \
+                 change where root builds, a link that others have planted, a header that asks \
+                 for too much, a warning with `check --strict`), or `audit` found something; a \
+                 permission that a source or the output lacks is 4 or 7"
+            }
+            Self::Command => {
+                "a command failed, printed nothing, printed too much (16 MiB) or took too long \
+                 (30 s)"
+            }
+            Self::Output => {
+                "the output cannot be written or does not read back (`--verify`), or credimg has \
+                 a bug: it says which, or where in its source"
+            }
+            Self::Image => "an image cannot be read, is not valid, or is none that is read here",
+            Self::Interrupted => {
+                "SIGINT, SIGTERM or SIGHUP ended it: the process dies by that signal, which a \
+                 shell shows as 130, 143 or 129"
+            }
+        }
+    }
 }
 
 /// An error with its exit code and, where there is one, the way to mend it.
@@ -118,14 +170,6 @@ pub fn warn(message: &str) {
 pub fn note(message: &str) {
     // Nothing is left to tell it to where standard error is closed.
     let _ = writeln!(io::stderr(), "{message}");
-}
-
-/// A report as one line of JSON.
-pub(crate) fn json_line(report: &impl Serialize) -> Result<Vec<u8>, Failure> {
-    let mut line = serde_json::to_vec(report)
-        .map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
-    line.push(b'\n');
-    Ok(line)
 }
 
 /// A path for people: as it is, or quoted and escaped where it holds control

@@ -10,7 +10,7 @@ use serde::Serialize;
 use self::inputs::Input;
 use super::print;
 use crate::audit;
-use crate::report::{self, Exit, Failure, json_line};
+use crate::report::{self, Exit, Failure, json};
 
 /// `credimg audit`
 #[derive(Args, Debug)]
@@ -89,7 +89,7 @@ pub(super) fn run(options: &Audit) -> Result<(), Failure> {
         }
     });
     let text = if options.json {
-        json_line(&report)?
+        json::line(&report)?
     } else {
         report.findings.iter().map(Finding::line).collect::<String>().into_bytes()
     };

@@ -11,7 +11,7 @@ use crate::host::output::Stdout;
 use crate::look::contents::Contents;
 use crate::look::differences::{self, Told, comparison};
 use crate::look::opened::{Opened, no_encryption};
-use crate::report::{Exit, Failure};
+use crate::report::{Exit, Failure, json};
 
 /// `credimg diff`
 #[derive(Args, Debug)]
@@ -96,7 +96,7 @@ fn print_lines(images: [&Contents; 2], to: &mut Stdout) -> Result<u64, Failure> 
 /// Prints a JSON object, and returns how many differences it has.
 fn print_json(images: [&Contents; 2], to: &mut Stdout) -> Result<u64, Failure> {
     let label = has_other_label(images.map(|image| image.reader.facts()));
-    write!(to, "{{\"differences\":[").map_err(|error| to.failure(error))?;
+    write!(to, "{},\"differences\":[", json::start()).map_err(|error| to.failure(error))?;
     let mut separator = "\n";
     if label {
         let outcome = tell(&Told::of_volume("label"), &mut separator, to);

@@ -16,7 +16,7 @@ use crate::keys::{self, Owners};
 use crate::look::contents;
 use crate::look::opened::{Inside, Opened, no_encryption};
 use crate::look::tally::Tally;
-use crate::report::{self, Failure, json_line, shown};
+use crate::report::{self, Failure, json, shown};
 
 /// `credimg inspect`
 #[derive(Args, Debug)]
@@ -36,7 +36,7 @@ pub struct Inspect {
 pub(super) fn run(options: &Inspect) -> Result<(), Failure> {
     let report = look(Opened::new(&options.look.image)?, options)?;
     if options.json {
-        return print(&json_line(&report)?);
+        return print(&json::line(&report)?);
     }
     print(report.lines().as_bytes())
 }

@@ -21,7 +21,7 @@ use crate::look::opened::Opened;
 use crate::look::records::{self, Fault};
 use crate::manifest::Format;
 use crate::monitors::SmbiosForm;
-use crate::report::{self, Exit, Failure, json_line, shown};
+use crate::report::{self, Exit, Failure, json, shown};
 use crate::sources::command::Limits;
 
 /// `credimg verify`
@@ -140,7 +140,7 @@ pub(super) fn run(options: &Verify) -> Result<(), Failure> {
     }
     report.valid = report.problems_total == 0;
     if options.json {
-        print(&json_line(&report)?)?;
+        print(&json::line(&report)?)?;
     }
     report.outcome(options)
 }

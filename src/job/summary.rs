@@ -16,7 +16,7 @@ use crate::delivery::sidecar;
 use crate::host::output;
 use crate::manifest::{Channel, Format, Manifest, time};
 use crate::monitors::Drive;
-use crate::report::{self, Failure, json_line};
+use crate::report::{self, Failure, json};
 
 /// Where a report cannot go into a file.
 pub(crate) const REPORT_HINT: &str = "`--json` without a file writes it to standard error";
@@ -212,7 +212,7 @@ impl Summary {
 
     /// Writes the JSON object and a newline to `file`, or to standard error.
     pub(crate) fn write_json(&self, file: Option<&Path>) -> Result<(), Failure> {
-        let text = json_line(self)?;
+        let text = json::line(self)?;
         match file {
             None => output::to_stderr(&text).map_err(|failure| {
                 let message = failure.message.replacen("write to", "write the report to", 1);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Row;
 use crate::look::contents::Contents;
 use crate::look::differences::hex;
-use crate::report::Failure;
+use crate::report::{Failure, json};
 
 /// An entry. Bytes of paths and names that are not UTF-8 are replaced, and a field `*_hex` then
 /// has all of them.
@@ -50,7 +50,7 @@ struct Xattr {
 /// Begins the object; the entries follow, and `]}`.
 pub(super) fn begin(contents: &Contents, to: &mut Vec<u8>) {
     // Memory takes all that is written.
-    let _ = write!(to, "{{\"image\":");
+    let _ = write!(to, "{},\"image\":", json::start());
     let _ = serde_json::to_writer(&mut *to, &contents.path().to_string_lossy());
     let _ = write!(to, ",\"format\":\"{}\",\"entries\":[", contents.reader.facts().format);
 }

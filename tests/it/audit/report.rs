@@ -29,9 +29,9 @@ fn findings_are_lines_or_json() {
     let finding = serde_json::json!({
         "file": "a.sh", "line": 2, "column": 12, "rule": "sshpass", "why": why, "instead": instead,
     });
-    let report = serde_json::json!({"files": 2, "findings": [finding], "left_off": 0, "ignored": 0, "skipped": 0});
+    let report = serde_json::json!({"report_version": 1, "files": 2, "findings": [finding], "left_off": 0, "ignored": 0, "skipped": 0});
     assert_eq!(serde_json::from_str::<serde_json::Value>(&stdout).unwrap(), report);
-    let clean = "{\"files\":1,\"findings\":[],\"left_off\":0,\"ignored\":0,\"skipped\":0}\n";
+    let clean = "{\"report_version\":1,\"files\":1,\"findings\":[],\"left_off\":0,\"ignored\":0,\"skipped\":0}\n";
     assert_eq!(run(&["--json", "b.sh"]), (clean.to_owned(), String::new(), Some(0)));
 
     // A file that cannot be read does not keep the others from being looked at.

@@ -42,7 +42,7 @@ fn the_json_report_is_for_programs() {
     let output = host.build(&["--json", "--uuid", UUID, "--args", "none"]);
     let report: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
     let expected = serde_json::json!({
-        "image": "out.erofs", "format": "erofs", "label": "CHIMERA", "uuid": UUID,
+        "report_version": 1, "image": "out.erofs", "format": "erofs", "label": "CHIMERA", "uuid": UUID,
         "encryption": null, "serial": "chimera", "drive_id": "credimg-chimera", "size_bytes": 4096,
         "files": 1, "directories": 2, "symlinks": 1,
         "losses": [], "credentials": [], "sidecars": [], "kernel_arguments": [],

@@ -53,7 +53,7 @@ fn an_iso_9660_image_is_found_by_label_and_time() {
     let label = "lower-and_UPPER.case+32#bytes:@x";
     let size_bytes = fs::metadata(host.path("out.iso")).unwrap().len();
     let expected = serde_json::json!({
-        "image": "out.iso", "format": "iso9660", "label": label, "uuid": time,
+        "report_version": 1, "image": "out.iso", "format": "iso9660", "label": label, "uuid": time,
         "encryption": null, "serial": "chimera", "drive_id": "credimg-chimera", "size_bytes": size_bytes,
         "files": 1, "directories": 1, "symlinks": 0, "losses": [],
         "credentials": [], "sidecars": [], "kernel_arguments": [],

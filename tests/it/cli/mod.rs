@@ -10,6 +10,7 @@ mod links;
 mod lossy;
 mod promises;
 mod random;
+mod report_fields;
 mod reports;
 mod seeds;
 mod signals;

@@ -122,10 +122,10 @@ fn our_encrypted_images_are_told_exactly() {
         let opened = golden(&host, &format!("inspect {image} --key-file key"));
         assert_eq!(opened, format!("{outside}{inside}"));
     }
-    let expected = r#"{"format":"luks2","label":"CHIMERA-LUKS","uuid":"<uuid>","size_bytes":1052672,"header":{"cipher":"aes-xts-plain64","key_bits":512,"hash":"sha256","sector_bytes":4096,"payload_offset_bytes":1048576,"slots":[{"index":0,"kdf":"pbkdf2 sha256, 1000 iterations"}]},"inside":{"format":"squashfs","label":null,"uuid":null,"size_bytes":4096,"build_time_seconds":1700000000,"block_bytes":131072,"used_bytes":259,"compression":null,"features":["fragments","duplicates","exportable","uncompressed-inodes","uncompressed-data","uncompressed-fragments","uncompressed-xattrs","uncompressed-ids"],"files":1,"directories":1,"symlinks":0,"devices":0,"fifos":0,"sockets":0,"further_names":0,"content_bytes":5,"stored_bytes":5,"metadata_bytes":254,"oldest_seconds":1700000000,"newest_seconds":1700000000}}"#;
+    let expected = r#"{"report_version":1,"format":"luks2","label":"CHIMERA-LUKS","uuid":"<uuid>","size_bytes":1052672,"header":{"cipher":"aes-xts-plain64","key_bits":512,"hash":"sha256","sector_bytes":4096,"payload_offset_bytes":1048576,"slots":[{"index":0,"kdf":"pbkdf2 sha256, 1000 iterations"}]},"inside":{"format":"squashfs","label":null,"uuid":null,"size_bytes":4096,"build_time_seconds":1700000000,"block_bytes":131072,"used_bytes":259,"compression":null,"features":["fragments","duplicates","exportable","uncompressed-inodes","uncompressed-data","uncompressed-fragments","uncompressed-xattrs","uncompressed-ids"],"files":1,"directories":1,"symlinks":0,"devices":0,"fifos":0,"sockets":0,"further_names":0,"content_bytes":5,"stored_bytes":5,"metadata_bytes":254,"oldest_seconds":1700000000,"newest_seconds":1700000000}}"#;
     let json = golden(&host, "inspect a.squashfs --key-file key --json");
     assert_eq!(json, format!("{expected}\n"));
-    let expected = r#"{"format":"luks1","label":null,"uuid":"<uuid>","size_bytes":2101248,"header":{"cipher":"aes-xts-plain64","key_bits":512,"hash":"sha256","sector_bytes":512,"payload_offset_bytes":2097152,"slots":[{"index":0,"kdf":"pbkdf2 sha256, 1000 iterations"}]}}"#;
+    let expected = r#"{"report_version":1,"format":"luks1","label":null,"uuid":"<uuid>","size_bytes":2101248,"header":{"cipher":"aes-xts-plain64","key_bits":512,"hash":"sha256","sector_bytes":512,"payload_offset_bytes":2097152,"slots":[{"index":0,"kdf":"pbkdf2 sha256, 1000 iterations"}]}}"#;
     assert_eq!(golden(&host, "inspect a.erofs --json"), format!("{expected}\n"));
 }
 
@@ -159,7 +159,7 @@ holds     1 file, 1 directory
 content   5 bytes, stored in 5; metadata and padding 4091
 times     2023-11-14T22:13:20Z
 "),
-            format!(r#"{{"format":"erofs","label":"CHIMERA","uuid":"{UUID}","size_bytes":4096,"build_time_seconds":1700000000,"block_bytes":4096,"used_bytes":4096,"compression":null,"features":["sb_csum","mtime"],"files":1,"directories":1,"symlinks":0,"devices":0,"fifos":0,"sockets":0,"further_names":0,"content_bytes":5,"stored_bytes":5,"metadata_bytes":4091,"oldest_seconds":1700000000,"newest_seconds":1700000000}}"#),
+            format!(r#"{{"report_version":1,"format":"erofs","label":"CHIMERA","uuid":"{UUID}","size_bytes":4096,"build_time_seconds":1700000000,"block_bytes":4096,"used_bytes":4096,"compression":null,"features":["sb_csum","mtime"],"files":1,"directories":1,"symlinks":0,"devices":0,"fifos":0,"sockets":0,"further_names":0,"content_bytes":5,"stored_bytes":5,"metadata_bytes":4091,"oldest_seconds":1700000000,"newest_seconds":1700000000}}"#),
         ),
         (
             "a.squashfs",
@@ -173,7 +173,7 @@ holds     1 file, 1 directory
 content   5 bytes, stored in 5; metadata and padding 254
 times     2023-11-14T22:13:20Z
 ".to_owned(),
-            r#"{"format":"squashfs","label":null,"uuid":null,"size_bytes":4096,"build_time_seconds":1700000000,"block_bytes":131072,"used_bytes":259,"compression":null,"features":["fragments","duplicates","exportable","uncompressed-inodes","uncompressed-data","uncompressed-fragments","uncompressed-xattrs","uncompressed-ids"],"files":1,"directories":1,"symlinks":0,"devices":0,"fifos":0,"sockets":0,"further_names":0,"content_bytes":5,"stored_bytes":5,"metadata_bytes":254,"oldest_seconds":1700000000,"newest_seconds":1700000000}"#.to_owned(),
+            r#"{"report_version":1,"format":"squashfs","label":null,"uuid":null,"size_bytes":4096,"build_time_seconds":1700000000,"block_bytes":131072,"used_bytes":259,"compression":null,"features":["fragments","duplicates","exportable","uncompressed-inodes","uncompressed-data","uncompressed-fragments","uncompressed-xattrs","uncompressed-ids"],"files":1,"directories":1,"symlinks":0,"devices":0,"fifos":0,"sockets":0,"further_names":0,"content_bytes":5,"stored_bytes":5,"metadata_bytes":254,"oldest_seconds":1700000000,"newest_seconds":1700000000}"#.to_owned(),
         ),
         (
             "a.iso",
@@ -189,7 +189,7 @@ holds     1 file, 1 directory
 content   5 bytes, stored in 5; metadata and padding 49147
 times     2023-11-14T22:13:20Z
 ".to_owned(),
-            r#"{"format":"iso9660","label":"CHIMERA","uuid":"2023-11-14-22-13-20-00","size_bytes":49152,"build_time_seconds":1700000000,"block_bytes":2048,"used_bytes":49152,"compression":null,"features":["rock-ridge"],"files":1,"directories":1,"symlinks":0,"devices":0,"fifos":0,"sockets":0,"further_names":0,"content_bytes":5,"stored_bytes":5,"metadata_bytes":49147,"oldest_seconds":1700000000,"newest_seconds":1700000000}"#
+            r#"{"report_version":1,"format":"iso9660","label":"CHIMERA","uuid":"2023-11-14-22-13-20-00","size_bytes":49152,"build_time_seconds":1700000000,"block_bytes":2048,"used_bytes":49152,"compression":null,"features":["rock-ridge"],"files":1,"directories":1,"symlinks":0,"devices":0,"fifos":0,"sockets":0,"further_names":0,"content_bytes":5,"stored_bytes":5,"metadata_bytes":49147,"oldest_seconds":1700000000,"newest_seconds":1700000000}"#
                 .to_owned(),
         ),
     ] {

@@ -1,0 +1,50 @@
+//! Reports for programs: what `--json` prints. Each is one JSON object in UTF-8 that begins with
+//! [`VERSION_NAME`], and each member has a row in a table, of which the reference is made.
+
+mod fields;
+
+use serde::Serialize;
+
+use super::{Exit, Failure};
+pub use fields::FIELDS;
+
+/// The first member of every report.
+pub const VERSION_NAME: &str = "report_version";
+/// Grows where a member goes, or its meaning changes. New members come without a new number.
+pub const VERSION: u32 = 1;
+
+/// A member of a report.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// The command that prints the report.
+    pub report: &'static str,
+    /// The member's name; below another one its path, as in `findings[].line`.
+    pub name: &'static str,
+    /// The type: `string`, `number`, `boolean`, `object`, or `array of` these; `optional` stands in
+    /// front where the member may be missing, and ` or null` behind where that may be its value.
+    pub kind: &'static str,
+    /// What it tells: Markdown, lower case, without a full stop.
+    pub meaning: &'static str,
+    /// The version of credimg that has it first.
+    pub since: &'static str,
+}
+
+/// A report as one line, with its version in front.
+pub(crate) fn line(report: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    #[derive(Serialize)]
+    struct Versioned<'a, R> {
+        report_version: u32,
+        #[serde(flatten)]
+        report: &'a R,
+    }
+    let report = Versioned { report_version: VERSION, report };
+    let mut line = serde_json::to_vec(&report)
+        .map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// The beginning of a report that is printed piece by piece: its brace and its version.
+pub(crate) fn start() -> String {
+    format!("{{\"{VERSION_NAME}\":{VERSION}")
+}

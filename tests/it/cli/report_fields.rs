@@ -1,0 +1,178 @@
+//! The tables of reports, of which the reference is made, name each member that reports have, with
+//! its type, and no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+use credimg::report::json::{FIELDS, Field, VERSION, VERSION_NAME};
+use serde_json::Value;
+
+use crate::support::host::Host;
+
+const MANIFEST: &str = "\
+label: CHIMERA
+files:
+  - {path: /token, text: hunter2, xattrs: {user.note: x}}
+  - {path: /link, symlink: token}
+  - {path: /tree, dir: tree}
+pseudo: [/null c 0644 0 0 1 3]
+credentials: [{name: token, text: hunter2}]
+";
+const KEY: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789ABCDEF";
+
+/// Commands whose reports have every member that there is, each once at least; in order, as the
+/// later ones look at what the earlier ones have made.
+const RUNS: [&str; 17] = [
+    "build m.yaml --allow-devices -o a.erofs --json=report --if-changed",
+    "build m.yaml --allow-devices -o l.erofs --json=report --encrypt luks1 --key-file key",
+    "build m.yaml --allow-devices -o a.iso --json=report --lossy",
+    "inspect a.erofs --json",
+    "inspect z.sqfs --json",
+    "inspect l.erofs --json",
+    "inspect l.erofs --json --key-file key",
+    "ls a.erofs --json -R",
+    "verify a.erofs --json",
+    "verify a.erofs --json --manifest other.yaml",
+    "verify damaged --json",
+    "verify l.erofs --json",
+    "diff a.erofs a.iso --json",
+    "diff empty.erofs a.erofs --json",
+    "audit a.sh --json",
+    "audit b.sh --json",
+    "audit --json .",
+];
+
+fn host() -> Host {
+    let host = Host::empty();
+    host.write("m.yaml", MANIFEST);
+    host.write("other.yaml", "label: CHIMERA\nfiles: []\n");
+    host.private("key", KEY);
+    host.write("a.sh", "sshpass -p letmein ssh host\n");
+    host.write("b.sh", "true\n");
+    host.write(OsStr::from_bytes(b"tree/\xff"), "x");
+    std::os::unix::fs::symlink(OsStr::from_bytes(b"\xff"), host.path("tree/odd")).unwrap();
+    for image in ["empty.erofs", "empty.iso", "z.sqfs --compression gzip"] {
+        let built = host.run(&format!("build other.yaml -o {image} --args none"));
+        assert!(built.status.success(), "{built:?}");
+    }
+    // Padding, which is to be zero.
+    let mut bytes = host.read("empty.iso");
+    *bytes.last_mut().unwrap() = 1;
+    host.write("damaged", bytes);
+    host
+}
+
+/// The report that a command makes.
+fn report(host: &Host, arguments: &str) -> Value {
+    let output = host.run(arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let text = if arguments.contains("--json=report") {
+        fs::read(host.path("report")).unwrap_or_else(|_| panic!("{arguments}: {said}"))
+    } else {
+        output.stdout
+    };
+    let report: Value = serde_json::from_slice(&text)
+        .unwrap_or_else(|error| panic!("{arguments}: {error}: {said}"));
+    let first = format!("{{\"{VERSION_NAME}\":{VERSION},");
+    assert!(text.starts_with(first.as_bytes()), "{arguments}: {report}");
+    assert_eq!(text.last(), Some(&b'\n'), "{arguments}");
+    report
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// The type of the member as a table says it, where `value` is of it.
+fn is_of(field: &Field, value: &Value) -> bool {
+    let declared = field.kind.strip_prefix("optional ").unwrap_or(field.kind);
+    let (declared, may_be_null) = match declared.strip_suffix(" or null") {
+        Some(declared) => (declared, true),
+        None => (declared, false),
+    };
+    match (value, declared.strip_prefix("array of ")) {
+        (Value::Null, _) => may_be_null,
+        (Value::Array(items), Some(of)) => {
+            items.iter().all(|item| format!("{}s", kind(item)) == of)
+        }
+        (_, Some(_)) => false,
+        (_, None) => kind(value) == declared,
+    }
+}
+
+/// Adds the members of an object that is at `place` to `seen`, and what is wrong to `faults`.
+fn walk(
+    fields: &BTreeMap<&str, &Field>,
+    place: &str,
+    object: &serde_json::Map<String, Value>,
+    seen: &mut BTreeSet<String>,
+    faults: &mut Vec<String>,
+) {
+    for (name, value) in object {
+        let path = format!("{place}{name}");
+        let Some(field) = fields.get(&*path) else {
+            faults.push(format!("{path} has no row"));
+            continue;
+        };
+        if !is_of(field, value) {
+            faults.push(format!("{path} is no {}: {value}", field.kind));
+        }
+        match value {
+            Value::Null => continue,
+            // What is inside has the members of what is outside.
+            Value::Object(inner) if name == "inside" => walk(fields, place, inner, seen, faults),
+            Value::Object(inner) => walk(fields, &format!("{path}."), inner, seen, faults),
+            Value::Array(items) => {
+                for inner in items.iter().filter_map(Value::as_object) {
+                    walk(fields, &format!("{path}[]."), inner, seen, faults);
+                }
+            }
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+        seen.insert(path);
+    }
+    for (path, field) in fields {
+        let is_here = path.strip_prefix(place).is_some_and(|rest| !rest.contains('.'));
+        let name = path.rsplit('.').next().unwrap();
+        if is_here && !field.kind.starts_with("optional ") && !object.contains_key(name) {
+            faults.push(format!("{path} is missing"));
+        }
+    }
+}
+
+#[test]
+fn the_tables_name_each_member_with_its_type_and_no_other() {
+    let host = host();
+    let reports: BTreeSet<&str> = FIELDS.iter().map(|field| field.report).collect();
+    let mut faults = Vec::new();
+    let mut seen: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for arguments in RUNS {
+        let name = arguments.split(' ').next().unwrap();
+        let own = FIELDS.iter().filter(|field| field.report == name);
+        let fields: BTreeMap<&str, &Field> = own.map(|field| (field.name, field)).collect();
+        let mut report = report(&host, arguments);
+        let report = report.as_object_mut().unwrap();
+        report.remove(VERSION_NAME);
+        let before = faults.len();
+        walk(&fields, "", report, seen.entry(name).or_default(), &mut faults);
+        for fault in &mut faults[before..] {
+            *fault = format!("{arguments}: {fault}");
+        }
+    }
+    for report in reports {
+        let seen = seen.remove(report).unwrap_or_default();
+        let own = FIELDS.iter().filter(|field| field.report == report);
+        let unseen = own.filter(|field| !seen.contains(field.name));
+        faults.extend(unseen.map(|field| format!("{report}: {} is in no report", field.name)));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
