@@ -17,10 +17,12 @@ pub struct Man {
 }
 
 pub(super) fn run(options: &Man) -> Result<(), Failure> {
-    clap_mangen::generate_to(Cli::command(), &options.directory).map_err(|error| {
-        let directory = report::shown(&options.directory);
-        let message =
-            format!("cannot write manual pages to {directory}: {}", report::reason(&error));
-        Failure::new(Exit::Output, message)
-    })
+    clap_mangen::generate_to(Cli::command().long_version(None), &options.directory).map_err(
+        |error| {
+            let directory = report::shown(&options.directory);
+            let message =
+                format!("cannot write manual pages to {directory}: {}", report::reason(&error));
+            Failure::new(Exit::Output, message)
+        },
+    )
 }

@@ -21,6 +21,7 @@ mod options;
 mod seal;
 pub(crate) mod secret;
 mod verify;
+mod version;
 
 use std::io::{self, IsTerminal};
 
@@ -33,7 +34,8 @@ use crate::report::Failure;
 
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
 #[derive(Debug, Parser)]
-#[command(name = "credimg", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "credimg", version, long_version = version::long())]
+#[command(max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "\
 Example:
   disk=$(credimg build secrets.yaml -o chimera.erofs) &&

@@ -231,3 +231,15 @@ fn the_helps_example_starts_no_machine_after_a_failed_build() {
     let output = shell.output().unwrap();
     assert_eq!((stdout(&output), output.status.code()), (String::new(), Some(4)));
 }
+
+/// A build for development names no commit, a release does.
+#[test]
+fn the_version_names_commit_and_features() {
+    let host = Host::empty();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(stdout(&host.run("-V")), format!("credimg {version}\n"));
+    let commit = option_env!("CREDIMG_COMMIT").unwrap_or("unknown commit");
+    let features = if cfg!(feature = "seal") { "leases seal" } else { "leases" };
+    let expected = format!("credimg {version} ({commit}, features: {features})\n");
+    assert_eq!(stdout(&host.run("--version")), expected);
+}

@@ -1,0 +1,47 @@
+//! Tells the program which commit it is built from: `CREDIMG_COMMIT`, for `credimg --version`.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    // A build for development names no commit: each commit would mean to compile it anew.
+    let is_release = env::var_os("PROFILE").is_some_and(|profile| profile == "release");
+    let commit = if is_release { from_package().or_else(from_git) } else { None };
+    if let Some(commit) = commit {
+        println!("cargo::rustc-env=CREDIMG_COMMIT={commit}");
+    }
+}
+
+/// What `cargo package` has noted, for a crate that comes from a registry. It notes no date.
+fn from_package() -> Option<String> {
+    let noted = fs::read_to_string(".cargo_vcs_info.json").ok()?;
+    let (_, rest) = noted.split_once("\"sha1\": \"")?;
+    rest.get(..7).map(str::to_owned)
+}
+
+/// The commit that is checked out, and its date. None where this is no checkout of credimg, but
+/// lies in another project's.
+fn from_git() -> Option<String> {
+    let root = fs::canonicalize(git(&["rev-parse", "--show-toplevel"])?).ok()?;
+    if root != fs::canonicalize(".").ok()? {
+        return None;
+    }
+    // Each commit and checkout writes both; cargo takes a file that is missing for a changed one.
+    for name in ["HEAD", "logs/HEAD"] {
+        let path = git(&["rev-parse", "--git-path", name])?;
+        if Path::new(&path).exists() {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+    git(&["log", "-1", "--abbrev=7", "--date=format-local:%Y-%m-%d", "--format=%h %cd"])
+}
+
+/// The line that git prints. None where it fails, or there is no git.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).env("TZ", "UTC").output().ok()?;
+    let line = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| line.trim_end().to_owned())
+}
