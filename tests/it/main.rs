@@ -36,6 +36,7 @@ mod pseudo;
 mod qemu_args;
 mod races;
 mod seal;
+mod setup;
 mod sources;
 mod support;
 mod targets;

@@ -1,6 +1,7 @@
 //! A real guest with exactly the printed arguments: it mounts the share by cifs, gets
 //! the identity from its firmware, opens and unpacks the blob, writes into the share,
-//! and does not open what it has changed. QEMU runs Samba's smbd for it.
+//! and does not open what it has changed. QEMU runs Samba's smbd for it, which nobody has to
+//! install: `/usr` has Samba's files besides for this one process.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,12 +11,18 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 
 use crate::seal::CHUNK_BYTES;
+use crate::support::cache;
 use crate::support::host::{Host, stderr, stdout};
 
 const CHECKS: &str = concat!(include_str!("../support/checks.sh"), include_str!("checks.sh"));
 /// What a share needs in the guest. Where a kernel loads modules itself these come on
 /// their own.
 const MODULES: &str = "virtio_net af_packet cifs cmac sha512_generic gcm ccm ctr ghash-generic";
+
+/// Runs `$0` with the arguments `$1` where `/usr` has the files below `$2`, too. Its own win.
+const BESIDE_SAMBA: &str = r#"
+    mount -t overlay -o "lowerdir=/usr:$2" overlay /usr && eval "exec \"\$0\" payload -- $1"
+"#;
 
 const MANIFEST: &str = r#"
 defaults: {dir_mode: "0700"}
@@ -59,10 +66,11 @@ fn a_guest_opens_the_blob_and_nothing_that_was_changed() {
     let payload = format!("cat >/run/sums <<'END'\n{sums}END\nport={port}\nblob=chimera.tar.age\n");
     fs::write(host.path("payload"), format!("{payload}{CHECKS}")).unwrap();
     let open_card = "-nic user,model=virtio-net-pci,net=10.0.3.0/24";
-    let guest = Command::new("sh")
-        .args(["-c", r#"eval "exec \"\$0\" payload -- $1""#])
+    let guest = Command::new("unshare")
+        .args(["--mount", "sh", "-c", BESIDE_SAMBA])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/guest-boot"))
         .arg(format!("{} {open_card}", arguments.trim_end()))
+        .arg(cache().join("samba/usr"))
         .envs([("GUEST_PROGRAMS", "age"), ("GUEST_MODULES", MODULES)])
         .current_dir(host.path(""))
         .output()
