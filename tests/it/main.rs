@@ -19,6 +19,7 @@ mod channels;
 mod cli;
 mod documents;
 mod encryption;
+mod examples;
 mod exec;
 #[expect(dead_code, reason = "image writers need more of it")]
 #[path = "../../formats/tests/it/support/mod.rs"]

@@ -4,7 +4,7 @@
 mod apparmor;
 mod depfile;
 mod environment;
-mod hooks;
+pub(crate) mod hooks;
 mod if_changed;
 mod machine;
 mod makefile;

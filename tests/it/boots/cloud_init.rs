@@ -1,5 +1,5 @@
-//! A real cloud-init, Debian's package, in a real guest: it takes the sample seed
-//! of testdata from a disk, with and without Joliet, and does what it says; a seed
+//! A real cloud-init, Debian's package, in a real guest: it takes the seed of
+//! docs/examples/debian-cloud-image from a disk, with and without Joliet, and does what it says; a seed
 //! without meta-data, which the program refuses to build, it passes over.
 
 use std::fs;
@@ -16,7 +16,7 @@ const CHECKS_COUNT: usize = 2 * 7 + 3;
 fn cloud_init_takes_the_sample_seed_and_no_seed_without_meta_data() {
     let scratch = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sample = root.join("testdata/seed/seed.yaml");
+    let sample = root.join("docs/examples/debian-cloud-image/seed.yaml");
     let (plain, joliet) = (scratch.path().join("plain.iso"), scratch.path().join("joliet.iso"));
     let drives = [
         arguments(&credimg(&["--serial", "plain"], &sample, &plain)),
@@ -25,7 +25,8 @@ fn cloud_init_takes_the_sample_seed_and_no_seed_without_meta_data() {
         cloud_init(scratch.path()),
     ];
 
-    let user_data = fs::read_to_string(root.join("testdata/seed/user-data")).unwrap();
+    let user_data =
+        fs::read_to_string(root.join("docs/examples/debian-cloud-image/user-data")).unwrap();
     let payload = scratch.path().join("payload");
     let calls = format!(
         "cat >/user-data <<'END'\n{user_data}END\n\

@@ -9,12 +9,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::examples::bootc;
 use crate::support::systemd::{Case, Way, boot, boot_with, credimg, guest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 const MEDUSA: &str = include_str!("systemd_guest/medusa.yaml");
-const PROBE_WANTS: &str = "[Unit]\nWants=credimg@medusa.service\nAfter=credimg@medusa.service\n";
+const PROBE_WANTS: &str = "[Unit]\nWants=credimg@medusa.service\n\
+                           After=credimg@medusa.service app.service\n";
 const CLOSED: &str = include_str!("systemd_guest/closed");
 const EMERGENCY: &str = include_str!("systemd_guest/emergency.service");
 /// The disk is found by its label; its `credstore` is a part of it. A label for its files
@@ -38,6 +40,10 @@ const EROFS: Case = Case {
         FIRMWARE_ITEM,
         "/run/credimg/medusa/disk.erofs",
         "/run/credimg/medusa/disk.erofs.smbios",
+        // Of docs/examples/bootc-guest: its disk, and what its service leaves.
+        "/etc/credstore/app.key",
+        "/dev/disk/by-label/APP",
+        "/var/lib/app/started",
     ],
 };
 
@@ -81,10 +87,16 @@ const FIRMWARE_ITEM: &str =
     "/sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials/api.firmware/raw";
 
 /// This guest is a host as well: there the unit that builds before a machine boots does so
-/// with nothing but the rights that it asks for.
+/// with nothing but the rights that it asks for. It is also the guest of an example, which
+/// mounts a disk of its own.
 #[test]
 fn a_service_sees_its_credentials_and_nothing_else() {
-    boot_with(&EROFS, add_preboot_unit);
+    let example = bootc::copy();
+    boot_with(&EROFS, |tree| {
+        add_preboot_unit(tree);
+        bootc::carry_out(tree);
+        bootc::build(&example)
+    });
 }
 
 /// Adds the program, its unit, and a manifest that wants what the unit allows: files of

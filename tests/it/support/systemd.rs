@@ -64,15 +64,16 @@ fn credentials() -> [(&'static str, &'static str, Vec<u8>); 5] {
 
 /// Boots the guest of this case, which must see all that it is given and nothing else.
 pub(crate) fn boot(case: &Case) {
-    boot_with(case, |_| {});
+    boot_with(case, |_| String::new());
 }
 
-/// Boots it with what `add` adds to the files of the guest.
-pub(crate) fn boot_with(case: &Case, add: impl FnOnce(&Path)) {
+/// Boots it with what `add` adds to the files of the guest, and with the arguments for QEMU
+/// that `add` returns besides.
+pub(crate) fn boot_with(case: &Case, add: impl FnOnce(&Path) -> String) {
     let scratch = tempfile::tempdir().unwrap();
     let tree = scratch.path().join("tree");
     write_tree(&tree, case);
-    add(&tree);
+    let added = add(&tree);
     let mut arguments = build(scratch.path(), case);
     let mut kernel_line = String::new();
     match case.way {
@@ -84,6 +85,8 @@ pub(crate) fn boot_with(case: &Case, add: impl FnOnce(&Path)) {
         }
         Way::KernelLine => kernel_line = kernel_arguments(scratch.path()),
     }
+    arguments.push(' ');
+    arguments.push_str(&added);
 
     let machine = [("GUEST_MACHINE", case.machine), ("GUEST_KERNEL_LINE", &kernel_line)];
     let guest = guest(scratch.path(), &tree, &arguments, &machine);

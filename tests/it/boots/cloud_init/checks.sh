@@ -72,8 +72,9 @@ seed() {
         cmp /user-data /mnt/var/lib/cloud/instances/chimera-1/user-data.txt
     check "the network's configuration" \
         grep -q "Applying network configuration from ds .*'dhcp4': True" /log
+    unit=/mnt/etc/systemd/system/app.service
     check "what user-data asks for" \
-        same "400 demo-token" "$(stat -c %a /mnt/etc/chimera/token) $(cat /mnt/etc/chimera/token)"
+        same "644 ImportCredential=api.*" "$(stat -c %a "$unit") $(grep Import "$unit")"
     halt "$before"
 }
 
