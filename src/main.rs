@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use credimg::commands;
-use credimg::commands::Cli;
+use credimg::commands::{Cli, usage};
 use credimg::host::guard;
 use credimg::host::hardening;
 use credimg::host::panics;
 use credimg::host::signals;
 use credimg::report;
-use credimg::report::Exit;
+use credimg::report::{Exit, terminal};
 use credimg_formats::without_traces;
 
 /// Clears every block of the heap that is freed, whoever freed it: the YAML
@@ -31,11 +31,11 @@ fn run() -> ExitCode {
     if !credimg::host::KEEPS_PROMISES {
         report::warn("this program is for measurements: it keeps no promise, use it for no secret");
     }
-    let outcome = match Cli::try_parse() {
+    let words: Vec<_> = std::env::args_os().collect();
+    terminal::set_colour(usage::colour(&words));
+    let outcome = match Cli::try_parse_from(&words) {
         Ok(cli) => without_traces(|| hardening::harden().and_then(|()| commands::run(&cli))),
-        // What was asked for, such as the help, is data like any other.
-        Err(answer) if !answer.use_stderr() => commands::answer(&answer.render()),
-        Err(error) => error.exit(),
+        Err(answer) => usage::answer(answer, &words),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

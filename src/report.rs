@@ -3,10 +3,11 @@
 pub mod json;
 mod problems;
 pub(crate) mod shell;
+pub mod terminal;
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -99,7 +100,7 @@ pub struct Failure {
     pub exit: Exit,
     /// What is wrong and where: lower case, without a full stop.
     pub message: String,
-    /// How to mend it.
+    /// How to mend it: a line each way.
     pub hint: Option<String>,
 }
 
@@ -155,8 +156,8 @@ pub fn print_error(failure: &Failure) -> Exit {
     for line in failure.message.lines() {
         say("error", RED, line);
     }
-    if let Some(hint) = &failure.hint {
-        say("hint", CYAN, hint);
+    for line in failure.hint.iter().flat_map(|hint| hint.lines()) {
+        say("hint", CYAN, line);
     }
     failure.exit
 }
@@ -223,11 +224,10 @@ const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const CYAN: &str = "\x1b[1;36m";
 
-/// One line on standard error, its kind coloured on a terminal unless `NO_COLOR` is set.
+/// One line on standard error, its kind in this colour where there are colours.
 fn say(kind: &str, colour: &str, text: &str) {
     let mut stderr = io::stderr().lock();
-    let is_coloured = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let (on, off) = if is_coloured { (colour, "\x1b[0m") } else { ("", "") };
+    let (on, off) = if terminal::is_coloured(&stderr) { (colour, "\x1b[0m") } else { ("", "") };
     // Nothing is left to tell it to where standard error is closed.
     let _ = writeln!(stderr, "credimg: {on}{kind}:{off} {text}");
 }

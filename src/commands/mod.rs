@@ -20,17 +20,16 @@ mod options;
 #[cfg(feature = "seal")]
 mod seal;
 pub(crate) mod secret;
+pub mod usage;
 mod verify;
 mod version;
 
-use std::io::{self, IsTerminal};
-
-use clap::builder::StyledStr;
 use clap::{Parser, Subcommand};
 
 use crate::host::output;
 use crate::host::random;
 use crate::report::Failure;
+use crate::report::terminal::Colour;
 
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
 #[derive(Debug, Parser)]
@@ -47,6 +46,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// When messages and help have colours
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto, global = true)]
+    pub color: Colour,
 }
 
 /// The commands.
@@ -147,13 +149,6 @@ fn reads_manifest(command: &Command) -> bool {
         | Command::Completions(_)
         | Command::Man(_) => false,
     }
-}
-
-/// Prints the help or the version, with colours on a terminal.
-pub fn answer(text: &StyledStr) -> Result<(), Failure> {
-    let is_coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let text = if is_coloured { text.ansi().to_string() } else { text.to_string() };
-    print(text.as_bytes())
 }
 
 /// Writes data to standard output.

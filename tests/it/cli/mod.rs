@@ -17,7 +17,9 @@ mod signals;
 mod size;
 mod sparse;
 mod streams;
+mod terminal;
 mod torn;
+mod usage;
 mod xattrs;
 
 use std::fs;

@@ -171,7 +171,11 @@ fn a_report_that_is_lost_is_an_error_and_the_only_thing_lost() {
     }
     let output = run(&host, &format!("{build} --depfile d"), ">/dev/full");
     assert_eq!(output.status.code(), Some(7));
-    assert!(stderr(&output).starts_with("{\"image\":\"out.erofs\""), "{}", stderr(&output));
+    assert!(
+        stderr(&output).starts_with("{\"report_version\":1,\"image\":\"out.erofs\""),
+        "{}",
+        stderr(&output)
+    );
     assert!(host.path("d").exists());
 }
 

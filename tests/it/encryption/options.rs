@@ -187,7 +187,8 @@ fn two_keys_and_a_master_key_alone_are_refused() {
     let both = "build secrets.yaml -o a.erofs --encrypt luks1 --key-file key --key-out new";
     let output = run(&host, both);
     assert_eq!(output.status.code(), Some(2));
-    let message = "error: the argument '--key-file <FILE>' cannot be used with '--key-out <FILE>'";
+    let message =
+        "credimg: error: the argument '--key-file <FILE>' cannot be used with '--key-out <FILE>'";
     assert_eq!(stderr(&output).lines().next(), Some(message));
     assert!(!host.path("new").exists());
     for arguments in ["args a.erofs --master-key master", "build secrets.yaml -o a --encrypt luks3"]

@@ -7,12 +7,15 @@ use super::table;
 /// Options that came after the first version: command, option, version.
 const LATER: [(&str, &str, &str); 0] = [];
 const FIRST: &str = "0.1.0";
+const HEADER: [&str; 4] = ["argument", "meaning", "default", "since"];
 
-/// One table a command.
+/// One table a command, and one of what every command takes.
 pub(super) fn tables() -> Vec<(String, String)> {
     let mut program = credimg::commands::Cli::command();
     program.build();
-    let mut tables = Vec::new();
+    let everywhere = program.get_arguments().filter(|argument| argument.is_global_set());
+    let rows = everywhere.map(|argument| row("credimg", argument));
+    let mut tables = vec![("options of every command".to_owned(), table(HEADER, rows))];
     of_subcommands(&program, &mut tables);
     tables
 }
@@ -29,12 +32,14 @@ fn of_subcommands(command: &Command, tables: &mut Vec<(String, String)>) {
 }
 
 fn of_command(path: &str, command: &Command) -> String {
-    let is_shown = |argument: &&Arg| !argument.is_hide_set() && argument.get_id() != "help";
+    let is_shown = |argument: &&Arg| {
+        !argument.is_hide_set() && !argument.is_global_set() && argument.get_id() != "help"
+    };
     let arguments: Vec<_> = command.get_arguments().filter(is_shown).collect();
     let (places, options): (Vec<&Arg>, Vec<&Arg>) =
         arguments.into_iter().partition(|argument| argument.is_positional());
     let rows = places.into_iter().chain(options).map(|argument| row(path, argument));
-    table(["argument", "meaning", "default", "since"], rows)
+    table(HEADER, rows)
 }
 
 fn row(path: &str, argument: &Arg) -> [String; 4] {
