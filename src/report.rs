@@ -10,6 +10,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Mutex;
 
 pub use problems::Position;
 pub(crate) use problems::{Problem, Problems, Subject};
@@ -164,7 +165,15 @@ pub fn print_error(failure: &Failure) -> Exit {
 
 /// Prints a warning to standard error.
 pub fn warn(message: &str) {
+    if let Ok(mut warnings) = WARNINGS.lock() {
+        warnings.push(message.to_owned());
+    }
     say("warning", YELLOW, message);
+}
+
+/// The warnings that were printed so far, for reports.
+pub(crate) fn warnings() -> Vec<String> {
+    WARNINGS.lock().map(|warnings| warnings.clone()).unwrap_or_default()
 }
 
 /// Prints a line of news to standard error.
@@ -219,6 +228,9 @@ pub fn human_size(bytes: u64) -> String {
         None => format!("{} KiB", bytes >> 10),
     }
 }
+
+/// Every warning that was printed.
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use credimg_formats::luks::Version;
 use credimg_formats::probe::Probe;
+use serde::Serialize;
 
 use super::options::Attach;
 use super::print;
@@ -17,8 +18,8 @@ use crate::job::encryption::{self, LABEL_END};
 use crate::job::encryptor;
 use crate::keys::{self, Key, Owners};
 use crate::look::opened::{Opened, no_encryption};
-use crate::monitors::{Drive, DriveKey, Machine, Place};
-use crate::report::{Exit, Failure};
+use crate::monitors::{Attachment, Drive, DriveKey, Machine, Place};
+use crate::report::{self, Exit, Failure, json};
 
 /// `credimg args`
 #[derive(Args, Debug)]
@@ -40,6 +41,26 @@ pub struct AttachImage {
     /// How the image is attached.
     #[command(flatten)]
     pub attach: Attach,
+    /// Print absolute paths; links in them stay as they are
+    #[arg(long)]
+    pub absolute: bool,
+    /// Print a JSON report that holds the arguments instead of the arguments
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is told of the image. The field names are stable: programs read them.
+#[derive(Serialize)]
+struct Report {
+    image: String,
+    label: Option<String>,
+    serial: String,
+    drive_id: String,
+    /// The private files beside the image, as their paths are shown in messages.
+    sidecars: Vec<String>,
+    #[serde(flatten)]
+    attachment: Attachment,
+    warnings: Vec<String>,
 }
 
 pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
@@ -63,9 +84,27 @@ pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
     // The names of the private files beside the image say all about them.
     let suffixes = beside::of_image(&options.image, &image)?;
     let firmware = sidecar::firmware(&options.image, suffixes.iter().map(String::as_str));
-    let text = attach.target.render(&Machine { drive: Some(drive), firmware }, attach.style)?;
+    let (serial, drive_id) = (drive.serial.as_str().to_owned(), drive.id.as_str().to_owned());
+    let machine = Machine { drive: Some(drive), firmware };
+    let machine = if options.absolute { machine.absolute()? } else { machine };
+    let arguments = attach.target.arguments(&machine, attach.style)?;
+    if !options.json {
+        let text = arguments.printed(attach.style)?;
+        drive::warn(attach.target, attach.bus, label);
+        return print(&text);
+    }
+    let attachment = arguments.reported()?;
     drive::warn(attach.target, attach.bus, label);
-    print(&text)
+    let sidecar = |suffix: &String| report::shown(&sidecar::path(path, suffix));
+    print(&json::line(&Report {
+        image: path.to_str().map_or_else(|| report::shown(path), str::to_owned),
+        label: label.map(str::to_owned),
+        serial,
+        drive_id,
+        sidecars: suffixes.iter().map(sidecar).collect(),
+        attachment,
+        warnings: report::warnings(),
+    })?)
 }
 
 /// What QEMU opens a LUKS1 image with; none of any other image.

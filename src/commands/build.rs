@@ -22,7 +22,7 @@ use crate::job::read_back;
 use crate::job::reports;
 use crate::job::summary::{self, Delivery, Summary};
 use crate::job::trusted;
-use crate::monitors::{Firmware, Machine};
+use crate::monitors::{Attachment, Firmware, Machine};
 use crate::report::{self, Exit, Failure};
 use crate::sources::assemble::Assembly;
 
@@ -68,7 +68,11 @@ pub struct Build {
     /// Print no summary and no progress
     #[arg(short, long)]
     pub quiet: bool,
-    /// Write a JSON report to FILE instead of the summary [default FILE: standard error]
+    /// Print absolute paths in the arguments; links in them stay as they are
+    #[arg(long)]
+    pub absolute: bool,
+    /// Print a JSON report that holds the arguments, instead of the arguments and the summary; or
+    /// write it to FILE instead of the summary
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_hint = ValueHint::FilePath)]
     #[expect(clippy::option_option, reason = "clap's type of an option that may have a value")]
     pub json: Option<Option<PathBuf>>,
@@ -86,17 +90,39 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
         });
     }
     let built = builder.build_file()?;
-    let Built { summary, arguments, dependencies, .. } = &built;
+    let Built { summary, printed, dependencies, .. } = &built;
     let mut told = vec![dependencies.commit(), builder.tell(summary)];
-    if !arguments.is_empty() {
-        told.push(output::to_stdout(arguments).map_err(of_arguments));
+    if !printed.is_empty() {
+        let named = |failure| naming(failure, options.printed());
+        told.push(output::to_stdout(printed).map_err(named));
     }
-    let is_printed = told.last().is_some_and(Result::is_ok) || arguments.is_empty();
+    let is_printed = told.last().is_some_and(Result::is_ok) || printed.is_empty();
     let failures: Vec<_> = told.into_iter().filter_map(Result::err).collect();
     if failures.is_empty() {
         return Ok(());
     }
-    Err(delivered(failures, built.news(&options.output, is_printed)))
+    Err(delivered(failures, built.news(options, is_printed)))
+}
+
+/// What goes to standard output once the image is in place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Printed {
+    Arguments,
+    /// The report, which holds the arguments.
+    Report,
+}
+
+impl Build {
+    fn printed(&self) -> Printed {
+        match self.json {
+            Some(None) => Printed::Report,
+            Some(Some(_)) | None => Printed::Arguments,
+        }
+    }
+
+    fn report_file(&self) -> Option<&Path> {
+        self.json.as_ref()?.as_deref()
+    }
 }
 
 /// A build of a file or a stream, of which everything is checked but the sources.
@@ -124,7 +150,7 @@ impl<'a> Builder<'a> {
             image: output,
             keys: &wishes.encryption,
             depfile: depfile.as_deref(),
-            report: options.json.as_ref().and_then(Option::as_deref),
+            report: options.report_file(),
         };
         let own_files = files.own_files(permissions)?;
         let destination = if is_streamed {
@@ -134,7 +160,23 @@ impl<'a> Builder<'a> {
             let notes_inputs = depfile.is_some();
             Destination::File(NewFile { path, permissions, own_files, if_changed, notes_inputs })
         };
-        Ok(Self { options, job: Job::new(manifest, &wishes, destination)?, permissions })
+        let builder = Self { options, job: Job::new(manifest, &wishes, destination)?, permissions };
+        if !is_streamed {
+            // Whether they can be printed, before anything is read.
+            builder.arguments(Machine::from(builder.job.drive.clone()))?;
+        }
+        Ok(builder)
+    }
+
+    /// What attaches the image.
+    fn arguments(&self, machine: Machine) -> Result<Attached, Failure> {
+        let Job { target, style, .. } = self.job;
+        let machine = if self.options.absolute { machine.absolute()? } else { machine };
+        let arguments = target.arguments(&machine, style)?;
+        Ok(match self.options.printed() {
+            Printed::Arguments => Attached::Text(arguments.printed(style)?),
+            Printed::Report => Attached::Members(arguments.reported()?),
+        })
     }
 
     fn build_stream(&self) -> Result<Summary, Failure> {
@@ -155,12 +197,12 @@ impl<'a> Builder<'a> {
 
     /// Puts the image in place; what there is to tell of it is told afterwards.
     fn build_file(&self) -> Result<Built, Failure> {
-        let Build { manifest, output, depfile, json, quiet, .. } = self.options;
+        let Build { manifest, output, depfile, quiet, .. } = self.options;
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
         let early = |failure| news::early(output, "image", failure);
         let has_old = OutputFile::check(output).map_err(early)?;
-        if let Some(Some(file)) = json {
+        if let Some(file) = self.options.report_file() {
             reports::check(file, summary::REPORT_HINT).map_err(early)?;
         }
         let mut dependencies = Dependencies::new(depfile.as_deref(), manifest).map_err(early)?;
@@ -170,14 +212,14 @@ impl<'a> Builder<'a> {
         let mut progress = Progress::new(!quiet);
         let still_old = |failure| if has_old { news::unchanged("image", failure) } else { failure };
         if self.holds_the_key() {
-            output::require_reader().map_err(|failure| still_old(of_the_key(failure)))?;
+            output::require_reader().map_err(|failure| still_old(self.of_the_key(failure)))?;
         }
-        let Ready { file, summary, mut arguments, knows_all } =
+        let Ready { file, summary, mut printed, knows_all } =
             self.make(&mut dependencies, &mut progress).map_err(still_old)?;
         if file.is_some() && self.holds_the_key() {
             // Somebody has them before the old image goes.
-            output::hand_over(&std::mem::take(&mut arguments))
-                .map_err(|failure| still_old(of_the_key(failure)))?;
+            output::hand_over(&std::mem::take(&mut printed))
+                .map_err(|failure| still_old(self.of_the_key(failure)))?;
         }
         let is_new = file.is_some();
         if let Some(file) = file {
@@ -185,7 +227,18 @@ impl<'a> Builder<'a> {
         } else if let Some(existing) = &self.job.existing {
             existing.keep(output, self.permissions).map_err(early)?;
         }
-        Ok(Built { summary, arguments, dependencies, is_new, knows_all })
+        Ok(Built { summary, printed, dependencies, is_new, knows_all })
+    }
+
+    /// The failure of what could not be printed and holds the only copy of a key.
+    fn of_the_key(&self, failure: Failure) -> Failure {
+        let with_key = match self.options.printed() {
+            Printed::Arguments => "write the arguments, which hold the only copy of the key, to",
+            Printed::Report => "write the report, which holds the only copy of the key, to",
+        };
+        let message = failure.message.replacen("write to", with_key, 1);
+        let hint = "send standard output somewhere, or keep the key in a file with --key-out";
+        Failure { message, ..failure }.hint(hint)
     }
 
     /// Whether the arguments hold the only copy of the key.
@@ -194,11 +247,14 @@ impl<'a> Builder<'a> {
         encryptor.is_some_and(|encryptor| encryptor.key_file.is_none())
     }
 
-    /// The report or the summary.
+    /// The summary, or the report where it goes into a file.
     fn tell(&self, summary: &Summary) -> Result<(), Failure> {
+        if self.options.printed() == Printed::Report {
+            return Ok(());
+        }
         summary.losses.warn();
-        match &self.options.json {
-            Some(file) => summary.write_json(file.as_deref())?,
+        match self.options.report_file() {
+            Some(file) => reports::replace(file, &summary.report(Attachment::default())?)?,
             None if self.options.quiet => {}
             None => {
                 if let Some(encryptor) = &self.job.image.encryptor {
@@ -221,11 +277,12 @@ impl<'a> Builder<'a> {
         dependencies.render(&options.output)?;
         let sidecars = job.sidecars(&collected.assembly)?;
         let machine = self.machine(&collected.assembly, &sidecars);
-        let arguments = job.target.render(&machine, job.style)?;
         let has_key = machine.drive.as_ref().is_some_and(|drive| drive.key.is_some());
         let knows_all = machine.firmware.public.is_empty() && !has_key;
+        let attached = self.arguments(machine)?;
         if let Some(summary) = self.keep(&mut collected, &sidecars, progress)? {
-            return Ok(Ready { file: None, summary, arguments, knows_all });
+            let printed = attached.printed(&summary)?;
+            return Ok(Ready { file: None, summary, printed, knows_all });
         }
         let mut file = OutputFile::create(&options.output, self.permissions)?;
         for Sidecar { suffix, content } in &sidecars {
@@ -235,7 +292,8 @@ impl<'a> Builder<'a> {
         if options.recipe.verify {
             read_back::check(&job.image, &collected.assembly.tree, file.reread()?)?;
         }
-        Ok(Ready { file: Some(file), summary, arguments, knows_all })
+        let printed = attached.printed(&summary)?;
+        Ok(Ready { file: Some(file), summary, printed, knows_all })
     }
 
     /// What is told of the existing image where it is the one that would be
@@ -302,10 +360,36 @@ fn require_no_file(options: &Build) -> Result<(), Failure> {
     let option = match options {
         Build { if_changed: true, .. } => "--if-changed",
         Build { depfile: Some(_), .. } => "--depfile",
-        Build { if_changed: false, depfile: None, .. } => return Ok(()),
+        Build { json: Some(None), .. } => {
+            let message = "the image goes to standard output, so the report cannot go there";
+            let hint = "write the report into a file with --json=FILE";
+            return Err(Failure::new(Exit::Usage, message).hint(hint));
+        }
+        Build { if_changed: false, depfile: None, json: None | Some(Some(_)), .. } => return Ok(()),
     };
     let message = format!("{option} has no meaning for an image on standard output");
     Err(Failure::new(Exit::Usage, message).hint("name a file with -o"))
+}
+
+/// What attaches the image, as it is printed.
+enum Attached {
+    Text(Vec<u8>),
+    /// Members of the report.
+    Members(Attachment),
+}
+
+impl Attached {
+    /// What is to be printed, the report with this summary.
+    fn printed(self, summary: &Summary) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Members(attachment) => {
+                // The report has them, too.
+                summary.losses.warn();
+                summary.report(attachment)
+            }
+        }
+    }
 }
 
 /// A build that is complete, before it is put in place.
@@ -313,16 +397,17 @@ struct Ready {
     /// None where the existing image is kept.
     file: Option<OutputFile>,
     summary: Summary,
-    arguments: Vec<u8>,
-    /// Whether `credimg args` would print the same ones.
+    /// The arguments, or the report that holds them.
+    printed: Vec<u8>,
+    /// Whether `credimg args` would print the same arguments.
     knows_all: bool,
 }
 
 /// A build whose image is in place.
 struct Built {
     summary: Summary,
-    /// Those that are still to be printed.
-    arguments: Vec<u8>,
+    /// The arguments, or the report that holds them, unless they are printed already.
+    printed: Vec<u8>,
     dependencies: Dependencies,
     /// Whether the image is a new one.
     is_new: bool,
@@ -331,8 +416,8 @@ struct Built {
 
 impl Built {
     /// What is in place, for the hint where something else could not be delivered.
-    fn news(&self, image: &Path, is_printed: bool) -> String {
-        let image = report::shown(image);
+    fn news(&self, options: &Build, is_printed: bool) -> String {
+        let image = report::shown(&options.output);
         let place = if self.is_new {
             format!("the new image {image} is in place")
         } else {
@@ -340,6 +425,8 @@ impl Built {
         };
         if is_printed {
             place
+        } else if options.printed() == Printed::Report {
+            format!("{place}: the same build with --if-changed prints the report")
         } else if self.knows_all {
             let again = "with the options of this build, prints them";
             format!("{place}: `credimg args {image}`, {again}")
@@ -357,16 +444,11 @@ fn delivered(failures: Vec<Failure>, news: String) -> Failure {
     Failure::new(exit, messages.join("\n")).hint(news)
 }
 
-/// The failure of arguments that could not be printed.
-fn of_arguments(failure: Failure) -> Failure {
-    let message = failure.message.replacen("write to", "write the arguments to", 1);
-    Failure { message, ..failure }
-}
-
-/// The failure of arguments that hold the only copy of a key.
-fn of_the_key(failure: Failure) -> Failure {
-    let with_key = "write the arguments, which hold the only copy of the key, to";
-    let message = failure.message.replacen("write to", with_key, 1);
-    let hint = "send standard output somewhere, or keep the key in a file with --key-out";
-    Failure { message, ..failure }.hint(hint)
+/// The failure of what could not be printed, with its name.
+fn naming(failure: Failure, printed: Printed) -> Failure {
+    let name = match printed {
+        Printed::Arguments => "write the arguments to",
+        Printed::Report => "write the report to",
+    };
+    Failure { message: failure.message.replacen("write to", name, 1), ..failure }
 }

@@ -201,7 +201,7 @@ impl Blob {
             Some(share) => {
                 let firmware = sidecar::firmware(&options.key_out, [suffix]);
                 let has_pci = options.machine.is_none_or(MachineType::has_pci);
-                share::render(share, &firmware, has_pci, options.style)?
+                share::printed(&share::arguments(share, &firmware, has_pci), options.style)?
             }
             None => Vec::new(),
         };

@@ -146,11 +146,10 @@ pub(crate) fn parse(text: &[u8]) -> Option<Wrapped> {
         data: String,
     }
     let text = std::str::from_utf8(text).ok()?.trim_ascii();
-    if text.starts_with('{') {
-        let Object { iv, data } = serde_json::from_str(text).ok()?;
+    if let Ok(Object { iv, data }) = serde_json::from_str(text) {
         return Some(Wrapped { iv, data });
     }
-    // Base64 has neither commas nor quotes.
+    // Base64 has neither commas nor quotes. A report of `build --json` has options in words.
     let option = |name: &str| {
         let values = text.split([',', ' ', '\'', '"']).filter_map(|word| word.split_once('='));
         let (_, value) = values.into_iter().find(|(key, _)| *key == name)?;
@@ -171,6 +170,7 @@ mod tests {
             "data=ZGE+dGE=,iv=aXY=",
             "-object 'secret,id=a,iv=aXY=,data=ZGE+dGE='",
             r#"{"qom-type": "secret", "id": "a", "iv": "aXY=", "data": "ZGE+dGE="}"#,
+            r#"{"arguments":["-object","secret,id=a,iv=aXY=,format=base64,data=ZGE+dGE="]}"#,
         ] {
             assert_eq!(parse(text.as_bytes()), Some(expected.clone()), "{text}");
         }

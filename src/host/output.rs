@@ -44,7 +44,7 @@ pub use memory::{MemoryFile, SealedFile};
 pub use once::{create_once, finish_once};
 use output_name::{OutputName, There};
 use sidecars::Sidecars;
-pub use stream::{Stdout, StreamOutput, hand_over, require_reader, to_stderr, to_stdout};
+pub use stream::{Stdout, StreamOutput, hand_over, require_reader, to_stdout};
 use temporary::Temporary;
 pub use temporary::is_leftover_name;
 

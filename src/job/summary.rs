@@ -9,17 +9,15 @@ use super::Job;
 use super::encryptor::Encryptor;
 use super::image::Image;
 use super::loss::Losses;
-use super::reports;
 use crate::delivery::device::Device;
 use crate::delivery::route::{Route, Routes};
 use crate::delivery::sidecar;
-use crate::host::output;
 use crate::manifest::{Channel, Format, Manifest, time};
-use crate::monitors::Drive;
+use crate::monitors::{Attachment, Drive};
 use crate::report::{self, Failure, json};
 
 /// Where a report cannot go into a file.
-pub(crate) const REPORT_HINT: &str = "`--json` without a file writes it to standard error";
+pub(crate) const REPORT_HINT: &str = "`--json` without a file writes it to standard output";
 
 /// What was built. The field names are stable: programs read them.
 #[derive(Serialize)]
@@ -51,6 +49,16 @@ pub(crate) struct Summary {
     pub(crate) changed: Option<bool>,
     #[serde(flatten)]
     pub(crate) delivery: Delivery,
+}
+
+/// The report for programs.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    #[serde(flatten)]
+    attachment: Attachment,
+    warnings: Vec<String>,
 }
 
 /// What is around an encrypted image.
@@ -210,16 +218,10 @@ impl Summary {
         )
     }
 
-    /// Writes the JSON object and a newline to `file`, or to standard error.
-    pub(crate) fn write_json(&self, file: Option<&Path>) -> Result<(), Failure> {
-        let text = json::line(self)?;
-        match file {
-            None => output::to_stderr(&text).map_err(|failure| {
-                let message = failure.message.replacen("write to", "write the report to", 1);
-                Failure { message, ..failure }
-            }),
-            Some(path) => reports::replace(path, &text),
-        }
+    /// The report, with what attaches the image where that is not printed besides, and with the
+    /// warnings so far.
+    pub(crate) fn report(&self, attachment: Attachment) -> Result<Vec<u8>, Failure> {
+        json::line(&Report { summary: self, attachment, warnings: report::warnings() })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::report::shell;
 /// What is known of Cloud Hypervisor.
 pub(super) static FACTS: Facts = Facts {
     name: "cloud-hypervisor",
-    printed: Printed::Plain(render),
+    printed: Printed::Words(words),
     started: Started::Words { styles: &[Style::Shell], words: |machine, _| words(machine) },
     paths: Paths::Absolute,
     buses: &[Bus::Virtio],

@@ -1,6 +1,6 @@
 //! What is known of a monitor: each has its facts in the file of its renderer.
 
-use super::{Board, Bus, Machine, MachineType, Style};
+use super::{Arguments, Board, Bus, Machine, MachineType, Style};
 use crate::manifest::Channel;
 use crate::report::Failure;
 
@@ -36,10 +36,12 @@ pub(super) struct Facts {
 
 /// The text that tells a monitor of a machine.
 pub(super) enum Printed {
-    /// It is written in the style of `--args`.
-    Styled(fn(&Machine, Style) -> Result<Vec<u8>, Failure>),
-    /// There is one way to write it.
-    Plain(fn(&Machine) -> Result<Vec<u8>, Failure>),
+    /// It depends on the style of `--args`, in which it is then written.
+    Styled(fn(&Machine, Style) -> Result<Arguments, Failure>),
+    /// It is words of a command line, which are written for a shell.
+    Words(fn(&Machine) -> Result<Words, Failure>),
+    /// It is a text in a syntax of its own.
+    Text(fn(&Machine) -> Result<Vec<u8>, Failure>),
 }
 
 /// Arguments, one a word.

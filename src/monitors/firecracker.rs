@@ -14,7 +14,7 @@ use crate::report::Failure;
 /// What is known of Firecracker.
 pub(super) static FACTS: Facts = Facts {
     name: "firecracker",
-    printed: Printed::Plain(render),
+    printed: Printed::Text(render),
     started: Started::Never("it hears of drives by its API only"),
     paths: Paths::Absolute,
     buses: &[Bus::Virtio],

@@ -17,7 +17,7 @@ use crate::report::{Exit, Failure};
 /// What is known of libvirt.
 pub(super) static FACTS: Facts = Facts {
     name: "libvirt",
-    printed: Printed::Plain(render),
+    printed: Printed::Text(render),
     started: Started::Never("its machines are started by a process of its own"),
     paths: Paths::Absolute,
     buses: &[Bus::Virtio, Bus::Usb],

@@ -32,14 +32,21 @@ impl Machine {
         machine_type.map_or(Ok(()), |machine_type| machine_type.require_carried(&self.firmware))
     }
 
-    /// The machine with absolute paths; an error of [`Exit::Usage`] where one has none.
-    pub(super) fn absolute(&self) -> Result<Self, Failure> {
+    /// The machine with absolute paths, in which links stay as they are; an error of
+    /// [`Exit::Usage`] where one has none.
+    pub(crate) fn absolute(&self) -> Result<Self, Failure> {
         let mut machine = self.clone();
         let Firmware { smbios, fw_cfg, credentials, public: _ } = &mut machine.firmware;
         let strings = smbios.iter_mut().map(|file| match file {
             SmbiosFile::Structure(path) | SmbiosFile::String(path) => path,
         });
-        let paths = machine.drive.iter_mut().map(|drive| &mut drive.path).chain(strings);
+        let drive = machine.drive.iter_mut().flat_map(|Drive { path, key, .. }| {
+            let key = key.as_mut().map(|key| match key {
+                DriveKey::File(path) | DriveKey::Wrapped { master: path, key: _ } => path,
+            });
+            [Some(path), key].into_iter().flatten()
+        });
+        let paths = drive.chain(strings);
         let paths = paths.chain(fw_cfg.iter_mut().map(|item| &mut item.file));
         for path in paths.chain(credentials.iter_mut().map(|file| &mut file.file)) {
             *path = absolute_path(path)?;

@@ -5,6 +5,7 @@
 //! A new monitor is a file with its `FACTS`, a variant of [`Monitor`] and its line in
 //! `Monitor::facts`. Nothing outside of this module asks which monitor it is.
 
+mod arguments;
 mod block;
 mod bus;
 pub mod cloud_hypervisor;
@@ -29,6 +30,8 @@ use clap::ValueEnum;
 
 use crate::manifest::Channel;
 use crate::report::{Exit, Failure};
+pub use arguments::Arguments;
+pub(crate) use arguments::Attachment;
 pub use block::Block;
 pub use bus::Bus;
 use facts::{Facts, Paths, Printed, Smbios, Started};
@@ -145,9 +148,15 @@ impl Monitor {
         self.facts().public.reaches(machine)
     }
 
-    /// The text that gives `machine` to it; empty where there is nothing to give. What its
-    /// grammar, the style, or its way with secrets cannot carry is an error of [`Exit::Usage`].
+    /// The text that gives `machine` to it; empty where there is nothing to give. Errors are
+    /// those of [`Self::arguments`], and what the style cannot carry.
     pub fn render(self, machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
+        self.arguments(machine, style)?.printed(style)
+    }
+
+    /// What gives `machine` to it, to be written in this style. What its grammar, or its way
+    /// with secrets, cannot carry is an error of [`Exit::Usage`].
+    pub fn arguments(self, machine: &Machine, style: Style) -> Result<Arguments, Failure> {
         machine.require_carried()?;
         let Facts { name, printed, paths, .. } = self.facts();
         let absolute = match paths {
@@ -155,13 +164,14 @@ impl Monitor {
             Paths::Absolute => Some(machine.absolute()?),
         };
         let machine = absolute.as_ref().unwrap_or(machine);
-        let text = match printed {
+        let arguments = match printed {
             Printed::Styled(render) => return render(machine, style),
-            Printed::Plain(render) => render(machine)?,
+            Printed::Words(words) => Arguments::Words(words(machine)?),
+            Printed::Text(render) => Arguments::Text(render(machine)?),
         };
         match style {
-            Style::Shell => Ok(text),
-            Style::None => Ok(Vec::new()),
+            Style::Shell => Ok(arguments),
+            Style::None => Ok(Arguments::NONE),
             Style::Lines | Style::Json | Style::Blockdev | Style::Readconfig => {
                 let message = format!("the styles of --args are not those of {name}");
                 let hint = "leave --args out, or write --args none";

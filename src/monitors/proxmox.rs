@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
+use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started, Words};
 use super::{Board, Bus, Drive, Firmware, FwCfgItem, Machine, Place, SmbiosFile, qemu, refusal};
 use crate::report::shell;
 use crate::report::{Exit, Failure};
@@ -16,7 +16,7 @@ use crate::report::{Exit, Failure};
 /// What is known of Proxmox VE.
 pub(super) static FACTS: Facts = Facts {
     name: "proxmox",
-    printed: Printed::Plain(render),
+    printed: Printed::Words(words),
     started: Started::Never("its machines are started by a process of its own"),
     paths: Paths::Absolute,
     // Of the other buses no test has seen a machine that migrates.
@@ -43,6 +43,12 @@ const SLOTS: u8 = 7;
 /// `--args` replaces what the machine has there.
 /// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
+    let arguments = words(machine)?;
+    Ok(if arguments.is_empty() { Vec::new() } else { shell::line(&arguments) })
+}
+
+/// The arguments as words.
+fn words(machine: &Machine) -> Result<Words, Failure> {
     refusal::require_carried(&FACTS, &machine.firmware)?;
     let mut arguments = Vec::new();
     if let Some(drive) = &machine.drive {
@@ -52,7 +58,7 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
     if arguments.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(shell::line(&[b"--args".to_vec(), arguments.join(&b' ')]))
+    Ok(vec![b"--args".to_vec(), arguments.join(&b' ')])
 }
 
 /// QEMU's arguments for the drive, none of which needs a quote.

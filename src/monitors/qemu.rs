@@ -15,15 +15,15 @@ use std::path::Path;
 use serde_json::json;
 
 use self::devices::{Device, Plug};
+use super::arguments::no_path;
 use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
-use super::{Bus, Drive, Firmware, FwCfgItem, Machine, SmbiosFile, Style, refusal};
-use crate::report::shell;
+use super::{Arguments, Bus, Drive, Firmware, FwCfgItem, Machine, SmbiosFile, Style, refusal};
 use crate::report::{Exit, Failure};
 
 /// What is known of QEMU.
 pub(super) static FACTS: Facts = Facts {
     name: "qemu",
-    printed: Printed::Styled(render),
+    printed: Printed::Styled(styled),
     started: Started::Words { styles: &[Style::Shell, Style::Blockdev], words },
     paths: Paths::AsGiven,
     buses: &[Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom],
@@ -47,13 +47,18 @@ const FDSET_START: i64 = 1_000_000_000;
 /// OEM strings in a configuration file, where QEMU ignores them in silence. So
 /// are credentials in files of their own, for which QEMU has no option.
 pub fn render(machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
+    styled(machine, style)?.printed(style)
+}
+
+/// The arguments, or the configuration file, that this style writes.
+fn styled(machine: &Machine, style: Style) -> Result<Arguments, Failure> {
     refusal::require_carried(&FACTS, &machine.firmware)?;
     match style {
-        Style::Shell | Style::Blockdev => Ok(shell::line(&arguments(machine, style)?)),
-        Style::Lines => lines(&arguments(machine, style)?),
-        Style::Json => json_array(&arguments(machine, style)?),
-        Style::Readconfig => config_file::render(machine),
-        Style::None => Ok(Vec::new()),
+        Style::Shell | Style::Blockdev | Style::Lines | Style::Json => {
+            Ok(Arguments::Words(arguments(machine, style)?))
+        }
+        Style::Readconfig => Ok(Arguments::Text(config_file::render(machine)?)),
+        Style::None => Ok(Arguments::NONE),
     }
 }
 
@@ -195,28 +200,4 @@ fn device_arguments(drive: &Drive, plug: Plug) -> Vec<Vec<u8>> {
         arguments.push(format!("{driver}{}", options.collect::<String>()).into_bytes());
     }
     arguments
-}
-
-pub(super) fn lines(arguments: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
-    if arguments.iter().any(|argument| argument.contains(&b'\n')) {
-        return Err(no_path("lines", "holds a newline"));
-    }
-    let mut lines = arguments.join(&b'\n');
-    lines.push(b'\n');
-    Ok(lines)
-}
-
-pub(super) fn json_array(arguments: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
-    let arguments = arguments
-        .iter()
-        .map(|argument| std::str::from_utf8(argument))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| no_path("json", "is not UTF-8"))?;
-    Ok(format!("{}\n", json!(arguments)).into_bytes())
-}
-
-/// The failure of a path that this style has no way to write; `fault` goes on from "it".
-fn no_path(style: &str, fault: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("the style {style} cannot carry a path: it {fault}"))
-        .hint("use --args shell, or another path")
 }

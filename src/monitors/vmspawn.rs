@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
+use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started, Words};
 use super::{Bus, Drive, Firmware, Machine, PublicCredential, refusal};
 use crate::report::shell;
 use crate::report::{Exit, Failure};
@@ -11,7 +11,7 @@ use crate::report::{Exit, Failure};
 /// What is known of systemd-vmspawn.
 pub(super) static FACTS: Facts = Facts {
     name: "vmspawn",
-    printed: Printed::Plain(render),
+    printed: Printed::Words(words),
     started: Started::Never("its machines are started by a process of its own"),
     paths: Paths::Absolute,
     buses: &[Bus::Cdrom],
@@ -35,6 +35,12 @@ pub(super) static FACTS: Facts = Facts {
 /// guest finds it by its label: its serial is made from the file's name.
 /// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
+    let arguments = words(machine)?;
+    Ok(if arguments.is_empty() { Vec::new() } else { shell::line(&arguments) })
+}
+
+/// The arguments as words.
+fn words(machine: &Machine) -> Result<Words, Failure> {
     refusal::require_carried(&FACTS, &machine.firmware)?;
     let Firmware { credentials, public, .. } = &machine.firmware;
     let mut arguments = Vec::new();
@@ -52,7 +58,7 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
     if let Some(drive) = &machine.drive {
         arguments.push(extra_drive(drive)?.into_bytes());
     }
-    Ok(if arguments.is_empty() { Vec::new() } else { shell::line(&arguments) })
+    Ok(arguments)
 }
 
 fn extra_drive(drive: &Drive) -> Result<String, Failure> {

@@ -16,19 +16,14 @@ use crate::report::{Exit, Failure};
 /// Writes all of `bytes` to standard output. Errors are of [`Exit::Output`] or
 /// [`Exit::Interrupted`].
 pub fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
-    close(write(Stream::Output, bytes)?)
-}
-
-/// Writes all of `bytes` to standard error; errors as of [`to_stdout`].
-pub fn to_stderr(bytes: &[u8]) -> Result<(), Failure> {
-    close(write(Stream::Error, bytes)?)
+    close(write(bytes)?)
 }
 
 /// Writes to standard output what is nowhere else, so that it is there when this returns: on
 /// the disk where standard output is a file. Errors as of [`to_stdout`].
 pub fn hand_over(bytes: &[u8]) -> Result<(), Failure> {
     require_reader()?;
-    let stream = write(Stream::Output, bytes)?;
+    let stream = write(bytes)?;
     match retry_on_intr(|| rustix::fs::fsync(stream.file())) {
         // Pipes and terminals have nothing to sync.
         Ok(()) | Err(Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP | Errno::NOSYS) => {}
@@ -42,8 +37,8 @@ pub fn require_reader() -> Result<(), Failure> {
     Stream::Output.require_reader()
 }
 
-fn write(stream: Stream, bytes: &[u8]) -> Result<Buffered, Failure> {
-    let mut buffered = open(stream)?;
+fn write(bytes: &[u8]) -> Result<Buffered, Failure> {
+    let mut buffered = open(Stream::Output)?;
     buffered.write_all(bytes).map_err(|error| {
         let failure = Failure::inside(&error).cloned();
         failure.unwrap_or_else(|| buffered.subject().failure("write", error))

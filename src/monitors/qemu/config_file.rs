@@ -4,8 +4,9 @@
 use std::os::unix::ffi::OsStrExt;
 
 use super::devices::{self, Device};
+use super::file_name;
 use super::secrets::{self, SecretObject};
-use super::{file_name, no_path};
+use crate::monitors::arguments::no_path;
 use crate::monitors::{Drive, FwCfgItem, Machine};
 use crate::report::{Exit, Failure};
 

@@ -9,9 +9,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{escaped, firmware_arguments, json_array, lines};
-use crate::monitors::{Firmware, Style};
-use crate::report::shell;
+use super::{escaped, firmware_arguments};
+use crate::monitors::{Arguments, Firmware, Style};
 use crate::report::{Exit, Failure, shown};
 
 /// A directory that smbd can share.
@@ -51,28 +50,26 @@ impl Share {
 /// the SMB server is exempt from it. DHCP names no gateway then, so that the card
 /// stands beside the machine's real one. virtio-net, because every Linux made for
 /// virtual machines has its driver, and some have no other.
-///
-/// A path of the firmware's files that `style` cannot carry is an error of [`Exit::Usage`].
-pub fn render(
-    share: &Share,
-    firmware: &Firmware,
-    has_pci: bool,
-    style: Style,
-) -> Result<Vec<u8>, Failure> {
+pub fn arguments(share: &Share, firmware: &Firmware, has_pci: bool) -> Arguments {
     let mut arguments = firmware_arguments(firmware);
     let directory = escaped(share.path().as_os_str().as_bytes());
     let model = if has_pci { "virtio-net-pci" } else { "virtio-net-device" };
     let card = format!("user,model={model},restrict=on,smb=");
     arguments.extend([b"-nic".to_vec(), [card.as_bytes(), &directory].concat()]);
+    Arguments::Words(arguments)
+}
+
+/// The arguments in this style. A path of the firmware's files that it cannot carry is an error
+/// of [`Exit::Usage`].
+pub fn printed(arguments: &Arguments, style: Style) -> Result<Vec<u8>, Failure> {
     let refusal = |style: &str, fault: &str| {
         let message = format!("the style {style} cannot carry the key file's path: it {fault}");
         Failure::new(Exit::Usage, message).hint("use --args shell, or another path")
     };
     match style {
-        Style::Shell => Ok(shell::line(&arguments)),
-        Style::Lines => lines(&arguments).map_err(|_| refusal("lines", "holds a newline")),
-        Style::Json => json_array(&arguments).map_err(|_| refusal("json", "is not UTF-8")),
-        Style::None => Ok(Vec::new()),
+        Style::Shell | Style::None => arguments.printed(style),
+        Style::Lines => arguments.printed(style).map_err(|_| refusal("lines", "holds a newline")),
+        Style::Json => arguments.printed(style).map_err(|_| refusal("json", "is not UTF-8")),
         Style::Blockdev | Style::Readconfig => {
             Err(Failure::new(Exit::Usage, "a share has the styles shell, lines, json and none"))
         }
@@ -92,7 +89,7 @@ mod tests {
         let smbios = vec![SmbiosFile::Structure("it's, a.key.smbios".into())];
         let firmware = Firmware { smbios, ..Firmware::default() };
         let share = Share::new(directory.into()).unwrap();
-        String::from_utf8(render(&share, &firmware, true, style).unwrap()).unwrap()
+        String::from_utf8(printed(&arguments(&share, &firmware, true), style).unwrap()).unwrap()
     }
 
     #[test]

@@ -30,6 +30,17 @@ pub const FIELDS: &[Field] = &[
     field("build", "credentials[].via", "string", "its channel: `disk`, `smbios` or `fw_cfg`"),
     field("build", "sidecars", "array of strings", "the private files beside the image"),
     field("build", "kernel_arguments", "array of strings", "words for the guest's kernel"),
+    field("build", "arguments", "optional array of strings", ARGUMENTS),
+    field("build", "configuration", "optional string", CONFIGURATION),
+    field("build", "warnings", "array of strings", WARNINGS),
+    field("args", "image", "string", "the image's path as it was given"),
+    field("args", "label", "string or null", "the volume label"),
+    field("args", "serial", "string", "the drive's serial"),
+    field("args", "drive_id", "string", "the drive's id in QEMU"),
+    field("args", "sidecars", "array of strings", "the private files beside the image"),
+    field("args", "arguments", "optional array of strings", ARGUMENTS),
+    field("args", "configuration", "optional string", CONFIGURATION),
+    field("args", "warnings", "array of strings", WARNINGS),
     field("inspect", "format", "string", "`erofs`, `squashfs`, `iso9660`, `luks1` or `luks2`"),
     field(
         "inspect",
@@ -121,6 +132,11 @@ pub const FIELDS: &[Field] = &[
     field("audit", "skipped", "number", "how many files of directories are no text"),
 ];
 
+const ARGUMENTS: &str = "the words that attach it, one an element, whatever the style of `--args`; \
+                         `build --json=FILE` has none, as they are printed besides";
+const CONFIGURATION: &str = "in place of `arguments` where `--target` or `--args` asks for a text: \
+                             libvirt's XML, Firecracker's JSON or QEMU's configuration file";
+const WARNINGS: &str = "what was warned of on standard error, for people";
 const ENTRY_KIND: &str =
     "`file`, `directory`, `symlink`, `char-device`, `block-device`, `fifo` or `socket`";
 const DIFFERENCES: &str =

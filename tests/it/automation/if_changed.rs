@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use credimg_formats::probe;
 
 use super::*;
+use crate::support::host::stdout;
 
 /// More than is ever kept in memory.
 const LARGE_BYTES: usize = 3 << 20;
@@ -38,8 +39,7 @@ fn is_rebuilt(host: &Host, options: &str) -> bool {
     let output = host.run(&format!("build secrets.yaml --json --if-changed -o {options}"));
     assert_done(&output);
     let messages = stderr(&output);
-    let report: serde_json::Value =
-        serde_json::from_str(messages.lines().last().unwrap()).expect("a report");
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("a report");
     let changed = report.get("changed").unwrap().as_bool().unwrap();
     assert_eq!(changed, identity(host, image) != before, "{messages}");
     let size_bytes = report.get("size_bytes").unwrap().as_u64().unwrap();

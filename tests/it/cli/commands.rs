@@ -1,5 +1,8 @@
 //! What each command prints and writes.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use super::*;
 
 #[test]
@@ -40,26 +43,127 @@ fn the_json_report_is_for_programs() {
     let host =
         Host::new("label: CHIMERA\nfiles: [{path: /a/b, text: hello}, {path: /l, symlink: a}]\n");
     let output = host.build(&["--json", "--uuid", UUID, "--args", "none"]);
-    let report: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+    assert_eq!(stderr(&output), "");
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     let expected = serde_json::json!({
         "report_version": 1, "image": "out.erofs", "format": "erofs", "label": "CHIMERA", "uuid": UUID,
         "encryption": null, "serial": "chimera", "drive_id": "credimg-chimera", "size_bytes": 4096,
         "files": 1, "directories": 2, "symlinks": 1,
-        "losses": [], "credentials": [], "sidecars": [], "kernel_arguments": [],
+        "losses": [], "credentials": [], "sidecars": [], "kernel_arguments": [], "warnings": [],
     });
     assert_eq!(report, expected);
 
     let output = host.build(&["--json=report.json", "--uuid", UUID]);
+    // The arguments are printed besides.
     assert_eq!(stderr(&output), "");
+    assert!(stdout(&output).starts_with("-drive "), "{output:?}");
     let report = fs::read(host.path("report.json")).unwrap();
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&report).unwrap(), expected);
 
-    for path in ["cafe\u{301}.erofs", "a\nb.erofs", "हिन्दी.erofs", "-"] {
+    for path in ["cafe\u{301}.erofs", "a\nb.erofs", "हिन्दी.erofs"] {
         let arguments = ["build", "secrets.yaml", "--format=erofs", "--json", "-o", path];
         let output = host.credimg().args(arguments).output().unwrap();
-        let report: serde_json::Value = serde_json::from_str(&stderr(&output)).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
         assert_eq!(report.get("image"), Some(&path.into()));
     }
+}
+
+#[test]
+fn what_a_report_cannot_hold_or_has_no_room_for_is_refused() {
+    let host = Host::new("files: [{path: /a, shell: 'touch ran; echo x'}]\n");
+    let arguments = ["build", "secrets.yaml", "--format=erofs", "--json", "-o"];
+    let output = host.credimg().args(arguments).arg("-").output().unwrap();
+    let said = "credimg: error: the image goes to standard output, so the report cannot go there\n\
+                credimg: hint: write the report into a file with --json=FILE\n";
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(2), said));
+    let name = OsStr::from_bytes(b"\xff.erofs");
+    let output = host.credimg().args(arguments).arg(name).output().unwrap();
+    let said = "credimg: error: the report cannot carry a path: it is not UTF-8\n\
+                credimg: hint: use another path, or leave --json out\n";
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(2), said));
+    assert!(!host.path("ran").exists());
+    let arguments = ["build", "secrets.yaml", "--format=erofs", "--json=r", "-o", "-", "-q"];
+    let output = host.credimg().args(arguments).output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    let report: serde_json::Value = serde_json::from_slice(&host.read("r")).unwrap();
+    assert_eq!((&report["image"], output.stdout.len()), (&"-".into(), 4096));
+}
+
+/// The report has what is printed without it, in words or as a text.
+#[test]
+fn a_report_holds_the_arguments_of_every_target_and_style() {
+    let host = Host::new(
+        "label: CHIMERA\nfiles: [{path: /a, text: x}]\n\
+         credentials: [{name: t, text: x, via: auto}]\n",
+    );
+    let shell = |line: &str| {
+        let script = format!("for word in {}; do printf '%s\\0' \"$word\"; done", line.trim_end());
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        let words = stdout(&output);
+        words.split_terminator('\0').map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (options, is_text) in [
+        (&[][..], false),
+        (&["--args=blockdev"], false),
+        (&["--args=readconfig", "--machine=microvm,pcie=on"], true),
+        (&["--target=libvirt"], true),
+        (&["--target=firecracker"], true),
+        (&["--target=proxmox"], false),
+        (&["--target=vmspawn", "--bus=cdrom"], false),
+        (&["--target=cloud-hypervisor"], false),
+        (&["--target=crosvm"], false),
+    ] {
+        let printed = stdout(&host.build(options));
+        let output = host.build(&[options, &["--json"]].concat());
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let args = host.credimg().args(["args", "out.erofs", "--json"]).args(options).output();
+        let again: serde_json::Value = serde_json::from_slice(&args.unwrap().stdout).unwrap();
+        // Where the disk is mounted only the manifest knows.
+        let knows_all = !options.contains(&"--target=cloud-hypervisor");
+        let attached = ["arguments", "configuration"].into_iter().filter(|_| knows_all);
+        for name in attached.chain(["sidecars", "serial", "drive_id", "image"]) {
+            assert_eq!(report[name], again[name], "{options:?} {name}");
+        }
+        if is_text {
+            assert_eq!(report["configuration"], printed, "{options:?}");
+            assert!(report["arguments"].is_null(), "{report}");
+        } else {
+            assert_eq!(report["arguments"], serde_json::json!(shell(&printed)), "{options:?}");
+            assert!(report["configuration"].is_null(), "{report}");
+        }
+    }
+    for style in ["lines", "json"] {
+        let output = host.build(&["--json", "--args", style]);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["arguments"], serde_json::json!(shell(&stdout(&host.build(&[])))));
+    }
+}
+
+/// Absolute, and no link of it is resolved: it may be one that an administrator turns elsewhere.
+#[test]
+fn absolute_paths_are_those_that_were_given() {
+    let host = Host::new("label: C\nfiles: []\ncredentials: [{name: t, text: x, via: smbios}]\n");
+    host.private("key", "00112233445566778899aabbccddeeff0123456789abcdef0123456789ABCDEF");
+    fs::create_dir(host.path("real")).unwrap();
+    std::os::unix::fs::symlink("real", host.path("link")).unwrap();
+    let build = "build secrets.yaml -o ./link/a.erofs --encrypt luks1 --key-file key";
+    let relative = stdout(&host.run(build));
+    let here = fs::canonicalize(host.path("")).unwrap();
+    let place = |name: &str| format!("file={}", here.join(name).display());
+    let expected = relative
+        .replace("file=./link/a.erofs", &place("link/a.erofs"))
+        .replace("file=key", &place("key"));
+    assert_eq!(expected.matches(&format!("{}", here.display())).count(), 3, "{expected}");
+    assert_eq!(stdout(&host.run(&format!("{build} --absolute"))), expected);
+    let args = "args ./link/a.erofs --key-file key --absolute";
+    assert_eq!(stdout(&host.run(args)), expected);
+    let report: serde_json::Value =
+        serde_json::from_slice(&host.run(&format!("{args} --json")).stdout).unwrap();
+    let words = report["arguments"].as_array().unwrap();
+    assert!(
+        words.iter().any(|it| it.as_str().unwrap().contains(&place("link/a.erofs"))),
+        "{report}"
+    );
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn an_iso_9660_image_is_found_by_label_and_time() {
     );
     let fixed = ["--mtime", "1709207999", "--serial", "chimera"];
     let built = host.build_iso(&[&fixed[..], &["--json"]].concat());
-    let report: serde_json::Value = serde_json::from_str(&said(&built)).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&stdout(&built)).unwrap();
     let time = "2024-02-29-11-59-59-00";
     let label = "lower-and_UPPER.case+32#bytes:@x";
     let size_bytes = fs::metadata(host.path("out.iso")).unwrap().len();
@@ -56,7 +56,7 @@ fn an_iso_9660_image_is_found_by_label_and_time() {
         "report_version": 1, "image": "out.iso", "format": "iso9660", "label": label, "uuid": time,
         "encryption": null, "serial": "chimera", "drive_id": "credimg-chimera", "size_bytes": size_bytes,
         "files": 1, "directories": 1, "symlinks": 0, "losses": [],
-        "credentials": [], "sidecars": [], "kernel_arguments": [],
+        "credentials": [], "sidecars": [], "kernel_arguments": [], "warnings": [],
     });
     assert_eq!(report, expected);
     for (name, value) in [("TYPE", "iso9660"), ("LABEL", label), ("UUID", time)] {

@@ -24,10 +24,14 @@ const KEY: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789ABC
 
 /// Commands whose reports have every member that there is, each once at least; in order, as the
 /// later ones look at what the earlier ones have made.
-const RUNS: [&str; 17] = [
+const RUNS: [&str; 21] = [
     "build m.yaml --allow-devices -o a.erofs --json=report --if-changed",
     "build m.yaml --allow-devices -o l.erofs --json=report --encrypt luks1 --key-file key",
     "build m.yaml --allow-devices -o a.iso --json=report --lossy",
+    "build m.yaml --allow-devices -o a.erofs --json",
+    "build m.yaml --allow-devices -o a.erofs --json --target libvirt",
+    "args a.erofs --json",
+    "args a.erofs --json --target libvirt --bus usb",
     "inspect a.erofs --json",
     "inspect z.sqfs --json",
     "inspect l.erofs --json",

@@ -49,7 +49,7 @@ fn what_is_no_file_is_no_report_and_seen_before_a_command_runs() {
         ("missing/report", "cannot open the directory missing/: no such file or directory"),
     ] {
         for (option, hint) in [
-            ("--json", "`--json` without a file writes it to standard error"),
+            ("--json", "`--json` without a file writes it to standard output"),
             ("--depfile", "a dependency file is a regular file"),
         ] {
             let output = build(&host, option, file);

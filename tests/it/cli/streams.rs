@@ -38,9 +38,10 @@ const SINKS: [(&str, &str); 3] = [
 ];
 
 /// Everything that prints.
-const PRINTERS: [&str; 21] = [
+const PRINTERS: [&str; 22] = [
     "args out.erofs",
     "args out.erofs --target libvirt",
+    "args out.erofs --json",
     "inspect out.erofs",
     "inspect out.erofs --json",
     "verify out.erofs --json",
@@ -157,11 +158,16 @@ fn a_report_that_is_lost_is_an_error_and_the_only_thing_lost() {
     let host = host();
     let arguments = stdout(&host.credimg().args(["args", "out.erofs"]).output().unwrap());
     let build = "build secrets.yaml -o out.erofs --json";
-    for sink in ["2>&-", "2>/dev/full", "2</dev/null"] {
+    for (sink, reason) in SINKS {
+        let said = format!(
+            "credimg: error: cannot write the report to standard output: {reason}\n\
+             credimg: hint: the new image out.erofs is in place: the same build with --if-changed \
+             prints the report\n"
+        );
         let output = run(&host, build, sink);
-        assert_eq!((output.status.code(), stdout(&output)), (Some(7), arguments.clone()), "{sink}");
+        assert_eq!((output.status.code(), stderr(&output)), (Some(7), said), "{sink}");
     }
-    for sink in ["2>/dev/null", "2<>/dev/null"] {
+    for sink in [">/dev/null", "1<>/dev/null", "2>&-", "2>/dev/full"] {
         assert_eq!(run(&host, build, sink).status.code(), Some(0), "{sink}");
     }
     // The summary and warnings are no data.
@@ -169,13 +175,9 @@ fn a_report_that_is_lost_is_an_error_and_the_only_thing_lost() {
         let output = run(&host, "build secrets.yaml -o out.erofs", sink);
         assert_eq!((output.status.code(), stdout(&output)), (Some(0), arguments.clone()), "{sink}");
     }
-    let output = run(&host, &format!("{build} --depfile d"), ">/dev/full");
+    let output = run(&host, &format!("{build}=report --depfile d"), ">/dev/full");
     assert_eq!(output.status.code(), Some(7));
-    assert!(
-        stderr(&output).starts_with("{\"report_version\":1,\"image\":\"out.erofs\""),
-        "{}",
-        stderr(&output)
-    );
+    assert!(host.read("report").starts_with(b"{\"report_version\":1,\"image\":\"out.erofs\""));
     assert!(host.path("d").exists());
 }
 

@@ -28,8 +28,7 @@ fn is_rebuilt(host: &Host, version: &str, options: &str) -> bool {
     let before = entries(host).remove("a.erofs");
     let output = build(host, version, options);
     assert_done(&output);
-    let report: serde_json::Value =
-        serde_json::from_str(stderr(&output).lines().last().unwrap()).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     let changed = report["changed"].as_bool().unwrap();
     let image = entries(host).remove("a.erofs");
     assert_eq!(changed, before != image, "{report}");

@@ -1,0 +1,87 @@
+//! What a monitor is told of a machine, before it is written in any style.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::Style;
+use super::facts::Words;
+use crate::report::{Exit, Failure, shell};
+
+/// What gives a machine to a monitor.
+pub enum Arguments {
+    /// Words of a command line. Paths need not be UTF-8, so they are bytes.
+    Words(Words),
+    /// A text in a syntax of the monitor's own: XML, JSON or a configuration file.
+    Text(Vec<u8>),
+}
+
+/// The members of a report that hold arguments; none of them where there are none. The names are
+/// stable: programs read them.
+#[derive(Default, Serialize)]
+pub(crate) struct Attachment {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration: Option<String>,
+}
+
+impl Arguments {
+    /// Those that are not wanted.
+    pub(super) const NONE: Self = Self::Words(Vec::new());
+
+    /// In this style, ending in a newline unless there is nothing to say. Words that the style
+    /// cannot carry are an error of [`Exit::Usage`].
+    pub(crate) fn printed(&self, style: Style) -> Result<Vec<u8>, Failure> {
+        match (self, style) {
+            (Self::Text(text), _) => Ok(text.clone()),
+            (Self::Words(words), _) if words.is_empty() => Ok(Vec::new()),
+            (Self::Words(_), Style::None) => Ok(Vec::new()),
+            (Self::Words(words), Style::Shell | Style::Blockdev | Style::Readconfig) => {
+                Ok(shell::line(words))
+            }
+            (Self::Words(words), Style::Lines) => lines(words),
+            (Self::Words(words), Style::Json) => json_array(words),
+        }
+    }
+
+    /// For a report, which is UTF-8; an error of [`Exit::Usage`] where a path is not.
+    pub(crate) fn reported(&self) -> Result<Attachment, Failure> {
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned);
+        let attachment = match self {
+            Self::Text(bytes) => text(bytes).map(|configuration| Attachment {
+                configuration: Some(configuration),
+                ..Attachment::default()
+            }),
+            Self::Words(words) if words.is_empty() => Ok(Attachment::default()),
+            Self::Words(words) => {
+                let words: Result<Vec<_>, _> = words.iter().map(|word| text(word)).collect();
+                words.map(|words| Attachment { arguments: Some(words), ..Attachment::default() })
+            }
+        };
+        attachment.map_err(|_| {
+            let message = "the report cannot carry a path: it is not UTF-8";
+            Failure::new(Exit::Usage, message).hint("use another path, or leave --json out")
+        })
+    }
+}
+
+fn lines(words: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
+    if words.iter().any(|word| word.contains(&b'\n')) {
+        return Err(no_path("lines", "holds a newline"));
+    }
+    let mut lines = words.join(&b'\n');
+    lines.push(b'\n');
+    Ok(lines)
+}
+
+fn json_array(words: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
+    let words: Result<Vec<_>, _> = words.iter().map(|word| std::str::from_utf8(word)).collect();
+    let words = words.map_err(|_| no_path("json", "is not UTF-8"))?;
+    Ok(format!("{}\n", json!(words)).into_bytes())
+}
+
+/// The failure of a path that this style has no way to write; `fault` goes on from "it".
+pub(super) fn no_path(style: &str, fault: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("the style {style} cannot carry a path: it {fault}"))
+        .hint("use --args shell, or another path")
+}
