@@ -5,7 +5,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
 share := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: help demo build setup quick test bless test-long test-leaks test-faults test-races fuzz check bench install clean cargo
+.PHONY: help demo build setup quick test bless test-long test-leaks test-faults test-races fuzz check advisories bench install clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -78,6 +78,8 @@ fuzz: cargo ## Fuzz every parser, reader and writer, and the arguments' round tr
 # Each compiles alone, and so does what is left without any.
 formats_features := erofs iso9660 luks squashfs gzip lz4 xz zstd
 
+cargo_deny := scripts/cargo-tool cargo-deny 0.20.2 --locked
+
 check: cargo ## Check the format, the lints, the documentation, the crates and the scripts
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
@@ -90,10 +92,14 @@ check: cargo ## Check the format, the lints, the documentation, the crates and t
 	cargo clippy --lib --bins --no-default-features --locked --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 	scripts/check-rust-version
-	scripts/cargo-tool cargo-deny 0.20.2 --locked check --hide-inclusion-graph -D warnings \
-		bans licenses sources
+	$(cargo_deny) check --hide-inclusion-graph -D warnings bans licenses sources
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: run `make setup`' >&2; exit 1; }
 	shellcheck $$(grep -rlE '^#(!/.*sh| shellcheck shell)' .ci formats/tests scripts tests)
+
+# Not part of `check`: it needs the network, and its answer changes while the sources stay.
+advisories: cargo ## Ask whether a dependency has a known vulnerability
+	$(cargo_deny) check advisories
+	$(cargo_deny) --manifest-path tests/fuzz/Cargo.toml check advisories
 
 # The second program is for measurements alone: it keeps no promise, and says so at each run.
 without := $(target)/without-promises

@@ -3,6 +3,7 @@
 
 mod documents;
 mod rooms;
+mod workflows;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use credimg::monitors::Monitor;
 
 use super::{files_below, root};
 
 /// Where paths of the repository begin.
-const TOPS: [&str; 7] = ["src", "formats", "tests", "scripts", "testdata", ".ci", "docs"];
+const TOPS: [&str; 8] =
+    ["src", "formats", "tests", "scripts", "testdata", ".ci", ".github", "docs"];
 
 /// The texts in backquotes.
 fn quoted(text: &str) -> Vec<&str> {
@@ -22,33 +24,51 @@ fn expanded(path: &str) -> Vec<String> {
     choices.split(',').flat_map(|choice| expanded(&format!("{before}{choice}{after}"))).collect()
 }
 
+/// The documents at the top of the repository.
+fn documents() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| is_markdown(path)).collect()
+}
+
 /// A path from the top must be there; a name of a file alone must be somewhere.
 #[test]
-fn every_file_that_is_named_in_the_architecture_exists() {
-    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+fn every_file_that_documents_name_exists() {
     let mut names = BTreeSet::new();
     for top in TOPS {
         let files = files_below(&root().join(top));
         names.extend(files.iter().filter_map(|file| Some(file.file_name()?.to_owned())));
     }
-    let mut checked = Vec::new();
-    let mut missing = Vec::new();
-    for path in quoted(&text).into_iter().flat_map(expanded) {
-        let (first, has_slash) = (path.split('/').next().unwrap_or_default(), path.contains('/'));
-        let is_there = if has_slash && TOPS.contains(&first) {
-            root().join(path.trim_end_matches("*.txt")).exists()
-        } else if !has_slash && super::is_rust(path.as_ref()) {
-            names.contains(std::ffi::OsStr::new(&path))
-        } else {
-            continue;
-        };
-        if !is_there {
-            missing.push(path.clone());
+    let mut checked = BTreeSet::new();
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for path in quoted(&text).into_iter().flat_map(expanded) {
+            let (first, has_slash) =
+                (path.split('/').next().unwrap_or_default(), path.contains('/'));
+            let is_there = if has_slash && TOPS.contains(&first) {
+                root().join(path.trim_end_matches("*.txt")).exists()
+            } else if !has_slash && super::is_rust(path.as_ref()) {
+                names.contains(std::ffi::OsStr::new(&path))
+            } else {
+                continue;
+            };
+            assert!(is_there, "{} names {path}, which is not there", document.display());
+            checked.insert(path);
         }
-        checked.push(path);
+        let words = text.split(|it: char| !it.is_ascii_alphanumeric() && !"._-/".contains(it));
+        for name in words.filter(|word| word.starts_with(is_capital) && is_markdown(word)) {
+            assert!(root().join(name).exists(), "{} names {name}", document.display());
+            checked.insert(name.to_owned());
+        }
     }
-    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:?}");
-    assert!(checked.iter().any(|path| path == "src/job/mod.rs"), "no path was found");
+    assert!(checked.contains("src/job/mod.rs") && checked.contains("README.md"), "{checked:?}");
+}
+
+fn is_markdown(path: impl AsRef<Path>) -> bool {
+    path.as_ref().extension().is_some_and(|extension| extension == "md")
+}
+
+fn is_capital(letter: char) -> bool {
+    letter.is_ascii_uppercase()
 }
 
 /// README.md and every page of the manual.
