@@ -5,7 +5,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
 share := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: help demo build setup quick test bless test-long test-leaks test-faults test-races fuzz check advisories bench install clean cargo
+.PHONY: help demo build setup quick test bless test-long test-leaks test-faults test-races fuzz check advisories docs bench install clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -100,6 +100,9 @@ check: cargo ## Check the format, the lints, the documentation, the crates and t
 advisories: cargo ## Ask whether a dependency has a known vulnerability
 	$(cargo_deny) check advisories
 	$(cargo_deny) --manifest-path tests/fuzz/Cargo.toml check advisories
+
+docs: ## Build the manual as a book: target/book
+	scripts/book $(target)/book
 
 # The second program is for measurements alone: it keeps no promise, and says so at each run.
 without := $(target)/without-promises
