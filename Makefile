@@ -118,7 +118,7 @@ bench: build ## Compare speed, memory and size with the reference tools and a fl
 install: $(binary) ## Install the program, its manual, completions and hooks (PREFIX, DESTDIR)
 	@! $(binary) --version 2>&1 | grep 'keeps no promise'
 	install -D -m 755 $(binary) $(DESTDIR)$(PREFIX)/bin/credimg
-	install -d $(share)/man/man1 $(share)/bash-completion/completions \
+	install -d $(share)/man/man1 $(share)/man/man5 $(share)/bash-completion/completions \
 		$(share)/zsh/site-functions $(share)/fish/vendor_completions.d
 	install -D -m 755 scripts/preboot/credimg-hook $(share)/credimg/credimg-hook
 	install -D -m 755 scripts/preboot/credimg-hook $(DESTDIR)/etc/libvirt/hooks/qemu.d/credimg
@@ -128,6 +128,7 @@ install: $(binary) ## Install the program, its manual, completions and hooks (PR
 	install -D -m 644 scripts/preboot/credimg@.service \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/credimg@.service
 	umask 022 && $(binary) man $(share)/man/man1
+	mv $(share)/man/man1/credimg-manifest.5 $(share)/man/man5
 	umask 022 && $(binary) completions bash >$(share)/bash-completion/completions/credimg
 	umask 022 && $(binary) completions zsh >$(share)/zsh/site-functions/_credimg
 	umask 022 && $(binary) completions fish >$(share)/fish/vendor_completions.d/credimg.fish

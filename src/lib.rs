@@ -14,6 +14,7 @@ pub mod job;
 pub mod keys;
 mod look;
 pub mod manifest;
+mod manual;
 pub mod monitors;
 pub mod report;
 #[cfg(feature = "seal")]

@@ -23,7 +23,7 @@ or above it, lets what stands there pass.
 Exit codes: 0 nothing found, 5 something found, 4 nothing found but a file is not readable.
 
 Examples:
-  credimg audit start-vm.sh /etc/systemd/system/vm@.service
+  credimg audit start-vm.sh
   credimg audit /etc/libvirt /etc/systemd/system
   credimg audit --running
   credimg audit --pid $(pidof qemu-system-x86_64)

@@ -31,10 +31,12 @@ use crate::sources::assemble::Assembly;
 #[command(after_help = "\
 Examples:
   credimg build secrets.yaml -o chimera.erofs
-  credimg build secrets.yaml -o chimera.erofs --encrypt luks1 --key-out /run/credimg/chimera.key
-  SOURCE_DATE_EPOCH=0 credimg build --uuid 6f1c… secrets.yaml -o chimera.erofs  # reproducible
+  credimg build secrets.yaml -o chimera.erofs --encrypt luks1 --key-out chimera.key
+  SOURCE_DATE_EPOCH=0 credimg build secrets.yaml -o chimera.erofs \\
+    --uuid 6f1c2f0e-5a0b-4c57-9d38-2f4c1a7b9e10  # the same bytes each time
   credimg build seed.yaml -o seed.iso  # a cloud-init seed, where the label is cidata
-  credimg build secrets.yaml --format erofs -o - | ssh host 'cat > chimera.erofs'")]
+  credimg build secrets.yaml --format erofs -o - |
+    ssh host 'umask 077; cat >chimera.erofs'  # for a machine of another host")]
 pub struct Build {
     /// The manifest, or - for standard input
     #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]

@@ -7,7 +7,10 @@ use crate::report::Failure;
 
 /// `credimg completions`
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  credimg completions bash > /etc/bash_completion.d/credimg")]
+#[command(after_help = "\
+Example:
+  mkdir -p ~/.local/share/bash-completion/completions &&
+  credimg completions bash >~/.local/share/bash-completion/completions/credimg")]
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,

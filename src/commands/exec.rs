@@ -34,6 +34,7 @@ use crate::sources::environment;
 
 /// `credimg exec`
 #[derive(Args, Debug)]
+#[command(override_usage = "credimg exec <MANIFEST> [OPTIONS] -- <PROGRAM> [ARG]...")]
 #[command(after_help = "\
 The arguments that attach the image follow those of PROGRAM, or stand where one of these is {}.
 Where one holds {image}, this becomes the image's path, and the drive is attached by it alone.
@@ -43,7 +44,7 @@ says that it could not be started.
 
 Examples:
   credimg exec secrets.yaml -- qemu-system-x86_64 -m 1G -drive file=root.img,format=qcow2
-  credimg exec secrets.yaml --args blockdev -- setpriv --reuid=vm qemu-system-x86_64 {} -m 1G
+  credimg exec secrets.yaml --args blockdev -- ./start-vm.sh {}
   credimg exec secrets.yaml --target cloud-hypervisor -- cloud-hypervisor --kernel vmlinux \\
     --disk path=root.img path={image},readonly=on,image_type=raw")]
 pub struct Exec {

@@ -35,7 +35,7 @@ Example:
   vnc=$(pass show chimera/vnc | credimg secret wrap --master-key chimera.master --id vnc0 --trim) &&
   eval \"qemu-system-x86_64 \\
     -object secret,id=credimg-master,file=chimera.master,format=base64 $vnc \\
-    -vnc :0,password-secret=vnc0\"")]
+    -vnc unix:vnc.sock,password-secret=vnc0\"")]
 pub struct Wrap {
     /// File of the master key, 32 bytes in base64
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -58,7 +58,7 @@ pub struct Wrap {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
-  credimg secret unwrap --master-key chimera.master <vnc.object")]
+  credimg secret unwrap --master-key chimera.master <vnc.object  # vnc.object is what wrap printed")]
 pub struct Unwrap {
     /// File of the master key, 32 bytes in base64
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -1,3 +1,4 @@
 //! What the program tells of itself: pages of the manual that are made of its own tables.
 
+mod pages;
 mod reference;
