@@ -197,7 +197,7 @@ pub struct Attach {
     #[arg(long, value_name = "TYPE")]
     pub machine: Option<MachineType>,
     /// Drive serial, at most 20 bytes [default: the label in lower case, else the image's file
-    /// name up to its extension]
+    /// name up to its extension, with -2 behind it at place 2 and so on]
     #[arg(long)]
     pub serial: Option<String>,
     /// QEMU id of the drive [default: credimg- and the serial]

@@ -23,10 +23,11 @@ pub(crate) fn drive(
                     microvm,pcie=on";
         return Err(Failure::new(Exit::Usage, message).hint(hint));
     }
+    let place = wishes.place.unwrap_or(place);
     let serial = match (&wishes.serial, label) {
         (Some(serial), _) => Serial::new(serial)?,
         (None, Some(label)) => Serial::from_label(label)?,
-        (None, None) => Serial::from_path(path),
+        (None, None) => Serial::from_path(path, place),
     };
     let id = match &wishes.id {
         Some(id) => DriveId::new(id)?,
@@ -38,7 +39,7 @@ pub(crate) fn drive(
         path: path.to_owned(),
         descriptor: None,
         bus: wishes.bus,
-        place: wishes.place.unwrap_or(place),
+        place,
         block,
         machine_type,
         key: None,

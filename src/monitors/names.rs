@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::Place;
 use crate::report::{Exit, Failure};
 
 /// A disk's serial number: 1 to 20 ASCII letters, digits, dots, underscores
@@ -35,14 +36,21 @@ impl Serial {
     /// The serial of a disk without a label, from the image's file name up to its extension:
     /// in lower case, with `-` for what no serial holds, and the last of it where it is too
     /// long, as numbers stand at the end. So images of several names go with one machine. An
-    /// image that has no name, in memory or a stream, has the serial `credimg`.
-    pub fn from_path(image: &Path) -> Self {
+    /// image that has no name, in memory or a stream, has the serial `credimg`. From the second
+    /// place on the number of the place follows, as in `disk-2`, so that images of one name, in
+    /// two directories or in memory, go with one machine as well.
+    pub fn from_path(image: &Path, place: Place) -> Self {
         let is_unnamed = image.as_os_str() == "-" || image.starts_with("/proc/self/fd");
         let stem = image.file_stem().filter(|_| !is_unnamed).unwrap_or(OsStr::new("credimg"));
         let serve = |byte: &u8| if is_word(*byte) { byte.to_ascii_lowercase() } else { b'-' };
         let bytes: Vec<u8> = stem.as_bytes().iter().map(serve).collect();
-        let last = bytes.len().saturating_sub(Self::MAX_BYTES);
-        Self(bytes.iter().skip(last).copied().map(char::from).collect())
+        let end = match place {
+            Place::Nth(0 | 1) | Place::Auto => String::new(),
+            Place::Nth(nth) => format!("-{nth}"),
+        };
+        let last = (bytes.len() + end.len()).saturating_sub(Self::MAX_BYTES);
+        let kept: String = bytes.iter().skip(last).copied().map(char::from).collect();
+        Self(kept + &end)
     }
 
     /// The serial itself.
@@ -144,7 +152,17 @@ mod tests {
             ("-", "credimg"),
             ("/proc/self/fd/7", "credimg"),
         ] {
-            let serial = Serial::from_path(Path::new(path));
+            let serial = Serial::from_path(Path::new(path), Place::Nth(1));
+            assert_eq!(serial.as_str(), expected);
+            assert_eq!(Serial::new(expected).unwrap(), serial);
+            assert_eq!(Serial::from_path(Path::new(path), Place::Auto), serial);
+        }
+        for (path, place, expected) in [
+            ("b/disk.erofs", 2, "disk-2"),
+            ("/proc/self/fd/7", 16, "credimg-16"),
+            ("virtual-machine-images-01.erofs", 2, "-machine-images-01-2"),
+        ] {
+            let serial = Serial::from_path(Path::new(path), Place::Nth(place));
             assert_eq!(serial.as_str(), expected);
             assert_eq!(Serial::new(expected).unwrap(), serial);
         }

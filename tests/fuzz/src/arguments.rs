@@ -53,7 +53,8 @@ fn machine(input: &mut Input<'_>) -> Machine {
     let choices = input.byte();
     let bus = input.of(&BUSES);
     let serial = String::from_utf8_lossy(input.text()).into_owned();
-    let serial = Serial::new(&serial).unwrap_or_else(|_| Serial::from_path(Path::new(&serial)));
+    let serial = Serial::new(&serial)
+        .unwrap_or_else(|_| Serial::from_path(Path::new(&serial), Place::default()));
     let path = path(input.text());
     let key = match choices & 3 {
         1 => Some(DriveKey::File(self::path(input.text()))),

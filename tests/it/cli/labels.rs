@@ -3,7 +3,11 @@
 use std::process::Output;
 
 use super::*;
+use crate::support::monitor::Qemu;
 
+/// A machine of QEMU that is built whole and never runs; arguments go behind it.
+const MACHINE: &str = "exec qemu-system-x86_64 -machine pc -accel tcg -m 16 -nodefaults -S -display none -monitor none \
+     -qmp stdio ";
 /// An image of so many files has 4991 inodes, which is a magic of MINIX.
 const FILES: usize = 4990;
 
@@ -109,7 +113,7 @@ fn a_uuid_that_passes_for_ext2_is_a_wrong_option() {
     assert!(warned.status.success(), "{}", stderr(&warned));
 }
 
-/// Their serials and ids come from their file names.
+/// Their serials and ids come from their file names and their places.
 #[test]
 fn two_images_without_a_label_go_with_one_machine() {
     let host = Host::new("files: [{path: /a, text: hello}]\n");
@@ -128,12 +132,31 @@ fn two_images_without_a_label_go_with_one_machine() {
         );
         qemu.args(["sh", first.trim_end(), second.trim_end()]);
         let shown = stdout(&succeed(qemu));
-        for serial in ["serial = \"keys-1\"", "serial = \"tls\""] {
+        for serial in ["serial = \"keys-1\"", "serial = \"tls-2\""] {
             assert!(shown.contains(serial), "no {serial} in {shown}");
         }
         let args = host.credimg().args(["args", "Keys 1.img"]).output().unwrap();
         assert!(stdout(&args).contains("serial=keys-1"), "{}", stdout(&args));
     }
+    fs::create_dir_all(host.path("a")).unwrap();
+    fs::create_dir_all(host.path("b")).unwrap();
+    let build = |image: &str, options: &[&str]| {
+        let mut command = host.credimg();
+        command.args(["build", "secrets.yaml", "-q", "-o", image]).args(options);
+        stdout(&succeed(command))
+    };
+    let (first, second) = (build("a/disk.erofs", &[]), build("b/disk.erofs", &["--place", "2"]));
+    let started = format!("{MACHINE}{} {second}", first.trim_end());
+    let mut qemu =
+        Qemu::start(Command::new("sh").current_dir(host.path("")).args(["-c", &started]));
+    let serials: Vec<_> = qemu.drives().into_iter().map(|(serial, _)| serial).collect();
+    assert_eq!(serials, ["disk", "disk-2"]);
+    // Two in memory, the inner one at the place that the outer one leaves free.
+    let exec = format!("{} exec secrets.yaml -q -- ", env!("CARGO_BIN_EXE_credimg"));
+    let nested = format!("exec {exec}{exec}{}", MACHINE.trim_start_matches("exec "));
+    let mut qemu = Qemu::start(Command::new("sh").current_dir(host.path("")).args(["-c", &nested]));
+    let serials: Vec<_> = qemu.drives().into_iter().map(|(serial, _)| serial).collect();
+    assert_eq!(serials, ["credimg", "credimg-2"]);
     let mut stream = host.credimg();
     stream.args(["build", "secrets.yaml", "--json=report", "--format", "erofs", "-o", "-"]);
     succeed(stream);
