@@ -12,9 +12,10 @@ use super::{files_below, root};
 const TOPS: [&str; 8] =
     ["src", "formats", "tests", "scripts", "testdata", ".ci", ".github", "docs"];
 
-/// The texts in backquotes.
+/// The first word of each text in backquotes: a path, or a program before its arguments.
 fn quoted(text: &str) -> Vec<&str> {
-    text.split('`').skip(1).step_by(2).collect()
+    let texts = text.split('`').skip(1).step_by(2);
+    texts.filter_map(|text| text.split_whitespace().next()).collect()
 }
 
 /// Each text that the braces of `path` stand for, as a shell reads them.
