@@ -3,9 +3,8 @@
 PREFIX ?= /usr/local
 target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
-share := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: help demo build setup quick test bless test-long test-leaks test-faults test-races fuzz check advisories docs bench install clean cargo
+.PHONY: help demo build setup quick test bless test-long test-leaks test-faults test-races fuzz check advisories docs bench install uninstall clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -114,24 +113,12 @@ bench: build ## Compare speed, memory and size with the reference tools and a fl
 	CREDIMG_WITHOUT_PROMISES=$(without)/release/credimg scripts/bench/run $(binary)
 
 # Builds only what is not there, so that `make build && sudo make install` needs no cargo for root.
-# Whatever root's umask is, everybody reads the manual.
 install: $(binary) ## Install the program, its manual, completions and hooks (PREFIX, DESTDIR)
 	@! $(binary) --version 2>&1 | grep 'keeps no promise'
-	install -D -m 755 $(binary) $(DESTDIR)$(PREFIX)/bin/credimg
-	install -d $(share)/man/man1 $(share)/man/man5 $(share)/bash-completion/completions \
-		$(share)/zsh/site-functions $(share)/fish/vendor_completions.d
-	install -D -m 755 scripts/preboot/credimg-hook $(share)/credimg/credimg-hook
-	install -D -m 755 scripts/preboot/credimg-hook $(DESTDIR)/etc/libvirt/hooks/qemu.d/credimg
-	install -D -m 644 scripts/preboot/apparmor-libvirt $(share)/credimg/apparmor-libvirt
-	install -D -m 644 scripts/preboot/credimg.mk $(share)/credimg/credimg.mk
-	install -D -m 644 scripts/preboot/credimg-commands.conf $(share)/credimg/credimg-commands.conf
-	install -D -m 644 scripts/preboot/credimg@.service \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system/credimg@.service
-	umask 022 && $(binary) man $(share)/man/man1
-	mv $(share)/man/man1/credimg-manifest.5 $(share)/man/man5
-	umask 022 && $(binary) completions bash >$(share)/bash-completion/completions/credimg
-	umask 022 && $(binary) completions zsh >$(share)/zsh/site-functions/_credimg
-	umask 022 && $(binary) completions fish >$(share)/fish/vendor_completions.d/credimg.fish
+	scripts/install $(binary) $(PREFIX) $(DESTDIR)
+
+uninstall: ## Remove what `make install` put in place, and nothing else (PREFIX, DESTDIR)
+	scripts/install --remove $(PREFIX) $(DESTDIR)
 
 clean: cargo ## Remove what was built; .cache, with the tests' guest kernel, stays
 	cargo clean

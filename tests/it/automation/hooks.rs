@@ -161,29 +161,6 @@ fn without_the_program_only_machines_with_a_manifest_stop() {
     assert_done(&libvirt(&host, "chimera", "prepare", "begin"));
 }
 
-/// As a package or root does it: another hook stays, ours is a copy, which `AppArmor` wants.
-#[test]
-fn make_install_puts_a_copy_of_the_hook_beside_others() {
-    let host = host();
-    host.write("root/etc/libvirt/hooks/qemu", "another hook");
-    // A program that is there already, in place of a release.
-    host.write("release/credimg", "#!/bin/sh\nexit 0\n");
-    let program = PermissionsExt::from_mode(0o755);
-    fs::set_permissions(host.path("release/credimg"), program).unwrap();
-    let mut make = host.command("make");
-    make.args(["-s", "-C", env!("CARGO_MANIFEST_DIR"), "install", "PREFIX=/usr"]);
-    make.arg(format!("DESTDIR={}", host.path("root").display()));
-    make.env("CARGO_TARGET_DIR", host.path(""));
-    assert_done(&make.output().unwrap());
-    assert_eq!(host.read("root/etc/libvirt/hooks/qemu"), b"another hook");
-    let hook = "root/etc/libvirt/hooks/qemu.d/credimg";
-    assert!(fs::symlink_metadata(host.path(hook)).unwrap().is_file());
-    assert_eq!(host.read(hook), fs::read(preboot("credimg-hook")).unwrap());
-    assert_eq!((mode(&host, hook), mode(&host, "root/usr/bin/credimg")), (0o755, 0o755));
-    let rule = host.read("root/usr/share/credimg/apparmor-libvirt");
-    assert!(rule.ends_with(b"\n/usr/local/bin/credimg PUx,\n"));
-}
-
 #[test]
 fn proxmox_builds_before_the_start_and_removes_after_the_stop() {
     let host = host();

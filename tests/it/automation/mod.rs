@@ -6,6 +6,7 @@ mod depfile;
 mod environment;
 pub(crate) mod hooks;
 mod if_changed;
+mod install;
 mod machine;
 mod makefile;
 mod memory;
