@@ -96,7 +96,13 @@ fn number(option: &str, text: &str) -> Result<Option<u32>, Failure> {
 fn unknown(option: &str, what: &str, text: &str) -> Failure {
     let message = format!("{option}: this host has no {what} {}", report::shown(Path::new(text)));
     let database = if what == "user" { "passwd" } else { "group" };
-    Failure::new(Exit::Usage, message).hint(format!("`getent {database}` lists those that it has"))
+    // A static program loads no modules of the name service, as for LDAP.
+    let hint = if cfg!(target_env = "musl") {
+        format!("this program is static and reads /etc/{database} alone: write the number")
+    } else {
+        format!("`getent {database}` lists those that it has")
+    };
+    Failure::new(Exit::Usage, message).hint(hint)
 }
 
 fn not_told(option: &str, what: &str, text: &str, error: nix::Error) -> Failure {
