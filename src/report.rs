@@ -1,6 +1,7 @@
 //! What people are told: errors with their exit code and hint.
 
 pub mod json;
+pub(crate) mod line;
 mod problems;
 pub(crate) mod shell;
 pub mod terminal;
@@ -179,7 +180,7 @@ pub(crate) fn warnings() -> Vec<String> {
 /// Prints a line of news to standard error.
 pub fn note(message: &str) {
     // Nothing is left to tell it to where standard error is closed.
-    let _ = writeln!(io::stderr(), "{message}");
+    let _ = line::above(|| writeln!(io::stderr(), "{message}"));
 }
 
 /// A path for people: as it is, or quoted and escaped where it holds control
@@ -238,10 +239,10 @@ const CYAN: &str = "\x1b[1;36m";
 
 /// One line on standard error, its kind in this colour where there are colours.
 fn say(kind: &str, colour: &str, text: &str) {
-    let mut stderr = io::stderr().lock();
+    let mut stderr = io::stderr();
     let (on, off) = if terminal::is_coloured(&stderr) { (colour, "\x1b[0m") } else { ("", "") };
     // Nothing is left to tell it to where standard error is closed.
-    let _ = writeln!(stderr, "credimg: {on}{kind}:{off} {text}");
+    let _ = line::above(|| writeln!(stderr, "credimg: {on}{kind}:{off} {text}"));
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 use self::inputs::Input;
 use super::print;
 use crate::audit;
-use crate::report::{self, Exit, Failure, json};
+use crate::report::{self, Exit, Failure, json, line};
 
 /// `credimg audit`
 #[derive(Args, Debug)]
@@ -76,6 +76,7 @@ struct Finding {
 }
 
 pub(super) fn run(options: &Audit) -> Result<(), Failure> {
+    let standing = line::begin(true);
     let mut report = Report::default();
     let mut unreadable: Option<Failure> = None;
     inputs::read(options, &mut |input| match input {
@@ -88,6 +89,7 @@ pub(super) fn run(options: &Audit) -> Result<(), Failure> {
             }
         }
     });
+    drop(standing);
     let text = if options.json {
         json::line(&report)?
     } else {

@@ -11,7 +11,7 @@ use crate::host::output::Stdout;
 use crate::look::contents::Contents;
 use crate::look::differences::{self, Told, comparison};
 use crate::look::opened::{Opened, no_encryption};
-use crate::report::{Exit, Failure, json};
+use crate::report::{Exit, Failure, json, line};
 
 /// `credimg diff`
 #[derive(Args, Debug)]
@@ -48,6 +48,7 @@ pub struct Diff {
 }
 
 pub(super) fn run(options: &Diff) -> Result<(), Failure> {
+    let standing = line::begin(true);
     let [old, new] = open(options)?;
     let mut stdout = Stdout::open()?;
     let count = if options.json {
@@ -55,6 +56,7 @@ pub(super) fn run(options: &Diff) -> Result<(), Failure> {
     } else {
         print_lines([&old, &new], &mut stdout)?
     };
+    drop(standing);
     stdout.finish()?;
     if count > 0 { Err(Failure::silent(Exit::Different)) } else { Ok(()) }
 }

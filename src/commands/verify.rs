@@ -21,7 +21,7 @@ use crate::look::opened::Opened;
 use crate::look::records::{self, Fault};
 use crate::manifest::Format;
 use crate::monitors::SmbiosForm;
-use crate::report::{self, Exit, Failure, json, shown};
+use crate::report::{self, Exit, Failure, json, line, shown};
 use crate::sources::command::Limits;
 
 /// `credimg verify`
@@ -128,6 +128,7 @@ const TOLD_MAX_BYTES: usize = 1 << 20;
 
 pub(super) fn run(options: &Verify) -> Result<(), Failure> {
     random::seed_tables()?;
+    let standing = line::begin(!options.quiet);
     let mut report = Report::default();
     let opened = Opened::new(&options.look.image)?;
     let header = check_header(&opened, &mut report)?;
@@ -139,6 +140,7 @@ pub(super) fn run(options: &Verify) -> Result<(), Failure> {
         check_inside(options, opened, header.as_ref(), &mut report)?;
     }
     report.valid = report.problems_total == 0;
+    drop(standing);
     if options.json {
         print(&json::line(&report)?)?;
     }

@@ -1,66 +1,55 @@
-//! One line on a terminal for builds that take longer than a second.
+//! What the line on a terminal tells of a build.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::io::{self, Write};
 
 use credimg_formats::Sink;
 
-use crate::report::human_size;
-use crate::sources::assemble::Step;
+use crate::report::line::{self, Standing};
+use crate::sources::assemble::{Doing, Step};
 
-/// A build shorter than this shows no progress.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How often the line is drawn again.
-const INTERVAL: Duration = Duration::from_millis(100);
-
-/// Draws the line; draws nothing where standard error is no terminal.
+/// As long as it lives there may be a line.
 pub(crate) struct Progress {
-    next_draw: Option<Instant>,
-    /// The line that stands on the terminal; empty where there is none.
-    drawn: String,
+    _standing: Standing,
 }
 
 impl Progress {
     /// Starts the clock. `is_wanted` is false with `--quiet`.
     pub(crate) fn new(is_wanted: bool) -> Self {
-        let next_draw =
-            (is_wanted && io::stderr().is_terminal()).then(|| Instant::now() + PATIENCE);
-        Self { next_draw, drawn: String::new() }
+        Self { _standing: line::begin(is_wanted) }
     }
 
-    /// Shows `text`, now and then. A line that stands already is left alone:
-    /// a command that is waited for may use the terminal.
+    /// Shows `text`, now and then.
+    #[expect(clippy::unused_self, reason = "who shows something has begun before")]
     pub(crate) fn show(&mut self, text: impl FnOnce() -> String) {
-        let now = Instant::now();
-        if self.next_draw.is_some_and(|next| now >= next) {
-            self.next_draw = Some(now + INTERVAL);
-            let text = text();
-            if text != self.drawn {
-                // A terminal that is gone is no reason to fail.
-                let _ = write!(io::stderr(), "\r\x1b[K{text}");
-                self.drawn = text;
-            }
-        }
+        line::show(text);
+    }
+
+    /// Shows how many bytes of all are written.
+    #[expect(clippy::unused_self, reason = "who shows something has begun before")]
+    fn show_bytes(&mut self, done: u64, total: u64) {
+        line::show_bytes("writing", done, total);
     }
 
     /// Shows how far the sources are read.
     pub(crate) fn show_step(&mut self, step: Step) {
         self.show(|| {
-            let Step { entry, entries, inodes, is_waiting } = step;
-            let made = inodes - 1; // The root is always there.
-            let doing = if is_waiting { "waiting for what was just changed" } else { "reading" };
-            format!("{doing}: entry {} of {entries}, {made} made so far", entry + 1)
+            let Step { entry, entries, inodes, path, doing } = step;
+            let place = format!("entry {} of {entries}", entry + 1);
+            match doing {
+                Doing::Reading if inodes > 1 => {
+                    let made = inodes - 1; // The root is always there.
+                    format!("reading {path} ({place}, {made} made so far)")
+                }
+                Doing::Reading => format!("reading {path} ({place})"),
+                Doing::Waiting => {
+                    format!("waiting for what was just changed below {path} ({place})")
+                }
+                Doing::Running { program, for_seconds } => {
+                    format!("running {program} for {path}: {for_seconds} s ({place})")
+                }
+            }
         });
-    }
-}
-
-impl Drop for Progress {
-    /// Wipes the line.
-    fn drop(&mut self) {
-        if !self.drawn.is_empty() {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
     }
 }
 
@@ -79,11 +68,7 @@ pub(crate) struct Counted<'a, S> {
 impl<S> Counted<'_, S> {
     fn count(&mut self, bytes: u64) {
         self.done_bytes += bytes;
-        let (done, total) = (self.done_bytes, self.total_bytes.max(1));
-        self.progress.show(|| {
-            let percent = u128::from(done) * 100 / u128::from(total);
-            format!("writing: {percent} % of {}", human_size(total))
-        });
+        self.progress.show_bytes(self.done_bytes, self.total_bytes);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::host::signals;
 use crate::keys;
 use crate::look::differences::{self, comparison};
 use crate::look::records;
-use crate::report::{Exit, Failure, reason};
+use crate::report::{Exit, Failure, human_size, line, reason};
 
 /// How many faults are told.
 const TOLD_MAX: usize = 5;
@@ -83,7 +83,7 @@ fn check_plain(image: &Image, tree: &Tree, storage: Box<dyn Storage>) -> Result<
     require_none(&faults)
 }
 
-/// A storage that hears of signals: behind it lies a temporary, which has to go.
+/// A storage that hears of signals and shows how far it is: behind it lies a temporary, which has to go.
 struct Attentive(Box<dyn Storage>);
 
 impl Storage for Attentive {
@@ -93,6 +93,7 @@ impl Storage for Attentive {
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
         signals::check()?;
+        line::show(|| format!("reading back what was written, at {}", human_size(offset_bytes)));
         self.0.read_at(offset_bytes, buffer)
     }
 }

@@ -1,14 +1,16 @@
 //! An image that exists, opened for what it holds.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use credimg_formats::read::{self, Limits, Reader, Storage};
 use credimg_formats::{Error, ErrorKind};
 
 use super::opened::Opened;
 use crate::host::random;
-use crate::report::{self, Exit, Failure};
+use crate::report::{self, Exit, Failure, human_size, line};
 
 /// What an image holds.
 pub(crate) struct Contents {
@@ -31,20 +33,27 @@ impl Contents {
         key_file: Option<&Path>,
         allow_cost: bool,
     ) -> Result<Self, Failure> {
-        Self::of(Opened::new(path)?, path, key_file, allow_cost)
+        let image = Opened::new(path)?;
+        let storage = image.into_storage(key_file, allow_cost)?;
+        Self::new(Arc::from(storage), path)
     }
 
-    /// What `image` holds, which is at `path`. Errors as of [`Self::at`].
+    /// What `image` holds, which is at `path`, with a line that tells how much of it was read,
+    /// where one may stand. Errors as of [`Self::at`].
     pub(crate) fn of(
         image: Opened,
         path: &Path,
         key_file: Option<&Path>,
         allow_cost: bool,
     ) -> Result<Self, Failure> {
+        let storage = image.into_storage(key_file, allow_cost)?;
+        Self::new(Arc::new(Shown::new(storage, report::shown(path))), path)
+    }
+
+    fn new(storage: Arc<dyn Storage>, path: &Path) -> Result<Self, Failure> {
         let shown = report::shown(path);
         // Walks make hash tables.
         random::seed_tables()?;
-        let storage: Arc<dyn Storage> = Arc::from(image.into_storage(key_file, allow_cost)?);
         let size_bytes = storage.size_bytes().map_err(|error| {
             let reason = report::reason(&error);
             Failure::new(Exit::Image, format!("cannot read {shown}: {reason}"))
@@ -81,6 +90,33 @@ impl Contents {
     }
 }
 
+/// Shows how much of an image was read, where there is a line for that.
+struct Shown {
+    storage: Box<dyn Storage>,
+    /// The image's path for messages.
+    image: String,
+    read_bytes: AtomicU64,
+}
+
+impl Shown {
+    fn new(storage: Box<dyn Storage>, image: String) -> Self {
+        Self { storage, image, read_bytes: AtomicU64::new(0) }
+    }
+}
+
+impl Storage for Shown {
+    fn size_bytes(&self) -> io::Result<u64> {
+        self.storage.size_bytes()
+    }
+
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.storage.read_at(offset_bytes, buffer)?;
+        let before = self.read_bytes.fetch_add(got as u64, Ordering::Relaxed);
+        line::show(|| format!("reading {}: {} so far", self.image, human_size(before)));
+        Ok(got)
+    }
+}
+
 /// Says whose fault an error of a reader is: the image's, with exit code 8, or of who takes
 /// what is read. What that one has said already passes as it is.
 pub(crate) fn failure(image: &str, path: Option<&[u8]>, error: &Error) -> Failure {
@@ -112,8 +148,6 @@ pub(crate) fn failure(image: &str, path: Option<&[u8]>, error: &Error) -> Failur
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[test]

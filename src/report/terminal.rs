@@ -32,6 +32,11 @@ pub fn is_coloured(stream: &impl IsTerminal) -> bool {
     has_colours(wish, stream.is_terminal(), |name| std::env::var_os(name))
 }
 
+/// Whether a line that stands on this terminal can be wiped and written again.
+pub(super) fn can_redraw(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && !is_dumb(std::env::var_os("TERM"))
+}
+
 /// By the rules of <https://no-color.org> and <https://bixense.com/clicolors>.
 fn has_colours(
     wish: Colour,

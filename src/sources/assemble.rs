@@ -18,7 +18,7 @@ use crate::sources::pseudo::{self, Policy, Purpose};
 use crate::sources::rehearsal::rehearse;
 use crate::sources::{self, command};
 
-pub use crate::sources::builder::{OwnFiles, Step};
+pub use crate::sources::builder::{Doing, OwnFiles, Step};
 
 /// What an assembly depends on besides the manifest.
 #[derive(Clone, Debug)]

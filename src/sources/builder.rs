@@ -35,8 +35,8 @@ pub(crate) use scope::Scope;
 const STEP_INODES: usize = 1024;
 
 /// How far an assembly has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
     /// 0-based index of the manifest's entry at hand; credentials and then
     /// pseudo definitions follow the entries.
     pub entry: usize,
@@ -44,8 +44,26 @@ pub struct Step {
     pub entries: usize,
     /// How many files, directories and links the tree holds already.
     pub inodes: usize,
-    /// Whether it waits until a file that was changed just now is at rest.
-    pub is_waiting: bool,
+    /// The place in the image of what is at hand.
+    pub path: &'a dyn fmt::Display,
+    /// What is done for it.
+    pub doing: Doing<'a>,
+}
+
+/// What an assembly does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing<'a> {
+    /// It reads a source.
+    Reading,
+    /// It waits until a file that was changed just now is at rest.
+    Waiting,
+    /// It waits for a command.
+    Running {
+        /// The program's name, without its arguments.
+        program: &'a str,
+        /// For how many whole seconds.
+        for_seconds: u64,
+    },
 }
 
 /// For whom something is added to the tree.

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::host::guard::Guard;
 use crate::host::signals;
-use crate::report::{Exit, Failure, reason, shown};
+use crate::report::{Exit, Failure, line, reason, shown};
 use crate::sources::builder::Scope;
 use crate::sources::environment;
 
@@ -75,16 +75,20 @@ impl Program<'_> {
     /// A failure that names the program and never its arguments, not even
     /// where they stand in one word with it by mistake.
     pub(super) fn failure(&self, what: &str) -> Failure {
-        let is_word = |name: &OsString| !name.as_bytes().iter().any(u8::is_ascii_whitespace);
-        let name = match self.argv.first().filter(|name| is_word(name)) {
-            _ if self.is_shell => "the shell command".to_owned(),
-            Some(program) => shown(Path::new(program)),
-            None => "the command".to_owned(),
-        };
-        Failure::new(Exit::Command, format!("{name} {what}")).hint(format!(
+        Failure::new(Exit::Command, format!("{} {what}", self.name())).hint(format!(
             "`--command-stderr` shows what it says on standard error; {}",
             environment::HINT
         ))
+    }
+
+    /// The program's name.
+    fn name(&self) -> String {
+        let is_word = |name: &OsString| !name.as_bytes().iter().any(u8::is_ascii_whitespace);
+        match self.argv.first().filter(|name| is_word(name)) {
+            _ if self.is_shell => "the shell command".to_owned(),
+            Some(program) => shown(Path::new(program)),
+            None => "the command".to_owned(),
+        }
     }
 }
 
@@ -97,9 +101,13 @@ pub(super) fn output(
 ) -> Result<Secret, Failure> {
     let hidden = environment::hidden(to.manifest());
     // What the command says itself is not to be mixed with progress.
-    let mut waiting = || {
+    if limits.show_stderr {
+        line::wipe();
+    }
+    let name = program.name();
+    let mut waiting = |elapsed| {
         if !limits.show_stderr {
-            to.report();
+            to.report_running(&name, elapsed);
         }
     };
     let mut output = run(program, &hidden, limits, &mut waiting)?;
@@ -114,12 +122,12 @@ pub(super) fn output(
 
 /// Runs the program and returns what it printed. It must end with status 0
 /// within the time limit, and its output with it. It does not see the variables `hidden`.
-/// `waiting` is called now and then meanwhile.
+/// `waiting` is called now and then meanwhile, with how long it has run.
 fn run(
     program: &Program,
     hidden: &[OsString],
     limits: &Limits,
-    waiting: &mut dyn FnMut(),
+    waiting: &mut dyn FnMut(Duration),
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let group = Group::start(program, hidden, limits)?;
     let outcome = group.watch(program, limits, waiting);
@@ -184,13 +192,14 @@ impl Group {
         &self,
         program: &Program,
         limits: &Limits,
-        waiting: &mut dyn FnMut(),
+        waiting: &mut dyn FnMut(Duration),
     ) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let started = Instant::now();
         let mut left = || {
             signals::check()?;
-            waiting();
-            let left = limits.timeout.checked_sub(started.elapsed());
+            let elapsed = started.elapsed();
+            waiting(elapsed);
+            let left = limits.timeout.checked_sub(elapsed);
             left.ok_or_else(|| self.timed_out(program, limits.timeout))
         };
         let unreadable = |errno: Errno| {

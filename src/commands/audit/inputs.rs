@@ -13,7 +13,7 @@ use crate::host::identity::Identity;
 use crate::host::input;
 use crate::host::listing;
 use crate::host::open::open_file;
-use crate::report::{Exit, Failure, reason, shown};
+use crate::report::{Exit, Failure, line, reason, shown};
 
 /// How a file begins that is no text is seen in so many bytes.
 const BEGIN_BYTES: usize = 64 << 10;
@@ -96,6 +96,7 @@ fn directory(top: &Path, each: &mut dyn FnMut(Result<Input, Failure>)) {
     // A list, not recursion: the depth of the tree is not ours to choose.
     let mut waiting = vec![top.to_owned()];
     while let Some(path) = waiting.pop() {
+        line::show(|| format!("looking at {}", shown(&path)));
         // Only the first may be a link.
         let kind = match fs::symlink_metadata(&path) {
             Ok(metadata) => metadata.file_type(),

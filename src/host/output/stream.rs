@@ -11,7 +11,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::buffered::Buffered;
 use super::{Subject, memory};
 use crate::host::streams::Stream;
-use crate::report::{Exit, Failure};
+use crate::report::{Exit, Failure, line};
 
 /// Writes all of `bytes` to standard output. Errors are of [`Exit::Output`] or
 /// [`Exit::Interrupted`].
@@ -81,6 +81,9 @@ impl Stdout {
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_terminal {
+            line::end();
+        }
         self.stream.write(bytes)
     }
 

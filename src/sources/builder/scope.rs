@@ -1,5 +1,8 @@
 //! What adds to the tree on behalf of one entry, value or definition.
 
+use std::fmt;
+use std::time::Duration;
+
 use credimg_formats::tree::DEPTH_MAX;
 use credimg_formats::xattrs::Holder;
 use credimg_formats::{Inode, InodeId, Kind, Name, Secret, Tree, Xattrs};
@@ -7,9 +10,9 @@ use credimg_formats::{Inode, InodeId, Kind, Name, Secret, Tree, Xattrs};
 use super::attributes::InodeAttributes;
 use super::budget::Budget;
 use super::inputs::Inputs;
-use super::{Adder, Provenance, STEP_INODES, Step, TreeBuilder, labels, metadata};
+use super::{Adder, Doing, Provenance, STEP_INODES, Step, TreeBuilder, labels, metadata};
 use crate::host::signals;
-use crate::manifest::{Attributes, Manifest};
+use crate::manifest::{Attributes, Entry, Manifest};
 use crate::report::{Exit, Failure};
 
 /// One entry, value or definition, and the tree that it adds to.
@@ -50,23 +53,37 @@ impl<'b, 'a> Scope<'b, 'a> {
 
     /// Says how far the assembly has come.
     pub(crate) fn report(&mut self) {
-        self.show(false);
+        self.show(Doing::Reading);
     }
 
     /// Says that a file is not yet at rest.
     pub(crate) fn report_waiting(&mut self) {
-        self.show(true);
+        self.show(Doing::Waiting);
     }
 
-    fn show(&mut self, is_waiting: bool) {
+    /// Says that this program has run for so long.
+    pub(crate) fn report_running(&mut self, program: &str, elapsed: Duration) {
+        self.show(Doing::Running { program, for_seconds: elapsed.as_secs() });
+    }
+
+    fn show(&mut self, doing: Doing<'_>) {
         let builder = &mut *self.builder;
         let entries = builder.listed() + builder.definitions.len();
-        let entry = match self.adder {
-            Adder::Entry(index) => index,
-            Adder::Value(index) => builder.manifest.entries.len() + index,
-            Adder::Definition(index) => builder.listed() + index,
+        let Manifest { entries: own, .. } = builder.manifest;
+        let path_of = |entry: Option<&'a Entry>| Some(&entry?.path as &dyn fmt::Display);
+        let (entry, path) = match self.adder {
+            Adder::Entry(index) => (index, path_of(own.get(index))),
+            Adder::Value(index) => {
+                (own.len() + index, path_of(builder.manifest.values().nth(index)))
+            }
+            Adder::Definition(index) => {
+                let definition = builder.definitions.get(index);
+                let path = definition.map(|definition| &definition.path as &dyn fmt::Display);
+                (builder.listed() + index, path)
+            }
         };
-        (builder.progress)(Step { entry, entries, inodes: builder.tree.len(), is_waiting });
+        let path = path.unwrap_or(&"/");
+        (builder.progress)(Step { entry, entries, inodes: builder.tree.len(), path, doing });
     }
 
     /// Adds an inode, with the extended attributes that the manifest's defaults give to each.

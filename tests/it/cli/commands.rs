@@ -24,21 +24,6 @@ fn a_build_prints_its_arguments_and_a_summary() {
 }
 
 #[test]
-fn a_terminal_sees_progress_while_a_command_runs() {
-    let host = Host::new("files: [{path: /a, shell: 'sleep 1.5; echo x'}]\n");
-    let build = format!("{} build secrets.yaml -o out.erofs 2>&1", env!("CARGO_BIN_EXE_credimg"));
-    for (command, is_seen) in [(build.clone(), true), (format!("{build} | cat"), false)] {
-        let mut script = Command::new("script");
-        script.args(["-qec", &command, "/dev/null"]).current_dir(host.path(""));
-        let seen = stdout(&script.stdin(Stdio::null()).output().unwrap());
-        assert_eq!(seen.contains("reading: entry 1 of 1, 0 made so far"), is_seen, "{seen:?}");
-        assert!(!seen.contains("of 0 MiB"), "{seen:?}");
-        // The summary stands alone on its line, and so does each later one.
-        assert_eq!(seen.contains("\u{1b}[Kwrote out.erofs: "), is_seen, "{seen:?}");
-    }
-}
-
-#[test]
 fn the_json_report_is_for_programs() {
     let host =
         Host::new("label: CHIMERA\nfiles: [{path: /a/b, text: hello}, {path: /l, symlink: a}]\n");

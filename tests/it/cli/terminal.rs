@@ -1,5 +1,7 @@
 //! What a terminal sees, and what goes into pipes and files instead.
 
+use std::io::Read;
+
 use super::*;
 
 /// Bytes that begin every escape sequence.
@@ -45,4 +47,96 @@ fn the_word_alone_is_coloured() {
     let seen = on_a_terminal(&host, "xterm", "credimg check secrets.yaml");
     let first = "credimg: \u{1b}[1;31merror:\u{1b}[0m secrets.yaml: cannot read the manifest: ";
     assert!(seen.starts_with(first), "{seen:?}");
+}
+
+/// What wipes the line.
+const WIPED: &str = "\r\u{1b}[2K";
+
+#[test]
+fn a_terminal_sees_which_entry_waits_for_which_command() {
+    let manifest = format!("files: [{{path: /api/token, shell: 'sleep 2.5; echo {CANARY}'}}]\n");
+    let host = Host::new(&manifest);
+    let line = "credimg build secrets.yaml -o out.erofs";
+    let seen = on_a_terminal(&host, "xterm", line);
+    for seconds in [1, 2] {
+        let running =
+            format!("running the shell command for /api/token: {seconds} s (entry 1 of 1)");
+        assert_eq!(seen.matches(&running).count(), 1, "{seen:?}");
+    }
+    // The line is gone, and the summary stands alone on its own.
+    assert!(seen.contains(&format!("{WIPED}wrote out.erofs: ")), "{seen:?}");
+    assert!(!seen.contains(CANARY), "{seen:?}");
+
+    for (term, line) in [
+        ("xterm", format!("{line} 2>&1 | cat")),
+        ("xterm", format!("{line} 2>out; cat out")),
+        ("xterm", format!("{line} --quiet")),
+        ("dumb", line.to_owned()),
+    ] {
+        let seen = on_a_terminal(&host, term, &line);
+        assert!(!seen.contains(ESCAPE) && !seen.contains("running"), "{line}: {seen:?}");
+        assert!(seen.contains("-drive if=none"), "{line}: {seen:?}");
+    }
+}
+
+/// The agent of a command, which is none of its processes, asks for a passphrase: gpg-agent does
+/// that, and ssh-agent. The line is not drawn over it.
+#[test]
+fn a_passphrase_is_asked_for_in_peace() {
+    let agent = "until [ -e asks ]; do sleep 0.1; done; stty -F /dev/tty -echo; printf 'Passphrase: '; \
+                 touch asked; sleep 2.5; stty -F /dev/tty echo; echo; \
+                 touch unlocked";
+    let command = "sleep 1.5; touch asks; until [ -e unlocked ]; do sleep 0.1; done; echo x";
+    let host = Host::new(&format!("files: [{{path: /a, shell: '{command}'}}]\n"));
+    let line = format!("({agent}) & credimg build secrets.yaml -o out.erofs");
+    let seen = on_a_terminal(&host, "xterm", &line);
+    assert!(seen.contains("for /a: 1 s"), "{seen:?}");
+    let (_, behind) = seen.split_once("Passphrase: ").unwrap();
+    // Not even a part of the line, until the newline that follows the answer.
+    assert!(behind.starts_with("\r\n"), "{seen:?}");
+    assert!(behind.contains("wrote out.erofs: "), "{seen:?}");
+}
+
+#[test]
+fn messages_and_what_commands_say_stand_on_lines_of_their_own() {
+    let host = Host::new(
+        "files:\n- {path: /a, shell: 'sleep 1.5; echo x'}\n\
+         - {path: /b, shell: 'echo said >&2; echo x'}\n- {path: /l, symlink: nowhere}\n",
+    );
+    let line = "credimg build secrets.yaml -o out.erofs --command-stderr";
+    let seen = on_a_terminal(&host, "xterm", line);
+    assert!(!seen.contains("running"), "{seen:?}");
+    let line = "credimg build secrets.yaml -o out.erofs --color never";
+    let seen = on_a_terminal(&host, "xterm", line);
+    assert!(seen.contains("running"), "{seen:?}");
+    assert!(seen.contains(&format!("{WIPED}credimg: warning: ")), "{seen:?}");
+}
+
+/// A file with this many bytes that are no hole, on a disk that is slow enough.
+fn large(host: &Host, name: &str, length_bytes: u64) {
+    let mut file = fs::File::create(host.path(name)).unwrap();
+    std::io::copy(&mut std::io::repeat(1).take(length_bytes), &mut file).unwrap();
+}
+
+#[test]
+fn bytes_that_are_written_are_told_with_rate_and_time_left() {
+    let host = Host::new("files: [{path: /large, file: large}]\n");
+    large(&host, "large", 64 << 20);
+    // A reader that takes its time.
+    let line = "credimg build secrets.yaml --format erofs -o - | python3 slow.py";
+    let slow = "import sys, time\n\
+                while sys.stdin.buffer.read(4 << 20): time.sleep(0.2)\n";
+    host.write("slow.py", slow);
+    let seen = on_a_terminal(&host, "xterm", line);
+    let drawn = seen.split(WIPED).find(|drawn| drawn.contains("writing: ")).expect(&seen);
+    for part in [" MiB of 64.01 MiB, ", "/s, ", "s left"] {
+        assert!(drawn.contains(part), "{part}: {drawn:?}");
+    }
+    // It reads 20 MiB a second; what fits into the pipe goes at once.
+    let rate = drawn.split(", ").nth(1).and_then(|rate| rate.strip_suffix(" MiB/s")).expect(drawn);
+    assert!((5.0..200.0).contains(&rate.parse::<f64>().unwrap()), "{drawn}");
+    assert!(
+        seen.ends_with(&format!("{WIPED}wrote standard output: erofs, 1 file, 64 MiB\r\n")),
+        "{seen:?}"
+    );
 }

@@ -22,7 +22,7 @@ use credimg::manifest::{
 };
 use credimg::report::{Exit, Failure, Position};
 use credimg::sources::assemble::{
-    MAX_SIZE_BYTES, OnExchangeable, OwnFiles, Settings, Step, assemble,
+    Doing, MAX_SIZE_BYTES, OnExchangeable, OwnFiles, Settings, Step, assemble,
 };
 use credimg::sources::command::Limits;
 use credimg::sources::pseudo::Policy;

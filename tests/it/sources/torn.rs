@@ -237,7 +237,7 @@ fn a_rewrite_within_a_whole_second_is_found() {
     let stat = rustix::fs::stat(&large).unwrap();
     assert_eq!(stat.st_ctime_nsec, 0, "this file system counts nanoseconds");
     let mut waits = 0;
-    let mut progress = |step: Step| waits += u32::from(step.is_waiting);
+    let mut progress = |step: Step| waits += u32::from(step.doing == Doing::Waiting);
     let plan = plan(vec![entry("/large", Source::File(large.clone()))]);
     let tree = assemble(&plan, &settings(), &mut progress).unwrap().tree;
     fs::write(&large, vec![b'b'; LARGE]).unwrap();

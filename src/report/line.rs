@@ -1,0 +1,194 @@
+//! The one line that stands on a terminal while something takes long, and how messages pass it.
+//!
+//! It is drawn by those who work or wait, at most ten times a second, and never by a thread of
+//! its own. There is one for the whole process, since there is one standard error.
+//!
+//! Invariant: it is drawn on terminals alone, and not while one has its echo off: then some
+//! program, such as that of a command's agent, asks there for a passphrase.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::termios::{LocalModes, tcgetattr};
+
+use super::terminal;
+
+/// What takes no longer shows no line.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often the line is drawn again.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// More than there are draws, so that nobody but this file leaves any out.
+const DRAWS_PER_SECOND: u8 = 100;
+
+static LINE: Mutex<Option<Line>> = Mutex::new(None);
+
+/// The line of something that is under way.
+struct Line {
+    /// When it may be drawn for the first time.
+    first_draw: Instant,
+    next_look: Instant,
+    /// What draws it; hidden before that, it learns the rate all the same.
+    bar: ProgressBar,
+    is_drawn: bool,
+    /// What it tells; nothing yet.
+    kind: Option<Kind>,
+    /// What it told last, where that is text.
+    text: String,
+}
+
+/// What the line tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    /// Bytes of a known number.
+    Bytes,
+}
+
+impl Line {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            first_draw: now + PATIENCE,
+            next_look: now,
+            bar: ProgressBar::hidden(),
+            is_drawn: false,
+            kind: None,
+            text: String::new(),
+        }
+    }
+
+    /// Removes it until it is shown again.
+    fn wipe(&mut self) {
+        if self.is_drawn {
+            self.bar.finish_and_clear();
+            *self = Self { first_draw: self.first_draw, ..Self::new() };
+        }
+    }
+}
+
+impl Kind {
+    fn style(self) -> ProgressStyle {
+        let template = match self {
+            Self::Text => "{msg}",
+            Self::Bytes => {
+                "{msg}: {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"
+            }
+        };
+        // Both are understood: a test draws them.
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+    }
+}
+
+/// As long as it lives there may be a line; it wipes it at its end.
+pub(crate) struct Standing {
+    /// Whether another one stands around it, which wipes the line.
+    is_inner: bool,
+}
+
+/// Lets a line stand, where that is wanted and standard error can show one.
+pub(crate) fn begin(is_wanted: bool) -> Standing {
+    let mut line = line();
+    let is_inner = line.is_some();
+    if is_wanted && !is_inner && terminal::can_redraw(&io::stderr()) {
+        *line = Some(Line::new());
+    }
+    Standing { is_inner }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        if !self.is_inner {
+            end();
+        }
+    }
+}
+
+/// Wipes the line for good: what is printed on the terminal from now on shows how far it is.
+pub(crate) fn end() {
+    wipe();
+    *line() = None;
+}
+
+/// Shows this text, now and then, where a line may stand.
+pub(crate) fn show(text: impl FnOnce() -> String) {
+    draw(Kind::Text, |line, _| {
+        let text = text();
+        if text != line.text {
+            line.bar.set_message(text.clone());
+            line.text = text;
+        }
+    });
+}
+
+/// Shows how many of all bytes are done, how fast, and how long the rest will take.
+pub(crate) fn show_bytes(doing: &'static str, done_bytes: u64, total_bytes: u64) {
+    draw(Kind::Bytes, |line, is_first| {
+        if is_first {
+            // Rate and time left are those of the bytes alone.
+            line.bar.reset();
+            line.bar.set_message(doing);
+            line.text.clear();
+        }
+        line.bar.update(|state| {
+            state.set_pos(done_bytes);
+            state.set_len(total_bytes.max(done_bytes));
+        });
+    });
+}
+
+/// Draws by `draw`, which hears whether it is the first time for this kind of line.
+fn draw(kind: Kind, draw: impl FnOnce(&mut Line, bool)) {
+    let mut guard = line();
+    let Some(line) = guard.as_mut() else { return };
+    let now = Instant::now();
+    if now < line.next_look {
+        return;
+    }
+    line.next_look = now + INTERVAL;
+    let may_draw = now >= line.first_draw && has_echo();
+    if line.is_drawn && !may_draw {
+        return;
+    }
+    let is_first = line.kind != Some(kind);
+    if is_first {
+        line.kind = Some(kind);
+        line.bar.set_style(kind.style());
+    }
+    if may_draw && !line.is_drawn {
+        line.is_drawn = true;
+        line.text.clear();
+        line.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND));
+    }
+    draw(line, is_first);
+}
+
+/// Removes the line until it is shown again: something else is going to write.
+pub(crate) fn wipe() {
+    if let Some(line) = line().as_mut() {
+        line.wipe();
+    }
+}
+
+/// Runs `print`, whose output stands above the line.
+pub(crate) fn above<T>(print: impl FnOnce() -> T) -> T {
+    // What has panicked may hold the line.
+    if std::thread::panicking() {
+        return print();
+    }
+    match line().as_ref() {
+        Some(Line { is_drawn: true, bar, .. }) => bar.suspend(print),
+        Some(Line { is_drawn: false, .. }) | None => print(),
+    }
+}
+
+fn line() -> MutexGuard<'static, Option<Line>> {
+    LINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the terminal shows what is typed.
+fn has_echo() -> bool {
+    let modes = tcgetattr(io::stderr()).map(|modes| modes.local_modes);
+    modes.is_ok_and(|modes| modes.contains(LocalModes::ECHO))
+}
