@@ -1,6 +1,7 @@
 //! What README.md, the manual and its examples show is what happens: every console block is run.
 //! docs/tests/README.md tells how a page is written.
 
+mod links;
 mod matching;
 mod page;
 mod shell;

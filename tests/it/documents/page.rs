@@ -1,6 +1,7 @@
 //! A page in Markdown as the steps that its reader takes.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// A page of the manual.
@@ -34,7 +35,7 @@ pub(super) struct Command {
     /// How far the block is indented.
     pub indent: usize,
     /// Where its output begins and ends in the page's lines, counted from 0.
-    pub output_lines: std::ops::Range<usize>,
+    pub output_lines: Range<usize>,
 }
 
 impl Page {
@@ -56,37 +57,68 @@ impl Page {
 fn steps(page: &str, lines: &[&str]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut file = None;
-    let mut at = 0;
-    while let Some(line) = lines.get(at) {
-        let content = line.trim_start();
-        let indent = line.len() - content.len();
-        if let Some(comment) = content.strip_prefix("<!--") {
-            let end = at + find(&lines[at..], |line| line.contains("-->"), page, at);
-            let text = [&[comment], &lines[(at + 1).min(end)..end]].concat().join("\n");
-            let text = if end > at { text + "\n" + lines[end] } else { text };
-            let text = text.split("-->").next().unwrap().trim();
-            if let Some(command) = text.strip_prefix("setup:") {
-                steps.push(Step::Setup { line: at + 1, command: command.trim().to_owned() });
-            } else if let Some(name) = text.strip_prefix("file:") {
-                file = Some(name.trim().to_owned());
+    for part in parts(page, lines) {
+        match part {
+            Part::Text { .. } => {}
+            Part::Comment { at, text } => {
+                if let Some(command) = text.strip_prefix("setup:") {
+                    steps.push(Step::Setup { line: at + 1, command: command.trim().to_owned() });
+                } else if let Some(name) = text.strip_prefix("file:") {
+                    file = Some(name.trim().to_owned());
+                }
             }
-            at = end + 1;
-        } else if let Some(language) = content.strip_prefix("```") {
-            let start = at + 1;
-            let end = start + find(&lines[start..], |line| line.trim() == "```", page, at);
-            if let Some(name) = file.take() {
-                let content = lines[start..end].iter().map(|it| unindented(it, indent) + "\n");
-                steps.push(Step::File { name, content: content.collect() });
-            } else if language == "console" {
-                steps.extend(commands(lines, start..end, indent).map(Step::Command));
+            Part::Block { language, indent, content, .. } => {
+                if let Some(name) = file.take() {
+                    let content = lines[content].iter().map(|it| unindented(it, indent) + "\n");
+                    steps.push(Step::File { name, content: content.collect() });
+                } else if language == "console" {
+                    steps.extend(commands(lines, content, indent).map(Step::Command));
+                }
             }
-            at = end + 1;
-        } else {
-            at += 1;
         }
     }
     assert!(file.is_none(), "{page}: no block follows the comment that names {file:?}");
     steps
+}
+
+/// What a page is made of.
+pub(super) enum Part {
+    /// A line of text.
+    Text { at: usize },
+    /// A comment of HTML, without its marks.
+    Comment { at: usize, text: String },
+    /// A fenced block; `content` are the lines between the fences.
+    Block { at: usize, language: String, indent: usize, content: Range<usize> },
+}
+
+/// The parts of a page, each with the line at which it begins, counted from 0.
+pub(super) fn parts(page: &str, lines: &[&str]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut at = 0;
+    while let Some(line) = lines.get(at) {
+        let begin = line.trim_start();
+        if let Some(comment) = begin.strip_prefix("<!--") {
+            let end = at + find(&lines[at..], |line| line.contains("-->"), page, at);
+            let text = if end == at {
+                comment.to_owned()
+            } else {
+                [&[comment], &lines[at + 1..=end]].concat().join("\n")
+            };
+            let text = text.split("-->").next().unwrap().trim().to_owned();
+            parts.push(Part::Comment { at, text });
+            at = end + 1;
+        } else if let Some(language) = begin.strip_prefix("```") {
+            let start = at + 1;
+            let end = start + find(&lines[start..], |line| line.trim() == "```", page, at);
+            let (language, indent) = (language.to_owned(), line.len() - begin.len());
+            parts.push(Part::Block { at, language, indent, content: start..end });
+            at = end + 1;
+        } else {
+            parts.push(Part::Text { at });
+            at += 1;
+        }
+    }
+    parts
 }
 
 /// How far down the first such line is.
@@ -95,17 +127,13 @@ fn find(lines: &[&str], is_end: impl Fn(&str) -> bool, page: &str, at: usize) ->
     found.unwrap_or_else(|| panic!("{page}:{}: this has no end", at + 1))
 }
 
-fn unindented(line: &str, indent: usize) -> String {
+pub(super) fn unindented(line: &str, indent: usize) -> String {
     line.get(indent..).unwrap_or_default().to_owned()
 }
 
 /// A line that begins with `$ ` is a command. It goes on where it ends with a backslash, and
 /// where the next line begins with `> `.
-fn commands(
-    lines: &[&str],
-    block: std::ops::Range<usize>,
-    indent: usize,
-) -> impl Iterator<Item = Command> {
+fn commands(lines: &[&str], block: Range<usize>, indent: usize) -> impl Iterator<Item = Command> {
     let mut commands: Vec<Command> = Vec::new();
     for at in block {
         let line = unindented(lines[at], indent);

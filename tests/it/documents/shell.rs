@@ -7,6 +7,7 @@ use std::{env, fs};
 
 use super::matching::lines_match;
 use super::page::{self, Page, Step};
+use crate::support::cache;
 use crate::support::host::CREDIMG;
 use crate::tidy::root;
 
@@ -46,6 +47,7 @@ pub(super) fn run(page: &Page) -> Vec<String> {
         .env("HOME", home)
         .env("PATH", search_path())
         .env("checkout", root())
+        .env("cache", cache())
         .status()
         .unwrap();
     let mut problems = Vec::new();
