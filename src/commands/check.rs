@@ -1,21 +1,19 @@
 //! `credimg check`: what a build would make, without running a command or
 //! opening a file of a source.
 
+mod plan;
+mod table;
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use credimg_formats::Mode;
 use credimg_formats::luks::Version;
-use unicode_width::UnicodeWidthStr;
+use serde::Serialize;
 
 use super::options::{Sources, Volume, size};
 use super::print;
-use crate::delivery::limits;
-use crate::delivery::mount::MOUNT_WORD;
-use crate::delivery::route::{Opening, Route, Routes, Teller};
-use crate::delivery::unlock;
+use crate::delivery::route::Routes;
 use crate::job::Job;
-use crate::job::collect::known_length;
 use crate::job::destination::Destination;
 use crate::job::encryption::{self, is_opened_by_guest};
 use crate::job::links;
@@ -25,14 +23,10 @@ use crate::job::seed;
 use crate::job::trusted;
 use crate::job::wishes::{AttachWishes, SourceWishes, Wishes};
 use crate::job::xattrs;
-use crate::manifest::{
-    Attributes, Channel, Entry, FwCfg, Keep, MOUNT_CREDENTIAL, Makes, Manifest, label_max_bytes,
-    time,
-};
-use crate::monitors::{MachineType, Monitor, Serial};
-use crate::report::{self, Exit, Failure};
-use crate::sources::builder::InodeAttributes;
-use crate::sources::pseudo::{self, Action, Definition, Definitions};
+use crate::manifest::Manifest;
+use crate::monitors::{MachineType, Monitor};
+use crate::report::{self, Exit, Failure, json, shown};
+use crate::sources::pseudo::{self, Definitions};
 use crate::sources::rehearsal::rehearse;
 
 /// `credimg check`
@@ -68,14 +62,30 @@ pub struct Check {
     /// Exit with 5 where there is a warning
     #[arg(long)]
     pub strict: bool,
+    /// Print a JSON report of the plan instead of tables; it holds the warnings
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Stands for the serial where none is told.
 const NO_SERIAL: &str = "none";
-/// The time of the build itself.
-const BUILD: &str = "build";
-/// What a definition says nothing about.
-const NONE: &str = "-";
+
+/// The plan for programs. The field names are stable.
+#[derive(Serialize)]
+struct Report {
+    manifest: String,
+    /// None where the output's name decides it.
+    format: Option<&'static str>,
+    label: Option<String>,
+    /// None where the image's name decides it.
+    serial: Option<String>,
+    encryption: Option<&'static str>,
+    entries: Vec<plan::Planned>,
+    credentials: Vec<plan::Value>,
+    limits: Vec<plan::Limit>,
+    kernel_arguments: Vec<String>,
+    warnings: Vec<String>,
+}
 
 pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let Sources { trust, pseudo_file, .. } = &options.sources;
@@ -92,22 +102,20 @@ pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let definitions = pseudo::load(&job.manifest)?;
     pseudo::require_allowed(job.settings.policy, &job.manifest, &definitions)?;
     let mut warnings = foresee(&job, &definitions, trust.trust)?;
-    let mut text = table(&job.manifest, &definitions);
-    if let Some(luks) = luks {
-        text.push_str(opener(luks));
-    }
+    let mut routes = None;
     if is_told || options.guest.is_some() {
-        let routes = job.foreseen_routes()?;
-        if is_told {
-            text.push('\n');
-            text.push_str(&channels(&job, &routes));
-        }
-        warnings.extend(routes.warnings.iter().cloned());
-        warnings.extend(job.guest.warnings(job.image.format, &routes));
+        let foreseen = job.foreseen_routes()?;
+        warnings.extend(foreseen.warnings.iter().cloned());
+        warnings.extend(job.guest.warnings(job.image.format, &foreseen));
+        routes = Some(foreseen).filter(|_| is_told);
     }
-    print(text.as_bytes())?;
-    for warning in &warnings {
-        report::warn(warning);
+    let tell_warnings = || warnings.iter().for_each(|warning| report::warn(warning));
+    if options.json {
+        tell_warnings();
+        print(&json::line(&options.report(&job, &definitions, luks, routes.as_ref()))?)?;
+    } else {
+        print(text(&job, &definitions, luks, routes.as_ref()).as_bytes())?;
+        tell_warnings();
     }
     if options.strict && !warnings.is_empty() {
         let message = "--strict: a warning counts as an error";
@@ -116,7 +124,48 @@ pub(super) fn run(options: &Check) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The plan for people.
+fn text(
+    job: &Job,
+    definitions: &Definitions,
+    luks: Option<Version>,
+    routes: Option<&Routes>,
+) -> String {
+    let mut text = table(&job.manifest, definitions);
+    if let Some(luks) = luks {
+        text.push_str(opener(luks));
+    }
+    if let Some(routes) = routes {
+        text.push('\n');
+        text.push_str(&table::values(&plan::values(job, routes), &plan::limits(job, routes)));
+    }
+    text
+}
+
 impl Check {
+    fn report(
+        &self,
+        job: &Job,
+        definitions: &Definitions,
+        luks: Option<Version>,
+        routes: Option<&Routes>,
+    ) -> Report {
+        let Job { image, manifest, drive, .. } = job;
+        let has_serial = self.volume.serial.is_some() || image.label.is_some();
+        Report {
+            manifest: shown(&self.manifest),
+            format: job.is_format_known.then(|| image.format.name()),
+            label: image.label.clone(),
+            serial: has_serial.then(|| drive.serial.as_str().to_owned()),
+            encryption: luks.map(Version::name),
+            entries: plan::entries(manifest, definitions),
+            credentials: routes.map(|routes| plan::values(job, routes)).unwrap_or_default(),
+            limits: routes.map(|routes| plan::limits(job, routes)).unwrap_or_default(),
+            kernel_arguments: routes.map(Routes::kernel_arguments).unwrap_or_default(),
+            warnings: report::warnings(),
+        }
+    }
+
     fn wishes(&self) -> Wishes {
         let wishes = self.volume.wishes();
         let Self { target, machine, .. } = *self;
@@ -155,145 +204,8 @@ fn opener(luks: Version) -> &'static str {
     }
 }
 
-/// The plan of the files as aligned columns, one line an entry in the manifest's
-/// order, then one line a pseudo definition: path, kind of source, mode, owner
-/// and, where any entry sets one, time. The mode of `dir` and `tar` entries is
-/// that of files, a slash, that of directories. Never content, host paths,
-/// arguments or link targets.
+/// The plan of the files as aligned columns, one line an entry in the manifest's order, then one
+/// line a pseudo definition. Never content, host paths, arguments or link targets.
 pub fn table(manifest: &Manifest, definitions: &Definitions) -> String {
-    let mut rows = vec![["PATH", "SOURCE", "MODE", "OWNER", "MTIME"].map(str::to_owned)];
-    rows.extend(manifest.entries.iter().map(row));
-    rows.extend(definitions.iter().map(pseudo_row));
-    let has_mtime = rows.iter().skip(1).any(|[.., mtime]| mtime != BUILD && mtime != NONE);
-    aligned(&rows, if has_mtime { 5 } else { 4 })
-}
-
-/// The plan of the credentials, one line each and one for the lines that tell
-/// the guest of the disk: name, kind of source, length, channel, why. Then what
-/// is used of each limit. `?` is what only a build knows.
-fn channels(job: &Job, routes: &Routes) -> String {
-    let Job { manifest, image, .. } = job;
-    let (label, serial) = (image.label.as_deref(), &job.drive.serial);
-    let unknown = || "?".to_owned();
-    let header = ["CREDENTIAL", "SOURCE", "BYTES", "CHANNEL", "WHY"].map(str::to_owned);
-    let mut rows = vec![header];
-    for (credential, Route { channel, why }) in manifest.credentials.iter().zip(&routes.routes) {
-        rows.push([
-            credential.name.clone(),
-            credential.entry.source.kind().to_owned(),
-            known_length(&credential.entry).map_or_else(unknown, |length| length.to_string()),
-            channel.map_or_else(unknown, |channel| channel.name().to_owned()),
-            why.clone(),
-        ]);
-    }
-    for FwCfg { name, entry } in &manifest.fw_cfg {
-        rows.push([
-            name.clone(),
-            entry.source.kind().to_owned(),
-            known_length(entry).map_or_else(unknown, |length| length.to_string()),
-            Channel::FwCfg.name().to_owned(),
-            "an item of this whole name".to_owned(),
-        ]);
-    }
-    if let Some(Opening { key, unit }) = routes.opening {
-        let row = |name: String, bytes: String, channel: Channel, why: &str| {
-            [name, "encrypt".to_owned(), bytes, channel.name().to_owned(), why.to_owned()]
-        };
-        let why = "it opens the disk";
-        rows.push(row(unlock::key_name(serial), unknown(), key, why));
-        let why = "it tells the guest to open the disk, and is no secret";
-        let name = unlock::unit_credential(serial);
-        rows.extend(unit.map(|channel| row(name, unknown(), channel, why)));
-    }
-    if let Some(mount) = &routes.mount {
-        let words = mount.kernel_arguments();
-        let (name, value) = match mount.by {
-            Teller::KernelLine => (MOUNT_WORD, words.join(" ")),
-            Teller::Channel(_) | Teller::Argument => (MOUNT_CREDENTIAL, mount.fstab.clone()),
-        };
-        rows.push([
-            name.to_owned(),
-            "mount".to_owned(),
-            value.len().to_string(),
-            mount.by.name().to_owned(),
-            "it tells the guest where to mount the disk, and is no secret".to_owned(),
-        ]);
-    }
-    let lengths = [
-        (
-            "label, bytes",
-            label.map_or(0, str::len),
-            label_max_bytes(image.format, image.options.joliet),
-        ),
-        ("serial, bytes", serial.as_str().len(), Serial::MAX_BYTES),
-    ];
-    let mut text = format!("{}\n{}", aligned(&rows, 5), routes.budget.table());
-    for (name, used, limit) in lengths {
-        text.push_str(&limits::row(name, used as u64, limit as u64));
-    }
-    text
-}
-
-/// The first `columns` cells of each row, all cells of a column as wide as its widest.
-fn aligned(rows: &[[String; 5]], columns: usize) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.width()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut table = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| {
-            // The formatter would count characters, of which some are two columns wide.
-            format!("{cell}{}", " ".repeat(width.saturating_sub(cell.width())))
-        });
-        table.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        table.push('\n');
-    }
-    table
-}
-
-fn row(entry: &Entry) -> [String; 5] {
-    let Attributes { mode, dir_mode, owner, mtime, .. } = &entry.attributes;
-    let mode = match entry.source.makes() {
-        Makes::HostTree(_) | Makes::FollowedTree(_) | Makes::UnknownTree => {
-            format!("{}/{}", octal(*mode), octal(*dir_mode))
-        }
-        Makes::Symlink(_) => octal(Keep::Set(Mode::SYMLINK)),
-        Makes::File => octal(*mode),
-    };
-    let owner = match owner {
-        Keep::Keep => "keep".to_owned(),
-        Keep::Set((uid, gid)) => format!("{uid}:{gid}"),
-    };
-    let mtime = match mtime {
-        Keep::Keep => "keep".to_owned(),
-        Keep::Set(None) => BUILD.to_owned(),
-        Keep::Set(Some(mtime)) => time::show(mtime.seconds()),
-    };
-    [entry.path.to_string(), entry.source.kind().to_owned(), mode, owner, mtime]
-}
-
-fn pseudo_row(definition: &Definition) -> [String; 5] {
-    let Definition { path, action, .. } = definition;
-    let source = format!("pseudo {}", action.letter());
-    let given = |InodeAttributes { mode, owner: (uid, gid), mtime }: &InodeAttributes, without| {
-        let mtime =
-            mtime.map_or_else(|| String::from(without), |mtime| time::show(mtime.seconds()));
-        [octal(Keep::Set(*mode)), format!("{uid}:{gid}"), mtime]
-    };
-    let [mode, owner, mtime] = match action {
-        Action::Make(attributes, _) => given(attributes, BUILD),
-        Action::Modify(attributes) => given(attributes, NONE),
-        Action::HostFile(_) => ["keep"; 3].map(str::to_owned),
-        Action::Xattr { .. } | Action::Link(_) => [NONE; 3].map(str::to_owned),
-    };
-    [path.to_string(), source, mode, owner, mtime]
-}
-
-fn octal(mode: Keep<Mode>) -> String {
-    match mode {
-        Keep::Keep => "keep".to_owned(),
-        Keep::Set(mode) => format!("{mode:04o}"),
-    }
+    table::entries(&plan::entries(manifest, definitions))
 }

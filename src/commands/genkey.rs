@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
+use serde::Serialize;
 
 use super::print;
 use crate::host::output;
 use crate::keys::Key;
 use crate::keys::wrap::MasterKey;
-use crate::report::{Exit, Failure, shown};
+use crate::report::{Exit, Failure, json, shown};
 
 /// `credimg genkey`
 #[derive(Args, Debug)]
@@ -24,11 +25,25 @@ pub struct Genkey {
     /// bytes in base64
     #[arg(long)]
     pub luks: bool,
+    /// Print a JSON report of the file
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What was made, but for the key. The field names are stable: programs read them.
+#[derive(Serialize)]
+struct Report {
+    key_file: String,
+    kind: &'static str,
 }
 
 pub(super) fn run(options: &Genkey) -> Result<(), Failure> {
     let secret = if options.luks { Key::generate()?.into_secret() } else { MasterKey::generate()? };
     if options.file == Path::new("-") {
+        if options.json {
+            let message = "the key goes to standard output, so the report cannot go there";
+            return Err(Failure::new(Exit::Usage, message).hint("name a file for the key"));
+        }
         return print(secret.expose());
     }
     // Whatever it is: the output has reasons of its own against directories and FIFOs.
@@ -36,10 +51,20 @@ pub(super) fn run(options: &Genkey) -> Result<(), Failure> {
     if !is_there
         && output::create_once(&options.file, secret.expose(), output::Permissions::default())?
     {
-        return Ok(());
+        return if options.json { tell(options) } else { Ok(()) };
     }
     // A second name of it may be left of a run that was killed.
     output::finish_once(&options.file)?;
     let message = format!("{} is there already: a key is never replaced", shown(&options.file));
     Err(Failure::new(Exit::Output, message).hint("give the new key another name"))
+}
+
+fn tell(options: &Genkey) -> Result<(), Failure> {
+    let kind = if options.luks { "luks" } else { "master" };
+    let report = json::line(&Report { key_file: shown(&options.file), kind })?;
+    print(&report).map_err(|failure| {
+        let message = failure.message.replacen("write to", "write the report to", 1);
+        let hint = format!("the key file {} is in place", shown(&options.file));
+        Failure { message, ..failure }.hint(hint)
+    })
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
 use credimg_formats::{Kind, Sink, Tree};
+use serde::Serialize;
 
 use super::options::{Sources, size};
 use crate::delivery::route::Means;
@@ -25,8 +26,8 @@ use crate::keys;
 use crate::keys::identity::Identity;
 use crate::manifest::{Channel, Manifest, manifest_name};
 use crate::monitors::qemu::share::{self, Share};
-use crate::monitors::{self, MachineType, Style};
-use crate::report::{self, Exit, Failure, shown};
+use crate::monitors::{self, Arguments, Attachment, MachineType, Style};
+use crate::report::{self, Exit, Failure, json, shown};
 use crate::seal::age::Sealed;
 use crate::seal::tar;
 use crate::sources::assemble::{self, Assembly};
@@ -41,6 +42,7 @@ credential age.identity, from the private file FILE.smbios beside the key file.
 Example:
   share=$(credimg seal secrets.yaml -o share/chimera.tar.age --key-out chimera.key) &&
   eval \"qemu-system-x86_64 -m 1G $share\"")]
+#[expect(clippy::struct_excessive_bools, reason = "a flag of the command line each")]
 pub struct Seal {
     /// The manifest, or - for standard input
     #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
@@ -92,6 +94,26 @@ pub struct Seal {
     /// Print no summary and no progress; the warning stays
     #[arg(short, long)]
     pub quiet: bool,
+    /// Print a JSON report that holds the arguments, instead of the arguments and the summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What was sealed. The field names are stable: programs read them.
+#[derive(Serialize)]
+struct Report {
+    blob: String,
+    share: String,
+    key_file: String,
+    key_made: bool,
+    /// The channel by which the guest gets the key, and the file that carries it.
+    channel: &'static str,
+    carrier: String,
+    files: usize,
+    archive_bytes: u64,
+    #[serde(flatten)]
+    attachment: Attachment,
+    warnings: Vec<String>,
 }
 
 /// The credential by which the guest gets the identity.
@@ -128,26 +150,31 @@ pub(super) fn run(options: &Seal) -> Result<(), Failure> {
     let mut progress = Progress::new(!options.quiet);
     let tree = blob.collect(&mut progress)?;
     let (identity, is_new) = Identity::read_or_make(&options.key_out).map_err(early)?;
-    let news = match stream {
+    let made = match stream {
         None => blob.write_file(options, &tree, &identity, &mut progress)?,
         Some(stream) => blob.write_stream(stream, &tree, &identity, &mut progress)?,
     };
     drop(progress);
-    if !options.quiet {
+    if !options.quiet && !options.json {
         if is_new {
             report::note(&format!("made the key file {}", shown(&options.key_out)));
         }
-        report::note(&news);
+        let output = if blob.share.is_some() { &shown(&options.output) } else { "standard output" };
+        report::note(&format!("wrote {output}: {}", made.text()));
     }
     blob.warn();
-    if blob.arguments.is_empty() {
+    let (printed, name, it) = match blob.report(options, is_new, &made)? {
+        Some(report) => (report, "report", "it"),
+        None => (blob.printed(options)?, "arguments", "them"),
+    };
+    if printed.is_empty() {
         return Ok(());
     }
-    output::to_stdout(&blob.arguments).map_err(|failure| {
-        let message = failure.message.replacen("write to", "write the arguments to", 1);
+    output::to_stdout(&printed).map_err(|failure| {
+        let message = failure.message.replacen("write to", &format!("write the {name} to"), 1);
         let blob = shown(&options.output);
         Failure { message, ..failure }.hint(format!(
-            "the new blob {blob} is in place: the same `credimg seal` makes another and prints them"
+            "the new blob {blob} is in place: the same `credimg seal` makes another and prints {it}"
         ))
     })
 }
@@ -165,11 +192,16 @@ struct Blob {
     permissions: output::Permissions,
     /// What the tree is made with.
     settings: assemble::Settings,
-    arguments: Vec<u8>,
+    /// What shares it out; none where the blob is streamed.
+    arguments: Option<Arguments>,
 }
 
 impl Blob {
     fn new(options: &Seal) -> Result<Self, Failure> {
+        if options.json && files::is_streamed(&options.output) {
+            let message = "the blob goes to standard output, so the report cannot go there";
+            return Err(Failure::new(Exit::Usage, message).hint("name a file with -o"));
+        }
         let (channel, suffix) = channel(options.machine)?;
         let carrier = sidecar::path(&options.key_out, suffix);
         if files::is_streamed(&options.key_out) {
@@ -197,14 +229,16 @@ impl Blob {
             outside("source", path)?;
         }
         require_apart(options, &carrier, &manifest)?;
-        let arguments = match &share {
-            Some(share) => {
-                let firmware = sidecar::firmware(&options.key_out, [suffix]);
-                let has_pci = options.machine.is_none_or(MachineType::has_pci);
-                share::printed(&share::arguments(share, &firmware, has_pci), options.style)?
-            }
-            None => Vec::new(),
-        };
+        let arguments = share.as_ref().map(|share| {
+            let firmware = sidecar::firmware(&options.key_out, [suffix]);
+            let has_pci = options.machine.is_none_or(MachineType::has_pci);
+            share::arguments(share, &firmware, has_pci)
+        });
+        if let Some(arguments) = &arguments {
+            // Whether they can be told, before anything is read.
+            share::printed(arguments, options.style)?;
+            options.json.then(|| arguments.reported()).transpose()?;
+        }
         // Whether it is one, before anything is read in vain.
         Identity::check(&options.key_out)?;
         OutputFile::check(&carrier)?;
@@ -219,6 +253,46 @@ impl Blob {
             ..job::settings(&wishes, job::build_time(&wishes)?)
         };
         Ok(Self { manifest, share, channel, carrier, permissions, settings, arguments })
+    }
+
+    /// The arguments in the style that is asked for.
+    fn printed(&self, options: &Seal) -> Result<Vec<u8>, Failure> {
+        let arguments = self.arguments.as_ref();
+        arguments.map_or_else(|| Ok(Vec::new()), |it| share::printed(it, options.style))
+    }
+
+    /// The report, where one is asked for.
+    fn report(
+        &self,
+        options: &Seal,
+        is_new: bool,
+        made: &Made,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        let (Some(share), Some(arguments)) = (&self.share, &self.arguments) else {
+            return Ok(None);
+        };
+        if !options.json {
+            return Ok(None);
+        }
+        let attachment = match options.style {
+            Style::None => Attachment::default(),
+            Style::Shell | Style::Lines | Style::Json | Style::Blockdev | Style::Readconfig => {
+                arguments.reported()?
+            }
+        };
+        let report = Report {
+            blob: shown(&options.output),
+            share: shown(share.path()),
+            key_file: shown(&options.key_out),
+            key_made: is_new,
+            channel: self.channel.name(),
+            carrier: shown(&self.carrier),
+            files: made.files,
+            archive_bytes: made.archive_bytes,
+            attachment,
+            warnings: report::warnings(),
+        };
+        json::line(&report).map(Some)
     }
 
     fn collect(&self, progress: &mut Progress) -> Result<Tree, Failure> {
@@ -236,14 +310,14 @@ impl Blob {
     }
 
     /// Writes the blob into its temporary, then puts the key's carrier in place, then the
-    /// blob; the key is there already. Returns the summary.
+    /// blob; the key is there already.
     fn write_file(
         &self,
         options: &Seal,
         tree: &Tree,
         identity: &Identity,
         progress: &mut Progress,
-    ) -> Result<String, Failure> {
+    ) -> Result<Made, Failure> {
         let of_blob = |error| news::of("blob", error);
         let early = |error| news::early(&options.output, "blob", error);
         let has_old = OutputFile::check(&options.output).map_err(early)?;
@@ -253,7 +327,7 @@ impl Blob {
             keys::without_traces(|| write(tree, identity, &mut file, progress)).map_err(of_blob)?;
         self.write_carrier(identity).map_err(|error| of_carrier(error, has_old))?;
         file.commit().map_err(of_blob)?;
-        Ok(format!("wrote {}: {made}", shown(&options.output)))
+        Ok(made)
     }
 
     fn write_stream(
@@ -262,11 +336,11 @@ impl Blob {
         tree: &Tree,
         identity: &Identity,
         progress: &mut Progress,
-    ) -> Result<String, Failure> {
+    ) -> Result<Made, Failure> {
         self.write_carrier(identity).map_err(|error| news::of("file", error))?;
         let made = keys::without_traces(|| write(tree, identity, &mut stream, progress))?;
         stream.finish()?;
-        Ok(format!("wrote standard output: {made}"))
+        Ok(made)
     }
 
     /// Writes the OEM string, or the item, that carries the identity. It lies in
@@ -303,13 +377,30 @@ fn of_carrier(failure: Failure, has_old: bool) -> Failure {
     failure.hint(if has_old { "the old blob is unchanged" } else { "no blob was written" })
 }
 
-/// Seals the tree; returns what there is to say about it.
+/// What was sealed.
+struct Made {
+    files: usize,
+    /// The length of the archive.
+    archive_bytes: u64,
+}
+
+impl Made {
+    /// For people.
+    fn text(&self) -> String {
+        let Self { files, archive_bytes } = *self;
+        let plural = if files == 1 { "" } else { "s" };
+        let size = report::human_size(archive_bytes);
+        format!("a sealed tar archive, {files} file{plural}, {size}")
+    }
+}
+
+/// Seals the tree.
 fn write<S: Sink>(
     tree: &Tree,
     identity: &Identity,
     sink: &mut S,
     progress: &mut Progress,
-) -> Result<String, Failure> {
+) -> Result<Made, Failure> {
     // The headers are small beside it.
     let total_bytes = image::content_bytes(tree);
     let mut sealed =
@@ -319,9 +410,7 @@ fn write<S: Sink>(
     let archive_bytes = counted.done_bytes;
     sealed.finish().map_err(|error| image::explain(&error.into(), "age"))?;
     let files = tree.inodes().filter(|(_, inode)| matches!(inode.kind(), Kind::File(_))).count();
-    let plural = if files == 1 { "" } else { "s" };
-    let size = report::human_size(archive_bytes);
-    Ok(format!("a sealed tar archive, {files} file{plural}, {size}"))
+    Ok(Made { files, archive_bytes })
 }
 
 /// The channel by which a machine of this type gets the key, and how the file is called.

@@ -105,17 +105,15 @@ impl Budget {
         if self.strings == 0 { 0 } else { STRUCTURE_EMPTY_BYTES + self.string_bytes }
     }
 
-    /// One line a limit: what it is, how much is used, how much there is.
-    pub fn table(&self) -> String {
-        let rows = [
+    /// Each limit: what it is, how much is used, how much there is.
+    pub fn rows(&self) -> [(&'static str, u64, u64); 5] {
+        [
             ("SMBIOS structure, bytes", self.structure_bytes(), STRUCTURE_MAX_BYTES),
             ("OEM strings", self.strings as u64, STRINGS_MAX as u64),
             ("fw_cfg items", self.items as u64, ITEMS_MAX as u64),
             ("longest fw_cfg name, characters", self.item_name as u64, ITEM_NAME_MAX as u64),
             ("values by firmware, bytes", self.value_bytes, SYSTEM_MAX_BYTES),
-        ];
-        let header = format!("{:<31}  {:>7}  {:>7}\n", "BUDGET", "USED", "LIMIT");
-        rows.iter().fold(header, |table, (name, used, limit)| table + &row(name, *used, *limit))
+        ]
     }
 
     fn add_string(&mut self, name: &str, length_bytes: u64) -> Result<(), String> {
@@ -149,11 +147,6 @@ impl Budget {
         self.item_name = self.item_name.max(name.len());
         Ok(())
     }
-}
-
-/// One line of the table of limits.
-pub fn row(name: &str, used: u64, limit: u64) -> String {
-    format!("{name:<31}  {used:>7}  {limit:>7}\n")
 }
 
 /// The length of a credential's OEM string with its zero: the prefix, the name,

@@ -33,6 +33,53 @@ pub const FIELDS: &[Field] = &[
     field("build", "arguments", "optional array of strings", ARGUMENTS),
     field("build", "configuration", "optional string", CONFIGURATION),
     field("build", "warnings", "array of strings", WARNINGS),
+    field("check", "manifest", "string", "the manifest's path as it was given"),
+    field("check", "format", "string or null", "the format; null where the output's name decides"),
+    field("check", "label", "string or null", "the volume label"),
+    field("check", "serial", "string or null", "the serial; null where the image's name decides"),
+    field("check", "encryption", "string or null", "`luks1` or `luks2`"),
+    field("check", "entries", "array of objects", "entries of `files`, then pseudo definitions"),
+    field("check", "entries[].path", "string", "where it is in the image"),
+    field("check", "entries[].kind", "string or null", PLANNED_KIND),
+    field(
+        "check",
+        "entries[].source",
+        "string",
+        "its key in the manifest, or `pseudo` and a letter",
+    ),
+    field("check", "entries[].mode", "string or null", "four octal digits, or `keep`"),
+    field("check", "entries[].dir_mode", "optional string", "of trees: the mode of directories"),
+    field("check", "entries[].owner", "string or null", "`UID:GID`, or `keep`"),
+    field(
+        "check",
+        "entries[].mtime",
+        "string or null",
+        "a time, `build` for the build's, or `keep`",
+    ),
+    field("check", "credentials", "array of objects", PLANNED_CREDENTIALS),
+    field("check", "credentials[].name", "string", "its name in the guest"),
+    field("check", "credentials[].source", "string", "its key in the manifest"),
+    field("check", "credentials[].size_bytes", "number or null", "null where only a build knows"),
+    field("check", "credentials[].channel", "string or null", "null where only a build knows"),
+    field("check", "credentials[].why", "string", "why it goes this way, for people"),
+    field("check", "limits", "array of objects", "empty where nothing goes by a channel"),
+    field("check", "limits[].name", "string", "what is limited, as the table of `check` has it"),
+    field("check", "limits[].used", "number", "how much is used"),
+    field("check", "limits[].most", "number", "how much there is"),
+    field("check", "kernel_arguments", "array of strings", "words for the guest's kernel"),
+    field("check", "warnings", "array of strings", WARNINGS),
+    field("seal", "blob", "string", "the blob's path as it was given"),
+    field("seal", "share", "string", "the directory that is shared, absolute"),
+    field("seal", "key_file", "string", "the key's path as it was given"),
+    field("seal", "key_made", "boolean", "whether this run made the key"),
+    field("seal", "channel", "string", "how the guest gets the key: `smbios` or `fw_cfg`"),
+    field("seal", "carrier", "string", "the private file that carries it"),
+    field("seal", "files", "number", "regular files in the archive"),
+    field("seal", "archive_bytes", "number", "the archive's length before it is sealed"),
+    field("seal", "arguments", "optional array of strings", ARGUMENTS),
+    field("seal", "warnings", "array of strings", WARNINGS),
+    field("genkey", "key_file", "string", "the file's path as it was given"),
+    field("genkey", "kind", "string", "`master`, or `luks` with `--luks`"),
     field("args", "image", "string", "the image's path as it was given"),
     field("args", "label", "string or null", "the volume label"),
     field("args", "serial", "string", "the drive's serial"),
@@ -137,6 +184,11 @@ const ARGUMENTS: &str = "the words that attach it, one an element, whatever the 
 const CONFIGURATION: &str = "in place of `arguments` where `--target` or `--args` asks for a text: \
                              libvirt's XML, Firecracker's JSON or QEMU's configuration file";
 const WARNINGS: &str = "what was warned of on standard error, for people";
+const PLANNED_KIND: &str = "`file`, `symlink`, `tree` (a directory with what is below it), of pseudo \
+                            definitions also `directory`, `link`, `char-device`, `block-device`, \
+                            `fifo` or `socket`; null where it changes what another one makes";
+const PLANNED_CREDENTIALS: &str = "credentials, and what goes like them: items of fw_cfg, the key and \
+                                   the unit of an encrypted disk, and what mounts the disk";
 const ENTRY_KIND: &str =
     "`file`, `directory`, `symlink`, `char-device`, `block-device`, `fifo` or `socket`";
 const DIFFERENCES: &str =

@@ -2,6 +2,59 @@
 
 use super::*;
 
+/// A program sees what people see in the tables, and a build after it would tell.
+#[test]
+fn the_report_holds_the_plan_and_the_warnings_and_no_value() {
+    let host = Host::new(
+        "label: CHIMERA\nmount: /run/secrets\nfiles:\n\
+         - {path: /api/token, shell: 'touch ran; echo hunter2', mode: 0440, owner: '7:8'}\n\
+         - {path: /tree, dir: missing, mtime: keep}\n\
+         - {path: /link, symlink: hunter2}\n\
+         pseudo: [/api/token m 400 0 0]\n\
+         credentials: [{name: db, text: hunter2}, {name: tls, command: [hunter2]}]\n",
+    );
+    let options = ["check", "secrets.yaml", "--guest", "systemd=252", "--strict", "--json"];
+    let output = host.credimg().args(options).output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let shown = stdout(&output);
+    assert!(!shown.contains("hunter2") && !host.path("ran").exists(), "{shown}");
+    let report: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let entries = serde_json::json!([
+        {"path": "/api/token", "kind": "file", "source": "shell", "mode": "0440", "owner": "7:8",
+         "mtime": "build"},
+        {"path": "/tree", "kind": "tree", "source": "dir", "mode": "0400", "dir_mode": "0500",
+         "owner": "0:0", "mtime": "keep"},
+        {"path": "/link", "kind": "symlink", "source": "symlink", "mode": "0777", "owner": "0:0",
+         "mtime": "build"},
+        {"path": "/api/token", "kind": null, "source": "pseudo m", "mode": "0400", "owner": "0:0",
+         "mtime": null},
+    ]);
+    assert_eq!(report["entries"], entries);
+    let credentials = report["credentials"].as_array().unwrap();
+    let told = |name: &str| credentials.iter().find(|it| it["name"] == name).unwrap();
+    assert_eq!((&told("db")["size_bytes"], &told("db")["channel"]), (&7.into(), &"smbios".into()));
+    assert_eq!(
+        (&told("tls")["size_bytes"], &told("tls")["source"]),
+        (&().into(), &"command".into())
+    );
+    assert_eq!(told("fstab.extra")["source"], "mount");
+    let limits = report["limits"].as_array().unwrap();
+    let label = serde_json::json!({"name": "label, bytes", "used": 7, "most": 15});
+    assert!(limits.contains(&label), "{report}");
+    // Each warning stands on standard error as well.
+    let warnings = report["warnings"].as_array().unwrap();
+    let lines = warnings.iter().map(|it| format!("credimg: warning: {}\n", it.as_str().unwrap()));
+    let error = "credimg: error: --strict: a warning counts as an error\n".to_owned();
+    assert!(!warnings.is_empty(), "{report}");
+    assert_eq!(stderr(&output), lines.chain([error]).collect::<String>());
+    // And the tables have no more rows than the report.
+    let table = host.credimg().args(&options[..5]).output().unwrap();
+    let rows = stdout(&table).lines().filter(|line| !line.is_empty()).count();
+    let counts = ["entries", "credentials", "limits"];
+    let counts = counts.map(|name| report[name].as_array().unwrap().len());
+    assert_eq!(rows, counts.iter().sum::<usize>() + 3, "{}", stdout(&table));
+}
+
 /// Pairs of entries and of definitions, and what is said of them; nothing where they go.
 const TOGETHER: &[(&str, &str, &str)] = &[
     ("{path: /a, text: x}", "/b m 400 0 0", "no entry exists at this path"),

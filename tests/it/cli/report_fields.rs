@@ -24,7 +24,7 @@ const KEY: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789ABC
 
 /// Commands whose reports have every member that there is, each once at least; in order, as the
 /// later ones look at what the earlier ones have made.
-const RUNS: [&str; 21] = [
+const RUNS: [&str; 28] = [
     "build m.yaml --allow-devices -o a.erofs --json=report --if-changed",
     "build m.yaml --allow-devices -o l.erofs --json=report --encrypt luks1 --key-file key",
     "build m.yaml --allow-devices -o a.iso --json=report --lossy",
@@ -32,6 +32,13 @@ const RUNS: [&str; 21] = [
     "build m.yaml --allow-devices -o a.erofs --json --target libvirt",
     "args a.erofs --json",
     "args a.erofs --json --target libvirt --bus usb",
+    "check m.yaml --allow-devices --json",
+    "check m.yaml --allow-devices --json --format squashfs --encrypt luks2",
+    "check other.yaml --json",
+    "check odd.yaml --json --machine s390-ccw-virtio --pseudo-file odd.pf",
+    "seal other.yaml -o share/blob --key-out age.key --json",
+    "genkey master --json",
+    "genkey --luks luks --json",
     "inspect a.erofs --json",
     "inspect z.sqfs --json",
     "inspect l.erofs --json",
@@ -52,6 +59,9 @@ fn host() -> Host {
     let host = Host::empty();
     host.write("m.yaml", MANIFEST);
     host.write("other.yaml", "label: CHIMERA\nfiles: []\n");
+    host.write("odd.yaml", "label: ODD\nmount: /run/odd\nfiles: [{path: /a, env: A}]\n");
+    host.write("odd.pf", "/a m 400 1 2\n/b l key\n");
+    fs::create_dir(host.path("share")).unwrap();
     host.private("key", KEY);
     host.write("a.sh", "sshpass -p letmein ssh host\n");
     host.write("b.sh", "true\n");

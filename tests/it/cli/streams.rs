@@ -38,7 +38,7 @@ const SINKS: [(&str, &str); 3] = [
 ];
 
 /// Everything that prints.
-const PRINTERS: [&str; 22] = [
+const PRINTERS: [&str; 23] = [
     "args out.erofs",
     "args out.erofs --target libvirt",
     "args out.erofs --json",
@@ -51,6 +51,7 @@ const PRINTERS: [&str; 22] = [
     "ls --json out.erofs",
     "cat out.erofs a",
     "check secrets.yaml",
+    "check secrets.yaml --json",
     "guest-unit secrets.yaml",
     "audit start",
     "audit start --json",

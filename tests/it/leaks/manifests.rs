@@ -119,7 +119,7 @@ fn build(turn: usize) -> &'static [&'static str] {
         &["build", "m.yaml", "-o", "out/i.sqfs", "--target", "libvirt", "--if-changed"],
         &["build", "m.yaml", "-o", "-", "--format=erofs"],
         &["exec", "m.yaml", "--", "./monitor"],
-        &["seal", "m.yaml", "-o", "out/i.age", "--key-out", "out/age.key"],
+        &["seal", "m.yaml", "-o", "out/i.age", "--key-out", "out/age.key", "--json"],
         &["guest-unit", "m.yaml"],
         &["build", "-", "-o", "out/i.erofs"],
     ];
