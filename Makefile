@@ -93,7 +93,8 @@ check: cargo ## Check the format, the lints, the documentation, the crates and t
 	scripts/check-rust-version
 	$(cargo_deny) check --hide-inclusion-graph -D warnings bans licenses sources
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: run `make setup`' >&2; exit 1; }
-	shellcheck $$(grep -rlE '^#(!/.*sh| shellcheck shell)' .ci formats/tests scripts tests)
+	shellcheck $$(grep -rlE '^#(!/.*sh| shellcheck shell)' .ci docs/examples docs/tests/bin \
+		formats/tests scripts tests)
 
 # Not part of `check`: it needs the network, and its answer changes while the sources stay.
 advisories: cargo ## Ask whether a dependency has a known vulnerability

@@ -108,6 +108,15 @@ fn the_disk_is_what_the_guest_expects() {
 }
 
 #[test]
+fn the_containerfile_puts_the_service_into_the_guest() {
+    let root = tempfile::tempdir().unwrap();
+    carry_out(root.path());
+    let link = root.path().join("etc/systemd/system/multi-user.target.wants/app.service");
+    let unit = fs::read_link(link).unwrap();
+    assert!(root.path().join(unit.strip_prefix("/").unwrap()).exists(), "{unit:?}");
+}
+
+#[test]
 fn systemd_accepts_the_units_of_the_guest() {
     let host = copy();
     let units = host.path("guest/usr/lib/systemd/system");

@@ -10,13 +10,29 @@ fn cloud_init_knows_every_key_of_the_user_data() {
     let text = String::from_utf8(host.read("user-data")).unwrap();
     host.write("user-data", text.replace("permissions:", "permission:"));
     assert!(!judged(&host).0);
+
+    // The schema takes any word at the top: each has to be one that it tells of.
+    let schema = cloud_init().join("usr/lib/python3/dist-packages/cloudinit/config/schemas");
+    let schema = fs::read_to_string(schema.join("schema-cloud-config-v1.json")).unwrap();
+    let is_top = |line: &&str| line.starts_with(|letter: char| letter.is_ascii_alphabetic());
+    let keys: Vec<_> =
+        text.lines().filter(is_top).filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(keys, ["ssh_pwauth", "write_files", "runcmd"]);
+    for key in keys {
+        assert!(schema.contains(&format!("\"{key}\": {{")), "{key}");
+    }
 }
 
-fn judged(host: &Host) -> (bool, String) {
+/// cloud-init with its Python, as `scripts/setup-tools` unpacked it.
+fn cloud_init() -> PathBuf {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache");
     let cache = std::env::var_os("CREDIMG_CACHE").map_or(default, PathBuf::from);
     let tree = cache.join("cloud-init").canonicalize();
-    let tree = tree.expect("cloud-init is unpacked; `make setup` does that");
+    tree.expect("cloud-init is unpacked; `make setup` does that")
+}
+
+fn judged(host: &Host) -> (bool, String) {
+    let tree = cloud_init();
     let libraries = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"]
         .map(|path| tree.join(path).display().to_string());
     let output = host
