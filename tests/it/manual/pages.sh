@@ -1,4 +1,5 @@
 # What the examples of the manual pages find in their directory. $1 is the example.
+# shellcheck shell=bash
 set -euo pipefail
 umask 022
 export SOURCE_DATE_EPOCH=0
