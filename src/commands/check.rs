@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::options::{Sources, Volume, size};
 use super::print;
+use super::suggested::machines;
 use crate::delivery::route::Routes;
 use crate::job::Job;
 use crate::job::destination::Destination;
@@ -51,7 +52,7 @@ pub struct Check {
     /// Machine type of QEMU: pc, q35, microvm, virt (without UEFI), virt-uefi, s390-ccw-virtio or
     /// pseries, with version and properties as in microvm,pcie=on [default: one that has SMBIOS
     /// tables]
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", value_parser = machines(), hide_possible_values = true)]
     pub machine: Option<MachineType>,
     /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35
     #[arg(long, value_name = "FACTS")]

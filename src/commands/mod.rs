@@ -20,6 +20,7 @@ mod options;
 #[cfg(feature = "seal")]
 mod seal;
 pub(crate) mod secret;
+mod suggested;
 pub mod usage;
 mod verify;
 mod version;

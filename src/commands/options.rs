@@ -6,6 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 use credimg_formats::luks::Version;
 
+use super::suggested::{compressions, machines};
 use crate::job::wishes::{AttachWishes, EncryptionWishes, SourceWishes, Wishes};
 use crate::look::contents::Contents;
 use crate::manifest::Format;
@@ -96,7 +97,7 @@ pub struct FormatChoice {
     pub name: Option<Format>,
     /// Compression of a SquashFS image, whatever the manifest says: none, gzip, lz4, xz or zstd,
     /// with a level as in zstd:3 [default: none]
-    #[arg(long, value_name = "NAME[:LEVEL]")]
+    #[arg(long, value_name = "NAME[:LEVEL]", value_parser = compressions(), hide_possible_values = true)]
     pub compression: Option<String>,
     /// Add a Joliet tree to an ISO 9660 image, for guests that do not know Rock Ridge; it has no
     /// owners, modes and links
@@ -194,7 +195,7 @@ pub struct Attach {
     /// Machine type of QEMU that the arguments are for: pc, q35, microvm, virt (without UEFI),
     /// virt-uefi, s390-ccw-virtio or pseries, with version and properties as in microvm,pcie=on
     /// [default: that of the program of `exec`, else one that has PCI and SMBIOS tables]
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", value_parser = machines(), hide_possible_values = true)]
     pub machine: Option<MachineType>,
     /// Drive serial, at most 20 bytes [default: the label in lower case, else the image's file
     /// name up to its extension, with -2 behind it at place 2 and so on]

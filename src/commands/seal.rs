@@ -9,6 +9,7 @@ use credimg_formats::{Kind, Sink, Tree};
 use serde::Serialize;
 
 use super::options::{Sources, size};
+use super::suggested::machines;
 use crate::delivery::route::Means;
 use crate::delivery::sidecar::{self, Value};
 use crate::host::output::{self, OutputFile, StreamOutput};
@@ -70,7 +71,7 @@ pub struct Seal {
     pub strict: bool,
     /// Machine type of QEMU, as for `build`: without SMBIOS tables the key goes by fw_cfg, from
     /// `FILE.fw_cfg.age.identity` [default: one that has PCI and SMBIOS tables]
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", value_parser = machines(), hide_possible_values = true)]
     pub machine: Option<MachineType>,
     /// Style of the printed arguments
     #[arg(long = "args", value_name = "STYLE", default_value = "shell", value_parser = share_style())]

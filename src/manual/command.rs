@@ -154,7 +154,8 @@ fn add_argument(page: &mut Page, argument: &Arg) {
         body = format!("{body} Default: `{default}`.");
     }
     page.item(&head(argument), &body);
-    let values = if takes_values { argument.get_possible_values() } else { Vec::new() };
+    let lists = takes_values && !argument.is_hide_possible_values_set();
+    let values = if lists { argument.get_possible_values() } else { Vec::new() };
     for value in values.iter().filter(|value| !value.is_hide_set()) {
         let help = value.get_help().map(ToString::to_string).unwrap_or_default();
         page.add_line(value.get_name(), &help);

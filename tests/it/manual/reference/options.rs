@@ -82,7 +82,7 @@ fn names(argument: &Arg) -> String {
 
 /// What it may be, with what that means.
 fn values(argument: &Arg) -> String {
-    if !argument.get_action().takes_values() {
+    if !argument.get_action().takes_values() || argument.is_hide_possible_values_set() {
         return String::new();
     }
     let values = argument.get_possible_values();
