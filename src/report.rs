@@ -5,6 +5,7 @@ pub(crate) mod line;
 mod problems;
 pub(crate) mod shell;
 pub mod terminal;
+pub mod verbose;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -235,6 +236,7 @@ static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
+const GREEN: &str = "\x1b[32m";
 const CYAN: &str = "\x1b[1;36m";
 
 /// One line on standard error, its kind in this colour where there are colours.

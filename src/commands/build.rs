@@ -23,6 +23,7 @@ use crate::job::reports;
 use crate::job::summary::{self, Delivery, Summary};
 use crate::job::trusted;
 use crate::monitors::{Attachment, Firmware, Machine};
+use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure};
 use crate::sources::assemble::Assembly;
 
@@ -224,8 +225,10 @@ impl<'a> Builder<'a> {
                 .map_err(|failure| still_old(self.of_the_key(failure)))?;
         }
         let is_new = file.is_some();
+        let step = Step::begin();
         if let Some(file) = file {
             file.commit_with_sidecars(&sidecar::is_suffix)?;
+            step.end(|| format!("put {} in place, on the disk", report::shown(output)));
         } else if let Some(existing) = &self.job.existing {
             existing.keep(output, self.permissions).map_err(early)?;
         }

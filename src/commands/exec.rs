@@ -28,7 +28,7 @@ use crate::job::read_back;
 use crate::job::trusted;
 use crate::monitors::qemu::{own_machine, own_slots};
 use crate::monitors::{Drive, DriveKey, Firmware, Machine, MachineType, Monitor, Place, Style};
-use crate::report::{self, Exit, Failure, shown};
+use crate::report::{self, Exit, Failure, shown, verbose};
 use crate::sources::assemble::Assembly;
 use crate::sources::environment;
 
@@ -87,6 +87,7 @@ pub(super) fn run(options: &Exec) -> Result<(), Failure> {
     for variable in variables {
         command.env_remove(variable);
     }
+    verbose::tell(|| format!("starting {}", shown(&invocation.program)));
     signals::let_through()?;
     for file in files.iter().chain([&image]) {
         file.pass_on()?;

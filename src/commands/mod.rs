@@ -29,8 +29,8 @@ use clap::{Parser, Subcommand};
 
 use crate::host::output;
 use crate::host::random;
-use crate::report::Failure;
 use crate::report::terminal::Colour;
+use crate::report::{Exit, Failure, verbose};
 
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
 #[derive(Debug, Parser)]
@@ -50,6 +50,10 @@ pub struct Cli {
     /// When messages and help have colours
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto, global = true)]
     pub color: Colour,
+    /// Tell each step on standard error: what is read and run, what is chosen and why, and how long
+    /// it takes
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
 }
 
 /// The commands.
@@ -101,6 +105,10 @@ pub enum Command {
 
 /// Runs the command that the command line names.
 pub fn run(cli: &Cli) -> Result<(), Failure> {
+    if cli.verbose {
+        require_not_quiet(&cli.command)?;
+        verbose::want();
+    }
     if reads_manifest(&cli.command) {
         random::seed_tables()?;
     }
@@ -125,6 +133,37 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Completions(options) => completions::run(options),
         Command::Man(options) => man::run(options),
     }
+}
+
+/// An error where a command that tells each step is to be quiet. The parser does not see that
+/// where one of the two stands before the command's name.
+fn require_not_quiet(command: &Command) -> Result<(), Failure> {
+    let is_quiet = match command {
+        Command::Build(options) => options.quiet,
+        Command::Exec(options) => options.quiet,
+        #[cfg(feature = "seal")]
+        Command::Seal(options) => options.quiet,
+        Command::Extract(options) => options.quiet,
+        Command::Verify(options) => options.quiet,
+        Command::Check(_)
+        | Command::Args(_)
+        | Command::Inspect(_)
+        | Command::Ls(_)
+        | Command::Cat(_)
+        | Command::Diff(_)
+        | Command::Dump(_)
+        | Command::Genkey(_)
+        | Command::Secret(_)
+        | Command::GuestUnit(_)
+        | Command::Audit(_)
+        | Command::Completions(_)
+        | Command::Man(_) => false,
+    };
+    if !is_quiet {
+        return Ok(());
+    }
+    let message = "--verbose and --quiet ask for opposite things";
+    Err(Failure::new(Exit::Usage, message).hint("leave one of them out"))
 }
 
 /// Whether it reads a manifest, of which hash tables are made.

@@ -1,7 +1,7 @@
 //! From a job to its tree and the files that go with it: every source is read here.
 
 use super::Job;
-use super::image::Image;
+use super::image::{Image, content_bytes};
 use super::links;
 use super::loss;
 use super::loss::Losses;
@@ -11,6 +11,7 @@ use crate::delivery::route::{self, Route, Routes};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::memory::without_traces;
 use crate::manifest::{Channel, Entry};
+use crate::report::verbose::{self, Step};
 use crate::report::{self, Failure};
 use crate::sources::assemble::{Assembly, assemble};
 
@@ -54,8 +55,14 @@ impl Job {
 
     /// Reads every source.
     pub(crate) fn collect(&self, progress: &mut Progress) -> Result<Collected, Failure> {
+        let step = Step::begin();
         let mut assembly =
             assemble(&self.manifest, &self.settings, &mut |step| progress.show_step(step))?;
+        step.end(|| {
+            let (inodes, size_bytes) = (assembly.tree.len(), content_bytes(&assembly.tree));
+            format!("read all sources: {inodes} inodes, {size_bytes} bytes of content")
+        });
+        self.tell_routes(&assembly.routes);
         if let Some(warning) = &assembly.warning {
             report::warn(warning);
         }
@@ -72,6 +79,18 @@ impl Job {
             report::warn(warning);
         }
         Ok(Collected { assembly, left_out })
+    }
+
+    /// Tells how each credential goes, and why.
+    fn tell_routes(&self, routes: &Routes) {
+        for (credential, Route { channel, why }) in
+            self.manifest.credentials.iter().zip(&routes.routes)
+        {
+            let channel = channel.map_or("a channel that is not known", Channel::name);
+            verbose::tell(|| {
+                format!("the credential {} goes by {channel}: {why}", credential.name)
+            });
+        }
     }
 
     /// The private files of what goes by the firmware.

@@ -12,6 +12,7 @@ use super::encryptor::Encryptor;
 use super::loss::Losses;
 use super::volume::{self, FormatOptions};
 use crate::job::progress::{Counted, Progress};
+use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure};
 use crate::sources::builder::budget::over_size;
 
@@ -41,11 +42,16 @@ impl Image {
         sink: &mut S,
         progress: &mut Progress,
     ) -> Result<u64, Failure> {
-        let Some(encryptor) = &self.encryptor else {
-            return self.write_plain(tree, sink, progress);
+        let step = Step::begin();
+        let size_bytes = match &self.encryptor {
+            None => self.write_plain(tree, sink, progress)?,
+            Some(encryptor) => {
+                let label = self.label.as_deref();
+                encryptor.write(label, sink, |inner| self.write_plain(tree, inner, progress))?
+            }
         };
-        let label = self.label.as_deref();
-        encryptor.write(label, sink, |inner| self.write_plain(tree, inner, progress))
+        step.end(|| format!("wrote the image: {size_bytes} bytes"));
+        Ok(size_bytes)
     }
 
     /// Writes the image alone, which an encrypted one has inside.

@@ -41,6 +41,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use credimg_formats::Timestamp;
+use credimg_formats::luks::Version;
 
 use self::destination::Destination;
 use self::drive::drive;
@@ -56,7 +57,7 @@ use crate::delivery::route::Means;
 use crate::host::guard;
 use crate::manifest::Manifest;
 use crate::monitors::{Drive, MachineType, Monitor, Style};
-use crate::report::{Exit, Failure};
+use crate::report::{Exit, Failure, verbose};
 use crate::sources::assemble::{self, OnExchangeable, OwnFiles};
 use crate::sources::command::Limits;
 
@@ -143,7 +144,7 @@ impl Job {
             notes_inputs: destination.notes_inputs(),
             ..settings(&wishes.sources, image.build_time)
         };
-        Ok(Self {
+        let job = Self {
             manifest,
             destination,
             image,
@@ -157,7 +158,27 @@ impl Job {
             settings,
             has_own_uuid: own_uuid.is_some(),
             has_own_time: own_time.is_some(),
-        })
+        };
+        verbose::tell(|| job.choices());
+        Ok(job)
+    }
+
+    /// What was chosen, for people.
+    fn choices(&self) -> String {
+        let Self { image, drive, target, encryption, .. } = self;
+        let label = image
+            .label
+            .as_deref()
+            .map_or_else(|| "no label".to_owned(), |label| format!("label {label}"));
+        let encrypted =
+            encryption.as_ref().map_or("not encrypted", |encryption| match encryption.luks {
+                Version::Luks1 => "encrypted by LUKS1",
+                Version::Luks2 => "encrypted by LUKS2",
+            });
+        let (target, serial) = (target.name(), drive.serial.as_str());
+        format!(
+            "the image has {label}, is {encrypted}, and goes to {target} with the serial {serial}"
+        )
     }
 
     /// The image that a build makes that keeps what nobody wishes otherwise of the one that

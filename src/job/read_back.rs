@@ -18,6 +18,7 @@ use crate::host::signals;
 use crate::keys;
 use crate::look::differences::{self, comparison};
 use crate::look::records;
+use crate::report::verbose::Step;
 use crate::report::{Exit, Failure, human_size, line, reason};
 
 /// How many faults are told.
@@ -27,16 +28,19 @@ const TOLD_MAX: usize = 5;
 /// of exit code 7 where it does not, and of 4 where a source has changed since.
 pub(crate) fn check(image: &Image, tree: &Tree, file: File) -> Result<(), Failure> {
     random::seed_tables()?;
-    let Some(encryptor) = &image.encryptor else {
-        return check_plain(image, tree, Box::new(file));
-    };
-    // What opens it goes by the stack.
-    keys::without_traces(|| {
-        let plain = open(encryptor, file)?;
-        let (start, length_bytes) = plain.memory();
-        keys::hold_range(start, length_bytes);
-        check_plain(image, tree, Box::new(Seekable::new(plain)))
-    })
+    let step = Step::begin();
+    match &image.encryptor {
+        None => check_plain(image, tree, Box::new(file))?,
+        // What opens it goes by the stack.
+        Some(encryptor) => keys::without_traces(|| {
+            let plain = open(encryptor, file)?;
+            let (start, length_bytes) = plain.memory();
+            keys::hold_range(start, length_bytes);
+            check_plain(image, tree, Box::new(Seekable::new(plain)))
+        })?,
+    }
+    step.end(|| "read the image back: it holds what it was made of".to_owned());
+    Ok(())
 }
 
 fn open(encryptor: &Encryptor, mut file: File) -> Result<luks::Reader<File>, Failure> {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::host::trust::{Census, Exchangeable};
 use crate::manifest::{self, Manifest, PseudoFile};
-use crate::report::Failure;
+use crate::report::verbose::Step;
+use crate::report::{Failure, shown};
 use crate::sources::pseudo::{Action, Definitions};
 
 /// Reads the manifest at `path`, and adds the pseudo files of the command line, which are
@@ -20,7 +21,13 @@ pub(crate) fn load(
     if let Some(census) = census.as_mut().filter(|_| path != Path::new("-")) {
         census.require("manifest", path)?;
     }
+    let step = Step::begin();
     let mut manifest = manifest::load(path)?;
+    let (entries, values) = (manifest.entries.len(), manifest.values().count());
+    step.end(|| {
+        let path = shown(path);
+        format!("read the manifest {path}: entries {entries}, credentials and items {values}")
+    });
     let files = pseudo_files.iter().cloned();
     manifest.pseudo.files.extend(files.map(|path| PseudoFile { path, position: None }));
     if let Some(census) = &mut census {

@@ -12,7 +12,7 @@ use super::image::Image;
 use super::uuid;
 use super::wishes::Wishes;
 use crate::manifest::{self, Format, Manifest};
-use crate::report::{self, Exit, Failure};
+use crate::report::{self, Exit, Failure, verbose};
 
 /// An image's format and label.
 pub(crate) struct Volume {
@@ -76,17 +76,18 @@ fn format(
     wishes: &Wishes,
     destination: &Destination,
 ) -> Result<Option<Format>, Failure> {
-    if let Some(format) = wishes.format.or(manifest.format) {
-        return Ok(Some(format));
-    }
-    match destination {
-        Destination::File(_) | Destination::Stream(_) | Destination::Compared(_) => {
-            of_extension(destination.path()).map(Some)
+    let (format, why) = match (wishes.format, manifest.format, destination) {
+        (Some(format), ..) => (format, "as an option says"),
+        (None, Some(format), _) => (format, "as the manifest says"),
+        (None, None, Destination::File(_) | Destination::Stream(_) | Destination::Compared(_)) => {
+            (of_extension(destination.path())?, "by the image's name")
         }
         // There is no name whose extension would tell it.
-        Destination::Memory(_) => Ok(Some(Format::Erofs)),
-        Destination::Nothing => Ok(None),
-    }
+        (None, None, Destination::Memory(_)) => (Format::Erofs, "as nobody says another"),
+        (None, None, Destination::Nothing) => return Ok(None),
+    };
+    verbose::tell(|| format!("the format is {}, {why}", format.name()));
+    Ok(Some(format))
 }
 
 fn of_extension(output: &Path) -> Result<Format, Failure> {
@@ -95,6 +96,14 @@ fn of_extension(output: &Path) -> Result<Format, Failure> {
         extension.is_some_and(|extension| format.profile().extensions.contains(&extension))
     };
     Format::ALL.into_iter().find(has_it).ok_or_else(|| {
+        if output.is_dir() {
+            let message = format!("{} is a directory", report::shown(output));
+            let hint = format!(
+                "name an image in it, as in {}",
+                report::shown(&output.join("IMAGE.erofs"))
+            );
+            return Failure::new(Exit::Usage, message).hint(hint);
+        }
         let message = format!("cannot tell the format of {}", report::shown(output));
         let hint = "name the output IMAGE.erofs, IMAGE.squashfs or IMAGE.iso, or give --format";
         Failure::new(Exit::Usage, message).hint(hint)

@@ -10,7 +10,7 @@ use credimg_formats::{Error, ErrorKind};
 
 use super::opened::Opened;
 use crate::host::random;
-use crate::report::{self, Exit, Failure, human_size, line};
+use crate::report::{self, Exit, Failure, human_size, line, verbose};
 
 /// What an image holds.
 pub(crate) struct Contents {
@@ -61,6 +61,9 @@ impl Contents {
         let limits = Limits::for_image(size_bytes);
         let reader = read::open(Box::new(Arc::clone(&storage)), limits);
         let reader = reader.map_err(|error| failure(&shown, None, &error))?;
+        verbose::tell(|| {
+            format!("opened {shown}: {}, {size_bytes} bytes", reader.facts().format.name())
+        });
         Ok(Self { reader, storage, limits, path: path.to_owned(), shown })
     }
 

@@ -194,5 +194,11 @@ pub(crate) fn no_encryption(option: &str) -> Failure {
 
 fn invalid(shown: &str, error: &credimg_formats::Error) -> Failure {
     let cause = error.io_error().map_or(String::new(), |cause| format!(": {}", reason(cause)));
-    Failure::new(Exit::Image, format!("{shown}: {error}{cause}"))
+    let failure = Failure::new(Exit::Image, format!("{shown}: {error}{cause}"));
+    match Path::new(shown).extension().and_then(|extension| extension.to_str()) {
+        Some("yaml" | "yml" | "json") => {
+            failure.hint("a manifest is looked at by `credimg check`, and built by `credimg build`")
+        }
+        Some(_) | None => failure,
+    }
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use credimg_formats::Secret;
+use credimg_formats::probe::probe;
 use credimg_formats::squashfs::Compression;
 use rustix::fs::{FileType, OFlags, fstat};
 use zeroize::Zeroizing;
@@ -62,10 +63,35 @@ pub fn load(path: &Path) -> Result<Manifest, Failure> {
         }
         let file = manifest_name(path);
         let reason = report::reason(&error);
-        Failure::new(Exit::Manifest, format!("{file}: cannot read the manifest: {reason}"))
+        let message = format!("{file}: cannot read the manifest: {reason}");
+        let failure = Failure::new(Exit::Manifest, message);
+        let kind = error.kind();
+        if kind == io::ErrorKind::NotFound {
+            failure.hint(EXAMPLE_HINT)
+        } else if kind == io::ErrorKind::IsADirectory {
+            failure.hint("name the file itself")
+        } else {
+            failure
+        }
     })?;
+    require_no_image(&text, path)?;
     parse(&text, path)
 }
+
+/// An error where an image stands in the place of the manifest.
+fn require_no_image(text: &[u8], path: &Path) -> Result<(), Failure> {
+    if probe(&mut { text }).is_err() {
+        return Ok(());
+    }
+    let message = format!("{}: an image where the manifest is expected", manifest_name(path));
+    let word = report::shell_word(path);
+    let hint = format!("`credimg inspect {word}` says what it is, `credimg ls {word}` lists it");
+    Err(Failure::new(Exit::Manifest, message).hint(hint))
+}
+
+/// A whole manifest, for whoever has none.
+const EXAMPLE_HINT: &str =
+    "a file with the line `files: [{path: /greeting, text: hello}]` is a whole manifest";
 
 /// Resolves a manifest that was read already; `path` is its path, for
 /// messages and as the base of host paths. The failure has one line a problem, in the

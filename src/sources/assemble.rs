@@ -141,6 +141,7 @@ fn values<'a>(
 ) -> Result<Vec<Content>, Failure> {
     let mut contents = Vec::with_capacity(manifest.credentials.len() + manifest.fw_cfg.len());
     for (index, entry) in manifest.values().enumerate() {
+        sources::tell(entry);
         let read =
             |mut to: EntryScope| sources::content(&entry.source, &settings.commands, &mut to.scope);
         contents.push(builder.with_value(index, entry, read)?.content);

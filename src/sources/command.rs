@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::host::guard::Guard;
 use crate::host::signals;
+use crate::report::verbose::Step;
 use crate::report::{Exit, Failure, line, reason, shown};
 use crate::sources::builder::Scope;
 use crate::sources::environment;
@@ -110,7 +111,9 @@ pub(super) fn output(
             to.report_running(&name, elapsed);
         }
     };
+    let step = Step::begin();
     let mut output = run(program, &hidden, limits, &mut waiting)?;
+    step.end(|| format!("ran {name}"));
     if trim {
         super::trim(&mut output);
     }

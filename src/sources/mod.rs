@@ -23,10 +23,11 @@ use self::builder::{EntryScope, InodeAttributes, Scope};
 use self::command::{Limits, Program};
 use self::dir::Links;
 use crate::manifest::{Entry, Source};
-use crate::report::{Exit, Failure};
+use crate::report::{Exit, Failure, shown, verbose};
 
 /// Collects one entry of the manifest.
 pub(crate) fn collect(entry: &Entry, limits: &Limits, mut to: EntryScope) -> Result<(), Failure> {
+    tell(entry);
     match &entry.source {
         Source::Dir(path) => dir::collect(path, Links::Keep, to),
         Source::FollowedDir(path) => dir::collect(path, Links::Follow, to),
@@ -40,6 +41,19 @@ pub(crate) fn collect(entry: &Entry, limits: &Limits, mut to: EntryScope) -> Res
             to.top_file(own, content).map(drop)
         }
     }
+}
+
+/// Tells where the content of `entry` comes from.
+pub(crate) fn tell(entry: &Entry) {
+    let Entry { path, source, .. } = entry;
+    verbose::tell(|| {
+        let from = match (source.host_path(), source.variable()) {
+            (Some(host_path), _) => format!(" {}", shown(host_path)),
+            (None, Some(name)) => format!(" {}", shown(name.as_ref())),
+            (None, None) => String::new(),
+        };
+        format!("{path}: {}{from}", source.kind())
+    });
 }
 
 /// What the source of one file delivers.

@@ -4,6 +4,7 @@ mod access;
 mod check;
 mod commands;
 mod environment;
+mod first_contact;
 mod iso9660;
 mod labels;
 mod links;
@@ -20,6 +21,7 @@ mod streams;
 mod terminal;
 mod torn;
 mod usage;
+mod verbose;
 mod xattrs;
 
 use std::fs;
