@@ -20,7 +20,7 @@ const HOST: &str = r#"
 umask 022
 layers=$1/layers
 mkdir "$layers" && mount -t tmpfs tmpfs "$layers" || exit
-for directory in etc srv usr/local var/lib; do
+for directory in etc srv usr var/lib; do
     mkdir -p "$layers/$directory/upper" "$layers/$directory/work"
     mount -t overlay overlay -o "lowerdir=/$directory" -o "upperdir=$layers/$directory/upper" \
         -o "workdir=$layers/$directory/work" "/$directory" || exit
