@@ -178,7 +178,7 @@ pub(crate) fn warnings() -> Vec<String> {
     WARNINGS.lock().map(|warnings| warnings.clone()).unwrap_or_default()
 }
 
-/// Prints a line of news to standard error.
+/// Prints a line to standard error that tells what was done.
 pub fn note(message: &str) {
     // Nothing is left to tell it to where standard error is closed.
     let _ = line::above(|| writeln!(io::stderr(), "{message}"));

@@ -31,7 +31,7 @@ pub(super) fn mapping(
             ([.., b"chpasswd"], b"list") => {
                 lines(text).for_each(|line| user_and_password(line.text, found));
             }
-            // A key may also be that of a partition, a file.
+            // `key: /…` names a file that holds the passphrase, which is safe.
             ([b"storage", ..], b"passphrase" | b"key") | ([b"storage", b"layout"], b"password")
                 if !text.bytes.starts_with(b"/") =>
             {

@@ -14,8 +14,8 @@ pub(super) fn is_engine(program: &[u8]) -> bool {
     ENGINES.contains(&program)
 }
 
-/// Judges the arguments of an engine. A name alone takes the engine's own variable
-/// and shows nothing.
+/// Judges the arguments of an engine such as docker. `-e NAME` without a value takes the
+/// variable from the engine's own environment, and shows nothing.
 pub(super) fn judge(arguments: &[Word], found: &mut Found) {
     for (index, word) in arguments.iter().enumerate() {
         let next = || arguments.get(index + 1).map(Word::text);
@@ -33,7 +33,7 @@ pub(super) fn judge(arguments: &[Word], found: &mut Found) {
     }
 }
 
-/// What follows `e` in a word of short options: `-eNAME=VALUE`, `-ite`.
+/// What follows `e` in a word of short options: `NAME=VALUE` in `-eNAME=VALUE`, nothing in `-ite`.
 fn short(text: Text<'_>) -> Option<Text<'_>> {
     let letters = text.after(b"-")?;
     let at = letters.bytes.iter().position(|byte| !SWITCHES.contains(byte))?;

@@ -39,7 +39,7 @@ pub(super) fn apply(text: &[u8], findings: Vec<Finding>) -> Judgement {
         return judgement;
     }
     let mut findings = findings.into_iter().peekable();
-    // What comments above the line let stand.
+    // The rules that comments on lines of their own, right above this line, let stand.
     let mut above = Ignored::default();
     for (index, line) in lines(Text::file(text)).enumerate() {
         let number = index + 1;
@@ -58,7 +58,8 @@ pub(super) fn apply(text: &[u8], findings: Vec<Finding>) -> Judgement {
                 judgement.findings.push(finding);
             }
         }
-        // A command that goes on has no room for a comment but above its first line.
+        // A command that continues on the next line can have its comment above its first line
+        // alone, so that comment holds up to the command's end.
         if !is_comment(&line) && !line.text.bytes.ends_with(b"\\") {
             above = Ignored::default();
         }
@@ -79,7 +80,7 @@ fn comment<'a>(line: &Line<'a>) -> Option<&'a [u8]> {
     let at = find(bytes, MARK)?;
     let before = bytes.get(..at)?.trim_ascii_end();
     let rest = bytes.get(at + MARK.len()..)?;
-    // A letter makes another word of it.
+    // With a letter behind it, it is part of another word and no mark.
     let is_whole = rest.first().is_none_or(|byte| !byte.is_ascii_alphanumeric());
     (is_whole && SIGNS.iter().any(|sign| before.ends_with(sign))).then_some(rest)
 }

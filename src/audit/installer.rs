@@ -77,7 +77,8 @@ pub(super) enum Event<'a> {
 
 /// Calls `emit` for every command and script of a kickstart.
 pub(super) fn kickstart_file(text: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
-    // Where the script that is open begins; lists of packages are passed over.
+    // The place where the script begins that has not ended yet, and whether this line belongs to
+    // any section. Sections that are no scripts, as lists of packages, are skipped.
     let (mut script, mut is_section) = (None, false);
     for line in lines(text) {
         let name = line.text.bytes.split(u8::is_ascii_whitespace).next().unwrap_or_default();
@@ -93,7 +94,7 @@ pub(super) fn kickstart_file(text: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
                 is_section = false;
             }
             b"%packages" | b"%addon" | b"%anaconda" | b"%certificate" => is_section = true,
-            // Others, such as %include, are lines of their own.
+            // What a section holds, comments, and directives of one line such as %include.
             _ if is_section || name.starts_with(b"#") || name.starts_with(b"%") => {}
             _ => split(line.text, &mut |words| emit(Event::Command(words))),
         }
@@ -115,8 +116,8 @@ pub(super) fn preseed_file(text: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
     });
 }
 
-/// Judges a line of a kickstart or preseed that tells itself, also where a script
-/// prints it into a file.
+/// Judges a command that looks like a line of a kickstart or preseed, also where a script writes
+/// such a line into a file by `echo`.
 pub(super) fn line(words: &[Word], found: &mut Found) {
     let words = match words {
         [print, words @ ..] if matches!(print.bytes(), b"echo" | b"printf") => words,

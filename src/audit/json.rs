@@ -3,7 +3,7 @@
 
 use super::word::{Text, Word, Words};
 
-/// Members of one object that are judged together.
+/// Most members of one object that are judged together.
 const MEMBERS_MAX: usize = 2048;
 
 /// What the lexer finds.
@@ -45,7 +45,7 @@ pub(super) fn lex(text: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
                 }
                 continue;
             }
-            // A key whose value is no string waits no longer.
+            // The value is no string: its key is dropped.
             b',' => {
                 if let Some(Container::Object(object)) = open.last_mut() {
                     object.key = None;
@@ -67,7 +67,7 @@ struct Object {
     /// A key that waits for its value.
     key: Option<Word>,
     members: Vec<(Word, Word)>,
-    /// Members of an object within this one.
+    /// Members that were handed up from an object inside this one.
     below: Vec<(Word, Word)>,
 }
 
@@ -90,7 +90,7 @@ impl Container {
     }
 }
 
-/// Hands on what ends here; gives an object back without what stood below it.
+/// Emits the array or object that ends here; returns an object with its own members alone.
 fn end(container: Option<Container>, emit: &mut dyn FnMut(Event<'_>)) -> Option<Object> {
     match container? {
         Container::Array(words) => {
@@ -152,7 +152,8 @@ fn string(text: Text<'_>, at: &mut usize) -> Word {
     word
 }
 
-/// The character of four hexadecimal digits; halves of a pair are of no interest.
+/// The character of four hexadecimal digits. Half of a surrogate pair becomes the replacement
+/// character.
 fn unicode(digits: &[u8]) -> char {
     let digits = std::str::from_utf8(digits).unwrap_or_default();
     let number = u32::from_str_radix(digits, 16).ok();

@@ -20,13 +20,13 @@ const CREDENTIAL_NAME_MAX_BYTES: usize = 255;
 pub(super) struct Found {
     /// Offset in the file and rule.
     pub(super) places: Vec<(usize, Rule)>,
-    /// What is judged goes through a pipe from `echo`: nobody sees the values of
-    /// variables there.
+    /// What is judged is printed by the shell's own `echo` into a pipe. No process has it among
+    /// its arguments, so values of variables are not seen there.
     pub(super) is_piped: bool,
-    /// How much may yet be read of texts that stand in words, in bytes. One may stand in
-    /// several readings of a line, which double with each level of it.
+    /// How many bytes of texts inside words may still be read. It is limited because one text
+    /// may be found in several readings of a line, and their number doubles with each level.
     pub(super) within_bytes: usize,
-    /// What the texts take up that are being read.
+    /// The memory of all texts that are being read at this moment, one inside the other.
     pub(super) open_bytes: usize,
 }
 
@@ -38,10 +38,10 @@ impl Found {
         }
     }
 
-    /// Notes a secret that gives itself away only where it is written out, or is
-    /// among the arguments of a command.
+    /// Notes a secret, unless it is a variable that goes through a pipe: that is seen neither in
+    /// the script nor among the arguments of a process.
     pub(super) fn add_written(&mut self, rule: Rule, text: Text<'_>) {
-        // `printf` has its arguments put in there.
+        // `%s` stands for an argument of `printf`.
         let is_open = is_expansion(text.bytes) || text.bytes.starts_with(b"%s");
         let is_hidden = self.is_piped && is_open;
         if !text.is_empty() && !is_hidden {
@@ -53,7 +53,8 @@ impl Found {
 /// Judges the words of a command, or of any list of arguments.
 pub(super) fn command(words: &[Word], found: &mut Found) {
     let mut option: &[u8] = b"";
-    // The kernel's command line, which `ps` shows without its quotes.
+    // Whether the words that follow are the kernel's command line, which is one argument, but
+    // which `ps` shows without its quotes.
     let mut is_kernel_line = false;
     for word in words {
         let text = word.text();
@@ -75,9 +76,9 @@ pub(super) fn command(words: &[Word], found: &mut Found) {
     super::programs::judge(words, found);
 }
 
-/// Judges a word for what tells itself, wherever it stands.
+/// Judges a word for secrets that are known by their own form, whatever command they belong to.
 pub(super) fn word(text: Text<'_>, found: &mut Found) {
-    // Most words are no lists, and hold nothing to look for.
+    // Each of these forms has a `=` or a `:`; most words have none.
     if !text.bytes.contains(&b'=') && !text.bytes.contains(&b':') {
         return;
     }
@@ -85,7 +86,7 @@ pub(super) fn word(text: Text<'_>, found: &mut Found) {
     if let Some(index) = url_password(text) {
         found.add(Rule::UrlPassword, text.rest(index));
     }
-    // Also within `--property=SetCredential=…` or an assignment.
+    // They may also stand inside a word, as in `--property=SetCredential=…`.
     for (rule, marker) in [
         (Rule::KernelCredential, &b"systemd.set_credential="[..]),
         (Rule::KernelCredential, b"systemd.set_credential_binary="),
@@ -295,7 +296,7 @@ fn entries(text: Text<'_>, found: &mut Found) {
             entry.starts_with(b"entry").then_some((entry, property.value))
         })
     };
-    // A list may have very many: none is looked for through the whole of it.
+    // A map, as a list may have very many entries, and a search for each would be quadratic.
     let mut values: BTreeMap<&[u8], Option<Text<'_>>> = BTreeMap::new();
     for (entry, _) in names() {
         values.insert(entry, None);
@@ -417,7 +418,7 @@ fn oem_credentials(text: Text<'_>, found: &mut Found) {
         let Some(rest) = rest.after(b".binary:").or_else(|| rest.after(b":")) else { continue };
         let name_and_more = rest.part(0, rest.bytes.len().min(CREDENTIAL_NAME_MAX_BYTES + 1));
         if let Some(length) = name_and_more.find(b'=') {
-            // In a list the value may end at once.
+            // In a list of properties the value may be empty.
             let value = rest.rest(length + 1);
             let is_empty = matches!(value.bytes.first(), None | Some(b',' | b']'));
             if !is_empty && is_secret_credential(rest.part(0, length).bytes, value.bytes) {

@@ -36,8 +36,8 @@ const COMMANDS: [&[u8]; 6] = [b"linux", b"linux16", b"linuxefi", b"append", b"op
 /// Words that only a kernel's command line begins with.
 const MARKS: [&[u8]; 7] = [b"auto=", b"console=", b"initrd=", b"inst.", b"ip=", b"rd.", b"root="];
 
-/// Parameters that tell themselves, wherever they stand: of Anaconda, dracut and the
-/// installer of Debian.
+/// Parameters of Anaconda, dracut and the installer of Debian, whose names alone say that they
+/// belong on the kernel's command line.
 const PARAMETERS: [&[u8]; 8] = [
     b"inst.vncpassword",
     b"inst.rdp.password",
@@ -96,12 +96,12 @@ pub(super) fn named(text: Text<'_>, found: &mut Found) {
 
 fn parameter(text: Text<'_>, found: &mut Found) {
     let Some((name, value)) = text.split(b'=') else { return };
-    // As Anaconda and images of others call it, in one word.
+    // Anaconda and others call root's password so; the name is one word, unlike those of secrets.
     let is_root = matches!(name.bytes, b"rootpw" | b"rootpwd");
-    // An option is none, and a credential of systemd has a rule of its own.
+    // Options are no parameters, and credentials of systemd have a rule of their own.
     let is_other = name.bytes.starts_with(b"-") || name.bytes.starts_with(b"systemd.set_cred");
     if is_root || is_secret_name(name.bytes) && !is_other {
-        // Quotes may stand within the line.
+        // The value may be quoted inside the line.
         let value = value.after(b"\"").or_else(|| value.after(b"'")).unwrap_or(value);
         if is_secret_value(value.bytes) && !is_hash(value.bytes) {
             found.add(Rule::KernelPassword, value);

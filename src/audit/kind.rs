@@ -64,7 +64,7 @@ impl Kind {
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let is_text = |line: &&[u8]| !matches!(line.first(), None | Some(b'#' | b';'));
         let whole = lines.by_ref().find(|line| is_text(&line.trim_ascii())).unwrap_or_default();
-        // Proxmox's keys begin their lines; those of other YAML stand within something.
+        // Proxmox's keys are never indented.
         let is_proxmox = is_proxmox(whole) || lines.any(is_proxmox);
         let first = whole.trim_ascii();
         // The journal has NUL bytes too, in the lengths of its fields.
@@ -106,22 +106,23 @@ fn is_section(line: &[u8]) -> bool {
     name.is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_alphanumeric))
 }
 
-/// A key that only Proxmox has at the begin of a line: no shell command's name
-/// ends with a colon.
+/// Whether a line begins with a key of Proxmox's configuration. A script has no such line, as no
+/// command's name ends with a colon.
 fn is_proxmox(line: &[u8]) -> bool {
     const KEYS: [&[u8]; 6] =
         [b"args: -", b"cipassword: ", b"cores: ", b"ostype: ", b"scsihw: ", b"smbios1: "];
     KEYS.iter().any(|key| line.starts_with(key))
 }
 
-/// The header that cloud-init wants, alone or below that of a template.
+/// Whether the text begins with the header of a cloud-config, perhaps below that of a template.
 fn is_cloud_config(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let first = lines.find(|line| !line.starts_with(b"## template:")).unwrap_or_default();
     first == b"#cloud-config" || first.starts_with(b"#cloud-config ")
 }
 
-/// A part of a cloud-config, which a script adds to one, is told by its keys.
+/// Whether the text has a key of cloud-config. A script may write a part of one, which has no
+/// header.
 fn has_cloud_key(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     lines.any(|line| line.starts_with(b"chpasswd:") || line.starts_with(b"ssh_pwauth:"))

@@ -59,12 +59,13 @@ pub(super) fn is_log(first: &[u8]) -> bool {
         || is_trace
 }
 
-/// Reads a log. A command that libvirt started goes on over the lines that follow.
+/// Reads a log. libvirt writes a command that it has started over several lines.
 pub(super) fn log(text: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
     logical_lines(text, &mut |line| log_line(line, emit));
 }
 
-/// Quotes that do not fit together, as in `can't`, reach no further than their line.
+/// Reads one line of a log. It is read as a script only if its quotes are paired: an apostrophe,
+/// as in `can't`, is no quote.
 fn log_line(line: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
     let object = find(line.bytes, b"{").map(|begin| {
         let end = line.bytes.iter().rposition(|byte| *byte == b'}').map_or(begin, |end| end + 1);
@@ -73,7 +74,7 @@ fn log_line(line: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
     if let Some(object) = object.filter(|object| json::is_json(object.bytes)) {
         emit(Event::Document(object));
     }
-    // Each kind is there an even number of times.
+    // A quote that stands an even number of times splits the line into an odd number of parts.
     let is_paired = |quote: u8| line.bytes.split(|byte| *byte == quote).count() % 2 == 1;
     let has_quotes = line.bytes.iter().any(|byte| matches!(byte, b'\'' | b'"'));
     if has_quotes && is_paired(b'\'') && is_paired(b'"') && find(line.bytes, b" #").is_none() {
@@ -97,7 +98,7 @@ fn process(line: Text<'_>, emit: &mut dyn FnMut(Event<'_>)) {
         command.push(word.to_word(), |words| emit(Event::Command(words)));
         rest = after;
         if is_header {
-            // Its value goes on up to the next option or the URL.
+            // The header was one quoted argument: it ends before the next option or the URL.
             let is_next = |word: &Text<'_>| {
                 word.bytes.starts_with(b"-") || find(word.bytes, b"://").is_some()
             };

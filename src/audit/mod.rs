@@ -61,14 +61,14 @@ pub struct Finding {
 pub struct Judgement {
     /// Every inline secret, in the order in which they stand.
     pub findings: Vec<Finding>,
-    /// How many others a comment lets stand.
+    /// How many others are not told of, as a comment in the text says so.
     pub ignored: usize,
-    /// Lines with such a comment that names a rule which there is not.
+    /// Lines of such comments that name a rule which does not exist.
     pub unknown_rules: Vec<usize>,
 }
 
-/// Judges a text. Any bytes will do; the kind is told by the content. What is read
-/// from processes and logs is nobody's to comment.
+/// Judges a text of any bytes, of which the content tells the kind. Comments that let a finding
+/// stand count in files that people write, not in logs and in arguments of processes.
 pub fn audit(text: &[u8]) -> Judgement {
     let kind = Kind::of(text);
     let within_bytes = text.len().saturating_mul(2 * DEPTH_MAX).min(WITHIN_MAX_BYTES);
@@ -159,7 +159,7 @@ fn unit(text: Text<'_>, depth: usize, found: &mut Found) {
 /// Judges a shell script.
 fn script(text: Text<'_>, depth: usize, found: &mut Found) {
     shell::lex(text, &mut |event| match event {
-        // A line of a file, not a command.
+        // A line that a script writes into a file, and no command.
         shell::Event::Command([word, ..]) if judge::is_oem_template(word.text()) => {}
         shell::Event::Command(words) => command(words, depth, found),
         shell::Event::Piped(words) => {
@@ -195,7 +195,7 @@ fn yaml(text: Text<'_>, is_cloud_config: bool, depth: usize, found: &mut Found) 
 fn listed(event: listing::Event<'_>, depth: usize, found: &mut Found) {
     match event {
         listing::Event::Command(words) => command(words, depth, found),
-        // Nothing else is expected within a line, least of all another log.
+        // A line of a log that has quotes is read as a script, whatever it looks like.
         listing::Event::Script(text) if depth < DEPTH_MAX => script(text, depth + 1, found),
         listing::Event::Script(_) => {}
         listing::Event::Document(text) => document(text, depth + 1, found),
@@ -231,7 +231,7 @@ fn within(words: &[Word], depth: usize, found: &mut Found) {
     for word in words {
         let text = word.text();
         let text = secrecy::assignment(text).map_or(text, |(_, value)| value);
-        // QEMU takes a block device in place of a file's name.
+        // In place of a file's name QEMU takes the description of a block device.
         let text = text.after(b"json:").unwrap_or(text);
         let has_blanks = text.bytes.iter().any(u8::is_ascii_whitespace);
         let is_compound = matches!(text.bytes.first(), Some(b'{' | b'[' | b'<'));

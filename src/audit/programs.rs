@@ -55,7 +55,7 @@ fn curl(arguments: &[Word], found: &mut Found) {
             }
             b"H" | b"header" | b"proxy-header" => header(value, found),
             b"E" | b"cert" => {
-                // A certificate's file, then perhaps the password of its key.
+                // `FILE:PASSWORD`, the password of the certificate's key; or the file alone.
                 let is_file = !value.bytes.starts_with(b"pkcs11:");
                 if let Some((_, secret)) = value.split(b':').filter(|_| is_file) {
                     password(Rule::DownloadPassword, secret, found);
@@ -102,7 +102,7 @@ fn wget(arguments: &[Word], found: &mut Found) {
 fn sshpass(arguments: &[Word], found: &mut Found) {
     for (index, word) in arguments.iter().enumerate() {
         let Some(value) = word.text().after(b"-p") else {
-            // Its own options end with the first word that is none.
+            // sshpass's own options end before the command that it runs.
             if word.bytes().starts_with(b"-") {
                 continue;
             }

@@ -50,9 +50,10 @@ pub(super) fn lex(text: Text<'_>, emit: &mut dyn FnMut(&[Word])) {
 struct Lexer<'a, 'e> {
     text: Text<'a>,
     at: usize,
-    /// Lists within one another; the first is the statement.
+    /// The lists and calls that are open, from the outermost on. The first stands for the
+    /// statement itself.
     open: Vec<List>,
-    /// Brackets that are open beyond those of `open`.
+    /// How many more brackets are open: deeper ones are not told apart.
     beyond: usize,
     emit: &'e mut dyn FnMut(&[Word]),
 }
@@ -61,7 +62,7 @@ struct Lexer<'a, 'e> {
 struct List {
     words: Words,
     item: Item,
-    /// Only whoever runs the script sees it.
+    /// It is printed, for whoever runs the script, and passed to no program.
     is_talk: bool,
     /// Something other than a string has stood in the statement.
     has_begun: bool,
@@ -73,9 +74,9 @@ struct Item {
     word: Option<Word>,
     /// The last name in it, which may be called.
     name: Vec<u8>,
-    /// A string ends it so far.
+    /// What was read last of it is a string.
     is_string: bool,
-    /// That name is a string's own method, such as `encode`.
+    /// The last name is a method of a string, such as `encode`.
     is_method: bool,
 }
 
@@ -217,7 +218,7 @@ impl Lexer<'_, '_> {
             return;
         }
         let offset = name.offset(0);
-        // A statement's own names are no arguments.
+        // Names outside of all brackets are no arguments of a command.
         let is_statement = self.open.len() == 1;
         let Some(list) = self.open.last_mut() else { return };
         if !is_statement {
@@ -237,7 +238,7 @@ impl Lexer<'_, '_> {
         }
     }
 
-    /// A call or the like behind a string.
+    /// Adds a mark to a string that a call or an index follows: its value is not known then.
     fn expression(&mut self, at: usize) {
         let offset = self.text.offset(at);
         if let Some(list) = self.open.last_mut()

@@ -16,7 +16,7 @@ use crate::job::destination::{Destination, NewFile};
 use crate::job::existing;
 use crate::job::files::{self, Files};
 use crate::job::image::Image;
-use crate::job::news;
+use crate::job::old_output;
 use crate::job::progress::Progress;
 use crate::job::read_back;
 use crate::job::reports;
@@ -82,7 +82,7 @@ pub struct Build {
 }
 
 pub(super) fn run(options: &Build) -> Result<(), Failure> {
-    let early = |failure| news::early(&options.output, "image", failure);
+    let early = |failure| old_output::early(&options.output, "image", failure);
     let builder = Builder::new(options).map_err(early)?;
     builder.job.advise(options.quiet);
     if files::is_streamed(&options.output) {
@@ -104,7 +104,7 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
     if failures.is_empty() {
         return Ok(());
     }
-    Err(delivered(failures, built.news(options, is_printed)))
+    Err(delivered(failures, built.what_is_in_place(options, is_printed)))
 }
 
 /// What goes to standard output once the image is in place.
@@ -203,7 +203,7 @@ impl<'a> Builder<'a> {
         let Build { manifest, output, depfile, quiet, .. } = self.options;
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
-        let early = |failure| news::early(output, "image", failure);
+        let early = |failure| old_output::early(output, "image", failure);
         let has_old = OutputFile::check(output).map_err(early)?;
         if let Some(file) = self.options.report_file() {
             reports::check(file, summary::REPORT_HINT).map_err(early)?;
@@ -213,7 +213,8 @@ impl<'a> Builder<'a> {
             dependencies.extend(encryptor.inputs().cloned());
         }
         let mut progress = Progress::new(!quiet);
-        let still_old = |failure| if has_old { news::unchanged("image", failure) } else { failure };
+        let still_old =
+            |failure| if has_old { old_output::unchanged("image", failure) } else { failure };
         if self.holds_the_key() {
             output::require_reader().map_err(|failure| still_old(self.of_the_key(failure)))?;
         }
@@ -421,7 +422,7 @@ struct Built {
 
 impl Built {
     /// What is in place, for the hint where something else could not be delivered.
-    fn news(&self, options: &Build, is_printed: bool) -> String {
+    fn what_is_in_place(&self, options: &Build, is_printed: bool) -> String {
         let image = report::shown(&options.output);
         let place = if self.is_new {
             format!("the new image {image} is in place")
@@ -441,12 +442,12 @@ impl Built {
     }
 }
 
-/// The failure of what could not be delivered, with news of the image.
-fn delivered(failures: Vec<Failure>, news: String) -> Failure {
+/// The failure of what could not be delivered; `hint` tells which image is in place.
+fn delivered(failures: Vec<Failure>, hint: String) -> Failure {
     let is_interrupted = failures.iter().any(|failure| failure.exit == Exit::Interrupted);
     let exit = if is_interrupted { Exit::Interrupted } else { Exit::Output };
     let messages: Vec<_> = failures.into_iter().map(|failure| failure.message).collect();
-    Failure::new(exit, messages.join("\n")).hint(news)
+    Failure::new(exit, messages.join("\n")).hint(hint)
 }
 
 /// The failure of what could not be printed, with its name.

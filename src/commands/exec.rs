@@ -26,7 +26,7 @@ use crate::job::destination::{Destination, Heir};
 use crate::job::progress::Progress;
 use crate::job::read_back;
 use crate::job::trusted;
-use crate::monitors::qemu::{own_machine, own_slots};
+use crate::monitors::qemu::{own_machine, taken_slots};
 use crate::monitors::{Drive, DriveKey, Firmware, Machine, MachineType, Monitor, Place, Style};
 use crate::report::{self, Exit, Failure, shown, verbose};
 use crate::sources::assemble::Assembly;
@@ -263,7 +263,7 @@ impl<'a> Invocation<'a> {
 
     /// The first place for a disk that they leave free.
     fn free_place(&self) -> Place {
-        own_slots::free_place(self.words.iter().map(|word| word.as_bytes()))
+        taken_slots::free_place(self.words.iter().map(|word| word.as_bytes()))
     }
 
     fn has_arguments(&self) -> bool {

@@ -18,7 +18,7 @@ use crate::job::access;
 use crate::job::files;
 use crate::job::image;
 use crate::job::links;
-use crate::job::news;
+use crate::job::old_output;
 use crate::job::progress::{Counted, Progress};
 use crate::job::trusted;
 use crate::job::wishes::SourceWishes;
@@ -145,7 +145,7 @@ fn share_style() -> impl TypedValueParser<Value = Style> {
 }
 
 pub(super) fn run(options: &Seal) -> Result<(), Failure> {
-    let early = |error| news::early(&options.output, "blob", error);
+    let early = |error| old_output::early(&options.output, "blob", error);
     let blob = Blob::new(options).map_err(early)?;
     let stream = blob.share.is_none().then(StreamOutput::stdout).transpose()?;
     let mut progress = Progress::new(!options.quiet);
@@ -319,8 +319,8 @@ impl Blob {
         identity: &Identity,
         progress: &mut Progress,
     ) -> Result<Made, Failure> {
-        let of_blob = |error| news::of("blob", error);
-        let early = |error| news::early(&options.output, "blob", error);
+        let of_blob = |error| old_output::of("blob", error);
+        let early = |error| old_output::early(&options.output, "blob", error);
         let has_old = OutputFile::check(&options.output).map_err(early)?;
         let mut file = OutputFile::create(&options.output, self.permissions)
             .map_err(|error| early(of_blob(error)))?;
@@ -338,7 +338,7 @@ impl Blob {
         identity: &Identity,
         progress: &mut Progress,
     ) -> Result<Made, Failure> {
-        self.write_carrier(identity).map_err(|error| news::of("file", error))?;
+        self.write_carrier(identity).map_err(|error| old_output::of("file", error))?;
         let made = keys::without_traces(|| write(tree, identity, &mut stream, progress))?;
         stream.finish()?;
         Ok(made)

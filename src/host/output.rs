@@ -5,9 +5,9 @@
 //! Invariant: at every instant the output path holds the complete old image or
 //! the complete new one. The temporary is 0600 under any umask, is locked while
 //! its builder lives, and every step is relative to one descriptor of the
-//! target's directory, so that a renamed directory cannot lead astray.
-//! Invariant: what is said and done after an error goes by what lies at the name, not by
-//! what the failing call says.
+//! target's directory: if that is renamed, everything still happens inside it.
+//! Invariant: after a call has failed, what is said and done depends on the file that is
+//! found at the name. A network file system may report an error for what it has done.
 
 mod access;
 mod acl;
@@ -69,7 +69,7 @@ impl Permissions {
     /// The access control list and the mode, as stat(2) shows it, of a file that `owner`
     /// owns; none of the two where any will do.
     fn access(&self, owner: u32) -> (Option<Vec<u8>>, Option<Mode>) {
-        // An owner needs no leave.
+        // Who owns the file may read it anyway, and needs no entry of a list.
         let Some(reader) = self.reader.filter(|reader| *reader != owner) else {
             return (None, self.mode);
         };
@@ -105,12 +105,12 @@ pub struct OutputFile {
 /// How far an image has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The old image, if there is one, is in place.
+    /// The new image has not taken its name: the old one, if there is one, is in place.
     Pending,
-    /// It has taken its name.
+    /// The new image has taken its name.
     InPlace,
-    /// A file system that fails has kept to itself whether it has, or has not let
-    /// everything be undone. Nothing is cleaned up.
+    /// After an error of the file system it is not known whether the image has taken its
+    /// name, or not everything could be undone. Nothing is cleaned up.
     Unknown,
 }
 
@@ -186,7 +186,8 @@ impl OutputFile {
             State::Pending => {
                 let lost = self.take_back();
                 if !lost.is_empty() {
-                    // Files of the old image have temporary names: they are no leftovers.
+                    // Files of the old image may still have temporary names. They are not to
+                    // be cleaned up as leftovers: the old image needs them.
                     self.state = State::Unknown;
                 }
                 placed.map(drop).map_err(|failure| self.with_lost(failure, &lost))
@@ -197,14 +198,14 @@ impl OutputFile {
     }
 
     /// Cleans up behind the image, which is in place, and brings all names onto the disk.
-    /// Of several errors the first is the outcome; the others are told.
+    /// Of several errors the first is returned; the others are printed as warnings.
     fn finish(&mut self, placed: Result<Vec<OsString>, Failure>) -> Result<(), Failure> {
         let looked = self.sidecars.look_again(&self.target);
         let not_removed = self.sidecars.remove_old(&self.target);
         if let Ok(leftovers) = &placed {
             leftovers::remove_these(&self.target, leftovers, self.permissions);
         }
-        // The next builder need not wait for the disk.
+        // The next builder of this path may go on while this one waits for the disk.
         lock::release(self.sink.file());
         let OutputName { directory, subject, .. } = &self.target;
         let synced = sync_directory(directory).map_err(|error| {
@@ -220,20 +221,21 @@ impl OutputFile {
         let mut failures = failures.chain(not_removed);
         let first = failures.next();
         for other in failures {
-            // Each may be about a file that holds secrets.
+            // None of them is dropped: each may name a file with secrets that was not removed.
             report::warn(&other.message);
         }
         first.map_or(Ok(()), Err)
     }
 
-    /// Returns the leftovers of other builders, without what this one removes itself.
+    /// Puts sidecars and image in place. Returns the temporaries that killed builders have
+    /// left, without those that this build removes itself.
     fn put_in_place(
         &mut self,
         is_sidecar: Option<IsSidecar<'_>>,
     ) -> Result<Vec<OsString>, Failure> {
         let subject = &self.target.subject;
         self.sink.spill()?;
-        // It may hold a key, and a file may take long to reach the disk.
+        // The buffer may hold a key, and it may take long until the file is on the disk.
         self.sink.forget();
         widen(self.sink.file(), self.permissions)
             .map_err(|error| no_access(subject, error, self.permissions))?;
@@ -243,7 +245,7 @@ impl OutputFile {
 
         turn::take(&self.target, self.sink.file_mut(), &mut self.temporary, self.permissions)?;
         let beside = match Beside::find(&self.target, is_sidecar) {
-            // Leftovers alone are no reason to fail.
+            // Without sidecars the directory is read for leftovers alone, which may stay.
             Err(_) if is_sidecar.is_none() => Beside::default(),
             found => found
                 .map_err(|error| subject.failure("look for files of an old image beside", error))?,
@@ -269,7 +271,7 @@ impl OutputFile {
         let outcome = match (renamed, self.target.there(file)) {
             (Ok(()), Ok(There::New)) => Ok(()),
             (Err(_), Ok(There::New)) => {
-                // Done all the same; a second name may be left.
+                // The rename was done in spite of its error; the temporary name may be left.
                 if let Ok(true) = self.target.leads_to(temporary, file) {
                     self.temporary.remove(&self.target);
                 }
@@ -300,14 +302,15 @@ impl OutputFile {
         outcome
     }
 
-    /// Undoes all; returns what could not be undone.
+    /// Puts the old image's files back under their names; returns, as texts, what could not be
+    /// undone.
     fn take_back(&mut self) -> Vec<String> {
         let lost = self.sidecars.take_back(&self.target);
         self.temporary.remove(&self.target);
         lost
     }
 
-    /// Says which of the files beside the old image are not its own any more.
+    /// Adds to an error which files beside the old image are missing or are the new one's.
     fn with_lost(&self, failure: Failure, lost: &[String]) -> Failure {
         if lost.is_empty() {
             return failure;
@@ -386,8 +389,8 @@ impl Subject {
     }
 }
 
-/// Makes a rename durable. Some network file systems cannot sync a directory
-/// alone: there the whole file system is.
+/// Makes a rename durable. Some network file systems cannot sync a directory alone: there
+/// the whole file system is synced.
 fn sync_directory(directory: &OwnedFd) -> rustix::io::Result<()> {
     match retry_on_intr(|| rustix::fs::fsync(directory)) {
         Err(Errno::INVAL | Errno::OPNOTSUPP) => rustix::fs::syncfs(directory),

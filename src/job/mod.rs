@@ -20,7 +20,7 @@ pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod links;
 pub(crate) mod loss;
-pub(crate) mod news;
+pub(crate) mod old_output;
 pub(crate) mod progress;
 pub(crate) mod reach;
 pub(crate) mod read_back;

@@ -3,9 +3,9 @@
 mod config_file;
 pub(super) mod devices;
 pub mod own_machine;
-pub mod own_slots;
 pub mod secrets;
 pub mod share;
+pub mod taken_slots;
 
 use std::borrow::Cow;
 use std::os::fd::RawFd;

@@ -11,7 +11,7 @@ use super::acl::{self, List};
 /// Longest access control list that is read: some eighty readers.
 const LIST_MAX_BYTES: usize = 4096;
 
-/// A file's owners, and what it lets whom do.
+/// A file's owner and group, and what its mode and access control list allow them and others.
 #[derive(Debug)]
 pub struct Access {
     /// The user who owns it.
@@ -20,14 +20,15 @@ pub struct Access {
     pub group: u32,
     /// The mode as stat(2) shows it, without the file's type.
     pub mode: u32,
-    /// What the group may do, which the mode does not tell where there is a list.
+    /// What the group may do. Where there is an access control list, the mode shows its mask
+    /// in this place, and the list alone tells.
     group_may: u16,
     named: Vec<(bool, u32, u16)>,
-    /// Whether the list can be told.
+    /// Whether the access control list could be read and understood.
     is_known: bool,
 }
 
-/// In what a file lets more be done than another one.
+/// Why a file allows more than another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Excess {
     /// It has another owner.
@@ -86,7 +87,7 @@ impl Access {
         Ok(access)
     }
 
-    /// In what it lets more be done than `other`; none where it does not.
+    /// Why it allows more than `other`; none where it does not.
     pub fn excess(&self, other: &Self) -> Option<Excess> {
         let is_given = |(is_group, id, permissions): &(bool, u32, u16)| {
             let is_same = |entry: &&(bool, u32, u16)| (entry.0, entry.1) == (*is_group, *id);

@@ -43,8 +43,7 @@ pub(super) fn shown_mode(mode: Mode) -> Mode {
     mode.with(Mode::of::<{ READ << 3 }>())
 }
 
-/// What a list gives besides to the owner and to everybody: each permission as far as the
-/// mask leaves it.
+/// What a list allows the group and those whom it names, after its mask was applied.
 pub(super) struct List {
     /// To the owning group.
     pub(super) group: u16,

@@ -16,7 +16,7 @@ use crate::report::Failure;
 
 /// Most images fit into this and are written at once.
 const SMALL_BUFFER_BYTES: usize = 32 << 10;
-/// The largest buffer of an image that did not.
+/// The largest buffer of an image that did not fit into [`SMALL_BUFFER_BYTES`].
 const LARGE_BUFFER_BYTES: usize = 256 << 10;
 /// From this length on the kernel copies a file faster than two system calls do (measured).
 const KERNEL_COPY_MIN_BYTES: u64 = 64 << 10;
@@ -83,9 +83,9 @@ impl Buffered {
         self.buffer = Buffer::default();
     }
 
-    /// The free end of the buffer, never empty: a full buffer is written out,
-    /// and as often as that happens one of twice its size takes its place, up to the
-    /// largest: what is never filled has to be wiped all the same.
+    /// The free end of the buffer, which is never empty. A full buffer is written out, and
+    /// one of twice its size takes its place, up to the largest. It starts small because the
+    /// whole buffer is wiped at the end, also what was never filled.
     fn room(&mut self) -> Result<&mut [u8], Failure> {
         if self.filled == self.buffer.len() {
             self.spill()?;
@@ -191,13 +191,13 @@ impl Descriptor {
         }
         let outcome = (&self.file).stream_position().and_then(|end| {
             let first = end.checked_sub(back_bytes).ok_or(ErrorKind::InvalidInput)?;
-            // Short writes and interrupts are gone on with.
+            // `write_all_at` goes on after short writes and interrupts.
             self.file.write_all_at(bytes, first)
         });
         outcome.map_err(|error| self.subject.failure("write", error))
     }
 
-    /// Reads as zeros and costs nothing: the file is longer by so many bytes.
+    /// Makes the file longer by so many bytes, which read as zeros and take no room on the disk.
     fn leave_hole(&self, length_bytes: u64) -> Result<(), Failure> {
         let mut file = &self.file;
         let length = i64::try_from(length_bytes).map_err(|_| ErrorKind::FileTooLarge.into());
@@ -215,9 +215,9 @@ impl Descriptor {
         }
     }
 
-    /// Copies as much as the kernel will; the caller copies the rest. An error
-    /// ends the copy without being one: it comes back when the bytes pass
-    /// through the buffer, and then tells which of the two files failed.
+    /// Copies as much as the kernel will; the caller copies the rest. An error ends the copy
+    /// and is not returned: it cannot tell which of the two files failed. The same error comes
+    /// again when the caller copies through the buffer, and there it can.
     fn copy_in_kernel(&self, file: &File, length_bytes: u64) -> Result<u64, Failure> {
         let mut left = length_bytes;
         while left > 0 {

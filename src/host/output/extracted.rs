@@ -1,4 +1,4 @@
-//! A directory that is filled with files of their own names, and nothing outside of it.
+//! Fills a directory with files, links and devices, and touches nothing outside of it.
 //!
 //! Everything is done by descriptors of directories, one name at a time, and no symbolic link
 //! is ever followed: not one that lies there already, not one that was made here before, and
@@ -84,8 +84,8 @@ impl Extracted {
     /// Errors are of [`Exit::Output`], and of [`Exit::Policy`] where a link of another user is
     /// on the way.
     ///
-    /// From now on the process has no umask: modes are what they are said to be. What is made
-    /// is 0600, and 0700 where it is a directory, until attributes say otherwise.
+    /// From now on the process has no umask, so that modes are set exactly. Files are made with
+    /// mode 0600 and directories with 0700, until they get their attributes.
     pub fn open(path: &Path, replaces: bool) -> Result<Self, Failure> {
         signals::note()?;
         rustix::process::umask(Mode::empty());
@@ -226,7 +226,7 @@ impl Extracted {
             Node::Fifo => (FileType::Fifo, 0),
             Node::Socket => (FileType::Socket, 0),
         };
-        // No descriptor of it is ever opened: that may do something, or wait for somebody.
+        // It is never opened: to open a device may do something, and a pipe waits for a writer.
         let mode = attributes.and_then(|attributes| attributes.mode);
         let mode = mode.map_or(PRIVATE_FILE, |mode| Mode::from_raw_mode(mode.into()));
         self.entry(parent, name, attributes, |directory, name| {
@@ -262,17 +262,17 @@ impl Extracted {
         placed
     }
 
-    /// Gives a directory that was made its attributes: when all is in it, as they may forbid
-    /// the way into it, and what is made in it changes its time.
+    /// Gives a directory that was made its attributes. This comes when everything is in it: the
+    /// mode may forbid to enter it, and each file that is made in it changes its time.
     pub fn finish(&mut self, directory: DirectoryId, with: &Attributes) -> Result<(), Failure> {
         let shown = self.directories.shown_directory(directory);
         let opened = self.directories.enter(directory)?;
         with.apply(opened).map_err(|error| error.into_failure(&shown))
     }
 
-    /// Makes sure that all directories are where they were made: who moved one away meanwhile
-    /// has taken files along. It is for the time before [`Self::finish`], which may forbid the
-    /// way into them.
+    /// Makes sure that all directories are still where they were made: if somebody has moved
+    /// one away, files are missing. Call it before [`Self::finish`], after which a directory's
+    /// mode may forbid to enter it.
     pub fn look_again(&mut self) -> Result<(), Failure> {
         self.directories.look_again()
     }
@@ -314,14 +314,14 @@ impl Extracted {
 }
 
 impl Spot<'_> {
-    /// Makes something under the name, or under one of its own where something has the name
-    /// that is to be replaced.
+    /// Makes something under its name, or under a temporary one where it is to replace what has
+    /// that name.
     fn make<T>(
         &self,
         replaces: bool,
         make: impl Fn(&OsStr) -> Result<T, Errno>,
     ) -> Result<(T, Option<OsString>), Failure> {
-        /// One is enough unless somebody fights for it.
+        /// One is enough unless somebody takes the same random name.
         const ATTEMPTS: usize = 32;
         let failed = |errno| failure("make", &self.shown, errno);
         match make(self.name) {
@@ -383,7 +383,7 @@ impl Spot<'_> {
         Ok(Id::from(&seen))
     }
 
-    /// Gives what has a name of its own the name that it was made for.
+    /// Gives what has a temporary name the name that it was made for.
     fn place(&self, own_name: Option<&OsStr>) -> Result<(), Failure> {
         let Some(own_name) = own_name else { return Ok(()) };
         rustix::fs::renameat(self.directory, own_name, self.directory, self.name)
@@ -396,8 +396,8 @@ impl Spot<'_> {
         }
     }
 
-    /// Removes what was not completed. Whoever has put something else in its place loses that,
-    /// a name in a directory where both can write.
+    /// Removes what was not completed. If somebody else has put a file in its place at this
+    /// moment, that one is removed: both can write in the directory, and no call tells them apart.
     fn unlink(&self, own_name: Option<&OsStr>) {
         let name = own_name.unwrap_or(self.name);
         match rustix::fs::unlinkat(self.directory, name, AtFlags::empty()) {

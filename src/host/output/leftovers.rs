@@ -18,22 +18,22 @@ use crate::report;
 pub(super) struct Beside {
     /// Temporaries, perhaps of builders that live.
     pub(super) leftovers: Vec<OsString>,
-    /// Sidecars of an old image: regular files, whoever owns them, as an earlier build
-    /// may have given them to somebody else. One that has another name as well counts,
-    /// too: it would be taken for one of the image's, and keeps its bytes there.
+    /// Sidecars of an old image. They are regular files of any owner, as an earlier build may
+    /// have given them to somebody else. A file with a second name elsewhere counts too: left
+    /// here it would be taken for a sidecar of the new image, and its other name keeps it.
     pub(super) sidecars: Vec<OsString>,
 }
 
 /// What became of a leftover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// Nothing has its name any more, or something else.
+    /// It is gone: nothing, or another file, has its name.
     Gone,
     /// Its builder lives.
     InUse,
-    /// It cannot be told whether it is in use, or it is nobody's business here.
+    /// It stays: whether it is in use cannot be found out, or it is no leftover of ours.
     Foreign,
-    /// It should be gone, and this forbids it.
+    /// It should be removed, and this error forbids it.
     Stays(Errno),
 }
 
@@ -80,15 +80,16 @@ pub(super) fn remove(target: &OutputName, permissions: Permissions) {
     }
 }
 
-/// Makes room for a new image, as [`remove`] does. What cannot be removed is not told, as
-/// that is tried again when the image is in place, or is given up.
+/// Removes leftovers as [`remove`] does, to make room for a new image. It warns of none that
+/// it cannot remove: that is tried again, with a warning, at the end of the build.
 pub(super) fn make_room(target: &OutputName, permissions: Permissions) {
     if let Ok(found) = Beside::find(target, None) {
         try_these(target, &found.leftovers, permissions);
     }
 }
 
-/// Removes those of the temporaries that are in use no more. One of ours that cannot be removed brings a warning.
+/// Removes those temporaries that no builder uses any more, and warns of each one of ours that
+/// cannot be removed.
 pub(super) fn remove_these(target: &OutputName, names: &[OsString], permissions: Permissions) {
     for (name, error) in try_these(target, names, permissions) {
         report::warn(&format!(
@@ -100,13 +101,13 @@ pub(super) fn remove_these(target: &OutputName, names: &[OsString], permissions:
     }
 }
 
-/// Returns what stays of the temporaries that are in use no more.
+/// Removes those temporaries that no builder uses any more; returns those that stay, and why.
 fn try_these<'a>(
     target: &OutputName,
     names: &'a [OsString],
     permissions: Permissions,
 ) -> Vec<(&'a OsString, Errno)> {
-    // First the one that may be a second name of another.
+    // The name of the turn comes first: it may be a second name of another leftover.
     let turn = turn_name(target);
     let (first, rest): (Vec<_>, Vec<_>) = names.iter().partition(|name| **name == turn);
     let stays = |name: &'a OsString| match remove_unused(target, name, permissions) {
@@ -126,8 +127,9 @@ pub(super) fn remove_unused(
     let Some(seen) = target.at(name)? else { return Ok(Fate::Gone) };
     let is_turn = name == turn_name(target);
     let owners = [Some(rustix::process::geteuid().as_raw()), permissions.owner.map(|(uid, _)| uid)];
-    // What has another name is nobody's leftover, unless that name is the target's: it
-    // was about to lose this one. A turn may have a temporary's besides.
+    // A file with a second name is somebody's, and no leftover. There are two exceptions: the
+    // second name is the target's, as in the middle of a rename by link and unlink, and the name
+    // of the turn may stand beside a temporary's.
     let is_alone = seen.st_nlink == 1 || seen.st_nlink == 2 && (is_turn || is_at(target, &seen));
     if !owners.contains(&Some(seen.st_uid)) || !is_regular(&seen) || !is_alone {
         return Ok(Fate::Foreign);
@@ -142,8 +144,8 @@ pub(super) fn remove_unused(
         Lock::Unknown => return Ok(Fate::Foreign),
         Lock::Held => match lock::holder(&file)? {
             Holder::Builder => return Ok(Fate::InUse),
-            // Whoever may read it cannot keep it: a random name is nobody else's. A
-            // turn may be given to the next one at any instant.
+            // A lock for reading does not keep a random name from being removed: no living
+            // builder has it. The name of the turn may be the next builder's at any instant.
             Holder::Reader | Holder::Nobody if is_turn => return Ok(Fate::Foreign),
             Holder::Reader | Holder::Nobody => {}
         },

@@ -1,9 +1,8 @@
 //! The lock of a builder on the file that it writes (fcntl(2), open file description locks).
 //!
-//! flock(2) would not do: whoever can read a file, or a directory, can hold that one
-//! against its owner. A lock for writing wants a descriptor that can write, which of a
-//! private file nobody but its owner gets; and a lock that is held for reading alone is
-//! told from it.
+//! flock(2) would not do: whoever can read a file can hold its lock, and so make its owner
+//! wait. A lock of fcntl(2) for writing needs a descriptor that can write, and only the owner
+//! gets one of a private file. Locks that others hold for reading are seen as such.
 
 use std::fs::File;
 
@@ -25,7 +24,7 @@ pub(super) enum Holder {
     Reader,
 }
 
-/// What became of a wish for a lock.
+/// Whether a lock was obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lock {
     /// It is held until the last descriptor of this opening is closed, also by a kill.
@@ -46,7 +45,7 @@ pub(super) fn lock(file: &File) -> Result<Lock, Errno> {
     }
 }
 
-/// Gives the lock back. Where that fails it is held until the file is closed.
+/// Releases the lock. If that fails, the lock is held until the file is closed.
 pub(super) fn release(file: &File) {
     let _ = set(file, libc::F_UNLCK);
 }

@@ -52,7 +52,7 @@ impl MemoryFile {
         self.sink.reread()
     }
 
-    /// Makes it what it stays: from now on nobody can change, shorten or lengthen
+    /// Seals the file: from now on nobody can change, shorten or lengthen
     /// it, by whatever descriptor, nor undo that (`F_ADD_SEALS` of fcntl(2)). Errors
     /// as of [`sink`](Self::sink).
     pub fn seal(mut self) -> Result<SealedFile, Failure> {
@@ -62,7 +62,7 @@ impl MemoryFile {
             .map_err(|error| subject.failure("set the mode of", error))?;
         let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
         rustix::fs::fcntl_add_seals(file, seals).map_err(|error| subject.failure("seal", error))?;
-        // QEMU takes a descriptor for reading only if it can do nothing else.
+        // For a read-only disk QEMU takes no descriptor that can write.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let path = path_of(file.as_raw_fd());
         let descriptor = retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()))

@@ -11,13 +11,13 @@ use super::temporary::{Taken, Temporary};
 use super::{Permissions, leftovers, sync_directory, widen};
 use crate::report::{self, Exit, Failure};
 
-/// Does for a file that [`create_once`] has found what its maker may have been killed
-/// before: removes temporaries, which hold keys that nobody used, or a second name of this
-/// one, and brings its name onto the disk. Nothing is done where the directory cannot be
-/// opened. Errors are of [`Exit::Output`].
+/// Completes what the maker of a file may have left undone when it was killed, for a file that
+/// [`create_once`] has found: removes temporaries, which hold keys that nobody used or are a
+/// second name of this file, and brings its name onto the disk. Nothing is done where the
+/// directory cannot be opened. Errors are of [`Exit::Output`].
 pub fn finish_once(path: &Path) -> Result<(), Failure> {
     let Ok(mut target) = OutputName::open(path) else { return Ok(()) };
-    // A key that is there is no image.
+    // The hint would speak of an old image, and this is a key.
     target.subject.hint = None;
     leftovers::remove(&target, Permissions::default());
     sync_directory(&target.directory).map_err(|error| target.subject.failure("write", error))
@@ -58,8 +58,8 @@ pub fn create_once(path: &Path, content: &[u8], permissions: Permissions) -> Res
     Ok(is_placed)
 }
 
-/// False where the name is taken. Where that cannot be told without taking it from another
-/// file, no key is made: two builds would make two, and lose one.
+/// False where the name is taken. Where a file system cannot give a name without replacing what
+/// has it, no key is made: of two builds at the same time one would lose its key.
 fn take_name(
     temporary: &mut Temporary,
     target: &OutputName,
@@ -76,7 +76,7 @@ fn take_name(
     }
 }
 
-/// An error where the name leads to another file at once: the key is lost.
+/// An error where another file has taken the name right after ours: then the key is lost.
 fn look_again(target: &OutputName, file: Id) -> Result<(), Failure> {
     let reason = match target.leads_to(&target.name, file) {
         Ok(true) => return Ok(()),

@@ -105,12 +105,12 @@ impl OutputName {
 
     /// Calls `visit` with the name and the kind of every entry of the directory.
     pub(super) fn visit(&self, visit: impl FnMut(&OsStr, FileType)) -> Result<(), Errno> {
-        // It may have been read before.
+        // Reading begins at the first entry, also where the directory was read before.
         rustix::fs::seek(&self.directory, SeekFrom::Start(0))?;
         listing::visit(&self.directory, visit)
     }
 
-    /// Removes a name. What fails but is done, or was done by somebody else, is no error.
+    /// Removes a name. An error counts only where something still has that name.
     pub(super) fn unlink(&self, name: &OsStr) -> Result<(), Errno> {
         match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
             Err(error) if !matches!(self.at(name), Ok(None)) => Err(error),

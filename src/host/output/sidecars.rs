@@ -3,8 +3,8 @@
 //! does. What it replaces is kept until the image is in place, and so is what the old
 //! image had and the new one has not.
 //!
-//! A call that reports an error may have done what was asked: what lies at a name
-//! decides, never the call's word.
+//! A call that reports an error may have done what was asked. So after an error the code looks
+//! which file has the name, and goes by that.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -41,13 +41,13 @@ struct Sidecar {
 }
 
 enum State {
-    /// Under its temporary name, or none.
+    /// It has its temporary name, or no name yet.
     Written,
-    /// In place, where nothing was before.
+    /// It is in place, where nothing was before.
     Placed,
-    /// In place, and what it replaced has a temporary name.
+    /// It is in place, and the file that it replaced has a temporary name.
     Exchanged(OsString),
-    /// In place, and what it replaced is gone.
+    /// It is in place, and the file that it replaced is gone.
     Replaced,
 }
 
@@ -189,7 +189,7 @@ impl Sidecar {
                     self.state = state;
                     return Ok(());
                 }
-                // It went at this moment.
+                // Somebody has removed it between the two calls.
                 Err(Errno::NOENT) => {}
                 Err(error) => return Err(self.subject.failure("replace", error)),
             }
@@ -223,15 +223,15 @@ impl Sidecar {
         Ok(match linked {
             _ if is_kept => State::Exchanged(kept),
             Err(Errno::NOENT) => State::Placed,
-            // It cannot do that either.
+            // The file system has no links either: what is replaced cannot be kept.
             Ok(()) | Err(_) => State::Replaced,
         })
     }
 
-    /// Tells what cannot be undone.
+    /// Undoes the replacing; says what could not be undone.
     fn take_back(&mut self, target: &OutputName) -> Option<String> {
         let directory = &target.directory;
-        // What others have put there is theirs.
+        // A file that somebody else has put there meanwhile is left alone.
         let is_there = |it: &Self| target.leads_to(&it.name, it.temporary.id());
         let stays = format!("{} is of the new build", self.subject.shown);
         match std::mem::replace(&mut self.state, State::Written) {
@@ -266,7 +266,7 @@ impl Kept {
         let temporary = random_name(target).map_err(failure)?;
         if let Err(error) = renameat(directory, &name, directory, &temporary) {
             match target.at(&temporary) {
-                // It is done all the same.
+                // The rename was done in spite of its error.
                 Ok(Some(_)) => {}
                 Ok(None) if error == Errno::NOENT => return Ok(None),
                 Ok(None) | Err(_) => return Err(failure(error)),
@@ -275,7 +275,7 @@ impl Kept {
         Ok(Some(Self { name, temporary }))
     }
 
-    /// False where it keeps the temporary name.
+    /// Gives the file its name back; false where it keeps the temporary one.
     fn put_back(&self, target: &OutputName) -> bool {
         let directory = &target.directory;
         let back = renameat(directory, &self.temporary, directory, &self.name);

@@ -32,7 +32,7 @@ pub fn hand_over(bytes: &[u8]) -> Result<(), Failure> {
     close(stream)
 }
 
-/// An error of [`Exit::Output`] where nothing can come of what is printed.
+/// An error of [`Exit::Output`] where nobody would get what is printed.
 pub fn require_reader() -> Result<(), Failure> {
     Stream::Output.require_reader()
 }
@@ -47,7 +47,8 @@ fn write(bytes: &[u8]) -> Result<Buffered, Failure> {
     Ok(buffered)
 }
 
-/// Standard output for text and data of any length; nothing is promised of where it ends.
+/// Standard output for text and data of any length. It is not synced: for what must be on the
+/// disk there is [`hand_over`].
 pub struct Stdout {
     stream: Buffered,
     is_terminal: bool,
@@ -61,7 +62,7 @@ impl Stdout {
         Ok(Self { stream, is_terminal })
     }
 
-    /// Whether people see what is written, and a terminal obeys it.
+    /// Whether it is a terminal: a person reads it, and control characters take effect.
     pub fn is_terminal(&self) -> bool {
         self.is_terminal
     }
@@ -111,7 +112,7 @@ fn open(stream: Stream) -> Result<Buffered, Failure> {
     Ok(Buffered::stream(File::from(own), subject))
 }
 
-/// Some file systems, such as NFS, tell only now that there was no room.
+/// Closes the file. Some file systems, such as NFS, report only now that there was no room.
 fn close(stream: Buffered) -> Result<(), Failure> {
     let subject = stream.subject().clone();
     match nix::unistd::close(stream.into_file()) {
@@ -120,7 +121,8 @@ fn close(stream: Buffered) -> Result<(), Failure> {
     }
 }
 
-/// An image that goes to standard output. Nothing is promised of where it ends.
+/// An image that goes to standard output. It is not known, and not asked, whether it reaches a
+/// disk.
 pub struct StreamOutput {
     stream: Buffered,
     /// Where an image whose start is written last waits until it is whole:

@@ -30,16 +30,16 @@ const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const TURN: &[u8; LETTERS] = b"commitlock";
 /// Longest file name in bytes (`NAME_MAX` of Linux).
 const NAME_MAX_BYTES: usize = 255;
-/// Names tried before giving up. One is enough unless somebody fights for them.
+/// Names tried before giving up. One is enough unless somebody takes the same random names.
 const ATTEMPTS: usize = 32;
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
-/// What became of a wish for a name.
+/// Whether a file got the name that it asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// The file has it.
+    /// The file has the name.
     Yes,
-    /// Something else has it.
+    /// Another file has the name.
     No,
     /// The file system can give no name without taking it from what has it: it knows
     /// neither `RENAME_NOREPLACE` nor links. The file has a name of its own.
@@ -92,7 +92,8 @@ impl Temporary {
             let file = match openat(&target.directory, &name, flags, PRIVATE) {
                 Ok(file) => File::from(file),
                 Err(error) => {
-                    // It may be made in spite of the error. Nobody else draws its name.
+                    // The file may have been made in spite of the error. Nobody else draws the
+                    // same random name, so an empty file of this name is ours.
                     if matches!(target.at(&name), Ok(Some(seen)) if seen.st_size == 0) {
                         remove(target, &name);
                     }
@@ -103,7 +104,7 @@ impl Temporary {
                 }
             };
             match claim(&file).and_then(|is_ours| Ok((is_ours, prepare(&file)?))) {
-                // Another builder may have taken it for a leftover in the instant before.
+                // Before it was locked, another builder may have removed it as a leftover.
                 Ok((true, seen)) if seen.st_nlink > 0 => {
                     return Ok((file, Self { id: Id::from(&seen), name: Some(name) }));
                 }
@@ -127,7 +128,7 @@ impl Temporary {
         self.name.as_deref()
     }
 
-    /// The name is another file's from now on, or nobody's.
+    /// Notes that the file has lost its name, and returns that name.
     pub(super) fn forget(&mut self) -> Option<OsString> {
         self.name.take()
     }
@@ -267,12 +268,12 @@ pub(super) fn turn_name(target: &OutputName) -> OsString {
     OsString::from_vec(name)
 }
 
-/// A temporary name that nobody else draws.
+/// A random temporary name, which nobody else can guess or draw.
 pub(super) fn random_name(target: &OutputName) -> rustix::io::Result<OsString> {
     random_name_for(&target.name)
 }
 
-/// A temporary name that nobody else draws, of what will be called `name`.
+/// A random temporary name for a file that will be called `name`.
 pub(super) fn random_name_for(name: &OsStr) -> rustix::io::Result<OsString> {
     let mut name = prefix(name);
     let mut random = [0; LETTERS];
@@ -293,11 +294,11 @@ fn claim(file: &File) -> rustix::io::Result<bool> {
     Ok(lock::lock(file)? != Lock::Held)
 }
 
-/// Makes it 0600; tells what it is.
+/// Makes sure that the mode is 0600, and returns the metadata.
 fn prepare(file: &File) -> rustix::io::Result<Stat> {
     let stat = rustix::fs::fstat(file)?;
     if Mode::from_raw_mode(stat.st_mode) != PRIVATE {
-        // The umask took the caller's own bits.
+        // The umask has cleared permissions of the owner.
         rustix::fs::fchmod(file, PRIVATE)?;
     }
     Ok(stat)

@@ -24,10 +24,10 @@ use super::temporary::{Taken, Temporary, turn_name};
 use crate::host::signals;
 use crate::report::Failure;
 
-/// How long others may take, each of whom does no more than a few renames.
+/// How long to wait for other builders; each needs only a few renames.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the last one may take to look at its image. Nothing depends on it but
-/// what that one says.
+/// How long to wait for the last builder, which looks whether its image is in place. If it takes
+/// longer, only its own message can be wrong.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(20);
@@ -53,7 +53,7 @@ pub(super) fn take(
                 let reason = "another build of it has not finished for a minute";
                 return Err(target.subject.refusal("replace", reason));
             }
-            // It is tried again, and told, when the image is in place or given up.
+            // Removing it is tried again, with a warning, at the end of the build.
             Ok(Fate::Foreign | Fate::Stays(_)) | Err(_) => {
                 temporary.take_any_name(target, file, permissions)?;
                 return Ok(());
@@ -88,7 +88,7 @@ impl Pauses {
         Self { started: Instant::now(), patience, next: FIRST_PAUSE }
     }
 
-    /// False where the patience is at its end.
+    /// Waits a little; false when the time is over.
     fn pause(&mut self) -> Result<bool, Failure> {
         signals::check()?;
         if self.started.elapsed() >= self.patience {

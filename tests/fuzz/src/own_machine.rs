@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use credimg::monitors::MachineType;
 use credimg::monitors::qemu::own_machine;
-use credimg::monitors::qemu::own_slots::free_place;
+use credimg::monitors::qemu::taken_slots::free_place;
 
 use super::Target;
 
