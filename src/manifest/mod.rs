@@ -45,6 +45,7 @@ pub use credimg_formats::Format;
 pub(crate) use error::manifest_name;
 pub use format_options::FormatOptions;
 pub(crate) use fw_cfg::is_name as is_fw_cfg_name;
+pub use node::{DEPTH_MAX, MANIFEST_MAX_BYTES};
 pub use resolved::{
     Attributes, Credential, Encrypt, Entry, FwCfg, Keep, KeySource, Label, Manifest, MountPoint,
     Pseudo, PseudoFile, PseudoText, TreePath,
@@ -133,17 +134,17 @@ pub(crate) fn xattr_value(name: &[u8], value: Secret) -> Result<Secret, String> 
 /// holds a [`Failure`] is one of a signal or of a file that changes while it is read.
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     if path == Path::new("-") {
-        return input::read(&input::stdin()?, node::MANIFEST_MAX_BYTES);
+        return input::read(&input::stdin()?, MANIFEST_MAX_BYTES);
     }
     let file = open(path)?;
     let stat = fstat(&file)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         // A pipe gives its bytes once.
-        return input::read(&file, node::MANIFEST_MAX_BYTES);
+        return input::read(&file, MANIFEST_MAX_BYTES);
     }
     let watched = Watched::begin(&file, &stat, path)?;
-    let text = input::read(&file, node::MANIFEST_MAX_BYTES)?;
-    if text.len() <= node::MANIFEST_MAX_BYTES {
+    let text = input::read(&file, MANIFEST_MAX_BYTES)?;
+    if text.len() <= MANIFEST_MAX_BYTES {
         watched.end_at(text.len() as u64, &file, path)?;
     }
     Ok(text)

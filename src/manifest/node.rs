@@ -15,9 +15,9 @@ use super::syntax;
 use crate::report::{Position, Problem};
 
 /// Largest manifest in bytes.
-pub(super) const MANIFEST_MAX_BYTES: usize = 1 << 20;
+pub const MANIFEST_MAX_BYTES: usize = 1 << 20;
 /// Deepest nesting of lists and mappings, the outermost counted as 1.
-pub(super) const DEPTH_MAX: usize = 32;
+pub const DEPTH_MAX: usize = 32;
 
 /// Text of the manifest, wiped when dropped. It has no `Debug` on purpose: nor
 /// has any type here that holds one.

@@ -19,6 +19,8 @@ pub(crate) mod rehearsal;
 
 use credimg_formats::Content;
 
+pub use self::archive::UNPACKED_MAX_BYTES;
+pub use self::builder::budget::{INODES_MAX, MEMORY_MAX_BYTES};
 use self::builder::{EntryScope, InodeAttributes, Scope};
 use self::command::{Limits, Program};
 use self::dir::Links;

@@ -21,6 +21,7 @@ use credimg_formats::{Content, InodeId, Kind, Name, Secret, Xattrs};
 
 use self::member::{Member, MemberKind, Members};
 use self::stream::Stream;
+pub use self::stream::UNPACKED_MAX_BYTES;
 use super::builder::EntryScope;
 use super::files::{self, LaterFile, Location};
 use crate::host::at_rest::Watched;

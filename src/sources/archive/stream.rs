@@ -15,7 +15,7 @@ use crate::report::{Exit, Failure, shown};
 use crate::sources::files::unreadable_file;
 
 /// Most bytes that an archive may unpack to: all of them stay in memory.
-const UNPACKED_MAX_BYTES: u64 = 64 << 20;
+pub const UNPACKED_MAX_BYTES: u64 = 64 << 20;
 /// How much is read ahead. Enough for the header of a member and a small content.
 const BUFFER_BYTES: usize = 64 << 10;
 

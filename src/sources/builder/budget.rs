@@ -8,7 +8,7 @@ use crate::report::{Exit, Failure, human_size};
 
 /// Most bytes that all packed archives, commands and inline texts together may keep in
 /// memory, with what is said of the members of archives.
-const MEMORY_MAX_BYTES: u64 = 256 << 20;
+pub const MEMORY_MAX_BYTES: u64 = 256 << 20;
 /// Small files are kept in memory while all of them together stay below this.
 const SMALL_FILES_MAX_BYTES: u64 = 8 << 20;
 /// A file larger than this is always streamed.
@@ -16,7 +16,7 @@ const SMALL_FILE_MAX_BYTES: u64 = 1 << 20;
 /// What a member of an archive takes besides its content, its name and its attributes.
 const MEMBER_BYTES: u64 = 512;
 /// Most files, directories, links and nodes of an image: all of them stay in memory.
-const INODES_MAX: usize = 1 << 20;
+pub const INODES_MAX: usize = 1 << 20;
 
 /// What a build may still take.
 pub(crate) struct Budget {

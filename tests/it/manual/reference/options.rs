@@ -2,11 +2,10 @@
 
 use clap::{Arg, Command, CommandFactory};
 
-use super::table;
+use super::{FIRST, table};
 
 /// Options that came after the first version: command, option, version.
 const LATER: [(&str, &str, &str); 0] = [];
-const FIRST: &str = "0.1.0";
 const HEADER: [&str; 4] = ["argument", "meaning", "default", "since"];
 
 /// One table a command, and one of what every command takes.
