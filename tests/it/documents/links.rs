@@ -7,6 +7,26 @@ use std::path::{Component, Path, PathBuf};
 use super::page::{Part, parts, unindented};
 use crate::tidy::{files_below, root};
 
+/// How addresses of this repository's files begin.
+const REPOSITORY: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/tree/main/");
+/// What a line begins with that is typed into a shell of the host, or of the guest.
+const TYPED: [&str; 14] = [
+    "$",
+    "#",
+    "apt",
+    "cargo",
+    "credimg",
+    "curl",
+    "dnf",
+    "eval",
+    "mount",
+    "podman",
+    "qm",
+    "ssh",
+    "systemctl",
+    "virsh",
+];
+
 /// A document as its lines, and its path in the repository.
 struct Document {
     name: PathBuf,
@@ -95,16 +115,21 @@ fn links_lead_to_files_and_headings_that_exist() {
     for document in documents.values() {
         let directory = document.name.parent().unwrap();
         for (line, link) in document.links() {
-            if link.contains("://") {
-                continue;
-            }
             let (path, heading) = link.split_once('#').unwrap_or((link, ""));
-            let target =
-                if path.is_empty() { document.name.clone() } else { joined(directory, path) };
-            // The book has its own pages alone; `scripts/book` knows where the examples are.
-            let is_of_book = target.starts_with("docs/src") || target.starts_with("docs/examples");
-            let is_there =
-                root().join(&target).exists() && (!directory.starts_with("docs/src") || is_of_book);
+            let target = if let Some(path) = link.strip_prefix(REPOSITORY) {
+                PathBuf::from(path)
+            } else if link.contains("://") {
+                continue;
+            } else if path.is_empty() {
+                document.name.clone()
+            } else {
+                joined(directory, path)
+            };
+            // The book has its own pages alone; to others lead addresses of the repository.
+            let is_there = root().join(&target).exists()
+                && (!directory.starts_with("docs/src")
+                    || target.starts_with("docs/src")
+                    || link.starts_with(REPOSITORY));
             let has_heading = heading.is_empty()
                 || documents
                     .get(&target)
@@ -145,7 +170,9 @@ fn what_a_reader_types_stands_in_a_console_block() {
                     let said = std::mem::take(&mut comment);
                     let has_reason = said.starts_with("not run: ") || said.starts_with("file: ");
                     let mut texts = lines[content.clone()].iter().map(|it| unindented(it, *indent));
-                    let is_typed = |it: String| it.starts_with("$ ") || it.starts_with("# ");
+                    let is_typed = |it: String| {
+                        it.split_once(' ').is_some_and(|(word, _)| TYPED.contains(&word))
+                    };
                     let is_right = match language.as_str() {
                         "" | "sh" | "bash" | "shell" => false,
                         "text" => has_reason || !texts.any(is_typed),
