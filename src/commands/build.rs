@@ -9,7 +9,6 @@ use super::options::{Attach, Recipe, Sources};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::output::{self, OutputFile, StreamOutput};
 use crate::job::Job;
-use crate::job::access;
 use crate::job::collect::Collected;
 use crate::job::depfile::Dependencies;
 use crate::job::destination::{Destination, NewFile};
@@ -17,6 +16,7 @@ use crate::job::existing;
 use crate::job::files::{self, Files};
 use crate::job::image::Image;
 use crate::job::old_output;
+use crate::job::permissions;
 use crate::job::progress::Progress;
 use crate::job::read_back;
 use crate::job::reports;
@@ -147,7 +147,7 @@ impl<'a> Builder<'a> {
         let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
         let wishes = recipe.wishes(&options.attach);
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
-        let permissions = access::permissions(owner, &options.mode, reader)?;
+        let permissions = permissions::of_options(owner, &options.mode, reader)?;
         let files = Files {
             manifest: &manifest,
             image: output,

@@ -14,11 +14,11 @@ use crate::delivery::route::Means;
 use crate::delivery::sidecar::{self, Value};
 use crate::host::output::{self, OutputFile, StreamOutput};
 use crate::job;
-use crate::job::access;
 use crate::job::files;
 use crate::job::image;
 use crate::job::links;
 use crate::job::old_output;
+use crate::job::permissions;
 use crate::job::progress::{Counted, Progress};
 use crate::job::trusted;
 use crate::job::wishes::SourceWishes;
@@ -247,7 +247,7 @@ impl Blob {
         own_files.sidecars.extend(files::id(std::fs::symlink_metadata(&carrier)));
         own_files.keys.extend(files::id(std::fs::metadata(&options.key_out)));
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
-        let permissions = access::permissions(owner, &options.mode, reader)?;
+        let permissions = permissions::of_options(owner, &options.mode, reader)?;
         let wishes = options.wishes();
         let settings = assemble::Settings {
             output: own_files,

@@ -4,7 +4,6 @@
 //! `Job::new` is the only place where a wish wins over the manifest, the environment or what
 //! an output's name says. Everything behind it takes what it has decided.
 
-pub(crate) mod access;
 mod advice;
 pub(crate) mod beside;
 pub(crate) mod blocks;
@@ -21,6 +20,7 @@ pub(crate) mod image;
 pub(crate) mod links;
 pub(crate) mod loss;
 pub(crate) mod old_output;
+pub(crate) mod permissions;
 pub(crate) mod progress;
 pub(crate) mod reach;
 pub(crate) mod read_back;

@@ -10,7 +10,7 @@ use crate::host::output;
 use crate::report::{self, Exit, Failure};
 
 /// The owner, mode and reader of a file that is written.
-pub(crate) fn permissions(
+pub(crate) fn of_options(
     owner: Option<&str>,
     mode: &str,
     reader: Option<&str>,
