@@ -24,13 +24,13 @@ pub enum Exit {
     Different = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// The manifest is wrong.
+    /// The manifest cannot be read or is wrong.
     Manifest = 3,
     /// A source cannot be read, or changed while it was read.
     Source = 4,
     /// A policy or a permission forbids it, or an audit found something.
     Policy = 5,
-    /// A command failed, printed nothing, printed too much or took too long.
+    /// A program cannot be started; a command failed, printed nothing, printed too much or took too long.
     Command = 6,
     /// The output cannot be written.
     Output = 7,
@@ -64,7 +64,10 @@ impl Exit {
                  (`verify`)"
             }
             Self::Usage => "the command line is wrong",
-            Self::Manifest => "the manifest is wrong; every problem with line, column and key path",
+            Self::Manifest => {
+                "the manifest cannot be read, or is wrong: every problem with line, column and key \
+                 path"
+            }
             Self::Source => {
                 "a source, a key or a path inside an image cannot be read or used; a source, a \
                  key or the manifest changed while it was read"
@@ -77,8 +80,8 @@ impl Exit {
                  permission that a source or the output lacks is 4 or 7"
             }
             Self::Command => {
-                "a command failed, printed nothing, printed too much (16 MiB) or took too long \
-                 (30 s)"
+                "a command of the manifest, or the program of `exec`, cannot be started; a command \
+                 failed, printed nothing, printed too much (16 MiB) or took too long (30 s)"
             }
             Self::Output => {
                 "the output cannot be written or does not read back (`--verify`), or credimg has \

@@ -348,7 +348,7 @@ fn find(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Failure> {
         if is_there { "it is no file that may be executed" } else { "there is no such file" };
     let message = format!("cannot start {}: {fault}", shown(Path::new(name)));
     let hint = "behind -- stand the monitor, which is looked up in PATH, and its arguments";
-    Err(Failure::new(Exit::Usage, message).hint(hint))
+    Err(Failure::new(Exit::Command, message).hint(hint))
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -134,7 +134,7 @@ pub(crate) fn xattr_value(name: &[u8], value: Secret) -> Result<Secret, String> 
 /// holds a [`Failure`] is one of a signal or of a file that changes while it is read.
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     if path == Path::new("-") {
-        return input::read(&input::stdin()?, MANIFEST_MAX_BYTES);
+        return input::read(&stdin()?, MANIFEST_MAX_BYTES);
     }
     let file = open(path)?;
     let stat = fstat(&file)?;
@@ -148,6 +148,14 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
         watched.end_at(text.len() as u64, &file, path)?;
     }
     Ok(text)
+}
+
+/// Standard input; where it is closed, that is a manifest that cannot be read.
+fn stdin() -> io::Result<File> {
+    input::stdin().map_err(|error| match Failure::inside(&error).cloned() {
+        Some(failure) => Failure { exit: Exit::Manifest, ..failure }.into(),
+        None => error,
+    })
 }
 
 /// Opens the file of a manifest.

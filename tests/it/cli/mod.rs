@@ -4,6 +4,7 @@ mod access;
 mod check;
 mod commands;
 mod environment;
+mod exit_codes;
 mod first_contact;
 mod iso9660;
 mod labels;
