@@ -25,6 +25,7 @@ Exit codes: 0 nothing found, 5 something found, 4 nothing found but a file is no
 Examples:
   credimg audit start-vm.sh
   credimg audit /etc/libvirt /etc/systemd/system
+  # The arguments of the monitors that run now
   credimg audit --running
   credimg audit --pid $(pidof qemu-system-x86_64)
   virsh dumpxml chimera | credimg audit --json -")]

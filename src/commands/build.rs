@@ -32,6 +32,7 @@ use crate::sources::assemble::Assembly;
 #[command(after_help = "\
 Examples:
   credimg build secrets.yaml -o chimera.erofs
+  # An encrypted image, which QEMU opens with the key that is made
   credimg build secrets.yaml -o chimera.erofs --encrypt luks1 --key-out chimera.key
   SOURCE_DATE_EPOCH=0 credimg build secrets.yaml -o chimera.erofs \\
     --uuid 6f1c2f0e-5a0b-4c57-9d38-2f4c1a7b9e10  # the same bytes each time

@@ -35,6 +35,7 @@ use crate::sources::rehearsal::rehearse;
 #[command(after_help = "\
 Examples:
   credimg check secrets.yaml
+  # What libvirt and an old guest make of it, where a warning counts as an error
   credimg check secrets.yaml --target libvirt --guest systemd=252,kernel=5.14,cvm=no --strict")]
 pub struct Check {
     /// The manifest, or - for standard input

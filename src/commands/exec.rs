@@ -43,8 +43,11 @@ PROGRAM takes the place of credimg: its process, terminal and exit code are its 
 says that it could not be started.
 
 Examples:
+  # QEMU with the machine's own disk; the arguments of the image follow
   credimg exec secrets.yaml -- qemu-system-x86_64 -m 1G -drive file=root.img,format=qcow2
+  # A script that starts QEMU, and hands on what stands in place of {}
   credimg exec secrets.yaml --args blockdev -- ./start-vm.sh {}
+  # A monitor that is told the path of the image
   credimg exec secrets.yaml --target cloud-hypervisor -- cloud-hypervisor --kernel vmlinux \\
     --disk path=root.img path={image},readonly=on,image_type=raw")]
 pub struct Exec {

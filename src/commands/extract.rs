@@ -26,7 +26,9 @@ does not wait for the disk, as `sync` would.
 
 Examples:
   credimg extract chimera.erofs out
+  # One directory, with its modes and times
   credimg extract chimera.erofs out /ssh --preserve
+  # Everything as it is in the image
   sudo credimg extract chimera.erofs out --preserve --owners --xattrs --devices")]
 #[expect(clippy::struct_excessive_bools, reason = "a flag of the command line each")]
 pub struct Extract {

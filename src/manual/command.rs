@@ -218,7 +218,7 @@ fn head(argument: &Arg) -> Vec<Inline> {
 
 /// An example of a command's help.
 struct Example<'a> {
-    /// What stands behind it, for whoever reads the help.
+    /// What stands above or behind it, as a comment of the shell.
     remark: Option<&'a str>,
     lines: Vec<&'a str>,
 }
@@ -227,8 +227,13 @@ struct Example<'a> {
 fn of_part(part: &str) -> Vec<Example<'_>> {
     let mut examples: Vec<Example<'_>> = Vec::new();
     let mut continues = false;
+    let mut comment = None;
     for line in part.lines().skip(1) {
         let line = line.strip_prefix("  ").unwrap_or(line);
+        if let Some(line) = line.strip_prefix("# ") {
+            comment = Some(line);
+            continue;
+        }
         let (code, remark) = match line.split_once("  # ") {
             Some((code, remark)) => (code.trim_end(), Some(remark)),
             None => (line, None),
@@ -238,7 +243,7 @@ fn of_part(part: &str) -> Vec<Example<'_>> {
                 example.lines.push(code);
                 example.remark = example.remark.or(remark);
             }
-            None => examples.push(Example { remark, lines: vec![code] }),
+            None => examples.push(Example { remark: comment.take().or(remark), lines: vec![code] }),
         }
         continues = ["\\", "&&", "|"].iter().any(|end| code.ends_with(end));
     }
