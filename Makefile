@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
 
-.PHONY: help demo build setup quick test bless test-long test-leaks test-faults test-races fuzz check advisories docs bench install uninstall clean cargo
+.PHONY: help demo build setup quick test bless test-long test-leaks test-faults test-races fuzz check advisories docs bench install uninstall dist test-packages clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -120,6 +120,12 @@ install: $(binary) ## Install the program, its manual, completions and hooks (PR
 
 uninstall: ## Remove what `make install` put in place, and nothing else (PREFIX, DESTDIR)
 	scripts/install --remove $(PREFIX) $(DESTDIR)
+
+dist: cargo ## Make the packages: target/dist (a .deb, a static program, checksums, an SBOM)
+	scripts/dist
+
+test-packages: dist ## Install the packages into roots of Debian and Ubuntu, and boot a guest
+	scripts/test-packages
 
 clean: cargo ## Remove what was built; .cache, with the tests' guest kernel, stays
 	cargo clean
