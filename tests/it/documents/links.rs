@@ -10,7 +10,7 @@ use crate::tidy::{files_below, root};
 /// How addresses of this repository's files begin.
 const REPOSITORY: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/tree/main/");
 /// What a line begins with that is typed into a shell of the host, or of the guest.
-const TYPED: [&str; 14] = [
+const TYPED: [&str; 18] = [
     "$",
     "#",
     "apt",
@@ -19,11 +19,15 @@ const TYPED: [&str; 14] = [
     "curl",
     "dnf",
     "eval",
+    "install",
+    "make",
     "mount",
     "podman",
     "qm",
     "ssh",
+    "sudo",
     "systemctl",
+    "tar",
     "virsh",
 ];
 
