@@ -10,6 +10,7 @@ use serde::Serialize;
 use self::inputs::Input;
 use super::print;
 use crate::audit;
+use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure, json, line};
 
 /// `credimg audit`
@@ -77,7 +78,7 @@ struct Finding {
 }
 
 pub(super) fn run(options: &Audit) -> Result<(), Failure> {
-    let standing = line::begin(true);
+    let (standing, step) = (line::begin(true), Step::begin());
     let mut report = Report::default();
     let mut unreadable: Option<Failure> = None;
     inputs::read(options, &mut |input| match input {
@@ -91,6 +92,7 @@ pub(super) fn run(options: &Audit) -> Result<(), Failure> {
         }
     });
     drop(standing);
+    step.end(|| format!("looked at {} files, passed over {}", report.files, report.skipped));
     let text = if options.json {
         json::line(&report)?
     } else {

@@ -11,6 +11,7 @@ use crate::host::output::Stdout;
 use crate::look::contents::Contents;
 use crate::look::differences::{self, Told, comparison};
 use crate::look::opened::{Opened, no_encryption};
+use crate::report::verbose::Step;
 use crate::report::{Exit, Failure, json, line};
 
 /// `credimg diff`
@@ -50,6 +51,7 @@ pub struct Diff {
 pub(super) fn run(options: &Diff) -> Result<(), Failure> {
     let standing = line::begin(true);
     let [old, new] = open(options)?;
+    let step = Step::begin();
     let mut stdout = Stdout::open()?;
     let count = if options.json {
         print_json([&old, &new], &mut stdout)?
@@ -57,6 +59,7 @@ pub(super) fn run(options: &Diff) -> Result<(), Failure> {
         print_lines([&old, &new], &mut stdout)?
     };
     drop(standing);
+    step.end(|| format!("compared {} with {}", old.shown(), new.shown()));
     stdout.finish()?;
     if count > 0 { Err(Failure::silent(Exit::Different)) } else { Ok(()) }
 }

@@ -14,7 +14,7 @@ use crate::host::signals;
 use crate::job::progress::Progress;
 use crate::look::contents::Contents;
 use crate::look::inside::{self, Links, Located};
-use crate::report::{self, Exit, Failure, human_size, shown};
+use crate::report::{self, Exit, Failure, human_size, shown, verbose};
 use crate::sources::builder::budget::over_size;
 
 /// `credimg extract`
@@ -92,7 +92,9 @@ pub(super) fn run(options: &Extract) -> Result<(), Failure> {
         buffer: Buffer::default(),
         counts: Counts::default(),
     };
+    let step = verbose::Step::begin();
     let outcome = extraction.extract(&places);
+    step.end(|| format!("extracted from {}", contents.shown()));
     let Extraction { progress, counts, .. } = extraction;
     drop(progress);
     outcome.map_err(|failure| counts.tell(&options.directory, failure))?;
@@ -273,7 +275,8 @@ impl Extraction<'_> {
     ) -> Result<(), Failure> {
         signals::check()?;
         let Counts { files, content_bytes, .. } = self.counts;
-        self.progress.show(|| format!("extracting: {files} files, {}", human_size(content_bytes)));
+        let shown = || progress_text(path, files, content_bytes);
+        self.progress.show(shown);
         if let Some(first) = self.linked.get(&stat.number) {
             self.to.link(parent, name, first)?;
             self.count(stat);
@@ -358,7 +361,7 @@ impl Extraction<'_> {
         } else {
             let (counts, progress) = (&self.counts, &mut self.progress);
             let mut stream = |sink: &mut dyn Sink| {
-                let mut shown = Shown { sink, progress, counts, done_bytes: 0 };
+                let mut shown = Shown { sink, progress, counts, path, done_bytes: 0 };
                 contents.reader.stream(inode, &mut shown).map_err(failure)
             };
             self.to.file(parent, name, Content::Stream(&mut stream), attributes.as_ref())?
@@ -404,7 +407,14 @@ struct Shown<'a> {
     sink: &'a mut dyn Sink,
     progress: &'a mut Progress,
     counts: &'a Counts,
+    /// The file's place in the image.
+    path: &'a [u8],
     done_bytes: u64,
+}
+
+fn progress_text(path: &[u8], files: u64, content_bytes: u64) -> String {
+    let (path, size) = (report::shown_bytes(path), human_size(content_bytes));
+    format!("extracting {path}: {files} files and {size} so far")
 }
 
 impl Shown<'_> {
@@ -412,7 +422,7 @@ impl Shown<'_> {
         self.done_bytes += bytes;
         let Counts { files, content_bytes, .. } = self.counts;
         let done = content_bytes + self.done_bytes;
-        self.progress.show(|| format!("extracting: {files} files, {}", human_size(done)));
+        self.progress.show(|| progress_text(self.path, *files, done));
     }
 }
 

@@ -21,6 +21,7 @@ use crate::look::opened::Opened;
 use crate::look::records::{self, Fault};
 use crate::manifest::Format;
 use crate::monitors::SmbiosForm;
+use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure, json, line, shown};
 use crate::sources::command::Limits;
 
@@ -175,9 +176,11 @@ fn check_inside(
     let contents = Contents::of(opened, &look.image, look.key_file.as_deref(), look.allow_cost)?;
     report.format = Some(contents.reader.facts().format.name());
     let Contents { reader, storage, .. } = &contents;
+    let step = Step::begin();
     let more =
         records::check(&**reader, storage, *contents.limits(), &mut |fault| report.add(fault));
     report.problems_total += more.map_err(|error| contents.failure(&error))?;
+    step.end(|| format!("checked every record of {}", contents.shown()));
     // What is not valid is not compared.
     if let Some(manifest) = manifest.as_deref().filter(|_| report.problems_total == 0) {
         compare(options, manifest, &contents, header, report)?;
@@ -201,6 +204,7 @@ fn compare(
         let mut progress = Progress::new(!options.quiet);
         expected::collect(manifest, &wishes, &options.look.image, facts, header, &mut progress)?
     };
+    let step = Step::begin();
     report.differences = Some(Vec::new());
     for (what, differs) in volume(&expected, facts, header) {
         if differs {
@@ -224,6 +228,7 @@ fn compare(
         Side::Old => crate::job::image::explain(&error, facts.format.name()),
         Side::New | Side::Caller => contents.failure(&error),
     })?;
+    step.end(|| format!("compared {} with what a build would make", contents.shown()));
     Ok(())
 }
 

@@ -97,7 +97,10 @@ impl Storage for Attentive {
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
         signals::check()?;
-        line::show(|| format!("reading back what was written, at {}", human_size(offset_bytes)));
+        line::show(|| {
+            let size = human_size(self.size_bytes().unwrap_or_default());
+            format!("reading back what was written: at {} of {size}", human_size(offset_bytes))
+        });
         self.0.read_at(offset_bytes, buffer)
     }
 }

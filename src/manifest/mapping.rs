@@ -2,6 +2,7 @@
 //! A key that credimg does not know is never shown: it may be a secret that
 //! lost its indentation.
 
+use super::EXAMPLE_HINT;
 use super::error::Fault;
 use super::keys::Key;
 use super::node::{Node, Value};
@@ -42,8 +43,10 @@ impl Keys {
     ) -> Option<Self> {
         let found = node.describe();
         let Value::Mapping(pairs) = node.value else {
-            let message = format!("expected a mapping of keys to values, got {found}");
-            problems.note(Fault::new(message).at(&at));
+            let fault = Fault::new(format!("expected a mapping of keys to values, got {found}"));
+            let is_whole = at.key_path.is_empty();
+            let fault = if is_whole { fault.hint(EXAMPLE_HINT) } else { fault };
+            problems.note(fault.at(&at));
             return None;
         };
         let mut keys = Self { at, is_flawed: false, known, pairs: Vec::new() };

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_yaml::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 use zeroize::Zeroizing;
 
+use super::EXAMPLE_HINT;
 use super::error::Fault;
 use super::syntax;
 use crate::report::{Position, Problem};
@@ -164,7 +165,7 @@ impl<'input> Reader<'input> {
         loop {
             match self.next()? {
                 None | Some((Event::StreamEnd, _)) => {
-                    let empty = || Fault::new("the manifest is empty").of_all();
+                    let empty = || Fault::new("the manifest is empty").hint(EXAMPLE_HINT).of_all();
                     return root.filter(|root| !root.is_null()).ok_or_else(empty);
                 }
                 Some((Event::DocumentStart(..), mark)) if root.is_some() => {

@@ -53,6 +53,29 @@ fn each_step_of_a_build_is_told_and_no_value() {
 }
 
 #[test]
+fn other_commands_tell_their_steps_as_well() {
+    let host = Host::new("files: [{path: /a, text: hello}]\n");
+    host.build(&[]);
+    fs::copy(host.path("out.erofs"), host.path("new.erofs")).unwrap();
+    fs::create_dir(host.path("scripts")).unwrap();
+    host.write("scripts/run.sh", "true\n");
+    let opened = "opened out.erofs: erofs, 4096 bytes";
+    for (words, expected) in [
+        ("verify out.erofs", &[opened, "checked every record of out.erofs"][..]),
+        (
+            "diff out.erofs new.erofs",
+            &[opened, "opened new.erofs: erofs, 4096 bytes", "compared out.erofs with new.erofs"],
+        ),
+        ("extract out.erofs to", &[opened, "extracted from out.erofs"]),
+        ("audit scripts", &["looked at 1 files, passed over 0"]),
+    ] {
+        let output = host.run(&format!("{words} -v"));
+        assert_eq!(output.status.code(), Some(0), "{words}: {}", stderr(&output));
+        assert_eq!(told(&output), expected, "{words}");
+    }
+}
+
+#[test]
 fn a_command_is_not_both_verbose_and_quiet() {
     let host = Host::new("files: []\n");
     for words in ["-v build secrets.yaml -o a.erofs -q", "verify a.erofs --quiet --verbose"] {
