@@ -256,3 +256,21 @@ fn add_example(page: &mut Page, example: &Example<'_>) {
     }
     page.example(&example.lines);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_keep_their_lines_and_what_is_said_of_them() {
+        let part = "Examples:\n  one\n  # Above\n  two \\\n    more\n  a=$(b) &&\n  c  # behind\n";
+        let examples = of_part(part);
+        let told: Vec<_> = examples.iter().map(|it| (it.remark, it.lines.join("\n"))).collect();
+        let expected = [
+            (None, "one".to_owned()),
+            (Some("Above"), "two \\\n  more".to_owned()),
+            (Some("behind"), "a=$(b) &&\nc".to_owned()),
+        ];
+        assert_eq!(told, expected);
+    }
+}
