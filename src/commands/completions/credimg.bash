@@ -2,7 +2,7 @@
 # What the function above cannot: words that bash splits at `=`, file names where no option is
 # begun, and the program behind `credimg exec MANIFEST --`.
 _credimg_words() {
-    local cur=$2 prev=$3 joined= place word
+    local cur=$2 prev=$3 joined='' place word
     for ((place = 2; place < COMP_CWORD; place++)); do
         if [[ ${COMP_WORDS[place]} == -- && " ${COMP_WORDS[*]:0:place} " == *' exec '* ]]; then
             _credimg_program $((place + 1))
