@@ -50,9 +50,7 @@ a copy, the program in /usr/local/bin, with the rule: 0, an image
 
 /// Compiles the profile with `rule` as what is added locally, to the file `name`.
 fn compile(host: &Host, name: &str, rule: &str) {
-    let cache = std::env::var_os("CREDIMG_CACHE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache"), PathBuf::from);
-    let tree = cache.join("libvirt");
+    let tree = crate::support::cache().join("libvirt");
     assert!(tree.exists(), "libvirt's profile is missing: run `make setup`");
     host.write(format!("{name}.d/local/usr.sbin.libvirtd"), rule);
     let output = host

@@ -3,7 +3,7 @@
 //! without meta-data, which the program refuses to build, it passes over.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// The guest's side of the test: functions that the generated lines call.
@@ -72,9 +72,7 @@ fn broken_seed(scratch: &Path) -> String {
 
 /// The disk of cloud-init and all that it needs, as `scripts/setup-tools` unpacked it.
 fn cloud_init(scratch: &Path) -> String {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache");
-    let cache = std::env::var_os("CREDIMG_CACHE").map_or(default, PathBuf::from);
-    let tree = cache.join("cloud-init").canonicalize();
+    let tree = crate::support::cache().join("cloud-init").canonicalize();
     let tree = tree.expect("cloud-init is unpacked; `make setup` does that");
     let tree = serde_json::to_string(&tree).unwrap();
     let manifest = scratch.join("tools.yaml");

@@ -2,7 +2,6 @@
 //! own code, of labels, and of what is missing.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use super::*;
 
@@ -109,9 +108,7 @@ fn table() -> Vec<(Vec<u8>, &'static str)> {
 
 /// What cloud-init itself says of each.
 fn judged(contents: &[Vec<u8>]) -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let cache = std::env::var_os("CREDIMG_CACHE").map_or(root.join(".cache"), PathBuf::from);
-    let tree = cache.join("cloud-init");
+    let tree = crate::support::cache().join("cloud-init");
     let libraries =
         ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"].map(|path| tree.join(path));
     let libraries = libraries.map(|path| path.display().to_string()).join(":");

@@ -40,9 +40,10 @@ pub(crate) fn copy(name: &str) -> Host {
 
 /// The directory of what `scripts/setup-tools` has from other registries than Debian's.
 fn linters() -> PathBuf {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache");
-    let cache = std::env::var_os("CREDIMG_CACHE").map_or(default, PathBuf::from);
-    cache.join("linters").canonicalize().expect("the linters are unpacked; `make setup` does that")
+    crate::support::cache()
+        .join("linters")
+        .canonicalize()
+        .expect("the linters are unpacked; `make setup` does that")
 }
 
 #[test]

@@ -25,9 +25,7 @@ fn cloud_init_knows_every_key_of_the_user_data() {
 
 /// cloud-init with its Python, as `scripts/setup-tools` unpacked it.
 fn cloud_init() -> PathBuf {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache");
-    let cache = std::env::var_os("CREDIMG_CACHE").map_or(default, PathBuf::from);
-    let tree = cache.join("cloud-init").canonicalize();
+    let tree = crate::support::cache().join("cloud-init").canonicalize();
     tree.expect("cloud-init is unpacked; `make setup` does that")
 }
 
