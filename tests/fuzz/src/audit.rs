@@ -33,7 +33,7 @@ fn one(data: &[u8]) {
 }
 
 fn seeds() -> Vec<Vec<u8>> {
-    let mut seeds = super::testdata(&["audit", "targets"]);
+    let mut seeds = super::contents_below(&["testdata/audit", "testdata/targets"]);
     // Arguments of a process.
     seeds.push(b"qemu-system-x86_64\0-smbios\0type=11,value=io.systemd.credential:a=b\0".to_vec());
     // An entry of the journal whose field has a binary length.

@@ -133,11 +133,10 @@ pub fn root() -> PathBuf {
     above.unwrap_or(here).to_owned()
 }
 
-/// The contents of all files of at most 8 KiB in and below these directories of `testdata`,
+/// The contents of all files of at most 8 KiB in and below these paths of the repository,
 /// in order of their paths: large ones take the fuzzer too long.
-pub fn testdata(directories: &[&str]) -> Vec<Vec<u8>> {
-    let mut left: Vec<PathBuf> =
-        directories.iter().map(|name| root().join("testdata").join(name)).collect();
+pub fn contents_below(paths: &[&str]) -> Vec<Vec<u8>> {
+    let mut left: Vec<PathBuf> = paths.iter().map(|path| root().join(path)).collect();
     let mut files = Vec::new();
     while let Some(path) = left.pop() {
         match fs::read_dir(&path) {
@@ -148,7 +147,7 @@ pub fn testdata(directories: &[&str]) -> Vec<Vec<u8>> {
     files.sort();
     let mut contents: Vec<_> = files.iter().flat_map(fs::read).collect();
     contents.retain(|content| content.len() <= 8 << 10);
-    assert!(!contents.is_empty(), "no seeds in {directories:?}");
+    assert!(!contents.is_empty(), "no seeds in {paths:?}");
     contents
 }
 

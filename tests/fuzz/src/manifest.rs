@@ -11,7 +11,13 @@ pub const TARGET: Target = Target {
     max_bytes: 8192,
     memory_max_bytes: 64 << 20,
     run,
-    seeds: || super::testdata(&["manifests/good", "manifests/bad", "demo/secrets.yaml"]),
+    seeds: || {
+        super::contents_below(&[
+            "testdata/manifests/good",
+            "testdata/manifests/bad",
+            "testdata/demo/secrets.yaml",
+        ])
+    },
 };
 
 fn run(data: &[u8]) {

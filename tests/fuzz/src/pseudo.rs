@@ -49,7 +49,7 @@ fn file(data: &[u8]) {
 }
 
 fn seeds() -> Vec<Vec<u8>> {
-    let mut seeds = super::testdata(&["pseudo"]);
+    let mut seeds = super::contents_below(&["testdata/pseudo"]);
     let definitions = b"d d 755 0 0\nd/f f 400 990 990 echo secret1a\n\"a b\" m 600 0 0\n\
         d/c c 600 0 0 1 3\nd/s s 777 0 0 ../f\nd/i i 600 0 0 s\nd/l l /etc/hostname\n\
         d/f x user.a=0sAAEC\nd/f x security.b=0x00ff\nd/f x user.c=0t\\012\nd/h L d/f\n\

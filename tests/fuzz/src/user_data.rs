@@ -20,7 +20,7 @@ fn run(data: &[u8]) {
 }
 
 fn seeds() -> Vec<Vec<u8>> {
-    let mut seeds = super::testdata(&["seed"]);
+    let mut seeds = super::contents_below(&["docs/examples/debian-cloud-image/user-data"]);
     for text in [
         "#cloud-config\nusers: []\n",
         "#!/bin/sh\n",
