@@ -134,11 +134,17 @@ fn text(
     routes: Option<&Routes>,
 ) -> String {
     let mut text = table(&job.manifest, definitions);
+    // A heading alone would look as if something had been lost.
+    if routes.is_some() && plan::entries(&job.manifest, definitions).is_empty() {
+        text.clear();
+    }
     if let Some(luks) = luks {
         text.push_str(opener(luks));
     }
     if let Some(routes) = routes {
-        text.push('\n');
+        if !text.is_empty() {
+            text.push('\n');
+        }
         text.push_str(&table::values(&plan::values(job, routes), &plan::limits(job, routes)));
     }
     text

@@ -112,7 +112,7 @@ pub const MANIFEST: &[Key] = &[
     Key::optional(
         "mount",
         "absolute path, or a mapping",
-        "the guest mounts the disk by itself",
+        "`/run/secrets` where credentials are on the disk or open it, else none",
         "where the guest's systemd mounts the disk",
     ),
     Key::optional(

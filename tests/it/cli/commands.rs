@@ -294,6 +294,10 @@ fn completions_and_manual_pages_are_made() {
         let output = host.credimg().args(["completions", shell]).output().unwrap();
         assert!(stdout(&output).contains("credimg"), "{shell}");
     }
+    let missing = host.credimg().args(["man", "man"]).output().unwrap();
+    let expected = "credimg: error: cannot write man/credimg.1: no such file or directory\n\
+                    credimg: hint: the directory must exist\n";
+    assert_eq!((stderr(&missing).as_str(), missing.status.code()), (expected, Some(7)));
     fs::create_dir(host.path("man")).unwrap();
     assert!(host.credimg().args(["man", "man"]).status().unwrap().success());
     for page in ["credimg.1", "credimg-build.1", "credimg-check.1", "credimg-args.1"] {
