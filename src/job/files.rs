@@ -31,6 +31,7 @@ pub(crate) struct Files<'a> {
 enum Role {
     Manifest,
     Pseudo,
+    Source,
     Key,
     MasterKey,
     Image,
@@ -44,6 +45,7 @@ impl Role {
         match self {
             Self::Manifest => "manifest",
             Self::Pseudo => "pseudo file",
+            Self::Source => "source",
             Self::Key => "key file",
             Self::MasterKey => "master key",
             Self::Image => "image",
@@ -61,6 +63,7 @@ impl Files<'_> {
     /// image's files and is none, 7 for a directory that cannot be read.
     pub(crate) fn own_files(&self, permissions: output::Permissions) -> Result<OwnFiles, Failure> {
         self.require_apart()?;
+        self.require_no_input()?;
         let beside = beside(self.image)?;
         let own_files = own_files(self.image, &beside);
         self.require_not_beside(&own_files)?;
@@ -88,6 +91,23 @@ impl Files<'_> {
         Ok(())
     }
 
+    /// An error where the dependency file or the report is a source or a pseudo file, which it
+    /// would destroy. Whether the image is one is seen when the sources are read.
+    fn require_no_input(&self) -> Result<(), Failure> {
+        let sources = self.manifest.sources().filter_map(|entry| entry.source.host_path());
+        let sources = sources.map(|path| (Role::Source, path));
+        let inputs: Vec<_> = self.pseudo().chain(sources).collect();
+        for (role, path) in [(Role::Dependencies, self.depfile), (Role::Report, self.report)] {
+            let Some(path) = path else { continue };
+            if let Some((input, _)) = inputs.iter().find(|(_, input)| is_same(path, input)) {
+                let (role, input, path) = (role.name(), input.name(), report::shown(path));
+                let clash = format!("the {role} would replace the {input} {path}");
+                return Err(Failure::new(Exit::Usage, clash).hint("give each a name of its own"));
+            }
+        }
+        Ok(())
+    }
+
     /// An error where a file that the build reads or writes is, or would be, one of
     /// those that it replaces or removes with its image, which lies at `own_files`: a
     /// build with other credentials would destroy it.
@@ -108,9 +128,7 @@ impl Files<'_> {
             has_such_name && is_together(path, image)
                 || role != Role::Image && !own_files.sidecars.is_empty() && is_there()
         };
-        let pseudo =
-            self.manifest.pseudo.files.iter().map(|file| (Role::Pseudo, file.path.as_path()));
-        let read = self.keys().chain(pseudo);
+        let read = self.keys().chain(self.pseudo());
         let Some((role, path)) =
             self.files().chain(read).find(|(role, path)| is_beside(*role, path))
         else {
@@ -155,6 +173,11 @@ impl Files<'_> {
             (Role::Report, self.report),
         ];
         files.into_iter().filter_map(|(role, path)| Some((role, path?)))
+    }
+
+    /// The files of pseudo definitions.
+    fn pseudo(&self) -> impl Iterator<Item = (Role, &Path)> {
+        self.manifest.pseudo.files.iter().map(|file| (Role::Pseudo, file.path.as_path()))
     }
 
     /// The files of keys, those of the command line and that of the manifest.

@@ -53,6 +53,45 @@ fn an_image_takes_in_or_destroys_nothing_of_its_own() {
     }
 }
 
+/// The only copy of a secret may be what a report with a mistyped name would replace.
+#[test]
+fn what_is_told_of_a_build_destroys_nothing_that_it_reads() {
+    let host = Host::new("files: [{path: /a, file: token}, {path: /b, tar: b.tar}]\n");
+    std::os::unix::fs::symlink("token", host.path("link")).unwrap();
+    let inputs = [("token", "hunter2"), ("b.tar", "hunter2"), ("a.pf", "/d d 500 0 0\n")];
+    for (option, what) in [("--json", "report"), ("--depfile", "dependency file")] {
+        for (name, input) in [
+            ("token", "source"),
+            ("./token", "source"),
+            ("link", "source"),
+            ("b.tar", "source"),
+            ("a.pf", "pseudo file"),
+        ] {
+            for (name, content) in inputs {
+                host.write(name, content);
+            }
+            let option = format!("{option}={name}");
+            for image in ["out.erofs", "-"] {
+                if image == "-" && what != "report" {
+                    continue;
+                }
+                let mut build = host.credimg();
+                build.args(["build", "secrets.yaml", "--pseudo-file", "a.pf", "--format", "erofs"]);
+                let output = build.args(["-o", image, &option]).output().unwrap();
+                let expected = format!(
+                    "credimg: error: the {what} would replace the {input} {name}\n\
+                     credimg: hint: give each a name of its own\n"
+                );
+                assert_eq!((output.status.code(), stderr(&output)), (Some(2), expected));
+                assert_eq!(stdout(&output), "");
+                for (name, content) in inputs {
+                    assert_eq!(host.read(name), content.as_bytes(), "{option}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn limits_and_signals_of_the_parent_do_no_harm() {
     let host = Host::new("files: [{path: /a, command: [head, -c, '900000', /dev/zero]}]\n");
