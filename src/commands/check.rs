@@ -25,7 +25,7 @@ use crate::job::trusted;
 use crate::job::wishes::{AttachWishes, SourceWishes, Wishes};
 use crate::job::xattrs;
 use crate::manifest::Manifest;
-use crate::monitors::{MachineType, Monitor};
+use crate::monitors::{MachineType, Monitor, Serial};
 use crate::report::{self, Exit, Failure, json, shown};
 use crate::sources::pseudo::{self, Definitions};
 use crate::sources::rehearsal::rehearse;
@@ -69,7 +69,7 @@ pub struct Check {
     pub json: bool,
 }
 
-/// Stands for the serial where none is told.
+/// Stands for the serial where nothing depends on it.
 const NO_SERIAL: &str = "none";
 
 /// The plan for programs. The field names are stable.
@@ -79,7 +79,7 @@ struct Report {
     /// None where the output's name decides it.
     format: Option<&'static str>,
     label: Option<String>,
-    /// None where the image's name decides it.
+    /// None where the image's name decides it, or the label gives none.
     serial: Option<String>,
     encryption: Option<&'static str>,
     entries: Vec<plan::Planned>,
@@ -98,7 +98,7 @@ pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let mut wishes = options.wishes();
     if !is_told && options.guest.is_none() {
         // Then nothing depends on the serial, and the build may be given one.
-        wishes.attach.serial = Some(NO_SERIAL.to_owned());
+        wishes.attach.serial.get_or_insert_with(|| NO_SERIAL.to_owned());
     }
     let job = Job::new(manifest, &wishes, Destination::Nothing)?;
     let definitions = pseudo::load(&job.manifest)?;
@@ -159,12 +159,13 @@ impl Check {
         routes: Option<&Routes>,
     ) -> Report {
         let Job { image, manifest, drive, .. } = job;
-        let has_serial = self.volume.serial.is_some() || image.label.is_some();
+        let of_label = || Serial::from_label(image.label.as_deref()?).ok();
+        let own = self.volume.serial.is_some().then(|| drive.serial.clone());
         Report {
             manifest: shown(&self.manifest),
             format: job.is_format_known.then(|| image.format.name()),
             label: image.label.clone(),
-            serial: has_serial.then(|| drive.serial.as_str().to_owned()),
+            serial: own.or_else(of_label).map(|serial| serial.as_str().to_owned()),
             encryption: luks.map(Version::name),
             entries: plan::entries(manifest, definitions),
             credentials: routes.map(|routes| plan::values(job, routes)).unwrap_or_default(),

@@ -77,7 +77,8 @@ impl Encrypted {
             luks: encryptor.luks().name(),
             uuid: credimg_formats::uuid_text(encryptor.uuid),
             key_file: encryptor.key_file.as_deref().map(report::shown),
-            key_made: encryptor.is_new,
+            // What has no file was made just now.
+            key_made: encryptor.is_new || encryptor.key_file.is_none(),
         }
     }
 }

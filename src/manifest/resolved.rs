@@ -1,10 +1,9 @@
 //! The resolved manifest: every default applied, every value checked, nothing
 //! read or run yet.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use credimg_formats::luks::Version;
 use credimg_formats::{Format, Mode, Name, Secret, Timestamp, Xattrs};
@@ -13,7 +12,7 @@ use super::channel::Channel;
 use super::format_options::FormatOptions;
 use super::mount;
 use super::source::Source;
-use crate::report::{Position, shown};
+use crate::report::{Position, shown_bytes};
 
 /// Where the key of an encrypted image comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,15 +49,22 @@ pub struct Label {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TreePath(pub Vec<Name>);
 
-impl fmt::Display for TreePath {
-    /// The path with a leading slash, shown as host paths are.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl TreePath {
+    /// The path with a leading slash.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut path: Vec<u8> =
             self.0.iter().flat_map(|name| [b"/", name.as_bytes()].concat()).collect();
         if path.is_empty() {
             path.push(b'/');
         }
-        f.write_str(&shown(Path::new(OsStr::from_bytes(&path))))
+        path
+    }
+}
+
+impl fmt::Display for TreePath {
+    /// The path with a leading slash, shown as host paths are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown_bytes(&self.bytes()))
     }
 }
 

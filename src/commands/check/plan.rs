@@ -9,11 +9,13 @@ use crate::delivery::route::{Opening, Route, Routes, Teller};
 use crate::delivery::unlock;
 use crate::job::Job;
 use crate::job::collect::known_length;
+use crate::look::differences::hex;
 use crate::manifest::{
     Attributes, Channel, Entry, FwCfg, Keep, MOUNT_CREDENTIAL, Makes, Manifest, label_max_bytes,
     time,
 };
 use crate::monitors::Serial;
+use crate::report;
 use crate::sources::builder::InodeAttributes;
 use crate::sources::pseudo::{Action, Definition, Definitions, New};
 
@@ -25,7 +27,13 @@ pub(super) const BUILD: &str = "build";
 /// An entry of the manifest, or a pseudo definition. What it says nothing about is none.
 #[derive(Serialize)]
 pub(super) struct Planned {
-    pub(super) path: String,
+    path: String,
+    /// All of its bytes, where they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_hex: Option<String>,
+    /// The path as people see it.
+    #[serde(skip)]
+    pub(super) shown: String,
     /// What it makes; none where it changes what another one makes.
     kind: Option<&'static str>,
     /// The kind of source.
@@ -81,8 +89,11 @@ fn entry(entry: &Entry) -> Planned {
         Keep::Set(None) => BUILD.to_owned(),
         Keep::Set(Some(mtime)) => time::show(mtime.seconds()),
     };
+    let path = entry.path.bytes();
     Planned {
-        path: entry.path.to_string(),
+        path: String::from_utf8_lossy(&path).into_owned(),
+        path_hex: hex(&path),
+        shown: report::shown_bytes(&path),
         kind: Some(kind),
         source: entry.source.kind().to_owned(),
         mode: Some(mode),
@@ -112,7 +123,18 @@ fn definition(definition: &Definition) -> Planned {
         Action::Link(_) => (Some("link"), (None, None, None)),
     };
     let source = format!("pseudo {}", action.letter());
-    Planned { path: path.to_string(), kind, source, mode, dir_mode: None, owner, mtime }
+    let path = path.bytes();
+    Planned {
+        path: String::from_utf8_lossy(&path).into_owned(),
+        path_hex: hex(&path),
+        shown: report::shown_bytes(&path),
+        kind,
+        source,
+        mode,
+        dir_mode: None,
+        owner,
+        mtime,
+    }
 }
 
 fn made(new: &New) -> &'static str {

@@ -21,7 +21,7 @@ pub(super) fn entries(entries: &[Planned]) -> String {
             None => or_none(&entry.mode),
         };
         let (owner, mtime) = (or_none(&entry.owner), or_none(&entry.mtime));
-        [entry.path.clone(), entry.source.clone(), mode, owner, mtime]
+        [entry.shown.clone(), entry.source.clone(), mode, owner, mtime]
     }));
     let has_mtime = rows.iter().skip(1).any(|[.., mtime]| mtime != BUILD && mtime != NONE);
     aligned(&rows, if has_mtime { 5 } else { 4 })

@@ -36,10 +36,11 @@ pub const FIELDS: &[Field] = &[
     field("check", "manifest", "string", "the manifest's path as it was given"),
     field("check", "format", "string or null", "the format; null where the output's name decides"),
     field("check", "label", "string or null", "the volume label"),
-    field("check", "serial", "string or null", "the serial; null where the image's name decides"),
+    field("check", "serial", "string or null", SERIAL),
     field("check", "encryption", "string or null", "`luks1` or `luks2`"),
     field("check", "entries", "array of objects", "entries of `files`, then pseudo definitions"),
-    field("check", "entries[].path", "string", "where it is in the image"),
+    field("check", "entries[].path", "string", PLANNED_PATH),
+    field("check", "entries[].path_hex", "optional string", PATH_HEX),
     field("check", "entries[].kind", "string or null", PLANNED_KIND),
     field(
         "check",
@@ -184,6 +185,8 @@ const ARGUMENTS: &str = "the words that attach it, one an element, whatever the 
 const CONFIGURATION: &str = "in place of `arguments` where `--target` or `--args` asks for a text: \
                              libvirt's XML, Firecracker's JSON or QEMU's configuration file";
 const WARNINGS: &str = "what was warned of on standard error, for people";
+const SERIAL: &str = "the serial; null where the image's name decides, or the label gives none";
+const PLANNED_PATH: &str = "where it is in the image, with U+FFFD for what is no UTF-8";
 const PLANNED_KIND: &str = "`file`, `symlink`, `tree` (a directory with what is below it), of pseudo \
                             definitions also `directory`, `link`, `char-device`, `block-device`, \
                             `fifo` or `socket`; null where it changes what another one makes";

@@ -1,15 +1,15 @@
 //! What one definition says, every value checked.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::iter;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use credimg_formats::{Device, Secret};
 
 use super::lines::DataFile;
-use crate::report::{Position, shown};
+use crate::report::{Position, shown_bytes};
 use crate::sources::builder::InodeAttributes;
 
 /// Longest path in the image and on the host: `PATH_MAX` of Linux less its NUL.
@@ -33,6 +33,12 @@ impl ImagePath {
         rest.is_some_and(|rest| !rest.is_empty() && (upper.is_root() || rest.first() == Some(&0)))
     }
 
+    /// The path with a leading slash.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let rest = self.0.iter().map(|byte| if *byte == 0 { b'/' } else { *byte });
+        iter::once(b'/').chain(rest).collect()
+    }
+
     /// The names from the root on.
     pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.0.split(|byte| *byte == 0).filter(|name| !name.is_empty())
@@ -42,9 +48,7 @@ impl ImagePath {
 impl fmt::Display for ImagePath {
     /// The path with a leading slash, shown as host paths are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut path = Vec::from(b"/");
-        path.extend(self.0.iter().map(|byte| if *byte == 0 { b'/' } else { *byte }));
-        f.write_str(&shown(Path::new(OsStr::from_bytes(&path))))
+        f.write_str(&shown_bytes(&self.bytes()))
     }
 }
 

@@ -55,6 +55,54 @@ fn the_report_holds_the_plan_and_the_warnings_and_no_value() {
     assert_eq!(rows, counts.iter().sum::<usize>() + 3, "{}", stdout(&table));
 }
 
+/// Whether it is an option's, the label's or known to a build alone, and whether or not something
+/// depends on it.
+#[test]
+fn the_report_has_the_serial_that_a_build_gives() {
+    for (label, options, serial) in [
+        ("label: CHIMERA\n", &[][..], Some("chimera")),
+        ("label: CHIMERA\n", &["--serial", "own"], Some("own")),
+        ("label: NONE\n", &[], Some("none")),
+        ("", &["--serial", "own"], Some("own")),
+        ("", &[], None),
+        // Nothing else stands in its way, so that a build with --serial goes.
+        ("label: a+b\n", &[], None),
+    ] {
+        for more in ["", "mount: /run/secrets\n"] {
+            let host = Host::new(&format!("{label}{more}files: [{{path: /a, text: x}}]\n"));
+            let mut check = host.credimg();
+            let output = check.args(["check", "secrets.yaml", "--json"]).args(options).output();
+            let output = output.unwrap();
+            if label.contains('+') && !more.is_empty() {
+                assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+                continue;
+            }
+            assert!(output.status.success(), "{label}{}", stderr(&output));
+            let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+            assert_eq!(report["serial"].as_str(), serial, "{label}{more}{options:?}");
+        }
+    }
+    let host = Host::new("files: [{path: /a, text: x}]\n");
+    let output = host.credimg().args(["check", "secrets.yaml", "--serial", "a b"]).output();
+    assert_eq!(output.unwrap().status.code(), Some(2));
+}
+
+/// Programs need the path itself, and people one that drives no terminal.
+#[test]
+fn the_report_has_paths_as_they_are() {
+    let host = Host::new("files: [{path: \"/a\\e[2J\", text: x}]\n");
+    host.write("a.pf", b"/\xff d 500 0 0\n");
+    let check = ["check", "secrets.yaml", "--pseudo-file", "a.pf"];
+    let output = host.credimg().args(check).arg("--json").output().unwrap();
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let entries = report["entries"].as_array().unwrap();
+    let paths: Vec<_> = entries.iter().map(|it| (&it["path"], &it["path_hex"])).collect();
+    let (plain, odd) = ("/a\u{1b}[2J".into(), "/\u{fffd}".into());
+    assert_eq!(paths, [(&plain, &().into()), (&odd, &"2fff".into())]);
+    let table = stdout(&host.credimg().args(check).output().unwrap());
+    assert!(table.contains("\"/a\\u{1b}[2J\" ") && table.contains("\"/\\xFF\" "), "{table}");
+}
+
 /// Pairs of entries and of definitions, and what is said of them; nothing where they go.
 const TOGETHER: &[(&str, &str, &str)] = &[
     ("{path: /a, text: x}", "/b m 400 0 0", "no entry exists at this path"),

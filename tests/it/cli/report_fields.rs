@@ -60,7 +60,7 @@ fn host() -> Host {
     host.write("m.yaml", MANIFEST);
     host.write("other.yaml", "label: CHIMERA\nfiles: []\n");
     host.write("odd.yaml", "label: ODD\nmount: /run/odd\nfiles: [{path: /a, env: A}]\n");
-    host.write("odd.pf", "/a m 400 1 2\n/b l key\n");
+    host.write("odd.pf", b"/a m 400 1 2\n/b l key\n/\xff d 500 0 0\n");
     fs::create_dir(host.path("share")).unwrap();
     host.private("key", KEY);
     host.write("a.sh", "sshpass -p letmein ssh host\n");

@@ -118,6 +118,11 @@ fn delivered_key_opens(options: &str, code: i32) {
     assert!(files(&host)[0] != old[0]);
     let printed = fs::read_to_string(host.path("printed")).unwrap();
     assert!(printed.contains(",data="), "{printed}");
+    if options == "--json" {
+        let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        let encryption = &report["encryption"];
+        assert_eq!((&encryption["key_file"], &encryption["key_made"]), (&().into(), &true.into()));
+    }
     // On the disk before the first name changes.
     let trace = fs::read_to_string(host.path("trace")).unwrap();
     let line = |what: &str| trace.lines().position(|line| line.contains(what));
