@@ -116,10 +116,10 @@ bench: build ## Compare speed, memory and size with the reference tools and a fl
 # Builds only what is not there, so that `make build && sudo make install` needs no cargo for root.
 install: $(binary) ## Install the program, its manual, completions and hooks (PREFIX, DESTDIR)
 	@! $(binary) --version 2>&1 | grep 'keeps no promise'
-	scripts/install $(binary) $(PREFIX) $(DESTDIR)
+	scripts/install "$(binary)" "$(PREFIX)" "$(DESTDIR)"
 
 uninstall: ## Remove what `make install` put in place, and nothing else (PREFIX, DESTDIR)
-	scripts/install --remove $(PREFIX) $(DESTDIR)
+	scripts/install --remove "$(PREFIX)" "$(DESTDIR)"
 
 dist: cargo ## Make the packages: target/dist (a .deb, a static program, checksums, an SBOM)
 	scripts/dist

@@ -36,7 +36,9 @@ fn from_git() -> Option<String> {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    git(&["log", "-1", "--abbrev=7", "--date=format-local:%Y-%m-%d", "--format=%h %cd"])
+    // The caller may have set that logs show signatures, on lines of their own.
+    let format = ["--no-show-signature", "--abbrev=7", "--date=format-local:%Y-%m-%d"];
+    git(&[&["log", "-1", "--format=%h %cd"][..], &format].concat())
 }
 
 /// The line that git prints. None where it fails, or there is no git.
