@@ -32,6 +32,9 @@ use crate::host::random;
 use crate::report::terminal::Colour;
 use crate::report::{Exit, Failure, verbose};
 
+/// Where help lists the options of every command: behind those of the command itself.
+const BEHIND_OTHERS: usize = 900;
+
 /// Builds a read-only secrets disk for a virtual machine and prints the arguments that attach it.
 #[derive(Debug, Parser)]
 #[command(name = "credimg", version, long_version = version::long())]
@@ -49,10 +52,11 @@ pub struct Cli {
     pub command: Command,
     /// When messages and help have colours
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto, global = true)]
+    #[arg(display_order = BEHIND_OTHERS)]
     pub color: Colour,
     /// Tell each step on standard error: what is read and run, what is chosen and why, and how long
     /// it takes
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = BEHIND_OTHERS)]
     pub verbose: bool,
 }
 

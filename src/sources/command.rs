@@ -161,7 +161,7 @@ impl Group {
         let directory = if is_here { Path::new(".") } else { program.directory };
         signals::note()?;
         let guard = Guard::start(limits.guard).map_err(|error| {
-            let message = format!("has no guard: {}", reason(&error));
+            let message = format!("cannot be watched over: {}", reason(&error));
             program.failure(&message).hint("commands want /proc to be mounted")
         })?;
         let mut command = Command::new(name);
