@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use credimg_formats::read::{InodeRef, NodeKind, Order, Stat, Step, Walk};
 use credimg_formats::{Buffer, Mode, Sink, Xattrs};
+use serde::Serialize;
 
 use super::options::{Look, size};
+use super::print;
 use crate::host::output::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node};
 use crate::host::signals;
 use crate::job::progress::Progress;
 use crate::look::contents::Contents;
 use crate::look::inside::{self, Links, Located};
-use crate::report::{self, Exit, Failure, human_size, shown, verbose};
+use crate::report::{self, Exit, Failure, human_size, json, shown, verbose};
 use crate::sources::builder::budget::over_size;
 
 /// `credimg extract`
@@ -62,6 +64,17 @@ pub struct Extract {
     /// Print no summary and no progress
     #[arg(short, long)]
     pub quiet: bool,
+    /// Print a JSON report of how much was extracted instead of the summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What was extracted. The field names are stable: programs read them.
+#[derive(Serialize)]
+struct Report<'a> {
+    directory: String,
+    #[serde(flatten)]
+    counts: &'a Counts,
 }
 
 /// Up to this length a file is read and written at once.
@@ -102,6 +115,10 @@ pub(super) fn run(options: &Extract) -> Result<(), Failure> {
         let (count, plural) = counted(counts.devices_left_out);
         report::warn(&format!("left out {count} device{plural}: --devices makes them, as root"));
     }
+    if options.json {
+        let report = json::line(&Report { directory: shown(&options.directory), counts: &counts })?;
+        return print(&report).map_err(|failure| counts.tell(&options.directory, failure));
+    }
     if !options.quiet {
         report::note(&counts.summary(&options.directory));
     }
@@ -131,8 +148,8 @@ fn apart(mut places: Vec<Located>) -> Vec<Located> {
     places
 }
 
-/// What was made so far.
-#[derive(Default)]
+/// What was made so far. Members of the report have these names.
+#[derive(Default, Serialize)]
 struct Counts {
     files: u64,
     directories: u64,

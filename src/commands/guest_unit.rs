@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use serde::Serialize;
 
 use super::options::{Trust, Volume};
 use super::print;
-use crate::delivery::{units, unlock};
+use crate::delivery::units::{self, GuestFile};
+use crate::delivery::unlock;
 use crate::job::Job;
 use crate::job::destination::Destination;
 use crate::job::encryption::{self, is_opened_by_guest};
 use crate::job::trusted;
 use crate::manifest::Format;
-use crate::report::{Exit, Failure};
+use crate::report::{Exit, Failure, json};
 
 /// `credimg guest-unit`
 #[derive(Args, Debug)]
@@ -27,6 +29,15 @@ pub struct GuestUnit {
     /// Whom the manifest is taken from.
     #[command(flatten)]
     pub trust: Trust,
+    /// Print a JSON report of the files instead
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What the guest needs. The field names are stable: programs read them.
+#[derive(Serialize)]
+struct Report {
+    files: Vec<GuestFile>,
 }
 
 pub(super) fn run(options: &GuestUnit) -> Result<(), Failure> {
@@ -53,5 +64,10 @@ pub(super) fn run(options: &GuestUnit) -> Result<(), Failure> {
         unlock::crypttab(&job.drive.serial, label.map(encryption::header_label).as_deref())
     });
     let disk = &job.settings.means.disk;
-    print(units::text(&job.manifest, disk, crypttab.as_deref())?.as_bytes())
+    let files = units::files(&job.manifest, disk, crypttab.as_deref())?;
+    if options.json {
+        print(&json::line(&Report { files })?)
+    } else {
+        print(units::text(&files).as_bytes())
+    }
 }

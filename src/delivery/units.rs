@@ -3,62 +3,86 @@
 
 use std::fmt::Write;
 
+use serde::Serialize;
+
 use super::mount::Disk;
 use crate::manifest::Channel;
 use crate::manifest::{Manifest, MountPoint};
 use crate::report::Failure;
 
-/// The units as `systemctl cat` shows them: each behind a comment with its
-/// path. Public: names and paths, never a value.
+/// A file of the guest's systemd, without anything secret: names and paths alone.
+#[derive(Debug, Serialize)]
+pub struct GuestFile {
+    /// Where it belongs in the guest.
+    pub path: String,
+    /// Its text.
+    pub content: String,
+}
+
+/// The files as `systemctl cat` shows them: each behind a comment with its path.
+pub fn text(files: &[GuestFile]) -> String {
+    let shown: Vec<_> =
+        files.iter().map(|GuestFile { path, content }| format!("# {path}\n{content}")).collect();
+    shown.join("\n")
+}
+
+/// The units and the drop-in for services that take credentials.
 ///
 /// `crypttab` is the line that opens the disk, where it is encrypted.
-pub fn text(manifest: &Manifest, disk: &Disk, crypttab: Option<&str>) -> Result<String, Failure> {
+pub fn files(
+    manifest: &Manifest,
+    disk: &Disk,
+    crypttab: Option<&str>,
+) -> Result<Vec<GuestFile>, Failure> {
     let point = manifest.mount.clone().unwrap_or_else(MountPoint::standard);
     let (what, at) = (disk.device()?.path(), point.as_str());
-    let crypttab = crypttab.map(|line| format!("# /etc/crypttab\n{line}\n"));
-    let mut text = crypttab.unwrap_or_default();
-    let kind = disk.kind();
-    add_mount(&mut text, &what, at, kind, &point.options());
+    let mut files = Vec::new();
+    if let Some(line) = crypttab {
+        files.push(GuestFile { path: "/etc/crypttab".to_owned(), content: line.to_owned() });
+    }
+    files.push(mount(&what, at, disk.kind(), &point.options()));
     let has_store = !manifest.credentials.is_empty() && !point.is_credstore();
     if has_store {
-        add_mount(&mut text, &format!("{at}/credstore"), MountPoint::CREDSTORE, "none", "bind");
+        files.push(mount(&format!("{at}/credstore"), MountPoint::CREDSTORE, "none", "bind"));
     }
     let needed = if has_store { MountPoint::CREDSTORE } else { at };
-    // A String takes everything.
-    let _ = write!(
-        text,
-        "# /etc/systemd/system/SERVICE.service.d/50-credimg.conf\n\
-         [Unit]\nRequiresMountsFor={needed}\n"
+    files.push(drop_in(manifest, needed));
+    Ok(files)
+}
+
+fn mount(what: &str, at: &str, kind: &str, options: &str) -> GuestFile {
+    // `%` begins a specifier.
+    let options = options.replace('%', "%%");
+    let content = format!(
+        "[Unit]\nDescription=Secrets of this machine\n\n\
+         [Mount]\nWhat={what}\nWhere={at}\nType={kind}\nOptions={options}\n"
     );
+    GuestFile { path: format!("/etc/systemd/system/{}.mount", escaped(at)), content }
+}
+
+/// What a service needs to take its credentials from the mount at `needed`.
+fn drop_in(manifest: &Manifest, needed: &str) -> GuestFile {
+    let mut content = format!("[Unit]\nRequiresMountsFor={needed}\n");
     if !manifest.credentials.is_empty() {
-        text.push_str("\n[Service]\n");
+        content.push_str("\n[Service]\n");
     }
     for credential in &manifest.credentials {
         // `%` begins a specifier.
         let name = credential.name.replace('%', "%%");
         // A path is what the option takes since it is there (systemd 247). A name alone
         // also stands for what came by the firmware, which older ones do not look for.
+        // A String takes everything.
         let _ = match credential.via {
             Some(Channel::Disk) => {
-                writeln!(text, "LoadCredential={name}:{}/{name}", MountPoint::CREDSTORE)
+                writeln!(content, "LoadCredential={name}:{}/{name}", MountPoint::CREDSTORE)
             }
             Some(Channel::Smbios | Channel::FwCfg) | None => {
-                writeln!(text, "LoadCredential={name}")
+                writeln!(content, "LoadCredential={name}")
             }
         };
     }
-    Ok(text)
-}
-
-fn add_mount(text: &mut String, what: &str, at: &str, kind: &str, options: &str) {
-    let name = escaped(at);
-    // `%` begins a specifier.
-    let options = options.replace('%', "%%");
-    let _ = write!(
-        text,
-        "# /etc/systemd/system/{name}.mount\n[Unit]\nDescription=Secrets of this machine\n\n\
-         [Mount]\nWhat={what}\nWhere={at}\nType={kind}\nOptions={options}\n\n"
-    );
+    let path = "/etc/systemd/system/SERVICE.service.d/50-credimg.conf".to_owned();
+    GuestFile { path, content }
 }
 
 /// A path as the name of its unit (systemd.unit(5), "String escaping for

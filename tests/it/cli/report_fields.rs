@@ -24,7 +24,7 @@ const KEY: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789ABC
 
 /// Commands whose reports have every member that there is, each once at least; in order, as the
 /// later ones look at what the earlier ones have made.
-const RUNS: [&str; 28] = [
+const RUNS: [&str; 30] = [
     "build m.yaml --allow-devices -o a.erofs --json=report --if-changed",
     "build m.yaml --allow-devices -o l.erofs --json=report --encrypt luks1 --key-file key",
     "build m.yaml --allow-devices -o a.iso --json=report --lossy",
@@ -39,6 +39,8 @@ const RUNS: [&str; 28] = [
     "seal other.yaml -o share/blob --key-out age.key --json",
     "genkey master --json",
     "genkey --luks luks --json",
+    "guest-unit m.yaml --encrypt luks2 --json",
+    "extract a.erofs out --json",
     "inspect a.erofs --json",
     "inspect z.sqfs --json",
     "inspect l.erofs --json",
