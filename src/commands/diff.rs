@@ -114,7 +114,7 @@ fn print_json(images: [&Contents; 2], to: &mut Stdout) -> Result<u64, Failure> {
 
 /// Prints an element of an array behind this separator, and makes it that of the next one.
 fn tell(told: &Told, separator: &mut &str, to: &mut Stdout) -> io::Result<()> {
-    let text = serde_json::to_string(told).unwrap_or_default();
+    let text = json::text(told)?;
     write!(to, "{separator}{text}")?;
     *separator = ",\n";
     Ok(())

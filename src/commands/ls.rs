@@ -97,7 +97,7 @@ struct Listing<'a> {
 impl Listing<'_> {
     fn print(mut self, options: &Ls, places: Vec<Located>, to: &mut Stdout) -> Result<(), Failure> {
         if self.style == Style::Json {
-            json::begin(self.contents, &mut self.line);
+            json::begin(self.contents, &mut self.line)?;
         }
         let is_listed =
             |place: &Located| place.stat.kind == NodeKind::Directory && !options.directory;

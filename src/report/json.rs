@@ -38,10 +38,34 @@ pub(crate) fn line(report: &impl Serialize) -> Result<Vec<u8>, Failure> {
         report: &'a R,
     }
     let report = Versioned { report_version: VERSION, report };
-    let mut line = serde_json::to_vec(&report)
+    let mut line = text(&report)?;
+    line.push('\n');
+    Ok(line.into_bytes())
+}
+
+/// A value as JSON that no terminal obeys, as names in an image may be anybody's choice: control
+/// characters and directional marks are escaped, which says the same.
+pub(crate) fn text(value: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string(value)
         .map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
-    line.push(b'\n');
-    Ok(line)
+    // JSON itself is ASCII, and escapes what is below the space: the rest stands inside strings.
+    let is_order = |character: char| {
+        character == '\u{7f}' || !character.is_ascii() && character.escape_debug().len() > 1
+    };
+    if !text.contains(is_order) {
+        return Ok(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_order(character) {
+            let mut units = [0; 2];
+            let units = character.encode_utf16(&mut units);
+            escaped.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            escaped.push(character);
+        }
+    }
+    Ok(escaped)
 }
 
 /// The beginning of a report that is printed piece by piece: its brace and its version.

@@ -48,11 +48,12 @@ struct Xattr {
 }
 
 /// Begins the object; the entries follow, and `]}`.
-pub(super) fn begin(contents: &Contents, to: &mut Vec<u8>) {
+pub(super) fn begin(contents: &Contents, to: &mut Vec<u8>) -> Result<(), Failure> {
+    let image = json::text(&contents.path().to_string_lossy())?;
+    let (start, format) = (json::start(), contents.reader.facts().format);
     // Memory takes all that is written.
-    let _ = write!(to, "{},\"image\":", json::start());
-    let _ = serde_json::to_writer(&mut *to, &contents.path().to_string_lossy());
-    let _ = write!(to, ",\"format\":\"{}\",\"entries\":[", contents.reader.facts().format);
+    let _ = write!(to, "{start},\"image\":{image},\"format\":\"{format}\",\"entries\":[");
+    Ok(())
 }
 
 /// Appends an entry.
@@ -100,8 +101,7 @@ pub(super) fn write(
             })
             .collect(),
     };
-    // Memory takes all that is written, and every field has a form in JSON.
-    let _ = serde_json::to_writer(to, &entry);
+    to.extend(json::text(&entry)?.bytes());
     Ok(())
 }
 

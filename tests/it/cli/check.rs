@@ -87,7 +87,7 @@ fn the_report_has_the_serial_that_a_build_gives() {
     assert_eq!(output.unwrap().status.code(), Some(2));
 }
 
-/// Programs need the path itself, and people one that drives no terminal.
+/// Programs need the path itself, and people one that drives no terminal, be it in a report.
 #[test]
 fn the_report_has_paths_as_they_are() {
     let host = Host::new("files: [{path: \"/a\\e[2J\", text: x}]\n");

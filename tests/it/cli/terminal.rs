@@ -140,3 +140,30 @@ fn bytes_that_are_written_are_told_with_rate_and_time_left() {
         "{seen:?}"
     );
 }
+
+/// The names in an image may be those of a stranger. Each of these is in UTF-8 what it says.
+#[test]
+fn no_report_drives_a_terminal() {
+    const NAME: &str = "a\u{7f}\u{9b}2J\u{202e}\u{e0001}é'";
+    let host = Host::new("files: [{path: /d, dir: d}]\n");
+    host.write(Path::new("d").join(NAME), "x");
+    host.write("named.yaml", format!("files: [{{path: '/d/{}', text: x}}]\n", "b\u{202e}"));
+    for (image, source) in [("a.erofs", "secrets.yaml"), ("b.erofs", "named.yaml")] {
+        assert!(host.run(&format!("build {source} -o {image} -q")).status.success());
+    }
+    for (command, name) in [
+        ("ls a.erofs -R --json", NAME),
+        ("diff a.erofs b.erofs --json", NAME),
+        ("verify a.erofs --manifest named.yaml --json", NAME),
+        ("check named.yaml --json", "b\u{202e}"),
+    ] {
+        let shown = stdout(&host.run(command));
+        let kept = |character: char| character == 'é' || matches!(character, ' '..='~' | '\n');
+        assert!(shown.chars().all(kept), "{command}: {shown:?}");
+        let report: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        let path = format!("/d/{name}");
+        let lists = ["entries", "differences"].map(|name| report[name].as_array());
+        let mut told = lists.into_iter().flatten().flatten();
+        assert!(told.any(|it| it["path"] == path.as_str()), "{command}: {report}");
+    }
+}
