@@ -56,7 +56,7 @@ struct Report {
     label: Option<String>,
     serial: String,
     drive_id: String,
-    /// The private files beside the image, as their paths are shown in messages.
+    /// The paths of the private files beside the image.
     sidecars: Vec<String>,
     #[serde(flatten)]
     attachment: Attachment,
@@ -95,9 +95,9 @@ pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
     }
     let attachment = arguments.reported()?;
     drive::warn(attach.target, attach.bus, label);
-    let sidecar = |suffix: &String| report::shown(&sidecar::path(path, suffix));
+    let sidecar = |suffix: &String| json::path(&sidecar::path(path, suffix));
     print(&json::line(&Report {
-        image: path.to_str().map_or_else(|| report::shown(path), str::to_owned),
+        image: json::path(path),
         label: label.map(str::to_owned),
         serial,
         drive_id,

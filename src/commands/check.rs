@@ -26,7 +26,7 @@ use crate::job::wishes::{AttachWishes, SourceWishes, Wishes};
 use crate::job::xattrs;
 use crate::manifest::Manifest;
 use crate::monitors::{MachineType, Monitor, Serial};
-use crate::report::{self, Exit, Failure, json, shown};
+use crate::report::{self, Exit, Failure, json};
 use crate::sources::pseudo::{self, Definitions};
 use crate::sources::rehearsal::rehearse;
 
@@ -162,7 +162,7 @@ impl Check {
         let of_label = || Serial::from_label(image.label.as_deref()?).ok();
         let own = self.volume.serial.is_some().then(|| drive.serial.clone());
         Report {
-            manifest: shown(&self.manifest),
+            manifest: json::path(&self.manifest),
             format: job.is_format_known.then(|| image.format.name()),
             label: image.label.clone(),
             serial: own.or_else(of_label).map(|serial| serial.as_str().to_owned()),

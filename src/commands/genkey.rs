@@ -61,7 +61,7 @@ pub(super) fn run(options: &Genkey) -> Result<(), Failure> {
 
 fn tell(options: &Genkey) -> Result<(), Failure> {
     let kind = if options.luks { "luks" } else { "master" };
-    let report = json::line(&Report { key_file: shown(&options.file), kind })?;
+    let report = json::line(&Report { key_file: json::path(&options.file), kind })?;
     print(&report).map_err(|failure| {
         let message = failure.message.replacen("write to", "write the report to", 1);
         let hint = format!("the key file {} is in place", shown(&options.file));

@@ -282,12 +282,12 @@ impl Blob {
             }
         };
         let report = Report {
-            blob: shown(&options.output),
-            share: shown(share.path()),
-            key_file: shown(&options.key_out),
+            blob: json::path(&options.output),
+            share: json::path(share.path()),
+            key_file: json::path(&options.key_out),
             key_made: is_new,
             channel: self.channel.name(),
-            carrier: shown(&self.carrier),
+            carrier: json::path(&self.carrier),
             files: made.files,
             archive_bytes: made.archive_bytes,
             attachment,

@@ -66,7 +66,7 @@ struct Report<'a> {
 pub(crate) struct Encrypted {
     pub(crate) luks: &'static str,
     pub(crate) uuid: String,
-    /// As it is shown in messages; none where the key is in the arguments alone.
+    /// None where the key is in the arguments alone.
     pub(crate) key_file: Option<String>,
     pub(crate) key_made: bool,
 }
@@ -76,7 +76,7 @@ impl Encrypted {
         Self {
             luks: encryptor.luks().name(),
             uuid: credimg_formats::uuid_text(encryptor.uuid),
-            key_file: encryptor.key_file.as_deref().map(report::shown),
+            key_file: encryptor.key_file.as_deref().map(json::path),
             // What has no file was made just now.
             key_made: encryptor.is_new || encryptor.key_file.is_none(),
         }
@@ -87,7 +87,7 @@ impl Encrypted {
 #[derive(Serialize)]
 pub(crate) struct Delivery {
     pub(crate) credentials: Vec<Credential>,
-    /// The private files beside the image, as their paths are shown in messages.
+    /// The paths of the private files beside the image.
     pub(crate) sidecars: Vec<String>,
     /// The words that the guest's kernel needs on its command line to mount the disk.
     pub(crate) kernel_arguments: Vec<String>,
@@ -119,7 +119,7 @@ impl Delivery {
             name: credential.name.clone(),
             via: channel(route).name(),
         };
-        let sidecars = suffixes.map(|suffix| report::shown(&sidecar::path(image, suffix)));
+        let sidecars = suffixes.map(|suffix| json::path(&sidecar::path(image, suffix)));
         Self {
             credentials: planned.map(credential).collect(),
             sidecars: sidecars.collect(),
@@ -164,7 +164,7 @@ impl Summary {
             Format::Iso9660 => Some(iso9660_uuid(made.build_time)),
         };
         Self {
-            image: path.to_str().map_or_else(|| report::shown(path), str::to_owned),
+            image: json::path(path),
             shown,
             stand_in: (!has_label && job.target.sets_serial()).then(|| device(&job.drive)),
             format: made.format.name(),

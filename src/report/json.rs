@@ -3,9 +3,11 @@
 
 mod fields;
 
+use std::path::Path;
+
 use serde::Serialize;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, shown};
 pub use fields::FIELDS;
 
 /// The first member of every report.
@@ -66,6 +68,11 @@ pub(crate) fn text(value: &impl Serialize) -> Result<String, Failure> {
         }
     }
     Ok(escaped)
+}
+
+/// A path as it is or, where it is not UTF-8 as all of a report, escaped as messages do it.
+pub(crate) fn path(path: &Path) -> String {
+    path.to_str().map_or_else(|| shown(path), str::to_owned)
 }
 
 /// The beginning of a report that is printed piece by piece: its brace and its version.

@@ -165,6 +165,47 @@ fn walk(
     }
 }
 
+/// The backslash and the accent that stands by itself are escaped in messages.
+#[test]
+fn reports_have_the_names_of_files_as_they_are() {
+    const NAME: &str = "a\\e\u{301}";
+    let host = Host::empty();
+    let manifest = "credentials: [{name: token, text: x, via: smbios}]\n";
+    host.write(NAME, manifest);
+    host.write(format!("{NAME}.files"), "files: [{path: /a, text: x}]\n");
+    host.private("key", KEY);
+    fs::rename(host.path("key"), host.path(format!("{NAME}.key"))).unwrap();
+    fs::create_dir(host.path(format!("{NAME}.share"))).unwrap();
+    for (command, expected) in [
+        ("check N --json", &[("/manifest", "N")][..]),
+        (
+            "build N -o N.erofs --encrypt luks1 --key-file N.key --json",
+            &[
+                ("/image", "N.erofs"),
+                ("/encryption/key_file", "N.key"),
+                ("/sidecars/0", "N.erofs.smbios"),
+            ],
+        ),
+        ("build N -o N.iso --json", &[("/image", "N.iso")]),
+        ("args N.iso --json", &[("/image", "N.iso"), ("/sidecars/0", "N.iso.smbios")]),
+        ("genkey N.new --json", &[("/key_file", "N.new")]),
+        (
+            "seal N.files -o N.share/N.blob --key-out N.age --json",
+            &[("/key_file", "N.age"), ("/carrier", "N.age.smbios"), ("/blob", "N.share/N.blob")],
+        ),
+    ] {
+        let mut credimg = host.credimg();
+        credimg.args(command.split(' ').map(|word| word.replace('N', NAME)));
+        let output = credimg.output().unwrap();
+        assert!(output.status.success(), "{command}: {output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for (member, name) in expected {
+            let found = report.pointer(member).and_then(Value::as_str);
+            assert_eq!(found, Some(name.replace('N', NAME).as_str()), "{command} {member}");
+        }
+    }
+}
+
 #[test]
 fn the_tables_name_each_member_with_its_type_and_no_other() {
     let host = host();
