@@ -38,15 +38,15 @@ pub struct AttachImage {
     /// Wrap that key with the master key in FILE
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "key_file")]
     pub master_key: Option<PathBuf>,
-    /// How the image is attached.
-    #[command(flatten)]
-    pub attach: Attach,
     /// Print absolute paths; links in them stay as they are
     #[arg(long)]
     pub absolute: bool,
     /// Print a JSON report that holds the arguments instead of the arguments
     #[arg(long)]
     pub json: bool,
+    /// How the image is attached.
+    #[command(flatten)]
+    pub attach: Attach,
 }
 
 /// What is told of the image. The field names are stable: programs read them.

@@ -46,12 +46,6 @@ pub struct Build {
     /// The image to write, or - for standard output (then no arguments are printed)
     #[arg(short, long, value_name = "IMAGE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// What is made, and of what.
-    #[command(flatten)]
-    pub recipe: Recipe,
-    /// How the image is attached.
-    #[command(flatten)]
-    pub attach: Attach,
     /// Owner of the image file, by names or numbers of this host; a user alone stands for the
     /// user's primary group as well [default: the caller]
     #[arg(long, value_name = "USER[:GROUP]")]
@@ -80,6 +74,12 @@ pub struct Build {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_hint = ValueHint::FilePath)]
     #[expect(clippy::option_option, reason = "clap's type of an option that may have a value")]
     pub json: Option<Option<PathBuf>>,
+    /// What is made, and of what.
+    #[command(flatten)]
+    pub recipe: Recipe,
+    /// How the image is attached.
+    #[command(flatten)]
+    pub attach: Attach,
 }
 
 pub(super) fn run(options: &Build) -> Result<(), Failure> {

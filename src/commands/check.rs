@@ -44,9 +44,6 @@ pub struct Check {
     /// What the build will be told of the volume.
     #[command(flatten)]
     pub volume: Volume,
-    /// What the image is made of.
-    #[command(flatten)]
-    pub sources: Sources,
     /// Virtual machine monitor that credentials go through
     #[arg(long, value_enum, default_value_t = Monitor::Qemu)]
     pub target: Monitor,
@@ -67,6 +64,9 @@ pub struct Check {
     /// Print a JSON report of the plan instead of tables; it holds the warnings
     #[arg(long)]
     pub json: bool,
+    /// What the image is made of.
+    #[command(flatten)]
+    pub sources: Sources,
 }
 
 /// Stands for the serial where nothing depends on it.

@@ -54,18 +54,18 @@ pub struct Exec {
     /// The manifest, or - for standard input
     #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
     pub manifest: PathBuf,
-    /// What is made, and of what.
-    #[command(flatten)]
-    pub recipe: Recipe,
-    /// How the image is attached.
-    #[command(flatten)]
-    pub attach: Attach,
     /// Print no progress
     #[arg(short, long)]
     pub quiet: bool,
     /// The monitor, looked up in PATH, or what starts it in its own place, and its arguments
     #[arg(value_name = "PROGRAM", last = true, required = true, value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
+    /// What is made, and of what.
+    #[command(flatten)]
+    pub recipe: Recipe,
+    /// How the image is attached.
+    #[command(flatten)]
+    pub attach: Attach,
 }
 
 /// A word that is this one stands for all the arguments.

@@ -32,12 +32,6 @@ pub struct Recipe {
     /// [default: `SOURCE_DATE_EPOCH`, else now]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub mtime: Option<i64>,
-    /// How the image is encrypted.
-    #[command(flatten)]
-    pub encryption: EncryptionChoice,
-    /// What the image is made of.
-    #[command(flatten)]
-    pub sources: Sources,
     /// Most bytes of the image, with a suffix as in 512M, 64G or 1T
     #[arg(long, value_name = "SIZE", default_value = "64G", value_parser = size)]
     pub max_size: u64,
@@ -60,6 +54,12 @@ pub struct Recipe {
     /// Show what the manifest's commands print on standard error
     #[arg(long)]
     pub command_stderr: bool,
+    /// How the image is encrypted.
+    #[command(flatten)]
+    pub encryption: EncryptionChoice,
+    /// What the image is made of.
+    #[command(flatten)]
+    pub sources: Sources,
 }
 
 impl Recipe {
@@ -110,8 +110,10 @@ pub struct FormatChoice {
     pub lossy: bool,
 }
 
-/// How an image is encrypted, and with which key.
+/// How an image is encrypted, and with which key. Groups with a heading of their own stand last in
+/// every command, as a heading in help is that of all options that follow.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Encryption")]
 pub struct EncryptionChoice {
     /// Encrypt the image, whatever the manifest says; a key is needed
     #[arg(long, value_name = "VERSION", value_parser = versions())]
@@ -141,6 +143,7 @@ impl EncryptionChoice {
 
 /// What an image is made of besides the manifest, and what it must not be made of.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Sources")]
 pub struct Sources {
     /// Add the pseudo definitions of FILE, in mksquashfs's language (repeatable)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -177,6 +180,7 @@ pub struct Trust {
 
 /// How the image is attached to the machine.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Attachment")]
 pub struct Attach {
     /// Virtual machine monitor that the arguments are for; all but qemu have one style
     #[arg(long, value_enum, default_value_t = Monitor::Qemu)]

@@ -60,9 +60,6 @@ pub struct Seal {
     /// else now]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub mtime: Option<i64>,
-    /// What the blob is made of.
-    #[command(flatten)]
-    pub sources: Sources,
     /// Most bytes of the files sealed, together, with a suffix as in 512M, 64G or 1T
     #[arg(long, value_name = "SIZE", default_value = "64G", value_parser = size)]
     pub max_size: u64,
@@ -98,6 +95,9 @@ pub struct Seal {
     /// Print a JSON report that holds the arguments, instead of the arguments and the summary
     #[arg(long)]
     pub json: bool,
+    /// What the blob is made of.
+    #[command(flatten)]
+    pub sources: Sources,
 }
 
 /// What was sealed. The field names are stable: programs read them.

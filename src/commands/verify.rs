@@ -45,15 +45,15 @@ pub struct Verify {
     /// Compare with what a build of this manifest would hold, or - for standard input
     #[arg(long, value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
     pub manifest: Option<PathBuf>,
-    /// What that build is told.
-    #[command(flatten)]
-    pub build: BuildOptions,
     /// Print nothing where all is well
     #[arg(short, long)]
     pub quiet: bool,
     /// Print a JSON object instead of lines
     #[arg(long)]
     pub json: bool,
+    /// What the build of that manifest is told.
+    #[command(flatten)]
+    pub build: BuildOptions,
 }
 
 /// What a build is told that decides what its image holds.
@@ -72,12 +72,6 @@ pub struct BuildOptions {
     /// Do not miss what the image's format cannot hold
     #[arg(long, requires = "manifest")]
     pub lossy: bool,
-    /// What the image is made of.
-    #[command(flatten)]
-    pub sources: Sources,
-    /// How the image is attached, which decides where credentials are.
-    #[command(flatten)]
-    pub attach: Attach,
     /// Most bytes of the content of all files, with a suffix as in 512M, 64G or 1T
     #[arg(long, value_name = "SIZE", default_value = "64G", value_parser = size)]
     pub max_size: u64,
@@ -96,6 +90,12 @@ pub struct BuildOptions {
     /// Show what the manifest's commands print on standard error
     #[arg(long, requires = "manifest")]
     pub command_stderr: bool,
+    /// What the image is made of.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// How the image is attached, which decides where credentials are.
+    #[command(flatten)]
+    pub attach: Attach,
 }
 
 impl BuildOptions {

@@ -310,6 +310,22 @@ fn completions_and_manual_pages_are_made() {
 }
 
 #[test]
+fn what_is_special_to_no_group_stands_before_the_groups_in_help() {
+    let host = Host::new("");
+    for command in ["build", "exec", "check", "seal", "args", "verify"] {
+        let help = stdout(&host.credimg().args([command, "-h"]).output().unwrap());
+        let heads = ["\nEncryption:", "\nSources:", "\nAttachment:"];
+        let first = heads.iter().filter_map(|heading| help.find(heading)).min().unwrap();
+        let groups = &help[first..];
+        for option in ["--json", "--quiet", "--strict", "--max-size", "--output", "--help"] {
+            // A line begins with six blanks, or with a short option.
+            let is_listed = [format!("\n      {option}"), format!(", {option}")];
+            assert!(!is_listed.iter().any(|line| groups.contains(line)), "{command} {option}");
+        }
+    }
+}
+
+#[test]
 fn the_helps_example_starts_no_machine_after_a_failed_build() {
     let host = Host::new("files: [{path: /a, file: missing}]\n");
     let help = stdout(&host.credimg().arg("--help").output().unwrap());
