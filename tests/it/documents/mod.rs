@@ -4,7 +4,7 @@
 mod links;
 mod matching;
 mod page;
-mod shell;
+pub(crate) mod shell;
 
 use std::path::Path;
 use std::sync::Mutex;

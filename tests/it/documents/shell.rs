@@ -104,7 +104,7 @@ fn script(page: &Page, steps: &Path) -> String {
 }
 
 /// Stand-ins for what cannot run here come first, then the program under test.
-fn search_path() -> String {
+pub(crate) fn search_path() -> String {
     let built = Path::new(CREDIMG).parent().unwrap().to_owned();
     let found = env::var_os("PATH").unwrap_or_default();
     let places: Vec<PathBuf> = [root().join("docs/tests/bin"), built]

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::{env, thread};
+use std::thread;
 
-use crate::support::host::{CREDIMG, Host, assert_done, stdout};
-use crate::tidy::root;
+use crate::documents::shell::search_path;
+use crate::support::host::{Host, assert_done, stdout};
 
 /// What an example finds.
 const PREPARE: &str = include_str!("pages.sh");
@@ -178,16 +177,10 @@ fn problem(name: &str, example: &str) -> Option<String> {
 }
 
 fn bash(host: &Host, script: &str, argument: &str) -> Command {
-    let built = Path::new(CREDIMG).parent().unwrap().to_owned();
-    let found = env::var_os("PATH").unwrap_or_default();
-    let places: Vec<PathBuf> = [root().join("docs/tests/bin"), built]
-        .into_iter()
-        .chain(env::split_paths(&found))
-        .collect();
     let domains = format!("test://{}", host.path("node.xml").display());
     let mut command = host.command("bash");
     command.args(["-c", script, "bash", argument]).env("HOME", host.path(""));
-    command.env("PATH", env::join_paths(places).unwrap());
+    command.env("PATH", search_path());
     command.env("LIBVIRT_DEFAULT_URI", domains).env("CREDIMG_DB", "hunter2");
     command.stdin(Stdio::null());
     command
