@@ -116,7 +116,8 @@ pub(super) fn run(options: &Extract) -> Result<(), Failure> {
         report::warn(&format!("left out {count} device{plural}: --devices makes them, as root"));
     }
     if options.json {
-        let report = json::line(&Report { directory: shown(&options.directory), counts: &counts })?;
+        let report =
+            json::line(&Report { directory: json::path(&options.directory), counts: &counts })?;
         return print(&report).map_err(|failure| counts.tell(&options.directory, failure));
     }
     if !options.quiet {

@@ -175,7 +175,9 @@ fn reports_have_the_names_of_files_as_they_are() {
     host.write(format!("{NAME}.files"), "files: [{path: /a, text: x}]\n");
     host.private("key", KEY);
     fs::rename(host.path("key"), host.path(format!("{NAME}.key"))).unwrap();
-    fs::create_dir(host.path(format!("{NAME}.share"))).unwrap();
+    for directory in ["share", "out"] {
+        fs::create_dir(host.path(format!("{NAME}.{directory}"))).unwrap();
+    }
     for (command, expected) in [
         ("check N --json", &[("/manifest", "N")][..]),
         (
@@ -188,6 +190,7 @@ fn reports_have_the_names_of_files_as_they_are() {
         ),
         ("build N -o N.iso --json", &[("/image", "N.iso")]),
         ("args N.iso --json", &[("/image", "N.iso"), ("/sidecars/0", "N.iso.smbios")]),
+        ("extract N.iso N.out --json", &[("/directory", "N.out")]),
         ("genkey N.new --json", &[("/key_file", "N.new")]),
         (
             "seal N.files -o N.share/N.blob --key-out N.age --json",
