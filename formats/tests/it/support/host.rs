@@ -66,6 +66,7 @@ impl Scratch {
         // Unmount whatever the look says.
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(&root)));
         unmount(&root);
+        wait_until_detached(image);
         if let Err(panic) = outcome {
             std::panic::resume_unwind(panic);
         }
@@ -82,6 +83,21 @@ fn unmount(root: &Path) {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     run(Command::new("umount").arg(root));
+}
+
+/// Whoever looks at a loop device keeps it, so that it outlives its mount by a moment. A mount of
+/// the same file in that time takes the device that is there, which another file may get first.
+fn wait_until_detached(image: &Path) {
+    let image = image.to_str().unwrap();
+    for _ in 0..500 {
+        let devices = std::fs::read_dir("/sys/block").unwrap().map(|entry| entry.unwrap().path());
+        let files = devices.flat_map(|it| std::fs::read_to_string(it.join("loop/backing_file")));
+        if !files.into_iter().any(|file| file.trim_end() == image) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("a loop device holds {image} for ten seconds already");
 }
 
 impl Drop for Scratch {
