@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use credimg_formats::Sink;
 
+use super::naming;
 use super::options::{Attach, Recipe, Sources};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::output::{self, OutputFile, StreamOutput};
@@ -17,14 +18,13 @@ use crate::job::files::{self, Files};
 use crate::job::image::Image;
 use crate::job::old_output;
 use crate::job::permissions;
-use crate::job::progress::Progress;
 use crate::job::read_back;
 use crate::job::reports;
 use crate::job::summary::{self, Delivery, Summary};
 use crate::job::trusted;
 use crate::monitors::{Attachment, Firmware, Machine};
 use crate::report::verbose::Step;
-use crate::report::{self, Exit, Failure};
+use crate::report::{self, Exit, Failure, line};
 use crate::sources::assemble::Assembly;
 
 /// `credimg build`
@@ -97,7 +97,7 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
     let Built { summary, printed, dependencies, .. } = &built;
     let mut told = vec![dependencies.commit(), builder.tell(summary)];
     if !printed.is_empty() {
-        let named = |failure| naming(failure, options.printed());
+        let named = |failure| naming(failure, options.printed().name());
         told.push(output::to_stdout(printed).map_err(named));
     }
     let is_printed = told.last().is_some_and(Result::is_ok) || printed.is_empty();
@@ -114,6 +114,15 @@ enum Printed {
     Arguments,
     /// The report, which holds the arguments.
     Report,
+}
+
+impl Printed {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Arguments => "the arguments",
+            Self::Report => "the report",
+        }
+    }
 }
 
 impl Build {
@@ -189,9 +198,9 @@ impl<'a> Builder<'a> {
         if image.format.profile().rewrites_start || verifies {
             stream = stream.staged()?;
         }
-        let mut progress = Progress::new(!self.options.quiet);
-        let collected = self.job.collect(&mut progress)?;
-        let summary = self.write(&collected, &[], &mut stream, &mut progress)?;
+        let _standing = line::begin(!self.options.quiet);
+        let collected = self.job.collect()?;
+        let summary = self.write(&collected, &[], &mut stream)?;
         if let Some(staged) = stream.reread()?.filter(|_| verifies) {
             read_back::check(image, &collected.assembly.tree, staged)?;
         }
@@ -213,14 +222,14 @@ impl<'a> Builder<'a> {
         if let Some(encryptor) = &self.job.image.encryptor {
             dependencies.extend(encryptor.inputs().cloned());
         }
-        let mut progress = Progress::new(!quiet);
+        let _standing = line::begin(!quiet);
         let still_old =
             |failure| if has_old { old_output::unchanged("image", failure) } else { failure };
         if self.holds_the_key() {
             output::require_reader().map_err(|failure| still_old(self.of_the_key(failure)))?;
         }
         let Ready { file, summary, mut printed, knows_all } =
-            self.make(&mut dependencies, &mut progress).map_err(still_old)?;
+            self.make(&mut dependencies).map_err(still_old)?;
         if file.is_some() && self.holds_the_key() {
             // Somebody has them before the old image goes.
             output::hand_over(&std::mem::take(&mut printed))
@@ -240,12 +249,11 @@ impl<'a> Builder<'a> {
     /// The failure of what could not be printed and holds the only copy of a key.
     fn of_the_key(&self, failure: Failure) -> Failure {
         let with_key = match self.options.printed() {
-            Printed::Arguments => "write the arguments, which hold the only copy of the key, to",
-            Printed::Report => "write the report, which holds the only copy of the key, to",
+            Printed::Arguments => "the arguments, which hold the only copy of the key,",
+            Printed::Report => "the report, which holds the only copy of the key,",
         };
-        let message = failure.message.replacen("write to", with_key, 1);
         let hint = "send standard output somewhere, or keep the key in a file with --key-out";
-        Failure { message, ..failure }.hint(hint)
+        naming(failure, with_key).hint(hint)
     }
 
     /// Whether the arguments hold the only copy of the key.
@@ -273,13 +281,9 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn make(
-        &self,
-        dependencies: &mut Dependencies,
-        progress: &mut Progress,
-    ) -> Result<Ready, Failure> {
+    fn make(&self, dependencies: &mut Dependencies) -> Result<Ready, Failure> {
         let Self { options, job, .. } = self;
-        let mut collected = job.collect(progress)?;
+        let mut collected = job.collect()?;
         dependencies.extend(std::mem::take(&mut collected.assembly.inputs));
         dependencies.render(&options.output)?;
         let sidecars = job.sidecars(&collected.assembly)?;
@@ -287,7 +291,7 @@ impl<'a> Builder<'a> {
         let has_key = machine.drive.as_ref().is_some_and(|drive| drive.key.is_some());
         let knows_all = machine.firmware.public.is_empty() && !has_key;
         let attached = self.arguments(machine)?;
-        if let Some(summary) = self.keep(&mut collected, &sidecars, progress)? {
+        if let Some(summary) = self.keep(&mut collected, &sidecars)? {
             let printed = attached.printed(&summary)?;
             return Ok(Ready { file: None, summary, printed, knows_all });
         }
@@ -295,7 +299,7 @@ impl<'a> Builder<'a> {
         for Sidecar { suffix, content } in &sidecars {
             file.add_sidecar(suffix, content.expose())?;
         }
-        let summary = self.write(&collected, &sidecars, &mut file, progress)?;
+        let summary = self.write(&collected, &sidecars, &mut file)?;
         if options.recipe.verify {
             read_back::check(&job.image, &collected.assembly.tree, file.reread()?)?;
         }
@@ -309,14 +313,13 @@ impl<'a> Builder<'a> {
         &self,
         collected: &mut Collected,
         sidecars: &[Sidecar],
-        progress: &mut Progress,
     ) -> Result<Option<Summary>, Failure> {
         let Self { options: Build { output, .. }, job, permissions } = self;
         let Some(existing) = &job.existing else { return Ok(None) };
         let same = job.like(existing);
         collected.assembly.date(same.build_time);
         if existing::has_sidecars(output, sidecars, *permissions)
-            && let Some(size_bytes) = existing.compare(&same, &collected.assembly.tree, progress)?
+            && let Some(size_bytes) = existing.compare(&same, &collected.assembly.tree)?
             && existing.is_at(output)
         {
             return Ok(Some(self.summary(&same, collected, sidecars, size_bytes).unchanged()));
@@ -339,10 +342,9 @@ impl<'a> Builder<'a> {
         collected: &Collected,
         sidecars: &[Sidecar],
         sink: &mut S,
-        progress: &mut Progress,
     ) -> Result<Summary, Failure> {
         let image = &self.job.image;
-        let size_bytes = image.write(&collected.assembly.tree, sink, progress)?;
+        let size_bytes = image.write(&collected.assembly.tree, sink)?;
         Ok(self.summary(image, collected, sidecars, size_bytes))
     }
 
@@ -449,13 +451,4 @@ fn delivered(failures: Vec<Failure>, hint: String) -> Failure {
     let exit = if is_interrupted { Exit::Interrupted } else { Exit::Output };
     let messages: Vec<_> = failures.into_iter().map(|failure| failure.message).collect();
     Failure::new(exit, messages.join("\n")).hint(hint)
-}
-
-/// The failure of what could not be printed, with its name.
-fn naming(failure: Failure, printed: Printed) -> Failure {
-    let name = match printed {
-        Printed::Arguments => "write the arguments to",
-        Printed::Report => "write the report to",
-    };
-    Failure { message: failure.message.replacen("write to", name, 1), ..failure }
 }

@@ -23,12 +23,11 @@ use crate::host::output::{MemoryFile, SealedFile};
 use crate::host::signals;
 use crate::job::Job;
 use crate::job::destination::{Destination, Heir};
-use crate::job::progress::Progress;
 use crate::job::read_back;
 use crate::job::trusted;
 use crate::monitors::qemu::{own_machine, taken_slots};
 use crate::monitors::{Drive, DriveKey, Firmware, Machine, MachineType, Monitor, Place, Style};
-use crate::report::{self, Exit, Failure, shown, verbose};
+use crate::report::{self, Exit, Failure, line, shown, verbose};
 use crate::sources::assemble::Assembly;
 use crate::sources::environment;
 
@@ -161,12 +160,12 @@ fn make(
     if let Some(encryptor) = job.image.encryptor.as_ref().filter(|_| !options.quiet) {
         encryptor.note();
     }
-    let mut progress = Progress::new(!options.quiet);
-    let collected = job.collect(&mut progress)?;
+    let _standing = line::begin(!options.quiet);
+    let collected = job.collect()?;
     collected.losses(&job.image).warn();
     let assembly = collected.assembly;
     let sidecars = job.sidecars(&assembly)?;
-    let image = write_image(&job, &assembly, &mut progress, options.recipe.verify)?;
+    let image = write_image(&job, &assembly, options.recipe.verify)?;
     let mut files = Vec::with_capacity(sidecars.len());
     for Sidecar { content, .. } in &sidecars {
         let mut file = MemoryFile::create("a credential in memory")?;
@@ -229,14 +228,9 @@ fn drive_key(job: &Job, files: &mut Vec<SealedFile>) -> Result<Option<DriveKey>,
 }
 
 /// The one place that an image passes on its way into memory.
-fn write_image(
-    job: &Job,
-    assembly: &Assembly,
-    progress: &mut Progress,
-    verifies: bool,
-) -> Result<SealedFile, Failure> {
+fn write_image(job: &Job, assembly: &Assembly, verifies: bool) -> Result<SealedFile, Failure> {
     let mut file = MemoryFile::create("the image in memory")?;
-    job.image.write(&assembly.tree, file.sink(), progress)?;
+    job.image.write(&assembly.tree, file.sink())?;
     if verifies {
         read_back::check(&job.image, &assembly.tree, file.reread()?)?;
     }

@@ -13,10 +13,9 @@ use super::options::{Look, size};
 use super::print;
 use crate::host::output::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node};
 use crate::host::signals;
-use crate::job::progress::Progress;
 use crate::look::contents::Contents;
 use crate::look::inside::{self, Links, Located};
-use crate::report::{self, Exit, Failure, human_size, json, shown, verbose};
+use crate::report::{self, Exit, Failure, human_size, json, line, shown, verbose};
 use crate::sources::builder::budget::over_size;
 
 /// `credimg extract`
@@ -98,18 +97,17 @@ pub(super) fn run(options: &Extract) -> Result<(), Failure> {
         contents: &contents,
         options,
         to,
-        progress: Progress::new(!options.quiet),
         entered: BTreeMap::new(),
         unfinished: Vec::new(),
         linked: BTreeMap::new(),
         buffer: Buffer::default(),
         counts: Counts::default(),
     };
-    let step = verbose::Step::begin();
+    let (standing, step) = (line::begin(!options.quiet), verbose::Step::begin());
     let outcome = extraction.extract(&places);
     step.end(|| format!("extracted from {}", contents.shown()));
-    let Extraction { progress, counts, .. } = extraction;
-    drop(progress);
+    drop(standing);
+    let counts = extraction.counts;
     outcome.map_err(|failure| counts.tell(&options.directory, failure))?;
     if counts.devices_left_out > 0 {
         let (count, plural) = counted(counts.devices_left_out);
@@ -184,7 +182,6 @@ struct Extraction<'a> {
     contents: &'a Contents,
     options: &'a Extract,
     to: Extracted,
-    progress: Progress,
     /// Directories that stand on the way to what is extracted.
     entered: BTreeMap<InodeRef, DirectoryId>,
     /// Directories that get their attributes when all is in them.
@@ -294,7 +291,7 @@ impl Extraction<'_> {
         signals::check()?;
         let Counts { files, content_bytes, .. } = self.counts;
         let shown = || progress_text(path, files, content_bytes);
-        self.progress.show(shown);
+        line::show(shown);
         if let Some(first) = self.linked.get(&stat.number) {
             self.to.link(parent, name, first)?;
             self.count(stat);
@@ -377,9 +374,9 @@ impl Extraction<'_> {
             let bytes = bytes.get(..got).unwrap_or_default();
             self.to.file(parent, name, Content::Bytes(bytes), attributes.as_ref())?
         } else {
-            let (counts, progress) = (&self.counts, &mut self.progress);
+            let counts = &self.counts;
             let mut stream = |sink: &mut dyn Sink| {
-                let mut shown = Shown { sink, progress, counts, path, done_bytes: 0 };
+                let mut shown = Shown { sink, counts, path, done_bytes: 0 };
                 contents.reader.stream(inode, &mut shown).map_err(failure)
             };
             self.to.file(parent, name, Content::Stream(&mut stream), attributes.as_ref())?
@@ -423,7 +420,6 @@ impl Extraction<'_> {
 /// Shows how far a large file is written.
 struct Shown<'a> {
     sink: &'a mut dyn Sink,
-    progress: &'a mut Progress,
     counts: &'a Counts,
     /// The file's place in the image.
     path: &'a [u8],
@@ -440,7 +436,7 @@ impl Shown<'_> {
         self.done_bytes += bytes;
         let Counts { files, content_bytes, .. } = self.counts;
         let done = content_bytes + self.done_bytes;
-        self.progress.show(|| progress_text(self.path, *files, done));
+        line::show(|| progress_text(self.path, *files, done));
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use serde::Serialize;
 
-use super::print;
+use super::{naming, print};
 use crate::host::output;
 use crate::keys::Key;
 use crate::keys::wrap::MasterKey;
@@ -63,8 +63,7 @@ fn tell(options: &Genkey) -> Result<(), Failure> {
     let kind = if options.luks { "luks" } else { "master" };
     let report = json::line(&Report { key_file: json::path(&options.file), kind })?;
     print(&report).map_err(|failure| {
-        let message = failure.message.replacen("write to", "write the report to", 1);
         let hint = format!("the key file {} is in place", shown(&options.file));
-        Failure { message, ..failure }.hint(hint)
+        naming(failure, "the report").hint(hint)
     })
 }

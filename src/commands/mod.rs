@@ -199,3 +199,9 @@ fn reads_manifest(command: &Command) -> bool {
 fn print(bytes: &[u8]) -> Result<(), Failure> {
     output::to_stdout(bytes)
 }
+
+/// The failure of printing, with the name of what could not be printed.
+fn naming(failure: Failure, what: &str) -> Failure {
+    let message = failure.message.replacen("write to", &format!("write {what} to"), 1);
+    Failure { message, ..failure }
+}

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use credimg_formats::{Kind, Sink, Tree};
 use serde::Serialize;
 
+use super::naming;
 use super::options::{Sources, size};
 use super::suggested::machines;
 use crate::delivery::route::Means;
@@ -19,7 +20,7 @@ use crate::job::image;
 use crate::job::links;
 use crate::job::old_output;
 use crate::job::permissions;
-use crate::job::progress::{Counted, Progress};
+use crate::job::progress::{self, Counted};
 use crate::job::trusted;
 use crate::job::wishes::SourceWishes;
 use crate::job::xattrs;
@@ -28,7 +29,7 @@ use crate::keys::identity::Identity;
 use crate::manifest::{Channel, Manifest, manifest_name};
 use crate::monitors::qemu::share::{self, Share};
 use crate::monitors::{self, Arguments, Attachment, MachineType, Style};
-use crate::report::{self, Exit, Failure, json, shown};
+use crate::report::{self, Exit, Failure, json, line, shown};
 use crate::seal::age::Sealed;
 use crate::seal::tar;
 use crate::sources::assemble::{self, Assembly};
@@ -148,14 +149,14 @@ pub(super) fn run(options: &Seal) -> Result<(), Failure> {
     let early = |error| old_output::early(&options.output, "blob", error);
     let blob = Blob::new(options).map_err(early)?;
     let stream = blob.share.is_none().then(StreamOutput::stdout).transpose()?;
-    let mut progress = Progress::new(!options.quiet);
-    let tree = blob.collect(&mut progress)?;
+    let standing = line::begin(!options.quiet);
+    let tree = blob.collect()?;
     let (identity, is_new) = Identity::read_or_make(&options.key_out).map_err(early)?;
     let made = match stream {
-        None => blob.write_file(options, &tree, &identity, &mut progress)?,
-        Some(stream) => blob.write_stream(stream, &tree, &identity, &mut progress)?,
+        None => blob.write_file(options, &tree, &identity)?,
+        Some(stream) => blob.write_stream(stream, &tree, &identity)?,
     };
-    drop(progress);
+    drop(standing);
     if !options.quiet && !options.json {
         if is_new {
             report::note(&format!("made the key file {}", shown(&options.key_out)));
@@ -165,16 +166,15 @@ pub(super) fn run(options: &Seal) -> Result<(), Failure> {
     }
     blob.warn();
     let (printed, name, it) = match blob.report(options, is_new, &made)? {
-        Some(report) => (report, "report", "it"),
-        None => (blob.printed(options)?, "arguments", "them"),
+        Some(report) => (report, "the report", "it"),
+        None => (blob.printed(options)?, "the arguments", "them"),
     };
     if printed.is_empty() {
         return Ok(());
     }
     output::to_stdout(&printed).map_err(|failure| {
-        let message = failure.message.replacen("write to", &format!("write the {name} to"), 1);
         let blob = shown(&options.output);
-        Failure { message, ..failure }.hint(format!(
+        naming(failure, name).hint(format!(
             "the new blob {blob} is in place: the same `credimg seal` makes another and prints {it}"
         ))
     })
@@ -296,10 +296,9 @@ impl Blob {
         json::line(&report).map(Some)
     }
 
-    fn collect(&self, progress: &mut Progress) -> Result<Tree, Failure> {
-        let assembly = assemble::assemble(&self.manifest, &self.settings, &mut |step| {
-            progress.show_step(step);
-        })?;
+    fn collect(&self) -> Result<Tree, Failure> {
+        let assembly =
+            assemble::assemble(&self.manifest, &self.settings, &mut progress::show_step)?;
         let Assembly { tree, warning, .. } = assembly;
         // Where the guest unpacks it is not known.
         let warnings = links::warnings(&tree, None, None).into_iter();
@@ -317,15 +316,13 @@ impl Blob {
         options: &Seal,
         tree: &Tree,
         identity: &Identity,
-        progress: &mut Progress,
     ) -> Result<Made, Failure> {
         let of_blob = |error| old_output::of("blob", error);
         let early = |error| old_output::early(&options.output, "blob", error);
         let has_old = OutputFile::check(&options.output).map_err(early)?;
         let mut file = OutputFile::create(&options.output, self.permissions)
             .map_err(|error| early(of_blob(error)))?;
-        let made =
-            keys::without_traces(|| write(tree, identity, &mut file, progress)).map_err(of_blob)?;
+        let made = keys::without_traces(|| write(tree, identity, &mut file)).map_err(of_blob)?;
         self.write_carrier(identity).map_err(|error| of_carrier(error, has_old))?;
         file.commit().map_err(of_blob)?;
         Ok(made)
@@ -336,10 +333,9 @@ impl Blob {
         mut stream: StreamOutput,
         tree: &Tree,
         identity: &Identity,
-        progress: &mut Progress,
     ) -> Result<Made, Failure> {
         self.write_carrier(identity).map_err(|error| old_output::of("file", error))?;
-        let made = keys::without_traces(|| write(tree, identity, &mut stream, progress))?;
+        let made = keys::without_traces(|| write(tree, identity, &mut stream))?;
         stream.finish()?;
         Ok(made)
     }
@@ -396,17 +392,12 @@ impl Made {
 }
 
 /// Seals the tree.
-fn write<S: Sink>(
-    tree: &Tree,
-    identity: &Identity,
-    sink: &mut S,
-    progress: &mut Progress,
-) -> Result<Made, Failure> {
+fn write<S: Sink>(tree: &Tree, identity: &Identity, sink: &mut S) -> Result<Made, Failure> {
     // The headers are small beside it.
     let total_bytes = image::content_bytes(tree);
     let mut sealed =
         Sealed::new(identity, sink).map_err(|error| image::explain(&error.into(), "age"))?;
-    let mut counted = Counted { sink: &mut sealed, progress, total_bytes, done_bytes: 0 };
+    let mut counted = Counted { sink: &mut sealed, total_bytes, done_bytes: 0 };
     tar::write(tree, &mut counted).map_err(|error| image::explain(&error, "tar"))?;
     let archive_bytes = counted.done_bytes;
     sealed.finish().map_err(|error| image::explain(&error.into(), "age"))?;

@@ -12,7 +12,6 @@ use super::print;
 use crate::host::random;
 use crate::job::encryption;
 use crate::job::expected;
-use crate::job::progress::Progress;
 use crate::job::trusted;
 use crate::job::wishes::{EncryptionWishes, SourceWishes, Wishes};
 use crate::look::contents::Contents;
@@ -199,11 +198,7 @@ fn compare(
     let manifest = trusted::load(manifest, trust.trust, pseudo_file)?;
     let wishes = options.build.wishes(options.look.key_file.clone());
     let facts = contents.reader.facts();
-    let expected = {
-        // The line on the terminal goes before anything is told.
-        let mut progress = Progress::new(!options.quiet);
-        expected::collect(manifest, &wishes, &options.look.image, facts, header, &mut progress)?
-    };
+    let expected = expected::collect(manifest, &wishes, &options.look.image, facts, header)?;
     let step = Step::begin();
     report.differences = Some(Vec::new());
     for (what, differs) in volume(&expected, facts, header) {

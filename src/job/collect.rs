@@ -5,7 +5,7 @@ use super::image::{Image, content_bytes};
 use super::links;
 use super::loss;
 use super::loss::Losses;
-use super::progress::Progress;
+use super::progress;
 use super::seed;
 use crate::delivery::route::{self, Route, Routes};
 use crate::delivery::sidecar::{self, Sidecar};
@@ -54,10 +54,9 @@ impl Job {
     }
 
     /// Reads every source.
-    pub(crate) fn collect(&self, progress: &mut Progress) -> Result<Collected, Failure> {
+    pub(crate) fn collect(&self) -> Result<Collected, Failure> {
         let step = Step::begin();
-        let mut assembly =
-            assemble(&self.manifest, &self.settings, &mut |step| progress.show_step(step))?;
+        let mut assembly = assemble(&self.manifest, &self.settings, &mut progress::show_step)?;
         step.end(|| {
             let (inodes, size_bytes) = (assembly.tree.len(), content_bytes(&assembly.tree));
             format!("read all sources: {inodes} inodes, {size_bytes} bytes of content")

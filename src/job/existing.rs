@@ -26,7 +26,6 @@ use crate::host::lease::is_open_for_writing;
 use crate::host::memory::without_traces;
 use crate::host::output;
 use crate::host::signals;
-use crate::job::progress::Progress;
 use crate::report::{Exit, Failure};
 
 /// An image that may stay as it is.
@@ -76,12 +75,7 @@ impl Existing {
     /// very file; none if it is another one, or cannot be told: its time may be one
     /// that this format does not hold. The build itself then meets any error again.
     /// The only error here is a signal.
-    pub(crate) fn compare(
-        &self,
-        image: &Image,
-        tree: &Tree,
-        progress: &mut Progress,
-    ) -> Result<Option<u64>, Failure> {
+    pub(crate) fn compare(&self, image: &Image, tree: &Tree) -> Result<Option<u64>, Failure> {
         let mut inside = self.inside.as_ref().map(RefCell::borrow_mut);
         let (old, offset_bytes): (&mut dyn ReadSeek, u64) = match inside.as_deref_mut() {
             Some(Inside { plain, offset_bytes, .. }) => (plain, *offset_bytes),
@@ -89,7 +83,7 @@ impl Existing {
         };
         let Ok(before) = fstat(&self.file) else { return Ok(None) };
         let Ok(mut comparison) = Comparison::new(old) else { return Ok(None) };
-        match without_traces(|| image.write_plain(tree, &mut comparison, progress)) {
+        match without_traces(|| image.write_plain(tree, &mut comparison)) {
             Ok(size_bytes) => {
                 let is_same = comparison.found_equal() && self.is_at_rest(&before);
                 Ok(is_same.then_some(offset_bytes + size_bytes))

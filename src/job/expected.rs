@@ -10,7 +10,6 @@ use super::Job;
 use super::destination::{Compared, Destination, Kept};
 use super::encryption;
 use super::files;
-use super::progress::Progress;
 use super::uuid;
 use super::wishes::{EncryptionWishes, Wishes};
 use crate::manifest::{Format, Manifest};
@@ -34,7 +33,6 @@ pub(crate) fn collect(
     path: &Path,
     facts: &Facts,
     header: Option<&Header>,
-    progress: &mut Progress,
 ) -> Result<Expected, Failure> {
     let own_format = facts.format;
     let format = wishes.format.or(manifest.format).unwrap_or(own_format);
@@ -60,7 +58,7 @@ pub(crate) fn collect(
         },
     };
     let job = Job::new(manifest, &wishes, Destination::Compared(compared))?;
-    let collected = job.collect(progress)?;
+    let collected = job.collect()?;
     Ok(Expected { tree: collected.assembly.tree, label: job.image.label, format, luks })
 }
 

@@ -11,7 +11,7 @@ use credimg_formats::{
 use super::encryptor::Encryptor;
 use super::loss::Losses;
 use super::volume::{self, FormatOptions};
-use crate::job::progress::{Counted, Progress};
+use crate::job::progress::Counted;
 use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure};
 use crate::sources::builder::budget::over_size;
@@ -36,18 +36,13 @@ pub(crate) struct Image {
 
 impl Image {
     /// Writes the image of `tree`, encrypted where it is; returns its size in bytes.
-    pub(crate) fn write<S: Sink>(
-        &self,
-        tree: &Tree,
-        sink: &mut S,
-        progress: &mut Progress,
-    ) -> Result<u64, Failure> {
+    pub(crate) fn write<S: Sink>(&self, tree: &Tree, sink: &mut S) -> Result<u64, Failure> {
         let step = Step::begin();
         let size_bytes = match &self.encryptor {
-            None => self.write_plain(tree, sink, progress)?,
+            None => self.write_plain(tree, sink)?,
             Some(encryptor) => {
                 let label = self.label.as_deref();
-                encryptor.write(label, sink, |inner| self.write_plain(tree, inner, progress))?
+                encryptor.write(label, sink, |inner| self.write_plain(tree, inner))?
             }
         };
         step.end(|| format!("wrote the image: {size_bytes} bytes"));
@@ -55,12 +50,7 @@ impl Image {
     }
 
     /// Writes the image alone, which an encrypted one has inside.
-    pub(crate) fn write_plain<S: Sink>(
-        &self,
-        tree: &Tree,
-        sink: &mut S,
-        progress: &mut Progress,
-    ) -> Result<u64, Failure> {
+    pub(crate) fn write_plain<S: Sink>(&self, tree: &Tree, sink: &mut S) -> Result<u64, Failure> {
         let image = self.laid_out(tree)?;
         // How large one of SquashFS gets is known at its end; its content is limited, and
         // close enough to show how far it is.
@@ -72,7 +62,7 @@ impl Image {
             None => content_bytes(tree),
         };
         let mut sink = Watch::new(sink);
-        let mut counted = Counted { sink: &mut sink, progress, total_bytes, done_bytes: 0 };
+        let mut counted = Counted { sink: &mut sink, total_bytes, done_bytes: 0 };
         let size_bytes = image.write(&mut counted).map_err(|error| self.explain(&error))?;
         if self.warns {
             for signature in sink.found(self.format.name()) {

@@ -32,7 +32,7 @@ mod tests;
 pub(crate) mod trusted;
 pub(crate) mod user_data;
 pub(crate) mod uuid;
-mod volume;
+pub(crate) mod volume;
 pub(crate) mod wishes;
 pub(crate) mod xattrs;
 

@@ -5,60 +5,34 @@ use std::io::{self, Write};
 
 use credimg_formats::Sink;
 
-use crate::report::line::{self, Standing};
+use crate::report::line;
 use crate::sources::assemble::{Doing, Step};
 
-/// As long as it lives there may be a line.
-pub(crate) struct Progress {
-    _standing: Standing,
-}
-
-impl Progress {
-    /// Starts the clock. `is_wanted` is false with `--quiet`.
-    pub(crate) fn new(is_wanted: bool) -> Self {
-        Self { _standing: line::begin(is_wanted) }
-    }
-
-    /// Shows `text`, now and then.
-    #[expect(clippy::unused_self, reason = "who shows something has begun before")]
-    pub(crate) fn show(&mut self, text: impl FnOnce() -> String) {
-        line::show(text);
-    }
-
-    /// Shows how many bytes of all are written.
-    #[expect(clippy::unused_self, reason = "who shows something has begun before")]
-    fn show_bytes(&mut self, done: u64, total: u64) {
-        line::show_bytes("writing", done, total);
-    }
-
-    /// Shows how far the sources are read.
-    pub(crate) fn show_step(&mut self, step: Step) {
-        self.show(|| {
-            let Step { entry, entries, inodes, path, doing } = step;
-            let place = format!("entry {} of {entries}", entry + 1);
-            match doing {
-                Doing::Reading if inodes > 1 => {
-                    let made = inodes - 1; // The root is always there.
-                    format!("reading {path} ({place}, {made} made so far)")
-                }
-                Doing::Reading => format!("reading {path} ({place})"),
-                Doing::Waiting => {
-                    format!("waiting for what was just changed below {path} ({place})")
-                }
-                Doing::Running { program, for_seconds } => {
-                    format!("running {program} for {path}: {for_seconds} s ({place})")
-                }
+/// Shows how far the sources are read.
+pub(crate) fn show_step(step: Step) {
+    line::show(|| {
+        let Step { entry, entries, inodes, path, doing } = step;
+        let place = format!("entry {} of {entries}", entry + 1);
+        match doing {
+            Doing::Reading if inodes > 1 => {
+                let made = inodes - 1; // The root is always there.
+                format!("reading {path} ({place}, {made} made so far)")
             }
-        });
-    }
+            Doing::Reading => format!("reading {path} ({place})"),
+            Doing::Waiting => {
+                format!("waiting for what was just changed below {path} ({place})")
+            }
+            Doing::Running { program, for_seconds } => {
+                format!("running {program} for {path}: {for_seconds} s ({place})")
+            }
+        }
+    });
 }
 
 /// Counts what goes through to the image and shows it.
 pub(crate) struct Counted<'a, S> {
     /// Where the bytes go.
     pub(crate) sink: &'a mut S,
-    /// Who shows the count.
-    pub(crate) progress: &'a mut Progress,
     /// Size of the whole image in bytes.
     pub(crate) total_bytes: u64,
     /// How much of it is written.
@@ -68,7 +42,7 @@ pub(crate) struct Counted<'a, S> {
 impl<S> Counted<'_, S> {
     fn count(&mut self, bytes: u64) {
         self.done_bytes += bytes;
-        self.progress.show_bytes(self.done_bytes, self.total_bytes);
+        line::show_bytes("writing", self.done_bytes, self.total_bytes);
     }
 }
 

@@ -82,26 +82,19 @@ impl Kind {
 }
 
 /// As long as it lives there may be a line; it wipes it at its end.
-pub(crate) struct Standing {
-    /// Whether another one stands around it, which wipes the line.
-    is_inner: bool,
-}
+pub(crate) struct Standing(());
 
 /// Lets a line stand, where that is wanted and standard error can show one.
 pub(crate) fn begin(is_wanted: bool) -> Standing {
-    let mut line = line();
-    let is_inner = line.is_some();
-    if is_wanted && !is_inner && terminal::can_redraw(&io::stderr()) {
-        *line = Some(Line::new());
+    if is_wanted && terminal::can_redraw(&io::stderr()) {
+        *line() = Some(Line::new());
     }
-    Standing { is_inner }
+    Standing(())
 }
 
 impl Drop for Standing {
     fn drop(&mut self) {
-        if !self.is_inner {
-            end();
-        }
+        end();
     }
 }
 
