@@ -9,6 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Error, ValueEnum};
 
 use super::{Cli, print};
+use crate::job::volume;
 use crate::report::terminal::{self, Colour};
 use crate::report::{Exit, Failure, shell_word, shown};
 
@@ -169,16 +170,13 @@ fn of_unknown_command(error: &Error) -> Option<Failure> {
         return None;
     };
     let word = shell_word(name.as_ref());
-    let has_extension = |extensions: &[&str]| {
-        let extension = Path::new(name).extension().and_then(OsStr::to_str);
-        extension.is_some_and(|extension| extensions.contains(&extension))
-    };
-    let hint = if has_extension(&["yaml", "yml", "json"]) {
+    let extension = Path::new(name).extension().and_then(OsStr::to_str);
+    let hint = if matches!(extension, Some("yaml" | "yml" | "json")) {
         format!(
             "`credimg check {word}` shows what the manifest gives, `credimg build {word} -o \
              IMAGE.erofs` builds its image"
         )
-    } else if has_extension(&["erofs", "squashfs", "sqfs", "iso"]) {
+    } else if volume::named_by(name.as_ref()).is_some() {
         format!("`credimg inspect {word}` says what the image is, `credimg ls {word}` lists it")
     } else {
         let (_, own) = OTHER_NAMES.iter().find(|(other, _)| other == name)?;

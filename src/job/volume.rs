@@ -90,12 +90,14 @@ fn format(
     Ok(Some(format))
 }
 
+/// The format that has the extension of this name.
+pub(crate) fn named_by(path: &Path) -> Option<Format> {
+    let extension = path.extension()?.to_str()?;
+    Format::ALL.into_iter().find(|format| format.profile().extensions.contains(&extension))
+}
+
 fn of_extension(output: &Path) -> Result<Format, Failure> {
-    let extension = output.extension().and_then(|extension| extension.to_str());
-    let has_it = |format: &Format| {
-        extension.is_some_and(|extension| format.profile().extensions.contains(&extension))
-    };
-    Format::ALL.into_iter().find(has_it).ok_or_else(|| {
+    named_by(output).ok_or_else(|| {
         if output.is_dir() {
             let message = format!("{} is a directory", report::shown(output));
             let hint = format!(

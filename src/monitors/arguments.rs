@@ -1,5 +1,7 @@
 //! What a monitor is told of a machine, before it is written in any style.
 
+use std::string::FromUtf8Error;
+
 use serde::Serialize;
 use serde_json::json;
 
@@ -46,23 +48,24 @@ impl Arguments {
 
     /// For a report, which is UTF-8; an error of [`Exit::Usage`] where a path is not.
     pub(crate) fn reported(&self) -> Result<Attachment, Failure> {
-        let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned);
         let attachment = match self {
-            Self::Text(bytes) => text(bytes).map(|configuration| Attachment {
+            Self::Text(bytes) => String::from_utf8(bytes.clone()).map(|configuration| Attachment {
                 configuration: Some(configuration),
                 ..Attachment::default()
             }),
             Self::Words(words) if words.is_empty() => Ok(Attachment::default()),
-            Self::Words(words) => {
-                let words: Result<Vec<_>, _> = words.iter().map(|word| text(word)).collect();
-                words.map(|words| Attachment { arguments: Some(words), ..Attachment::default() })
-            }
+            Self::Words(words) => texts(words)
+                .map(|words| Attachment { arguments: Some(words), ..Attachment::default() }),
         };
         attachment.map_err(|_| {
             let message = "the report cannot carry a path: it is not UTF-8";
             Failure::new(Exit::Usage, message).hint("use another path, or leave --json out")
         })
     }
+}
+
+fn texts(words: &[Vec<u8>]) -> Result<Vec<String>, FromUtf8Error> {
+    words.iter().cloned().map(String::from_utf8).collect()
 }
 
 fn lines(words: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
@@ -75,8 +78,7 @@ fn lines(words: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
 }
 
 fn json_array(words: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
-    let words: Result<Vec<_>, _> = words.iter().map(|word| std::str::from_utf8(word)).collect();
-    let words = words.map_err(|_| no_path("json", "is not UTF-8"))?;
+    let words = texts(words).map_err(|_| no_path("json", "is not UTF-8"))?;
     Ok(format!("{}\n", json!(words)).into_bytes())
 }
 
