@@ -8,7 +8,7 @@ use credimg_formats::erofs::{Label, Options, Plan};
 use credimg_formats::{Content, Kind, Metadata, Secret, Timestamp, Tree};
 
 use crate::support::generator::{Shape, generate};
-use crate::support::host::{Scratch, SparseSink, Whole, halves, run};
+use crate::support::host::{Scratch, SparseSink, Whole, cache, halves, run};
 use crate::support::{
     BUILD_TIME, Expected, ExpectedKind, Listing, assert_same, file, name, plain, walk,
 };
@@ -162,9 +162,7 @@ fn debian(program: &str) -> Command {
 
 /// A program of the newest erofs-utils, which `make setup` unpacks.
 fn newest(program: &str) -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache");
-    let cache = std::env::var_os("CREDIMG_CACHE").map_or(root, PathBuf::from);
-    let tree = cache.join("newer/usr");
+    let tree = cache().join("newer/usr");
     let mut command = Command::new(tree.join("lib64/ld-linux-x86-64.so.2"));
     command.arg("--library-path").arg(tree.join("lib/x86_64-linux-gnu"));
     command.arg(tree.join("bin").join(program));

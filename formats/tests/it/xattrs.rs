@@ -17,7 +17,7 @@ use credimg_formats::{
 use rustix::fs::{XattrFlags, lgetxattr, llistxattr, setxattr};
 use rustix::io::Errno;
 
-use crate::support::host::{Scratch, run};
+use crate::support::host::{Scratch, cache, run};
 use crate::support::{file, name, plain};
 
 const ACCESS: &str = "system.posix_acl_access";
@@ -271,8 +271,7 @@ fn is_taken(format: &str, row: &Row) -> bool {
 
 /// A program that Debian 12 has not, or not as new.
 fn newer(program: &str) -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache");
-    let tools = std::env::var_os("CREDIMG_CACHE").map_or(root, PathBuf::from).join("newer/usr");
+    let tools = cache().join("newer/usr");
     let program = tools.join("bin").join(program);
     assert!(program.exists(), "there is no {}: run `make setup`", program.display());
     let mut command = Command::new(tools.join("lib64/ld-linux-x86-64.so.2"));

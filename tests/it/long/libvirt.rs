@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::cache;
+
 /// `restore` comes before `prepare`; a revert has none. A refused restore leaves the machine
 /// off, and giving its memory up makes room for a new image.
 const SESSION: &str = "\
@@ -28,8 +30,7 @@ destroy: release - no image
 #[test]
 fn libvirt_saves_restores_and_reverts_a_machine_with_its_image() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let cache = std::env::var_os("CREDIMG_CACHE").map_or_else(|| root.join(".cache"), Into::into);
-    let tree = cache.join("libvirt");
+    let tree = cache().join("libvirt");
     assert!(tree.exists(), "libvirt's packages are missing: run `make setup`");
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new("unshare")

@@ -14,6 +14,7 @@ use credimg_formats::squashfs::{Options, Plan as ImagePlan};
 
 use crate::pseudo::listing::listing;
 use crate::pseudo::{BUILD_TIME, build};
+use crate::support::cache;
 use crate::support::host::Host;
 
 /// Definitions of directories, files, links and nodes, one case a string, each
@@ -150,10 +151,7 @@ const CHANGES: &[&str] = &[
 ];
 
 fn tool(name: &str) -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let cache =
-        std::env::var_os("CREDIMG_CACHE").map_or_else(|| root.join(".cache"), PathBuf::from);
-    let tools = cache.join("newer/usr");
+    let tools = cache().join("newer/usr");
     let program = tools.join("bin").join(name);
     assert!(program.exists(), "there is no {}: run `make setup`", program.display());
     let mut command = Command::new(tools.join("lib64/ld-linux-x86-64.so.2"));

@@ -12,10 +12,4 @@ pub(crate) mod systemd;
 pub(crate) mod tracer;
 pub(crate) mod wait;
 
-use std::path::{Path, PathBuf};
-
-/// Where `make setup` has put what is unpacked and not installed.
-pub(crate) fn cache() -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache");
-    std::env::var_os("CREDIMG_CACHE").map_or_else(default, PathBuf::from)
-}
+pub(crate) use crate::formats::host::cache;

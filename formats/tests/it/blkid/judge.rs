@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::host::cache;
+
 /// What blkid must show of an image.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected<'a> {
@@ -64,9 +66,7 @@ const BLKIDS: [fn() -> Command; 2] = [|| Command::new("blkid"), newer];
 
 /// Runs with the libraries that it was made for, which this machine may not have.
 fn newer() -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache");
-    let cache = std::env::var_os("CREDIMG_CACHE").map_or(root, PathBuf::from);
-    let tree = cache.join("util-linux");
+    let tree = cache().join("util-linux");
     let loader = tree.join("lib64/ld-linux-x86-64.so.2");
     assert!(loader.exists(), "{} is missing: run `make setup`", loader.display());
     let mut command = Command::new(loader);

@@ -1,8 +1,9 @@
 //! The readers: this machine's and those that `make setup` unpacks, which run with the
 //! libraries that they were made for.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::support::host::cache;
 
 /// A reader's version and how to start it.
 type Reader = (&'static str, fn() -> Command);
@@ -20,9 +21,7 @@ pub(crate) const RDSQUASHFS: [Reader; 2] = [
 ];
 
 pub(crate) fn unpacked(name: &str, program: &str) -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache");
-    let cache = std::env::var_os("CREDIMG_CACHE").map_or(root, PathBuf::from);
-    let tree = cache.join(name);
+    let tree = cache().join(name);
     // In Debian 11 the first is a link to an absolute path, which leads nowhere here.
     let loaders = ["lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/ld-2.31.so"];
     let loader = loaders.iter().map(|path| tree.join(path)).find(|path| path.exists());

@@ -23,6 +23,15 @@ pub(crate) fn run(command: &mut Command) -> Output {
     output
 }
 
+/// Where `make setup` has put what is unpacked and not installed.
+pub(crate) fn cache() -> PathBuf {
+    // The repository, whichever of its packages is tested.
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = here.ancestors().find(|path| path.join("scripts/setup-tools").exists());
+    let default = || root.unwrap_or(here).join(".cache");
+    std::env::var_os("CREDIMG_CACHE").map_or_else(default, PathBuf::from)
+}
+
 /// Has two threads do the work of half the seeds each: whoever calls tools waits most of the time.
 pub(crate) fn halves(seeds: Range<u64>, work: impl Fn(Range<u64>) + Sync) {
     let middle = seeds.start.midpoint(seeds.end);

@@ -1,14 +1,14 @@
 //! Images of mkfs.erofs, old and new, by all options that change what an image looks like. Linux
 //! is the judge.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use Tool::{Debian, Newest};
 
 use crate::readers::erofs::trees::{image, tree};
 use crate::readers::erofs::{bytes, seen};
-use crate::support::host::{Scratch, run};
+use crate::support::host::{Scratch, cache, run};
 use crate::support::{assert_same, walk};
 
 /// Whose erofs-utils.
@@ -25,9 +25,7 @@ impl Tool {
         if self == Debian {
             return Command::new(program);
         }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache");
-        let cache = std::env::var_os("CREDIMG_CACHE").map_or(root, PathBuf::from);
-        let tree = cache.join("newer/usr");
+        let tree = cache().join("newer/usr");
         let mut command = Command::new(tree.join("lib64/ld-linux-x86-64.so.2"));
         command.arg("--library-path").arg(tree.join("lib/x86_64-linux-gnu"));
         command.arg(tree.join("bin").join(program));
