@@ -1,11 +1,12 @@
 //! Finds files of equal content, so that it is stored once.
 //!
 //! Only files of equal length are looked at. Of each the first few bytes are
-//! digested; only where these are equal, too, the whole. So every file is read
+//! hashed; only where these are equal, too, the whole is digested. So every file is read
 //! at most twice, however many resemble each other, and most are read once.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::File;
+use std::hash::BuildHasher;
 use std::io::{self, Read, Write};
 
 use sha2::{Digest as _, Sha256};
@@ -16,8 +17,8 @@ use crate::error::Result;
 use crate::tree::{InodeId, Kind, Tree};
 use crate::zeros::SparseDigest;
 
-/// How much of a file is digested at first: more than what files of one type begin with, and
-/// little where lengths agree by chance. A file up to this length is known by that.
+/// How much of a file is hashed at first: more than what files of one type begin with, and
+/// little where lengths agree by chance.
 const HEAD_BYTES: usize = 512;
 
 /// Content is told apart by its digest alone, so an attacker must not be able to
@@ -36,50 +37,44 @@ pub(crate) struct Duplicates<'p, 't> {
     tree: &'t Tree,
     /// Lengths that more than one file has, in rising order.
     repeated_lengths: &'p [u64],
-    /// For each head of a longer file, the first one that had it, until its
-    /// whole content has been digested.
-    heads: BTreeMap<Digest, Option<(InodeId, usize)>>,
+    /// By the hash of length and head: the first file that had it, until its whole content has
+    /// been digested. Two heads of one hash cost time and nothing else.
+    heads: HashMap<u64, Option<(InodeId, usize)>>,
     /// Index of the file that holds this content.
-    wholes: BTreeMap<Digest, usize>,
+    wholes: HashMap<Digest, usize>,
 }
 
 impl<'p, 't> Duplicates<'p, 't> {
     /// None is looked at yet. Of `repeated_lengths` see [`keep_repeated`].
     pub(crate) fn new(tree: &'t Tree, repeated_lengths: &'p [u64]) -> Self {
-        Self { tree, repeated_lengths, heads: BTreeMap::new(), wholes: BTreeMap::new() }
+        Self { tree, repeated_lengths, heads: HashMap::new(), wholes: HashMap::new() }
     }
 
     /// The index of an earlier file of the same content. Where there is none,
-    /// the file is remembered by `index`.
+    /// the file is remembered by `index`. Who has read the content gives its bytes as `read`.
     pub(crate) fn find(
         &mut self,
         id: InodeId,
         content: &Content,
+        read: Option<&[u8]>,
         index: usize,
     ) -> Result<Option<usize>> {
         if self.repeated_lengths.binary_search(&content.len()).is_err() {
             return Ok(None);
         }
-        let head = head_digest(content)?;
-        if content.len() <= HEAD_BYTES as u64 {
-            return Ok(self.enter(head, index));
+        let head = self.head_hash(content, read)?;
+        let Some(first) = self.heads.insert(head, None) else {
+            self.heads.insert(head, Some((id, index)));
+            return Ok(None);
+        };
+        if let Some((first, first_index)) = first
+            && let Kind::File(content) = self.tree.inode(first).kind()
+        {
+            let digest =
+                whole_digest(content, None).map_err(|error| error.at_inode(self.tree, first))?;
+            self.enter(digest, first_index);
         }
-        match self.heads.insert(head, None) {
-            None => {
-                self.heads.insert(head, Some((id, index)));
-                Ok(None)
-            }
-            Some(first) => {
-                if let Some((first, first_index)) = first
-                    && let Kind::File(content) = self.tree.inode(first).kind()
-                {
-                    let digest =
-                        whole_digest(content).map_err(|error| error.at_inode(self.tree, first))?;
-                    self.enter(digest, first_index);
-                }
-                Ok(self.enter(whole_digest(content)?, index))
-            }
-        }
+        Ok(self.enter(whole_digest(content, read)?, index))
     }
 
     /// The file that has the digest already; else `index` has it from now on.
@@ -87,35 +82,36 @@ impl<'p, 't> Duplicates<'p, 't> {
         let holder = *self.wholes.entry(digest).or_insert(index);
         (holder != index).then_some(holder)
     }
-}
 
-fn head_digest(content: &Content) -> Result<Digest> {
-    let length = usize::try_from(content.len()).unwrap_or(usize::MAX).min(HEAD_BYTES);
-    let mut digest = start_digest(content);
-    match content {
-        Content::Memory(secret) => digest.update(secret.expose().get(..length).unwrap_or_default()),
-        Content::Stream { .. } => {
-            let bytes = Zeroizing::new(Vec::with_capacity(length));
-            let mut head = Head { bytes, length };
-            let outcome = content.stream(&mut head);
-            // The head stops a longer stream by an error.
-            if head.bytes.len() < length || content.len() <= length as u64 {
-                outcome?;
+    fn head_hash(&self, content: &Content, read: Option<&[u8]>) -> Result<u64> {
+        let length = usize::try_from(content.len()).unwrap_or(usize::MAX).min(HEAD_BYTES);
+        let hash = |bytes: &[u8]| self.heads.hasher().hash_one((content.len(), bytes));
+        match (content, read) {
+            (_, Some(bytes)) => Ok(hash(bytes.get(..length).unwrap_or_default())),
+            (Content::Memory(secret), None) => {
+                Ok(hash(secret.expose().get(..length).unwrap_or_default()))
             }
-            digest.update(head.bytes.as_slice());
+            (Content::Stream { .. }, None) => {
+                let bytes = Zeroizing::new(Vec::with_capacity(length));
+                let mut head = Head { bytes, length };
+                let outcome = content.stream(&mut head);
+                // The head stops a longer stream by an error.
+                if head.bytes.len() < length || content.len() <= length as u64 {
+                    outcome?;
+                }
+                Ok(hash(&head.bytes))
+            }
         }
     }
-    Ok(digest.finalize().into())
 }
 
-fn whole_digest(content: &Content) -> Result<Digest> {
-    let mut whole = SparseDigest::new(start_digest(content));
-    content.stream(&mut whole)?;
+fn whole_digest(content: &Content, read: Option<&[u8]>) -> Result<Digest> {
+    let mut whole = SparseDigest::new(Sha256::new().chain_update(content.len().to_le_bytes()));
+    match read {
+        Some(bytes) => whole.write_all(bytes)?,
+        None => content.stream(&mut whole)?,
+    }
     Ok(whole.finish())
-}
-
-fn start_digest(content: &Content) -> Sha256 {
-    Sha256::new().chain_update(content.len().to_le_bytes())
 }
 
 /// Takes the first bytes and fails on any more.
@@ -160,7 +156,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::squashfs::{Options, Plan};
+    use crate::squashfs::{BlockSize, Options, Plan};
     use crate::{Metadata, Name, Secret, Source, Tree};
 
     /// Counts how many bytes are taken from it.
@@ -230,6 +226,17 @@ mod tests {
     }
 
     #[test]
+    fn small_files_that_begin_alike_are_read_once_but_for_the_first() {
+        let mut files = vec![noise(5000, 1); 20];
+        for (index, file) in files.iter_mut().enumerate() {
+            *file.last_mut().unwrap() = u8::try_from(index / 2).unwrap();
+        }
+        let (image, taken_bytes) = image_of(&files);
+        assert!(image.len() < 10 * 5000 + 8192);
+        assert_eq!(taken_bytes, 21 * 5000);
+    }
+
+    #[test]
     fn files_of_other_lengths_or_starts_are_read_once() {
         let files: Vec<_> = (0..20).map(|index| noise(200_000, index)).collect();
         let (_, taken_bytes) = image_of(&files);
@@ -256,7 +263,9 @@ mod tests {
             let name = Name::new(name).unwrap();
             tree.insert(Tree::ROOT, name, Metadata::default(), Kind::File(content)).unwrap();
         }
-        let plan = Plan::new(&tree, Options::default()).unwrap();
+        // Files as long as blocks: a smaller one is read once.
+        let options = Options::default().block_size(BlockSize::new(4096).unwrap());
+        let plan = Plan::new(&tree, options).unwrap();
         let error = plan.write(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Changed);
         assert_eq!(error.path(), Some(&b"/b"[..]));

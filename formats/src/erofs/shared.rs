@@ -37,7 +37,7 @@ pub(super) fn find(tree: &Tree, order: &Order, shapes: &mut [Shape]) -> Result<(
         let first = match inode.kind() {
             Kind::File(content) => {
                 let files = if shape.tail_bytes > 0 { &mut with_tail } else { &mut without_tail };
-                files.find(id, content, index).map_err(|error| error.at_inode(tree, id))?
+                files.find(id, content, None, index).map_err(|error| error.at_inode(tree, id))?
             }
             Kind::Symlink(target) => {
                 let first = *links.entry(target).or_insert(index);

@@ -9,16 +9,16 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 
 use zerocopy::little_endian::{U32, U64};
-use zeroize::Zeroizing;
 
 use super::format::FragmentEntry;
 use super::plan::Plan;
 use super::queue::{Ledger, Output, Owner, Pool, Queue};
 use crate::compress::Packer;
-use crate::content::{Content, Sink};
+use crate::content::{Buffer, Content, Sink, read_full};
 use crate::duplicates::Duplicates;
 use crate::error::{Result, inconsistent};
 use crate::tree::{InodeId, Kind};
+use crate::zeros::is_zero;
 
 /// Starting threads takes as long as compressing a few hundred KiB.
 const WORTH_THREADS_BYTES: u64 = 1 << 20;
@@ -32,26 +32,37 @@ pub(super) struct Data {
     /// The fragment table.
     pub(super) fragments: Vec<FragmentEntry>,
     /// Index of an inode's content in `files`; none for what is no file.
-    by_inode: Vec<Option<usize>>,
+    by_inode: Vec<Option<u32>>,
 }
 
 impl Data {
     /// Where the content of `id`, a file, went.
     pub(super) fn file(&self, id: InodeId) -> Result<&StoredFile> {
         let index = self.by_inode.get(id.index()).copied().flatten();
+        let index = index.and_then(|index| usize::try_from(index).ok());
         index.and_then(|index| self.files.get(index)).ok_or_else(inconsistent)
     }
 }
 
-/// Where the content of a file went.
+/// Where the content of a file went. There may be very many, so each is small.
+pub(super) enum StoredFile {
+    Empty,
+    /// Into a fragment block, of this index, from this place on.
+    Fragment {
+        block: u32,
+        start_bytes: u32,
+    },
+    /// Into blocks of its own.
+    Blocks(Box<Blocks>),
+}
+
+/// The blocks of a file.
 #[derive(Default)]
-pub(super) struct StoredFile {
-    /// First block that is stored; none for an empty file, one in a fragment and one of holes only.
+pub(super) struct Blocks {
+    /// The first that is stored; none where all are holes.
     pub(super) start: Option<u64>,
-    /// Stored lengths of its blocks, 0 for a hole.
-    pub(super) block_sizes: Vec<u32>,
-    /// Index of its fragment block and where in it the content starts.
-    pub(super) fragment: Option<(u32, u32)>,
+    /// Their stored lengths, 0 for a hole.
+    pub(super) sizes: Vec<u32>,
 }
 
 /// Writes the content of all files.
@@ -86,10 +97,10 @@ impl Ledger for Arrivals {
     fn enter(&mut self, owner: Owner, start: u64, size: u32) {
         match owner {
             Owner::File(index) => {
-                if let Some(file) = self.files.get_mut(index) {
-                    file.block_sizes.push(size);
+                if let Some(StoredFile::Blocks(blocks)) = self.files.get_mut(index) {
+                    blocks.sizes.push(size);
                     if size > 0 {
-                        file.start.get_or_insert(start);
+                        blocks.start.get_or_insert(start);
                     }
                 }
             }
@@ -106,12 +117,13 @@ struct Writer<'p, 't, 's, 'o> {
     plan: &'p Plan<'t>,
     queue: Queue<'s, 'o, Arrivals>,
     duplicates: Duplicates<'p, 't>,
-    by_inode: Vec<Option<usize>>,
-    /// The open fragment block.
-    fragment: Zeroizing<Vec<u8>>,
+    by_inode: Vec<Option<u32>>,
+    /// The open fragment block. Small files are read into it directly.
+    fragment: OpenBlock,
     closed_fragments: u32,
-    /// Holds a block while it fills up.
-    block: Zeroizing<Vec<u8>>,
+    /// Holds a block of a larger file while it fills up, and a small file that the open
+    /// fragment block has no room for. Empty in between.
+    other: OpenBlock,
 }
 
 impl<'p, 't, 's, 'o> Writer<'p, 't, 's, 'o> {
@@ -121,9 +133,9 @@ impl<'p, 't, 's, 'o> Writer<'p, 't, 's, 'o> {
             queue,
             duplicates: Duplicates::new(plan.tree, &plan.repeated_lengths),
             by_inode: vec![None; plan.tree.len()],
-            fragment: Zeroizing::default(),
+            fragment: OpenBlock::default(),
             closed_fragments: 0,
-            block: Zeroizing::default(),
+            other: OpenBlock::default(),
         }
     }
 
@@ -132,6 +144,7 @@ impl<'p, 't, 's, 'o> Writer<'p, 't, 's, 'o> {
         for id in order {
             if let Kind::File(content) = tree.inode(*id).kind() {
                 let index = self.file(*id, content).map_err(|error| error.at_inode(tree, *id))?;
+                let index = u32::try_from(index).map_err(|_| inconsistent())?;
                 *self.by_inode.get_mut(id.index()).ok_or_else(inconsistent)? = Some(index);
             }
         }
@@ -143,63 +156,148 @@ impl<'p, 't, 's, 'o> Writer<'p, 't, 's, 'o> {
     /// Writes a file, or finds one of the same content; returns its index.
     fn file(&mut self, id: InodeId, content: &Content) -> Result<usize> {
         let index = self.queue.ledger().files.len();
-        if let Some(same) = self.duplicates.find(id, content, index)? {
+        if content.is_empty() {
+            self.queue.ledger().files.push(StoredFile::Empty);
+            return Ok(index);
+        }
+        if content.len() < u64::from(self.plan.options.block_size.bytes()) {
+            return self.small(id, content, index);
+        }
+        if let Some(same) = self.duplicates.find(id, content, None, index)? {
             return Ok(same);
         }
-        self.queue.ledger().files.push(StoredFile::default());
-        match content {
-            _ if content.is_empty() => {}
-            _ if content.len() >= u64::from(self.plan.options.block_size.bytes()) => {
-                self.blocks(index, content)?;
-            }
-            Content::Memory(secret) => self.small(index, secret.expose())?,
-            Content::Stream { length_bytes, .. } => {
-                let capacity = usize::try_from(*length_bytes).map_err(|_| inconsistent())?;
-                let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-                content.stream(&mut *bytes)?;
-                self.small(index, &bytes)?;
-            }
-        }
+        self.queue.ledger().files.push(StoredFile::Blocks(Box::default()));
+        self.blocks(index, content)?;
         Ok(index)
     }
 
     fn blocks(&mut self, index: usize, content: &Content) -> Result<()> {
-        self.block.resize(self.plan.options.block_size.in_memory(), 0);
+        self.other.make_room(self.plan)?;
         let owner = Owner::File(index);
-        let mut cutter =
-            Cutter { queue: &mut self.queue, owner, block: &mut self.block, filled_bytes: 0 };
+        let mut cutter = Cutter { queue: &mut self.queue, owner, block: &mut self.other };
         content.stream(&mut cutter)?;
         Ok(cutter.finish()?)
     }
 
-    fn small(&mut self, index: usize, bytes: &[u8]) -> Result<()> {
-        if bytes.iter().all(|byte| *byte == 0) {
-            return Ok(self.queue.push(Owner::File(index), bytes)?);
+    /// A file shorter than a block. It is read once, whether or not there is one like it.
+    fn small(&mut self, id: InodeId, content: &Content, index: usize) -> Result<usize> {
+        let length = usize::try_from(content.len()).map_err(|_| inconsistent())?;
+        self.fragment.make_room(self.plan)?;
+        let fits = length <= self.fragment.room().len();
+        if !fits {
+            self.other.make_room(self.plan)?;
         }
-        let block_bytes = self.plan.options.block_size.in_memory();
-        if self.fragment.len() + bytes.len() > block_bytes {
+        let block = if fits { &mut self.fragment } else { &mut self.other };
+        let start = block.filled_bytes;
+        content.stream(block)?;
+        let bytes = block.filled().get(start..).unwrap_or_default();
+        let same = self.duplicates.find(id, content, Some(bytes), index)?;
+        let is_hole = is_zero(bytes);
+        if same.is_some() || is_hole {
+            block.filled_bytes = start;
+        }
+        if let Some(same) = same {
+            return Ok(same);
+        }
+        if is_hole {
+            self.queue.ledger().files.push(StoredFile::Blocks(Box::default()));
+            self.queue.push_holes(Owner::File(index), 1)?;
+            return Ok(index);
+        }
+        if !fits {
             self.close_fragment()?;
+            std::mem::swap(&mut self.fragment, &mut self.other);
         }
-        if self.fragment.capacity() == 0 {
-            // Never more than it can take, so that no copy is left behind by growing.
-            let most = u64::from(self.plan.options.block_size.bytes()).min(self.plan.content_bytes);
-            self.fragment.reserve_exact(usize::try_from(most).map_err(|_| inconsistent())?);
+        let start = self.fragment.filled_bytes - length;
+        let start_bytes = u32::try_from(start).map_err(|_| inconsistent())?;
+        let block = self.closed_fragments;
+        self.queue.ledger().files.push(StoredFile::Fragment { block, start_bytes });
+        Ok(index)
+    }
+
+    fn close_fragment(&mut self) -> Result<()> {
+        if self.fragment.filled_bytes > 0 {
+            self.queue.push(Owner::Fragment, self.fragment.filled())?;
+            self.fragment.filled_bytes = 0;
+            self.closed_fragments += 1;
         }
-        let offset = u32::try_from(self.fragment.len()).map_err(|_| inconsistent())?;
-        self.fragment.extend_from_slice(bytes);
-        if let Some(file) = self.queue.ledger().files.get_mut(index) {
-            file.fragment = Some((self.closed_fragments, offset));
+        Ok(())
+    }
+}
+
+/// A block while it fills up. It takes what streams by, as far as there is room.
+#[derive(Default)]
+struct OpenBlock {
+    /// As long as a block, or as all content where that is less; empty before anything needs it.
+    bytes: Buffer,
+    filled_bytes: usize,
+}
+
+impl OpenBlock {
+    fn make_room(&mut self, plan: &Plan<'_>) -> Result<()> {
+        if self.bytes.is_empty() {
+            let most = u64::from(plan.options.block_size.bytes()).min(plan.content_bytes);
+            self.bytes = Buffer::zeroed(usize::try_from(most).map_err(|_| inconsistent())?);
         }
         Ok(())
     }
 
-    fn close_fragment(&mut self) -> Result<()> {
-        if !self.fragment.is_empty() {
-            self.queue.push(Owner::Fragment, &self.fragment)?;
-            self.fragment.clear();
-            self.closed_fragments += 1;
-        }
+    fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.filled_bytes).unwrap_or_default()
+    }
+
+    fn room(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.filled_bytes..).unwrap_or_default()
+    }
+
+    /// The room for so many bytes, or as many as it takes.
+    fn room_for(&mut self, most_bytes: u64) -> &mut [u8] {
+        let room = self.room();
+        let length = usize::try_from(most_bytes).unwrap_or(usize::MAX).min(room.len());
+        room.get_mut(..length).unwrap_or_default()
+    }
+
+    fn is_full(&self) -> bool {
+        self.filled_bytes == self.bytes.len()
+    }
+
+    /// Takes so many zeros, or as many as there is room for; returns how many.
+    fn fill_with_zeros(&mut self, most_bytes: u64) -> u64 {
+        let room = self.room_for(most_bytes);
+        room.fill(0);
+        let length = room.len();
+        self.filled_bytes += length;
+        length as u64
+    }
+}
+
+impl Write for OpenBlock {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.room_for(bytes.len() as u64);
+        let (taken, _) = bytes.split_at(room.len());
+        room.copy_from_slice(taken);
+        self.filled_bytes += taken.len();
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Sink for OpenBlock {
+    fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
+        let got = read_full(file, self.room_for(length_bytes))?;
+        self.filled_bytes += got;
+        Ok(got as u64)
+    }
+
+    fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
+        if self.fill_with_zeros(length_bytes) == length_bytes {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::WriteZero.into())
+        }
     }
 }
 
@@ -207,50 +305,37 @@ impl<'p, 't, 's, 'o> Writer<'p, 't, 's, 'o> {
 struct Cutter<'w, 's, 'o> {
     queue: &'w mut Queue<'s, 'o, Arrivals>,
     owner: Owner,
-    /// As long as a block.
-    block: &'w mut [u8],
-    filled_bytes: usize,
+    /// As long as a block, and never full.
+    block: &'w mut OpenBlock,
 }
 
 impl Cutter<'_, '_, '_> {
-    /// The rest of the open block: never empty.
-    fn room(&mut self) -> &mut [u8] {
-        self.block.get_mut(self.filled_bytes..).unwrap_or_default()
+    fn block_bytes(&self) -> usize {
+        self.block.bytes.len()
     }
 
-    fn fill(&mut self, bytes: usize) -> io::Result<()> {
-        self.filled_bytes += bytes;
-        if self.filled_bytes == self.block.len() { self.flush_block() } else { Ok(()) }
-    }
-
-    /// Fills the open block with so many zeros, or as many as it takes; returns how many.
-    fn fill_with_zeros(&mut self, most_bytes: u64) -> io::Result<u64> {
-        let room = self.room();
-        let length = usize::try_from(most_bytes).unwrap_or(usize::MAX).min(room.len());
-        room.get_mut(..length).unwrap_or_default().fill(0);
-        self.fill(length)?;
-        Ok(length as u64)
+    /// Passes on the open block if it is full.
+    fn pass_on(&mut self) -> io::Result<()> {
+        if self.block.is_full() { self.flush_block() } else { Ok(()) }
     }
 
     fn flush_block(&mut self) -> io::Result<()> {
-        let block = self.block.get(..self.filled_bytes).unwrap_or_default();
-        self.filled_bytes = 0;
-        self.queue.push(self.owner, block)
+        let outcome = self.queue.push(self.owner, self.block.filled());
+        self.block.filled_bytes = 0;
+        outcome
     }
 
     fn finish(mut self) -> io::Result<()> {
-        if self.filled_bytes > 0 { self.flush_block() } else { Ok(()) }
+        if self.block.filled_bytes > 0 { self.flush_block() } else { Ok(()) }
     }
-}
 
-impl Cutter<'_, '_, '_> {
     /// How many of the next blocks of `file` can be copied by the kernel, as they
     /// are stored as they are and do not start with zeros. One that does may
     /// be a hole, which only reading it shows.
     fn count_copyable(&self, mut file: &File, length_bytes: u64) -> u64 {
         const BLOCKS_MAX: u64 = 64;
-        let block_bytes = self.block.len() as u64;
-        if self.filled_bytes > 0 || !self.queue.stores_raw() {
+        let block_bytes = self.block_bytes() as u64;
+        if self.block.filled_bytes > 0 || !self.queue.stores_raw() {
             return 0;
         }
         let Ok(start) = file.stream_position() else { return 0 };
@@ -267,19 +352,15 @@ impl Cutter<'_, '_, '_> {
 impl Write for Cutter<'_, '_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A whole block need not be copied first.
-        if self.filled_bytes == 0
-            && let Some(block) = bytes.get(..self.block.len())
+        if self.block.filled_bytes == 0
+            && let Some(block) = bytes.get(..self.block_bytes())
         {
             self.queue.push(self.owner, block)?;
             return Ok(block.len());
         }
-        let room = self.room();
-        let length = room.len().min(bytes.len());
-        for (to, from) in room.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        self.fill(length)?;
-        Ok(length)
+        let taken = self.block.write(bytes)?;
+        self.pass_on()?;
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -290,13 +371,14 @@ impl Write for Cutter<'_, '_, '_> {
 impl Sink for Cutter<'_, '_, '_> {
     fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
         let mut left = length_bytes;
-        if self.filled_bytes > 0 {
-            left -= self.fill_with_zeros(left)?;
+        if self.block.filled_bytes > 0 {
+            left -= self.block.fill_with_zeros(left);
+            self.pass_on()?;
         }
-        let block_bytes = self.block.len() as u64;
+        let block_bytes = self.block_bytes() as u64;
         self.queue.push_holes(self.owner, left / block_bytes)?;
-        self.fill_with_zeros(left % block_bytes)?;
-        Ok(())
+        self.block.fill_with_zeros(left % block_bytes);
+        self.pass_on()
     }
 
     fn copy_from_file(&mut self, mut file: &File, length_bytes: u64) -> io::Result<u64> {
@@ -304,7 +386,7 @@ impl Sink for Cutter<'_, '_, '_> {
         while left > 0 {
             let count = self.count_copyable(file, left);
             if count > 0 {
-                let block_bytes = u32::try_from(self.block.len()).unwrap_or_default();
+                let block_bytes = u32::try_from(self.block_bytes()).unwrap_or_default();
                 let copied = self.queue.copy_from_file(self.owner, file, block_bytes, count)?;
                 left -= copied;
                 if copied < count * u64::from(block_bytes) {
@@ -312,18 +394,53 @@ impl Sink for Cutter<'_, '_, '_> {
                 }
                 continue;
             }
-            let room = self.room();
-            let want = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            match file.read(room.get_mut(..want).unwrap_or_default()) {
+            match file.read(self.block.room_for(left)) {
                 Ok(0) => break,
                 Ok(got) => {
                     left -= got as u64;
-                    self.fill(got)?;
+                    self.block.filled_bytes += got;
+                    self.pass_on()?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(length_bytes - left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use zerocopy::FromBytes;
+
+    use crate::squashfs::format::SuperBlock;
+    use crate::squashfs::{BlockSize, Options, Plan};
+    use crate::{Kind, Metadata, Name, Tree};
+
+    /// How many fragment blocks an image of these files has, in blocks of 4096 bytes.
+    fn fragment_blocks(files: &[Vec<u8>]) -> u32 {
+        let mut tree = Tree::new(Metadata::default());
+        for (index, bytes) in files.iter().enumerate() {
+            let name = Name::new(index.to_string().as_bytes()).unwrap();
+            let kind = Kind::file(bytes.clone());
+            tree.insert(Tree::ROOT, name, Metadata::default(), kind).unwrap();
+        }
+        let options = Options::new().block_size(BlockSize::new(4096).unwrap());
+        let mut image = Vec::new();
+        Plan::new(&tree, options).unwrap().write(&mut image).unwrap();
+        SuperBlock::read_from_prefix(&image).unwrap().0.fragments.get()
+    }
+
+    #[test]
+    fn a_fragment_block_ends_only_for_what_is_stored_in_the_next_one() {
+        let (long, short) = (vec![1; 3000], vec![2; 1000]);
+        assert_eq!(fragment_blocks(&[long.clone(), vec![3; 1097], short.clone()]), 2);
+        assert_eq!(fragment_blocks(&[long.clone(), vec![3; 1096], short.clone()]), 2);
+        assert_eq!(fragment_blocks(&[long.clone(), vec![3; 1096]]), 1);
+        // Neither a hole nor what is stored already is in the way of the file behind it.
+        assert_eq!(fragment_blocks(&[long.clone(), vec![0; 2000], short.clone()]), 1);
+        assert_eq!(fragment_blocks(&[long.clone(), long, short]), 1);
     }
 }

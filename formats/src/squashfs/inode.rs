@@ -106,10 +106,15 @@ impl Record {
     }
 
     fn append_file(&self, file: &StoredFile, size_bytes: u64, out: &mut Vec<u8>) -> bool {
-        let (fragment, fragment_offset) = file.fragment.unwrap_or((NO_FRAGMENT, 0));
-        let (fragment, fragment_offset) = (U32::new(fragment), U32::new(fragment_offset));
-        let start = file.start.unwrap_or_default();
-        let sparse_bytes = self.sparse_bytes(file, size_bytes);
+        let (start, fragment, sizes): (_, _, &[u32]) = match file {
+            StoredFile::Empty => (0, (NO_FRAGMENT, 0), &[]),
+            StoredFile::Fragment { block, start_bytes } => (0, (*block, *start_bytes), &[]),
+            StoredFile::Blocks(blocks) => {
+                (blocks.start.unwrap_or_default(), (NO_FRAGMENT, 0), &blocks.sizes)
+            }
+        };
+        let (fragment, fragment_offset) = (U32::new(fragment.0), U32::new(fragment.1));
+        let sparse_bytes = self.sparse_bytes(sizes, size_bytes);
         let narrow = u32::try_from(start).ok().zip(u32::try_from(size_bytes).ok());
         let is_plain = self.links.get() == 1 && self.xattrs.is_none() && sparse_bytes == 0;
         let narrow = narrow.filter(|_| is_plain);
@@ -128,16 +133,16 @@ impl Record {
             };
             out.extend_from_slice(record.as_bytes());
         }
-        for size in &file.block_sizes {
+        for size in sizes {
             out.extend_from_slice(&size.to_le_bytes());
         }
         narrow.is_none()
     }
 
-    /// How many bytes are in blocks that are not stored.
-    fn sparse_bytes(&self, file: &StoredFile, size_bytes: u64) -> u64 {
-        let holes = file.block_sizes.iter().filter(|size| **size == 0).count() as u64;
-        let ends_in_hole = file.block_sizes.last() == Some(&0);
+    /// How many bytes are in blocks that are not stored, of those of these stored lengths.
+    fn sparse_bytes(&self, sizes: &[u32], size_bytes: u64) -> u64 {
+        let holes = sizes.iter().filter(|size| **size == 0).count() as u64;
+        let ends_in_hole = sizes.last() == Some(&0);
         let last_bytes = size_bytes % self.block_bytes;
         let missing =
             if ends_in_hole && last_bytes > 0 { self.block_bytes - last_bytes } else { 0 };
