@@ -21,7 +21,6 @@ use crate::look::opened::{Opened, no_encryption};
 use crate::monitors::{Attachment, Drive, DriveKey, Machine, Place};
 use crate::report::{self, Exit, Failure, json};
 
-/// `credimg args`
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  credimg args chimera.erofs --bus scsi --args lines")]
 pub struct AttachImage {

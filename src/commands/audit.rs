@@ -13,7 +13,6 @@ use crate::audit;
 use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure, json, line};
 
-/// `credimg audit`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Each line of output is FILE:LINE:COLUMN: RULE: WHY; instead: SAFE FORM. What was found is not shown.

@@ -27,7 +27,6 @@ use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure, line};
 use crate::sources::assemble::Assembly;
 
-/// `credimg build`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -13,7 +13,6 @@ use crate::look::contents::Contents;
 use crate::look::inside::{self, Links, Located};
 use crate::report::{Exit, Failure, shown_bytes};
 
-/// `credimg cat`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Symbolic links are followed inside the image, as its guest would follow them.

@@ -30,13 +30,13 @@ use crate::report::{self, Exit, Failure, json};
 use crate::sources::pseudo::{self, Definitions};
 use crate::sources::rehearsal::rehearse;
 
-/// `credimg check`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   credimg check secrets.yaml
   # What libvirt and an old guest make of it, where a warning counts as an error
   credimg check secrets.yaml --target libvirt --guest systemd=252,kernel=5.14,cvm=no --strict")]
+#[expect(missing_docs, reason = "its description is that of the command")]
 pub struct Check {
     /// The manifest, or - for standard input
     #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]

@@ -6,7 +6,6 @@ use clap_complete::Shell;
 use super::{Cli, print};
 use crate::report::Failure;
 
-/// `credimg completions`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:

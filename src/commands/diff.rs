@@ -14,7 +14,6 @@ use crate::look::opened::{Opened, no_encryption};
 use crate::report::verbose::Step;
 use crate::report::{Exit, Failure, json, line};
 
-/// `credimg diff`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Each line is + PATH for what NEW alone holds, - PATH for what OLD alone holds, or M PATH and what

@@ -13,7 +13,6 @@ use crate::look::contents::{self, Contents};
 use crate::look::opened::Opened;
 use crate::report::{Exit, Failure, shown};
 
-/// `credimg dump`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Every byte of the image stands in exactly one line: a field of a record with its value, padding, or

@@ -31,7 +31,6 @@ use crate::report::{self, Exit, Failure, line, shown, verbose};
 use crate::sources::assemble::Assembly;
 use crate::sources::environment;
 
-/// `credimg exec`
 #[derive(Args, Debug)]
 #[command(override_usage = "credimg exec <MANIFEST> [OPTIONS] -- <PROGRAM> [ARG]...")]
 #[command(after_help = "\

@@ -18,7 +18,6 @@ use crate::look::inside::{self, Links, Located};
 use crate::report::{self, Exit, Failure, human_size, json, line, shown, verbose};
 use crate::sources::builder::budget::over_size;
 
-/// `credimg extract`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Files become private: of mode 0600, directories 0700, owned by the caller, whatever the umask.

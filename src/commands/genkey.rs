@@ -11,7 +11,6 @@ use crate::keys::Key;
 use crate::keys::wrap::MasterKey;
 use crate::report::{Exit, Failure, json, shown};
 
-/// `credimg genkey`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -16,7 +16,6 @@ use crate::job::trusted;
 use crate::manifest::Format;
 use crate::report::{Exit, Failure, json};
 
-/// `credimg guest-unit`
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  credimg guest-unit secrets.yaml")]
 pub struct GuestUnit {

@@ -18,7 +18,6 @@ use crate::look::opened::{Inside, Opened, no_encryption};
 use crate::look::tally::Tally;
 use crate::report::{self, Failure, json, shown};
 
-/// `credimg inspect`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

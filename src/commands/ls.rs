@@ -17,7 +17,6 @@ use crate::look::contents::Contents;
 use crate::look::inside::{self, Links, Located, Visited};
 use crate::report::{Failure, shown_bytes};
 
-/// `credimg ls`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Columns of -l: type and permissions, with a + where an access control list adds to them; number of

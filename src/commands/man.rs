@@ -10,7 +10,6 @@ use super::Cli;
 use crate::manual;
 use crate::report::{self, Exit, Failure};
 
-/// `credimg man`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:

@@ -60,8 +60,11 @@ pub struct Cli {
     pub verbose: bool,
 }
 
-/// The commands.
+/// The commands. What a command's options are is found out only where it is called, or where all
+/// are asked for. It is added to what stands here, so that no struct of options may have a doc
+/// comment: the parser would take that for the description of the command.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Build an image from a manifest and print the arguments that attach it
     Build(Box<build::Build>),

@@ -15,7 +15,7 @@ use crate::report::Failure;
 use crate::sources::command::Limits;
 use crate::sources::pseudo::Policy;
 
-/// What is made of a manifest, and how, wherever it goes.
+// What is made of a manifest, and how, wherever it goes.
 #[derive(Args, Debug)]
 pub struct Recipe {
     /// The image's format.
@@ -89,7 +89,7 @@ impl Recipe {
     }
 }
 
-/// An image format and what is particular to it.
+// An image format and what is particular to it.
 #[derive(Args, Debug)]
 pub struct FormatChoice {
     /// Image format, whatever the manifest or the output's extension says
@@ -110,8 +110,8 @@ pub struct FormatChoice {
     pub lossy: bool,
 }
 
-/// How an image is encrypted, and with which key. Groups with a heading of their own stand last in
-/// every command, as a heading in help is that of all options that follow.
+// How an image is encrypted, and with which key. Groups with a heading of their own stand last in
+// every command, as a heading in help is that of all options that follow.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Encryption")]
 pub struct EncryptionChoice {
@@ -141,7 +141,7 @@ impl EncryptionChoice {
     }
 }
 
-/// What an image is made of besides the manifest, and what it must not be made of.
+// What an image is made of besides the manifest, and what it must not be made of.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Sources")]
 pub struct Sources {
@@ -169,7 +169,7 @@ impl Sources {
     }
 }
 
-/// Whom a manifest is taken from.
+// Whom a manifest is taken from.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Trust {
     /// Take a manifest, pseudo files and sources that another user of the host can change, where
@@ -178,7 +178,7 @@ pub struct Trust {
     pub trust: bool,
 }
 
-/// How the image is attached to the machine.
+// How the image is attached to the machine.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Attachment")]
 pub struct Attach {
@@ -224,7 +224,7 @@ impl Attach {
     }
 }
 
-/// What a build takes from its options or the manifest, for commands that build nothing.
+// What a build takes from its options or the manifest, for commands that build nothing.
 #[derive(Args, Debug)]
 pub struct Volume {
     /// Version of LUKS around the image, whatever the manifest says
@@ -254,7 +254,7 @@ impl Volume {
     }
 }
 
-/// An image, and what opens it.
+// An image, and what opens it.
 #[derive(Args, Debug)]
 pub struct Look {
     /// The image, a file

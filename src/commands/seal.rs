@@ -35,7 +35,6 @@ use crate::seal::tar;
 use crate::sources::assemble::{self, Assembly};
 use crate::sources::command::Limits;
 
-/// `credimg seal`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 The blob is an age file of a tar archive. Its key goes to the guest by an SMBIOS OEM string, the

@@ -25,7 +25,6 @@ pub enum Secret {
     Unwrap(Unwrap),
 }
 
-/// `credimg secret wrap`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 The master key itself goes to QEMU by a file:
@@ -54,7 +53,6 @@ pub struct Wrap {
     pub json: bool,
 }
 
-/// `credimg secret unwrap`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:

@@ -213,7 +213,8 @@ fn own_words(words: &[OsString]) -> impl Iterator<Item = &OsStr> {
 fn command_path(words: &[OsString]) -> String {
     let mut path = "credimg".to_owned();
     let mut command = Cli::command();
-    for word in own_words(words).filter_map(OsStr::to_str) {
+    command.build();
+    for word in own_words(words).filter_map(OsStr::to_str).filter(|word| *word != "help") {
         let Some(found) = command.find_subcommand(word).cloned() else { continue };
         path = format!("{path} {word}");
         command = found;
@@ -251,6 +252,8 @@ mod tests {
             ("credimg build build", "credimg build"),
             ("credimg exec m -- check", "credimg exec"),
             ("credimg nothing", "credimg"),
+            ("credimg help secret wrap", "credimg secret wrap"),
+            ("credimg secret help", "credimg secret"),
         ] {
             assert_eq!(command_path(&words(line)), expected, "{line}");
         }

@@ -24,7 +24,6 @@ use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure, json, line, shown};
 use crate::sources::command::Limits;
 
-/// `credimg verify`
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Every record of the image is checked: superblock, checksums, directories, link counts, padding, and
@@ -55,7 +54,7 @@ pub struct Verify {
     pub build: BuildOptions,
 }
 
-/// What a build is told that decides what its image holds.
+// What a build is told that decides what its image holds.
 #[derive(Args, Debug)]
 pub struct BuildOptions {
     /// Image format, whatever the manifest says [default: the image's]

@@ -1,6 +1,6 @@
 //! The pages of the program and its commands.
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 use roff::{Inline, bold, italic, roman};
 
 use super::page::Page;
@@ -126,7 +126,9 @@ fn add_subcommands(page: &mut Page, command: &Command) {
 
 fn add_arguments(page: &mut Page, command: &Command) {
     let is_shown = |argument: &&Arg| !argument.is_hide_set();
-    let shown: Vec<_> = command.get_arguments().filter(is_shown).collect();
+    let mut shown: Vec<_> = command.get_arguments().filter(is_shown).collect();
+    // As in help: those of every command stand last.
+    shown.sort_by_key(|argument| (is_built_in(argument), argument.is_global_set()));
     let (places, options): (Vec<&Arg>, Vec<&Arg>) =
         shown.into_iter().partition(|argument| argument.is_positional());
     for (heading, arguments) in [("ARGUMENTS", places), ("OPTIONS", options)] {
@@ -138,6 +140,12 @@ fn add_arguments(page: &mut Page, command: &Command) {
             add_argument(page, argument);
         }
     }
+}
+
+/// Whether it is an option of the parser's own: for help, or the version.
+fn is_built_in(argument: &Arg) -> bool {
+    use ArgAction::{Help, HelpLong, HelpShort, Version};
+    matches!(argument.get_action(), Help | HelpLong | HelpShort | Version)
 }
 
 fn add_argument(page: &mut Page, argument: &Arg) {

@@ -1,5 +1,8 @@
 //! What a wrong command line is told.
 
+use clap::CommandFactory;
+use credimg::commands::Cli;
+
 use super::*;
 
 /// What is wrong with a command line, in one line, and the hints below it.
@@ -120,4 +123,30 @@ fn no_word_of_the_command_line_forges_a_line_of_the_error() {
         assert!(said.lines().all(|line| line.starts_with("credimg: ")), "{said:?}");
         assert_eq!(said.matches("\ncredimg: error: ").count(), 0, "{said:?}");
     }
+}
+
+/// The program's own commands.
+fn commands(program: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    program.get_subcommands().filter(|command| command.get_name() != "help")
+}
+
+#[test]
+fn a_call_builds_the_options_of_its_command_alone() {
+    let mut program = Cli::command();
+    program.try_get_matches_from_mut(["credimg", "ls", "image.erofs"]).unwrap();
+    let built = commands(&program)
+        .filter(|command| command.get_arguments().any(|argument| !argument.is_global_set()));
+    assert_eq!(built.map(clap::Command::get_name).collect::<Vec<_>>(), ["ls"]);
+}
+
+#[test]
+fn a_command_has_its_description_before_and_after_its_options_are_built() {
+    let mut program = Cli::command();
+    let told = |program: &clap::Command| -> Vec<_> {
+        let about = |command: &clap::Command| command.get_about().unwrap().to_string();
+        commands(program).map(about).collect()
+    };
+    let before = told(&program);
+    program.build();
+    assert_eq!(told(&program), before);
 }
