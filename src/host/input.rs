@@ -28,16 +28,47 @@ pub fn read(file: &File, max_bytes: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut text = Zeroizing::new(Vec::new());
     while text.len() <= max_bytes {
         wait_for(file)?;
-        if text.len() == text.capacity() {
-            let room = max_bytes + 1 - text.len();
-            let more = text.len().max(START_BYTES);
-            text.reserve(room.min(more));
-        }
-        if retry_on_intr(|| read_some(file, spare_capacity(&mut text)))? == 0 {
+        if read_more(file, &mut text, START_BYTES, max_bytes)? == 0 {
             break;
         }
     }
     Ok(text)
+}
+
+/// Everything that a regular file of this size holds, or one byte more than `max_bytes`. Nobody
+/// has to wait for it, and it is read at once where it has the size. An error of a signal holds a
+/// [`crate::report::Failure`].
+pub fn read_regular(
+    file: &File,
+    size_bytes: u64,
+    max_bytes: usize,
+) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(Vec::new());
+    let size_bytes = usize::try_from(size_bytes).unwrap_or(usize::MAX);
+    while text.len() <= max_bytes {
+        signals::check()?;
+        // One byte more tells a file that has grown.
+        let got = read_more(file, &mut text, size_bytes.saturating_add(1), max_bytes)?;
+        if got == 0 || text.len() == size_bytes {
+            break;
+        }
+    }
+    Ok(text)
+}
+
+/// Reads once behind the text, for which there is room for `start_bytes` at first.
+fn read_more(
+    file: &File,
+    text: &mut Vec<u8>,
+    start_bytes: usize,
+    max_bytes: usize,
+) -> io::Result<usize> {
+    if text.len() == text.capacity() {
+        let room = max_bytes + 1 - text.len();
+        let more = text.len().max(start_bytes);
+        text.reserve_exact(room.min(more));
+    }
+    Ok(retry_on_intr(|| read_some(file, spare_capacity(text)))?)
 }
 
 /// Waits until `file`, which may be a pipe or a terminal, has something to

@@ -9,7 +9,8 @@
 //! A temporary that it leaves is for the next run to remove, a command for its guard to kill.
 //! SIGQUIT (Ctrl-\) is left alone.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,6 +30,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// What the watchdog's stack holds: next to nothing.
 const WATCHDOG_STACK_BYTES: usize = 64 << 10;
 
+/// A status is read at once, unless the caller is in a hundred groups.
+const STATUS_BYTES: usize = 2 << 10;
+
 /// Which signals the caller left ignored: signal N is bit N - 1.
 static IGNORED: OnceLock<u64> = OnceLock::new();
 /// What was noted, once [`note`] has begun.
@@ -37,16 +41,25 @@ static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 /// Makes a file that grows too large an error instead of the end, and lets [`note`] work, which
 /// does nothing without this. Fails where the system refuses a handler.
 pub fn install() -> io::Result<()> {
-    IGNORED.get_or_init(|| {
-        // As far as /proc tells.
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
-    });
+    // As far as /proc tells.
+    IGNORED.get_or_init(|| File::open("/proc/self/status").ok().and_then(ignored).unwrap_or(0));
     if !is_ignored(SIGXFSZ) {
         do_nothing_at(SIGXFSZ)?;
     }
     Ok(())
+}
+
+/// The ignored signals in a process's status, of which nothing behind them is read.
+fn ignored(status: impl Read) -> Option<u64> {
+    let mut status = BufReader::with_capacity(STATUS_BYTES, status);
+    let mut line = Vec::new();
+    while status.read_until(b'\n', &mut line).ok()? > 0 {
+        if let Some(mask) = line.strip_prefix(b"SigIgn:") {
+            return u64::from_str_radix(str::from_utf8(mask).ok()?.trim(), 16).ok();
+        }
+        line.clear();
+    }
+    None
 }
 
 /// Starts noting SIGINT, SIGTERM and SIGHUP: to be called before there is anything that a
@@ -143,6 +156,29 @@ pub fn check() -> Result<(), Failure> {
         Some(signal) => {
             let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
             Err(Failure::new(Exit::Interrupted, format!("interrupted by {name}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ignored_signals_are_found_in_any_status() {
+        let many_groups = format!("Groups:\t{}\nSigIgn:\t0000000000001003\n", "1000 ".repeat(1000));
+        for (status, expected) in [
+            (
+                &b"Name:\tcredimg\nSigBlk:\t00000000000000ff\nSigIgn:\t0000000000000005\n"[..],
+                Some(5),
+            ),
+            (b"Name:\t\xff\nSigIgn:\t8000000000000000\nSigCgt:\t1\n", Some(1 << 63)),
+            (many_groups.as_bytes(), Some(0x1003)),
+            (b"Name:\tcredimg\n", None),
+            (b"SigIgn:\tnothing\n", None),
+            (b"", None),
+        ] {
+            assert_eq!(ignored(status), expected);
         }
     }
 }

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::host::at_rest::Watched;
 use crate::host::follow;
+use crate::host::identity::size_bytes;
 use crate::host::input;
 use crate::report::{self, Exit, Failure, Problems, Subject};
 
@@ -143,7 +144,7 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
         return input::read(&file, MANIFEST_MAX_BYTES);
     }
     let watched = Watched::begin(&file, &stat, path)?;
-    let text = input::read(&file, MANIFEST_MAX_BYTES)?;
+    let text = input::read_regular(&file, size_bytes(&stat), MANIFEST_MAX_BYTES)?;
     if text.len() <= MANIFEST_MAX_BYTES {
         watched.end_at(text.len() as u64, &file, path)?;
     }
