@@ -17,8 +17,17 @@ use credimg_formats::without_traces;
 /// parser's and the tar reader's copies of a secret are wiped like our own.
 #[cfg(not(credimg_without_promises))]
 #[global_allocator]
-static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
-    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<Heap> = zeroizing_alloc::ZeroAlloc(HEAP);
+
+#[cfg(not(target_env = "musl"))]
+type Heap = std::alloc::System;
+#[cfg(not(target_env = "musl"))]
+const HEAP: Heap = std::alloc::System;
+
+#[cfg(target_env = "musl")]
+type Heap = dlmalloc::GlobalDlmalloc;
+#[cfg(target_env = "musl")]
+const HEAP: Heap = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
     if let Some(exit) = guard::stand() {
