@@ -74,6 +74,8 @@
     )
 )]
 
+#[cfg(any(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
+pub mod ahead;
 mod calendar;
 #[cfg(any(feature = "erofs", feature = "squashfs"))]
 mod compress;
@@ -94,13 +96,15 @@ pub mod luks;
 #[cfg(all(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 pub mod probe;
 pub mod read;
+#[cfg(any(feature = "erofs", feature = "iso9660", feature = "squashfs"))]
+mod read_ahead;
 pub mod signature;
 mod sinks;
 #[cfg(feature = "squashfs")]
 pub mod squashfs;
 pub mod tree;
 mod uuid;
-#[cfg(any(feature = "luks", feature = "squashfs"))]
+#[cfg(any(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 mod wipe;
 pub mod xattrs;
 #[cfg(any(feature = "erofs", feature = "squashfs"))]
@@ -117,5 +121,5 @@ pub use tree::{
     Device, Entries, Inode, InodeId, Kind, Metadata, Mode, Name, Timestamp, Tree, Xattrs,
 };
 pub use uuid::uuid_text;
-#[cfg(any(feature = "luks", feature = "squashfs"))]
+#[cfg(any(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 pub use wipe::without_traces;

@@ -37,17 +37,18 @@ pub(super) struct Directory {
     pub(super) latest: Latest,
 }
 
-/// The directory that was opened last: files are streamed directory by directory, so one open
-/// descriptor is enough for all directories of a `dir:`.
-pub(super) type Latest = Arc<Mutex<Option<(FileId, Arc<OwnedFd>)>>>;
+/// The directories that were opened last: files are streamed directory by directory, so a few open
+/// descriptors, one for each thread that reads, are enough for all directories of a `dir:`.
+pub(super) type Latest = Arc<Mutex<Vec<(FileId, Arc<OwnedFd>)>>>;
+
+/// How many directories are kept open.
+const LATEST_MAX: usize = 4;
 
 impl Directory {
     /// Opens the directory again, or the one kept open.
     fn open(&self) -> Result<Arc<OwnedFd>, Error> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((id, descriptor)) = &*latest
-            && *id == self.id
-        {
+        if let Some((_, descriptor)) = latest.iter().find(|(id, _)| *id == self.id) {
             return Ok(Arc::clone(descriptor));
         }
         let unreadable = |errno| unreadable(&self.path, errno);
@@ -57,7 +58,10 @@ impl Directory {
             return Err(changed(&self.path));
         }
         let descriptor = Arc::new(descriptor);
-        *latest = Some((self.id, Arc::clone(&descriptor)));
+        if latest.len() == LATEST_MAX {
+            latest.remove(0);
+        }
+        latest.push((self.id, Arc::clone(&descriptor)));
         Ok(descriptor)
     }
 }

@@ -66,11 +66,7 @@ pub(super) fn emit(
         shared: BTreeMap::new(),
     };
     emitter.open_block(FIRST_OFFSET_BYTES);
-    let all = || order.inodes(tree).zip(shapes).map(|((id, inode), shape)| (id, inode, shape));
-    // The root first; then whatever has no data blocks, as long as block 0 is open for it.
-    let without_data = all().skip(1).filter(|(.., shape)| shape.data_blocks == 0);
-    let with_data = all().skip(1).filter(|(.., shape)| shape.data_blocks > 0);
-    for (id, inode, shape) in all().take(1).chain(without_data).chain(with_data) {
+    for (id, inode, shape) in in_turn(tree, order, shapes) {
         emitter.inode(id, inode, shape).map_err(|error| error.at_inode(tree, id))?;
     }
     while let Some(meta) = emitter.open.first().map(|open| open.meta) {
@@ -83,6 +79,20 @@ pub(super) fn emit(
         emitter.target.padding(block)?;
     }
     Ok(emitter.next_block)
+}
+
+/// The inodes in the order in which [`emit`] goes through them: the root first; then whatever
+/// has no data blocks, as long as block 0 is open for it.
+pub(super) fn in_turn<'p, 't>(
+    tree: &'t Tree,
+    order: &'p Order,
+    shapes: &'p [Shape],
+) -> impl Iterator<Item = (InodeId, &'t Inode, &'p Shape)> + Clone {
+    let all = order.inodes(tree).zip(shapes).map(|((id, inode), shape)| (id, inode, shape));
+    let others = all.clone().skip(1);
+    let without_data = others.clone().filter(|(.., shape)| shape.data_blocks == 0);
+    let with_data = others.filter(|(.., shape)| shape.data_blocks > 0);
+    all.take(1).chain(without_data).chain(with_data)
 }
 
 struct Open {

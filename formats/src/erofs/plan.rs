@@ -2,13 +2,14 @@
 
 use std::str::FromStr;
 
-use super::emit::{MetaBlock, Target, emit};
+use super::emit::{MetaBlock, Target, emit, in_turn};
 use super::format::{BLOCK_BYTES, SLOT_BYTES, is_mistaken_for_ext2};
 use super::inode::Shape;
 use super::shared;
 use super::write::Writer;
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
+use crate::read_ahead::with_read_ahead;
 use crate::tree::{InodeId, Order, Timestamp, Tree};
 
 /// A volume label: at most 15 bytes without NUL. The field has 16, of which the
@@ -76,7 +77,7 @@ impl FromStr for Label {
 }
 
 /// What an image says of itself besides its tree.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// Volume label; may be empty.
@@ -86,10 +87,25 @@ pub struct Options {
     pub uuid: [u8; 16],
     /// The image's own time. Inodes with this very time take the smaller form.
     pub build_time: Timestamp,
+    /// How many threads read files where there are many; with 0 or 1 the caller's alone does.
+    /// The image's bytes do not depend on it.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    /// No label, a UUID of zeros, built in 1970, two threads.
+    fn default() -> Self {
+        Self {
+            label: Label::default(),
+            uuid: [0; 16],
+            build_time: Timestamp::default(),
+            threads: 2,
+        }
+    }
 }
 
 impl Options {
-    /// No label, a UUID of zeros, built in 1970.
+    /// No label, a UUID of zeros, built in 1970, two threads.
     pub fn new() -> Self {
         Self::default()
     }
@@ -110,6 +126,12 @@ impl Options {
     #[must_use]
     pub fn build_time(self, build_time: Timestamp) -> Self {
         Self { build_time, ..self }
+    }
+
+    /// With so many threads that read files; the image's bytes do not depend on it.
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
     }
 }
 
@@ -169,11 +191,16 @@ impl<'t> Plan<'t> {
 
     /// Writes the image front to back and returns its size in bytes.
     pub fn write(&self, sink: &mut dyn Sink) -> Result<u64> {
-        let blocks = emit(self.tree, &self.order, &self.shapes, &mut Writer::new(self, sink))?;
-        if blocks != self.blocks {
-            return Err(inconsistent());
-        }
-        Ok(self.size_bytes())
+        let contents = in_turn(self.tree, &self.order, &self.shapes);
+        let contents = contents.filter_map(|(_, inode, _)| inode.kind().content());
+        with_read_ahead(self.options.threads, contents, |reads| {
+            let mut writer = Writer::new(self, sink, reads);
+            let blocks = emit(self.tree, &self.order, &self.shapes, &mut writer)?;
+            if blocks != self.blocks {
+                return Err(inconsistent());
+            }
+            Ok(self.size_bytes())
+        })
     }
 }
 

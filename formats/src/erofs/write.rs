@@ -18,6 +18,7 @@ use super::inode::{Shape, file_type};
 use super::plan::{Place, Plan};
 use crate::content::{Content, Sink, copy_buffered, read_full};
 use crate::error::{Result, inconsistent};
+use crate::read_ahead::ReadAhead;
 use crate::tree::{Inode, InodeId, Kind};
 
 /// Files up to this length are read at once.
@@ -25,9 +26,11 @@ const SCRATCH_BYTES: usize = 64 << 10;
 
 static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 
-pub(super) struct Writer<'p, 't, 's> {
+pub(super) struct Writer<'p, 't, 's, 'a> {
     plan: &'p Plan<'t>,
     sink: &'s mut dyn Sink,
+    /// What files hold comes by this.
+    reads: &'s mut ReadAhead<'a, 't>,
     written_blocks: u32,
     open: BTreeMap<usize, Zeroizing<Vec<u8>>>,
     /// Blocks of zeros that were open and will be again.
@@ -40,12 +43,17 @@ pub(super) struct Writer<'p, 't, 's> {
     scratch: Zeroizing<Vec<u8>>,
 }
 
-impl<'p, 't, 's> Writer<'p, 't, 's> {
-    pub(super) fn new(plan: &'p Plan<'t>, sink: &'s mut dyn Sink) -> Self {
+impl<'p, 't, 's, 'a> Writer<'p, 't, 's, 'a> {
+    pub(super) fn new(
+        plan: &'p Plan<'t>,
+        sink: &'s mut dyn Sink,
+        reads: &'s mut ReadAhead<'a, 't>,
+    ) -> Self {
         let buffer = |capacity| Zeroizing::new(Vec::with_capacity(capacity));
         Self {
             plan,
             sink,
+            reads,
             written_blocks: 0,
             open: BTreeMap::new(),
             spare: Vec::new(),
@@ -82,9 +90,9 @@ impl<'p, 't, 's> Writer<'p, 't, 's> {
         Ok(())
     }
 
-    fn file_data(&mut self, content: &Content, shape: &Shape) -> Result<()> {
+    fn file_data(&mut self, content: &'t Content, shape: &Shape) -> Result<()> {
         let (tail, scratch) = (&mut self.tail, &mut self.scratch);
-        split(content, shape, &mut *self.sink, tail, scratch)?;
+        split(self.reads, content, shape, &mut *self.sink, tail, scratch)?;
         self.pad(shape.data_bytes())?;
         self.advance(usize::try_from(shape.data_blocks).map_err(|_| inconsistent())?)
     }
@@ -171,7 +179,7 @@ impl<'p, 't, 's> Writer<'p, 't, 's> {
     }
 }
 
-impl Target for Writer<'_, '_, '_> {
+impl Target for Writer<'_, '_, '_, '_> {
     fn data(&mut self, id: InodeId, start: u32) -> Result<()> {
         let (inode, shape, place) = self.lookup(id)?;
         expect(start == place.start_block)?;
@@ -195,7 +203,8 @@ impl Target for Writer<'_, '_, '_> {
         expect(start == place.start_block)?;
         match inode.kind() {
             Kind::File(content) => {
-                split(content, shape, &mut Stored, &mut self.tail, &mut self.scratch)
+                let (tail, scratch) = (&mut self.tail, &mut self.scratch);
+                split(self.reads, content, shape, &mut Stored, tail, scratch)
             }
             Kind::Symlink(_) => Ok(()),
             Kind::Directory(_)
@@ -274,15 +283,16 @@ fn write_at(block: &mut [u8], offset_bytes: usize, bytes: &[u8]) -> Result<()> {
 }
 
 /// Streams a file: its whole blocks to `sink`, its tail to `tail`.
-fn split(
-    content: &Content,
+fn split<'t>(
+    reads: &mut ReadAhead<'_, 't>,
+    content: &'t Content,
     shape: &Shape,
     sink: &mut dyn Sink,
     tail: &mut Vec<u8>,
     scratch: &mut Vec<u8>,
 ) -> Result<()> {
     tail.clear();
-    content.stream(&mut Split { sink, data_left: shape.data_bytes(), tail, scratch })
+    reads.stream(content, &mut Split { sink, data_left: shape.data_bytes(), tail, scratch })
 }
 
 /// Takes blocks that are in the image already.
@@ -461,6 +471,31 @@ mod tests {
             assert!(holes.image == dense.image, "{expected_zeros}");
             assert_eq!(holes.zeros, expected_zeros);
             assert_eq!(dense.zeros, 0);
+        }
+    }
+
+    #[test]
+    fn the_bytes_depend_on_no_number_of_threads() {
+        let mut tree = Tree::new(Metadata::default());
+        for index in 0..500_usize {
+            let byte = u8::try_from(index % 251).unwrap();
+            // Some are equal, some have no whole block, some a hole.
+            let mut bytes = vec![byte; index * 331 % 20_000];
+            bytes.get_mut(..index % 7 * 1000).unwrap_or_default().fill(0);
+            let length_bytes = bytes.len() as u64;
+            let content = Content::Stream { length_bytes, source: Box::new(Runs(bytes)) };
+            let name = Name::new(format!("{index:03}").as_bytes()).unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::File(content)).unwrap();
+        }
+        let image = |threads| {
+            let mut image = Vec::new();
+            let options = Options::default().threads(threads);
+            Plan::new(&tree, options).unwrap().write(&mut image).unwrap();
+            image
+        };
+        let one = image(1);
+        for threads in [0, 2, 5] {
+            assert!(image(threads) == one, "{threads} threads");
         }
     }
 }

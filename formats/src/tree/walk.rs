@@ -83,7 +83,10 @@ impl Order {
     }
 
     /// The inodes of the tree that the order is of, the root first.
-    pub(crate) fn inodes<'t>(&self, tree: &'t Tree) -> impl Iterator<Item = (InodeId, &'t Inode)> {
+    pub(crate) fn inodes<'t>(
+        &self,
+        tree: &'t Tree,
+    ) -> impl Iterator<Item = (InodeId, &'t Inode)> + Clone {
         self.ids.iter().map(|id| (*id, tree.inode(*id)))
     }
 
