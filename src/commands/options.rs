@@ -51,9 +51,12 @@ pub struct Recipe {
     /// Seconds that a command of the manifest may take
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub command_timeout: u32,
-    /// Show what the manifest's commands print on standard error
+    /// Show what the manifest's commands print on standard error, and run them one at a time
     #[arg(long)]
     pub command_stderr: bool,
+    /// How many commands of the manifest run at a time; with 1 each is run at its turn
+    #[arg(long, value_name = "N", default_value_t = Limits::JOBS, value_parser = jobs())]
+    pub jobs: u8,
     /// How the image is encrypted.
     #[command(flatten)]
     pub encryption: EncryptionChoice,
@@ -78,6 +81,7 @@ impl Recipe {
                 strict: self.strict,
                 command_timeout_seconds: self.command_timeout,
                 command_stderr: self.command_stderr,
+                jobs: self.jobs,
                 mtime: self.mtime,
                 max_size_bytes: self.max_size,
                 ..sources.wishes()
@@ -297,6 +301,11 @@ fn versions() -> impl TypedValueParser<Value = Version> {
         })
     };
     PossibleValuesParser::new(Version::ALL.map(value)).try_map(|name| name.parse::<Version>())
+}
+
+/// A number of commands that run at a time.
+pub(super) fn jobs() -> impl TypedValueParser<Value = u8> {
+    clap::value_parser!(u8).range(1..=i64::from(Limits::JOBS_MAX))
 }
 
 /// A number of bytes, perhaps with the first letter of a binary unit behind.

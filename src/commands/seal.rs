@@ -9,7 +9,7 @@ use credimg_formats::{Kind, Sink, Tree};
 use serde::Serialize;
 
 use super::naming;
-use super::options::{Sources, size};
+use super::options::{Sources, jobs, size};
 use super::suggested::machines;
 use crate::delivery::route::Means;
 use crate::delivery::sidecar::{self, Value};
@@ -86,9 +86,12 @@ pub struct Seal {
     /// Seconds that a command of the manifest may take
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub command_timeout: u32,
-    /// Show what the manifest's commands print on standard error
+    /// Show what the manifest's commands print on standard error, and run them one at a time
     #[arg(long)]
     pub command_stderr: bool,
+    /// How many commands of the manifest run at a time; with 1 each is run at its turn
+    #[arg(long, value_name = "N", default_value_t = Limits::JOBS, value_parser = jobs())]
+    pub jobs: u8,
     /// Print no summary and no progress; the warning stays
     #[arg(short, long)]
     pub quiet: bool,
@@ -130,6 +133,7 @@ impl Seal {
             strict: self.strict,
             command_timeout_seconds: self.command_timeout,
             command_stderr: self.command_stderr,
+            jobs: self.jobs,
             mtime: self.mtime,
             max_size_bytes: self.max_size,
             ..self.sources.wishes()

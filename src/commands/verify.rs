@@ -7,7 +7,7 @@ use credimg_formats::luks::{Header, Version};
 use credimg_formats::read::{Facts, Side, TreeReader};
 use serde::Serialize;
 
-use super::options::{Attach, Look, Sources, formats, size};
+use super::options::{Attach, Look, Sources, formats, jobs, size};
 use super::print;
 use crate::host::random;
 use crate::job::encryption;
@@ -85,9 +85,12 @@ pub struct BuildOptions {
     /// Seconds that a command of the manifest may take
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub command_timeout: u32,
-    /// Show what the manifest's commands print on standard error
+    /// Show what the manifest's commands print on standard error, and run them one at a time
     #[arg(long, requires = "manifest")]
     pub command_stderr: bool,
+    /// How many commands of the manifest run at a time; with 1 each is run at its turn
+    #[arg(long, value_name = "N", default_value_t = Limits::JOBS, value_parser = jobs())]
+    pub jobs: u8,
     /// What the image is made of.
     #[command(flatten)]
     pub sources: Sources,
@@ -108,6 +111,7 @@ impl BuildOptions {
                 strict: self.strict,
                 command_timeout_seconds: self.command_timeout,
                 command_stderr: self.command_stderr,
+                jobs: self.jobs,
                 mtime: self.mtime,
                 max_size_bytes: self.max_size,
                 ..self.sources.wishes()

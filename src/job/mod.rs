@@ -202,6 +202,8 @@ pub(crate) fn settings(wishes: &SourceWishes, build_time: Timestamp) -> assemble
         commands: Limits {
             timeout: Duration::from_secs(u64::from(wishes.command_timeout_seconds)),
             show_stderr: wishes.command_stderr,
+            // What several say at a time could not be told apart.
+            jobs: if wishes.command_stderr { 1 } else { usize::from(wishes.jobs) },
             ..Limits::new(Path::new(guard::OWN_PROGRAM))
         },
         policy,

@@ -22,8 +22,13 @@ pub(crate) fn show_step(step: Step) {
             Doing::Waiting => {
                 format!("waiting for what was just changed below {path} ({place})")
             }
-            Doing::Running { program, for_seconds } => {
+            Doing::Running { program, for_seconds, others: 0 } => {
                 format!("running {program} for {path}: {for_seconds} s ({place})")
+            }
+            Doing::Running { program, for_seconds, others } => {
+                format!(
+                    "running {program} for {path}: {for_seconds} s ({place}), and {others} more"
+                )
             }
         }
     });

@@ -50,8 +50,10 @@ pub(crate) struct SourceWishes {
     /// What they may do at all.
     pub(crate) policy: Policy,
     pub(crate) command_timeout_seconds: u32,
-    /// Shows what commands print on standard error.
+    /// Shows what commands print on standard error; then they run one at a time.
     pub(crate) command_stderr: bool,
+    /// How many commands may run at a time.
+    pub(crate) jobs: u8,
     /// The time of what has none of its own, in seconds since 1970.
     pub(crate) mtime: Option<i64>,
     pub(crate) max_size_bytes: u64,
@@ -65,6 +67,7 @@ impl Default for SourceWishes {
             policy: Policy { allow_commands: true, allow_devices: false },
             command_timeout_seconds: Limits::TIMEOUT_SECONDS,
             command_stderr: false,
+            jobs: Limits::JOBS,
             mtime: None,
             max_size_bytes: MAX_SIZE_BYTES,
         }

@@ -13,10 +13,11 @@ use crate::delivery::route::{Means, Routes, plan_routes};
 use crate::delivery::sidecar::Value;
 use crate::manifest::{Channel, Credential, Entry, FwCfg, Manifest};
 use crate::report::{Exit, Failure};
-use crate::sources::builder::{Built, EntryScope, TreeBuilder, in_entry};
+use crate::sources;
+use crate::sources::builder::{Adder, Built, EntryScope, TreeBuilder, in_entry};
+use crate::sources::command::{self, Commands};
 use crate::sources::pseudo::{self, Policy, Purpose};
 use crate::sources::rehearsal::rehearse;
-use crate::sources::{self, command};
 
 pub use crate::sources::builder::{Doing, OwnFiles, Step};
 
@@ -25,7 +26,7 @@ pub use crate::sources::builder::{Doing, OwnFiles, Step};
 pub struct Settings {
     /// The time of everything whose time is not given.
     pub build_time: Timestamp,
-    /// What each command is granted.
+    /// What commands are granted.
     pub commands: command::Limits,
     /// What is allowed at all.
     pub policy: Policy,
@@ -115,14 +116,17 @@ pub fn assemble(
         rehearse(manifest, &definitions, settings.max_size_bytes)?;
     }
     let mut builder = TreeBuilder::new(manifest, &definitions, settings, progress);
+    let mut commands = Commands::new(manifest, &definitions, &settings.commands);
     for (index, entry) in manifest.entries.iter().enumerate() {
-        builder.with_entry(index, entry, |to| sources::collect(entry, &settings.commands, to))?;
+        sources::tell(entry);
+        let output = commands.output(Adder::Entry(index), &mut builder)?;
+        builder.with_entry(index, entry, |to| sources::collect(entry, output, to))?;
     }
-    let contents = values(manifest, settings, &mut builder)?;
+    let contents = values(manifest, &mut commands, &mut builder)?;
     let lengths: Vec<_> = contents.iter().map(|content| Some(content.len())).collect();
     let routes = plan_routes(manifest, &lengths, &settings.means)?;
     let values = distribute(manifest, contents, &routes, &mut builder)?;
-    pseudo::collect(&definitions, Purpose::Build(&settings.commands), &mut builder)?;
+    pseudo::collect(&definitions, Purpose::Build(&mut commands), &mut builder)?;
     let warning = builder.inputs.warning();
     if let (Some(message), OnExchangeable::Refused) = (&warning, settings.on_exchangeable) {
         return Err(Failure::new(Exit::Policy, format!("--strict: {message}"))
@@ -136,14 +140,14 @@ pub fn assemble(
 /// Reads every credential and every item of `fw_cfg`.
 fn values<'a>(
     manifest: &'a Manifest,
-    settings: &Settings,
+    commands: &mut Commands,
     builder: &mut TreeBuilder<'a>,
 ) -> Result<Vec<Content>, Failure> {
     let mut contents = Vec::with_capacity(manifest.credentials.len() + manifest.fw_cfg.len());
     for (index, entry) in manifest.values().enumerate() {
         sources::tell(entry);
-        let read =
-            |mut to: EntryScope| sources::content(&entry.source, &settings.commands, &mut to.scope);
+        let output = commands.output(Adder::Value(index), builder)?;
+        let read = |mut to: EntryScope| sources::content(&entry.source, output, &mut to.scope);
         contents.push(builder.with_value(index, entry, read)?.content);
     }
     Ok(contents)

@@ -15,6 +15,7 @@ mod scope;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use credimg_formats::{Metadata, Timestamp, Tree, Xattrs};
 
@@ -63,12 +64,14 @@ pub enum Doing<'a> {
         program: &'a str,
         /// For how many whole seconds.
         for_seconds: u64,
+        /// How many commands run beside it.
+        others: usize,
     },
 }
 
 /// For whom something is added to the tree.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Adder {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Adder {
     /// The manifest's entry of this index.
     Entry(usize),
     /// Its value of this index: the credentials, and behind those the items of `fw_cfg`.
@@ -192,6 +195,56 @@ impl<'a> TreeBuilder<'a> {
         let mut scope = Scope::new(self, adder);
         scope.report();
         Ok(scope)
+    }
+
+    /// The manifest that the tree is made of.
+    pub(crate) fn manifest(&self) -> &'a Manifest {
+        self.manifest
+    }
+
+    /// What the build may still take.
+    pub(crate) fn budget(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    /// Says that a program has run for so long on behalf of `adder`, and how many others run
+    /// beside it.
+    pub(crate) fn report_running(
+        &mut self,
+        adder: Adder,
+        program: &str,
+        elapsed: Duration,
+        others: usize,
+    ) {
+        let doing = Doing::Running { program, for_seconds: elapsed.as_secs(), others };
+        Scope::new(self, adder).show(doing);
+    }
+
+    /// The failure of what is done for `adder`, with its place.
+    pub(crate) fn blame(&self, adder: Adder, failure: Failure) -> Failure {
+        match self.place(adder) {
+            Some((position, path)) => in_place(failure, position, path),
+            None => failure,
+        }
+    }
+
+    /// The place in the image of what `adder` makes.
+    pub(crate) fn shown_path(&self, adder: Adder) -> String {
+        self.place(adder).map(|(_, path)| path.to_string()).unwrap_or_default()
+    }
+
+    /// Where it is said what `adder` makes, and its place in the image.
+    fn place(&self, adder: Adder) -> Option<(&'a Position, &'a dyn fmt::Display)> {
+        let entry = match adder {
+            Adder::Entry(index) => self.manifest.entries.get(index),
+            Adder::Value(index) => self.manifest.values().nth(index),
+            Adder::Definition(index) => {
+                let Definition { position, path, .. } = self.definitions.get(index)?;
+                return Some((position, path));
+            }
+        };
+        let Entry { position, path, .. } = entry?;
+        Some((position, path))
     }
 
     /// The tree as far as it has grown.

@@ -1,8 +1,8 @@
 //! Where content comes from: one file a kind of source. Each reads its entry
 //! of the manifest and hands files, directories and links to the `builder`.
 //!
-//! Sources never run ahead of the manifest's order, never block on what they
-//! open, and say what is wrong as a [`crate::report::Failure`] without the
+//! Sources are read in the manifest's order; commands are started in it, several at a time, once
+//! the first has its turn. Sources never block on what they open, and say what is wrong as a [`crate::report::Failure`] without the
 //! entry's position: the scope in which they run adds that.
 
 pub(crate) mod archive;
@@ -17,19 +17,21 @@ mod files;
 pub mod pseudo;
 pub(crate) mod rehearsal;
 
-use credimg_formats::Content;
+use credimg_formats::{Content, Secret};
 
 pub use self::archive::UNPACKED_MAX_BYTES;
 pub use self::builder::budget::{INODES_MAX, MEMORY_MAX_BYTES};
 use self::builder::{EntryScope, InodeAttributes, Scope};
-use self::command::{Limits, Program};
 use self::dir::Links;
 use crate::manifest::{Entry, Source};
 use crate::report::{Exit, Failure, shown, verbose};
 
-/// Collects one entry of the manifest.
-pub(crate) fn collect(entry: &Entry, limits: &Limits, mut to: EntryScope) -> Result<(), Failure> {
-    tell(entry);
+/// Collects one entry of the manifest; `output` is what its command has printed.
+pub(crate) fn collect(
+    entry: &Entry,
+    output: Option<Secret>,
+    mut to: EntryScope,
+) -> Result<(), Failure> {
     match &entry.source {
         Source::Dir(path) => dir::collect(path, Links::Keep, to),
         Source::FollowedDir(path) => dir::collect(path, Links::Follow, to),
@@ -39,7 +41,7 @@ pub(crate) fn collect(entry: &Entry, limits: &Limits, mut to: EntryScope) -> Res
         | Source::Inline(_)
         | Source::Command { .. }
         | Source::Env { .. }) => {
-            let Delivered { content, own } = content(source, limits, &mut to.scope)?;
+            let Delivered { content, own } = content(source, output, &mut to.scope)?;
             to.top_file(own, content).map(drop)
         }
     }
@@ -65,19 +67,19 @@ pub(crate) struct Delivered {
     pub(crate) own: Option<InodeAttributes>,
 }
 
-/// Reads or runs the source of one file.
+/// Reads the source of one file; `output` is what its command has printed, which is counted.
 pub(crate) fn content(
     source: &Source,
-    limits: &Limits,
+    output: Option<Secret>,
     to: &mut Scope,
 ) -> Result<Delivered, Failure> {
     let secret = match source {
         Source::File(path) => return file::content(path, to),
         Source::Inline(secret) => secret.clone(),
         Source::Env { name, trim } => env::variable(name, *trim)?,
-        Source::Command { argv, directory, is_shell, trim } => {
-            let program = Program { argv, directory, is_shell: *is_shell };
-            command::output(&program, *trim, limits, to)?
+        Source::Command { .. } => {
+            let content = Content::Memory(output.ok_or_else(command::not_run)?);
+            return Ok(Delivered { content, own: None });
         }
         Source::Dir(_) | Source::FollowedDir(_) | Source::Tar(_) | Source::Symlink(_) => {
             let message = format!("a `{}` source is not one file's content", source.kind());

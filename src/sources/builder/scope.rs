@@ -1,7 +1,6 @@
 //! What adds to the tree on behalf of one entry, value or definition.
 
 use std::fmt;
-use std::time::Duration;
 
 use credimg_formats::tree::DEPTH_MAX;
 use credimg_formats::xattrs::Holder;
@@ -12,7 +11,7 @@ use super::budget::Budget;
 use super::inputs::Inputs;
 use super::{Adder, Doing, Provenance, STEP_INODES, Step, TreeBuilder, labels, metadata};
 use crate::host::signals;
-use crate::manifest::{Attributes, Entry, Manifest};
+use crate::manifest::{Attributes, Manifest};
 use crate::report::{Exit, Failure};
 
 /// One entry, value or definition, and the tree that it adds to.
@@ -61,28 +60,15 @@ impl<'b, 'a> Scope<'b, 'a> {
         self.show(Doing::Waiting);
     }
 
-    /// Says that this program has run for so long.
-    pub(crate) fn report_running(&mut self, program: &str, elapsed: Duration) {
-        self.show(Doing::Running { program, for_seconds: elapsed.as_secs() });
-    }
-
-    fn show(&mut self, doing: Doing<'_>) {
+    pub(super) fn show(&mut self, doing: Doing<'_>) {
         let builder = &mut *self.builder;
         let entries = builder.listed() + builder.definitions.len();
-        let Manifest { entries: own, .. } = builder.manifest;
-        let path_of = |entry: Option<&'a Entry>| Some(&entry?.path as &dyn fmt::Display);
-        let (entry, path) = match self.adder {
-            Adder::Entry(index) => (index, path_of(own.get(index))),
-            Adder::Value(index) => {
-                (own.len() + index, path_of(builder.manifest.values().nth(index)))
-            }
-            Adder::Definition(index) => {
-                let definition = builder.definitions.get(index);
-                let path = definition.map(|definition| &definition.path as &dyn fmt::Display);
-                (builder.listed() + index, path)
-            }
+        let entry = match self.adder {
+            Adder::Entry(index) => index,
+            Adder::Value(index) => builder.manifest.entries.len() + index,
+            Adder::Definition(index) => builder.listed() + index,
         };
-        let path = path.unwrap_or(&"/");
+        let path = builder.place(self.adder).map_or(&"/" as &dyn fmt::Display, |(_, path)| path);
         (builder.progress)(Step { entry, entries, inodes: builder.tree.len(), path, doing });
     }
 

@@ -1,7 +1,6 @@
 //! Definitions to inodes: makes what is missing and changes what is there.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
 use std::iter;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -18,8 +17,8 @@ use crate::host::identity::{self, FileId};
 use crate::host::open;
 use crate::manifest::TreePath;
 use crate::report::{Exit, Failure};
-use crate::sources::builder::{InodeAttributes, Scope, TreeBuilder};
-use crate::sources::command::{self, Program};
+use crate::sources::builder::{Adder, InodeAttributes, Scope, TreeBuilder};
+use crate::sources::command::{self, Commands};
 use crate::sources::files::{self, LaterFile, Location};
 
 /// Most inodes that the definitions may make, those on the way to others
@@ -27,10 +26,9 @@ use crate::sources::files::{self, LaterFile, Location};
 const INODES_MAX: usize = 3 << 16;
 
 /// Whether definitions read and run what they name.
-#[derive(Clone, Copy)]
-pub(crate) enum Purpose<'a> {
-    /// They do; each command has these limits.
-    Build(&'a command::Limits),
+pub(crate) enum Purpose<'a, 'b> {
+    /// They do; their commands are among these.
+    Build(&'a mut Commands<'b>),
     /// They do not; files are empty.
     Rehearsal(Unknown<'a>),
 }
@@ -69,7 +67,7 @@ pub(crate) fn collect(
     purpose: Purpose,
     to: &mut TreeBuilder,
 ) -> Result<(), Failure> {
-    match purpose {
+    match &purpose {
         Purpose::Build(_) => {
             for (path, stat) in &definitions.files {
                 to.inputs.take(path, stat)?;
@@ -82,7 +80,8 @@ pub(crate) fn collect(
     for is_late in [false, true] {
         for (index, definition) in definitions.iter().enumerate() {
             if definition.action.is_xattr() == is_late {
-                let add = |mut to: Scope| collector.add(definition, &mut to);
+                let output = collector.run(index, definition, to)?;
+                let add = |mut to: Scope| collector.add(definition, output, &mut to);
                 to.with_definition(index, definition, add)?;
             }
         }
@@ -90,16 +89,38 @@ pub(crate) fn collect(
     Ok(())
 }
 
-struct Collector<'a> {
+struct Collector<'a, 'b> {
     definitions: &'a Definitions,
-    purpose: Purpose<'a>,
+    purpose: Purpose<'a, 'b>,
     inodes_before: usize,
     /// Files of the host that a definition named already: a second name is a hard link.
     links: HashMap<FileId, InodeId>,
 }
 
-impl Collector<'_> {
-    fn add(&mut self, definition: &Definition, to: &mut Scope) -> Result<(), Failure> {
+impl Collector<'_, '_> {
+    /// What the command of `definition`, if it has one and it is not only rehearsed, prints.
+    fn run(
+        &mut self,
+        index: usize,
+        definition: &Definition,
+        to: &mut TreeBuilder,
+    ) -> Result<Option<Secret>, Failure> {
+        let Purpose::Build(commands) = &mut self.purpose else { return Ok(None) };
+        let Action::Make(_, New::Command(_)) = &definition.action else { return Ok(None) };
+        // So that no command runs for a path that is taken.
+        let require_free = |mut to: Scope| free_place(&definition.path, &mut to).map(drop);
+        to.with_definition(index, definition, require_free)?;
+        let output = commands.output(Adder::Definition(index), to)?;
+        output.map(Some).ok_or_else(command::not_run)
+    }
+
+    /// Adds what `definition` makes; `output` is what its command has printed.
+    fn add(
+        &mut self,
+        definition: &Definition,
+        output: Option<Secret>,
+        to: &mut Scope,
+    ) -> Result<(), Failure> {
         if to.tree().len() - self.inodes_before > INODES_MAX {
             let message =
                 format!("the definitions make more than {INODES_MAX} files and directories");
@@ -109,7 +130,7 @@ impl Collector<'_> {
         match &definition.action {
             Action::Make(attributes, new) => {
                 let attributes = attributes.dated_by(&to.manifest().parents);
-                self.make(path, attributes, new, to)
+                self.make(path, attributes, new, output, to)
             }
             Action::Modify(attributes) => self.modify(path, *attributes, to),
             Action::Xattr { name, value } => self.xattr(path, name, value, to),
@@ -129,16 +150,16 @@ impl Collector<'_> {
         path: &ImagePath,
         attributes: InodeAttributes,
         new: &New,
+        output: Option<Secret>,
         to: &mut Scope,
     ) -> Result<(), Failure> {
         if let New::Directory = new {
             return directory(path, attributes, to);
         }
-        // So that no command runs for a path that is taken.
         let (parent, name) = free_place(path, to)?;
         let kind = match new {
             New::Directory => Kind::directory(),
-            New::Command(script) => Kind::File(self.output(script, to)?),
+            New::Command(_) => Kind::File(output.map_or_else(nothing, Content::Memory)),
             New::Symlink(target) => Kind::Symlink(target.clone()),
             New::BlockDevice(device) => Kind::BlockDevice(*device),
             New::CharDevice(device) => Kind::CharDevice(*device),
@@ -147,19 +168,6 @@ impl Collector<'_> {
             New::Data(section) => Kind::File(self.data(section, to)?),
         };
         to.insert(parent, &name, attributes, Xattrs::new(), kind).map(drop)
-    }
-
-    fn output(&self, script: &OsString, to: &mut Scope) -> Result<Content, Failure> {
-        let limits = match self.purpose {
-            Purpose::Build(limits) => limits,
-            Purpose::Rehearsal(_) => return Ok(nothing()),
-        };
-        let argv: [OsString; 3] = ["/bin/sh".into(), "-c".into(), script.clone()];
-        let program =
-            Program { argv: &argv, directory: &self.definitions.directory, is_shell: true };
-        let output = command::output(&program, false, limits, to)?;
-        to.budget().count_content(output.len())?;
-        Ok(Content::Memory(output))
     }
 
     fn modify(

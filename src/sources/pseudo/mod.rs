@@ -65,6 +65,11 @@ impl Definitions {
         self.list.is_empty()
     }
 
+    /// Where commands run.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Where a file of the host is that a definition names. The manifest's directory is `.`
     /// where the manifest is named without one; no message needs to show that.
     pub(crate) fn host_path(&self, path: &Path) -> PathBuf {

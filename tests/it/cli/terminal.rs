@@ -79,6 +79,22 @@ fn a_terminal_sees_which_entry_waits_for_which_command() {
     }
 }
 
+#[test]
+fn of_several_commands_the_oldest_is_shown_with_their_number() {
+    let host = Host::new(
+        "files:\n- {path: /a, shell: 'sleep 1.2; echo x'}\n- {path: /b, text: x}\n\
+         - {path: /c, shell: 'sleep 2.4; echo x'}\n- {path: /d, shell: 'sleep 1.2; echo x'}\n",
+    );
+    let seen = on_a_terminal(&host, "xterm", "credimg build secrets.yaml -o out.erofs");
+    for expected in [
+        "running the shell command for /a: 1 s (entry 1 of 4), and 2 more",
+        "running the shell command for /c: 2 s (entry 3 of 4)",
+    ] {
+        assert!(seen.contains(expected), "{expected}: {seen:?}");
+    }
+    assert!(!seen.contains("for /c: 2 s (entry 3 of 4), and"), "{seen:?}");
+}
+
 /// The agent of a command, which is none of its processes, asks for a passphrase: gpg-agent does
 /// that, and ssh-agent. The line is not drawn over it.
 #[test]

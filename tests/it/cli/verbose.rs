@@ -19,7 +19,7 @@ fn each_step_of_a_build_is_told_and_no_value() {
     );
     let host = Host::new(&manifest);
     host.write("key", CANARY);
-    let arguments = ["build", "secrets.yaml", "-o", "out.erofs", "--verify"];
+    let arguments = ["build", "secrets.yaml", "-o", "out.erofs", "--verify", "--jobs", "1"];
     let build = |verbose: &[&str]| {
         let mut command = host.credimg();
         command.args(arguments).args(verbose).env("CREDIMG_TEST_KEY", CANARY).output().unwrap()
@@ -38,10 +38,10 @@ fn each_step_of_a_build_is_told_and_no_value() {
             "/text: inline",
             "/file: file key",
             "/shell: shell",
-            "ran the shell command",
+            "ran the shell command for /shell",
             "/env: env CREDIMG_TEST_KEY",
             "/credstore/token: command",
-            "ran echo",
+            "ran echo for /credstore/token",
             "read all sources: 5 inodes, 93 bytes of content",
             "the credential token goes by smbios: it fits an OEM string",
             &format!("wrote the image: {size} bytes"),

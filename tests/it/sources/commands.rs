@@ -14,7 +14,7 @@ fn command(host: &Host, argv: &[&str]) -> Source {
     Source::Command { argv, directory: host.path(""), is_shell: false, trim: false }
 }
 
-fn shell(host: &Host, script: &str) -> Source {
+pub(super) fn shell(host: &Host, script: &str) -> Source {
     let argv = ["/bin/sh", "-c", script].map(OsString::from).to_vec();
     Source::Command { argv, directory: host.path(""), is_shell: true, trim: false }
 }
@@ -45,7 +45,14 @@ fn running(group: &str) -> usize {
 /// goes within moments: it was killed, and dies when the kernel gets to it.
 #[track_caller]
 fn assert_gone(host: &Host) {
-    let group = fs::read_to_string(host.path("leader")).unwrap().trim().to_owned();
+    assert_named_group_gone(host, "leader");
+}
+
+/// Asserts that the group whose leader wrote its number to the file `name` is gone, or goes within
+/// moments.
+#[track_caller]
+pub(super) fn assert_named_group_gone(host: &Host, name: &str) {
+    let group = fs::read_to_string(host.path(name)).unwrap().trim().to_owned();
     assert!(!group.is_empty());
     let started = Instant::now();
     while running(&group) > 0 {
@@ -55,7 +62,7 @@ fn assert_gone(host: &Host) {
 }
 
 /// Prints the process group of a shell, as /proc tells it.
-const GROUP: &str = "cut -d' ' -f5 /proc/$$/stat";
+pub(super) const GROUP: &str = "cut -d' ' -f5 /proc/$$/stat";
 
 /// A shell script that first says who leads its group.
 fn leading(host: &Host, script: &str) -> Source {
@@ -99,11 +106,12 @@ fn a_command_has_no_input() {
 }
 
 #[test]
-fn commands_run_in_order_and_one_at_a_time() {
+fn commands_run_in_order_and_one_at_a_time_where_that_is_wanted() {
     let host = Host::empty();
     let append = |n: usize| shell(&host, &format!("echo {n} >> log; cat log"));
     let entries = (1..=5).map(|n| entry(&format!("/{}", 9 - n), append(n))).collect();
-    let tree = build(entries).unwrap();
+    let settings = Settings { commands: Limits { jobs: 1, ..limits() }, ..settings() };
+    let tree = assemble(&plan(entries), &settings, &mut |_| {}).unwrap().tree;
     assert_eq!(read(&tree, "/4"), b"1\n2\n3\n4\n5\n");
 }
 

@@ -9,6 +9,7 @@ mod files;
 mod followed_links;
 mod hostile_archives;
 mod packed_archives;
+mod side_by_side;
 mod sparse;
 mod torn;
 

@@ -54,6 +54,11 @@ fn sources() -> Vec<Row<'static>> {
             "`--command-timeout` says otherwise",
         ),
         (
+            "commands that run at a time",
+            Limits::JOBS.to_string(),
+            "`--jobs` says otherwise, up to 64",
+        ),
+        (
             "the serial of a drive",
             bytes(monitors::Serial::MAX_BYTES as u64),
             "what every bus carries",
