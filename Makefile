@@ -83,6 +83,7 @@ check: cargo ## Check the format, the lints, the documentation, the crates and t
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 	cargo metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
+	cargo fmt --check --manifest-path scripts/bench/peers/Cargo.toml
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	for feature in '' $(formats_features); do \
 		cargo clippy -p credimg-formats --lib --no-default-features --features "$$feature" \
@@ -104,14 +105,21 @@ advisories: cargo ## Ask whether a dependency has a known vulnerability
 docs: ## Build the manual as a book: target/book
 	scripts/book $(target)/book
 
-# The second program is for measurements alone: it keeps no promise, and says so at each run.
+# The program that packages have, and one for measurements alone, which keeps no promise and says so
+# at each run.
+musl := x86_64-unknown-linux-musl
+static := $(target)/$(musl)/release/credimg
 without := $(target)/without-promises
+bench_results := $(target)/bench.json
 
-bench: build ## Compare speed, memory and size with the reference tools and a floor
+bench: build ## Compare speed, memory and size with other programs and a floor: BENCHMARKS.md
 	scripts/setup-tools bench
-	RUSTFLAGS='$(RUSTFLAGS) --cfg credimg_without_promises' \
-		cargo build --release --locked --target-dir $(without)
-	CREDIMG_WITHOUT_PROMISES=$(without)/release/credimg scripts/bench/run $(binary)
+	CC_x86_64_unknown_linux_musl=musl-gcc cargo build --release --locked --target $(musl)
+	CC_x86_64_unknown_linux_musl=musl-gcc RUSTFLAGS='$(RUSTFLAGS) --cfg credimg_without_promises' \
+		cargo build --release --locked --target $(musl) --target-dir $(without)
+	scripts/bench/run $(static) --other $(binary) --without $(without)/$(musl)/release/credimg \
+		--json $(bench_results)
+	scripts/bench/report $(bench_results) BENCHMARKS.md
 
 # Builds only what is not there, so that `make build && sudo make install` needs no cargo for root.
 install: $(binary) ## Install the program, its manual, completions and hooks (PREFIX, DESTDIR)

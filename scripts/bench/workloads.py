@@ -1,5 +1,6 @@
 """The file sets of the benchmark: the same bytes on every machine."""
 
+import os
 import random
 from pathlib import Path
 
@@ -10,6 +11,10 @@ MANIFEST = """label: BENCH
 files:
   - {{path: /, dir: {tree}, mode: keep, dir_mode: keep, owner: keep, mtime: keep}}
 """
+
+
+# A time of whole seconds is one that every format can hold.
+TIME = 1_700_000_000
 
 
 def _write(tree, path, content):
@@ -62,6 +67,17 @@ def deep(tree):
     _write(tree, "/".join(f"level{level}" for level in range(60)) + "/file", chance.randbytes(64))
 
 
+def wide(directory, number):
+    """One directory of so many files of 64 bytes, as directory/wideNUMBER, with its manifest."""
+    tree = Path(directory) / f"wide{number}"
+    tree.mkdir()
+    chance = random.Random(6)
+    for file in range(number):
+        with open(f"{tree}/file{file}", "wb", buffering=0) as output:
+            output.write(chance.randbytes(64))
+    write_manifest(f"{tree}.yaml", tree)
+
+
 def fleet(directory):
     """500 different sets of the kind of `small`, in directories 0 to 499."""
     for number in range(FLEET):
@@ -70,8 +86,12 @@ def fleet(directory):
 
 
 def write_manifest(path, tree):
-    """The manifest of one whole tree."""
-    path.write_text(MANIFEST.format(tree=tree), encoding="utf-8")
+    """The manifest of one whole tree, whose files get their time."""
+    for directory, _, files in os.walk(tree):
+        for file in files:
+            os.utime(f"{directory}/{file}", (TIME, TIME))
+        os.utime(directory, (TIME, TIME))
+    Path(path).write_text(MANIFEST.format(tree=tree), encoding="utf-8")
 
 
 def make(name, directory):

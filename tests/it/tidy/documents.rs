@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::ValueEnum;
 use credimg::monitors::Monitor;
@@ -88,5 +89,33 @@ fn every_monitor_has_a_page_and_a_row() {
             let bus = bus.get_name();
             assert!(page.contains(bus), "{file} does not name the bus {bus}");
         }
+    }
+}
+
+/// What `scripts/bench/report` finds wrong with the targets of a BENCHMARKS.md.
+fn wrong_targets(text: &str) -> String {
+    let page = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&page, text).unwrap();
+    let report = root().join("scripts/bench/report");
+    let output = Command::new(report).arg("--check").arg(page.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.success(), said.is_empty(), "{said}");
+    said
+}
+
+#[test]
+fn benchmarks_show_the_targets_that_the_scripts_have() {
+    let page = fs::read_to_string(root().join("BENCHMARKS.md")).unwrap();
+    assert_eq!(wrong_targets(&page), "");
+    let row = page.lines().find(|line| line.starts_with("| luks2, time to ")).unwrap();
+    for (other, complaint) in [
+        ("", "no row: luks2, time to OpenSSL's AES-XTS"),
+        ("| luks2, time to OpenSSL's AES-XTS | 1.20 ≤ 1.6 |", "1.20 ≤ 1.6: the target is 1.5"),
+        ("| luks2, time to OpenSSL's AES-XTS | 1.60 ≤ 1.5 |", "1.60 ≤ 1.5: judged wrong"),
+        ("| luks2, time to OpenSSL's AES-XTS | 1.40 > 1.5 |", "1.40 > 1.5: judged wrong"),
+        ("| luks2, time to OpenSSL's AES-XTS | fast |", "not a figure and its target: fast"),
+    ] {
+        let said = wrong_targets(&page.replace(row, other));
+        assert!(said.contains(complaint), "{other}: {said}");
     }
 }
