@@ -16,14 +16,15 @@ mod extracted;
 mod leftovers;
 mod lock;
 mod memory;
+mod names;
 mod once;
 mod output_name;
+mod private_directory;
 mod sidecars;
 mod stream;
 mod temporary;
 mod turn;
 
-use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -39,14 +40,13 @@ use crate::report::{self, Exit, Failure};
 pub use access::{Access, Excess};
 use buffered::Buffered;
 pub use extracted::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node};
-use leftovers::Beside;
 pub use memory::{MemoryFile, SealedFile};
+pub use names::is_temporary_name;
 pub use once::{create_once, finish_once};
 use output_name::{OutputName, There};
 use sidecars::Sidecars;
 pub use stream::{Stdout, StreamOutput, hand_over, require_reader, to_stdout};
 use temporary::Temporary;
-pub use temporary::is_leftover_name;
 
 /// The mode of a file for which none is asked.
 const PRIVATE_MODE: Mode = Mode::of::<0o600>();
@@ -190,25 +190,28 @@ impl OutputFile {
                     // be cleaned up as leftovers: the old image needs them.
                     self.state = State::Unknown;
                 }
-                placed.map(drop).map_err(|failure| self.with_lost(failure, &lost))
+                placed.map_err(|failure| self.with_lost(failure, &lost))
             }
-            State::InPlace => Ok(self.finish(placed)?),
-            State::Unknown => Ok(placed.map(drop)?),
+            State::InPlace => self.finish(placed),
+            State::Unknown => placed,
         }
     }
 
     /// Cleans up behind the image, which is in place, and brings all names onto the disk.
     /// Of several errors the first is returned; the others are printed as warnings.
-    fn finish(&mut self, placed: Result<Vec<OsString>, Failure>) -> Result<(), Failure> {
-        let looked = self.sidecars.look_again(&self.target);
-        let not_removed = self.sidecars.remove_old(&self.target);
-        if let Ok(leftovers) = &placed {
-            leftovers::remove_these(&self.target, leftovers, self.permissions);
+    fn finish(&mut self, placed: Result<(), Failure>) -> Result<(), Failure> {
+        let looked = self.sidecars.look_again();
+        let own = self.sidecars.temporary_names();
+        let not_removed = self.sidecars.remove_old();
+        if placed.is_ok() {
+            leftovers::remove(&self.target, &own, self.permissions);
+        } else {
+            private_directory::tidy(&self.target);
         }
         // The next builder of this path may go on while this one waits for the disk.
         lock::release(self.sink.file());
-        let OutputName { directory, subject, .. } = &self.target;
-        let synced = sync_directory(directory).map_err(|error| {
+        let OutputName { entry, subject, .. } = &self.target;
+        let synced = sync_directory(&entry.folder.fd).map_err(|error| {
             let message = format!(
                 "cannot write the directory of {} to the disk: {}",
                 subject.shown,
@@ -217,7 +220,7 @@ impl OutputFile {
             Failure::new(Exit::Output, message)
                 .hint("the new image is in place, but a crash of the machine may undo that")
         });
-        let failures = [placed.map(drop), looked, synced].into_iter().filter_map(Result::err);
+        let failures = [placed, looked, synced].into_iter().filter_map(Result::err);
         let mut failures = failures.chain(not_removed);
         let first = failures.next();
         for other in failures {
@@ -227,12 +230,8 @@ impl OutputFile {
         first.map_or(Ok(()), Err)
     }
 
-    /// Puts sidecars and image in place. Returns the temporaries that killed builders have
-    /// left, without those that this build removes itself.
-    fn put_in_place(
-        &mut self,
-        is_sidecar: Option<IsSidecar<'_>>,
-    ) -> Result<Vec<OsString>, Failure> {
+    /// Puts sidecars and image in place.
+    fn put_in_place(&mut self, is_sidecar: Option<IsSidecar<'_>>) -> Result<(), Failure> {
         let subject = &self.target.subject;
         self.sink.spill()?;
         // The buffer may hold a key, and it may take long until the file is on the disk.
@@ -244,36 +243,30 @@ impl OutputFile {
         signals::check()?;
 
         turn::take(&self.target, self.sink.file_mut(), &mut self.temporary, self.permissions)?;
-        let beside = match Beside::find(&self.target, is_sidecar) {
-            // Without sidecars the directory is read for leftovers alone, which may stay.
-            Err(_) if is_sidecar.is_none() => Beside::default(),
-            found => found
-                .map_err(|error| subject.failure("look for files of an old image beside", error))?,
-        };
-        signals::check()?;
-        self.sidecars.put_in_place(&self.target, beside.sidecars, self.permissions)?;
-        let mut own = self.sidecars.temporary_names();
-        own.extend(self.temporary.name().map(ToOwned::to_owned));
-        self.replace()?;
-        let others = beside.leftovers.into_iter().filter(|name| !own.contains(name));
-        Ok(others.collect())
+        if let Some(is_sidecar) = is_sidecar {
+            let old = sidecars::find(&self.target, is_sidecar)
+                .map_err(|error| subject.failure("look for files of an old image beside", error))?;
+            signals::check()?;
+            self.sidecars.put_in_place(&self.target, old, self.permissions)?;
+        }
+        self.replace()
     }
 
     /// Gives the image its name, and looks whether it has it.
     fn replace(&mut self) -> Result<(), Failure> {
-        let OutputName { directory, name, subject, .. } = &self.target;
+        let OutputName { entry, subject, .. } = &self.target;
         let file = self.temporary.id();
         let Some(temporary) = self.temporary.name() else {
             return Err(subject.refusal("replace", "its temporary has no name"));
         };
-        let renamed = rustix::fs::renameat(directory, temporary, directory, name);
+        let renamed = temporary.rename(entry);
         let reason = |error: Errno| report::reason(&error.into());
         let outcome = match (renamed, self.target.there(file)) {
             (Ok(()), Ok(There::New)) => Ok(()),
             (Err(_), Ok(There::New)) => {
                 // The rename was done in spite of its error; the temporary name may be left.
-                if let Ok(true) = self.target.leads_to(temporary, file) {
-                    self.temporary.remove(&self.target);
+                if let Ok(true) = temporary.leads_to(file) {
+                    self.temporary.remove();
                 }
                 Ok(())
             }
@@ -305,8 +298,8 @@ impl OutputFile {
     /// Puts the old image's files back under their names; returns, as texts, what could not be
     /// undone.
     fn take_back(&mut self) -> Vec<String> {
-        let lost = self.sidecars.take_back(&self.target);
-        self.temporary.remove(&self.target);
+        let lost = self.sidecars.take_back();
+        self.temporary.remove();
         lost
     }
 
@@ -326,7 +319,7 @@ impl Drop for OutputFile {
         if self.state == State::Pending {
             let lost = self.take_back();
             if lost.is_empty() {
-                leftovers::remove(&self.target, self.permissions);
+                leftovers::remove(&self.target, &[], self.permissions);
             }
             for lost in lost {
                 report::warn(&lost);
@@ -364,10 +357,10 @@ impl Sink for OutputFile {
 /// left beside it. Errors are of [`Exit::Output`].
 pub fn sync(path: &Path, image: &File, permissions: Permissions) -> Result<(), Failure> {
     let target = OutputName::open(path)?;
-    leftovers::remove(&target, permissions);
-    let OutputName { directory, subject, .. } = target;
+    leftovers::remove(&target, &[], permissions);
+    let OutputName { entry, subject, .. } = target;
     retry_on_intr(|| rustix::fs::fsync(image))
-        .and_then(|()| sync_directory(&directory))
+        .and_then(|()| sync_directory(&entry.folder.fd))
         .map_err(|error| subject.failure("write", error))
 }
 

@@ -118,7 +118,7 @@ impl Files<'_> {
         }
         let is_beside = |role: Role, path: &Path| {
             let has_such_name = sidecar_suffix(path, image).is_some_and(sidecar::is_suffix)
-                || is_leftover(path, image);
+                || has_temporary_name(path, image);
             let is_there = || {
                 let found = id(std::fs::metadata(path));
                 found.is_some_and(|found| own_files.sidecars.contains(&found))
@@ -198,10 +198,10 @@ pub(crate) fn is_streamed(output: &Path) -> bool {
     output.as_os_str() == "-"
 }
 
-/// Whether the next build would take the file for what a killed one has left.
-fn is_leftover(path: &Path, image: &Path) -> bool {
+/// Whether the next build may take the file for one of its own temporaries.
+fn has_temporary_name(path: &Path, image: &Path) -> bool {
     let names = path.file_name().zip(image.file_name());
-    names.is_some_and(|(name, image)| output::is_leftover_name(name, image))
+    names.is_some_and(|(name, image)| output::is_temporary_name(name, image))
 }
 
 /// What follows the image's name and a dot in the name of another file.

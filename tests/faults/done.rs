@@ -17,7 +17,7 @@ use crate::tracer::{Action, Call, Errno, Outcome, Signal, Stop, Tracer};
 type Set = BTreeMap<String, Vec<u8>>;
 
 /// The calls that change names, or bring them onto the disk.
-const CALLS: &[&str] = &["linkat", "renameat", "renameat2", "unlinkat", "fsync"];
+const CALLS: &[&str] = &["mkdirat", "linkat", "renameat", "renameat2", "unlinkat", "fsync"];
 const FAULTS: &[Action] = &[
     Action::RunAndFail(Errno::EIO),
     // What a request that is sent twice is answered the second time; see `Bench::run`.
@@ -156,17 +156,25 @@ impl Bench {
     }
 
     fn reset(&self) {
-        for name in self.names() {
-            fs::remove_file(self.path("out").join(name)).unwrap();
-        }
+        fs::remove_dir_all(self.path("out")).unwrap();
+        fs::create_dir(self.path("out")).unwrap();
         for (name, content) in &*self.old.borrow() {
             fs::write(self.path("out").join(name), content).unwrap();
         }
     }
 
+    /// The files in `out` and in the private directories there.
     fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.path("out")).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        let out = self.path("out");
+        let entries = walkdir::WalkDir::new(&out).into_iter().map(Result::unwrap);
+        let files = entries.filter(|entry| !entry.file_type().is_dir());
+        let name = |path: &Path| path.strip_prefix(&out).unwrap().to_str().unwrap().to_owned();
+        files.map(|entry| name(entry.path())).collect()
+    }
+
+    fn has_private_directory(&self) -> bool {
+        let mut entries = fs::read_dir(self.path("out")).unwrap();
+        entries.any(|entry| entry.unwrap().file_type().unwrap().is_dir())
     }
 
     fn temporaries(&self) -> Vec<String> {
@@ -245,6 +253,7 @@ impl Bench {
         let has_key = main == "key" && files.contains_key("key");
         assert_eq!(next.status.code(), Some(if has_key { 7 } else { 0 }), "{context}");
         assert_eq!(self.temporaries(), [""; 0], "{context}");
+        assert!(has_key || !self.has_private_directory(), "{context}");
     }
 
     fn judge(&self, outcome: &Outcome, disk: Disk, main: &str, context: &str) {

@@ -17,11 +17,19 @@ const IMAGE: &str = "image.erofs";
 /// How strace shows the name that the image takes.
 const IMAGE_RENAMED: &str = "\"image.erofs\")";
 /// What the output is made with.
-const CALLS: &str = "openat,fcntl,fstat,newfstatat,getdents64,fchmod,write,pwrite64,\
+const CALLS: &str = "openat,fcntl,fstat,newfstatat,getdents64,fchmod,write,pwrite64,mkdirat,\
                      copy_file_range,fsync,fdatasync,linkat,renameat,renameat2,unlinkat";
 /// Those that change what is on the disk, but for the bytes.
-const CHANGES: &[&str] =
-    &["write", "copy_file_range", "fsync", "linkat", "renameat", "renameat2", "unlinkat"];
+const CHANGES: &[&str] = &[
+    "write",
+    "copy_file_range",
+    "fsync",
+    "mkdirat",
+    "linkat",
+    "renameat",
+    "renameat2",
+    "unlinkat",
+];
 /// What every temporary's name holds.
 const MARK: &str = ".credimg-";
 
@@ -61,7 +69,9 @@ fn every_error_leaves_the_old_or_the_new(bench: &Bench) {
             assert!(bench.files() == *if is_new { &bench.new } else { &bench.old }, "{context}");
             // What cannot be removed is named.
             let temporaries = bench.temporaries();
-            assert_eq!(temporaries.len(), usize::from(point.call == "unlinkat"), "{context}");
+            let stays = point.call == "unlinkat" && !point.has("AT_REMOVEDIR");
+            assert_eq!(temporaries.len(), usize::from(stays), "{context}");
+            assert_eq!(bench.has_private_directory(), point.call == "unlinkat", "{context}");
             for path in temporaries {
                 let log = bench.errors();
                 assert!(log.contains(&path.display().to_string()), "{context}: {log}");
@@ -241,12 +251,19 @@ impl Point {
         let is_interrupted = error == "EINTR";
         match &*self.call {
             // What the kernel does not copy is copied otherwise.
-            "copy_file_range" => true,
+            // Without the private directory names are beside the image.
+            "copy_file_range" | "mkdirat" => true,
             // A file system without unnamed files has named ones. An image that cannot be
             // opened is nobody's turn.
             "openat" => is_interrupted || self.has("O_TMPFILE") || self.has("O_NOFOLLOW"),
+            // An empty private directory may stay.
+            "unlinkat" if self.has("AT_REMOVEDIR") => true,
             // Only a lock on what is written has to be had.
             "fcntl" => is_interrupted || !self.has("F_WRLCK") || self.has("F_OFD_GETLK"),
+            // What was left cannot be seen: the next build looks again.
+            "newfstatat" | "getdents64" if self.is_of_leftovers() => true,
+            // Without the directory there is nothing in it.
+            "fstat" if self.is_of_private_directory() => true,
             // A name is taken: that it is by another file is known.
             "newfstatat" if self.has_begun && !self.is_after_rename => true,
             // What was interrupted is done again.
@@ -255,6 +272,17 @@ impl Point {
             "write" | "fsync" | "linkat" => is_interrupted,
             _ => false,
         }
+    }
+
+    /// Whether it looks for what killed builders have left.
+    fn is_of_leftovers(&self) -> bool {
+        let lists = self.call == "getdents64" && self.is_of_private_directory();
+        self.is_after_rename && (lists || self.has("commitlock"))
+    }
+
+    fn is_of_private_directory(&self) -> bool {
+        let user = rustix::process::geteuid().as_raw();
+        self.has(&format!("/.{IMAGE}{MARK}{user}>"))
     }
 
     fn has(&self, word: &str) -> bool {
@@ -320,18 +348,29 @@ impl Bench {
 
     fn reset(&self) {
         assert!(self.temporaries().is_empty());
-        for path in self.entries().into_values() {
-            fs::remove_file(path).unwrap();
-        }
+        let out = self.path().parent().unwrap().to_owned();
+        fs::remove_dir_all(&out).unwrap();
+        fs::create_dir(out).unwrap();
         for (name, content) in &self.old {
             fs::write(self.path().with_file_name(name), content).unwrap();
         }
     }
 
+    /// The files of the output's directory and of those in it.
     fn entries(&self) -> BTreeMap<String, PathBuf> {
-        let entries = fs::read_dir(self.path().parent().unwrap()).unwrap();
-        let pair = |entry: fs::DirEntry| (entry.file_name().into_string().unwrap(), entry.path());
-        entries.map(|entry| pair(entry.unwrap())).collect()
+        let out = self.path().parent().unwrap().to_owned();
+        let entries = walkdir::WalkDir::new(&out).into_iter().map(Result::unwrap);
+        let files = entries.filter(|entry| !entry.file_type().is_dir());
+        let pair = |entry: walkdir::DirEntry| {
+            let name = entry.path().strip_prefix(&out).unwrap().to_str().unwrap().to_owned();
+            (name, entry.into_path())
+        };
+        files.map(pair).collect()
+    }
+
+    fn has_private_directory(&self) -> bool {
+        let mut entries = fs::read_dir(self.path().parent().unwrap()).unwrap();
+        entries.any(|entry| entry.unwrap().file_type().unwrap().is_dir())
     }
 
     /// Adds a reproducible build of the manifest to a command.
@@ -402,10 +441,12 @@ impl Bench {
             "linkat",
             "linkat",
             "linkat",
+            "mkdirat",
             "linkat",
             "renameat2",
             "renameat",
             "renameat",
+            "unlinkat",
             "unlinkat",
             "unlinkat",
             "fsync",
@@ -442,5 +483,6 @@ impl Bench {
         assert!(status.success(), "{context}");
         assert!(self.files() == self.new, "{context}");
         assert!(self.temporaries().is_empty(), "{context}");
+        assert!(!self.has_private_directory(), "{context}");
     }
 }

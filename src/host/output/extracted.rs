@@ -20,8 +20,8 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::Subject;
 use super::buffered::Buffered;
+use super::names;
 use super::output_name::Id;
-use super::temporary;
 use crate::host::follow;
 use crate::host::signals;
 use crate::report::{Exit, Failure, reason, shown, warn};
@@ -330,7 +330,7 @@ impl Spot<'_> {
             Err(errno) => return Err(failed(errno)),
         }
         for _ in 0..ATTEMPTS {
-            let name = temporary::random_name_for(self.name).map_err(failed)?;
+            let name = names::random_beside(self.name).map_err(failed)?;
             match make(&name) {
                 Ok(new) => return Ok((new, Some(name))),
                 Err(Errno::EXIST) => {}

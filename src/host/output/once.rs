@@ -8,7 +8,7 @@ use rustix::io::retry_on_intr;
 
 use super::output_name::{Id, OutputName};
 use super::temporary::{Taken, Temporary};
-use super::{Permissions, leftovers, sync_directory, widen};
+use super::{Permissions, leftovers, private_directory, sync_directory, widen};
 use crate::report::{self, Exit, Failure};
 
 /// Completes what the maker of a file may have left undone when it was killed, for a file that
@@ -19,8 +19,8 @@ pub fn finish_once(path: &Path) -> Result<(), Failure> {
     let Ok(mut target) = OutputName::open(path) else { return Ok(()) };
     // The hint would speak of an old image, and this is a key.
     target.subject.hint = None;
-    leftovers::remove(&target, Permissions::default());
-    sync_directory(&target.directory).map_err(|error| target.subject.failure("write", error))
+    leftovers::remove(&target, &[], Permissions::default());
+    sync_directory(&target.folder().fd).map_err(|error| target.subject.failure("write", error))
 }
 
 /// Makes the file at `path` with this content, and with the owner and mode of `permissions`;
@@ -34,7 +34,7 @@ pub fn finish_once(path: &Path) -> Result<(), Failure> {
 pub fn create_once(path: &Path, content: &[u8], permissions: Permissions) -> Result<bool, Failure> {
     let mut target = OutputName::open(path)?;
     target.subject.hint = None;
-    leftovers::remove(&target, permissions);
+    leftovers::remove(&target, &[], permissions);
     let (mut file, mut temporary) = Temporary::create(&target, None)?;
     let placed = file
         .write_all(content)
@@ -46,9 +46,10 @@ pub fn create_once(path: &Path, content: &[u8], permissions: Permissions) -> Res
         temporary.forget();
         look_again(&target, temporary.id())?;
     }
-    temporary.remove(&target);
+    temporary.remove();
+    private_directory::tidy(&target);
     let is_placed = placed?;
-    sync_directory(&target.directory).map_err(|error| {
+    sync_directory(&target.folder().fd).map_err(|error| {
         let shown = &target.subject.shown;
         let reason = report::reason(&error.into());
         let message = format!("cannot write the directory of {shown} to the disk: {reason}");
@@ -66,7 +67,7 @@ fn take_name(
     file: &mut File,
     permissions: Permissions,
 ) -> Result<bool, Failure> {
-    match temporary.take_name(target, file, &target.name, permissions)? {
+    match temporary.take_name(target, file, &target.entry, permissions)? {
         Taken::Yes => Ok(true),
         Taken::No => Ok(false),
         Taken::Never => {
@@ -78,7 +79,7 @@ fn take_name(
 
 /// An error where another file has taken the name right after ours: then the key is lost.
 fn look_again(target: &OutputName, file: Id) -> Result<(), Failure> {
-    let reason = match target.leads_to(&target.name, file) {
+    let reason = match target.entry.leads_to(file) {
         Ok(true) => return Ok(()),
         Ok(false) => "another file has taken its place".to_owned(),
         Err(error) => report::reason(&error.into()),

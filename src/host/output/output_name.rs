@@ -1,11 +1,17 @@
 //! The output path: its directory, its name, and what lies at a name.
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, SeekFrom, Stat, statat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, SeekFrom, Stat, linkat, renameat,
+    renameat_with, statat,
+};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::Subject;
@@ -14,13 +20,26 @@ use crate::report::{self, Exit, Failure};
 
 /// The directory entry that the image becomes.
 pub(super) struct OutputName {
-    pub(super) directory: OwnedFd,
-    pub(super) name: OsString,
+    pub(super) entry: Entry,
     pub(super) subject: Subject,
-    /// The directory, for messages.
-    parent: PathBuf,
     /// What was at the name when the target was opened.
     old: Option<Id>,
+    /// The private directory of its temporaries, once it was needed.
+    pub(super) private: RefCell<Option<Rc<Folder>>>,
+}
+
+/// A directory that is held open.
+pub(super) struct Folder {
+    pub(super) fd: OwnedFd,
+    /// Where it is, for messages.
+    path: PathBuf,
+}
+
+/// A name in a directory that is held open.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) folder: Rc<Folder>,
+    pub(super) name: OsString,
 }
 
 /// Tells a file from every other one.
@@ -64,36 +83,29 @@ impl OutputName {
                 Failure::new(Exit::Output, message)
                     .hint("the directory must exist, and be readable and writable")
             })?;
-        let old = replaceable(&subject, &directory, name)?;
+        let path = path.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = Rc::new(Folder { fd: directory, path });
+        let entry = Entry { folder, name: name.to_owned() };
+        let old = replaceable(&subject, &entry)?;
         if old.is_some() {
             subject.hint = Some("the old image is unchanged");
         }
-        let parent = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Self { directory, name: name.to_owned(), subject, parent, old })
+        Ok(Self { entry, subject, old, private: RefCell::default() })
     }
 
-    /// A name in the directory, as messages call it.
-    pub(super) fn shown(&self, name: &OsStr) -> String {
-        report::shown(&self.parent.join(name))
+    /// The directory.
+    pub(super) fn folder(&self) -> &Rc<Folder> {
+        &self.entry.folder
     }
 
-    /// What has this name; a symbolic link counts for itself.
-    pub(super) fn at(&self, name: &OsStr) -> Result<Option<Stat>, Errno> {
-        match statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => Ok(None),
-            found => found.map(Some),
-        }
-    }
-
-    /// Whether the name leads to this very file. What reports an error may be done all
-    /// the same, on network file systems for one.
-    pub(super) fn leads_to(&self, name: &OsStr, file: Id) -> Result<bool, Errno> {
-        Ok(self.at(name)?.map(|found| Id::from(&found)) == Some(file))
+    /// Another name in the directory.
+    pub(super) fn beside(&self, name: OsString) -> Entry {
+        Entry { folder: Rc::clone(self.folder()), name }
     }
 
     /// What is at the target's name, which `file` was to take.
     pub(super) fn there(&self, file: Id) -> Result<There, Errno> {
-        let found = self.at(&self.name)?.map(|found| Id::from(&found));
+        let found = self.entry.stat()?.map(|found| Id::from(&found));
         Ok(if found == Some(file) {
             There::New
         } else if found == self.old {
@@ -102,18 +114,68 @@ impl OutputName {
             There::Other
         })
     }
+}
 
-    /// Calls `visit` with the name and the kind of every entry of the directory.
-    pub(super) fn visit(&self, visit: impl FnMut(&OsStr, FileType)) -> Result<(), Errno> {
-        // Reading begins at the first entry, also where the directory was read before.
-        rustix::fs::seek(&self.directory, SeekFrom::Start(0))?;
-        listing::visit(&self.directory, visit)
+impl Folder {
+    /// A directory in this one, opened as `fd`.
+    pub(super) fn child(&self, name: &OsStr, fd: OwnedFd) -> Self {
+        Self { fd, path: self.path.join(name) }
     }
 
-    /// Removes a name. An error counts only where something still has that name.
-    pub(super) fn unlink(&self, name: &OsStr) -> Result<(), Errno> {
-        match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
-            Err(error) if !matches!(self.at(name), Ok(None)) => Err(error),
+    /// Calls `visit` with the name and the kind of every entry.
+    pub(super) fn visit(&self, visit: impl FnMut(&OsStr, FileType)) -> Result<(), Errno> {
+        // Reading begins at the first entry, also where the directory was read before.
+        rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
+        listing::visit(&self.fd, visit)
+    }
+}
+
+impl Entry {
+    /// The name as messages call it.
+    pub(super) fn shown(&self) -> String {
+        report::shown(&self.folder.path.join(&self.name))
+    }
+
+    /// What has this name; a symbolic link counts for itself.
+    pub(super) fn stat(&self) -> Result<Option<Stat>, Errno> {
+        match statat(&self.folder.fd, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Opens what has this name, never what a link leads to.
+    pub(super) fn open(&self, flags: OFlags, mode: Mode) -> Result<File, Errno> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.folder.fd, &self.name, flags, mode).map(File::from)
+    }
+
+    /// Whether the name leads to this very file. What reports an error may be done all
+    /// the same, on network file systems for one.
+    pub(super) fn leads_to(&self, file: Id) -> Result<bool, Errno> {
+        Ok(self.stat()?.map(|found| Id::from(&found)) == Some(file))
+    }
+
+    /// Gives what has this name the other name, from whatever has that.
+    pub(super) fn rename(&self, to: &Self) -> Result<(), Errno> {
+        renameat(&self.folder.fd, &self.name, &to.folder.fd, &to.name)
+    }
+
+    /// Renames with flags, such as to exchange two names.
+    pub(super) fn rename_with(&self, to: &Self, flags: RenameFlags) -> Result<(), Errno> {
+        renameat_with(&self.folder.fd, &self.name, &to.folder.fd, &to.name, flags)
+    }
+
+    /// Gives what has this name a second one.
+    pub(super) fn link(&self, second: &Self) -> Result<(), Errno> {
+        let (folder, name) = (&second.folder.fd, &second.name);
+        linkat(&self.folder.fd, &self.name, folder, name, AtFlags::empty())
+    }
+
+    /// Removes the name. An error counts only where something still has that name.
+    pub(super) fn unlink(&self) -> Result<(), Errno> {
+        match rustix::fs::unlinkat(&self.folder.fd, &self.name, AtFlags::empty()) {
+            Err(error) if !matches!(self.stat(), Ok(None)) => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -130,18 +192,13 @@ fn split(path: &Path) -> (&OsStr, &OsStr) {
     (OsStr::from_bytes(parent), OsStr::from_bytes(name))
 }
 
-/// What is at `name`, if anything; an error where it is nothing to be replaced.
-pub(super) fn replaceable(
-    subject: &Subject,
-    directory: &OwnedFd,
-    name: &OsStr,
-) -> Result<Option<Id>, Failure> {
-    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(subject.failure("write", error)),
-        Ok(stat) => {
+/// What has the name, if anything; an error where it is nothing to be replaced.
+pub(super) fn replaceable(subject: &Subject, name: &Entry) -> Result<Option<Id>, Failure> {
+    match name.stat().map_err(|error| subject.failure("write", error))? {
+        None => Ok(None),
+        Some(stat) => {
             refuse_type(subject, FileType::from_raw_mode(stat.st_mode))?;
-            refuse_descriptor(subject, directory, name, stat.st_mode)?;
+            refuse_descriptor(subject, name, stat.st_mode)?;
             Ok(Some(Id::from(&stat)))
         }
     }
@@ -163,19 +220,15 @@ fn refuse_type(subject: &Subject, kind: FileType) -> Result<(), Failure> {
 
 /// Refuses links to a process's own descriptors: root, who may replace
 /// `/dev/stdout`, would break it for the whole machine.
-fn refuse_descriptor(
-    subject: &Subject,
-    directory: &OwnedFd,
-    name: &OsStr,
-    mode: u32,
-) -> Result<(), Failure> {
+fn refuse_descriptor(subject: &Subject, name: &Entry, mode: u32) -> Result<(), Failure> {
     if FileType::from_raw_mode(mode) != FileType::Symlink {
         return Ok(());
     }
-    let link = rustix::fs::readlinkat(directory, name, Vec::new())
+    let Entry { folder, name } = name;
+    let link = rustix::fs::readlinkat(&folder.fd, name, Vec::new())
         .map_err(|error| subject.failure("write", error))?;
     // `/dev/fd` leads to the directory of the links themselves.
-    let is_proc = rustix::fs::fstatfs(directory)
+    let is_proc = rustix::fs::fstatfs(&folder.fd)
         .is_ok_and(|found| found.f_type == rustix::fs::PROC_SUPER_MAGIC);
     if is_proc || link.to_bytes().starts_with(b"/proc/") {
         return Err(subject

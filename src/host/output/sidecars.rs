@@ -6,18 +6,18 @@
 //! A call that reports an error may have done what was asked. So after an error the code looks
 //! which file has the name, and goes by that.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, RenameFlags, linkat, renameat, renameat_with};
+use rustix::fs::{FileType, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::output_name::{OutputName, replaceable};
-use super::temporary::{self, Taken, Temporary, random_name};
-use super::{Permissions, Subject, no_access, widen};
+use super::output_name::{Entry, OutputName, replaceable};
+use super::temporary::{self, Taken, Temporary};
+use super::{IsSidecar, Permissions, Subject, no_access, private_directory, widen};
 use crate::report::{self, Exit, Failure};
 
 /// How often a name may be taken and given away by others while it is replaced.
@@ -32,7 +32,7 @@ pub(super) struct Sidecars {
 }
 
 struct Sidecar {
-    name: OsString,
+    name: Entry,
     temporary: Temporary,
     subject: Subject,
     state: State,
@@ -46,15 +46,15 @@ enum State {
     /// It is in place, where nothing was before.
     Placed,
     /// It is in place, and the file that it replaced has a temporary name.
-    Exchanged(OsString),
+    Exchanged(Entry),
     /// It is in place, and the file that it replaced is gone.
     Replaced,
 }
 
 /// A file of the old image that waits under a temporary name.
 struct Kept {
-    name: OsString,
-    temporary: OsString,
+    name: Entry,
+    temporary: Entry,
 }
 
 impl Sidecars {
@@ -66,12 +66,12 @@ impl Sidecars {
         content: &[u8],
         permissions: Permissions,
     ) -> Result<(), Failure> {
-        let name = [target.name.as_bytes(), b".", suffix.as_bytes()].concat();
-        let name = OsString::from_vec(name);
+        let name = [target.entry.name.as_bytes(), b".", suffix.as_bytes()].concat();
+        let name = target.beside(OsString::from_vec(name));
         // Beside the image, as messages call that.
         let shown = format!("{}.{}", target.subject.shown, report::shown(Path::new(suffix)));
         let subject = Subject { shown, hint: target.subject.hint };
-        replaceable(&subject, &target.directory, &name)?;
+        replaceable(&subject, &name)?;
         let (mut file, temporary) = Temporary::create(target, None)?;
         let to_failure = |error: std::io::Error| subject.failure("write", error);
         let written = file.write_all(content).map_err(to_failure).and_then(|()| {
@@ -94,29 +94,27 @@ impl Sidecars {
             file.put_in_place(target, permissions)?;
         }
         for name in old {
-            if self.files.iter().all(|file| file.name != name) {
-                self.stale.extend(Kept::take_away(target, name)?);
+            if self.files.iter().all(|file| file.name.name != name) {
+                self.stale.extend(Kept::take_away(target, target.beside(name))?);
             }
         }
         Ok(())
     }
 
     /// The temporary names of these files and of those that they replace.
-    pub(super) fn temporary_names(&self) -> Vec<OsString> {
+    pub(super) fn temporary_names(&self) -> Vec<Entry> {
         let files = self.files.iter().filter_map(|file| match &file.state {
             State::Exchanged(kept) => Some(kept.clone()),
-            State::Written | State::Placed | State::Replaced => {
-                file.temporary.name().map(ToOwned::to_owned)
-            }
+            State::Written | State::Placed | State::Replaced => file.temporary.name().cloned(),
         });
         files.chain(self.stale.iter().map(|kept| kept.temporary.clone())).collect()
     }
 
     /// Whether each is still in place, now that the image is: another user's builder may
     /// have been at work.
-    pub(super) fn look_again(&self, target: &OutputName) -> Result<(), Failure> {
+    pub(super) fn look_again(&self) -> Result<(), Failure> {
         for file in &self.files {
-            let reason = match target.leads_to(&file.name, file.temporary.id()) {
+            let reason = match file.name.leads_to(file.temporary.id()) {
                 Ok(true) => continue,
                 Ok(false) => "another file has taken its place".to_owned(),
                 Err(error) => report::reason(&error.into()),
@@ -129,7 +127,7 @@ impl Sidecars {
 
     /// Removes what was replaced and what is stale; the image is in place. Each one that
     /// stays is an error, as it holds secrets of the old image.
-    pub(super) fn remove_old(&mut self, target: &OutputName) -> Vec<Failure> {
+    pub(super) fn remove_old(&mut self) -> Vec<Failure> {
         let replaced = self.files.iter().filter_map(|file| match &file.state {
             State::Exchanged(kept) => Some((&file.name, kept)),
             State::Written | State::Placed | State::Replaced => None,
@@ -137,11 +135,11 @@ impl Sidecars {
         let stale = self.stale.iter().map(|kept| (&kept.name, &kept.temporary));
         let mut failures = Vec::new();
         for (name, kept) in replaced.chain(stale) {
-            if let Err(error) = target.unlink(kept) {
+            if let Err(error) = kept.unlink() {
                 let message = format!(
                     "cannot remove {}, which was {} of the old image: {}",
-                    target.shown(kept),
-                    report::shown(Path::new(name)),
+                    kept.shown(),
+                    report::shown(Path::new(&name.name)),
                     report::reason(&error.into())
                 );
                 let failure = Failure::new(Exit::Output, message);
@@ -153,20 +151,42 @@ impl Sidecars {
 
     /// Restores what was there, from the last one to the first, and removes the
     /// temporaries. Returns what could not be restored.
-    pub(super) fn take_back(&mut self, target: &OutputName) -> Vec<String> {
+    pub(super) fn take_back(&mut self) -> Vec<String> {
         let mut lost = Vec::new();
         for kept in self.stale.drain(..).rev() {
-            if !kept.put_back(target) {
-                let (name, place) = (target.shown(&kept.name), target.shown(&kept.temporary));
+            if !kept.put_back() {
+                let (name, place) = (kept.name.shown(), kept.temporary.shown());
                 lost.push(format!("{name} is called {place} now"));
             }
         }
         for file in self.files.iter_mut().rev() {
-            lost.extend(file.take_back(target));
-            file.temporary.remove(target);
+            lost.extend(file.take_back());
+            file.temporary.remove();
         }
         lost
     }
+}
+
+/// The sidecars of an old image. They are regular files of any owner, as an earlier build may
+/// have given them to somebody else. A file with a second name elsewhere counts too: left
+/// here it would be taken for a sidecar of the new image, and its other name keeps it.
+pub(super) fn find(target: &OutputName, is_sidecar: IsSidecar<'_>) -> Result<Vec<OsString>, Errno> {
+    let mut names = Vec::new();
+    target.folder().visit(|name, _| {
+        let suffix = name.as_bytes().strip_prefix(target.entry.name.as_bytes());
+        if suffix.and_then(|rest| rest.strip_prefix(b".")).is_some_and(is_sidecar) {
+            names.push(name.to_owned());
+        }
+    })?;
+    let mut found = Vec::new();
+    for name in names {
+        let seen = target.beside(name.clone()).stat()?;
+        let kind = seen.map(|seen| FileType::from_raw_mode(seen.st_mode));
+        if kind == Some(FileType::RegularFile) {
+            found.push(name);
+        }
+    }
+    Ok(found)
 }
 
 impl Sidecar {
@@ -198,25 +218,25 @@ impl Sidecar {
     }
 
     /// Takes the place of what has the name.
-    fn replace(&self, target: &OutputName, own: &OsStr) -> Result<State, Errno> {
-        let directory = &target.directory;
-        match renameat_with(directory, own, directory, &self.name, RenameFlags::EXCHANGE) {
-            Ok(()) => return Ok(State::Exchanged(own.to_owned())),
+    fn replace(&self, target: &OutputName, own: &Entry) -> Result<State, Errno> {
+        match own.rename_with(&self.name, RenameFlags::EXCHANGE) {
+            Ok(()) => return Ok(State::Exchanged(own.clone())),
             // The file system cannot do it, as NFS: a second name keeps what is replaced.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
-            Err(_) if target.leads_to(&self.name, self.temporary.id())? => {
-                return Ok(State::Exchanged(own.to_owned()));
+            Err(_) if self.name.leads_to(self.temporary.id())? => {
+                return Ok(State::Exchanged(own.clone()));
             }
             Err(error) => return Err(error),
         }
-        let kept = random_name(target)?;
-        let linked = linkat(directory, &self.name, directory, &kept, AtFlags::empty());
-        let is_kept = linked.is_ok() || matches!(target.at(&kept), Ok(Some(_)));
-        if let Err(error) = renameat(directory, own, directory, &self.name)
-            && !target.leads_to(&self.name, self.temporary.id())?
+        // The file's own temporary name keeps the private directory from being removed.
+        let kept = private_directory::fresh_name(target, 0)?;
+        let linked = self.name.link(&kept);
+        let is_kept = linked.is_ok() || matches!(kept.stat(), Ok(Some(_)));
+        if let Err(error) = own.rename(&self.name)
+            && !self.name.leads_to(self.temporary.id())?
         {
             if is_kept {
-                temporary::remove(target, &kept);
+                temporary::remove(&kept);
             }
             return Err(error);
         }
@@ -229,22 +249,21 @@ impl Sidecar {
     }
 
     /// Undoes the replacing; says what could not be undone.
-    fn take_back(&mut self, target: &OutputName) -> Option<String> {
-        let directory = &target.directory;
+    fn take_back(&mut self) -> Option<String> {
         // A file that somebody else has put there meanwhile is left alone.
-        let is_there = |it: &Self| target.leads_to(&it.name, it.temporary.id());
+        let is_there = |it: &Self| it.name.leads_to(it.temporary.id());
         let stays = format!("{} is of the new build", self.subject.shown);
         match std::mem::replace(&mut self.state, State::Written) {
             State::Written => None,
             State::Replaced => Some(stays),
             State::Placed => {
-                let is_gone = is_there(self)
-                    .is_ok_and(|is_there| !is_there || target.unlink(&self.name).is_ok());
+                let is_gone =
+                    is_there(self).is_ok_and(|is_there| !is_there || self.name.unlink().is_ok());
                 (!is_gone).then_some(stays)
             }
             State::Exchanged(kept) => {
-                let is_back = renameat(directory, &kept, directory, &self.name).is_ok();
-                let place = target.shown(&kept);
+                let is_back = kept.rename(&self.name).is_ok();
+                let place = kept.shown();
                 (!is_back && is_there(self) != Ok(false))
                     .then(|| format!("{stays} while what it replaced is called {place} now"))
             }
@@ -254,31 +273,34 @@ impl Sidecar {
 
 impl Kept {
     /// Gives a file of the old image a temporary name; none where it is gone already.
-    fn take_away(target: &OutputName, name: OsString) -> Result<Option<Self>, Failure> {
+    fn take_away(target: &OutputName, name: Entry) -> Result<Option<Self>, Failure> {
+        /// How often another builder may remove the private directory.
+        const ATTEMPTS: usize = 32;
         let failure = |error: Errno| {
-            let shown = target.shown(&name);
+            let shown = name.shown();
             let reason = report::reason(&error.into());
             let message = format!("cannot remove {shown} of the old image: {reason}");
             let failure = Failure::new(Exit::Output, message);
             failure.hint(target.subject.hint.unwrap_or("nothing is replaced"))
         };
-        let directory = &target.directory;
-        let temporary = random_name(target).map_err(failure)?;
-        if let Err(error) = renameat(directory, &name, directory, &temporary) {
-            match target.at(&temporary) {
-                // The rename was done in spite of its error.
-                Ok(Some(_)) => {}
-                Ok(None) if error == Errno::NOENT => return Ok(None),
-                Ok(None) | Err(_) => return Err(failure(error)),
+        for attempt in 0..ATTEMPTS {
+            let temporary = private_directory::fresh_name(target, attempt).map_err(failure)?;
+            if let Err(error) = name.rename(&temporary) {
+                match temporary.stat() {
+                    // The rename was done in spite of its error.
+                    Ok(Some(_)) => {}
+                    Ok(None) if private_directory::is_lost(target, &temporary, error) => continue,
+                    Ok(None) if error == Errno::NOENT => return Ok(None),
+                    Ok(None) | Err(_) => return Err(failure(error)),
+                }
             }
+            return Ok(Some(Self { name, temporary }));
         }
-        Ok(Some(Self { name, temporary }))
+        Err(failure(Errno::NOENT))
     }
 
     /// Gives the file its name back; false where it keeps the temporary one.
-    fn put_back(&self, target: &OutputName) -> bool {
-        let directory = &target.directory;
-        let back = renameat(directory, &self.temporary, directory, &self.name);
-        back.is_ok() || matches!(target.at(&self.temporary), Ok(None))
+    fn put_back(&self) -> bool {
+        self.temporary.rename(&self.name).is_ok() || matches!(self.temporary.stat(), Ok(None))
     }
 }

@@ -14,13 +14,13 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags};
 
 use super::Permissions;
-use super::leftovers::{Fate, remove_unused};
+use super::leftovers::{Fate, remove_unused, turn_name};
 use super::lock::{self, Holder};
 use super::output_name::OutputName;
-use super::temporary::{Taken, Temporary, turn_name};
+use super::temporary::{Taken, Temporary};
 use crate::host::signals;
 use crate::report::Failure;
 
@@ -65,12 +65,10 @@ pub(super) fn take(
 
 /// Waits until the image that is in place has been looked at by its builder.
 fn wait_for_the_last(target: &OutputName) -> Result<(), Failure> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     // What cannot be opened has no builder of this user.
-    let Ok(image) = openat(&target.directory, &target.name, flags, Mode::empty()) else {
+    let Ok(image) = target.entry.open(OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()) else {
         return Ok(());
     };
-    let image = File::from(image);
     let mut pauses = Pauses::new(LOOK_PATIENCE);
     while lock::holder(&image) == Ok(Holder::Builder) && pauses.pause()? {}
     Ok(())

@@ -39,6 +39,8 @@ pub(super) type Set = BTreeMap<String, Entry>;
 pub(super) struct State {
     pub(super) files: Set,
     pub(super) temporaries: Set,
+    /// Private directories, empty or not.
+    pub(super) private_directories: Vec<String>,
     /// What was printed, which may hold the only copy of a key.
     pub(super) stdout: Vec<u8>,
 }
@@ -76,6 +78,7 @@ impl<'a> Bench<'a> {
         assert_eq!(output.status.code(), Some(scenario.code), "{}: {output:?}", scenario.name);
         bench.new = bench.state(output.stdout);
         assert!(bench.new.temporaries.is_empty(), "{}", scenario.name);
+        assert!(bench.new.private_directories.is_empty(), "{}", scenario.name);
         let plain = |state: &State| -> Plain {
             state.files.keys().map(|name| (name.clone(), bench.plain(state, name))).collect()
         };
@@ -200,10 +203,11 @@ impl<'a> Bench<'a> {
         let mut state = State { stdout, ..State::default() };
         let root = self.path("out");
         for entry in walkdir::WalkDir::new(&root).into_iter().map(Result::unwrap) {
+            let name = entry.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
             if entry.file_type().is_dir() {
+                state.private_directories.extend(name.contains(MARK).then_some(name));
                 continue;
             }
-            let name = entry.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
             let found = entry.metadata().unwrap();
             let owner = std::os::unix::fs::MetadataExt::uid(&found);
             let group = std::os::unix::fs::MetadataExt::gid(&found);

@@ -89,6 +89,9 @@ pub(super) fn judge_next(
     if outcome.is_ok() && !state.temporaries.is_empty() {
         find(format!("the next run leaves {:?}", state.temporaries.keys()));
     }
+    if outcome.is_ok() && !state.private_directories.is_empty() {
+        find(format!("the next run leaves {:?}", state.private_directories));
+    }
     findings
 }
 
@@ -240,8 +243,10 @@ impl Judge<'_> {
             if entry.mode != 0o600 && !is_replaced && !self.has_final_access(entry.mode) {
                 self.find("temporary", format!("{name} has mode {:o}", entry.mode));
             }
-            let (folder, last) = name.rsplit_once('/').map_or(("", &**name), |(f, l)| (f, l));
-            let target = last.rsplit_once(".credimg-").map_or(last, |(target, _)| target);
+            let last = name.rsplit('/').next().unwrap_or_default();
+            // They lie beside the file that they become, or in a private directory there.
+            let start = name.rsplit_once(".credimg-").map_or(&**name, |(start, _)| start);
+            let (folder, target) = start.rsplit_once('/').unwrap_or(("", start));
             *counts.entry((folder, target.trim_start_matches('.'))).or_insert(0) += 1;
             let is_told = self.is_killed() || self.evidence.point.is_message();
             if !is_told && !self.stderr.contains(last) {

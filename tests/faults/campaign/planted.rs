@@ -8,7 +8,7 @@ use crate::tracer::{Errno, Outcome, Signal};
 
 const IMAGE: &str = "a.erofs";
 const KEPT: &str = "a.erofs.fw_cfg.kept";
-const TEMPORARY: &str = ".a.erofs.credimg-abcdefghij";
+const TEMPORARY: &str = ".a.erofs.credimg-0/abcdefghij";
 const FAILED: &str =
     "credimg: error: cannot write a.erofs\ncredimg: hint: the old image is unchanged\n";
 const PLACED: &str =

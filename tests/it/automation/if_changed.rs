@@ -1,7 +1,7 @@
 //! `--if-changed`: an image that would come out the same stays untouched, and
 //! every other one is made again.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 
 use credimg_formats::probe;
 
@@ -311,7 +311,11 @@ fn an_image_of_another_group_is_made_again_where_groups_read() {
 fn leftovers_of_killed_builders_go_with_an_image_that_stays() {
     let host = host();
     assert_done(&host.run("build secrets.yaml -o out/a.erofs"));
-    host.write("out/.a.erofs.credimg-abcdefghij", "secret");
+    let directory = format!("out/.a.erofs.credimg-{}", rustix::process::geteuid().as_raw());
+    fs::DirBuilder::new().mode(0o700).create(host.path(&directory)).unwrap();
+    host.write(format!("{directory}/abcdefghij"), "secret");
+    host.write("out/.a.erofs.credimg-commitlock", "secret");
     assert!(!is_rebuilt(&host, "out/a.erofs"));
-    assert!(!host.path("out/.a.erofs.credimg-abcdefghij").exists());
+    assert!(!host.path("out/.a.erofs.credimg-commitlock").exists());
+    assert!(!host.path(&directory).exists());
 }

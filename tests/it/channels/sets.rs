@@ -2,7 +2,7 @@
 //! where a build fails.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 
 use super::*;
@@ -134,11 +134,17 @@ fn leftovers_that_a_group_may_read_go_with_the_next_build() {
         assert!(output.status.success(), "{}", stderr(&output));
     };
     build();
-    let leftover = ".out.erofs.credimg-abcdefghij";
-    fs::copy(host.path("out.erofs"), host.path(leftover)).unwrap();
-    std::os::unix::fs::chown(host.path(leftover), Some(65534), Some(65534)).unwrap();
+    let directory = host.path(".out.erofs.credimg-65534");
+    let leftovers = [directory.join("abcdefghij"), host.path(".out.erofs.credimg-commitlock")];
+    fs::DirBuilder::new().mode(0o700).create(&directory).unwrap();
+    let nobodys = |path| std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
+    nobodys(&directory);
+    for leftover in &leftovers {
+        fs::copy(host.path("out.erofs"), leftover).unwrap();
+        nobodys(leftover);
+    }
     build();
-    assert!(!host.path(leftover).exists());
+    assert!(!directory.exists() && !leftovers[1].exists());
 }
 
 /// Each builder has names of its own beside common ones: whoever comes last

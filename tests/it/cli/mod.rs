@@ -39,12 +39,10 @@ const CANARY: &str = "c4n4ry-7f1e-do-not-show";
 const UUID: &str = "12345678-9abc-4def-8012-3456789abcde";
 
 impl Host {
-    /// How many temporaries there are.
+    /// How many temporaries there are, beside an output or in a private directory.
     fn leftovers(&self) -> usize {
-        let is_ours = |path: &Path| path.to_string_lossy().contains(".credimg-");
-        fs::read_dir(self.path(""))
-            .unwrap()
-            .filter(|e| is_ours(&e.as_ref().unwrap().path()))
-            .count()
+        let entries = walkdir::WalkDir::new(self.path("")).into_iter().map(Result::unwrap);
+        let files = entries.filter(|entry| !entry.file_type().is_dir());
+        files.filter(|file| file.path().to_string_lossy().contains(".credimg-")).count()
     }
 }

@@ -2,7 +2,9 @@
 //! is there is whole, and opens the image that is there.
 
 use std::collections::HashMap;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 
 use rustix::process::Signal;
 
@@ -82,9 +84,8 @@ impl Bench {
     }
 
     fn reset(&self) {
-        for name in self.names() {
-            fs::remove_file(self.path(&name)).unwrap();
-        }
+        fs::remove_dir_all(self.path("")).unwrap();
+        fs::create_dir(self.path("")).unwrap();
         if let Start::Earlier = self.start {
             fs::write(self.path("a.erofs"), &self.old_image).unwrap();
             fs::write(self.path("key"), &self.old_key).unwrap();
@@ -92,9 +93,13 @@ impl Bench {
         }
     }
 
+    /// The files in `out` and in the private directories there.
     fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.host.path("out")).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        let out = self.host.path("out");
+        let entries = walkdir::WalkDir::new(&out).into_iter().map(Result::unwrap);
+        let files = entries.filter(|entry| !entry.file_type().is_dir());
+        let name = |path: &Path| path.strip_prefix(&out).unwrap().to_str().unwrap().to_owned();
+        files.map(|entry| name(entry.path())).collect()
     }
 
     fn has_temporaries(&self) -> bool {
@@ -240,13 +245,14 @@ fn a_file_system_without_noreplace_gets_the_key_by_a_link() {
 fn the_key_of_a_build_that_lost_and_was_killed_is_removed() {
     let bench = Bench::new(Start::Earlier, "luks2");
     bench.reset();
-    fs::write(bench.path(".key.credimg-abcdefghij"), KEY).unwrap();
-    // Not ours: another name, or a second one of something else.
-    fs::write(bench.path(".key.credimg-short"), KEY).unwrap();
-    fs::hard_link(bench.path("a.erofs"), bench.path(".key.credimg-bcdefghijk")).unwrap();
+    let directory = format!(".key.credimg-{}", rustix::process::geteuid().as_raw());
+    let inside = |name: &str| bench.path(&format!("{directory}/{name}"));
+    fs::DirBuilder::new().mode(0o700).create(bench.path(&directory)).unwrap();
+    fs::write(inside("abcdefghij"), KEY).unwrap();
+    // Not ours: a second name of something else.
+    fs::hard_link(bench.path("a.erofs"), inside("bcdefghijk")).unwrap();
     assert_done(&bench.command(env!("CARGO_BIN_EXE_credimg")).output().unwrap());
-    assert!(!bench.path(".key.credimg-abcdefghij").exists());
-    assert!(bench.path(".key.credimg-short").exists());
-    assert!(bench.path(".key.credimg-bcdefghijk").exists());
+    assert!(!inside("abcdefghij").exists());
+    assert!(inside("bcdefghijk").exists());
     assert!(fs::read(bench.path("key")).unwrap() == bench.old_key);
 }

@@ -156,7 +156,7 @@ fn keys_are_in_files() {
     }
     assert!(!host.path("-").exists());
     // A name that the next build would take for a leftover of its own.
-    let name = ".a.erofs.credimg-abcdefghij";
+    let name = ".a.erofs.credimg-commitlock";
     let build = format!("build secrets.yaml -o a.erofs --encrypt luks1 --key-out {name}");
     let message =
         format!("the key file {name} has the name of a file that comes and goes with the image");

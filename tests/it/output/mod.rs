@@ -1,5 +1,6 @@
 //! The output file's promises, each against the real file system.
 
+mod leftovers;
 mod umask;
 
 use std::fs::{self, File};
@@ -134,63 +135,6 @@ fn a_swapped_directory_does_not_lead_astray() {
     output.commit().unwrap();
     assert_eq!(names(&moved), ["image"]);
     assert!(names(&here).is_empty());
-}
-
-#[test]
-fn leftovers_of_killed_builders_go_and_nothing_else_does() {
-    let directory = TempDir::new().unwrap();
-    let at = |name: &str| directory.path().join(name);
-    for stale in [".image.credimg-abcdefghij", ".image.credimg-2345672345"] {
-        fs::write(at(stale), "secret").unwrap();
-    }
-    fs::set_permissions(at(".image.credimg-2345672345"), fs::Permissions::from_mode(0o000))
-        .unwrap();
-    let mut kept = vec![
-        ".image.credimg-abc",
-        ".image.credimg-ABCDEFGHIJ",
-        ".image.credimg-abcdefghijk",
-        ".image.x.credimg-abcdefghij",
-        "image.credimg-abcdefghij",
-        ".image.credimg-linkedaaaa",
-        ".image.credimg-linkedbbbb",
-        ".image.credimg-lockedaaaa",
-        ".image.credimg-symlinkaaa",
-        ".image.credimg-fifoaaaaaa",
-        ".image.credimg-directorya",
-    ];
-    for name in kept.iter().take(6) {
-        fs::write(at(name), "").unwrap();
-    }
-    fs::hard_link(at(".image.credimg-linkedaaaa"), at(".image.credimg-linkedbbbb")).unwrap();
-    let locked = File::create(at(".image.credimg-lockedaaaa")).unwrap();
-    lock(&locked, libc::F_WRLCK);
-    // Whoever can only read a leftover does not keep it.
-    for name in [".image.credimg-flockedaaa", ".image.credimg-readeraaaa"] {
-        fs::write(at(name), "secret").unwrap();
-    }
-    let flocked = File::open(at(".image.credimg-flockedaaa")).unwrap();
-    rustix::fs::flock(&flocked, FlockOperation::LockExclusive).unwrap();
-    let read = File::open(at(".image.credimg-readeraaaa")).unwrap();
-    lock(&read, libc::F_RDLCK);
-    symlink("abc", at(".image.credimg-symlinkaaa")).unwrap();
-    rustix::fs::mkfifoat(
-        CWD,
-        at(".image.credimg-fifoaaaaaa"),
-        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-    )
-    .unwrap();
-    fs::create_dir(at(".image.credimg-directorya")).unwrap();
-
-    create(&at("image")).commit().unwrap();
-    kept.push("image");
-    kept.sort_unstable();
-    // A leftover that its owner cannot even read is only removed by root.
-    let is_root = rustix::process::geteuid().is_root();
-    let left: Vec<_> = names(directory.path())
-        .into_iter()
-        .filter(|name| is_root || name != ".image.credimg-2345672345")
-        .collect();
-    assert_eq!(left, kept);
 }
 
 #[test]

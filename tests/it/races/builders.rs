@@ -103,9 +103,9 @@ impl Builders {
     }
 
     pub(crate) fn temporaries(&self) -> Vec<String> {
-        let mut names = names(&self.path().join("out"));
-        names.retain(|name| name.contains(".credimg-"));
-        names
+        let entries = walkdir::WalkDir::new(self.path().join("out")).into_iter();
+        let paths = entries.map(|entry| entry.unwrap().into_path().display().to_string());
+        paths.filter(|path| path.contains(".credimg-")).collect()
     }
 
     fn arguments(&self, number: usize, output: &Path) -> Vec<PathBuf> {
