@@ -46,6 +46,8 @@ class Table:
     reference: str
     contenders: dict
     batch: bool = False  # whether short runs are repeated in a row
+    # Contenders that have a reference of their own; `reference` is then what these are called.
+    pairs: dict = field(default_factory=dict)
     rounds: dict = field(default_factory=dict)  # of each contender, None where it sat out
 
 
@@ -123,6 +125,7 @@ class Bench:
             "name": table.name,
             "title": table.title,
             "reference": table.reference,
+            "pairs": table.pairs,
             "rounds": table.rounds,
             "seconds": round(elapsed, 1),
             "load": before.until_now(),
@@ -198,8 +201,8 @@ def print_table(table):
     )
     for name, rounds in table.rounds.items():
         wall, cpu, faults, peak, size = (median(rounds, place) for place in range(5))
-        middle, low, high = ratio(rounds, table.rounds[table.reference]) or [0, 0, 0]
-        to = f"{middle:.2f} [{low:.2f} {high:.2f}]"
+        found = ratio(rounds, table.rounds.get(table.pairs.get(name, table.reference)))
+        to = "{:.2f} [{:.2f} {:.2f}]".format(*found) if found else ""
         print(
             f"  {name:28}{wall:9.2f}  {to:<26}"
             f"{cpu:9.2f}{faults:8.0f}{peak / 1024:10.1f}{size:11.0f}",

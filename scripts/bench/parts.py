@@ -91,18 +91,20 @@ COMPRESSED = {"S": (10, COMPRESSIONS), "M": (35, COMPRESSIONS), "T": (60, COMPRE
 
 
 def compressed(programs, place, _bench):
-    """SquashFS in each compression."""
+    """SquashFS in each compression, beside mksquashfs with the same one."""
     for name, (seconds, compressions) in COMPRESSED.items():
         workloads.make(name, place.memory)
         tree, image = place.tree(name), place.image()
-        contenders = {"floor": programs.floor(tree, image)}
+        contenders, pairs = {}, {}
         for compression in compressions:
-            tools = programs.squashfs_tools(name, tree, image, compression)
             more = ("--compression", compression)
-            tools["credimg"] = programs.build_of("credimg", tree, image, "squashfs", *more)
+            tools = {"credimg": programs.build_of("credimg", tree, image, "squashfs", *more)}
+            tools |= programs.squashfs_tools(name, tree, image, compression)
             contenders |= {f"{tool} {compression}": tools[tool] for tool in tools}
-        title = f"{name}: SquashFS, compressed"
-        yield Table(f"compressed {name}", title, seconds, "floor", contenders, batch=name == "S")
+            pairs |= {f"{tool} {compression}": f"mksquashfs {compression}" for tool in tools}
+        key, title = f"compressed {name}", f"{name}: SquashFS, compressed"
+        batch = name == "S"
+        yield Table(key, title, seconds, "mksquashfs", contenders, batch=batch, pairs=pairs)
 
 
 # The sectors in which each is encrypted, in bytes.
@@ -145,7 +147,7 @@ def readers(programs, place, _bench):
         built = programs.build_of("credimg", place.tree(name), image, kind)
         subprocess.run(built.command, check=True)
     unsquashfs, fsck = programs.newer("unsquashfs"), programs.newer("fsck.erofs")
-    xorriso = [*programs.newer("xorriso"), "-indev", images / "L.iso9660", "-check_media", "--"]
+    xorriso = [*programs.newer("xorriso"), "-indev", f"stdio:{images}/L.iso9660"]
     lists = {
         "ls -R, EROFS": [credimg, "ls", "-R", images / "D.erofs"],
         "ls -R, SquashFS": [credimg, "ls", "-R", images / "D.squashfs"],
@@ -156,14 +158,25 @@ def readers(programs, place, _bench):
         "verify, EROFS": [credimg, "verify", images / "L.erofs"],
         "fsck.erofs --extract": [*fsck, "--extract", images / "L.erofs"],
         "verify, ISO 9660": [credimg, "verify", images / "L.iso9660"],
-        "xorriso -check_media": xorriso,
+        "xorriso -check_media": [*xorriso, "-check_media", "--"],
     }
-    for name, title, commands in (
-        ("readers D", "D: listing the image", lists),
-        ("readers L", "L: checking the image", checks),
-    ):
-        contenders = {label: Contender(command) for label, command in commands.items()}
-        yield Table(name, title, 8, next(iter(commands)), contenders)
+    yield reading("readers D", "D: listing the image", lists)
+    yield reading("readers L", "L: checking the image", checks)
+
+
+# Each way of credimg to read, and the other program that does so.
+READERS = {
+    "ls -lR, SquashFS": "unsquashfs -lln",
+    "verify, EROFS": "fsck.erofs --extract",
+    "verify, ISO 9660": "xorriso -check_media",
+}
+
+
+def reading(name, title, commands):
+    """A table of programs that read."""
+    contenders = {label: Contender(command) for label, command in commands.items()}
+    pairs = {label: other for label, other in READERS.items() if label in commands}
+    return Table(name, title, 8, "the other program", contenders, pairs=pairs)
 
 
 BESIDE = (10, 10_000, 100_000)
@@ -205,15 +218,19 @@ def many(programs, place, _bench):
 def commands(programs, place, _bench):
     """20 commands that wait for 0.2 s each, and 20 that wait for nothing."""
     contenders = {}
-    for name, command in (("of 0.2 s", "sleep 0.2; echo secret"), ("of no time", "echo secret")):
-        manifest = place.memory / f"commands {name}.yaml"
+    waits, at_once = "20 commands of 0.2 s", "20 commands of no time"
+    for name, command in ((waits, "sleep 0.2; echo secret"), (at_once, "echo secret")):
+        manifest = place.memory / f"{name}.yaml"
         entry = '  - {{path: /secret{}, shell: "{}"}}\n'
         entries = "".join(entry.format(number, command) for number in range(20))
         manifest.write_text(f"label: BENCH\nfiles:\n{entries}", encoding="utf-8")
         tree = str(manifest).removesuffix(".yaml")
-        built = programs.build_of("credimg", tree, place.image(), "erofs")
-        contenders[f"20 commands {name}"] = built
-    yield Table("commands", "20 commands", 8, "20 commands of no time", contenders)
+        contenders[name] = programs.build_of("credimg", tree, place.image(), "erofs")
+        more = ("--jobs", "1")
+        alone = programs.build_of("credimg", tree, place.image(), "erofs", *more)
+        contenders[f"{name}, one at a time"] = alone
+    pairs = {waits: f"{waits}, one at a time", at_once: f"{at_once}, one at a time"}
+    yield Table("commands", "20 commands", 16, "one at a time", contenders, pairs=pairs)
 
 
 def promises(programs, place, _bench):
@@ -241,11 +258,11 @@ PARTS = {
     "D": (workload("D", 60), 75),
     "fleet": (fleet, 75),
     "compressed": (compressed, 115),
-    "luks": (luks, 34),
+    "luks": (luks, 32),
     "readers": (readers, 30),
     "beside": (beside, 22),
     "many": (many, 50),
-    "commands": (commands, 9),
+    "commands": (commands, 22),
     "promises": (promises, 45),
 }
 

@@ -62,6 +62,12 @@ class Results:
         """Median and quartiles of a ratio."""
         return ratio(self.rounds(table, one), self.rounds(table, other), place)
 
+    def to_reference(self, table, contender):
+        """The ratio to what the table compares a contender with."""
+        measured = self.tables[table]
+        reference = measured["pairs"].get(contender, measured["reference"])
+        return self.ratio(table, contender, reference)
+
     def middle(self, table, one, other, place=WALL_MS):
         """The median of a ratio."""
         found = self.ratio(table, one, other, place)
