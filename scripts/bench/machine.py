@@ -33,7 +33,7 @@ def _text(path):
 
 def _is_static(program):
     """Whether it is without a loader: the program names one in a header otherwise."""
-    return b"/ld-linux" not in Path(program).read_bytes()[:4096]
+    return b"/ld-" not in Path(program).read_bytes()[:4096]
 
 
 def in_words(about):

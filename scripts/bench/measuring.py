@@ -83,9 +83,9 @@ class Bench:
         of those that are too slow to run again. The others' do not count: caches were cold."""
         batches, slow = {}, {}
         for name, contender in table.contenders.items():
-            result = self.once(contender, contender.count)
+            result = self.once(contender, min(contender.count, LARGEST_BATCH))
             wall = result[WALL_MS]
-            if wall * contender.count > SLOW_MS and contender.rests:
+            if wall > SLOW_MS and contender.rests:
                 slow[name] = result
             wanted = min(int(BATCH_MS / wall) or 1, LARGEST_BATCH) if table.batch else 1
             batches[name] = max(wanted, contender.count)

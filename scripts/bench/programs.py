@@ -12,6 +12,8 @@ CACHE = Path(os.environ.get("CREDIMG_CACHE", HERE.parent.parent / ".cache"))
 
 FORMATS = ("erofs", "squashfs", "iso9660", "joliet")
 
+# credimg reads no extended attributes either unless a manifest asks for them.
+NO_XATTRS = ("-x-1",)
 # Its check for duplicates takes 28 s on D, and longer than that on more files.
 WITHOUT_DUPLICATES = ("D",)
 # They take minutes for one image of D, or for those of the fleet.
@@ -91,7 +93,7 @@ class Programs:
     def squashfs_tools(self, name, tree, image, compression):
         """mksquashfs, new and Debian's, and backhand, with one compression."""
         algorithm, _, level = compression.partition(":")
-        options = [tree, image, "-quiet", "-no-progress", "-noappend"]
+        options = [tree, image, "-quiet", "-no-progress", "-noappend", "-no-xattrs"]
         options += ["-noI", "-noD", "-noF", "-noX"] if algorithm == "none" else ["-comp", algorithm]
         options += ["-Xcompression-level", level] if level else []
         options += ["-no-duplicates"] if name in WITHOUT_DUPLICATES else []
@@ -103,7 +105,7 @@ class Programs:
         """Every other program that makes an image of that workload, with no compression."""
         tools = {}
         for label, tool in self.both("mkfs.erofs").items():
-            tools[label] = [*tool, "--quiet", image, tree]
+            tools[label] = [*tool, "--quiet", *NO_XATTRS, image, tree]
         # Both pad by 300 KiB unless told not to.
         options = ["-quiet", "-no-pad", "-R", "-o", image, tree]
         tools["genisoimage"] = ["/usr/bin/genisoimage", *options]

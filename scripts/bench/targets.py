@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from measuring import CPU_MS, FAULTS, IMAGE_KIB, PEAK_KIB, WALL_MS, median, ratio
 from parts import BESIDE, COMPRESSED, COMPRESSIONS, MANY
-from programs import FORMATS, REFERENCES
+from programs import FORMATS, PEERS, REFERENCES
 
 WORKLOADS = ("S", "M", "T", "L", "D")
 NAMES = {
@@ -121,6 +121,10 @@ def others(results):
     for kind in FORMATS:
         faults = results.median("S", f"credimg {kind}", FAULTS)
         rows[f"S, page faults, {NAMES[kind]}"] = Cell(faults, 90, 0)
+    for kind in FORMATS:
+        ratios = [results.middle("S", f"credimg {kind}", tool) for tool in PEERS[kind]]
+        fastest = max((found for found in ratios if found), default=None)
+        rows[f"S, time to the fastest other program, {NAMES[kind]}"] = Cell(fastest, 1)
     few = f"beside {BESIDE[0]:,}"
     for number in BESIDE[1:]:
         more = results.middle("beside", f"beside {number:,}", few)
