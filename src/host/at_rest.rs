@@ -16,7 +16,7 @@ use rustix::io::{pread, retry_on_intr};
 use sha2::{Digest, Sha256};
 
 use super::identity::{Identity, size_bytes, wide};
-use super::lease::is_open_for_writing;
+use super::lease::{Hold, is_open_for_writing};
 use super::mappings::is_mapped_for_writing;
 use crate::host::signals;
 use crate::report::{Exit, Failure, reason, shown};
@@ -52,6 +52,12 @@ pub(crate) fn wait_for_rest(stat: &Stat, waiting: &mut dyn FnMut()) -> Result<()
     } else {
         wait_until(Instant::now() + rest, waiting)
     }
+}
+
+/// Whether nothing has to be waited for before the file is read.
+pub(crate) fn is_at_rest(stat: &Stat) -> bool {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    !crate::host::KEEPS_PROMISES || unrest(change_time(stat), now).is_zero()
 }
 
 /// Waits until an empty file was changed as long ago as two readings are apart: it may have
@@ -149,9 +155,10 @@ impl FirstReading {
     pub(crate) fn if_needed(
         file: impl AsFd,
         bytes: Range<u64>,
+        hold: Hold,
         path: impl FnOnce() -> PathBuf,
     ) -> io::Result<Option<Self>> {
-        if !is_open_for_writing(&file) {
+        if !is_open_for_writing(&file, hold) {
             return Ok(None);
         }
         require_unmapped(&file, path)?;
@@ -248,11 +255,12 @@ impl Watched {
     pub(crate) fn begin(file: impl AsFd, stat: &Stat, path: &Path) -> Result<Self, Failure> {
         wait_for_rest(stat, &mut || {})?;
         let size_bytes = size_bytes(stat);
-        if size_bytes > WATCHED_MAX_BYTES && is_open_for_writing(&file) {
+        if size_bytes > WATCHED_MAX_BYTES && is_open_for_writing(&file, Hold::Briefly) {
             return Err(being_written(path));
         }
-        let first = FirstReading::if_needed(&file, 0..size_bytes, || path.to_owned())
-            .map_err(|error| cannot_read(path, &error))?;
+        let first =
+            FirstReading::if_needed(&file, 0..size_bytes, Hold::Briefly, || path.to_owned())
+                .map_err(|error| cannot_read(path, &error))?;
         Ok(Self { identity: Identity::of(stat), first })
     }
 

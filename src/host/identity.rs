@@ -11,17 +11,24 @@ pub(crate) type FileId = (u64, u64);
 pub(crate) struct Identity {
     id: FileId,
     size_bytes: u64,
-    modified: (i64, u64),
-    changed: (i64, u64),
+    // There may be one for each of many files: times are not pairs, which take more.
+    modified_seconds: i64,
+    changed_seconds: i64,
+    modified_nanoseconds: u32,
+    changed_nanoseconds: u32,
 }
 
 impl Identity {
     pub(crate) fn of(stat: &Stat) -> Self {
+        // Less than a second of them.
+        let nanoseconds = |count| u32::try_from(wide(count)).unwrap_or(u32::MAX);
         Self {
             id: file_id(stat),
             size_bytes: size_bytes(stat),
-            modified: (stat.st_mtime, wide(stat.st_mtime_nsec)),
-            changed: (stat.st_ctime, wide(stat.st_ctime_nsec)),
+            modified_seconds: stat.st_mtime,
+            changed_seconds: stat.st_ctime,
+            modified_nanoseconds: nanoseconds(stat.st_mtime_nsec),
+            changed_nanoseconds: nanoseconds(stat.st_ctime_nsec),
         }
     }
 

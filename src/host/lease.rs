@@ -5,16 +5,26 @@
 //! that was written to before is written to again without any call. The kernel refuses a
 //! read lease while a descriptor or a mapping for writing is there, whoever has it.
 //!
-//! A lease is given back at once: whoever opens the file for writing would have to wait
-//! for it, and from then on the times tell.
+//! Whoever opens the file for writing has to wait until a lease is given back. One that is held
+//! for longer than it takes to read a small file is given back at once: from then on the times
+//! tell.
 
 use std::os::fd::AsFd;
+
+/// How long a lease is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// It is given back at once.
+    Briefly,
+    /// Closing the file gives it back, which saves a call: for what is read and closed at once.
+    UntilClosed,
+}
 
 /// Whether the regular file, which was opened for reading, is open for writing anywhere.
 /// False also where that cannot be told: the file belongs to another user (and the caller
 /// lacks `CAP_LEASE`), or its file system has no leases. NFS without a delegation says yes.
-pub(crate) fn is_open_for_writing(file: impl AsFd) -> bool {
-    crate::host::KEEPS_PROMISES && imp::is_open_for_writing(file)
+pub(crate) fn is_open_for_writing(file: impl AsFd, hold: Hold) -> bool {
+    crate::host::KEEPS_PROMISES && imp::is_open_for_writing(file, hold)
 }
 
 #[cfg(all(feature = "leases", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -26,6 +36,7 @@ mod imp {
 
     use signal_hook::consts::SIGIO;
 
+    use super::Hold;
     use crate::host::signals;
 
     const NAP: Duration = Duration::from_millis(1);
@@ -42,7 +53,7 @@ mod imp {
     const F_UNLCK: usize = 2;
     const EAGAIN: i32 = 11;
 
-    pub(super) fn is_open_for_writing(file: impl AsFd) -> bool {
+    pub(super) fn is_open_for_writing(file: impl AsFd, hold: Hold) -> bool {
         if !can_be_told() {
             return false;
         }
@@ -50,8 +61,12 @@ mod imp {
         for naps in 0.. {
             match nc::fcntl(descriptor, F_SETLEASE, F_RDLCK) {
                 Ok(_) => {
-                    // Closing the file would give it back as well.
-                    let _ = nc::fcntl(descriptor, F_SETLEASE, F_UNLCK);
+                    match hold {
+                        Hold::Briefly => {
+                            let _ = nc::fcntl(descriptor, F_SETLEASE, F_UNLCK);
+                        }
+                        Hold::UntilClosed => {}
+                    }
                     return false;
                 }
                 Err(EAGAIN)
@@ -78,7 +93,38 @@ mod imp {
 
 #[cfg(not(all(feature = "leases", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod imp {
-    pub(super) fn is_open_for_writing(_: impl std::os::fd::AsFd) -> bool {
+    pub(super) fn is_open_for_writing(_: impl std::os::fd::AsFd, _: super::Hold) -> bool {
         false
+    }
+}
+
+#[cfg(all(test, feature = "leases", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use rustix::fs::OFlags;
+
+    use super::*;
+
+    #[test]
+    fn a_lease_is_held_until_the_file_is_closed_or_not_at_all() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let write = || {
+            let flags = OFlags::NONBLOCK.bits().cast_signed();
+            OpenOptions::new().write(true).custom_flags(flags).open(&path)
+        };
+        let reader = File::open(&path).unwrap();
+        assert!(!is_open_for_writing(&reader, Hold::Briefly));
+        let writer = write().unwrap();
+        assert!(is_open_for_writing(&reader, Hold::UntilClosed));
+        drop(writer);
+        assert!(!is_open_for_writing(&reader, Hold::UntilClosed));
+        assert_eq!(write().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(reader);
+        assert!(write().is_ok());
     }
 }

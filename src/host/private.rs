@@ -14,7 +14,7 @@ use rustix::fs::{Stat, fstat, fstatfs};
 
 use super::at_rest::{require_unmapped, wait_apart, wait_for_rest};
 use super::identity::Identity;
-use super::lease::is_open_for_writing;
+use super::lease::{Hold, is_open_for_writing};
 use super::memory::hold;
 use super::open::open_file;
 use crate::report::{Exit, Failure, reason, shell_word, shown};
@@ -79,7 +79,7 @@ pub(crate) fn read(
     let name = format!("{what} {}", shown(path));
     require_private(path, &name, &stat, owners)?;
     wait_for_rest(&stat, &mut || {})?;
-    let is_open = is_open_for_writing(&file);
+    let is_open = is_open_for_writing(&file, Hold::Briefly);
     let size_bytes = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
     let torn = || {
         Err(if is_pseudo(&file) {

@@ -22,7 +22,7 @@ use super::encryptor::{Encryptor, Inside};
 use super::image::Image;
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::identity::Identity;
-use crate::host::lease::is_open_for_writing;
+use crate::host::lease::{Hold, is_open_for_writing};
 use crate::host::memory::without_traces;
 use crate::host::output;
 use crate::host::signals;
@@ -97,7 +97,7 @@ impl Existing {
     /// is written later is not an image that this build has made.
     fn is_at_rest(&self, before: &Stat) -> bool {
         let after = fstat(&self.file).map(|after| Identity::of(&after));
-        after == Ok(Identity::of(before)) && !is_open_for_writing(&self.file)
+        after == Ok(Identity::of(before)) && !is_open_for_writing(&self.file, Hold::Briefly)
     }
 
     /// Whether the image is still what lies at `path`: a command of the manifest

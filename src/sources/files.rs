@@ -20,6 +20,7 @@ use crate::host::at_rest::{
 };
 use crate::host::holes::{copy_in_pieces, copy_with_holes, may_have_holes};
 use crate::host::identity::{FileId, Identity, file_id, size_bytes};
+use crate::host::lease::Hold;
 use crate::host::open::{OPEN, cannot_read, unreadable, unreadable_because};
 use crate::report::{Exit, Failure, reason, shown};
 
@@ -41,6 +42,8 @@ pub(super) struct Directory {
 /// descriptors, one for each thread that reads, are enough for all directories of a `dir:`.
 pub(super) type Latest = Arc<Mutex<Vec<(FileId, Arc<OwnedFd>)>>>;
 
+/// The longest piece of a file that is read so fast that nobody notices if he has to wait.
+const HELD_MAX_BYTES: u64 = 64 << 10;
 /// How many directories are kept open.
 const LATEST_MAX: usize = 4;
 
@@ -129,8 +132,9 @@ pub(super) struct LaterFile {
     pub(super) planned: Identity,
     /// Where the range begins.
     pub(super) offset_bytes: u64,
-    /// A first reading of the range, where somebody had the file open for writing.
-    pub(super) first: Option<FirstReading>,
+    /// A first reading of the range, where somebody had the file open for writing; apart, as
+    /// most of many files have none.
+    pub(super) first: Option<Box<FirstReading>>,
 }
 
 impl Source for LaterFile {
@@ -141,11 +145,12 @@ impl Source for LaterFile {
                 .map_err(|error| unreadable_because(&self.location.path(), error))?;
         }
         let path = || self.location.path();
-        let mut first = self.first.clone();
+        let mut first = self.first.as_deref().cloned();
         if first.is_none() {
             let end = self.offset_bytes.saturating_add(planned_bytes);
-            first = FirstReading::if_needed(&file, self.offset_bytes..end, path)
-                .map_err(|error| cannot_digest(&path(), error))?;
+            first =
+                FirstReading::if_needed(&file, self.offset_bytes..end, hold(planned_bytes), path)
+                    .map_err(|error| cannot_digest(&path(), error))?;
         }
         let copied = match &first {
             None => copy(&file, &stat, planned_bytes, sink).map(Some),
@@ -155,6 +160,11 @@ impl Source for LaterFile {
         self.location.require_unchanged(&file, &self.planned)?;
         if copied == Some(planned_bytes) { Ok(()) } else { Err(changed(&path())) }
     }
+}
+
+/// How long a lease is held on a file of which so much is read before it is closed.
+fn hold(length_bytes: u64) -> Hold {
+    if length_bytes <= HELD_MAX_BYTES { Hold::UntilClosed } else { Hold::Briefly }
 }
 
 /// The content of the open `file`: read now while memory lasts, else streamed
@@ -171,7 +181,7 @@ pub(super) fn content(
     if !to.budget().takes_small_file(length_bytes) {
         return later(stat, location(), to);
     }
-    let first = FirstReading::if_needed(&file, 0..length_bytes, &path)
+    let first = FirstReading::if_needed(&file, 0..length_bytes, hold(length_bytes), &path)
         .map_err(|error| cannot_read_because(&path(), error))?;
     if first.is_some() && length_bytes == 0 {
         // Perhaps a writer has emptied it and is about to fill it. Files of /proc only look empty.
@@ -181,7 +191,8 @@ pub(super) fn content(
         return read_unchanged(file, stat, &path).map(Content::Memory);
     };
     let planned = Identity::of(stat);
-    let source = LaterFile { location: location(), planned, offset_bytes: 0, first: Some(first) };
+    let first = Some(Box::new(first));
+    let source = LaterFile { location: location(), planned, offset_bytes: 0, first };
     Ok(Content::Stream { length_bytes, source: Box::new(source) })
 }
 
@@ -205,7 +216,7 @@ pub(super) fn unreadable_file(path: &Path, error: &std::io::Error) -> Failure {
 
 /// Reads a whole small file and proves that it did not change meanwhile: one
 /// `read` where the size is as announced, and no bigger buffer than needed.
-fn read_unchanged(
+pub(super) fn read_unchanged(
     file: impl AsFd,
     stat: &Stat,
     path: &dyn Fn() -> PathBuf,

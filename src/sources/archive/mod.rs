@@ -189,6 +189,7 @@ impl Archive<'_, '_, '_> {
                 None => None,
             };
             let planned = self.planned;
+            let first = first.map(Box::new);
             let source = LaterFile { location, planned, offset_bytes, first };
             return Ok(Content::Stream { length_bytes, source: Box::new(source) });
         }

@@ -9,10 +9,13 @@ use crate::report::{Exit, Failure, human_size};
 /// Most bytes that all packed archives, commands and inline texts together may keep in
 /// memory, with what is said of the members of archives.
 pub const MEMORY_MAX_BYTES: u64 = 256 << 20;
-/// Small files are kept in memory while all of them together stay below this.
-const SMALL_FILES_MAX_BYTES: u64 = 8 << 20;
-/// A file larger than this is always streamed.
-const SMALL_FILE_MAX_BYTES: u64 = 1 << 20;
+/// The first files are kept in memory while all of them together stay below this: those of a
+/// small image are opened once then.
+const FIRST_FILES_MAX_BYTES: u64 = 64 << 10;
+/// Up to this length a file is tiny: it takes hardly more memory than where it is found again.
+pub(crate) const TINY_FILE_MAX_BYTES: u64 = 512;
+/// Tiny files are kept in memory while all of them together stay below this.
+const TINY_FILES_MAX_BYTES: u64 = 32 << 20;
 /// What a member of an archive takes besides its content, its name and its attributes.
 const MEMBER_BYTES: u64 = 512;
 /// Most files, directories, links and nodes of an image: all of them stay in memory.
@@ -26,8 +29,10 @@ pub(crate) struct Budget {
     content_left_bytes: u64,
     /// What may still be kept in memory that has no other place.
     memory_left_bytes: u64,
-    /// What small files may still take in memory, which could be streamed as well.
-    small_files_left_bytes: u64,
+    /// What the first files, and what tiny ones, may still take in memory, which could be
+    /// streamed as well.
+    first_files_left_bytes: u64,
+    tiny_files_left_bytes: u64,
 }
 
 impl Budget {
@@ -36,31 +41,41 @@ impl Budget {
             max_size,
             content_left_bytes: max_size,
             memory_left_bytes: MEMORY_MAX_BYTES,
-            small_files_left_bytes: SMALL_FILES_MAX_BYTES,
+            first_files_left_bytes: FIRST_FILES_MAX_BYTES,
+            tiny_files_left_bytes: TINY_FILES_MAX_BYTES,
         }
     }
 
     /// Whether a file of this length is to be read into memory now; if so, it is counted.
     pub(crate) fn takes_small_file(&mut self, length_bytes: u64) -> bool {
-        if length_bytes > SMALL_FILE_MAX_BYTES {
-            return false;
+        if length_bytes <= TINY_FILE_MAX_BYTES
+            && let Some(left) = self.tiny_files_left_bytes.checked_sub(length_bytes)
+        {
+            self.tiny_files_left_bytes = left;
+            return true;
         }
-        let left = self.small_files_left_bytes.checked_sub(length_bytes);
+        let left = self.first_files_left_bytes.checked_sub(length_bytes);
         // The first file that does not fit ends it: from then on directories
         // need not open a file to learn its length.
-        self.small_files_left_bytes = left.unwrap_or(0);
+        self.first_files_left_bytes = left.unwrap_or(0);
         left.is_some()
     }
 
-    /// Whether no small file but an empty one is read into memory any more.
-    pub(crate) fn streams_small_files(&self) -> bool {
-        self.small_files_left_bytes == 0
+    /// Whether no file of this length, unless it is empty, is read into memory any more.
+    pub(crate) fn streams(&self, length_bytes: u64) -> bool {
+        let is_tiny = length_bytes <= TINY_FILE_MAX_BYTES;
+        self.first_files_left_bytes == 0 && !(is_tiny && length_bytes <= self.tiny_files_left_bytes)
+    }
+
+    /// Whether only tiny files are read into memory from now on.
+    pub(crate) fn streams_all_but_tiny_files(&self) -> bool {
+        self.first_files_left_bytes == 0
     }
 
     /// Counts content that has no other place than memory.
     pub(crate) fn count_content(&mut self, length_bytes: usize) -> Result<(), Failure> {
         let length_bytes = length_bytes as u64;
-        self.small_files_left_bytes = self.small_files_left_bytes.saturating_sub(length_bytes);
+        self.first_files_left_bytes = self.first_files_left_bytes.saturating_sub(length_bytes);
         self.count_memory(length_bytes)
     }
 
@@ -108,6 +123,20 @@ mod tests {
     use credimg_formats::{Content, Secret};
 
     use super::*;
+
+    #[test]
+    fn of_files_that_may_be_streamed_the_first_are_kept_and_tiny_ones() {
+        let mut budget = Budget::new(u64::MAX);
+        assert!(!budget.streams_all_but_tiny_files() && !budget.streams(60_000));
+        assert!(budget.takes_small_file(60_000) && !budget.takes_small_file(6_000));
+        assert!(budget.streams_all_but_tiny_files() && budget.streams(513));
+        for _ in 0..TINY_FILES_MAX_BYTES / TINY_FILE_MAX_BYTES {
+            assert!(!budget.streams(TINY_FILE_MAX_BYTES));
+            assert!(budget.takes_small_file(TINY_FILE_MAX_BYTES));
+        }
+        assert!(budget.streams(1) && !budget.takes_small_file(1));
+        assert!(!budget.streams(0) && budget.takes_small_file(0));
+    }
 
     #[test]
     fn the_last_inode_and_the_last_byte_are_free() {

@@ -135,7 +135,7 @@ impl Walk<'_, '_> {
         }
         let location = || Location::Path(Arc::clone(&path));
         // An empty file is read all the same: those of /proc only look empty.
-        let streams = self.to.scope.budget().streams_small_files();
+        let streams = self.to.scope.budget().streams(identity::size_bytes(stat));
         let content = if streams && identity::size_bytes(stat) > 0 {
             files::later(stat, location(), &mut self.to.scope)?
         } else {

@@ -9,6 +9,7 @@
 //! manifest, or in an archive.
 
 mod links;
+mod met;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -23,6 +24,7 @@ use rustix::io::Errno;
 
 use self::links::Followed;
 pub(super) use self::links::Links;
+use self::met::{Met, with_files_met};
 use crate::host::at_rest::{self, wait_for_rest};
 use crate::host::follow;
 use crate::host::identity::{self, FileId, Identity};
@@ -31,8 +33,11 @@ use crate::report::{Exit, Failure, shown};
 use crate::sources::builder::{EntryScope, InodeAttributes, Scope};
 use crate::sources::files::{self, Directory, Latest, Location};
 
-/// How much of a directory the kernel lists at a time.
-const LISTING_BYTES: usize = 64 << 10;
+/// How much of a directory the kernel lists at a time: at first, and of one that is larger.
+const LISTING_BYTES: usize = 4 << 10;
+const LONG_LISTING_BYTES: usize = 64 << 10;
+/// What an entry takes there besides its name: `struct linux_dirent64` of linux/dirent.h.
+const RECORD_BYTES: usize = 19;
 
 /// Collects the directory at `path`, which may be a symbolic link to one.
 ///
@@ -84,7 +89,7 @@ pub(super) fn collect(path: &Path, links: Links, to: EntryScope) -> Result<(), F
 /// A directory whose files are collected and whose subdirectories wait.
 struct Level {
     directory: Arc<Directory>,
-    descriptor: OwnedFd,
+    descriptor: Arc<OwnedFd>,
     id: InodeId,
     /// In descending order, so that the first is popped first.
     subdirectories: Vec<Subdirectory>,
@@ -129,28 +134,18 @@ impl Walk<'_, '_> {
         let latest = Arc::clone(&self.latest);
         let directory = Directory { path, id: identity::file_id(stat), parent, latest };
         let directory = Arc::new(directory);
+        let descriptor = Arc::new(descriptor);
         let mut level = Level { directory, descriptor, id, subdirectories: Vec::new() };
         let mut entries = self.list(&level)?;
         if self.followed.links == Links::Follow {
             links::drop_generations(&level, &mut entries)?;
         }
-        for (name, kind) in entries {
-            match kind {
-                FileType::Directory => {
-                    level.subdirectories.push(Subdirectory { name, is_link: false });
-                }
-                FileType::Symlink if self.followed.links == Links::Follow => {
-                    self.follow(&mut level, name)?;
-                }
-                FileType::Symlink => self.symlink(&level, &name)?,
-                FileType::RegularFile
-                | FileType::Fifo
-                | FileType::Socket
-                | FileType::CharacterDevice
-                | FileType::BlockDevice
-                | FileType::Unknown => self.file(&level, &name)?,
-            }
-        }
+        let (directory, descriptor) = (Arc::clone(&level.directory), Arc::clone(&level.descriptor));
+        with_files_met(&entries, &directory, &descriptor, |next_met| {
+            entries
+                .iter()
+                .try_for_each(|(name, kind)| self.entry(&mut level, name, *kind, next_met()))
+        })?;
         level.subdirectories.reverse();
         if !crate::host::KEEPS_PROMISES {
             return Ok(level);
@@ -163,22 +158,55 @@ impl Walk<'_, '_> {
         Ok(level)
     }
 
+    /// Adds an entry, but for a directory, which waits.
+    fn entry(
+        &mut self,
+        level: &mut Level,
+        name: &Name,
+        kind: FileType,
+        met: Option<Met>,
+    ) -> Result<(), Failure> {
+        match kind {
+            FileType::Directory => {
+                let name = name.clone();
+                level.subdirectories.push(Subdirectory { name, is_link: false });
+                Ok(())
+            }
+            FileType::Symlink if self.followed.links == Links::Follow => {
+                self.follow(level, name.clone())
+            }
+            FileType::Symlink => self.symlink(level, name),
+            FileType::RegularFile
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => self.file(level, name, met),
+        }
+    }
+
     /// The entries of a directory in bytewise order: regular files, directories and symbolic links.
     fn list(&mut self, level: &Level) -> Result<Vec<(Name, FileType)>, Failure> {
         let path = &level.directory.path;
-        self.listing.reserve(LISTING_BYTES);
         let mut entries = Vec::new();
-        let mut listing = RawDir::new(&level.descriptor, self.listing.spare_capacity_mut());
+        self.listing.reserve(LISTING_BYTES);
+        let mut listed_bytes = 0;
+        let mut listing = RawDir::new(&*level.descriptor, self.listing.spare_capacity_mut());
         while let Some(entry) = listing.next() {
             let entry = entry.map_err(|errno| open::cannot_read(path, errno))?;
             let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." {
-                continue;
+            listed_bytes += name.len() + RECORD_BYTES;
+            if name != b"." && name != b".." {
+                let name = Name::new(name).map_err(|error| {
+                    Failure::new(Exit::Source, format!("an entry of {}: {error}", shown(path)))
+                })?;
+                entries.push((name, entry.file_type()));
             }
-            let name = Name::new(name).map_err(|error| {
-                Failure::new(Exit::Source, format!("an entry of {}: {error}", shown(path)))
-            })?;
-            entries.push((name, entry.file_type()));
+            // The rest of a directory that is not as small as most.
+            if listed_bytes > LISTING_BYTES / 2 && listing.is_buffer_empty() {
+                self.listing.reserve(LONG_LISTING_BYTES);
+                listing = RawDir::new(&*level.descriptor, self.listing.spare_capacity_mut());
+            }
         }
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for (name, kind) in &mut entries {
@@ -192,12 +220,25 @@ impl Walk<'_, '_> {
         Ok(entries)
     }
 
-    fn file(&mut self, level: &Level, name: &Name) -> Result<(), Failure> {
+    /// Adds a file, of which it may be known already what was met.
+    fn file(&mut self, level: &Level, name: &Name, met: Option<Met>) -> Result<(), Failure> {
         let location = || Location::Entry(Arc::clone(&level.directory), name.clone());
-        if self.to.scope.budget().streams_small_files() {
+        let met = met.filter(|met| {
+            met.content.is_some() || self.to.scope.budget().streams(identity::size_bytes(&met.stat))
+        });
+        if let Some(Met { stat, content }) = met {
+            return self.add(level, name, &stat, |to| match content {
+                Some(content) if to.budget().takes_small_file(identity::size_bytes(&stat)) => {
+                    content.map(Content::Memory)
+                }
+                Some(_) | None => files::later(&stat, location(), to),
+            });
+        }
+        if self.to.scope.budget().streams_all_but_tiny_files() {
             let stat = status(level, name)?;
+            let length_bytes = identity::size_bytes(&stat);
             // An empty file is read all the same: those of /proc only look empty.
-            if identity::size_bytes(&stat) > 0 {
+            if length_bytes > 0 && self.to.scope.budget().streams(length_bytes) {
                 open::require_regular(&level.path(name), &stat)?;
                 return self.add(level, name, &stat, |to| files::later(&stat, location(), to));
             }

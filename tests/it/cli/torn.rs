@@ -116,7 +116,8 @@ fn thousands_of_open_files_are_not_waited_for_one_by_one() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let trace = fs::read_to_string(host.path("trace")).unwrap();
     let count = |what: &str| trace.lines().filter(|line| line.contains(what)).count();
-    assert_eq!(count("\"148\""), 1, "{trace}");
+    // By the thread that meets files ahead, or else once more by the walk.
+    assert!((1..=2).contains(&count("\"148\"")), "{trace}");
     // Once for all of them; that of process 1 is there on every machine.
     assert!((1..=3).contains(&count("\"/proc/1/maps\"")), "{trace}");
     // A thousand of a millisecond, and those before the second readings.

@@ -30,7 +30,7 @@ fn everything() -> Host {
     for number in 0..600 {
         host.write(format!("tree/many/{number}"), vec![b'm'; 20_000]);
     }
-    host.write("tree/zz/after", "after memory is full");
+    host.write("tree/zz/after", "after memory is full".repeat(40));
     host.write("tree/zz/empty", "");
     fs::create_dir_all(host.path("tree/nothing/in/here")).unwrap();
     fs::hard_link(host.path("tree/small"), host.path("tree/z/same")).unwrap();
@@ -188,7 +188,7 @@ fn no_descriptor_is_left_open_for_what_is_streamed() {
     let entries = vec![entry("/", Source::Dir(host.path("tree")))];
     let tree = build(entries).unwrap();
     let streamed = |inode: &Inode| matches!(inode.kind(), Kind::File(Content::Stream { .. }));
-    assert_eq!(tree.inodes().filter(|(_, inode)| streamed(inode)).count(), 184);
+    assert_eq!(tree.inodes().filter(|(_, inode)| streamed(inode)).count(), 600);
     let open = || {
         let descriptors = fs::read_dir("/proc/self/fd").unwrap();
         let targets = descriptors.filter_map(|found| fs::read_link(found.unwrap().path()).ok());
@@ -206,6 +206,45 @@ fn no_descriptor_is_left_open_for_what_is_streamed() {
     }
     // Four of each.
     assert!(open() <= 4 + 4, "{} directories are open", open());
+}
+
+/// Where there are many files a thread meets them ahead; nothing else may come of it.
+#[test]
+fn many_files_of_one_directory_come_through_whatever_they_are() {
+    let host = Host::empty();
+    let length = |number: usize| match number % 50 {
+        0 => 0,
+        1 => 512,
+        2 => 513,
+        3 => 20_000,
+        _ => number * 7 % 512,
+    };
+    let content = |number: usize| vec![u8::try_from(number % 251).unwrap(); length(number)];
+    for number in 0..1000 {
+        host.write(format!("tree/{number:04}"), content(number));
+    }
+    fs::create_dir(host.path("tree/0500-directory")).unwrap();
+    symlink("0001", host.path("tree/0500-link")).unwrap();
+    fs::hard_link(host.path("tree/0004"), host.path("tree/0600-same")).unwrap();
+    let open = fs::OpenOptions::new().append(true).open(host.path("tree/0700")).unwrap();
+    let tree = build(vec![entry("/", Source::Dir(host.path("tree")))]).unwrap();
+    drop(open);
+    assert_eq!(tree.len(), 1 + 1000 + 2);
+    assert_eq!(tree.find("/0600-same"), tree.find("/0004"));
+    for number in 0..1000 {
+        assert_eq!(read(&tree, &format!("/{number:04}")), content(number), "{number}");
+    }
+    let is_kept =
+        |number: usize| matches!(content_of(&tree, &format!("/{number:04}")), Content::Memory(_));
+    // The first 64 KiB of those that are not tiny, and all that are.
+    for number in 200..1000 {
+        assert_eq!(is_kept(number), length(number) <= 512, "{number}");
+    }
+    fs::write(host.path("tree/0800-fifo"), "").unwrap();
+    fs::remove_file(host.path("tree/0800-fifo")).unwrap();
+    rustix::fs::mkfifoat(CWD, host.path("tree/0800-fifo"), Mode::RUSR).unwrap();
+    let failure = build(vec![entry("/", Source::Dir(host.path("tree")))]).unwrap_err();
+    assert_contains(&failure.message, "0800-fifo is a FIFO");
 }
 
 #[test]

@@ -244,8 +244,10 @@ fn small_files_leave_memory_once_it_is_full() {
     let host = Host::empty();
     let mut entries = Vec::new();
     for number in 0..20 {
-        let path = host.write(format!("{number}"), vec![number; 1 << 20]);
+        let path = host.write(format!("{number}"), vec![number; 4 << 10]);
         entries.push(entry(&format!("/{number}"), Source::File(path)));
+        let path = host.write(format!("tiny-{number}"), vec![number; 512]);
+        entries.push(entry(&format!("/tiny-{number}"), Source::File(path)));
     }
     let tree = build(entries).unwrap();
     let in_memory = |(_, inode): &(_, &Inode)| match inode.kind() {
@@ -253,9 +255,9 @@ fn small_files_leave_memory_once_it_is_full() {
         _ => 0,
     };
     let sum: usize = tree.inodes().map(|inode| in_memory(&inode)).sum();
-    assert_eq!(sum, 8 << 20);
+    assert_eq!(sum, (64 << 10) + 20 * 512);
     for number in 0..20 {
-        assert_eq!(read(&tree, &format!("/{number}")), vec![number; 1 << 20]);
+        assert_eq!(read(&tree, &format!("/{number}")), vec![number; 4 << 10]);
     }
 }
 
