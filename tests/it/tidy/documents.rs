@@ -119,3 +119,59 @@ fn benchmarks_show_the_targets_that_the_scripts_have() {
         assert!(said.contains(complaint), "{other}: {said}");
     }
 }
+
+/// Two rounds of a workload as scripts/bench/run keeps them: wall and CPU milliseconds, page
+/// faults, KiB of memory and of the image.
+fn results(wall: [f64; 2]) -> serde_json::Value {
+    let rounds = |wall: [f64; 2], image: f64| wall.map(|wall| [wall, wall, 90.0, 4096.0, image]);
+    let contenders = serde_json::json!({
+        "floor": rounds([10.0, 20.0], 100.0),
+        "credimg erofs": rounds(wall, 808.0),
+        "credimg erofs, again": rounds(wall, 808.0),
+        "mkfs.erofs": [null, [40.0, 40.0, 90.0, 4096.0, 800.0]],
+    });
+    let table = serde_json::json!({
+        "name": "M", "title": "M: all formats", "reference": "floor", "pairs": {},
+        "rounds": contenders,
+    });
+    let versions = serde_json::json!({"credimg": "1.0", "mkfs.erofs": "1.9"});
+    let machine = serde_json::json!({
+        "date": "2026-11-30", "processor": "one", "cores": 2, "virtual": false, "linux": "6.1",
+        "system": "Debian", "static": {"credimg": true}, "versions": versions, "rounds": null,
+        "load": {"others": 0.5, "steal": 0.0},
+    });
+    serde_json::json!({"machine": machine, "facts": {}, "tables": {"M": table}})
+}
+
+/// A ratio is the median of those within each round; a contender that sat out a round has fewer.
+#[test]
+fn benchmarks_are_written_between_their_marks_and_compared() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (before, after) = (scratch.path().join("before"), scratch.path().join("after"));
+    fs::write(&before, results([10.0, 24.0]).to_string()).unwrap();
+    fs::write(&after, results([20.0, 48.0]).to_string()).unwrap();
+    let page = scratch.path().join("page");
+    fs::copy(root().join("BENCHMARKS.md"), &page).unwrap();
+    let run = |script: &str, one: &Path, other: &Path| {
+        let script = root().join("scripts/bench").join(script);
+        let output = Command::new(script).args([one, other]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run("report", &before, &page);
+    let written = fs::read_to_string(&page).unwrap();
+    for line in [
+        "the machine was not quiet",
+        "| time, EROFS | ? ≤ 1.05 | 1.10 > 1.05 | ? ≤ 0.9 |",
+        "| size, EROFS | ? % ≤ 1 % | +1.0 % ≤ 1 % |",
+        "| mkfs.erofs |  | 0.60 |",
+    ] {
+        assert!(written.contains(line), "{line}: {written}");
+    }
+    assert!(written.contains("\n## What is measured\n"), "{written}");
+    assert_eq!(wrong_targets(&written), "");
+    let compared = run("compare", &before, &after);
+    let row = compared.lines().find(|line| line.starts_with("credimg erofs ")).unwrap();
+    let columns: Vec<_> = row.split_whitespace().skip(2).collect();
+    assert_eq!(columns, ["2.000", "2.000*", "2.000", "1.000", "1.000", "1.000"]);
+}
