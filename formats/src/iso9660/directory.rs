@@ -4,9 +4,9 @@
 use super::format::{
     Continuation, DirectoryRecord, RECORD_MAX_BYTES, RecordTime, SECTION_MAX_BYTES, SECTOR_BYTES,
 };
-use super::identifier::{Alphabet, Entry};
+use super::identifier::{Alphabet, Listing};
 use super::system_use::{Fields, Role};
-use super::time::record_time;
+use super::time::RecordTimes;
 use crate::content::Content;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{Inode, InodeId, Order, Tree};
@@ -15,8 +15,8 @@ use crate::tree::{Inode, InodeId, Order, Tree};
 #[derive(Debug)]
 pub(super) struct Directory<'t> {
     pub(super) id: InodeId,
-    /// In the order of their records.
-    pub(super) entries: Vec<Entry<'t>>,
+    /// What it holds.
+    pub(super) listing: Listing<'t>,
     /// Place of the parent among the directories; the root's is its own.
     pub(super) parent: usize,
     /// The identifier that its path table record has.
@@ -93,7 +93,8 @@ pub(super) fn walk(
     fields: &mut Fields,
     target: &mut impl DirectoryTarget,
 ) -> Result<DirectoryShape> {
-    let mut walk = Walk { context, fields, target, records: Cursor(0), areas: Cursor(0) };
+    let times = RecordTimes::new(context.cut_fractions);
+    let mut walk = Walk { context, times, fields, target, records: Cursor(0), areas: Cursor(0) };
     let tree = context.tree;
     let (id, parent) = (directory.id, tree.inode(directory.id).parent());
     let own_role = if id == Tree::ROOT { Role::Root } else { Role::Dot };
@@ -101,9 +102,10 @@ pub(super) fn walk(
     walk.inode(id, &[0], own_role)?;
     walk.inode(parent, &[1], Role::Dot)?;
     let mut identifier = Vec::with_capacity(RECORD_MAX_BYTES);
-    for entry in &directory.entries {
+    let listing = &directory.listing;
+    for entry in listing.entries() {
         identifier.clear();
-        entry.append(context.alphabet, &mut identifier);
+        listing.append_identifier(entry, &mut identifier);
         walk.inode(entry.id, &identifier, Role::Entry(entry.name.as_bytes()))?;
     }
     let (records, areas) = (walk.records, walk.areas);
@@ -112,6 +114,7 @@ pub(super) fn walk(
 
 struct Walk<'a, T> {
     context: Context<'a, 'a>,
+    times: RecordTimes,
     fields: &'a mut Fields,
     target: &'a mut T,
     records: Cursor,
@@ -121,27 +124,29 @@ struct Walk<'a, T> {
 impl<T: DirectoryTarget> Walk<'_, T> {
     fn inode(&mut self, id: InodeId, identifier: &[u8], role: Role<'_>) -> Result<()> {
         let inode = self.context.tree.inode(id);
-        let time = record_time(inode.metadata.mtime, self.context.cut_fractions)?;
+        let time = self.times.of(inode.metadata.mtime)?;
         let start_bytes = record_start_bytes(identifier);
-        let mut parts = Vec::new();
-        if self.context.alphabet == Alphabet::Primary {
-            self.fields.fill(self.context.order.number(id), inode, time, role);
-            parts.extend(self.fields.parts(RECORD_MAX_BYTES - start_bytes));
+        match self.context.alphabet {
+            Alphabet::Primary => {
+                self.fields.fill(self.context.order.number(id), inode, time, role);
+            }
+            Alphabet::Joliet => self.fields.clear(),
         }
-        let (fields, rest) = parts
-            .split_first()
-            .map_or(([].as_slice(), [].as_slice()), |(first, rest)| (*first, rest));
+        let mut parts = self.fields.parts(RECORD_MAX_BYTES - start_bytes);
+        let fields = parts.next().unwrap_or_default();
+        // Of nearly every record there is no more, and then nothing is allocated for it.
+        let rest: Vec<&[u8]> = parts.collect();
         let is_directory = inode.kind().is_directory();
         // The records of all sections have all fields: Linux takes the name from the
         // last one and the rest from the first.
         for section in sections(inode) {
-            let areas: Vec<Area> =
-                (1..).zip(rest).map(|(n, part)| self.areas.area(part, n < rest.len())).collect();
+            let area = |(n, part): (usize, &&[u8])| self.areas.area(part, n < rest.len());
+            let areas: Vec<Area> = (1..).zip(&rest).map(area).collect();
             let next = areas.first().copied();
             let record = Record { id, identifier, fields, time, is_directory, section, next };
             let offset_bytes = self.records.place(record.length_bytes());
             self.target.record(offset_bytes, &record)?;
-            for (index, (area, part)) in areas.iter().zip(rest).enumerate() {
+            for (index, (area, part)) in areas.iter().zip(&rest).enumerate() {
                 self.target.area(*area, part, areas.get(index + 1).copied())?;
             }
         }

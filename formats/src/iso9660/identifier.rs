@@ -1,34 +1,29 @@
 //! File and directory identifiers: names as ISO 9660 and Joliet allow them, made
 //! different where they would be alike. Rock Ridge carries the names themselves.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
-
-use super::loss::Lost;
+use super::keys::{JOLIET_DOT, JOLIET_MAX, Keys, PRIMARY_MAX, Parts, append_primary, joliet_units};
+use crate::error::{Result, inconsistent};
 use crate::tree::{InodeId, Name, Tree};
 
-/// Longest name and extension of a file, or identifier of a directory less one
-/// byte (ECMA-119 7.5.1, 7.6.3), in bytes.
-const PRIMARY_MAX: usize = 30;
-/// Longest name and extension of a file, or identifier of a directory, in characters of
-/// Joliet, which are two bytes of 128 ("Joliet File Identifiers", "Directory Identifiers").
-/// The dot between name and extension is not counted, nor is the version.
-pub(super) const JOLIET_MAX: usize = 64;
-const JOLIET_DOT: u16 = b'.' as u16;
-/// Longest extension that is kept whole.
-const EXTENSION_MAX: usize = 8;
-/// Room for an underscore and the number that tells names apart.
-const NUMBER_MAX: usize = 9;
+/// The entries of a directory with their identifiers, in the order of their records (9.3).
+#[derive(Debug)]
+pub(super) struct Listing<'t> {
+    alphabet: Alphabet,
+    entries: Vec<Entry<'t>>,
+    /// The keys of all entries, one behind the other: there may be very many entries.
+    keys: Vec<u8>,
+}
 
-/// An entry of a directory with its identifier.
+/// An entry of a directory.
 #[derive(Debug)]
 pub(super) struct Entry<'t> {
     pub(super) name: &'t Name,
     pub(super) id: InodeId,
     pub(super) is_directory: bool,
-    /// What the entry is sorted by: the identifier without dot at its end and
-    /// version, of one byte a character in the primary tree, of two in Joliet's.
-    key: Box<[u8]>,
+    /// Where its key is. That is what the entry is sorted by: the identifier without dot at
+    /// its end and version, of one byte a character in the primary tree, of two in Joliet's.
+    key_start: u32,
+    key_bytes: u8,
 }
 
 /// In whose names identifiers are.
@@ -44,229 +39,168 @@ impl Alphabet {
     /// The identifier of the volume's root: the only one of a single zero.
     pub(super) const ROOT: [u8; 1] = [0];
 
-    /// Gives each entry its identifier; returns them in the order of their
-    /// records (9.3). `entries` must come in the order of their names.
-    pub(super) fn assign<'t>(
-        self,
-        entries: impl Iterator<Item = (&'t Name, InodeId, bool)>,
-    ) -> Vec<Entry<'t>> {
-        let mut named: Vec<Entry<'_>> = match self {
-            Self::Primary => {
-                let mut keys = Keys::new(PRIMARY_MAX, b'_', b'.');
-                let entry = |(name, id, is_directory): (&'t Name, _, _)| {
-                    let key = keys.make(Parts::primary(name.as_bytes(), is_directory));
-                    Entry { name, id, is_directory, key: key.into() }
-                };
-                entries.map(entry).collect()
-            }
-            Self::Joliet => {
-                let mut keys = Keys::new(JOLIET_MAX, u16::from(b'_'), JOLIET_DOT);
-                // A name that is held as it is comes first: no other one takes its place.
-                let units = |(name, id, is_directory): (&'t Name, _, _)| {
-                    (name, id, is_directory, joliet_units(name.as_bytes(), is_directory))
-                };
-                let (held, mangled): (Vec<_>, Vec<_>) =
-                    entries.map(units).partition(|(.., units)| units.is_ok());
-                let entry = |(name, id, is_directory, units): (&'t Name, _, _, Result<_, _>)| {
-                    let key = match units {
-                        Ok(units) => keys.take(units),
-                        Err(_) => keys.make(Parts::joliet(name.as_bytes(), is_directory)),
-                    };
-                    let key = key.iter().flat_map(|unit| unit.to_be_bytes()).collect();
-                    Entry { name, id, is_directory, key }
-                };
-                held.into_iter().chain(mangled).map(entry).collect()
-            }
-        };
-        named.sort_unstable_by(|left, right| self.order(&left.key).cmp(self.order(&right.key)));
-        named
-    }
-
-    /// What a key is sorted by, unit by unit: the dot ends the name, so it comes
+    /// What keys are sorted by, unit by unit: the dot ends the name, so it comes
     /// before whatever a longer name goes on with, as the space does that shorter
-    /// names are filled with (9.3). No d-character comes before it anyway.
-    fn order(self, key: &[u8]) -> impl Iterator<Item = [u8; 2]> {
-        let unit_bytes = if self == Self::Joliet { 2 } else { 1 };
-        key.chunks(unit_bytes).map(|unit| match unit {
-            [0, b'.'] => [0, 0],
-            [high, low] => [*high, *low],
-            [low] => [0, *low],
-            _ => [0, 0],
-        })
-    }
-
-    /// The bytes of one character.
-    fn append(self, text: &[u8], identifier: &mut Vec<u8>) {
-        for byte in text {
-            if self == Self::Joliet {
-                identifier.push(0);
+    /// names are filled with (9.3).
+    fn compare(self, left: &[u8], right: &[u8]) -> std::cmp::Ordering {
+        match self {
+            // No d-character comes before the dot.
+            Self::Primary => left.cmp(right),
+            Self::Joliet => {
+                let unit = |unit: &[u8; 2]| if *unit == [0, b'.'] { [0, 0] } else { *unit };
+                let units = |key| <[u8]>::as_chunks::<2>(key).0.iter().map(unit);
+                units(left).cmp(units(right))
             }
-            identifier.push(*byte);
         }
     }
 }
 
-impl Entry<'_> {
-    /// Appends the identifier: of a file with dot and version (7.5.1).
-    pub(super) fn append(&self, alphabet: Alphabet, identifier: &mut Vec<u8>) {
-        identifier.extend(&*self.key);
-        if self.is_directory {
+impl<'t> Listing<'t> {
+    /// Gives each of `count` entries its identifier. They must come in the order of their names.
+    pub(super) fn new(
+        alphabet: Alphabet,
+        count: usize,
+        entries: impl Iterator<Item = (&'t Name, InodeId, bool)>,
+    ) -> Result<Self> {
+        let entries_of_names = Vec::with_capacity(count);
+        let mut listing = Self { alphabet, entries: entries_of_names, keys: Vec::new() };
+        // In nearly every directory each name gives another key.
+        let mut is_plain = true;
+        for (name, id, is_directory) in entries {
+            let start = listing.keys.len();
+            is_plain &= match alphabet {
+                Alphabet::Primary => {
+                    append_primary(name.as_bytes(), is_directory, &mut listing.keys);
+                    true
+                }
+                Alphabet::Joliet => {
+                    let push = |unit: u16| listing.keys.extend(unit.to_be_bytes());
+                    let outcome = joliet_units(name.as_bytes(), is_directory, push);
+                    if outcome.is_err() {
+                        listing.keys.truncate(start);
+                    }
+                    outcome.is_ok()
+                }
+            };
+            listing.push(name, id, is_directory, start)?;
+        }
+        listing.sort();
+        if !is_plain || listing.has_equal_keys() {
+            return listing.with_numbers();
+        }
+        Ok(listing)
+    }
+
+    /// Where some names do not do as keys, or give the same one: gives them numbers.
+    fn with_numbers(mut self) -> Result<Self> {
+        self.entries.sort_unstable_by_key(|entry| entry.name);
+        let entries = std::mem::take(&mut self.entries);
+        self.keys.clear();
+        match self.alphabet {
+            Alphabet::Primary => {
+                let mut keys = Keys::new(PRIMARY_MAX, b'_', b'.');
+                for Entry { name, id, is_directory, .. } in entries {
+                    let start = self.keys.len();
+                    self.keys.extend(keys.make(Parts::primary(name.as_bytes(), is_directory)));
+                    self.push(name, id, is_directory, start)?;
+                }
+            }
+            Alphabet::Joliet => {
+                let mut keys = Keys::new(JOLIET_MAX, u16::from(b'_'), JOLIET_DOT);
+                let append = |listing: &mut Self, Entry { name, id, is_directory, .. }, key| {
+                    let key: Vec<u16> = key;
+                    let start = listing.keys.len();
+                    listing.keys.extend(key.iter().flat_map(|unit| unit.to_be_bytes()));
+                    listing.push(name, id, is_directory, start)
+                };
+                // A name that is held as it is comes first: no other one takes its place.
+                let mut mangled = Vec::new();
+                for entry in entries {
+                    let mut units = Vec::new();
+                    let name = entry.name.as_bytes();
+                    match joliet_units(name, entry.is_directory, |unit| units.push(unit)) {
+                        Ok(()) => append(&mut self, entry, keys.take(units))?,
+                        Err(_) => mangled.push(entry),
+                    }
+                }
+                for entry in mangled {
+                    let parts = Parts::joliet(entry.name.as_bytes(), entry.is_directory);
+                    append(&mut self, entry, keys.make(parts))?;
+                }
+            }
+        }
+        self.sort();
+        Ok(self)
+    }
+
+    /// Adds an entry whose key is what stands in `keys` from `start` on.
+    fn push(
+        &mut self,
+        name: &'t Name,
+        id: InodeId,
+        is_directory: bool,
+        start: usize,
+    ) -> Result<()> {
+        // No key is longer than 130 bytes, and no machine has the memory for 4 GiB of them.
+        let key_start = u32::try_from(start).map_err(|_| inconsistent())?;
+        let key_bytes = u8::try_from(self.keys.len() - start).map_err(|_| inconsistent())?;
+        self.entries.push(Entry { name, id, is_directory, key_start, key_bytes });
+        Ok(())
+    }
+
+    fn sort(&mut self) {
+        let Self { alphabet, entries, keys } = self;
+        entries.sort_unstable_by(|left, right| alphabet.compare(left.key(keys), right.key(keys)));
+    }
+
+    fn has_equal_keys(&self) -> bool {
+        let key = |entry: &Entry<'_>| entry.key(&self.keys);
+        self.entries.windows(2).any(|pair| match pair {
+            [one, next] => key(one) == key(next),
+            _ => false,
+        })
+    }
+
+    pub(super) fn entries(&self) -> &[Entry<'t>] {
+        &self.entries
+    }
+
+    /// Appends the identifier of an entry: of a file with dot and version (7.5.1).
+    pub(super) fn append_identifier(&self, entry: &Entry<'_>, identifier: &mut Vec<u8>) {
+        let key = entry.key(&self.keys);
+        identifier.extend_from_slice(key);
+        if entry.is_directory {
             return;
         }
-        let has_dot = match alphabet {
-            Alphabet::Primary => self.key.contains(&b'.'),
+        identifier.extend_from_slice(match self.alphabet {
+            Alphabet::Primary if key.contains(&b'.') => b";1",
+            Alphabet::Primary => b".;1",
             // Joliet, as everybody writes it, needs no dot.
-            Alphabet::Joliet => true,
-        };
-        alphabet.append(if has_dot { b";1" } else { b".;1" }, identifier);
+            Alphabet::Joliet => b"\0;\x001",
+        });
+    }
+}
+
+impl Entry<'_> {
+    fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
+        let start = usize::try_from(self.key_start).unwrap_or(usize::MAX);
+        let behind = keys.get(start..).unwrap_or_default();
+        behind.get(..usize::from(self.key_bytes)).unwrap_or_default()
     }
 }
 
 /// The identifiers of entries in the order of their names, each with whether it is a
 /// directory's; returned in the order of their records.
-pub(crate) fn identifiers(names: &[(Name, bool)], is_joliet: bool) -> Vec<Vec<u8>> {
+pub(crate) fn identifiers(names: &[(Name, bool)], is_joliet: bool) -> Result<Vec<Vec<u8>>> {
     let alphabet = if is_joliet { Alphabet::Joliet } else { Alphabet::Primary };
     let entries = names.iter().map(|(name, is_directory)| (name, Tree::ROOT, *is_directory));
+    let listing = Listing::new(alphabet, names.len(), entries)?;
     let identifier = |entry: &Entry<'_>| {
         let mut identifier = Vec::new();
-        entry.append(alphabet, &mut identifier);
+        listing.append_identifier(entry, &mut identifier);
         identifier
     };
-    alphabet.assign(entries).iter().map(identifier).collect()
-}
-
-/// A name in two parts, each of characters that the alphabet has.
-struct Parts<C> {
-    stem: Vec<C>,
-    extension: Vec<C>,
-}
-
-impl Parts<u8> {
-    fn primary(name: &[u8], is_directory: bool) -> Self {
-        let (stem, extension) = split(name, b'.', is_directory);
-        let character = |byte: &u8| match byte.to_ascii_uppercase() {
-            letter @ (b'A'..=b'Z' | b'0'..=b'9') => letter,
-            _ => b'_',
-        };
-        Self {
-            stem: stem.iter().map(character).collect(),
-            extension: extension.iter().map(character).collect(),
-        }
-    }
-}
-
-impl Parts<u16> {
-    fn joliet(name: &[u8], is_directory: bool) -> Self {
-        let text = String::from_utf8_lossy(name).replace(char::REPLACEMENT_CHARACTER, "_");
-        let unit = |character| joliet_unit(character).unwrap_or(u16::from(b'_'));
-        let units: Vec<u16> = text.chars().map(unit).collect();
-        let (stem, extension) = split(&units, JOLIET_DOT, is_directory);
-        Self { stem: stem.to_vec(), extension: extension.to_vec() }
-    }
-}
-
-/// What Joliet does not hold of a name.
-pub(super) fn lost_in_joliet(name: &[u8], is_directory: bool) -> Option<Lost> {
-    joliet_units(name, is_directory).err()
-}
-
-/// The characters of a name that Joliet holds as it is.
-fn joliet_units(name: &[u8], is_directory: bool) -> Result<Vec<u16>, Lost> {
-    let text = str::from_utf8(name).map_err(|_| Lost::JolietCharacter)?;
-    let units: Option<Vec<u16>> = text.chars().map(joliet_unit).collect();
-    // Linux and Windows show a name without the dots at its end (`get_joliet_filename`).
-    let units = units.filter(|units| !units.ends_with(&[JOLIET_DOT]));
-    let units = units.ok_or(Lost::JolietCharacter)?;
-    let has_extension = !is_directory && units.contains(&JOLIET_DOT);
-    if units.len() - usize::from(has_extension) > JOLIET_MAX {
-        return Err(Lost::JolietLength);
-    }
-    Ok(units)
-}
-
-/// A character of Joliet: neither a control character nor `*`, `/`, `:`, `;`, `?` or `\`,
-/// nor what takes more than one unit of UCS-2 ("Joliet Directory Identifiers").
-fn joliet_unit(character: char) -> Option<u16> {
-    let unit = u16::try_from(u32::from(character)).ok()?;
-    (unit >= 0x20 && !"*/:;?\\\u{7f}".contains(character)).then_some(unit)
-}
-
-/// Cuts a file's name at its last dot, unless that is at the start or has much
-/// or nothing behind it.
-fn split<C: Copy + PartialEq>(name: &[C], dot: C, is_directory: bool) -> (&[C], &[C]) {
-    let last = name.iter().rposition(|character| *character == dot);
-    let parts = last.and_then(|last| Some((name.get(..last)?, name.get(last + 1..)?)));
-    match parts {
-        Some((stem, extension))
-            if !is_directory
-                && !stem.is_empty()
-                && (1..=EXTENSION_MAX).contains(&extension.len()) =>
-        {
-            (stem, extension)
-        }
-        _ => (name, &[]),
-    }
-}
-
-/// Hands out keys, each once.
-struct Keys<C> {
-    max: usize,
-    underscore: C,
-    dot: C,
-    taken: HashSet<Vec<C>>,
-    /// The last number by what stands around it. It belongs to the shortened stem,
-    /// not to the name: else names that are cut alike would each count from one.
-    numbers: HashMap<Vec<C>, u32>,
-}
-
-impl<C: Copy + Eq + Hash + From<u8>> Keys<C> {
-    fn new(max: usize, underscore: C, dot: C) -> Self {
-        Self { max, underscore, dot, taken: HashSet::new(), numbers: HashMap::new() }
-    }
-
-    /// The name itself, which is fit to be a key and nobody else's.
-    fn take(&mut self, name: Vec<C>) -> Vec<C> {
-        self.taken.insert(name.clone());
-        name
-    }
-
-    /// The name itself where it is short enough and not taken, else one with a number.
-    fn make(&mut self, parts: Parts<C>) -> Vec<C> {
-        let Parts { mut stem, extension } = parts;
-        stem.truncate(self.max - extension.len());
-        if extension.is_empty() {
-            // No name ends in dots: some readers do not show them.
-            for end in stem.iter_mut().rev().take_while(|end| **end == self.dot) {
-                *end = self.underscore;
-            }
-        }
-        let plain = self.join(&stem, &extension);
-        if self.taken.insert(plain.clone()) {
-            return plain;
-        }
-        stem.truncate(self.max - extension.len() - NUMBER_MAX);
-        stem.push(self.underscore);
-        loop {
-            let number = self.numbers.entry(self.join(&stem, &extension)).or_default();
-            *number += 1;
-            let digits = number.to_string();
-            let numbered: Vec<C> =
-                stem.iter().copied().chain(digits.bytes().map(C::from)).collect();
-            let key = self.join(&numbered, &extension);
-            if self.taken.insert(key.clone()) {
-                return key;
-            }
-        }
-    }
-
-    fn join(&self, stem: &[C], extension: &[C]) -> Vec<C> {
-        let mut key = stem.to_vec();
-        if !extension.is_empty() {
-            key.push(self.dot);
-            key.extend(extension);
-        }
-        key
-    }
+    Ok(listing.entries().iter().map(identifier).collect())
 }
 
 #[cfg(test)]
@@ -287,13 +221,14 @@ mod tests {
             .collect();
         names.sort();
         let entries = names.iter().map(|(name, is_directory)| (name, Tree::ROOT, *is_directory));
+        let listing = Listing::new(alphabet, names.len(), entries).unwrap();
         let shown = |entry: &Entry<'_>| {
             let mut identifier = Vec::new();
-            entry.append(alphabet, &mut identifier);
+            listing.append_identifier(entry, &mut identifier);
             let name = entry.name.as_bytes().escape_ascii().to_string();
             (name, identifier.escape_ascii().to_string().replace("\\x00", ""))
         };
-        alphabet.assign(entries).iter().map(shown).collect()
+        listing.entries().iter().map(shown).collect()
     }
 
     fn check(alphabet: Alphabet, names: &[&[u8]], expected: &[(&str, &str)]) {
@@ -401,35 +336,6 @@ mod tests {
                 ("key.txt", "key.txt;1"),
             ],
         );
-    }
-
-    #[test]
-    fn joliet_s_limit_is_on_name_and_extension() {
-        let lost = |name: &str, is_directory| lost_in_joliet(name.as_bytes(), is_directory);
-        let of = |length| "n".repeat(length);
-        for held in [of(64), format!("{}.{}", of(60), of(4)), format!(".{}", of(64))] {
-            assert_eq!(lost(&held, false), None, "{held}");
-            let longer = format!("n{held}");
-            assert_eq!(lost(&longer, false), Some(Lost::JolietLength), "{longer}");
-        }
-        // An extension of any length, and dots in the name, which count.
-        assert_eq!(lost(&format!("{}.{}", of(2), of(62)), false), None);
-        assert_eq!(lost(&format!("a.{}.{}", of(60), of(2)), false), None);
-        assert_eq!(lost(&format!("a.{}.{}", of(60), of(3)), false), Some(Lost::JolietLength));
-        // A directory has no extension.
-        assert_eq!(lost(&of(64), true), None);
-        assert_eq!(lost(&format!("{}.{}", of(60), of(4)), true), Some(Lost::JolietLength));
-        // Two bytes and three are one character.
-        assert_eq!(lost(&"\u{e4}\u{20ac}".repeat(32), false), None);
-        assert_eq!(lost(&"\u{e4}".repeat(65), false), Some(Lost::JolietLength));
-        for character in ["*", ":", ";", "?", "\\", "\n", "\u{7f}", "\u{1f511}"] {
-            assert_eq!(lost(character, false), Some(Lost::JolietCharacter), "{character:?}");
-            assert_eq!(lost(character, true), Some(Lost::JolietCharacter), "{character:?}");
-        }
-        assert_eq!(lost_in_joliet(b"\xff", false), Some(Lost::JolietCharacter));
-        for end in ["a.", "...", "a.b.."] {
-            assert_eq!([true, false].map(|it| lost(end, it)), [Some(Lost::JolietCharacter); 2]);
-        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What an image does not hold of a tree: what the format has no place for, and what
 //! it has but Linux reads otherwise.
 
-use super::identifier::{JOLIET_MAX, lost_in_joliet};
+use super::keys::{JOLIET_MAX, lost_in_joliet};
 use super::system_use::LINUX_NAME_MAX_BYTES;
 use crate::error::{Error, ErrorKind};
 use crate::tree::{Device, Inode, InodeId, Kind, Name, Tree, Visit};

@@ -27,6 +27,7 @@ mod directory;
 mod emit;
 pub mod format;
 mod identifier;
+mod keys;
 mod loss;
 mod plan;
 mod read;

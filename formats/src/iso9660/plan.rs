@@ -1,15 +1,17 @@
 //! The layout of one image: identifiers, sizes and addresses, known before a byte
 //! is written.
 
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use super::directory::{Area, Context, Directory, DirectoryTarget, Record, walk};
 use super::emit::{Hierarchy, Target, emit};
 use super::format::{ByteOrder, SECTION_MAX_BYTES, SECTOR_BYTES, VolumeTime};
-use super::identifier::Alphabet;
+use super::identifier::{Alphabet, Listing};
 use super::loss::{self, Loss};
 use super::system_use::Fields;
-use super::time::{record_time, volume_time};
+use super::time::{check_record_time, volume_time};
 use super::write::Writer;
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
@@ -203,10 +205,10 @@ impl<'t> Plan<'t> {
 pub(super) struct Addresses {
     /// Little and big-endian path table of each hierarchy.
     pub(super) path_tables: Vec<[Option<u32>; 2]>,
-    /// Of each hierarchy by inode, for directories only.
-    pub(super) directories: Vec<Vec<Option<DirectoryPlace>>>,
-    /// By inode, for files with content only.
-    pub(super) contents: Vec<Option<u32>>,
+    /// Of each hierarchy, by [`InodeId::index`].
+    pub(super) directories: Vec<BTreeMap<usize, DirectoryPlace>>,
+    /// By [`InodeId::index`]; none but of files with content. No content is at sector 0.
+    pub(super) contents: Vec<Option<NonZeroU32>>,
 }
 
 /// Where a directory is.
@@ -227,11 +229,11 @@ impl Addresses {
     }
 
     pub(super) fn directory(&self, hierarchy: usize, id: InodeId) -> Option<DirectoryPlace> {
-        *self.directories.get(hierarchy)?.get(id.index())?
+        self.directories.get(hierarchy)?.get(&id.index()).copied()
     }
 
     pub(super) fn content(&self, id: InodeId) -> Option<u32> {
-        *self.contents.get(id.index())?
+        self.contents.get(id.index()).copied().flatten().map(NonZeroU32::get)
     }
 }
 
@@ -243,19 +245,20 @@ fn check_inode(inode: &Inode, options: &Options) -> Result<()> {
             format!("a file is {} bytes long, Linux reads less than 400 GiB", content.len());
         return Err(Error::new(ErrorKind::Limit, message));
     }
-    record_time(inode.metadata.mtime, options.cut_fractions).map(|_| ())
+    check_record_time(inode.metadata.mtime, options.cut_fractions)
 }
 
 /// Finds all directories from the root down, in the order of the path tables.
 fn hierarchy<'t>(context: Context<'t, '_>) -> Result<Hierarchy<'t>> {
-    let mut directories = vec![directory(context, Tree::ROOT, 0, Alphabet::ROOT.to_vec())];
+    let mut directories = vec![directory(context, Tree::ROOT, 0, Alphabet::ROOT.to_vec())?];
     let mut next = 0;
     while let Some(parent) = directories.get(next) {
         let mut found = Vec::new();
-        for entry in parent.entries.iter().filter(|entry| entry.is_directory) {
+        let listing = &parent.listing;
+        for entry in listing.entries().iter().filter(|entry| entry.is_directory) {
             let mut identifier = Vec::new();
-            entry.append(context.alphabet, &mut identifier);
-            found.push(directory(context, entry.id, next, identifier));
+            listing.append_identifier(entry, &mut identifier);
+            found.push(directory(context, entry.id, next, identifier)?);
         }
         directories.extend(found);
         if directories.len() > DIRECTORIES_MAX {
@@ -276,18 +279,17 @@ fn directory<'t>(
     id: InodeId,
     parent: usize,
     identifier: Vec<u8>,
-) -> Directory<'t> {
+) -> Result<Directory<'t>> {
     let Context { tree, alphabet, .. } = context;
     let is_held = |kind: &Kind| match alphabet {
         Alphabet::Primary => true,
         Alphabet::Joliet => kind.is_directory() || kind.content().is_some(),
     };
-    let entries = tree.inode(id).kind().entries().map_or_else(Vec::new, |entries| {
-        let entries = entries.iter().filter(|(_, id)| is_held(tree.inode(**id).kind()));
-        alphabet
-            .assign(entries.map(|(name, id)| (name, *id, tree.inode(*id).kind().is_directory())))
-    });
-    Directory { id, entries, parent, identifier }
+    let entries = tree.inode(id).kind().entries().ok_or_else(inconsistent)?;
+    let held = entries.iter().filter(|(_, id)| is_held(tree.inode(**id).kind()));
+    let held = held.map(|(name, id)| (name, *id, tree.inode(*id).kind().is_directory()));
+    let listing = Listing::new(alphabet, entries.len(), held)?;
+    Ok(Directory { id, listing, parent, identifier })
 }
 
 /// The target of a walk that only measures.
@@ -313,7 +315,7 @@ impl<'h, 't> Measure<'h, 't> {
     fn new(tree: &Tree, hierarchies: &'h [Hierarchy<'t>]) -> Self {
         let addresses = Addresses {
             path_tables: vec![[None; 2]; hierarchies.len()],
-            directories: vec![vec![None; tree.len()]; hierarchies.len()],
+            directories: vec![BTreeMap::new(); hierarchies.len()],
             contents: vec![None; tree.len()],
         };
         Self { hierarchies, addresses }
@@ -340,15 +342,14 @@ impl Target for Measure<'_, '_> {
             self.hierarchies.get(hierarchy).ok_or_else(inconsistent)?;
         let found = directories.get(directory).zip(shapes.get(directory));
         let (Directory { id, .. }, shape) = found.ok_or_else(inconsistent)?;
-        let places = self.addresses.directories.get_mut(hierarchy);
-        let place = places.and_then(|places| places.get_mut(id.index()));
-        *place.ok_or_else(inconsistent)? =
-            Some(DirectoryPlace { start, sectors: shape.record_sectors });
+        let places = self.addresses.directories.get_mut(hierarchy).ok_or_else(inconsistent)?;
+        places.insert(id.index(), DirectoryPlace { start, sectors: shape.record_sectors });
         Ok(())
     }
 
     fn content(&mut self, id: InodeId, start: u32) -> Result<()> {
-        *self.addresses.contents.get_mut(id.index()).ok_or_else(inconsistent)? = Some(start);
+        let place = self.addresses.contents.get_mut(id.index()).ok_or_else(inconsistent)?;
+        *place = Some(NonZeroU32::new(start).ok_or_else(inconsistent)?);
         Ok(())
     }
 

@@ -40,8 +40,7 @@ pub(super) enum Role<'t> {
 impl Fields {
     /// Puts the fields of `inode`, whose number in the image is `serial`, in the place of those before.
     pub(super) fn fill(&mut self, serial: u32, inode: &Inode, time: RecordTime, role: Role<'_>) {
-        self.bytes.clear();
-        self.ends.clear();
+        self.clear();
         if let Role::Root = role {
             self.bytes.extend(SP);
             self.ends.push(self.bytes.len());
@@ -63,6 +62,12 @@ impl Fields {
                 }
             }
         }
+    }
+
+    /// Leaves no field.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
     }
 
     /// Cuts the fields into what stands in the record, with `room_bytes` for it, and
@@ -94,9 +99,9 @@ impl Fields {
         // The callers' texts are at most TEXT_MAX_BYTES long.
         let field_bytes = u8::try_from(field_bytes).unwrap_or(u8::MAX);
         let header = FieldHeader { signature, field_bytes, version: 1 };
-        self.bytes.extend(header.as_bytes());
+        self.bytes.extend_from_slice(header.as_bytes());
         for part in parts {
-            self.bytes.extend(*part);
+            self.bytes.extend_from_slice(part);
         }
         self.ends.push(self.bytes.len());
     }

@@ -7,6 +7,14 @@ use crate::tree::Timestamp;
 
 /// The years that a byte counts from 1900 on.
 const RECORD_YEARS: std::ops::RangeInclusive<u16> = 1900..=2155;
+/// The seconds of those years, since 1970.
+const RECORD_SECONDS: std::ops::Range<i64> = -2_208_988_800..5_869_584_000;
+
+/// Refuses what [`record_time`] refuses, and makes no date.
+pub(super) fn check_record_time(time: Timestamp, cut_fractions: bool) -> Result<()> {
+    check_fraction(time, cut_fractions)?;
+    if RECORD_SECONDS.contains(&time.seconds()) { Ok(()) } else { Err(out_of_range()) }
+}
 
 /// The date of a directory record. A time outside the years 1900 to 2155, or with
 /// a fraction that may not be cut off, is [`ErrorKind::Unrepresentable`].
@@ -14,9 +22,35 @@ pub(super) fn record_time(time: Timestamp, cut_fractions: bool) -> Result<Record
     let date = date(time, cut_fractions)?.filter(|date| RECORD_YEARS.contains(&date.year));
     let year = date.and_then(|date| u8::try_from(date.year - RECORD_YEARS.start()).ok());
     let (Some(DateTime { month, day, hour, minute, second, .. }), Some(year)) = (date, year) else {
-        return Err(refuse("the time is out of range: ISO 9660 holds those from 1900 to 2155"));
+        return Err(out_of_range());
     };
     Ok(RecordTime { year, month, day, hour, minute, second, offset: 0 })
+}
+
+/// The dates of many records. Neighbours often have the time of one second, whose date is
+/// made once.
+pub(super) struct RecordTimes {
+    cut_fractions: bool,
+    last: Option<(Timestamp, RecordTime)>,
+}
+
+impl RecordTimes {
+    pub(super) fn new(cut_fractions: bool) -> Self {
+        Self { cut_fractions, last: None }
+    }
+
+    /// What [`record_time`] gives.
+    pub(super) fn of(&mut self, time: Timestamp) -> Result<RecordTime> {
+        check_fraction(time, self.cut_fractions)?;
+        match self.last {
+            Some((last, date)) if last.seconds() == time.seconds() => Ok(date),
+            _ => {
+                let date = record_time(time, self.cut_fractions)?;
+                self.last = Some((time, date));
+                Ok(date)
+            }
+        }
+    }
 }
 
 /// The date of a volume descriptor, of the years 1 to 9999.
@@ -78,10 +112,19 @@ impl VolumeTime {
 pub(super) const NO_VOLUME_TIME: VolumeTime = VolumeTime { digits: [b'0'; 16], offset: 0 };
 
 fn date(time: Timestamp, cut_fractions: bool) -> Result<Option<DateTime>> {
+    check_fraction(time, cut_fractions)?;
+    Ok(DateTime::from_seconds(time.seconds()))
+}
+
+fn check_fraction(time: Timestamp, cut_fractions: bool) -> Result<()> {
     if time.nanoseconds() > 0 && !cut_fractions {
         return Err(refuse("the time has a fraction of a second, ISO 9660 holds whole seconds"));
     }
-    Ok(DateTime::from_seconds(time.seconds()))
+    Ok(())
+}
+
+fn out_of_range() -> Error {
+    refuse("the time is out of range: ISO 9660 holds those from 1900 to 2155")
 }
 
 fn refuse(message: &str) -> Error {

@@ -18,6 +18,10 @@ use crate::content::Sink;
 use crate::error::{Result, inconsistent};
 use crate::tree::{InodeId, Kind, Tree};
 
+/// A directory's records go to the sink whenever so many bytes of them are put together: the
+/// directory may be very large.
+const RECORDS_AT_ONCE_BYTES: usize = 32 << 10;
+
 static ZEROS: [u8; SECTOR_BYTES] = [0; SECTOR_BYTES];
 
 pub(super) struct Writer<'p, 't, 's> {
@@ -163,23 +167,24 @@ impl Target for Writer<'_, '_, '_> {
         let Plan { tree, order, options, .. } = self.plan;
         let cut_fractions = options.cut_fractions;
         let context = Context { tree, order, alphabet: *alphabet, cut_fractions };
-        let (mut records, mut areas) =
-            (std::mem::take(&mut self.records), std::mem::take(&mut self.areas));
-        records.clear();
-        areas.clear();
+        self.records.clear();
+        self.areas.clear();
         let mut image = DirectoryImage {
             plan: self.plan,
             hierarchy,
             areas_start: start + shape.record_sectors,
-            records: &mut records,
-            areas: &mut areas,
+            sink: &mut *self.sink,
+            written_bytes: 0,
+            records: &mut self.records,
+            areas: &mut self.areas,
         };
         let walked = walk(context, directory, &mut self.fields, &mut image)?;
         expect(walked == *shape)?;
-        self.write_padded(&records)?;
-        self.write_padded(&areas)?;
-        (self.records, self.areas) = (records, areas);
-        Ok(())
+        image.write_records()?;
+        let records_bytes = image.written_bytes as u64;
+        self.pad(records_bytes)?;
+        self.sink.write_all(&self.areas)?;
+        self.pad(self.areas.len() as u64)
     }
 
     fn content(&mut self, id: InodeId, start: u32) -> Result<()> {
@@ -203,11 +208,22 @@ struct DirectoryImage<'p, 't, 'b> {
     hierarchy: usize,
     /// First sector behind the records.
     areas_start: u32,
+    sink: &'b mut dyn Sink,
+    /// How much of the records is in the sink already.
+    written_bytes: usize,
+    /// The records behind that.
     records: &'b mut Vec<u8>,
     areas: &'b mut Vec<u8>,
 }
 
 impl DirectoryImage<'_, '_, '_> {
+    fn write_records(&mut self) -> Result<()> {
+        self.sink.write_all(self.records)?;
+        self.written_bytes += self.records.len();
+        self.records.clear();
+        Ok(())
+    }
+
     /// First sector and length of what a record describes.
     fn extent(&self, record: &Record<'_>) -> Result<(u32, u32)> {
         let addresses = &self.plan.addresses;
@@ -254,22 +270,28 @@ impl DirectoryTarget for DirectoryImage<'_, '_, '_> {
         };
         let continuation = self.continuation(record.next)?;
         let bytes = &mut *self.records;
+        let offset_bytes = offset_bytes.checked_sub(self.written_bytes).ok_or_else(inconsistent)?;
         bytes.resize(offset_bytes, 0);
-        bytes.extend(header.as_bytes());
-        bytes.extend(record.identifier);
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend_from_slice(record.identifier);
         bytes.resize(bytes.len().next_multiple_of(2), 0);
-        bytes.extend(record.fields);
-        bytes.extend(continuation.as_ref().map_or([].as_slice(), IntoBytes::as_bytes));
+        bytes.extend_from_slice(record.fields);
+        if let Some(continuation) = &continuation {
+            bytes.extend_from_slice(continuation.as_bytes());
+        }
         bytes.resize(bytes.len().next_multiple_of(2), 0);
-        expect(bytes.len() == offset_bytes + record.length_bytes())
+        expect(bytes.len() == offset_bytes + record.length_bytes())?;
+        if bytes.len() < RECORDS_AT_ONCE_BYTES { Ok(()) } else { self.write_records() }
     }
 
     fn area(&mut self, area: Area, fields: &[u8], next: Option<Area>) -> Result<()> {
         let continuation = self.continuation(next)?;
         let bytes = &mut *self.areas;
         bytes.resize(area.offset_bytes, 0);
-        bytes.extend(fields);
-        bytes.extend(continuation.as_ref().map_or([].as_slice(), IntoBytes::as_bytes));
+        bytes.extend_from_slice(fields);
+        if let Some(continuation) = &continuation {
+            bytes.extend_from_slice(continuation.as_bytes());
+        }
         expect(bytes.len() == area.offset_bytes + area.length_bytes)
     }
 }

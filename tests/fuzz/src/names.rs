@@ -25,7 +25,7 @@ fn run(data: &[u8]) {
     names.sort();
     names.dedup_by(|one, other| one.0 == other.0);
     for is_joliet in [false, true] {
-        let identifiers = fuzzing::iso9660_identifiers(&names, is_joliet);
+        let identifiers = fuzzing::iso9660_identifiers(&names, is_joliet).unwrap();
         assert_eq!(identifiers.len(), names.len());
         let different: HashSet<&[u8]> =
             identifiers.iter().map(|identifier| stem(identifier, is_joliet)).collect();
