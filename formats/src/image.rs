@@ -227,8 +227,9 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
     use super::*;
+    use crate::content::{Content, Source};
     use crate::sinks::ForwardOnly;
-    use crate::tree::Metadata;
+    use crate::tree::{Kind, Metadata, Name};
 
     #[test]
     fn a_format_is_told_by_its_name() {
@@ -259,6 +260,68 @@ mod tests {
             let image = spec.plan(&tree).unwrap();
             let size_bytes = image.write(&mut ForwardOnly::new(std::io::sink()));
             assert_eq!(size_bytes.is_err(), format.profile().rewrites_start, "{format}");
+        }
+    }
+
+    /// Delivers its bytes in two pieces.
+    struct Halves(Vec<u8>);
+
+    impl Source for Halves {
+        fn stream(&self, _planned_bytes: u64, sink: &mut dyn Sink) -> Result<()> {
+            let (first, second) = self.0.split_at(self.0.len() / 2);
+            sink.write_all(first)?;
+            Ok(sink.write_all(second)?)
+        }
+    }
+
+    /// A tree of 200 files, 1.5 MiB in all, some of them equal, empty or a hole; in memory, or
+    /// streams that may be read ahead.
+    fn tree_of_many(is_streamed: bool) -> Tree {
+        let mut tree = Tree::new(Metadata::default());
+        for index in 0..200_usize {
+            let byte = u8::try_from(index % 150).unwrap();
+            let bytes = vec![byte; index % 150 * 977 % 16_000];
+            let content = if is_streamed {
+                let length_bytes = bytes.len() as u64;
+                Content::Stream { length_bytes, source: Box::new(Halves(bytes)) }
+            } else {
+                Content::from(bytes)
+            };
+            let name = Name::new(format!("{index:03}").as_bytes()).unwrap();
+            tree.insert(Tree::ROOT, name, Metadata::default(), Kind::File(content)).unwrap();
+        }
+        tree
+    }
+
+    #[test]
+    fn threads_that_read_or_compress_change_no_byte() {
+        let compressions = ["none", "gzip:1", "lz4", "xz:0", "zstd:1"];
+        let compressions = compressions.iter().filter_map(|text| text.parse().ok());
+        let mut specs: Vec<Box<dyn Fn(usize) -> Spec>> = vec![
+            Box::new(|threads| Spec::Erofs(erofs::Options::new().threads(threads))),
+            Box::new(|threads| Spec::Iso9660(iso9660::Options::new().threads(threads))),
+        ];
+        for compression in compressions {
+            for block_bytes in [4 << 10, 128 << 10] {
+                let block_size = squashfs::BlockSize::new(block_bytes).unwrap();
+                let options = squashfs::Options::new().compression(compression);
+                let options = options.block_size(block_size);
+                specs.push(Box::new(move |threads| {
+                    Spec::Squashfs(options.clone().threads(threads))
+                }));
+            }
+        }
+        let (streamed, in_memory) = (tree_of_many(true), tree_of_many(false));
+        for spec in specs {
+            let image = |tree: &Tree, threads| {
+                let mut image = Vec::new();
+                spec(threads).plan(tree).unwrap().write(&mut image).unwrap();
+                image
+            };
+            let one = image(&in_memory, 1);
+            for threads in [0, 1, 2, 5] {
+                assert!(image(&streamed, threads) == one, "{:?}", spec(threads));
+            }
         }
     }
 }

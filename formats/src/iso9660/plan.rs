@@ -15,6 +15,7 @@ use super::time::{check_record_time, volume_time};
 use super::write::Writer;
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
+use crate::read_ahead::with_read_ahead;
 use crate::tree::{Inode, InodeId, Kind, Order, Timestamp, Tree};
 
 /// Most directories: a parent's number in the path table has 16 bits (ECMA-119 9.4.4).
@@ -81,7 +82,7 @@ impl FromStr for VolumeId {
 }
 
 /// What an image says of itself besides its tree.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// Volume identifier; may be empty.
@@ -96,10 +97,27 @@ pub struct Options {
     /// Leaves out, and lists in [`Plan::losses`], what the format or Linux's
     /// reading of it cannot hold; an error otherwise.
     pub lossy: bool,
+    /// How many threads read files where there are many; with 0 or 1 the caller's alone does.
+    /// The image's bytes do not depend on it.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    /// No identifier, built in 1970, without Joliet, fractions and losses refused, two threads.
+    fn default() -> Self {
+        Self {
+            volume_id: VolumeId::default(),
+            build_time: Timestamp::default(),
+            joliet: false,
+            cut_fractions: false,
+            lossy: false,
+            threads: 2,
+        }
+    }
 }
 
 impl Options {
-    /// No identifier, built in 1970, without Joliet, fractions and losses refused.
+    /// No identifier, built in 1970, without Joliet, fractions and losses refused, two threads.
     pub fn new() -> Self {
         Self::default()
     }
@@ -132,6 +150,12 @@ impl Options {
     #[must_use]
     pub fn lossy(self, lossy: bool) -> Self {
         Self { lossy, ..self }
+    }
+
+    /// With so many threads that read files; the image's bytes do not depend on it.
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
     }
 }
 
@@ -194,9 +218,13 @@ impl<'t> Plan<'t> {
 
     /// Writes the image front to back and returns its size in bytes.
     pub fn write(&self, sink: &mut dyn Sink) -> Result<u64> {
-        let sectors =
-            emit(self.tree, &self.order, &self.hierarchies, &mut Writer::new(self, sink))?;
-        if sectors == self.sectors { Ok(self.size_bytes()) } else { Err(inconsistent()) }
+        let contents = self.order.inodes(self.tree).filter_map(|(_, inode)| inode.kind().content());
+        let contents = contents.filter(|content| !content.is_empty());
+        with_read_ahead(self.options.threads, contents, |reads| {
+            let mut writer = Writer::new(self, sink, reads);
+            let sectors = emit(self.tree, &self.order, &self.hierarchies, &mut writer)?;
+            if sectors == self.sectors { Ok(self.size_bytes()) } else { Err(inconsistent()) }
+        })
     }
 }
 

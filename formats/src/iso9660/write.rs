@@ -16,6 +16,7 @@ use super::system_use::Fields;
 use super::time::{NO_VOLUME_TIME, record_time};
 use crate::content::Sink;
 use crate::error::{Result, inconsistent};
+use crate::read_ahead::ReadAhead;
 use crate::tree::{InodeId, Kind, Tree};
 
 /// A directory's records go to the sink whenever so many bytes of them are put together: the
@@ -24,9 +25,11 @@ const RECORDS_AT_ONCE_BYTES: usize = 32 << 10;
 
 static ZEROS: [u8; SECTOR_BYTES] = [0; SECTOR_BYTES];
 
-pub(super) struct Writer<'p, 't, 's> {
+pub(super) struct Writer<'p, 't, 's, 'a> {
     plan: &'p Plan<'t>,
     sink: &'s mut dyn Sink,
+    /// What files hold comes by this.
+    reads: &'s mut ReadAhead<'a, 't>,
     written_sectors: u32,
     fields: Fields,
     /// Where a directory's records and areas are put together.
@@ -34,10 +37,14 @@ pub(super) struct Writer<'p, 't, 's> {
     areas: Vec<u8>,
 }
 
-impl<'p, 't, 's> Writer<'p, 't, 's> {
-    pub(super) fn new(plan: &'p Plan<'t>, sink: &'s mut dyn Sink) -> Self {
+impl<'p, 't, 's, 'a> Writer<'p, 't, 's, 'a> {
+    pub(super) fn new(
+        plan: &'p Plan<'t>,
+        sink: &'s mut dyn Sink,
+        reads: &'s mut ReadAhead<'a, 't>,
+    ) -> Self {
         let (records, areas) = (Vec::new(), Vec::new());
-        Self { plan, sink, written_sectors: 0, fields: Fields::default(), records, areas }
+        Self { plan, sink, reads, written_sectors: 0, fields: Fields::default(), records, areas }
     }
 
     fn hierarchy(&self, index: usize) -> Result<&'p Hierarchy<'t>> {
@@ -126,7 +133,7 @@ impl<'p, 't, 's> Writer<'p, 't, 's> {
     }
 }
 
-impl Target for Writer<'_, '_, '_> {
+impl Target for Writer<'_, '_, '_, '_> {
     fn descriptors(&mut self, start: u32) -> Result<()> {
         expect(start == self.written_sectors)?;
         for (index, hierarchy) in self.plan.hierarchies.iter().enumerate() {
@@ -192,7 +199,8 @@ impl Target for Writer<'_, '_, '_> {
         expect(self.plan.addresses.content(id) == Some(start))?;
         let tree = self.plan.tree;
         let Kind::File(content) = tree.inode(id).kind() else { return Err(inconsistent()) };
-        content.stream(self.sink).map_err(|error| error.at_inode(tree, id))?;
+        let outcome = self.reads.stream(content, self.sink);
+        outcome.map_err(|error| error.at_inode(tree, id))?;
         self.pad(content.len())
     }
 

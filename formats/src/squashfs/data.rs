@@ -17,6 +17,7 @@ use crate::compress::Packer;
 use crate::content::{Buffer, Content, Sink, read_full};
 use crate::duplicates::Duplicates;
 use crate::error::{Result, inconsistent};
+use crate::read_ahead::{ReadAhead, with_read_ahead};
 use crate::tree::{InodeId, Kind};
 use crate::zeros::is_zero;
 
@@ -67,6 +68,18 @@ pub(super) struct Blocks {
 
 /// Writes the content of all files.
 pub(super) fn write(plan: &Plan<'_>, output: &mut Output<'_>) -> Result<Data> {
+    let tree = plan.tree;
+    let contents = plan.order.iter().filter_map(|id| tree.inode(*id).kind().content());
+    // Each of these is streamed once; larger ones are looked at first, and perhaps not stored.
+    let small = contents.filter(|content| !content.is_empty() && plan.is_small(content));
+    with_read_ahead(plan.options.threads, small, |reads| write_with(plan, output, reads))
+}
+
+fn write_with<'t>(
+    plan: &Plan<'t>,
+    output: &mut Output<'_>,
+    reads: &mut ReadAhead<'_, 't>,
+) -> Result<Data> {
     let options = &plan.options;
     let block_bytes = options.block_size.in_memory();
     let arrivals = Arrivals::default();
@@ -75,7 +88,7 @@ pub(super) fn write(plan: &Plan<'_>, output: &mut Output<'_>) -> Result<Data> {
         && plan.content_bytes >= WORTH_THREADS_BYTES;
     if !is_worth_threads {
         let packer = Packer::new(options.compression, block_bytes);
-        return Writer::new(plan, Queue::here(output, arrivals, packer)).run();
+        return Writer::new(plan, reads, Queue::here(output, arrivals, packer)).run();
     }
     // Nor more than there are blocks.
     let blocks = usize::try_from(plan.content_bytes / block_bytes as u64).unwrap_or(usize::MAX);
@@ -83,7 +96,7 @@ pub(super) fn write(plan: &Plan<'_>, output: &mut Output<'_>) -> Result<Data> {
     let (pool, jobs) = Pool::new(threads);
     std::thread::scope(|scope| {
         jobs.start(scope, threads, options.compression, block_bytes)?;
-        Writer::new(plan, Queue::threads(output, arrivals, pool)).run()
+        Writer::new(plan, reads, Queue::threads(output, arrivals, pool)).run()
     })
 }
 
@@ -113,8 +126,10 @@ impl Ledger for Arrivals {
     }
 }
 
-struct Writer<'p, 't, 's, 'o> {
+struct Writer<'p, 't, 's, 'o, 'a> {
     plan: &'p Plan<'t>,
+    /// What small files hold comes by this.
+    reads: &'p mut ReadAhead<'a, 't>,
     queue: Queue<'s, 'o, Arrivals>,
     duplicates: Duplicates<'p, 't>,
     by_inode: Vec<Option<u32>>,
@@ -126,10 +141,15 @@ struct Writer<'p, 't, 's, 'o> {
     other: OpenBlock,
 }
 
-impl<'p, 't, 's, 'o> Writer<'p, 't, 's, 'o> {
-    fn new(plan: &'p Plan<'t>, queue: Queue<'s, 'o, Arrivals>) -> Self {
+impl<'p, 't, 's, 'o, 'a> Writer<'p, 't, 's, 'o, 'a> {
+    fn new(
+        plan: &'p Plan<'t>,
+        reads: &'p mut ReadAhead<'a, 't>,
+        queue: Queue<'s, 'o, Arrivals>,
+    ) -> Self {
         Self {
             plan,
+            reads,
             queue,
             duplicates: Duplicates::new(plan.tree, &plan.repeated_lengths),
             by_inode: vec![None; plan.tree.len()],
@@ -154,13 +174,13 @@ impl<'p, 't, 's, 'o> Writer<'p, 't, 's, 'o> {
     }
 
     /// Writes a file, or finds one of the same content; returns its index.
-    fn file(&mut self, id: InodeId, content: &Content) -> Result<usize> {
+    fn file(&mut self, id: InodeId, content: &'t Content) -> Result<usize> {
         let index = self.queue.ledger().files.len();
         if content.is_empty() {
             self.queue.ledger().files.push(StoredFile::Empty);
             return Ok(index);
         }
-        if content.len() < u64::from(self.plan.options.block_size.bytes()) {
+        if self.plan.is_small(content) {
             return self.small(id, content, index);
         }
         if let Some(same) = self.duplicates.find(id, content, None, index)? {
@@ -180,7 +200,7 @@ impl<'p, 't, 's, 'o> Writer<'p, 't, 's, 'o> {
     }
 
     /// A file shorter than a block. It is read once, whether or not there is one like it.
-    fn small(&mut self, id: InodeId, content: &Content, index: usize) -> Result<usize> {
+    fn small(&mut self, id: InodeId, content: &'t Content, index: usize) -> Result<usize> {
         let length = usize::try_from(content.len()).map_err(|_| inconsistent())?;
         self.fragment.make_room(self.plan)?;
         let fits = length <= self.fragment.room().len();
@@ -189,7 +209,7 @@ impl<'p, 't, 's, 'o> Writer<'p, 't, 's, 'o> {
         }
         let block = if fits { &mut self.fragment } else { &mut self.other };
         let start = block.filled_bytes;
-        content.stream(block)?;
+        self.reads.stream(content, block)?;
         let bytes = block.filled().get(start..).unwrap_or_default();
         let same = self.duplicates.find(id, content, Some(bytes), index)?;
         let is_hole = is_zero(bytes);

@@ -71,9 +71,9 @@ pub struct Options {
     /// SquashFS holds whole seconds. Whether the fraction of a time is cut off;
     /// else a time that has one is refused.
     pub cut_fractions: bool,
-    /// How many threads compress, where there is enough to do; with 0 or 1 the
-    /// caller's does, and never more than 64 or than there are blocks. The image's bytes do
-    /// not depend on it.
+    /// How many threads compress, and how many read files, where there is enough to do; with 0
+    /// or 1 the caller's does. Never more than 64 compress, or than there are blocks. The
+    /// image's bytes do not depend on it.
     pub threads: usize,
 }
 
@@ -120,7 +120,7 @@ impl Options {
         Self { cut_fractions, ..self }
     }
 
-    /// With so many threads that compress; the image's bytes do not depend on it.
+    /// With so many threads that compress and read; the image's bytes do not depend on it.
     #[must_use]
     pub fn threads(self, threads: usize) -> Self {
         Self { threads, ..self }
@@ -188,6 +188,11 @@ impl<'t> Plan<'t> {
     pub(super) fn id_index(&self, id: u32) -> Result<u16> {
         let index = self.ids.binary_search(&id).ok().and_then(|index| u16::try_from(index).ok());
         index.ok_or_else(inconsistent)
+    }
+
+    /// Whether a file is shorter than a block, and so goes into a fragment block.
+    pub(super) fn is_small(&self, content: &Content) -> bool {
+        content.len() < u64::from(self.options.block_size.bytes())
     }
 
     /// The time as an inode holds it; what [`Plan::new`] checked.
