@@ -329,6 +329,11 @@ impl Tree {
         self.walk().filter(|visit| visit.is_first).map(|visit| (visit.id, visit.inode))
     }
 
+    /// All inodes, each once, where it does not matter in which order.
+    pub(crate) fn in_any_order(&self) -> impl Iterator<Item = &Inode> {
+        self.inodes.iter()
+    }
+
     /// All paths in path order.
     pub(crate) fn walk(&self) -> Walk<'_> {
         Walk::new(self)

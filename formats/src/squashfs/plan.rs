@@ -156,7 +156,7 @@ impl<'t> Plan<'t> {
         check_table_sizes(tree, options.block_size)?;
         let (order, numbers) = number(tree)?;
         let ids = collect_ids(tree)?;
-        let contents = tree.inodes().filter_map(|(_, inode)| inode.kind().content());
+        let contents = tree.in_any_order().filter_map(|inode| inode.kind().content());
         let mut lengths: Vec<u64> = contents.map(Content::len).collect();
         let content_bytes = lengths.iter().fold(0, |sum: u64, length| sum.saturating_add(*length));
         let repeated_lengths = keep_repeated(&mut lengths);
@@ -227,7 +227,7 @@ fn check_table_sizes(tree: &Tree, block_size: BlockSize) -> Result<()> {
     let entry_bytes = (size_of::<DirectoryHeader>() + size_of::<DirectoryEntry>()) as u64;
     let index_bytes = (size_of::<DirectoryIndex>() + NAME_MAX_BYTES) as u64;
     let (mut inodes, mut listings) = (0_u64, 0_u64);
-    for (_, inode) in tree.inodes() {
+    for inode in tree.in_any_order() {
         let more = match inode.kind() {
             Kind::File(content) => 4 * content.len().div_ceil(block_size.bytes().into()),
             Kind::Symlink(target) => target.len() as u64,
@@ -283,7 +283,7 @@ fn number(tree: &Tree) -> Result<(Vec<InodeId>, Vec<u32>)> {
 }
 
 fn collect_ids(tree: &Tree) -> Result<Vec<u32>> {
-    let owners = tree.inodes().flat_map(|(_, inode)| [inode.metadata.uid, inode.metadata.gid]);
+    let owners = tree.in_any_order().flat_map(|inode| [inode.metadata.uid, inode.metadata.gid]);
     let mut ids: Vec<u32> = owners.collect();
     ids.sort_unstable();
     ids.dedup();
