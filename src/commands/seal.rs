@@ -400,9 +400,9 @@ fn write<S: Sink>(tree: &Tree, identity: &Identity, sink: &mut S) -> Result<Made
     let total_bytes = image::content_bytes(tree);
     let mut sealed =
         Sealed::new(identity, sink).map_err(|error| image::explain(&error.into(), "age"))?;
-    let mut counted = Counted { sink: &mut sealed, total_bytes, done_bytes: 0 };
+    let mut counted = Counted::new(&mut sealed, total_bytes);
     tar::write(tree, &mut counted).map_err(|error| image::explain(&error, "tar"))?;
-    let archive_bytes = counted.done_bytes;
+    let archive_bytes = counted.done_bytes();
     sealed.finish().map_err(|error| image::explain(&error.into(), "age"))?;
     let files = tree.inodes().filter(|(_, inode)| matches!(inode.kind(), Kind::File(_))).count();
     Ok(Made { files, archive_bytes })

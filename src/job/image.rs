@@ -62,7 +62,7 @@ impl Image {
             None => content_bytes(tree),
         };
         let mut sink = Watch::new(sink);
-        let mut counted = Counted { sink: &mut sink, total_bytes, done_bytes: 0 };
+        let mut counted = Counted::new(&mut sink, total_bytes);
         let size_bytes = image.write(&mut counted).map_err(|error| self.explain(&error))?;
         if self.warns {
             for signature in sink.found(self.format.name()) {

@@ -36,15 +36,25 @@ pub(crate) fn show_step(step: Step) {
 
 /// Counts what goes through to the image and shows it.
 pub(crate) struct Counted<'a, S> {
-    /// Where the bytes go.
-    pub(crate) sink: &'a mut S,
-    /// Size of the whole image in bytes.
-    pub(crate) total_bytes: u64,
-    /// How much of it is written.
-    pub(crate) done_bytes: u64,
+    sink: &'a mut S,
+    total_bytes: u64,
+    done_bytes: u64,
 }
 
-impl<S> Counted<'_, S> {
+impl<'a, S> Counted<'a, S> {
+    /// Counts what goes to `sink`, from now on: `total_bytes` for the whole image.
+    pub(crate) fn new(sink: &'a mut S, total_bytes: u64) -> Self {
+        let mut counted = Self { sink, total_bytes, done_bytes: 0 };
+        // The rate is that of the time from here on, even where the first write waits long.
+        counted.count(0);
+        counted
+    }
+
+    /// How much is written.
+    pub(crate) fn done_bytes(&self) -> u64 {
+        self.done_bytes
+    }
+
     fn count(&mut self, bytes: u64) {
         self.done_bytes += bytes;
         line::show_bytes("writing", self.done_bytes, self.total_bytes);

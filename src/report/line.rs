@@ -136,7 +136,8 @@ fn draw(kind: Kind, draw: impl FnOnce(&mut Line, bool)) {
     let mut guard = line();
     let Some(line) = guard.as_mut() else { return };
     let now = Instant::now();
-    if now < line.next_look {
+    let is_first = line.kind != Some(kind);
+    if now < line.next_look && !is_first {
         return;
     }
     line.next_look = now + INTERVAL;
@@ -144,17 +145,18 @@ fn draw(kind: Kind, draw: impl FnOnce(&mut Line, bool)) {
     if line.is_drawn && !may_draw {
         return;
     }
-    let is_first = line.kind != Some(kind);
     if is_first {
+        // What is new to the line is drawn once it knows all of it.
+        line.wipe();
         line.kind = Some(kind);
         line.bar.set_style(kind.style());
     }
+    draw(line, is_first);
     if may_draw && !line.is_drawn {
         line.is_drawn = true;
-        line.text.clear();
         line.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND));
+        line.bar.tick();
     }
-    draw(line, is_first);
 }
 
 /// Removes the line until it is shown again: something else is going to write.

@@ -240,3 +240,13 @@ fn a_number_of_jobs_is_between_1_and_64() {
         assert_eq!(output.status.code(), Some(code), "{jobs}: {output:?}");
     }
 }
+
+#[test]
+fn what_all_commands_print_counts_together() {
+    let host = Host::empty();
+    // Each prints as much as one may, and 16 of them as much as all may.
+    let entry = |n| entry(&format!("/{n}"), shell(&host, "head -c 16777216 /dev/zero"));
+    let failure = failure((0..17).map(entry).collect(), &with_jobs(2));
+    assert_eq!(failure.exit, Exit::Source);
+    assert_contains(&failure.message, "takes more than 256 MiB of memory in all");
+}
