@@ -108,16 +108,16 @@ docs: ## Build the manual as a book: target/book
 # The program that packages have, and one for measurements alone, which keeps no promise and says so
 # at each run.
 musl := x86_64-unknown-linux-musl
-static := $(target)/$(musl)/release/credimg
+static := $(target)/$(musl)/packaged/credimg
 without := $(target)/without-promises
 bench_results := $(target)/bench.json
 
 bench: build ## Compare speed, memory and size with other programs and a floor: BENCHMARKS.md
 	scripts/setup-tools bench
-	CC_x86_64_unknown_linux_musl=musl-gcc cargo build --release --locked --target $(musl)
+	CC_x86_64_unknown_linux_musl=musl-gcc cargo build --profile packaged --locked --target $(musl)
 	CC_x86_64_unknown_linux_musl=musl-gcc RUSTFLAGS='$(RUSTFLAGS) --cfg credimg_without_promises' \
-		cargo build --release --locked --target $(musl) --target-dir $(without)
-	scripts/bench/run $(static) --other $(binary) --without $(without)/$(musl)/release/credimg \
+		cargo build --profile packaged --locked --target $(musl) --target-dir $(without)
+	scripts/bench/run $(static) --other $(binary) --without $(without)/$(musl)/packaged/credimg \
 		--json $(bench_results)
 	scripts/bench/report $(bench_results) BENCHMARKS.md
 
