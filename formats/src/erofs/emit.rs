@@ -111,7 +111,7 @@ struct Emitter<'t, T> {
     /// The image, as far as it goes, ends with a metadata block without a free byte.
     ends_full: bool,
     /// Where shared data is, by [`Shape::shared_with`].
-    shared: BTreeMap<usize, u32>,
+    shared: BTreeMap<u32, u32>,
 }
 
 impl<T: Target> Emitter<'_, T> {
@@ -141,7 +141,7 @@ impl<T: Target> Emitter<'_, T> {
     }
 
     fn header(&mut self, id: InodeId, shape: &Shape) -> Result<()> {
-        let need_bytes = shape.header_bytes + shape.tail_bytes;
+        let need_bytes = shape.header_bytes() + shape.tail_bytes();
         if need_bytes > BLOCK_BYTES {
             let blocks =
                 u32::try_from(need_bytes.div_ceil(BLOCK_BYTES)).map_err(|_| too_large())?;

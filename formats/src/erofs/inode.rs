@@ -6,7 +6,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 use super::directory::Entries;
 use super::format::{BLOCK_BYTES, CompactInode, ExtendedInode, FLAT_INLINE, FLAT_PLAIN, FileType};
 use super::xattr;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{Inode, InodeId, Kind, Mode, Timestamp};
 
 const S_IFREG: u16 = 0o100_000;
@@ -17,43 +17,39 @@ const S_IFBLK: u16 = 0o060_000;
 const S_IFIFO: u16 = 0o010_000;
 const S_IFSOCK: u16 = 0o140_000;
 
-/// Everything about an inode that its place does not change.
+/// Everything about an inode that its place does not change. An image may have very many: the
+/// fields are as narrow as their values.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     /// Length of the content.
     pub(super) size_bytes: u64,
     /// Whole blocks of content outside the inode.
     pub(super) data_blocks: u32,
-    /// Inode record and xattrs.
-    pub(super) header_bytes: usize,
-    /// Content that sits right behind the header: 0 for none, less than a block.
-    pub(super) tail_bytes: usize,
     /// Of inodes with the same data blocks, the index of one; see [`shared`](super::shared).
-    pub(super) shared_with: Option<usize>,
+    pub(super) shared_with: Option<u32>,
+    header_bytes: u32,
+    tail_bytes: u16,
     xattr_units: u16,
-    form: Form,
+    is_compact: bool,
 }
 
-/// Which record holds the inode. The compact one has its narrow fields checked here, once.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    Compact { size: u32, links: u16, uid: u16, gid: u16 },
-    Extended,
+/// The narrow fields of the smaller record, checked here.
+struct Compact {
+    size: u32,
+    links: u16,
+    uid: u16,
+    gid: u16,
 }
 
-impl Form {
-    fn of(inode: &Inode, size_bytes: u64, build_time: Timestamp) -> Self {
-        let compact = || {
-            Some(Self::Compact {
-                size: size_bytes.try_into().ok()?,
-                links: inode.links().try_into().ok()?,
-                uid: inode.metadata.uid.try_into().ok()?,
-                gid: inode.metadata.gid.try_into().ok()?,
-            })
-        };
-        // A compact inode has no time of its own: readers show the image's.
-        let has_build_time = inode.metadata.mtime == build_time;
-        has_build_time.then(compact).flatten().unwrap_or(Self::Extended)
+impl Compact {
+    /// None where one of them is too narrow.
+    fn of(inode: &Inode, size_bytes: u64) -> Option<Self> {
+        Some(Self {
+            size: size_bytes.try_into().ok()?,
+            links: inode.links().try_into().ok()?,
+            uid: inode.metadata.uid.try_into().ok()?,
+            gid: inode.metadata.gid.try_into().ok()?,
+        })
     }
 }
 
@@ -68,11 +64,10 @@ impl Shape {
             Kind::Directory(entries) => Entries::new(entries, id, inode.parent()).content_bytes(),
             Kind::CharDevice(_) | Kind::BlockDevice(_) | Kind::Fifo | Kind::Socket => 0,
         };
-        let form = Form::of(inode, size_bytes, build_time);
-        let record_bytes = match form {
-            Form::Compact { .. } => size_of::<CompactInode>(),
-            Form::Extended => size_of::<ExtendedInode>(),
-        };
+        // A compact inode has no time of its own: readers show the image's.
+        let is_compact = metadata.mtime == build_time && Compact::of(inode, size_bytes).is_some();
+        let record_bytes =
+            if is_compact { size_of::<CompactInode>() } else { size_of::<ExtendedInode>() };
         let (xattr_bytes, xattr_units) = xattr::measure(&metadata.xattrs)?;
         let header_bytes = record_bytes + xattr_bytes;
 
@@ -88,17 +83,27 @@ impl Shape {
         Ok(Self {
             size_bytes,
             data_blocks: full_blocks.saturating_add(own_last_block),
-            header_bytes,
-            tail_bytes,
+            header_bytes: u32::try_from(header_bytes).map_err(too_large)?,
+            tail_bytes: u16::try_from(tail_bytes).map_err(too_large)?,
             shared_with: None,
             xattr_units,
-            form,
+            is_compact,
         })
+    }
+
+    /// Inode record and xattrs.
+    pub(super) fn header_bytes(&self) -> usize {
+        self.header_bytes as usize
+    }
+
+    /// Content that sits right behind the header: 0 for none, less than a block.
+    pub(super) fn tail_bytes(&self) -> usize {
+        usize::from(self.tail_bytes)
     }
 
     /// Bytes of content in data blocks; the rest of the last block is zero.
     pub(super) fn data_bytes(&self) -> u64 {
-        self.size_bytes - self.tail_bytes as u64
+        self.size_bytes - u64::from(self.tail_bytes)
     }
 
     /// Appends record and xattrs, `header_bytes` in all, to `out`.
@@ -111,11 +116,7 @@ impl Shape {
     ) -> Result<()> {
         let metadata = &inode.metadata;
         let layout = if self.tail_bytes > 0 { FLAT_INLINE } else { FLAT_PLAIN };
-        let is_extended = match self.form {
-            Form::Compact { .. } => false,
-            Form::Extended => true,
-        };
-        let format = U16::new(layout << 1 | u16::from(is_extended));
+        let format = U16::new(layout << 1 | u16::from(!self.is_compact));
         let xattr_units = U16::new(self.xattr_units);
         let mode = U16::new(st_mode(inode));
         let start_block_or_device = U32::new(match inode.kind() {
@@ -125,41 +126,40 @@ impl Shape {
             }
         });
         let number = U32::new(number);
-        match self.form {
-            Form::Compact { size, links, uid, gid } => {
-                let record = CompactInode {
-                    format,
-                    xattr_units,
-                    mode,
-                    links: U16::new(links),
-                    size: U32::new(size),
-                    reserved: U32::ZERO,
-                    start_block_or_device,
-                    number,
-                    uid: U16::new(uid),
-                    gid: U16::new(gid),
-                    reserved2: U32::ZERO,
-                };
-                out.extend_from_slice(record.as_bytes());
-            }
-            Form::Extended => {
-                let record = ExtendedInode {
-                    format,
-                    xattr_units,
-                    mode,
-                    reserved: U16::ZERO,
-                    size: U64::new(self.size_bytes),
-                    start_block_or_device,
-                    number,
-                    uid: U32::new(metadata.uid),
-                    gid: U32::new(metadata.gid),
-                    mtime_seconds: U64::new(metadata.mtime.seconds().cast_unsigned()),
-                    mtime_nanoseconds: U32::new(metadata.mtime.nanoseconds()),
-                    links: U32::new(inode.links()),
-                    reserved2: [0; 16],
-                };
-                out.extend_from_slice(record.as_bytes());
-            }
+        if self.is_compact {
+            let Compact { size, links, uid, gid } =
+                Compact::of(inode, self.size_bytes).ok_or_else(inconsistent)?;
+            let record = CompactInode {
+                format,
+                xattr_units,
+                mode,
+                links: U16::new(links),
+                size: U32::new(size),
+                reserved: U32::ZERO,
+                start_block_or_device,
+                number,
+                uid: U16::new(uid),
+                gid: U16::new(gid),
+                reserved2: U32::ZERO,
+            };
+            out.extend_from_slice(record.as_bytes());
+        } else {
+            let record = ExtendedInode {
+                format,
+                xattr_units,
+                mode,
+                reserved: U16::ZERO,
+                size: U64::new(self.size_bytes),
+                start_block_or_device,
+                number,
+                uid: U32::new(metadata.uid),
+                gid: U32::new(metadata.gid),
+                mtime_seconds: U64::new(metadata.mtime.seconds().cast_unsigned()),
+                mtime_nanoseconds: U32::new(metadata.mtime.nanoseconds()),
+                links: U32::new(inode.links()),
+                reserved2: [0; 16],
+            };
+            out.extend_from_slice(record.as_bytes());
         }
         xattr::append(&metadata.xattrs, out)
     }

@@ -173,7 +173,11 @@ impl<'t> Plan<'t> {
             Shape::of(id, inode, options.build_time).map_err(|error| error.at_inode(tree, id))
         };
         let order = Order::of(tree)?;
-        let mut shapes = order.inodes(tree).map(shape).collect::<Result<Vec<_>>>()?;
+        // Not collected: that would not know how many there are.
+        let mut shapes = Vec::with_capacity(tree.len());
+        for inode in order.inodes(tree) {
+            shapes.push(shape(inode)?);
+        }
         shared::find(tree, &order, &mut shapes)?;
         let mut measure = Measure::new(tree.len());
         let blocks = emit(tree, &order, &shapes, &mut measure)?;
@@ -216,9 +220,11 @@ struct Noted {
     header: Option<Header>,
 }
 
+/// As narrow as they may be: there is one for each inode.
 #[derive(Clone, Copy)]
 enum Header {
-    Packed(MetaBlock, usize),
+    /// Index of the metadata block, and where in it the header is, in slots.
+    Packed(u32, u16),
     Large(u32),
 }
 
@@ -234,16 +240,20 @@ impl Measure {
     fn places(self) -> Result<Vec<Place>> {
         let slots_per_block = (BLOCK_BYTES / SLOT_BYTES) as u64;
         let place = |noted: &Noted| {
-            let (block, offset_bytes) = match noted.header? {
-                Header::Packed(meta, offset_bytes) => {
-                    (self.meta_blocks.get(meta.0).copied()??, offset_bytes)
+            let (block, slot) = match noted.header? {
+                Header::Packed(meta, slot) => {
+                    (self.meta_blocks.get(usize::try_from(meta).ok()?).copied()??, slot)
                 }
                 Header::Large(block) => (block, 0),
             };
-            let nid = u64::from(block) * slots_per_block + (offset_bytes / SLOT_BYTES) as u64;
+            let nid = u64::from(block) * slots_per_block + u64::from(slot);
             Some(Place { nid, start_block: noted.start_block })
         };
-        self.inodes.iter().map(|noted| place(noted).ok_or_else(inconsistent)).collect()
+        let mut places = Vec::with_capacity(self.inodes.len());
+        for noted in &self.inodes {
+            places.push(place(noted).ok_or_else(inconsistent)?);
+        }
+        Ok(places)
     }
 }
 
@@ -258,7 +268,9 @@ impl Target for Measure {
     }
 
     fn inode(&mut self, id: InodeId, meta: MetaBlock, offset_bytes: usize) -> Result<()> {
-        self.noted(id)?.header = Some(Header::Packed(meta, offset_bytes));
+        let meta = u32::try_from(meta.0).map_err(|_| inconsistent())?;
+        let slot = u16::try_from(offset_bytes / SLOT_BYTES).map_err(|_| inconsistent())?;
+        self.noted(id)?.header = Some(Header::Packed(meta, slot));
         Ok(())
     }
 

@@ -36,7 +36,7 @@ pub(super) fn find(tree: &Tree, order: &Order, shapes: &mut [Shape]) -> Result<(
         let index = order.place(id);
         let first = match inode.kind() {
             Kind::File(content) => {
-                let files = if shape.tail_bytes > 0 { &mut with_tail } else { &mut without_tail };
+                let files = if shape.tail_bytes() > 0 { &mut with_tail } else { &mut without_tail };
                 files.find(id, content, None, index).map_err(|error| error.at_inode(tree, id))?
             }
             Kind::Symlink(target) => {
@@ -52,8 +52,9 @@ pub(super) fn find(tree: &Tree, order: &Order, shapes: &mut [Shape]) -> Result<(
         found.extend(first.map(|first| (first, index)));
     }
     for (first, other) in found {
+        let shared_with = u32::try_from(first).map_err(|_| inconsistent())?;
         for index in [first, other] {
-            shapes.get_mut(index).ok_or_else(inconsistent)?.shared_with = Some(first);
+            shapes.get_mut(index).ok_or_else(inconsistent)?.shared_with = Some(shared_with);
         }
     }
     Ok(())

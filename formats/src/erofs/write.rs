@@ -113,11 +113,11 @@ impl<'p, 't, 's, 'a> Writer<'p, 't, 's, 'a> {
     fn load_tail(&mut self, id: InodeId, inode: &Inode, shape: &Shape) -> Result<()> {
         match inode.kind() {
             Kind::File(_) => {}
-            Kind::Symlink(target) if shape.tail_bytes > 0 => {
+            Kind::Symlink(target) if shape.tail_bytes() > 0 => {
                 self.tail.clear();
                 self.tail.extend_from_slice(target);
             }
-            Kind::Directory(children) if shape.tail_bytes > 0 => {
+            Kind::Directory(children) if shape.tail_bytes() > 0 => {
                 self.tail.clear();
                 let entries = Entries::new(children, id, inode.parent());
                 if let Some(last) = entries.blocks().last() {
@@ -132,7 +132,7 @@ impl<'p, 't, 's, 'a> Writer<'p, 't, 's, 'a> {
             | Kind::Fifo
             | Kind::Socket => self.tail.clear(),
         }
-        expect(self.tail.len() == shape.tail_bytes)
+        expect(self.tail.len() == shape.tail_bytes())
     }
 
     fn super_block(&self) -> SuperBlock {
@@ -236,7 +236,7 @@ impl Target for Writer<'_, '_, '_, '_> {
     fn large_inode(&mut self, id: InodeId, start: u32) -> Result<()> {
         let (inode, shape, place) = self.lookup(id)?;
         expect(start == self.written_blocks)?;
-        let mut header = Zeroizing::new(Vec::with_capacity(shape.header_bytes));
+        let mut header = Zeroizing::new(Vec::with_capacity(shape.header_bytes()));
         shape.append_header(self.plan.order.number(id), inode, place.start_block, &mut header)?;
         self.write_padded(&header)
     }
