@@ -117,7 +117,7 @@ bench: build ## Compare speed, memory and size with other programs and a floor: 
 	CC_x86_64_unknown_linux_musl=musl-gcc cargo build --profile packaged --locked --target $(musl)
 	CC_x86_64_unknown_linux_musl=musl-gcc RUSTFLAGS='$(RUSTFLAGS) --cfg credimg_without_promises' \
 		cargo build --profile packaged --locked --target $(musl) --target-dir $(without)
-	scripts/bench/run $(static) --other $(binary) --without $(without)/$(musl)/packaged/credimg \
+	scripts/bench/run $(static) --glibc $(binary) --without $(without)/$(musl)/packaged/credimg \
 		--json $(bench_results)
 	scripts/bench/report $(bench_results) BENCHMARKS.md
 

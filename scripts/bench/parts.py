@@ -241,9 +241,10 @@ def promises(programs, place, _bench):
         workloads.make(name, place.memory)
         for where, on_disk in (("tmpfs", False), ("disk", True)):
             tree, image = place.tree(name), place.image(on_disk)
-            contenders = {"floor": programs.floor(tree, image)}
-            contenders["without"] = programs.build_of(place.without, tree, image, "erofs")
-            contenders["with promises"] = programs.build_of("credimg", tree, image, "erofs")
+            contenders = {
+                "without": programs.build_of(place.without, tree, image, "erofs"),
+                "with promises": programs.build_of("credimg", tree, image, "erofs"),
+            }
             title = f"{name}: promises, image on {where}"
             key = f"promises {name} {where}"
             yield Table(key, title, seconds, "without", contenders, batch=name == "S")

@@ -30,10 +30,10 @@ def version(command, pattern=r"\d+(\.\d+)+\S*"):
 class Programs:
     """Commands of all programs, each for one tree and one image."""
 
-    def __init__(self, credimg, other, directory):
+    def __init__(self, credimg, glibc, directory):
         self.credimg = {"credimg": credimg}
-        if other:
-            self.credimg["credimg-other"] = other
+        if glibc:
+            self.credimg["credimg-glibc"] = glibc
         self.directory = directory
         self.build()
 
