@@ -9,7 +9,6 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use zerocopy::FromBytes;
 use zeroize::Zeroize;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -85,30 +84,50 @@ impl Drop for Buffer {
     }
 }
 
-/// Wipes the spare capacity, too.
-fn wipe_all(bytes: &mut Vec<u8>) {
-    // Only ever as long as it was made: there is no spare capacity with older bytes
-    // but what the maker left.
-    bytes.resize(bytes.capacity(), 0);
-    wipe(bytes);
+/// Bytes that grow, wiped when dropped as a [`Secret`] is.
+#[derive(Default)]
+pub(crate) struct Wiped(Vec<u8>);
+
+impl Wiped {
+    pub(crate) fn with_capacity(length_bytes: usize) -> Self {
+        Self(Vec::with_capacity(length_bytes))
+    }
+
+    pub(crate) fn zeroed(length_bytes: usize) -> Self {
+        Self(vec![0; length_bytes])
+    }
 }
 
-/// Overwrites with zeros that the compiler cannot leave out, eight bytes at a
-/// time: `zeroize` takes a slice element by element, and a byte by byte wipe of
-/// an image's content takes longer than writing it.
-fn wipe(bytes: &mut [u8]) {
+impl std::ops::Deref for Wiped {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Wiped {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        wipe_all(&mut self.0);
+    }
+}
+
+/// Wipes the spare capacity, too: what the maker left there.
+fn wipe_all(bytes: &mut Vec<u8>) {
     if cfg!(credimg_without_promises) {
         return;
     }
-    let words = bytes.len() / size_of::<u64>();
-    match <[u64]>::mut_from_prefix_with_elems(bytes, words) {
-        Ok((words, rest)) => {
-            words.zeroize();
-            rest.zeroize();
-        }
-        // Not aligned to eight bytes.
-        Err(_) => bytes.zeroize(),
-    }
+    bytes.clear();
+    bytes.resize(bytes.capacity(), 0);
+    // Somebody could look at it, so it is there. `zeroize` writes byte by byte, and that takes
+    // longer than to write an image's content.
+    zeroize::optimization_barrier(bytes.as_slice());
 }
 
 impl From<&[u8]> for Secret {

@@ -8,9 +8,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use zeroize::Zeroizing;
-
-use crate::content::{Sink, copy_buffered};
+use crate::content::{Sink, Wiped, copy_buffered};
 
 /// How much of an image is looked at: the last place is that of UFS in a volume with a boot
 /// area of 256 KiB.
@@ -45,14 +43,14 @@ fn rows() -> impl Iterator<Item = (Signature, fn(&[u8]) -> bool)> {
 /// Passes an image on and keeps its start.
 pub struct Watch<'s, S> {
     sink: &'s mut S,
-    start: Zeroizing<Vec<u8>>,
+    start: Wiped,
     passed_bytes: u64,
 }
 
 impl<'s, S: Sink> Watch<'s, S> {
     /// Watches what goes to `sink`, from the image's first byte on.
     pub fn new(sink: &'s mut S) -> Self {
-        Self { sink, start: Zeroizing::default(), passed_bytes: 0 }
+        Self { sink, start: Wiped::default(), passed_bytes: 0 }
     }
 
     /// What the image, which is of the format that blkid calls `own`, looks like besides;
@@ -83,7 +81,7 @@ impl<'s, S: Sink> Watch<'s, S> {
         let wanted = self.start.len() + more_bytes;
         if wanted > self.start.capacity() {
             let capacity = wanted.next_power_of_two().min(START_BYTES);
-            let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+            let mut larger = Wiped::with_capacity(capacity);
             larger.extend_from_slice(&self.start);
             self.start = larger;
         }

@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
-use crate::content::Sink;
+use crate::content::{Sink, Wiped};
 
 /// Zeros are looked for in pieces of this length.
 const PIECE_BYTES: usize = 4096;
@@ -24,7 +23,7 @@ pub(crate) struct SparseDigest {
     /// Of the place and the number of pieces of each run of zeros.
     runs: Sha256,
     /// What is not yet a whole piece.
-    open: Zeroizing<Vec<u8>>,
+    open: Wiped,
     pieces: u64,
     zero_pieces: u64,
 }
@@ -35,7 +34,7 @@ impl SparseDigest {
         Self {
             data: start,
             runs: Sha256::new(),
-            open: Zeroizing::new(Vec::with_capacity(PIECE_BYTES)),
+            open: Wiped::with_capacity(PIECE_BYTES),
             pieces: 0,
             zero_pieces: 0,
         }

@@ -6,7 +6,6 @@ use std::io::{self, Seek, SeekFrom, Write};
 
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
-use zeroize::Zeroizing;
 
 use super::directory::Entries;
 use super::emit::{MetaBlock, Target};
@@ -16,7 +15,7 @@ use super::format::{
 };
 use super::inode::{Shape, file_type};
 use super::plan::{Place, Plan};
-use crate::content::{Content, Sink, copy_buffered, read_full};
+use crate::content::{Content, Sink, Wiped, copy_buffered, read_full};
 use crate::error::{Result, inconsistent};
 use crate::read_ahead::ReadAhead;
 use crate::tree::{Inode, InodeId, Kind};
@@ -32,15 +31,15 @@ pub(super) struct Writer<'p, 't, 's, 'a> {
     /// What files hold comes by this.
     reads: &'s mut ReadAhead<'a, 't>,
     written_blocks: u32,
-    open: BTreeMap<usize, Zeroizing<Vec<u8>>>,
+    open: BTreeMap<usize, Wiped>,
     /// Blocks of zeros that were open and will be again.
-    spare: Vec<Zeroizing<Vec<u8>>>,
+    spare: Vec<Wiped>,
     /// Tail of the file whose data was written last.
-    tail: Zeroizing<Vec<u8>>,
+    tail: Wiped,
     /// Where headers are put together.
-    header: Zeroizing<Vec<u8>>,
+    header: Wiped,
     /// Where small files are read to.
-    scratch: Zeroizing<Vec<u8>>,
+    scratch: Wiped,
 }
 
 impl<'p, 't, 's, 'a> Writer<'p, 't, 's, 'a> {
@@ -49,7 +48,7 @@ impl<'p, 't, 's, 'a> Writer<'p, 't, 's, 'a> {
         sink: &'s mut dyn Sink,
         reads: &'s mut ReadAhead<'a, 't>,
     ) -> Self {
-        let buffer = |capacity| Zeroizing::new(Vec::with_capacity(capacity));
+        let buffer = Wiped::with_capacity;
         Self {
             plan,
             sink,
@@ -236,7 +235,7 @@ impl Target for Writer<'_, '_, '_, '_> {
     fn large_inode(&mut self, id: InodeId, start: u32) -> Result<()> {
         let (inode, shape, place) = self.lookup(id)?;
         expect(start == self.written_blocks)?;
-        let mut header = Zeroizing::new(Vec::with_capacity(shape.header_bytes()));
+        let mut header = Wiped::with_capacity(shape.header_bytes());
         shape.append_header(self.plan.order.number(id), inode, place.start_block, &mut header)?;
         self.write_padded(&header)
     }
@@ -260,8 +259,8 @@ impl Target for Writer<'_, '_, '_, '_> {
     }
 }
 
-fn zero_block() -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(vec![0; BLOCK_BYTES])
+fn zero_block() -> Wiped {
+    Wiped::zeroed(BLOCK_BYTES)
 }
 
 fn expect(is_as_planned: bool) -> Result<()> {
