@@ -7,11 +7,11 @@ use credimg::commands;
 use credimg::commands::{Cli, usage};
 use credimg::host::guard;
 use credimg::host::hardening;
+use credimg::host::memory;
 use credimg::host::panics;
 use credimg::host::signals;
 use credimg::report;
 use credimg::report::{Exit, terminal};
-use credimg_formats::without_traces;
 
 /// Clears every block of the heap that is freed, whoever freed it: the YAML
 /// parser's and the tar reader's copies of a secret are wiped like our own.
@@ -43,7 +43,9 @@ fn run() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     terminal::set_colour(usage::colour(&words));
     let outcome = match Cli::try_parse_from(&words) {
-        Ok(cli) => without_traces(|| hardening::harden().and_then(|()| commands::run(&cli))),
+        Ok(cli) => {
+            memory::without_traces_of_all(|| hardening::harden().and_then(|()| commands::run(&cli)))
+        }
         Err(answer) => usage::answer(answer, &words),
     };
     match outcome {

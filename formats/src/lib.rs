@@ -122,4 +122,4 @@ pub use tree::{
 };
 pub use uuid::uuid_text;
 #[cfg(any(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
-pub use wipe::without_traces;
+pub use wipe::{without_traces, without_traces_below};

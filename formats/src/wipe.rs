@@ -7,27 +7,49 @@ use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, Key, KeyInit};
 use aes::{Aes256, Block};
 use zeroize::Zeroize;
 
-/// How much of the stack is overwritten: more than anything here uses, with room for the
-/// larger frames of a build without optimisation.
+/// How much of the stack is overwritten where nobody knows how much was used: more than anything
+/// here uses, with room for the larger frames of a build without optimisation.
 const DEPTH_BYTES: usize = if cfg!(debug_assertions) { 256 << 10 } else { 128 << 10 };
 
-/// Runs `work`, and overwrites what it left on the stack below its caller's frame. Where
-/// the outcome holds bytes of a secret itself, and not only their address, they stay.
+/// Runs `work`, and overwrites what it left on the stack below its caller's frame, and in
+/// registers. Where the outcome holds bytes of a secret itself, and not only their address, they
+/// stay.
 pub fn without_traces<T>(work: impl FnOnce() -> T) -> T {
     if cfg!(credimg_without_promises) {
         return work();
     }
     // After a panic, too.
-    let _wipe = Wipe;
+    let _wipe = Wipe(|| {
+        overwrite_registers();
+        overwrite::<{ DEPTH_BYTES / 8 }>();
+    });
     apart(work)
 }
 
-struct Wipe;
+/// Runs `work` as [`without_traces`] does, where all that works with ciphers has cleaned up after
+/// itself: no register is overwritten. `used` is asked afterwards how many bytes of the stack
+/// below its caller's frame were ever written to; none where it cannot tell.
+pub fn without_traces_below<T>(used: impl Fn() -> Option<usize>, work: impl FnOnce() -> T) -> T {
+    if cfg!(credimg_without_promises) {
+        return work();
+    }
+    let _wipe = Wipe(|| match used().unwrap_or(DEPTH_BYTES).div_ceil(1 << 10) {
+        0..=32 => overwrite::<{ 32 << 7 }>(),
+        33..=48 => overwrite::<{ 48 << 7 }>(),
+        49..=64 => overwrite::<{ 64 << 7 }>(),
+        65..=128 => overwrite::<{ 128 << 7 }>(),
+        129..=256 => overwrite::<{ 256 << 7 }>(),
+        257..=512 => overwrite::<{ 512 << 7 }>(),
+        513.. => overwrite::<{ 1024 << 7 }>(),
+    });
+    apart(work)
+}
 
-impl Drop for Wipe {
+struct Wipe<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Wipe<F> {
     fn drop(&mut self) {
-        overwrite_registers();
-        overwrite();
+        self.0();
     }
 }
 
@@ -50,9 +72,8 @@ fn deeper<T>(work: impl FnOnce() -> T) -> T {
 }
 
 #[inline(never)]
-#[expect(clippy::large_stack_arrays, reason = "the stack is what it is about")]
-fn overwrite() {
-    let mut waste = [0_u64; DEPTH_BYTES / size_of::<u64>()];
+fn overwrite<const WORDS: usize>() {
+    let mut waste = [0_u64; WORDS];
     // Somebody could look at it, so it is there.
     black_box(&mut waste).zeroize();
     black_box(&waste);
@@ -77,5 +98,8 @@ mod tests {
     #[test]
     fn the_outcome_comes_back() {
         assert_eq!(without_traces(|| vec![1, 2, 3].len()), 3);
+        for used in [None, Some(0), Some(40 << 10), Some(300 << 10), Some(600 << 10)] {
+            assert_eq!(without_traces_below(|| used, || vec![1, 2, 3].len()), 3);
+        }
     }
 }

@@ -10,7 +10,7 @@ pub mod input;
 pub(crate) mod lease;
 pub(crate) mod listing;
 pub(crate) mod mappings;
-pub(crate) mod memory;
+pub mod memory;
 pub(crate) mod open;
 pub mod output;
 pub mod panics;

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 use crate::report::{self, Exit, Failure};
@@ -42,7 +43,11 @@ static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 /// does nothing without this. Fails where the system refuses a handler.
 pub fn install() -> io::Result<()> {
     // As far as /proc tells.
-    IGNORED.get_or_init(|| File::open("/proc/self/status").ok().and_then(ignored).unwrap_or(0));
+    IGNORED.get_or_init(|| {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let status = openat(CWD, "/proc/self/status", flags, Mode::empty());
+        status.ok().and_then(|status| ignored(File::from(status))).unwrap_or(0)
+    });
     if !is_ignored(SIGXFSZ) {
         do_nothing_at(SIGXFSZ)?;
     }
