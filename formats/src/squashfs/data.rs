@@ -72,7 +72,16 @@ pub(super) fn write(plan: &Plan<'_>, output: &mut Output<'_>) -> Result<Data> {
     let contents = plan.order.iter().filter_map(|id| tree.inode(*id).kind().content());
     // Each of these is streamed once; larger ones are looked at first, and perhaps not stored.
     let small = contents.filter(|content| !content.is_empty() && plan.is_small(content));
-    with_read_ahead(plan.options.threads, small, |reads| write_with(plan, output, reads))
+    // Threads that compress keep all processors busy, and the writer reads meanwhile.
+    let readers = if is_worth_compressors(plan) { 1 } else { plan.options.threads };
+    with_read_ahead(readers, small, |reads| write_with(plan, output, reads))
+}
+
+fn is_worth_compressors(plan: &Plan<'_>) -> bool {
+    let options = &plan.options;
+    options.threads > 1
+        && !options.compression.is_none()
+        && plan.content_bytes >= WORTH_THREADS_BYTES
 }
 
 fn write_with<'t>(
@@ -83,10 +92,7 @@ fn write_with<'t>(
     let options = &plan.options;
     let block_bytes = options.block_size.in_memory();
     let arrivals = Arrivals::default();
-    let is_worth_threads = options.threads > 1
-        && !options.compression.is_none()
-        && plan.content_bytes >= WORTH_THREADS_BYTES;
-    if !is_worth_threads {
+    if !is_worth_compressors(plan) {
         let packer = Packer::new(options.compression, block_bytes);
         return Writer::new(plan, reads, Queue::here(output, arrivals, packer)).run();
     }

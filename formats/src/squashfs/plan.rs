@@ -71,7 +71,7 @@ pub struct Options {
     /// SquashFS holds whole seconds. Whether the fraction of a time is cut off;
     /// else a time that has one is refused.
     pub cut_fractions: bool,
-    /// How many threads compress, and how many read files, where there is enough to do; with 0
+    /// How many threads compress, or else read files, where there is enough to do; with 0
     /// or 1 the caller's does. Never more than 64 compress, or than there are blocks. The
     /// image's bytes do not depend on it.
     pub threads: usize,
@@ -120,7 +120,7 @@ impl Options {
         Self { cut_fractions, ..self }
     }
 
-    /// With so many threads that compress and read; the image's bytes do not depend on it.
+    /// With so many threads that compress or read; the image's bytes do not depend on it.
     #[must_use]
     pub fn threads(self, threads: usize) -> Self {
         Self { threads, ..self }

@@ -8,11 +8,9 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Scope;
 
-use zeroize::Zeroizing;
-
 use super::format::BLOCK_RAW;
 use crate::compress::{Compression, Packer};
-use crate::content::Sink;
+use crate::content::{Secret, Sink};
 use crate::wipe::without_traces;
 use crate::zeros::is_zero;
 
@@ -165,7 +163,7 @@ impl<'s, 'o, L: Ledger> Queue<'s, 'o, L> {
         self.make_room()?;
         let Engine::Threads(pool) = &mut self.engine else { return Ok(()) };
         let (reply, receiver) = mpsc::sync_channel(1);
-        let job = Job { block: Zeroizing::new(block.to_vec()), reply };
+        let job = Job { block: Secret::from(block), reply };
         pool.jobs.send(job).map_err(|_| thread_died())?;
         pool.on_the_way.push_back((owner, Awaited::Block(receiver)));
         Ok(())
@@ -179,7 +177,7 @@ impl<'s, 'o, L: Ledger> Queue<'s, 'o, L> {
             Awaited::Holes(count) => self.enter_holes(owner, count),
             Awaited::Block(receiver) => {
                 let done = receiver.recv().map_err(|_| thread_died())?;
-                arrive(self.output, &mut self.ledger, owner, &done.bytes, done.is_raw)?;
+                arrive(self.output, &mut self.ledger, owner, done.bytes.expose(), done.is_raw)?;
             }
         }
         Ok(true)
@@ -199,12 +197,12 @@ pub(super) struct Jobs {
 }
 
 struct Job {
-    block: Zeroizing<Vec<u8>>,
+    block: Secret,
     reply: SyncSender<Done>,
 }
 
 struct Done {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Secret,
     is_raw: bool,
 }
 
@@ -259,9 +257,8 @@ impl Jobs {
 
 impl Job {
     fn run(self, packer: &mut Packer) {
-        let stored = packer.pack(&self.block);
-        let (compressed, is_raw) = (stored.bytes.to_vec(), stored.is_raw);
-        let bytes = Zeroizing::new(compressed);
+        let stored = packer.pack(self.block.expose());
+        let (bytes, is_raw) = (Secret::from(stored.bytes), stored.is_raw);
         // Nobody listens any more where the image failed meanwhile.
         let _ = self.reply.send(Done { bytes, is_raw });
     }
