@@ -10,6 +10,7 @@ use super::options::{Attach, Recipe, Sources};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::output::{self, OutputFile, StreamOutput};
 use crate::job::Job;
+use crate::job::beside;
 use crate::job::collect::Collected;
 use crate::job::depfile::Dependencies;
 use crate::job::destination::{Destination, NewFile};
@@ -286,6 +287,7 @@ impl<'a> Builder<'a> {
         dependencies.extend(std::mem::take(&mut collected.assembly.inputs));
         dependencies.render(&options.output)?;
         let sidecars = job.sidecars(&collected.assembly)?;
+        beside::require_names(&options.output, &sidecars, self.permissions)?;
         let machine = self.machine(&collected.assembly, &sidecars);
         let has_key = machine.drive.as_ref().is_some_and(|drive| drive.key.is_some());
         let knows_all = machine.firmware.public.is_empty() && !has_key;

@@ -13,6 +13,7 @@ use super::route::{Means, Mount, Opening, Teller};
 use super::smbios;
 use super::unlock::Unlock;
 use crate::host::memory::{held, hold};
+use crate::host::output::INDEX_SUFFIX;
 use crate::manifest::{Channel, MOUNT_CREDENTIAL, is_credential_name, is_fw_cfg_name};
 use crate::monitors::{
     CredentialFile, Firmware, FwCfgItem, ITEM_PREFIX, PublicCredential, SmbiosFile, SmbiosForm,
@@ -153,6 +154,11 @@ pub fn is_suffix(suffix: &[u8]) -> bool {
     kind(suffix).is_some()
 }
 
+/// Whether a file `IMAGE.SUFFIX` is one that a build made, or the index of those.
+pub fn is_own(suffix: &[u8]) -> bool {
+    suffix == INDEX_SUFFIX.as_bytes() || is_suffix(suffix)
+}
+
 /// The path of a file beside `image`.
 pub fn path(image: &Path, suffix: &str) -> PathBuf {
     let mut path = OsString::from(image);
@@ -245,6 +251,7 @@ mod tests {
         assert_eq!(firmware.fw_cfg, [FwCfgItem { name, file: "d/i.erofs.fw_cfg.b,c".into() }]);
         let (name, file) = ("a".to_owned(), "d/i.erofs.credential.a".into());
         assert_eq!(firmware.credentials, [CredentialFile { name, file }]);
+        assert!(is_own(b"sidecars") && !is_suffix(b"sidecars") && is_own(b"smbios"));
         assert!(is_suffix(b"smbios.x") && !is_suffix(b"bak") && !is_suffix(b"smbios."));
         assert!(!is_suffix(b"fw_cfg.a:b") && !is_suffix(b"\xff"));
     }

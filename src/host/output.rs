@@ -13,6 +13,7 @@ mod access;
 mod acl;
 mod buffered;
 mod extracted;
+mod index;
 mod leftovers;
 mod lock;
 mod memory;
@@ -40,6 +41,7 @@ use crate::report::{self, Exit, Failure};
 pub use access::{Access, Excess};
 use buffered::Buffered;
 pub use extracted::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node};
+pub use index::{INDEX_SUFFIX, index_text, read_index};
 pub use memory::{MemoryFile, SealedFile};
 pub use names::is_temporary_name;
 pub use once::{create_once, finish_once};
@@ -203,6 +205,11 @@ impl OutputFile {
         let looked = self.sidecars.look_again();
         let own = self.sidecars.temporary_names();
         let not_removed = self.sidecars.remove_old();
+        let indexed = if placed.is_ok() && looked.is_ok() {
+            self.sidecars.finish_index(&self.target, self.permissions)
+        } else {
+            Ok(())
+        };
         if placed.is_ok() {
             leftovers::remove(&self.target, &own, self.permissions);
         } else {
@@ -220,7 +227,7 @@ impl OutputFile {
             Failure::new(Exit::Output, message)
                 .hint("the new image is in place, but a crash of the machine may undo that")
         });
-        let failures = [placed, looked, synced].into_iter().filter_map(Result::err);
+        let failures = [placed, looked, indexed, synced].into_iter().filter_map(Result::err);
         let mut failures = failures.chain(not_removed);
         let first = failures.next();
         for other in failures {
@@ -244,8 +251,7 @@ impl OutputFile {
 
         turn::take(&self.target, self.sink.file_mut(), &mut self.temporary, self.permissions)?;
         if let Some(is_sidecar) = is_sidecar {
-            let old = sidecars::find(&self.target, is_sidecar)
-                .map_err(|error| subject.failure("look for files of an old image beside", error))?;
+            let old = self.sidecars.add_index(&self.target, is_sidecar, self.permissions)?;
             signals::check()?;
             self.sidecars.put_in_place(&self.target, old, self.permissions)?;
         }
@@ -417,7 +423,9 @@ fn widen(file: &File, permissions: Permissions) -> rustix::io::Result<()> {
         }
         rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(mode.into()))?;
     }
-    if let (Some(list), _) = permissions.access(rustix::fs::fstat(file)?.st_uid) {
+    if permissions.reader.is_some()
+        && let (Some(list), _) = permissions.access(rustix::fs::fstat(file)?.st_uid)
+    {
         rustix::fs::fsetxattr(file, acl::NAME, &list, XattrFlags::empty())?;
     }
     Ok(())

@@ -8,15 +8,37 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::delivery::sidecar;
+use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::listing;
-use crate::host::output::{self, Access, Excess};
+use crate::host::output::{self, Access, Excess, INDEX_SUFFIX};
 use crate::look::opened::Opened;
 use crate::report::{Exit, Failure, reason, shell_word, shown};
 
-/// What follows the image's name and a dot in the names of files that a build may have
-/// made beside it, sorted; whatever they are.
-pub(crate) fn suffixes(image: &Path) -> io::Result<Vec<String>> {
+/// The index of the image at `path` and what it names, in the order of the names. What
+/// another build removes meanwhile was not there.
+pub(crate) fn look(path: &Path) -> io::Result<Vec<Beside>> {
+    let Some(suffixes) = output::read_index(path, &sidecar::is_suffix)? else {
+        return Ok(Vec::new());
+    };
+    things(path, std::iter::once(INDEX_SUFFIX.to_owned()).chain(suffixes))
+}
+
+fn things(path: &Path, suffixes: impl Iterator<Item = String>) -> io::Result<Vec<Beside>> {
+    let mut all = Vec::new();
+    for suffix in suffixes {
+        let file = sidecar::path(path, &suffix);
+        match std::fs::symlink_metadata(&file) {
+            Ok(found) => all.push(Beside { suffix, file, found }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+/// What follows the image's name and a dot in the names of files in its directory that a build
+/// may have made, sorted; whatever they are.
+fn suffixes(image: &Path) -> io::Result<Vec<String>> {
     let directory = image.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut start = image.file_name().unwrap_or_default().to_owned();
     start.push(".");
@@ -31,22 +53,7 @@ pub(crate) fn suffixes(image: &Path) -> io::Result<Vec<String>> {
 fn suffix(name: &OsStr, start: &OsStr) -> Option<String> {
     let suffix = name.as_bytes().strip_prefix(start.as_bytes())?;
     let suffix = str::from_utf8(suffix).ok()?;
-    sidecar::is_suffix(suffix.as_bytes()).then(|| suffix.to_owned())
-}
-
-/// What has such a name beside the image at `path`, in the order of the names. What another
-/// build removes meanwhile was not there.
-pub(crate) fn look(path: &Path) -> io::Result<Vec<Beside>> {
-    let mut all = Vec::new();
-    for suffix in suffixes(path)? {
-        let file = sidecar::path(path, &suffix);
-        match std::fs::symlink_metadata(&file) {
-            Ok(found) => all.push(Beside { suffix, file, found }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(all)
+    sidecar::is_own(suffix.as_bytes()).then(|| suffix.to_owned())
 }
 
 /// A thing beside an image that has the name of one of its files.
@@ -62,13 +69,14 @@ pub(crate) struct Beside {
 /// its owner that let nobody do more than the image does.
 ///
 /// Anything else of such a name is an error of [`Exit::Policy`]: the guest would get what
-/// somebody else has put there, or what a link leads to.
+/// somebody else has put there, or what a link leads to. So is one that the image's index does not
+/// name: no build of this image has made it, or one that was killed long ago.
 pub(crate) fn of_image(path: &Path, image: &Opened) -> Result<Vec<String>, Failure> {
     let unread = |error: io::Error| {
         let message = format!("cannot read what lies beside {}: {}", shown(path), reason(&error));
         Failure::new(Exit::Image, message)
     };
-    let all = look(path).map_err(unread)?;
+    let mut all = things(path, suffixes(path).map_err(unread)?.into_iter()).map_err(unread)?;
     if !all.is_empty() {
         let own = image.access().map_err(unread)?;
         for Beside { file, found, .. } in &all {
@@ -77,6 +85,15 @@ pub(crate) fn of_image(path: &Path, image: &Opened) -> Result<Vec<String>, Failu
             if let Some(excess) = access.excess(&own) {
                 return Err(explain(path, file, excess, &access, &own));
             }
+        }
+        let listed = output::read_index(path, &sidecar::is_suffix).map_err(unread)?;
+        let listed = listed.unwrap_or_default();
+        all.retain(|beside| beside.suffix != INDEX_SUFFIX);
+        if let Some(stray) = all.iter().find(|beside| !listed.contains(&beside.suffix)) {
+            let index = sidecar::path(path, INDEX_SUFFIX);
+            let what = format!("{} does not name it", shown(&index));
+            let hint = "remove it, or copy the index together with the image";
+            return Err(foreign(path, &stray.file, &what).hint(hint));
         }
     }
     Ok(all.into_iter().map(|beside| beside.suffix).collect())
@@ -107,6 +124,25 @@ pub(crate) fn require_replaceable(
         }
     }
     Ok(())
+}
+
+/// An error as of [`require_replaceable`] where a new sidecar, or the index, would take the place
+/// of something that does not belong to the image at `path`.
+pub(crate) fn require_names(
+    path: &Path,
+    sidecars: &[Sidecar],
+    wanted: output::Permissions,
+) -> Result<(), Failure> {
+    if sidecars.is_empty() {
+        return Ok(());
+    }
+    let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.clone());
+    let suffixes = suffixes.chain(std::iter::once(INDEX_SUFFIX.to_owned()));
+    let all = things(path, suffixes).map_err(|error| {
+        let message = format!("cannot read what lies beside {}: {}", shown(path), reason(&error));
+        Failure::new(Exit::Output, message)
+    })?;
+    require_replaceable(path, &all, wanted)
 }
 
 fn require_regular(path: &Path, file: &Path, found: &Metadata) -> Result<(), Failure> {

@@ -24,7 +24,7 @@ use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::identity::Identity;
 use crate::host::lease::{Hold, is_open_for_writing};
 use crate::host::memory::without_traces;
-use crate::host::output;
+use crate::host::output::{self, INDEX_SUFFIX, index_text};
 use crate::host::signals;
 use crate::report::{Exit, Failure};
 
@@ -114,14 +114,20 @@ impl Existing {
     }
 }
 
-/// Whether the private files beside the image at `path` are these, and no others.
+/// Whether the private files beside the image at `path` are these, and no others that its index
+/// names.
 pub(crate) fn has_sidecars(path: &Path, sidecars: &[Sidecar], wanted: output::Permissions) -> bool {
-    let Ok(found) = beside::suffixes(path) else { return false };
-    let is_there = |Sidecar { suffix, content }: &Sidecar| {
+    let is_there = |suffix: &str, content: &[u8]| {
         let file = open(&sidecar::path(path, suffix), wanted);
-        file.is_some_and(|file| holds(&file, content.expose()))
+        file.is_some_and(|file| holds(&file, content))
     };
-    found.len() == sidecars.len() && sidecars.iter().all(is_there)
+    if sidecars.is_empty() {
+        return beside::look(path).is_ok_and(|all| all.is_empty());
+    }
+    let mut suffixes: Vec<_> = sidecars.iter().map(|sidecar| sidecar.suffix.clone()).collect();
+    suffixes.sort_unstable();
+    is_there(INDEX_SUFFIX, index_text(&suffixes).as_bytes())
+        && sidecars.iter().all(|it| is_there(&it.suffix, it.content.expose()))
 }
 
 /// The file at `path` where it is what a build would leave, but for its bytes.

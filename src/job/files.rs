@@ -117,7 +117,7 @@ impl Files<'_> {
             return Ok(());
         }
         let is_beside = |role: Role, path: &Path| {
-            let has_such_name = sidecar_suffix(path, image).is_some_and(sidecar::is_suffix)
+            let has_such_name = sidecar_suffix(path, image).is_some_and(sidecar::is_own)
                 || has_temporary_name(path, image);
             let is_there = || {
                 let found = id(std::fs::metadata(path));

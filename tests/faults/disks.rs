@@ -62,11 +62,12 @@ fn a_disk_that_is_too_small_by_any_page_keeps_the_old_files() {
     fs::write(directory.path().join("secrets.yaml"), MANIFEST).unwrap();
     fs::write(directory.path().join("small"), vec![b's'; 50_000]).unwrap();
     for image in ["a.erofs", "a.sqfs", "a.iso"] {
-        let old: BTreeMap<_, _> =
+        let mut old: BTreeMap<_, _> =
             [image.to_owned(), format!("{image}.smbios")].map(|name| (name, OLD.to_vec())).into();
+        old.insert(format!("{image}.sidecars"), b"smbios\n".to_vec());
         let mut outcomes = Vec::new();
         // The last one is large enough.
-        for pages in 2..48 {
+        for pages in 3..48 {
             let disk = Disk::new(&out, pages);
             for (name, content) in &old {
                 fs::write(out.join(name), content).unwrap();

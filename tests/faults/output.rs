@@ -32,6 +32,10 @@ const CHANGES: &[&str] = &[
 ];
 /// What every temporary's name holds.
 const MARK: &str = ".credimg-";
+/// The index of the sidecars. While some are removed and others are new, it holds both.
+const INDEX: &str = "image.erofs.sidecars";
+const OLD_INDEX: &[u8] = b"fw_cfg.gone\nsmbios\n";
+const BOTH_INDEX: &[u8] = b"fw_cfg.gone\nfw_cfg.new\nsmbios\n";
 
 /// Files by their names.
 type Set = BTreeMap<String, Vec<u8>>;
@@ -66,7 +70,18 @@ fn every_error_leaves_the_old_or_the_new(bench: &Bench) {
             let expected = if point.is_survived(error) { 0 } else { 7 };
             assert_eq!(status.code(), Some(expected), "{context}");
             let is_new = expected == 0 || point.is_after_rename;
-            assert!(bench.files() == *if is_new { &bench.new } else { &bench.old }, "{context}");
+            if is_new && expected == 7 {
+                // Names that are gone may still be in the index.
+                let index = bench.files().remove(INDEX);
+                let known = [bench.new.get(INDEX).cloned(), Some(BOTH_INDEX.to_vec())];
+                assert!(known.contains(&index), "{context}");
+                assert!(bench.files_but_index() == without_index(&bench.new), "{context}");
+            } else {
+                assert!(
+                    bench.files() == *if is_new { &bench.new } else { &bench.old },
+                    "{context}"
+                );
+            }
             // What cannot be removed is named.
             let temporaries = bench.temporaries();
             let stays = point.call == "unlinkat" && !point.has("AT_REMOVEDIR");
@@ -108,11 +123,19 @@ fn a_kill_leaves_each_file_of_a_set_whole() {
         let files = bench.files();
         for (name, content) in &files {
             let is_whole = |set: &Set| set.get(name) == Some(content);
-            assert!(is_whole(&bench.old) || is_whole(&bench.new), "{name}: {context}");
+            let is_both = name == INDEX && content == BOTH_INDEX;
+            assert!(is_whole(&bench.old) || is_whole(&bench.new) || is_both, "{name}: {context}");
+        }
+        // Each sidecar is one that the next build knows.
+        let index = String::from_utf8(files.get(INDEX).cloned().unwrap_or_default()).unwrap();
+        for name in files.keys().filter(|name| ![IMAGE, INDEX].contains(&&***name)) {
+            let suffix = name.strip_prefix(IMAGE).unwrap().strip_prefix('.').unwrap();
+            assert!(index.lines().any(|line| line == suffix), "{name} is not in it: {context}");
         }
         let is_new = files.get(IMAGE) == bench.new.get(IMAGE);
         assert_eq!(is_new, point.is_after_rename, "{context}");
-        let has_all = bench.new.iter().all(|(name, content)| files.get(name) == Some(content));
+        let new = without_index(&bench.new);
+        let has_all = new.iter().all(|(name, content)| files.get(name) == Some(content));
         assert!(!is_new || has_all, "{context}");
         mixed += usize::from(!is_new && files != bench.old);
         bench.assert_private_temporaries_at_most(bench.new.len(), &context);
@@ -128,7 +151,7 @@ fn a_file_of_the_old_image_that_cannot_be_removed_is_an_error() {
     assert_eq!(status.code(), Some(7), "{status}");
     assert!(bench.files() == bench.new);
     // What was replaced and what is gone keep their temporary names.
-    assert_eq!(bench.assert_private_temporaries_at_most(2, "EIO"), 2);
+    assert_eq!(bench.assert_private_temporaries_at_most(3, "EIO"), 3);
     let errors = bench.errors();
     assert!(errors.contains("of the old image: input/output error"), "{errors}");
     assert!(errors.contains("hint: the new image is in place: remove the file"), "{errors}");
@@ -145,7 +168,7 @@ fn names_that_cannot_be_exchanged_are_replaced() {
     assert!(bench.temporaries().is_empty());
     // A failure after that still leaves the old set. A file without an old one
     // takes its name by the first call, one that replaces another by the second.
-    for call in 1..=3 {
+    for call in 1..=4 {
         let last = format!("inject=renameat:error=EIO:when={call}");
         let status = bench.build_with(&["inject=renameat2:error=EINVAL", &last]);
         assert_eq!(status.code(), Some(7), "{status}");
@@ -255,6 +278,7 @@ impl Point {
             "copy_file_range" | "mkdirat" => true,
             // A file system without unnamed files has named ones. An image that cannot be
             // opened is nobody's turn.
+            "openat" if self.has(INDEX) => is_interrupted && self.is_after_rename,
             "openat" => is_interrupted || self.has("O_TMPFILE") || self.has("O_NOFOLLOW"),
             // An empty private directory may stay.
             "unlinkat" if self.has("AT_REMOVEDIR") => true,
@@ -294,6 +318,12 @@ impl Point {
     }
 }
 
+fn without_index(set: &Set) -> Set {
+    let mut set = set.clone();
+    set.remove(INDEX);
+    set
+}
+
 /// A manifest with enough content for several writes and a copy by the kernel,
 /// and what it builds when nothing fails.
 struct Bench {
@@ -311,9 +341,11 @@ impl Bench {
     fn with_sidecars() -> Self {
         let credentials = "label: CHIMERA\ncredentials:\n  - {name: token, text: demo}\n  \
                            - {name: new, text: demo, via: fw_cfg}\n";
-        let bench = Self::build(credentials, &["image.erofs.smbios", "image.erofs.fw_cfg.gone"]);
+        let mut bench =
+            Self::build(credentials, &["image.erofs.smbios", "image.erofs.fw_cfg.gone"]);
         let names: Vec<_> = bench.new.keys().collect();
-        assert_eq!(names, [IMAGE, "image.erofs.fw_cfg.new", "image.erofs.smbios"]);
+        assert_eq!(names, [IMAGE, "image.erofs.fw_cfg.new", INDEX, "image.erofs.smbios"]);
+        bench.old.insert(INDEX.to_owned(), OLD_INDEX.to_vec());
         bench
     }
 
@@ -344,6 +376,10 @@ impl Bench {
     fn files(&self) -> Set {
         let files = self.entries().into_iter().filter(|(name, _)| !name.contains(MARK));
         files.map(|(name, path)| (name, fs::read(path).unwrap())).collect()
+    }
+
+    fn files_but_index(&self) -> Set {
+        without_index(&self.files())
     }
 
     fn reset(&self) {
@@ -439,15 +475,28 @@ impl Bench {
         let set_end = [
             "fsync",
             "linkat",
-            "linkat",
+            // The index of both, in place of the old one.
+            "write",
+            "fsync",
             "linkat",
             "mkdirat",
+            "linkat",
+            "renameat2",
+            // One that is new, and one that replaces another.
+            "linkat",
+            "linkat",
             "linkat",
             "renameat2",
             "renameat",
             "renameat",
             "unlinkat",
             "unlinkat",
+            "unlinkat",
+            // The index of the new ones.
+            "write",
+            "fsync",
+            "linkat",
+            "renameat",
             "unlinkat",
             "fsync",
         ];
@@ -471,7 +520,8 @@ impl Bench {
         assert!(temporaries.len() <= most, "{context}: {temporaries:?}");
         for path in &temporaries {
             let mode = fs::symlink_metadata(path).unwrap().permissions().mode();
-            let is_replaced = most > 1 && fs::read(path).unwrap() == OLD;
+            let bytes = fs::read(path).unwrap();
+            let is_replaced = most > 1 && (bytes == OLD || bytes == OLD_INDEX);
             assert!(is_replaced || mode & 0o7777 == 0o600, "{context}: {mode:o}");
         }
         temporaries.len()

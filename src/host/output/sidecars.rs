@@ -12,9 +12,10 @@ use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use rustix::fs::{FileType, RenameFlags};
+use rustix::fs::{FileType, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::index::{self, INDEX_SUFFIX, index_text};
 use super::output_name::{Entry, OutputName, replaceable};
 use super::temporary::{self, Taken, Temporary};
 use super::{IsSidecar, Permissions, Subject, no_access, private_directory, widen};
@@ -29,9 +30,12 @@ pub(super) struct Sidecars {
     files: Vec<Sidecar>,
     /// Those that the old image had and the new one has not.
     stale: Vec<Kept>,
+    /// What the index shall hold in the end, where it holds names of the old image besides.
+    final_index: Option<String>,
 }
 
 struct Sidecar {
+    suffix: String,
     name: Entry,
     temporary: Temporary,
     subject: Subject,
@@ -66,20 +70,79 @@ impl Sidecars {
         content: &[u8],
         permissions: Permissions,
     ) -> Result<(), Failure> {
-        let name = [target.entry.name.as_bytes(), b".", suffix.as_bytes()].concat();
-        let name = target.beside(OsString::from_vec(name));
-        // Beside the image, as messages call that.
-        let shown = format!("{}.{}", target.subject.shown, report::shown(Path::new(suffix)));
-        let subject = Subject { shown, hint: target.subject.hint };
-        replaceable(&subject, &name)?;
-        let (mut file, temporary) = Temporary::create(target, None)?;
-        let to_failure = |error: std::io::Error| subject.failure("write", error);
-        let written = file.write_all(content).map_err(to_failure).and_then(|()| {
-            widen(&file, permissions).map_err(|error| no_access(&subject, error, permissions))?;
-            retry_on_intr(|| rustix::fs::fsync(&file)).map_err(|error| to_failure(error.into()))
-        });
-        self.files.push(Sidecar { name, temporary, subject, state: State::Written, file });
+        let (sidecar, written) = Sidecar::write(target, suffix, content, permissions)?;
+        // Also a file that is not complete: its temporary is removed with the others.
+        self.files.push(sidecar);
         written
+    }
+
+    /// Writes an index of these sidecars and of those of the old image, which comes before
+    /// them; returns the suffixes of the old ones.
+    ///
+    /// Those are regular files of any owner, as an earlier build may have given them to somebody
+    /// else. A file with a second name elsewhere counts too: left here it would be taken for a
+    /// sidecar of the new image, and its other name keeps it.
+    pub(super) fn add_index(
+        &mut self,
+        target: &OutputName,
+        is_sidecar: IsSidecar<'_>,
+        permissions: Permissions,
+    ) -> Result<Vec<String>, Failure> {
+        let failure =
+            |error| target.subject.failure("look for files of an old image beside", error);
+        let index = name_of(target, INDEX_SUFFIX);
+        let opened = index.open(OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty());
+        let Some(listed) = index::listed(opened, is_sidecar).map_err(failure)? else {
+            return self.begin_index(target, Vec::new(), permissions);
+        };
+        let mut old = Vec::new();
+        for suffix in listed {
+            let seen = name_of(target, &suffix).stat().map_err(|error| failure(error.into()))?;
+            let kind = seen.map(|seen| FileType::from_raw_mode(seen.st_mode));
+            if kind == Some(FileType::RegularFile) {
+                old.push(suffix);
+            }
+        }
+        if self.files.is_empty() {
+            // It goes after the last of them.
+            old.push(INDEX_SUFFIX.to_owned());
+            return Ok(old);
+        }
+        self.begin_index(target, old, permissions)
+    }
+
+    fn begin_index(
+        &mut self,
+        target: &OutputName,
+        old: Vec<String>,
+        permissions: Permissions,
+    ) -> Result<Vec<String>, Failure> {
+        if self.files.is_empty() {
+            return Ok(old);
+        }
+        let mut new: Vec<_> = self.files.iter().map(|file| file.suffix.clone()).collect();
+        new.sort_unstable();
+        let mut both = [&*old, &*new].concat();
+        both.sort_unstable();
+        both.dedup();
+        let text = index_text(&both);
+        let (index, written) = Sidecar::write(target, INDEX_SUFFIX, text.as_bytes(), permissions)?;
+        self.files.insert(0, index);
+        self.final_index = (both != new).then(|| index_text(&new));
+        written.map(|()| old)
+    }
+
+    /// Takes those names out of the index whose files are removed; the image is in place.
+    pub(super) fn finish_index(
+        &mut self,
+        target: &OutputName,
+        permissions: Permissions,
+    ) -> Result<(), Failure> {
+        let Some(text) = self.final_index.take() else { return Ok(()) };
+        replace_index(target, &text, permissions).map_err(|failure| Failure {
+            hint: Some("the new image is in place: build again".to_owned()),
+            ..failure
+        })
     }
 
     /// Gives every sidecar its name, and those of `old` that no new one replaces a
@@ -87,15 +150,15 @@ impl Sidecars {
     pub(super) fn put_in_place(
         &mut self,
         target: &OutputName,
-        old: Vec<OsString>,
+        old: Vec<String>,
         permissions: Permissions,
     ) -> Result<(), Failure> {
         for file in &mut self.files {
             file.put_in_place(target, permissions)?;
         }
-        for name in old {
-            if self.files.iter().all(|file| file.name.name != name) {
-                self.stale.extend(Kept::take_away(target, target.beside(name))?);
+        for suffix in old {
+            if self.files.iter().all(|file| file.suffix != suffix) {
+                self.stale.extend(Kept::take_away(target, name_of(target, &suffix))?);
             }
         }
         Ok(())
@@ -167,29 +230,54 @@ impl Sidecars {
     }
 }
 
-/// The sidecars of an old image. They are regular files of any owner, as an earlier build may
-/// have given them to somebody else. A file with a second name elsewhere counts too: left
-/// here it would be taken for a sidecar of the new image, and its other name keeps it.
-pub(super) fn find(target: &OutputName, is_sidecar: IsSidecar<'_>) -> Result<Vec<OsString>, Errno> {
-    let mut names = Vec::new();
-    target.folder().visit(|name, _| {
-        let suffix = name.as_bytes().strip_prefix(target.entry.name.as_bytes());
-        if suffix.and_then(|rest| rest.strip_prefix(b".")).is_some_and(is_sidecar) {
-            names.push(name.to_owned());
+/// Puts an index in the place of the one that is there.
+fn replace_index(target: &OutputName, text: &str, permissions: Permissions) -> Result<(), Failure> {
+    let (mut index, written) = Sidecar::write(target, INDEX_SUFFIX, text.as_bytes(), permissions)?;
+    let replaced = written.and_then(|()| {
+        let own = index.temporary.take_any_name(target, &mut index.file, permissions)?;
+        match own.rename(&index.name) {
+            Err(error) if index.name.leads_to(index.temporary.id()) != Ok(true) => {
+                Err(index.subject.failure("replace", error))
+            }
+            Ok(()) | Err(_) => Ok(()),
         }
-    })?;
-    let mut found = Vec::new();
-    for name in names {
-        let seen = target.beside(name.clone()).stat()?;
-        let kind = seen.map(|seen| FileType::from_raw_mode(seen.st_mode));
-        if kind == Some(FileType::RegularFile) {
-            found.push(name);
-        }
+    });
+    match replaced {
+        Ok(()) => drop(index.temporary.forget()),
+        Err(_) => index.temporary.remove(),
     }
-    Ok(found)
+    replaced
+}
+
+/// The name of the sidecar `IMAGE.SUFFIX`.
+fn name_of(target: &OutputName, suffix: &str) -> Entry {
+    let name = [target.entry.name.as_bytes(), b".", suffix.as_bytes()].concat();
+    target.beside(OsString::from_vec(name))
 }
 
 impl Sidecar {
+    /// Writes a sidecar onto the disk; tells apart whether that began, and whether all is there.
+    fn write(
+        target: &OutputName,
+        suffix: &str,
+        content: &[u8],
+        permissions: Permissions,
+    ) -> Result<(Self, Result<(), Failure>), Failure> {
+        let name = name_of(target, suffix);
+        // Beside the image, as messages call that.
+        let shown = format!("{}.{}", target.subject.shown, report::shown(Path::new(suffix)));
+        let subject = Subject { shown, hint: target.subject.hint };
+        replaceable(&subject, &name)?;
+        let (mut file, temporary) = Temporary::create(target, None)?;
+        let to_failure = |error: std::io::Error| subject.failure("write", error);
+        let written = file.write_all(content).map_err(to_failure).and_then(|()| {
+            widen(&file, permissions).map_err(|error| no_access(&subject, error, permissions))?;
+            retry_on_intr(|| rustix::fs::fsync(&file)).map_err(|error| to_failure(error.into()))
+        });
+        let (suffix, state) = (suffix.to_owned(), State::Written);
+        Ok((Self { suffix, name, temporary, subject, state, file }, written))
+    }
+
     fn put_in_place(
         &mut self,
         target: &OutputName,

@@ -1,6 +1,6 @@
 //! What a run has to leave and to say, whatever failed in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bench::{Bench, Entry, State};
 use super::fault::{Fault, Point};
@@ -208,11 +208,40 @@ impl Judge<'_> {
         let found = now.files.get(name)?;
         // An old image is known by its bytes, an old key as well.
         let is_old = bench.old.files.get(name).is_some_and(|old| old.bytes == found.bytes);
+        // While some sidecars are new and others are not yet removed, the index holds both.
+        if !is_old && self.is_index_of_both(name, &found.bytes) {
+            return Some(Age::Both);
+        }
         match is_old {
             true if bench.stays(name) => Some(Age::Both),
             true => Some(Age::Old),
             false => bench.is_new(now, name).then_some(Age::New),
         }
+    }
+
+    fn is_index_of_both(&self, name: &str, bytes: &[u8]) -> bool {
+        let Evidence { bench, .. } = self.evidence;
+        let is_index =
+            bench.scenario.image.is_some_and(|image| name == format!("{image}.sidecars"));
+        if !is_index {
+            return false;
+        }
+        let lines = |state: &State| {
+            let bytes = state.files.get(name).map(|entry| entry.bytes.clone()).unwrap_or_default();
+            String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        let both: String =
+            lines(&bench.old).union(&lines(&bench.new)).flat_map(|line| [line, "\n"]).collect();
+        // A disk that fails for ever keeps it under the old image: that is told.
+        let is_told = || self.stderr.contains(&format!("{name} is of the new build"));
+        bytes == both.as_bytes() && (self.is_killed() || !self.is_image_old() || is_told())
+    }
+
+    fn is_image_old(&self) -> bool {
+        let Evidence { bench, now, .. } = self.evidence;
+        let image =
+            |state: &State| state.files.get(bench.scenario.image?).map(|it| it.bytes.clone());
+        image(now) == image(&bench.old)
     }
 
     /// Of the image, where one is there and is whole.

@@ -228,11 +228,15 @@ fn the_private_files_beside_the_image_count_as_well() {
     assert!(!is_rebuilt(&host, image));
     let structure = host.read("out/a.erofs.smbios");
 
-    let changes: [fn(&Host); 5] = [
+    let changes: [fn(&Host); 6] = [
         |host| drop(host.write("out/a.erofs.smbios", "x")),
         |host| fs::remove_file(host.path("out/a.erofs.fw_cfg.item")).unwrap(),
         |host| drop(host.write("out/a.erofs.fw_cfg.item", "xx")),
-        |host| drop(host.write("out/a.erofs.fw_cfg.stale", "x")),
+        |host| {
+            host.write("out/a.erofs.fw_cfg.stale", "x");
+            host.write("out/a.erofs.sidecars", "fw_cfg.item\nfw_cfg.stale\nsmbios\n");
+        },
+        |host| fs::remove_file(host.path("out/a.erofs.sidecars")).unwrap(),
         |host| {
             let everybody = PermissionsExt::from_mode(0o644);
             fs::set_permissions(host.path("out/a.erofs.fw_cfg.item"), everybody).unwrap();

@@ -15,6 +15,14 @@ const NAMES: [&str; 5] = [
     "out.erofs.fw_cfg.opt:com.coreos:config",
     "out.erofs.credential.token",
 ];
+/// What makes a file of each of these names.
+const MAKERS: [(&str, &[&str]); 5] = [
+    ("credentials: [{name: token, text: x, via: smbios}]\n", &[]),
+    ("credentials: [{name: token, text: x, via: smbios}]\n", &["--smbios", "path"]),
+    ("credentials: [{name: token, text: x, via: fw_cfg}]\n", &[]),
+    ("fw_cfg: [{name: opt/com.coreos/config, text: x}]\n", &[]),
+    ("credentials: [{name: token, text: x}]\n", &["--target", "vmspawn", "--bus", "cdrom"]),
+];
 /// Somebody else than root.
 const OTHER: u32 = 65534;
 
@@ -85,16 +93,34 @@ fn what_is_no_regular_file_is_never_taken_for_one_of_the_images() {
         let vmspawn = ["--target", "vmspawn", "--bus", "cdrom"];
         assert_refused(&args(&host, &vmspawn), &message, hint);
 
-        // A build touches neither it nor the old image, and runs nothing.
-        fs::write(host.path("secrets.yaml"), "files: [{path: /a, shell: 'touch ran; echo y'}]\n")
-            .unwrap();
+        // A build that would replace it touches neither it nor the old image.
+        let (manifest, own) = MAKERS[index];
+        let runs = "files: [{path: /a, shell: 'touch ran; echo y'}]\n";
+        fs::write(host.path("secrets.yaml"), format!("{manifest}{runs}")).unwrap();
         let old = fs::read(host.path("out.erofs")).unwrap();
-        for options in [&[][..], &["--if-changed"], &["--owner", "990:990"]] {
+        let wishes = [&[][..], &["--if-changed"], &["--owner", "990:990"]];
+        for options in wishes {
+            let output = host.build(&[own, options].concat());
+            let said = stderr(&output);
+            // Warnings about QEMU's version come first.
+            let told = format!("credimg: error: {message}\ncredimg: hint: {hint}");
+            assert!(said.contains(&told), "{said}");
+            assert_eq!((output.status.code(), stdout(&output)), (Some(5), String::new()));
+        }
+        // Where the old image has such a file, nothing is run before.
+        fs::remove_file(host.path("ran")).unwrap();
+        fs::write(host.path("secrets.yaml"), runs).unwrap();
+        let suffix = name.strip_prefix("out.erofs.").unwrap();
+        fs::write(host.path("out.erofs.sidecars"), format!("{suffix}\n")).unwrap();
+        for options in wishes {
             assert_refused(&host.build(options), &message, hint);
         }
-        assert!(fs::symlink_metadata(host.path(name)).is_ok(), "{name}");
         assert!(fs::read(host.path("out.erofs")).unwrap() == old);
         assert!(!host.path("ran").exists());
+        // Nobody else needs the name.
+        fs::remove_file(host.path("out.erofs.sidecars")).unwrap();
+        assert!(host.build(&[]).status.success());
+        assert!(fs::symlink_metadata(host.path(name)).is_ok(), "{name}");
     }
 }
 
@@ -113,6 +139,7 @@ fn another_users_file_is_never_taken_for_one_of_the_images() {
     );
     assert_refused(&args(&host, &[]), &message, "remove it, or give both one owner");
     // A build would remove it with the old image.
+    fs::write(host.path("out.erofs.sidecars"), "fw_cfg.token\nsmbios\n").unwrap();
     let message = format!(
         "{name} has the name of a file that belongs to out.erofs, but is not taken for it: the user {OTHER} \
          owns it"
@@ -125,6 +152,7 @@ fn another_users_file_is_never_taken_for_one_of_the_images() {
     // earlier build, which may have been killed half-way, has made them.
     for owner in [990, 991, 0] {
         fs::write(host.path(name), "old").unwrap();
+        fs::write(host.path("out.erofs.sidecars"), "fw_cfg.token\nsmbios\n").unwrap();
         chown(host.path(name), Some(owner), Some(0)).unwrap();
         chown(host.path("out.erofs"), Some(990), Some(990)).unwrap();
         let output = host.build(&["--owner", "991:991"]);
@@ -203,6 +231,55 @@ fn files_of_every_owner_mode_and_reader_are_the_images_own() {
         let found = args(&host, &[]);
         assert_eq!(found.stdout, built.stdout, "{options:?}: {}", stderr(&found));
         assert!(host.build(&[options, &["--if-changed"]].concat()).status.success());
+    }
+}
+
+/// A file of an earlier build of which the index was lost: it is not this image's, and is not
+/// handed to a guest.
+#[test]
+fn a_file_that_the_index_does_not_name_is_none_of_the_images() {
+    let host = Host::new(&manifest([credential("token", b"v", "fw_cfg")]));
+    assert!(host.build(&[]).status.success());
+    let (name, index) = ("out.erofs.fw_cfg.token", host.path("out.erofs.sidecars"));
+    let listed = fs::read(&index).unwrap();
+    assert_eq!(listed, b"fw_cfg.token\n");
+    let message = format!(
+        "{name} has the name of a file that belongs to out.erofs, but is not taken for it: \
+         out.erofs.sidecars does not name it"
+    );
+    let hint = "remove it, or copy the index together with the image";
+    // Lines that are no sidecar's name lead nowhere.
+    for text in [None, Some("smbios\n"), Some("fw_cfg.token/\n../x\nfw_cfg.token.\n\u{1}")] {
+        fs::remove_file(&index).unwrap();
+        if let Some(text) = text {
+            fs::write(&index, text).unwrap();
+            set_mode(&index, 0o600);
+        }
+        assert_refused(&args(&host, &[]), &message, hint);
+        fs::write(&index, &listed).unwrap();
+    }
+    set_mode(&index, 0o600);
+    assert!(args(&host, &[]).status.success());
+    // The next build of these credentials names it again.
+    fs::remove_file(&index).unwrap();
+    assert!(host.build(&[]).status.success());
+    assert!(args(&host, &[]).status.success());
+}
+
+/// What has the index's own name is judged like the files that it names.
+#[test]
+fn what_is_no_index_is_never_taken_for_one() {
+    let name = "out.erofs.sidecars";
+    for (plant, what) in NO_FILES {
+        let host = plain_host();
+        plant(&host.path(name));
+        let message = format!(
+            "{name} has the name of a file that belongs to out.erofs, but is not taken for it: {what}"
+        );
+        let hint = "remove it or give it another name";
+        assert_refused(&args(&host, &[]), &message, hint);
+        assert_refused(&host.build(&[]), &message, hint);
+        assert!(fs::symlink_metadata(host.path(name)).is_ok());
     }
 }
 

@@ -44,6 +44,11 @@ fn items_are_in_private_files_that_come_and_go_with_the_image() {
         ("out.erofs.fw_cfg.opt:com.coreos:config", VALUE),
         ("out.erofs.fw_cfg.opt:org.opensuse.combustion:script", "hunter2"),
         ("out.erofs.fw_cfg.token", "x"),
+        (
+            "out.erofs.sidecars",
+            "fw_cfg.opt:com.coreos:config\nfw_cfg.opt:org.opensuse.combustion:script\n\
+             fw_cfg.token\n",
+        ),
     ];
     assert_eq!(files(&host), expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
     let arguments = stdout(&output);

@@ -90,7 +90,7 @@ fn a_private_directory_that_is_not_private_is_not_used() {
         }
         assert_eq!(fs::read(directory.path().join("image.smbios")).unwrap(), b"new");
         let private = private.file_name().unwrap().to_str().unwrap();
-        let expected = [private, "elsewhere", "image", "image.smbios"];
+        let expected = [private, "elsewhere", "image", "image.sidecars", "image.smbios"];
         assert_eq!(names(directory.path()), expected, "{number}");
         let planted = directory.path().join(private).join("abcdefghij");
         assert!(!planted.parent().unwrap().is_dir() || planted.exists(), "{number}");

@@ -1,5 +1,6 @@
 //! The output file's promises, each against the real file system.
 
+mod crowded;
 mod leftovers;
 mod umask;
 

@@ -90,12 +90,17 @@ impl Builders {
         let mut beside: Vec<_> = names(output.parent().unwrap());
         beside.retain(|other| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')));
         beside.sort_unstable();
-        let mut expected = vec![format!("{name}.smbios")];
+        let mut expected = vec![format!("{name}.sidecars"), format!("{name}.smbios")];
         if !number.is_multiple_of(3) {
             expected.insert(0, format!("{name}.fw_cfg.item"));
         }
         assert_eq!(beside, expected, "beside the image of {number}");
-        for other in beside {
+        let suffixes = expected.iter().filter(|other| !other.ends_with(".sidecars"));
+        let index = suffixes.map(|other| format!("{}\n", &other[name.len() + 1..]));
+        let index: String = index.collect();
+        let other = format!("{name}.sidecars");
+        assert_eq!(fs::read_to_string(output.with_file_name(other)).unwrap(), index);
+        for other in beside.into_iter().filter(|other| !other.ends_with(".sidecars")) {
             let bytes = fs::read(output.with_file_name(&other)).unwrap();
             assert_eq!(number_in(&bytes), number, "{other}");
         }
