@@ -2,6 +2,8 @@
 //! interrupted or be the last one before SIGKILL. The output path always holds
 //! the complete old or the complete new image, and the next run cleans up.
 
+mod point;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,6 +13,8 @@ use std::process::{Command, ExitStatus};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
+
+use self::point::Point;
 
 const OLD: &[u8] = b"the old image";
 const IMAGE: &str = "image.erofs";
@@ -39,18 +43,6 @@ const BOTH_INDEX: &[u8] = b"fw_cfg.gone\nfw_cfg.new\nsmbios\n";
 
 /// Files by their names.
 type Set = BTreeMap<String, Vec<u8>>;
-
-/// One system call of the output: the n-th of its name in the main thread.
-#[derive(Debug)]
-struct Point {
-    call: String,
-    occurrence: usize,
-    /// As strace shows them.
-    arguments: String,
-    /// Whether names have changed already, but for the temporary's.
-    has_begun: bool,
-    is_after_rename: bool,
-}
 
 #[test]
 fn every_error_leaves_the_old_image_or_the_whole_new_one() {
@@ -265,56 +257,6 @@ fn a_signal_ends_the_build_in_order() {
                 assert!(bench.temporaries().is_empty(), "{point:?}");
             }
         }
-    }
-}
-
-impl Point {
-    /// Whether the build succeeds where this call reports this error.
-    fn is_survived(&self, error: &str) -> bool {
-        let is_interrupted = error == "EINTR";
-        match &*self.call {
-            // What the kernel does not copy is copied otherwise.
-            // Without the private directory names are beside the image.
-            "copy_file_range" | "mkdirat" => true,
-            // A file system without unnamed files has named ones. An image that cannot be
-            // opened is nobody's turn.
-            "openat" if self.has(INDEX) => is_interrupted && self.is_after_rename,
-            "openat" => is_interrupted || self.has("O_TMPFILE") || self.has("O_NOFOLLOW"),
-            // An empty private directory may stay.
-            "unlinkat" if self.has("AT_REMOVEDIR") => true,
-            // Only a lock on what is written has to be had.
-            "fcntl" => is_interrupted || !self.has("F_WRLCK") || self.has("F_OFD_GETLK"),
-            // What was left cannot be seen: the next build looks again.
-            "newfstatat" | "getdents64" if self.is_of_leftovers() => true,
-            // Without the directory there is nothing in it.
-            "fstat" if self.is_of_private_directory() => true,
-            // A name is taken: that it is by another file is known.
-            "newfstatat" if self.has_begun && !self.is_after_rename => true,
-            // What was interrupted is done again.
-            "newfstatat" => is_interrupted && self.has("\"\""),
-            "getdents64" => is_interrupted && self.has("8192"),
-            "write" | "fsync" | "linkat" => is_interrupted,
-            _ => false,
-        }
-    }
-
-    /// Whether it looks for what killed builders have left.
-    fn is_of_leftovers(&self) -> bool {
-        let lists = self.call == "getdents64" && self.is_of_private_directory();
-        self.is_after_rename && (lists || self.has("commitlock"))
-    }
-
-    fn is_of_private_directory(&self) -> bool {
-        let user = rustix::process::geteuid().as_raw();
-        self.has(&format!("/.{IMAGE}{MARK}{user}>"))
-    }
-
-    fn has(&self, word: &str) -> bool {
-        self.arguments.contains(word)
-    }
-
-    fn fault(&self, fault: &str) -> String {
-        format!("inject={}:{fault}:when={}", self.call, self.occurrence)
     }
 }
 
