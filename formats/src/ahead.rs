@@ -11,6 +11,8 @@ use std::thread;
 
 use crate::wipe::without_traces;
 
+/// How many threads read or compress where nobody says otherwise, the caller's among them.
+pub const THREADS: usize = 2;
 /// How many jobs of each thread may be done or under way and not yet taken.
 const WAITING_PER_THREAD: usize = 2;
 /// More threads than this have nothing to do on most machines, and each takes memory.

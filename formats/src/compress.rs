@@ -12,8 +12,7 @@ mod zstd;
 use std::fmt;
 use std::str::FromStr;
 
-use zeroize::Zeroizing;
-
+use crate::content::Wiped;
 use crate::error::{Error, Result, unsupported};
 
 /// What compresses blocks of images. Of some this crate knows only the name: it tells of images
@@ -219,7 +218,7 @@ impl fmt::Display for Compression {
 /// Packs blocks, or passes them as they are where that makes them no smaller.
 pub(crate) struct Packer {
     compressor: Option<Box<dyn Pack>>,
-    output: Zeroizing<Vec<u8>>,
+    output: Wiped,
 }
 
 /// A block as it is stored.
@@ -233,7 +232,7 @@ impl Packer {
     pub(crate) fn new(compression: Compression, block_bytes: usize) -> Self {
         let Compression { compressor, level } = compression;
         let compressor = compressor.and_then(|it| it.packer(level, block_bytes));
-        Self { compressor, output: Zeroizing::default() }
+        Self { compressor, output: Wiped::default() }
     }
 
     /// Whether it passes every block as it is.

@@ -10,9 +10,8 @@ use std::hash::BuildHasher;
 use std::io::{self, Read, Write};
 
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
-use crate::content::{Content, Sink};
+use crate::content::{Content, Sink, Wiped};
 use crate::error::Result;
 use crate::tree::{InodeId, Kind, Tree};
 use crate::zeros::SparseDigest;
@@ -92,7 +91,7 @@ impl<'p, 't> Duplicates<'p, 't> {
                 Ok(hash(secret.expose().get(..length).unwrap_or_default()))
             }
             (Content::Stream { .. }, None) => {
-                let bytes = Zeroizing::new(Vec::with_capacity(length));
+                let bytes = Wiped::with_capacity(length);
                 let mut head = Head { bytes, length };
                 let outcome = content.stream(&mut head);
                 // The head stops a longer stream by an error.
@@ -116,7 +115,7 @@ fn whole_digest(content: &Content, read: Option<&[u8]>) -> Result<Digest> {
 
 /// Takes the first bytes and fails on any more.
 struct Head {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Wiped,
     length: usize,
 }
 

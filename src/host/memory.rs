@@ -12,11 +12,11 @@ use crate::report;
 /// Whether people know that there is not enough memory that may be locked.
 static IS_SAID: AtomicBool = AtomicBool::new(false);
 
-/// How far down the stack is looked at, in pages.
+/// How far down the stack is looked at, in pages: 1 MiB. What lies deeper is not overwritten.
 const PAGES: usize = 256;
 
-/// Runs the whole program, and overwrites whatever part of the stack it used. To be called before
-/// [`super::hardening::harden`], after which the kernel tells nothing of it any more.
+/// Runs the whole program, and overwrites whatever part of the stack it used, up to 1 MiB. To be
+/// called before [`super::hardening::harden`], after which the kernel tells nothing of it any more.
 pub fn without_traces_of_all<T>(program: impl FnOnce() -> T) -> T {
     let pages = File::open("/proc/self/pagemap").ok();
     without_traces_below(|| used_stack_bytes(pages.as_ref()?), program)

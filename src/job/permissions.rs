@@ -95,18 +95,53 @@ fn number(option: &str, text: &str) -> Result<Option<u32>, Failure> {
 
 fn unknown(option: &str, what: &str, text: &str) -> Failure {
     let message = format!("{option}: this host has no {what} {}", report::shown(Path::new(text)));
-    let database = if what == "user" { "passwd" } else { "group" };
     // A static program loads no modules of the name service, as for LDAP.
-    let hint = if cfg!(target_env = "musl") {
-        format!("this program is static and reads /etc/{database} alone: write the number")
-    } else {
-        format!("`getent {database}` lists those that it has")
-    };
+    let is_static = cfg!(target_env = "musl");
+    let hint = if is_static { static_hint(what, text) } else { hint(what) };
     Failure::new(Exit::Usage, message).hint(hint)
+}
+
+fn hint(what: &str) -> String {
+    format!("`getent {}` lists those that it has", database(what))
+}
+
+/// What a static program says of a name that it has not found.
+fn static_hint(what: &str, text: &str) -> String {
+    let name = report::shell_word(Path::new(text));
+    let teller = if what == "user" { "id -u" } else { "getent group" };
+    format!(
+        "this program is static and reads /etc/{} alone: write the number, which `{teller} {name}` \
+         tells where another name service knows it",
+        database(what)
+    )
+}
+
+fn database(what: &str) -> &'static str {
+    if what == "user" { "passwd" } else { "group" }
 }
 
 fn not_told(option: &str, what: &str, text: &str, error: nix::Error) -> Failure {
     let (name, reason) = (report::shown(Path::new(text)), report::reason(&error.into()));
     Failure::new(Exit::Usage, format!("{option}: cannot look up the {what} {name}: {reason}"))
         .hint("give its number")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_static_program_tells_how_to_find_the_number_of_a_name() {
+        for (what, text, expected) in [
+            (
+                "user",
+                "ldap user",
+                "/etc/passwd alone: write the number, which `id -u 'ldap user'` ",
+            ),
+            ("group", "admins", "/etc/group alone: write the number, which `getent group admins` "),
+        ] {
+            let hint = static_hint(what, text);
+            assert!(hint.contains(expected), "{hint}");
+        }
+    }
 }

@@ -2,8 +2,8 @@
 //! of the manifest and hands files, directories and links to the `builder`.
 //!
 //! Sources are read in the manifest's order; commands are started in it, several at a time, once
-//! the first has its turn. Sources never block on what they open, and say what is wrong as a [`crate::report::Failure`] without the
-//! entry's position: the scope in which they run adds that.
+//! the first has its turn. Sources never block on what they open, and say what is wrong as a
+//! [`crate::report::Failure`] without the entry's position: the scope in which they run adds that.
 
 pub(crate) mod archive;
 pub mod assemble;

@@ -7,6 +7,7 @@ use super::format::{BLOCK_BYTES, SLOT_BYTES, is_mistaken_for_ext2};
 use super::inode::Shape;
 use super::shared;
 use super::write::Writer;
+use crate::ahead::THREADS;
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::read_ahead::with_read_ahead;
@@ -99,7 +100,7 @@ impl Default for Options {
             label: Label::default(),
             uuid: [0; 16],
             build_time: Timestamp::default(),
-            threads: 2,
+            threads: THREADS,
         }
     }
 }

@@ -62,8 +62,7 @@ impl<'t> Listing<'t> {
         count: usize,
         entries: impl Iterator<Item = (&'t Name, InodeId, bool)>,
     ) -> Result<Self> {
-        let entries_of_names = Vec::with_capacity(count);
-        let mut listing = Self { alphabet, entries: entries_of_names, keys: Vec::new() };
+        let mut listing = Self { alphabet, entries: Vec::with_capacity(count), keys: Vec::new() };
         // In nearly every directory each name gives another key.
         let mut is_plain = true;
         for (name, id, is_directory) in entries {

@@ -13,6 +13,7 @@ use super::loss::{self, Loss};
 use super::system_use::Fields;
 use super::time::{check_record_time, volume_time};
 use super::write::Writer;
+use crate::ahead::THREADS;
 use crate::content::Sink;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::read_ahead::with_read_ahead;
@@ -111,7 +112,7 @@ impl Default for Options {
             joliet: false,
             cut_fractions: false,
             lossy: false,
-            threads: 2,
+            threads: THREADS,
         }
     }
 }

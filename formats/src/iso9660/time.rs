@@ -153,11 +153,27 @@ mod tests {
             (5_869_583_999, [255, 12, 31, 23, 59, 59, 0]),
         ] {
             assert_eq!(record_time(at(seconds), false).unwrap().as_bytes(), expected);
+            assert!(check_record_time(at(seconds), false).is_ok(), "{seconds}");
         }
         for seconds in [-2_208_988_801, 5_869_584_000, i64::MIN, i64::MAX] {
             let error = record_time(at(seconds), false).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Unrepresentable, "{seconds}");
+            let checked = check_record_time(at(seconds), false).unwrap_err();
+            assert_eq!(checked.to_string(), error.to_string(), "{seconds}");
         }
+    }
+
+    #[test]
+    fn neighbours_of_one_second_have_its_date_and_others_their_own() {
+        let mut times = RecordTimes::new(true);
+        for (seconds, nanoseconds) in [(0, 0), (0, 5), (1, 5), (1, 0), (0, 0)] {
+            let time = Timestamp::new(seconds, nanoseconds).unwrap();
+            let expected = record_time(time, true).unwrap();
+            assert_eq!(times.of(time).unwrap().as_bytes(), expected.as_bytes(), "{seconds}");
+        }
+        let mut strict = RecordTimes::new(false);
+        assert!(strict.of(at(0)).is_ok());
+        assert!(strict.of(Timestamp::new(0, 5).unwrap()).is_err());
     }
 
     #[test]
@@ -174,6 +190,7 @@ mod tests {
     fn fractions_are_cut_only_where_that_is_allowed() {
         let time = Timestamp::new(-1, 500_000_000).unwrap();
         assert!(record_time(time, false).is_err());
+        assert!(check_record_time(time, false).is_err() && check_record_time(time, true).is_ok());
         let cut = record_time(time, true).unwrap();
         assert_eq!(cut.as_bytes(), [69, 12, 31, 23, 59, 59, 0]);
     }

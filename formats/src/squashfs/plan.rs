@@ -6,6 +6,7 @@ use super::format::{
     InodeHeader, METADATA_BYTES,
 };
 use super::{write, xattr};
+use crate::ahead::THREADS;
 use crate::compress::Compression;
 use crate::content::{Content, Sink};
 use crate::duplicates::keep_repeated;
@@ -85,7 +86,7 @@ impl Default for Options {
             compression: Compression::default(),
             build_time: Timestamp::default(),
             cut_fractions: false,
-            threads: 2,
+            threads: THREADS,
         }
     }
 }

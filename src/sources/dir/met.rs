@@ -6,7 +6,7 @@
 
 use std::os::fd::OwnedFd;
 
-use credimg_formats::ahead::work_ahead;
+use credimg_formats::ahead::{THREADS, work_ahead};
 use credimg_formats::{Name, Secret};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 
@@ -18,8 +18,6 @@ use crate::report::Failure;
 use crate::sources::builder::budget::TINY_FILE_MAX_BYTES;
 use crate::sources::files::{self, Directory};
 
-/// The caller's thread, and one that works ahead of it.
-const THREADS: usize = 2;
 /// How many entries are met at a time.
 const BATCH: usize = 64;
 /// Starting a thread takes as long as meeting some twenty files.
