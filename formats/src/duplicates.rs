@@ -50,7 +50,8 @@ impl<'p, 't> Duplicates<'p, 't> {
     }
 
     /// The index of an earlier file of the same content. Where there is none,
-    /// the file is remembered by `index`. Who has read the content gives its bytes as `read`.
+    /// the file is remembered by `index`. `read` holds the content where
+    /// the caller has read it already.
     pub(crate) fn find(
         &mut self,
         id: InodeId,

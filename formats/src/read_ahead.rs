@@ -19,8 +19,8 @@ const BATCH_FILES: usize = 64;
 /// Starting a thread takes as long as reading some ten files.
 const FEWEST_FILES: usize = 64;
 
-/// Calls `write` with what streams `contents`, which are all that it streams, in that order.
-/// Where there are enough of them, and more than one thread, they are read ahead.
+/// Calls `write`, which streams exactly these `contents`, in this order, by the [`ReadAhead`] that
+/// it is given. Where there are enough of them, and more than one thread, they are read ahead.
 pub(crate) fn with_read_ahead<'c, T>(
     threads: usize,
     contents: impl Iterator<Item = &'c Content> + Clone + Send,

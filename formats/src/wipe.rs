@@ -26,9 +26,9 @@ pub fn without_traces<T>(work: impl FnOnce() -> T) -> T {
     apart(work)
 }
 
-/// Runs `work` as [`without_traces`] does, where all that works with ciphers has cleaned up after
-/// itself: no register is overwritten. `used` is asked afterwards how many bytes of the stack
-/// below its caller's frame were ever written to; none where it cannot tell.
+/// Runs `work`, and overwrites as much of the stack below its caller's frame as was used, up to
+/// 1 MiB. `used` is asked afterwards how many bytes that is; it says none where it cannot tell. No
+/// register is overwritten: what works with ciphers has done that by [`without_traces`].
 pub fn without_traces_below<T>(used: impl Fn() -> Option<usize>, work: impl FnOnce() -> T) -> T {
     if cfg!(credimg_without_promises) {
         return work();

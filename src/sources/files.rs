@@ -42,7 +42,7 @@ pub(super) struct Directory {
 /// descriptors, one for each thread that reads, are enough for all directories of a `dir:`.
 pub(super) type Latest = Arc<Mutex<Vec<(FileId, Arc<OwnedFd>)>>>;
 
-/// The longest piece of a file that is read so fast that nobody notices if he has to wait.
+/// Up to this length a file is read so fast that a writer hardly notices that it waits for a lease.
 const HELD_MAX_BYTES: u64 = 64 << 10;
 /// How many directories are kept open.
 const LATEST_MAX: usize = 4;

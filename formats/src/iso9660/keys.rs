@@ -45,8 +45,8 @@ impl Parts<u16> {
     }
 }
 
-/// Appends the key that a name gives by itself in the primary tree: what [`Keys::make`] gives
-/// the first one.
+/// Appends the key of a name in the primary tree, without a number: what [`Keys::make`] gives the
+/// first of the names that would have this key.
 pub(super) fn append_primary(name: &[u8], is_directory: bool, key: &mut Vec<u8>) {
     let (stem, extension) = split(name, b'.', is_directory);
     key.extend(stem.iter().take(PRIMARY_MAX - extension.len()).copied().map(d_character));

@@ -256,7 +256,8 @@ fn name_of(target: &OutputName, suffix: &str) -> Entry {
 }
 
 impl Sidecar {
-    /// Writes a sidecar onto the disk; tells apart whether that began, and whether all is there.
+    /// Writes a sidecar onto the disk. The outer error means that no file was begun, the inner one
+    /// that the file which is returned is not complete.
     fn write(
         target: &OutputName,
         suffix: &str,

@@ -30,7 +30,8 @@ pub(super) struct Met {
     pub(super) content: Option<Result<Secret, Failure>>,
 }
 
-/// Calls `add` with what tells, entry by entry, what was met ahead, if anything was.
+/// Calls `add` with a function that returns of each entry in turn the file that was met ahead, or
+/// none.
 pub(super) fn with_files_met<T>(
     entries: &[(Name, FileType)],
     directory: &Directory,

@@ -82,8 +82,8 @@ fn a_terminal_sees_which_entry_waits_for_which_command() {
 #[test]
 fn of_several_commands_the_oldest_is_shown_with_their_number() {
     let host = Host::new(
-        "files:\n- {path: /a, shell: 'sleep 1.2; echo x'}\n- {path: /b, text: x}\n\
-         - {path: /c, shell: 'sleep 2.4; echo x'}\n- {path: /d, shell: 'sleep 1.2; echo x'}\n",
+        "files:\n- {path: /a, shell: 'sleep 1.5; echo x'}\n- {path: /b, text: x}\n\
+         - {path: /c, shell: 'sleep 3.2; echo x'}\n- {path: /d, shell: 'sleep 1.5; echo x'}\n",
     );
     let seen = on_a_terminal(&host, "xterm", "credimg build secrets.yaml -o out.erofs");
     for expected in [

@@ -186,8 +186,8 @@ fn a_signal_ends_all_commands() {
 #[test]
 fn the_time_of_each_begins_with_its_own_start() {
     let host = Host::empty();
-    let entries = (0..6).map(|n| entry(&format!("/{n}"), shell(&host, "sleep 0.5; echo x")));
-    let commands = Limits { jobs: 2, timeout: Duration::from_millis(1400), ..limits() };
+    let entries = (0..8).map(|n| entry(&format!("/{n}"), shell(&host, "sleep 0.75; echo x")));
+    let commands = Limits { jobs: 2, timeout: Duration::from_millis(2900), ..limits() };
     let settings = Settings { commands, ..settings() };
     assemble(&plan(entries.collect()), &settings, &mut |_| {}).unwrap();
 }
