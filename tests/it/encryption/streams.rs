@@ -27,8 +27,8 @@ fn a_stream_opens_to_the_same_as_a_file() {
             assert!(open(&image, KEY).unwrap() == plain.stdout, "{format} {version}");
         }
     }
-    // Manifest, keys, source, image and its sidecar: no stream left anything.
-    assert_eq!(entries(&host).len(), 6);
+    // Manifest, keys, source, image, its sidecar and their index: no stream left anything.
+    assert_eq!(entries(&host).len(), 7);
 }
 
 /// QEMU's own tool reads the stream as well.
