@@ -89,9 +89,9 @@ impl Assembly {
     }
 }
 
-/// Reads and runs the sources of `manifest`. Files that are not tiny are only looked at, but
-/// for the first ones, as `builder/budget.rs` says: they are streamed when the image is written, and
-/// an error then if they changed. `progress` hears of every entry and of every 1,024 inodes, and now
+/// Reads and runs the sources of `manifest`. Files that are not tiny are only looked at, but for
+/// the first ones, as `builder/budget.rs` says: they are streamed when the image is written, and an
+/// error then if they changed. `progress` hears of every entry and of every 1,024 inodes, and now
 /// and then while a command runs.
 ///
 /// The credentials of `manifest` follow its entries; once all are read, each goes
