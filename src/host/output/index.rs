@@ -44,7 +44,8 @@ pub(super) fn listed(
 ) -> io::Result<Option<Vec<String>>> {
     let file = match opened {
         Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(None),
+        // With a longer name it cannot be: an image of such a name has no sidecars either.
+        Err(Errno::NOENT | Errno::NAMETOOLONG) => return Ok(None),
         // A link, and a socket.
         Err(Errno::LOOP | Errno::NXIO) => return Ok(Some(Vec::new())),
         Err(error) => return Err(error.into()),

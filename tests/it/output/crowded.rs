@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::support::host::Host;
 use crate::support::tracer::{Action, Call, Errno, Stop, Tracer};
 
 const FILES: &str = "label: CHIMERA\nfiles: [{path: /a, text: x}]\n";

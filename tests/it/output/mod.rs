@@ -22,6 +22,8 @@ use rustix::fs::{CWD, FlockOperation, OFlags, XattrFlags};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
+use crate::support::host::Host;
+
 #[test]
 fn a_commit_replaces_the_image_and_nothing_else() {
     let directory = TempDir::new().unwrap();
@@ -207,6 +209,26 @@ fn names_up_to_the_limit_work() {
     }
     let failure = refused(&directory.path().join("n".repeat(256)));
     assert!(failure.message.ends_with(": file name too long"), "{}", failure.message);
+}
+
+/// The name of its index would be too long.
+#[test]
+fn an_image_with_the_longest_name_is_built_without_sidecars() {
+    let host = Host::empty();
+    host.write("m.yaml", "label: CHIMERA\nfiles: [{path: /a, text: x}]\n");
+    for length in [246, 247, 255] {
+        let image = "n".repeat(length);
+        for options in [&[][..], &["--if-changed"], &[]] {
+            let mut command = host.credimg();
+            let output = command
+                .args(["build", "m.yaml", "--format", "erofs", "-o", &image])
+                .args(options)
+                .output();
+            let output = output.unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{length} {options:?}: {stderr}");
+        }
+    }
 }
 
 #[test]
