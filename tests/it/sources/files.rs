@@ -203,7 +203,7 @@ fn a_fifo_or_device_in_the_place_of_a_planned_file_is_not_opened() {
     };
     assert_eq!(kind_after(fifo), ErrorKind::Changed);
     assert_eq!(kind_after(device), ErrorKind::Changed);
-    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
