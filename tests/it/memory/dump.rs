@@ -10,10 +10,11 @@ use super::needles::{Kind, Needles};
 use crate::support::tracer::{Action, Call, Outcome, Stop, Tracer};
 
 /// What lasts, or hands the memory's owner on.
-const STOPS: [&str; 6] = ["fsync", "fdatasync", "syncfs", "execve", "exit_group", "tgkill"];
-/// Those after which the memory is not the program's any more, where it makes them itself: the
-/// last is how a program dies by a signal.
-const ENDS: [&str; 3] = ["execve", "exit_group", "tgkill"];
+const STOPS: [&str; 7] =
+    ["fsync", "fdatasync", "syncfs", "execve", "exit_group", "tgkill", "tkill"];
+/// Those after which the memory is not the program's any more, where it makes them itself: by the
+/// last two a program dies of a signal, with glibc by the first of them and with musl by the other.
+const ENDS: [&str; 4] = ["execve", "exit_group", "tgkill", "tkill"];
 
 /// A piece of memory that was not empty.
 struct Piece {

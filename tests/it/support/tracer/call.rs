@@ -125,6 +125,7 @@ const CALLS: &[(c_long, &str, &[Kind])] = &[
     (libc::SYS_symlinkat, "symlinkat", &[At(1, 2)]),
     (libc::SYS_syncfs, "syncfs", &[Fd(0)]),
     (libc::SYS_tgkill, "tgkill", &[]),
+    (libc::SYS_tkill, "tkill", &[]),
     (libc::SYS_uname, "uname", &[]),
     (libc::SYS_unlink, "unlink", &[Named(0)]),
     (libc::SYS_unlinkat, "unlinkat", &[At(0, 1)]),
