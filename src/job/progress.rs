@@ -50,7 +50,8 @@ impl<'a, S> Counted<'a, S> {
         counted
     }
 
-    /// How much is written.
+    /// How much is written. The length of a blob is not known before.
+    #[cfg(feature = "seal")]
     pub(crate) fn done_bytes(&self) -> u64 {
         self.done_bytes
     }
