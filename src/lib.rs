@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod commands;
 pub mod delivery;
+pub mod fleet;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod host;
