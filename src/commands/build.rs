@@ -50,12 +50,14 @@ pub struct Build {
     /// user's primary group as well [default: the caller]
     #[arg(long, value_name = "USER[:GROUP]")]
     pub owner: Option<String>,
-    /// Let this user of the host read the image file as well, by an access control list
+    /// Let this user of the host read the image file. Root keeps the file then, and gives it to the
+    /// user's primary group; with --owner or --mode, or for other callers, an access control list
+    /// names the user
     #[arg(long, value_name = "USER")]
     pub reader: Option<String>,
-    /// Mode of the image file, in octal
-    #[arg(long, value_name = "MODE", default_value = "0600")]
-    pub mode: String,
+    /// Mode of the image file, in octal [default: 0600; 0440 where --reader gives it to a group]
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<String>,
     /// Leave an image alone that is there already and would be made again byte for byte but for
     /// a new UUID and time
     #[arg(long)]
@@ -157,7 +159,7 @@ impl<'a> Builder<'a> {
         let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
         let wishes = recipe.wishes(&options.attach);
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
-        let permissions = permissions::of_options(owner, &options.mode, reader)?;
+        let permissions = permissions::of_options(owner, options.mode.as_deref(), reader)?;
         let files = Files {
             manifest: &manifest,
             image: output,

@@ -77,12 +77,15 @@ pub struct Seal {
     /// the user's primary group as well [default: the caller]
     #[arg(long, value_name = "USER[:GROUP]")]
     pub owner: Option<String>,
-    /// Let this user of the host read both as well, by an access control list
+    /// Let this user of the host read both. Root keeps them then, and gives them to the user's
+    /// primary group; with --owner or --mode, or for other callers, an access control list names
+    /// the user
     #[arg(long, value_name = "USER")]
     pub reader: Option<String>,
-    /// Mode of the blob and of the key's FILE.smbios, in octal
-    #[arg(long, value_name = "MODE", default_value = "0600")]
-    pub mode: String,
+    /// Mode of the blob and of the key's FILE.smbios, in octal [default: 0600; 0440 where --reader
+    /// gives them to a group]
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<String>,
     /// Seconds that a command of the manifest may take
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub command_timeout: u32,
@@ -250,7 +253,7 @@ impl Blob {
         own_files.sidecars.extend(files::id(std::fs::symlink_metadata(&carrier)));
         own_files.keys.extend(files::id(std::fs::metadata(&options.key_out)));
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
-        let permissions = permissions::of_options(owner, &options.mode, reader)?;
+        let permissions = permissions::of_options(owner, options.mode.as_deref(), reader)?;
         let wishes = options.wishes();
         let settings = assemble::Settings {
             output: own_files,

@@ -19,6 +19,7 @@ pub mod random;
 pub mod signals;
 pub(crate) mod streams;
 pub(crate) mod trust;
+pub(crate) mod users;
 
 /// Whether the program keeps its promises about the disk, other users and what is left in
 /// memory: always, but in a build with `--cfg credimg_without_promises`, by which `make bench`

@@ -12,6 +12,7 @@
 mod access;
 mod acl;
 mod buffered;
+mod directory;
 mod extracted;
 mod index;
 mod leftovers;
@@ -40,6 +41,7 @@ use crate::host::signals;
 use crate::report::{self, Exit, Failure};
 pub use access::{Access, Excess};
 use buffered::Buffered;
+pub use directory::{DirectoryPermissions, machine_directory};
 pub use extracted::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node};
 pub use index::{INDEX_SUFFIX, index_text, read_index};
 pub use memory::{MemoryFile, SealedFile};
@@ -76,7 +78,7 @@ impl Permissions {
             return (None, self.mode);
         };
         let mode = self.mode.unwrap_or(PRIVATE_MODE);
-        (Some(acl::with_reader(mode, reader)), Some(acl::shown_mode(mode)))
+        (Some(acl::with_user(mode, reader, acl::READ)), Some(acl::shown_mode(mode)))
     }
 
     /// Whether the file, of which `found` was told, has the mode and the access control

@@ -4,6 +4,7 @@ use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use credimg_formats::Mode;
 use rustix::io::Errno;
 
 use super::acl::{self, List};
@@ -53,6 +54,21 @@ impl Access {
     /// metadata.
     pub fn of_path(path: &Path, found: &Metadata) -> std::io::Result<Self> {
         Self::new(found, |bytes| rustix::fs::lgetxattr(path, acl::NAME, bytes))
+    }
+
+    /// Who may get at a directory of this owner, group and mode that lets one user more through.
+    pub(super) fn of_directory(owner: u32, group: u32, mode: Mode, passer: Option<u32>) -> Self {
+        let group_may = mode.bits() >> 3 & 0o7;
+        let named = passer.into_iter().map(|user| (false, user, acl::PASS)).collect();
+        // The list's mask stands in the group's place.
+        let mask = if passer.is_some() { acl::PASS << 3 } else { 0 };
+        let mode = u32::from(mode.bits() | mask);
+        Self { owner, group, mode, group_may, named, is_known: true }
+    }
+
+    /// The first user whom the list names.
+    pub(super) fn named_user(&self) -> Option<u32> {
+        self.named.iter().find(|(is_group, ..)| !is_group).map(|(_, user, _)| *user)
     }
 
     fn new(

@@ -1,4 +1,5 @@
-//! The access control list of a file that one user more may read (acl(5)).
+//! The access control list of a file that one user more may read, or of a directory that one
+//! user more gets through (acl(5)).
 
 use credimg_formats::Mode;
 
@@ -13,20 +14,22 @@ const OTHER: u16 = 0x20;
 /// The id of entries that have none.
 const UNDEFINED: u32 = u32::MAX;
 /// The permission to read.
-const READ: u16 = 0o4;
+pub(super) const READ: u16 = 0o4;
+/// The permission to get through a directory, to names that are known.
+pub(super) const PASS: u16 = 0o1;
 
 /// The extended attribute that holds the list.
 pub(super) const NAME: &str = "system.posix_acl_access";
 
-/// The list of a file of this mode that `reader` may read.
-pub(super) fn with_reader(mode: Mode, reader: u32) -> Vec<u8> {
+/// The list of what has this mode, and gives `user` the permission besides.
+pub(super) fn with_user(mode: Mode, user: u32, permission: u16) -> Vec<u8> {
     let mode = mode.bits();
     let group = mode >> 3 & 0o7;
     let entries = [
         (USER_OBJ, mode >> 6 & 0o7, UNDEFINED),
-        (USER, READ, reader),
+        (USER, permission, user),
         (GROUP_OBJ, group, UNDEFINED),
-        (MASK, group | READ, UNDEFINED),
+        (MASK, group | permission, UNDEFINED),
         (OTHER, mode & 0o7, UNDEFINED),
     ];
     let mut list = Vec::from(VERSION.to_le_bytes());
@@ -38,7 +41,7 @@ pub(super) fn with_reader(mode: Mode, reader: u32) -> Vec<u8> {
     list
 }
 
-/// What stat(2) shows as the mode of such a file: the mask in place of the group.
+/// What stat(2) shows as the mode of a file that one user more may read: the mask in place of the group.
 pub(super) fn shown_mode(mode: Mode) -> Mode {
     mode.with(Mode::of::<{ READ << 3 }>())
 }
@@ -83,9 +86,9 @@ mod tests {
 
     #[test]
     fn a_list_is_read_as_it_is_written_and_masked() {
-        let list = parse(&with_reader(Mode::of::<0o600>(), 990)).unwrap();
+        let list = parse(&with_user(Mode::of::<0o600>(), 990, READ)).unwrap();
         assert_eq!((list.group, list.named), (0, vec![(false, 990, READ)]));
-        let mut bytes = with_reader(Mode::of::<0o640>(), 990);
+        let mut bytes = with_user(Mode::of::<0o640>(), 990, READ);
         assert_eq!(parse(&bytes).unwrap().group, READ);
         // A mask of nothing, in the fourth of its entries.
         let mask = bytes.get_mut(4 + 3 * 8 + 2).unwrap();

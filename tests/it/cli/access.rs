@@ -92,7 +92,9 @@ fn a_reader_reads_the_image_and_what_belongs_to_it_and_nobody_else_does() {
     let no = (false, false);
     // Options; then what the reader, the owner or group that was named, and a stranger may do.
     for (options, expected) in [
-        (&["--reader=nobody"][..], [read, no, no]),
+        // Root's file, and the group's to read.
+        (&["--reader=daemon"][..], [no, read, no]),
+        (&["--reader=nobody", "--mode=0600"], [read, no, no]),
         (&["--reader=nobody", "--owner=daemon"], [read, (true, true), no]),
         (&["--reader=nobody", "--owner=root:daemon", "--mode=0640"], [read, read, no]),
         (&["--reader=nobody", "--owner=root:daemon", "--mode=0400"], [read, no, no]),
@@ -120,23 +122,29 @@ fn a_reader_reads_the_image_and_what_belongs_to_it_and_nobody_else_does() {
 
 #[test]
 fn an_image_with_another_reader_is_made_anew() {
-    let host = Host::new("label: A\nfiles: [{path: /a, text: x}]\n");
+    let host = Host::new("label: A\ncredentials: [{name: a, text: x}]\n");
     open_directory(&host);
     let changed = |options: &[&str]| {
         let common = ["--if-changed", "--json=report", "--args=none"];
         let output = host.build(&[&common[..], options].concat());
         assert!(output.status.success(), "{}", stderr(&output));
+        // What is made is what is printed of, whoever may read it.
+        assert!(host.run("args out.erofs").status.success(), "{options:?}");
         let report = fs::read(host.path("report")).unwrap();
         let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
         report.get("changed").unwrap().as_bool().unwrap()
     };
-    let reader = ["--reader=nobody"];
+    let list = ["--reader=nobody", "--mode=0600"];
     for (options, expected) in [
         (&[][..], true),
         (&[], false),
-        (&reader, true),
-        (&reader, false),
+        (&list, true),
+        (&list, false),
         (&["--reader=daemon"], true),
+        (&["--reader=daemon"], false),
+        (&["--owner=root:daemon", "--mode=0440"], false),
+        (&["--reader=bin"], true),
+        (&["--reader=daemon", "--mode=0600"], true),
         (&["--reader=daemon", "--mode=0640"], true),
         (&["--reader=daemon", "--mode=0640"], false),
         (&["--reader=nobody", "--owner=nobody"], true),
@@ -156,7 +164,7 @@ fn a_file_system_without_access_lists_is_told_of() {
         let mut strace = Command::new("strace");
         strace.args(["-f", "-o", "/dev/null", "-e", "inject=fsetxattr:error=EOPNOTSUPP"]);
         strace.arg(env!("CARGO_BIN_EXE_credimg")).args(["build", "secrets.yaml", "--quiet"]);
-        strace.args(["-o", "out.erofs", "--label", "A", "--reader", "nobody"]);
+        strace.args(["-o", "out.erofs", "--label", "A", "--reader", "nobody", "--mode", "0600"]);
         let output = strace.current_dir(host.path("")).output().unwrap();
         let file = if manifest.contains("credentials") { "out.erofs.smbios" } else { "out.erofs" };
         let stderr = stderr(&output);

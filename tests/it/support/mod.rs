@@ -10,6 +10,7 @@ pub(crate) mod places;
 pub(crate) mod systemd;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod tracer;
+pub(crate) mod users;
 pub(crate) mod wait;
 
 pub(crate) use crate::formats::host::cache;

@@ -2,6 +2,7 @@
 
 mod links;
 mod manifests;
+mod readers;
 mod sources;
 
 use std::fs::{self, Permissions};
