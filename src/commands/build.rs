@@ -156,7 +156,7 @@ impl<'a> Builder<'a> {
             require_no_file(options)?;
         }
         let Sources { trust, pseudo_file, .. } = &recipe.sources;
-        let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
+        let manifest = trusted::load(&options.manifest, None, trust.trust, pseudo_file)?;
         let wishes = recipe.wishes(&options.attach);
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
         let permissions = permissions::of_options(owner, options.mode.as_deref(), reader)?;

@@ -91,7 +91,7 @@ struct Report {
 
 pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let Sources { trust, pseudo_file, .. } = &options.sources;
-    let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
+    let manifest = trusted::load(&options.manifest, None, trust.trust, pseudo_file)?;
     let luks = encryption::version(options.volume.encrypt, &manifest);
     let has_values = manifest.values().next().is_some();
     let is_told = has_values || manifest.mount.is_some() || luks.is_some_and(is_opened_by_guest);

@@ -148,7 +148,7 @@ fn make(
     own_machine: Option<MachineType>,
 ) -> Result<Inheritance, Failure> {
     let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
-    let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
+    let manifest = trusted::load(&options.manifest, None, trust.trust, pseudo_file)?;
     // Whoever reads the monitor's environment shall not find there what the image holds.
     let variables = environment::sources(&manifest).cloned().collect();
     let heir = Heir { machine_type: own_machine, free_place: invocation.free_place() };

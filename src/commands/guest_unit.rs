@@ -40,7 +40,7 @@ struct Report {
 }
 
 pub(super) fn run(options: &GuestUnit) -> Result<(), Failure> {
-    let mut manifest = trusted::load(&options.manifest, options.trust.trust, &[])?;
+    let mut manifest = trusted::load(&options.manifest, None, options.trust.trust, &[])?;
     // There is no name whose extension would tell it.
     manifest.format.get_or_insert(Format::Erofs);
     let job = Job::new(manifest, &options.volume.wishes(), Destination::Nothing)?;

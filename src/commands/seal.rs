@@ -226,7 +226,7 @@ impl Blob {
             outside("manifest", &options.manifest)?;
         }
         let Sources { trust, pseudo_file, .. } = &options.sources;
-        let manifest = trusted::load(&options.manifest, trust.trust, pseudo_file)?;
+        let manifest = trusted::load(&options.manifest, None, trust.trust, pseudo_file)?;
         require_plain(&manifest)?;
         for file in &manifest.pseudo.files {
             outside("pseudo file", &file.path)?;

@@ -8,12 +8,13 @@ use crate::report::verbose::Step;
 use crate::report::{Failure, shown};
 use crate::sources::pseudo::{Action, Definitions};
 
-/// Reads the manifest at `path`, and adds the pseudo files of the command line, which are
+/// Reads the manifest at `path`, of a fleet that of `machine`, and adds the pseudo files of the command line, which are
 /// relative to the working directory. Where the caller is root, a manifest or pseudo file
 /// that another user can change is an error of exit code 5, before it is read, unless `trust`
 /// takes it.
 pub(crate) fn load(
     path: &Path,
+    machine: Option<&str>,
     trust: bool,
     pseudo_files: &[PathBuf],
 ) -> Result<Manifest, Failure> {
@@ -22,14 +23,18 @@ pub(crate) fn load(
         census.require("manifest", path)?;
     }
     let step = Step::begin();
-    let mut manifest = manifest::load(path)?;
+    let mut manifest = manifest::load_any(path)?.one(machine)?;
     let (entries, values) = (manifest.entries.len(), manifest.values().count());
     step.end(|| {
         let path = shown(path);
         format!("read the manifest {path}: entries {entries}, credentials and items {values}")
     });
     let files = pseudo_files.iter().cloned();
-    manifest.pseudo.files.extend(files.map(|path| PseudoFile { path, position: None }));
+    manifest.pseudo.files.extend(files.map(|path| PseudoFile {
+        path,
+        position: None,
+        granted: None,
+    }));
     if let Some(census) = &mut census {
         require(census, &manifest)?;
     }

@@ -51,7 +51,8 @@ pub(super) fn resolve(
         }
         let Some(path) = path else { continue };
         let attributes = attributes.clone();
-        let entry = Entry { path, source, attributes, position: typed.at };
+        let granted = typed.grant.granted;
+        let entry = Entry { path, source, attributes, position: typed.at, granted };
         credentials.push(Credential { name, via: via.flatten(), entry });
     }
     credentials

@@ -32,6 +32,7 @@ impl FormatOptions {
 }
 
 /// The keys as typed.
+#[derive(Clone)]
 pub(super) struct Typed {
     compression: Option<At<Text>>,
     joliet: Option<At<bool>>,

@@ -43,7 +43,8 @@ pub(super) fn resolve(
         let names = name.split('/').filter_map(|name| Name::new(name.as_bytes()).ok());
         let path = TreePath(names.collect());
         let attributes = attributes.clone();
-        items.push(FwCfg { name, entry: Entry { path, source, attributes, position: typed.at } });
+        let (position, granted) = (typed.at, typed.grant.granted);
+        items.push(FwCfg { name, entry: Entry { path, source, attributes, position, granted } });
     }
     items
 }

@@ -121,9 +121,59 @@ pub const MANIFEST: &[Key] = &[
         "no variables",
         "environment variables that commands see besides the usual ones",
     ),
-    Key::optional("pseudo", "list of texts", "no definitions", "pseudo definitions of mksquashfs"),
-    Key::optional("pseudo_files", "list of host paths", "no files", "files of pseudo definitions"),
+    Key::optional(
+        "pseudo",
+        "list of texts or mappings",
+        "no definitions",
+        "pseudo definitions of mksquashfs",
+    ),
+    Key::optional(
+        "pseudo_files",
+        "list of host paths or mappings",
+        "no files",
+        "files of pseudo definitions",
+    ),
+    Key::optional(
+        "machines",
+        "mapping of names to settings",
+        "one machine, without a name",
+        "the machines of a fleet",
+    ),
+    Key::optional(
+        "output",
+        "host path with `{machine}`",
+        "that of the command line",
+        "where the images of a fleet go",
+    )
+    .only_with(&["machines"]),
 ];
+
+/// The keys of a machine.
+pub const MACHINE: &[Key] = &[
+    Key::optional("owner", "user of this host", "the caller", "whose the image is"),
+    Key::optional("reader", "user of this host", "nobody", "who else may read the image"),
+    Key::optional(
+        "format",
+        "`erofs`, `squashfs` or `iso9660`",
+        "that of the manifest",
+        "the image's format",
+    ),
+    Key::optional("target", "name of a monitor", "that of the command line", "its monitor"),
+    Key::optional("vars", "mapping of names to values", "no variables", "values for placeholders"),
+    Key::optional("label", "text", "that of the manifest", "the volume's label"),
+];
+
+/// The keys of a `to` that leaves machines out.
+pub const TO: &[Key] =
+    &[Key::required("not", "name, glob, or a list of these", "which machines do not get it")];
+
+/// The keys of a pseudo definition.
+pub const PSEUDO: &[Key] =
+    &[Key::required("definition", "text", "the definition itself"), GRANTED_TO, SHARED];
+
+/// The keys of a file of pseudo definitions.
+pub const PSEUDO_FILE: &[Key] =
+    &[Key::required("file", "host path", "the file of definitions"), GRANTED_TO, SHARED];
 
 /// The keys of `encrypt`.
 pub const ENCRYPT: &[Key] = &[
@@ -227,6 +277,8 @@ pub const ENTRY: &[Key] = &[
         "whether what symbolic links lead to is stored in their place",
     )
     .only_with(&["dir"]),
+    GRANTED_TO,
+    SHARED,
 ];
 
 /// The keys of a credential.
@@ -245,6 +297,8 @@ pub const CREDENTIAL: &[Key] = &[
         "`auto`",
         "by which channel it goes",
     ),
+    GRANTED_TO,
+    SHARED,
 ];
 
 /// The keys of an item of `fw_cfg`.
@@ -257,6 +311,8 @@ pub const FW_CFG: &[Key] = &[
     SHELL,
     ENV,
     TRIM,
+    GRANTED_TO,
+    SHARED,
 ];
 
 /// The keys of an extended attribute's value that is not plain text.
@@ -289,6 +345,21 @@ const TRIM: Key =
     Key::optional("trim", "true or false", "false", "whether one newline at the end is dropped")
         .only_with(&["command", "shell", "env"]);
 
+const GRANTED_TO: Key = Key::optional(
+    "to",
+    "machines of the fleet",
+    "an error in a fleet, but at `symlink`",
+    "which machines get it",
+)
+.only_with(&["machines"]);
+const SHARED: Key = Key::optional(
+    "shared",
+    "true or false",
+    "false",
+    "whether its source may reach several machines",
+)
+.only_with(&["machines"]);
+
 /// Every mapping of the manifest by the key path of its keys, in the order of the reference.
 pub const ALL: &[(&str, &[Key])] = &[
     ("", MANIFEST),
@@ -299,6 +370,10 @@ pub const ALL: &[(&str, &[Key])] = &[
     ("fw_cfg[]", FW_CFG),
     ("mount", MOUNT),
     ("encrypt", ENCRYPT),
+    ("machines.NAME", MACHINE),
+    ("files[].to", TO),
+    ("pseudo[]", PSEUDO),
+    ("pseudo_files[]", PSEUDO_FILE),
 ];
 
 #[cfg(test)]
@@ -317,14 +392,25 @@ mod tests {
                 let given = format!("{name}: {{wrong: []}}");
                 let (text, key_path) = match *mapping {
                     "" if *name == "files" => (given, (*name).to_owned()),
+                    "" if *name == "machines" => ("machines: []".to_owned(), (*name).to_owned()),
                     "" => (format!("files: []\n{given}"), (*name).to_owned()),
                     "files[].xattrs.NAME" => (
                         format!("files: [{{path: a, text: b, xattrs: {{user.a: {{{given}}}}}}}]"),
                         format!("files[0].xattrs.{name}"),
                     ),
+                    "machines.NAME" => {
+                        (format!("machines: {{m: {{{given}}}}}"), format!("machines.m.{name}"))
+                    }
+                    "files[].to" => (
+                        format!("machines: {{m: }}\nfiles: [{{to: {{{given}}}}}]"),
+                        format!("files[0].to.{name}"),
+                    ),
                     list if list.ends_with("[]") => {
                         let list = list.trim_end_matches("[]");
-                        (format!("{list}: [{{{given}}}]"), format!("{list}[0].{name}"))
+                        (
+                            format!("machines: {{m: }}\n{list}: [{{{given}}}]"),
+                            format!("{list}[0].{name}"),
+                        )
                     }
                     mapping => {
                         (format!("files: []\n{mapping}: {{{given}}}"), format!("{mapping}.{name}"))
@@ -342,7 +428,7 @@ mod tests {
         for (mapping, keys) in ALL {
             for other in keys.iter().flat_map(|key| key.only_with) {
                 let name = other.split(':').next().unwrap_or_default();
-                let is_key = keys.iter().any(|key| key.name == name);
+                let is_key = keys.iter().chain(MANIFEST).any(|key| key.name == name);
                 let is_format = other.parse::<credimg_formats::Format>().is_ok();
                 assert!(is_key || is_format, "{mapping}: {other}");
             }

@@ -10,9 +10,12 @@ use super::source::SourceKey;
 use crate::report::{Position, Problem, Problems};
 
 /// A value and where it stands.
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) at: Position,
+#[derive(Clone, Debug)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub at: Position,
 }
 
 /// A key with where it stands, and its value.

@@ -25,6 +25,7 @@ mod conflicts;
 mod credentials;
 mod encrypt;
 mod error;
+pub mod fleet;
 mod format_options;
 mod fw_cfg;
 pub mod keys;
@@ -44,12 +45,15 @@ mod xattrs;
 pub use channel::Channel;
 pub use credimg_formats::Format;
 pub(crate) use error::manifest_name;
+pub use fleet::Granted;
+pub use fleet::{Fleet, Loaded};
 pub use format_options::FormatOptions;
 pub(crate) use fw_cfg::is_name as is_fw_cfg_name;
+pub use mapping::At;
 pub use node::{DEPTH_MAX, MANIFEST_MAX_BYTES};
 pub use resolved::{
-    Attributes, Credential, Encrypt, Entry, FwCfg, Keep, KeySource, Label, Manifest, MountPoint,
-    Pseudo, PseudoFile, PseudoText, TreePath,
+    Attributes, Credential, Encrypt, Entry, FwCfg, Keep, KeySource, Label, MachineContext,
+    Manifest, MountPoint, Pseudo, PseudoFile, PseudoText, TreePath,
 };
 pub use source::{Makes, Source, SourceKey};
 pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name, label_max_bytes};
@@ -59,6 +63,11 @@ pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name, label_max_bytes};
 /// the working directory. Every error is a [`Failure`] of exit code 3, but for a signal and
 /// for a file that changes while it is read, which is of 4.
 pub fn load(path: &Path) -> Result<Manifest, Failure> {
+    load_any(path)?.one(None)
+}
+
+/// Reads a manifest of one machine or of many.
+pub fn load_any(path: &Path) -> Result<Loaded, Failure> {
     let text = read(path).map_err(|error| {
         if let Some(failure) = Failure::inside(&error) {
             return failure.clone();
@@ -77,7 +86,7 @@ pub fn load(path: &Path) -> Result<Manifest, Failure> {
         }
     })?;
     require_no_image(&text, path)?;
-    parse(&text, path)
+    parse_any(&text, path)
 }
 
 /// An error where an image stands in the place of the manifest.
@@ -99,14 +108,27 @@ const EXAMPLE_HINT: &str =
 /// messages and as the base of host paths. The failure has one line a problem, in the
 /// manifest's order.
 pub fn parse(text: &[u8], path: &Path) -> Result<Manifest, Failure> {
+    parse_any(text, path)?.one(None)
+}
+
+/// Understands a manifest of one machine or of many.
+pub fn parse_any(text: &[u8], path: &Path) -> Result<Loaded, Failure> {
     let file = Arc::from(manifest_name(path));
     let mut problems = Problems::new(Subject::Manifest, &file);
     let root = problems.keep(node::parse(text, &file));
     let typed = root.and_then(|root| schema::read(root, &file, &mut problems));
-    let manifest = typed.and_then(|typed| resolve::resolve(typed, path, &mut problems));
+    let loaded = typed.and_then(|typed| meaning(typed, path, &mut problems));
     problems.sort();
     problems.finish()?;
-    manifest.ok_or_else(|| Failure::bug(": a manifest is refused without a reason"))
+    loaded.ok_or_else(|| Failure::bug(": a manifest is refused without a reason"))
+}
+
+fn meaning(typed: schema::Typed, path: &Path, problems: &mut Problems) -> Option<Loaded> {
+    if typed.machines.is_some() {
+        return Fleet::new(typed, path, problems).map(|fleet| Loaded::Many(Box::new(fleet)));
+    }
+    fleet::require_none(&typed, problems);
+    resolve::resolve(typed, path, problems).map(|manifest| Loaded::One(Box::new(manifest)))
 }
 
 /// A volume label from the command line, by the manifest's rules.

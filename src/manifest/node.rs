@@ -96,7 +96,8 @@ impl Scalar {
 }
 
 impl Node {
-    fn is_null(&self) -> bool {
+    /// Whether it is YAML's null, as of a key without a value.
+    pub(super) fn is_null(&self) -> bool {
         match &self.value {
             Value::Scalar(scalar) => scalar.kind() == ScalarKind::Null,
             Value::List(_) | Value::Mapping(_) => false,

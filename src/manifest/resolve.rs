@@ -80,23 +80,26 @@ pub(super) fn resolve(
         mount,
         pass_env,
         pseudo,
+        machine: None,
     })
 }
 
 /// The pseudo definitions as they stand, and where those in files are found.
 fn pseudo(
-    texts: &[At<Text>],
-    files: &[At<Text>],
+    texts: &[schema::PseudoItem],
+    files: &[schema::PseudoItem],
     directory: &Path,
     problems: &mut Problems,
 ) -> Pseudo {
-    let definition = |typed: &At<Text>| PseudoText {
-        text: Secret::from(typed.value.as_bytes()),
-        position: typed.at.clone(),
+    let definition = |typed: &schema::PseudoItem| PseudoText {
+        text: Secret::from(typed.text.value.as_bytes()),
+        position: typed.text.at.clone(),
+        granted: typed.grant.granted,
     };
-    let mut file = |typed: &At<Text>| {
-        let path = checked(typed, |text| values::host_path(text, directory));
-        Some(PseudoFile { path: problems.keep(path)?, position: Some(typed.at.clone()) })
+    let mut file = |typed: &schema::PseudoItem| {
+        let path = checked(&typed.text, |text| values::host_path(text, directory));
+        let (position, granted) = (Some(typed.text.at.clone()), typed.grant.granted);
+        Some(PseudoFile { path: problems.keep(path)?, position, granted })
     };
     Pseudo {
         definitions: texts.iter().map(definition).collect(),
@@ -138,7 +141,8 @@ fn entry(
     let source = source::with_links(typed.links.as_ref(), source, problems);
     let attributes =
         Attributes { xattrs, xattrs_recursive, archive_xattrs: keeps_archive, ..attributes? };
-    Some(Entry { path: path?, source: source?, attributes, position: typed.at })
+    let (position, granted) = (typed.at, typed.grant.granted);
+    Some(Entry { path: path?, source: source?, attributes, position, granted })
 }
 
 /// Notes and takes away what makes no sense beside the entry's source.

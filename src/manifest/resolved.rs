@@ -9,6 +9,7 @@ use credimg_formats::luks::Version;
 use credimg_formats::{Format, Mode, Name, Secret, Timestamp, Xattrs};
 
 use super::channel::Channel;
+use super::fleet::Granted;
 use super::format_options::FormatOptions;
 use super::mount;
 use super::source::Source;
@@ -109,6 +110,8 @@ pub struct Entry {
     pub attributes: Attributes,
     /// Where the entry stands in the manifest.
     pub position: Position,
+    /// How it came here, where the manifest is one machine's of a fleet.
+    pub granted: Option<Granted>,
 }
 
 /// One credential for the guest's systemd.
@@ -194,6 +197,8 @@ pub struct PseudoText {
     pub text: Secret,
     /// Where it stands in the manifest.
     pub position: Position,
+    /// How it came here, where the manifest is one machine's of a fleet.
+    pub granted: Option<Granted>,
 }
 
 /// A file of pseudo definitions.
@@ -203,6 +208,17 @@ pub struct PseudoFile {
     pub path: PathBuf,
     /// Where the manifest names it; none where the command line does.
     pub position: Option<Position>,
+    /// How it came here, where the manifest is one machine's of a fleet.
+    pub granted: Option<Granted>,
+}
+
+/// The machine of a fleet that a manifest is of.
+#[derive(Clone, Debug)]
+pub struct MachineContext {
+    /// Its name.
+    pub name: String,
+    /// Its variables by name, which is of lower case.
+    pub variables: Vec<(String, Secret)>,
 }
 
 /// The whole resolved manifest.
@@ -233,6 +249,8 @@ pub struct Manifest {
     pub pass_env: Vec<OsString>,
     /// Pseudo definitions, which come after the entries and the credentials.
     pub pseudo: Pseudo,
+    /// The machine of a fleet that it is of, if it is of one.
+    pub machine: Option<MachineContext>,
 }
 
 impl Manifest {

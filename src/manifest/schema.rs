@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::error::Fault;
-use super::keys;
+use super::keys::{self, Key};
 use super::mapping::{At, Keys};
 use super::node::{Node, ScalarKind, Text, Value};
-use super::{format_options, source};
+use super::{fleet, format_options, source};
 use crate::report::{Position, Problem, Problems};
 
 /// The manifest as typed.
@@ -27,17 +27,33 @@ pub(super) struct Typed {
     pub(super) fw_cfg: Vec<FwCfg>,
     pub(super) mount: Option<Mount>,
     pub(super) pass_env: Vec<At<Text>>,
-    pub(super) pseudo: Vec<At<Text>>,
-    pub(super) pseudo_files: Vec<At<Text>>,
+    pub(super) pseudo: Vec<PseudoItem>,
+    pub(super) pseudo_files: Vec<PseudoItem>,
+    /// The machines of a fleet that are well formed; none where there is no fleet.
+    pub(super) machines: Option<At<Vec<fleet::TypedMachine>>>,
+    /// Where the images of a fleet go.
+    pub(super) output: Option<At<Text>>,
+}
+
+/// An item of `pseudo` or `pseudo_files`.
+#[derive(Clone)]
+pub(super) struct PseudoItem {
+    pub(super) at: Position,
+    pub(super) text: At<Text>,
+    /// Whether it is a text alone, without keys.
+    pub(super) is_plain: bool,
+    pub(super) grant: fleet::Grant,
 }
 
 /// `mount`: a path alone, or with options.
+#[derive(Clone)]
 pub(super) struct Mount {
     pub(super) path: At<Text>,
     pub(super) options: Option<At<Text>>,
 }
 
 /// `encrypt`.
+#[derive(Clone)]
 pub(super) struct Encrypt {
     pub(super) at: Position,
     pub(super) luks: At<Text>,
@@ -46,7 +62,7 @@ pub(super) struct Encrypt {
 }
 
 /// `owner`, `mode`, `dir_mode` and `mtime`, of an entry or of `defaults`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Attributes {
     pub(super) owner: Option<At<Text>>,
     pub(super) mode: Option<At<Text>>,
@@ -64,6 +80,7 @@ pub(super) struct Entry {
     pub(super) links: Option<At<Text>>,
     pub(super) xattrs: Option<At<Xattrs>>,
     pub(super) xattrs_recursive: Option<At<bool>>,
+    pub(super) grant: fleet::Grant,
 }
 
 /// One item of `credentials`.
@@ -73,6 +90,7 @@ pub(super) struct Credential {
     pub(super) source: At<source::TypedSource>,
     pub(super) trim: Option<At<bool>>,
     pub(super) via: Option<At<Text>>,
+    pub(super) grant: fleet::Grant,
 }
 
 /// One item of `fw_cfg`.
@@ -81,9 +99,11 @@ pub(super) struct FwCfg {
     pub(super) name: At<Text>,
     pub(super) source: At<source::TypedSource>,
     pub(super) trim: Option<At<bool>>,
+    pub(super) grant: fleet::Grant,
 }
 
 /// `xattrs` as typed.
+#[derive(Clone)]
 pub(super) enum Xattrs {
     /// `none`: those of an archive are left out.
     None,
@@ -102,6 +122,7 @@ impl Xattrs {
 }
 
 /// The value of an extended attribute as typed.
+#[derive(Clone)]
 pub(super) enum XattrValue {
     Text(Text),
     Base64(Text),
@@ -112,6 +133,11 @@ pub(super) enum XattrValue {
 pub(super) fn read(root: Node, file: &Arc<str>, problems: &mut Problems) -> Option<Typed> {
     let at = root.mark.position(file, "");
     let mut keys = Keys::open(root, at, keys::MANIFEST, problems)?;
+    let machines = keys.take("machines").map(|(node, at)| {
+        let value = fleet::machines(node, &at, problems);
+        At { value, at }
+    });
+    let output = keys.read("output", text, problems);
     let label = keys.read("label", text, problems);
     let format = keys.read("format", text, problems);
     let format_options = format_options::read(&mut keys, problems);
@@ -133,12 +159,18 @@ pub(super) fn read(root: Node, file: &Arc<str>, problems: &mut Problems) -> Opti
     let credentials = items(keys.read("credentials", list, problems), credential, problems);
     let fw_cfg = items(keys.read("fw_cfg", list, problems), fw_cfg, problems);
     let pass_env = keys.read("pass_env", texts, problems);
-    let pseudo = keys.read("pseudo", texts, problems);
-    let pseudo_files = keys.read("pseudo_files", texts, problems);
+    let (is_fleet, pseudo) = (machines.is_some(), keys.read("pseudo", list, problems));
+    let read = |node, at, problems: &mut _| {
+        pseudo_item(node, at, (keys::PSEUDO, "definition"), is_fleet, problems)
+    };
+    let pseudo = items(pseudo, read, problems);
+    let read = |node, at, problems: &mut _| {
+        pseudo_item(node, at, (keys::PSEUDO_FILE, "file"), is_fleet, problems)
+    };
+    let pseudo_files = items(keys.read("pseudo_files", list, problems), read, problems);
     let files = items(keys.read("files", list, problems), entry, problems);
     let (defaults, default_xattrs) = defaults.unwrap_or_default();
-    let values = |texts: Option<At<Vec<At<Text>>>>| texts.map_or_else(Vec::new, |at| at.value);
-    let (pass_env, pseudo, pseudo_files) = (values(pass_env), values(pseudo), values(pseudo_files));
+    let pass_env = pass_env.map_or_else(Vec::new, |at| at.value);
     Some(Typed {
         label,
         format,
@@ -153,6 +185,8 @@ pub(super) fn read(root: Node, file: &Arc<str>, problems: &mut Problems) -> Opti
         pass_env,
         pseudo,
         pseudo_files,
+        machines,
+        output,
     })
 }
 
@@ -204,6 +238,7 @@ fn entry(node: Node, at: Position, problems: &mut Problems) -> Option<Entry> {
     let links = keys.read("links", text, problems);
     let xattrs = keys.take("xattrs").map(|(node, at)| xattrs(node, at, problems));
     let xattrs_recursive = keys.read("xattrs_recursive", boolean, problems);
+    let grant = fleet::grant(&mut keys, problems);
     Some(Entry {
         at: keys.at,
         path: path?,
@@ -213,6 +248,7 @@ fn entry(node: Node, at: Position, problems: &mut Problems) -> Option<Entry> {
         links,
         xattrs,
         xattrs_recursive,
+        grant,
     })
 }
 
@@ -222,7 +258,8 @@ fn credential(node: Node, at: Position, problems: &mut Problems) -> Option<Crede
     let source = source::read(&mut keys, problems);
     let trim = keys.read("trim", boolean, problems);
     let via = keys.read("via", text, problems);
-    Some(Credential { at: keys.at, name: name?, source: source?, trim, via })
+    let grant = fleet::grant(&mut keys, problems);
+    Some(Credential { at: keys.at, name: name?, source: source?, trim, via, grant })
 }
 
 fn fw_cfg(node: Node, at: Position, problems: &mut Problems) -> Option<FwCfg> {
@@ -230,7 +267,27 @@ fn fw_cfg(node: Node, at: Position, problems: &mut Problems) -> Option<FwCfg> {
     let name = keys.require("name", text, problems);
     let source = source::read(&mut keys, problems);
     let trim = keys.read("trim", boolean, problems);
-    Some(FwCfg { at: keys.at, name: name?, source: source?, trim })
+    let grant = fleet::grant(&mut keys, problems);
+    Some(FwCfg { at: keys.at, name: name?, source: source?, trim, grant })
+}
+
+/// A text alone; in a fleet also a mapping of the keys `known`, of which `key` has the text.
+fn pseudo_item(
+    node: Node,
+    at: Position,
+    (known, key): (&'static [Key], &str),
+    is_fleet: bool,
+    problems: &mut Problems,
+) -> Option<PseudoItem> {
+    if !is_fleet || !node.is_mapping() {
+        let value = problems.keep(text(node, &at))?;
+        let (text, grant) = (At { value, at: at.clone() }, fleet::Grant::default());
+        return Some(PseudoItem { at, text, is_plain: true, grant });
+    }
+    let mut keys = Keys::open(node, at, known, problems)?;
+    let text = keys.require(key, text, problems);
+    let grant = fleet::grant(&mut keys, problems);
+    Some(PseudoItem { at: keys.at, text: text?, is_plain: false, grant })
 }
 
 fn attributes(keys: &mut Keys, problems: &mut Problems) -> Attributes {
@@ -293,7 +350,7 @@ pub(super) fn text(node: Node, at: &Position) -> Result<Text, Problem> {
 }
 
 /// The text of any scalar but nothing, as written: `mode: 0400` has four digits.
-fn scalar(node: Node, at: &Position) -> Result<Text, Problem> {
+pub(super) fn scalar(node: Node, at: &Position) -> Result<Text, Problem> {
     let found = node.describe();
     let refusal = || expected("a value", found).at(at);
     let scalar = node.into_scalar().ok_or_else(refusal)?;

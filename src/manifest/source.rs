@@ -207,6 +207,7 @@ impl SourceKey {
 }
 
 /// A source as typed.
+#[derive(Clone)]
 pub(super) enum TypedSource {
     File(Text),
     Dir(Text),
@@ -280,6 +281,11 @@ impl TypedSource {
                 Product::Content
             }
         }
+    }
+
+    /// Whether it is a symbolic link.
+    pub(super) fn is_symlink(&self) -> bool {
+        self.product() == Product::Symlink
     }
 
     /// Whether its members may have extended attributes of their own.

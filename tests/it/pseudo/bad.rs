@@ -61,7 +61,8 @@ fn no_word_of_a_definition_is_shown() {
                 words[index] = &canary;
                 // Not through a file: one that is new has to come to rest first.
                 let text = Secret::from(words.join(" ").as_bytes());
-                plan.pseudo.definitions = vec![PseudoText { text, position: position.clone() }];
+                plan.pseudo.definitions =
+                    vec![PseudoText { text, position: position.clone(), granted: None }];
                 let Err(failure) = pseudo::load(&plan) else { continue };
                 let seen = format!("{failure} {failure:?}");
                 assert!(!seen.contains(CANARY), "{words:?} is shown: {seen}");
@@ -96,7 +97,7 @@ fn bad_definitions_give_exactly_the_expected_errors() {
             _ => hint,
         });
         let mut plan = host.plan("files: []");
-        plan.pseudo.files.push(PseudoFile { path, position: None });
+        plan.pseudo.files.push(PseudoFile { path, position: None, granted: None });
         let failure = host.fail(&plan, &settings());
         assert_eq!(failure.exit, Exit::Manifest, "{name}");
         let got = failure.message.replace(&format!("{}/", root.display()), "");

@@ -125,7 +125,7 @@ fn hostile_definitions_cost_little() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("extra.pf");
     let mut plan = parse(b"files: []", &directory.path().join("secrets.yaml")).unwrap();
-    plan.pseudo.files.push(PseudoFile { path: path.clone(), position: None });
+    plan.pseudo.files.push(PseudoFile { path: path.clone(), position: None, granted: None });
     for (name, text, expected) in SYNTAX.iter().chain(MEANING) {
         fs::write(&path, text()).unwrap();
         forget_peak();

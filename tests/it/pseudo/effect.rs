@@ -331,7 +331,8 @@ fn a_pseudo_file_is_a_regular_file() {
         ("files: []", Some("none"), "--pseudo-file: cannot read none: no such file or directory"),
     ] {
         let mut plan = host.plan(manifest);
-        let files = file.map(|file| PseudoFile { path: host.path(file), position: None });
+        let files =
+            file.map(|file| PseudoFile { path: host.path(file), position: None, granted: None });
         plan.pseudo.files.extend(files);
         assert_failure(&host.fail(&plan, &settings()), Exit::Source, message);
     }

@@ -48,7 +48,7 @@ impl Host {
     pub(crate) fn plan_with(&self, manifest: &str, definitions: impl AsRef<[u8]>) -> Manifest {
         let mut plan = self.plan(manifest);
         let path = self.write("extra.pf", definitions);
-        plan.pseudo.files.push(PseudoFile { path, position: None });
+        plan.pseudo.files.push(PseudoFile { path, position: None, granted: None });
         plan
     }
 

@@ -100,7 +100,7 @@ pub(crate) fn entry_with(path: &str, source: Source, attributes: Attributes) -> 
     let names = path.split('/').filter(|name| !name.is_empty());
     let path = TreePath(names.map(|name| Name::new(name.as_bytes()).unwrap()).collect());
     let position = Position::new(&"".into(), 0, 0, "");
-    Entry { path, source, attributes, position }
+    Entry { path, source, attributes, position, granted: None }
 }
 
 /// A manifest of these entries, one every ten lines.
@@ -125,6 +125,7 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Manifest {
         mount: None,
         pass_env: Vec::new(),
         pseudo,
+        machine: None,
     }
 }
 

@@ -1,0 +1,291 @@
+//! A manifest of many machines: who they are, who may have what, and the plain manifest of each.
+//!
+//! Invariant: what is behind a [`Fleet`] sees the manifest of one machine, in which nothing
+//! stands that this machine is not granted.
+
+mod expand;
+mod grants;
+mod machines;
+mod pattern;
+mod placeholders;
+mod template;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use credimg_formats::Secret;
+
+pub use self::grants::Granted;
+pub use self::grants::MachineSet;
+pub(super) use self::grants::{Typed as Grant, read as grant};
+pub(super) use self::machines::{Typed as TypedMachine, read as machines};
+pub use self::template::Template;
+
+use self::grants::Finder;
+use self::pattern::Pattern;
+use self::placeholders::Values;
+use super::error::{Fault, manifest_name};
+use super::mapping::At;
+use super::node::Text;
+use super::resolved::{MachineContext, Manifest};
+use super::{resolve, schema};
+use crate::report::{Exit, Failure, Position, Problems, Subject};
+
+/// What credimg knows of the fleet that a manifest describes.
+pub struct Fleet {
+    path: PathBuf,
+    machines: Vec<Machine>,
+    items: Vec<Item>,
+    /// The manifest as typed, of which each machine gets a part.
+    typed: schema::Typed,
+    output: Option<Template>,
+}
+
+/// One machine of a fleet.
+pub struct Machine {
+    /// Its name: 1 to 64 letters, digits and `-_.` that begin with a letter or digit.
+    pub name: String,
+    /// The user of this host that its image belongs to, where given.
+    pub owner: Option<At<String>>,
+    /// The user of this host that may read its image, where given.
+    pub reader: Option<At<String>>,
+    /// The monitor that its arguments are for, where given.
+    pub target: Option<At<String>>,
+    /// Where its key stands in the manifest.
+    pub position: Position,
+    settings: Arc<machines::Settings>,
+}
+
+impl Machine {
+    fn new(typed: TypedMachine, problems: &mut Problems) -> Self {
+        let TypedMachine { name, position, settings } = typed;
+        let values = Values { machine: &name, variables: &settings.variables };
+        let mut replaced = |typed: &Option<At<Text>>| {
+            let At { value, at } = problems.keep(values.replace(typed.as_ref()?))?;
+            Some(At { value: String::clone(&value), at })
+        };
+        let (owner, reader) = (replaced(&settings.owner), replaced(&settings.reader));
+        let target = replaced(&settings.target);
+        Self { name, owner, reader, target, position, settings }
+    }
+
+    /// What commands learn of it.
+    fn context(&self) -> MachineContext {
+        let variables = self.settings.variables.iter();
+        let variables =
+            variables.map(|(name, value)| (name.clone(), Secret::from(value.as_bytes())));
+        MachineContext { name: self.name.clone(), variables: variables.collect() }
+    }
+
+    fn values(&self) -> Values<'_> {
+        Values { machine: &self.name, variables: &self.settings.variables }
+    }
+}
+
+/// Something of a fleet that has a source.
+pub struct Item {
+    /// What it is.
+    pub kind: ItemKind,
+    /// Its path or name as written, placeholders and all; of a pseudo definition nothing.
+    pub shown: String,
+    /// Where it stands in the manifest.
+    pub position: Position,
+    /// Whether its source may reach several machines.
+    pub shared: bool,
+    /// Who gets it.
+    pub machines: MachineSet,
+}
+
+/// The kinds of what has a source, by the lists that they stand in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemKind {
+    /// An entry of `files`.
+    File,
+    /// A credential.
+    Credential,
+    /// An item of `fw_cfg`.
+    FwCfg,
+    /// An item of `pseudo`.
+    Pseudo,
+    /// An item of `pseudo_files`.
+    PseudoFile,
+}
+
+/// What a manifest's text turned out to be.
+pub enum Loaded {
+    /// The manifest of one machine.
+    One(Box<Manifest>),
+    /// That of many.
+    Many(Box<Fleet>),
+}
+
+impl Loaded {
+    /// The manifest of one machine: that of the fleet's `machine`, or the only one.
+    pub fn one(self, machine: Option<&str>) -> Result<Manifest, Failure> {
+        match (self, machine) {
+            (Self::One(manifest), None) => Ok(*manifest),
+            (Self::Many(fleet), Some(name)) => fleet.manifest_of(fleet.find(name)?),
+            (Self::One(manifest), Some(_)) => {
+                let file = manifest_name(&manifest.path);
+                let message = format!("--machine: {file} is of one machine, without a name");
+                Err(Failure::new(Exit::Usage, message).hint("`machines:` in a manifest names them"))
+            }
+            (Self::Many(fleet), None) => {
+                let (file, count) = (manifest_name(&fleet.path), fleet.machines.len());
+                let message = format!("{file}: this manifest is of {count} machines");
+                let hint = "`--machine NAME` takes one of them, `credimg fleet` all";
+                Err(Failure::new(Exit::Manifest, message).hint(hint))
+            }
+        }
+    }
+}
+
+impl Fleet {
+    /// The fleet that `typed` describes; none where a problem, always noted, stands in its way.
+    pub(super) fn new(
+        mut typed: schema::Typed,
+        path: &Path,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let machines = typed.machines.take()?;
+        let machines = machines.value.into_iter().map(|typed| Machine::new(typed, problems));
+        let machines: Vec<_> = machines.collect();
+        if machines.is_empty() {
+            return None;
+        }
+        let items = items(&mut typed, &Finder::new(&machines), problems);
+        for (index, machine) in (0..).zip(&machines) {
+            if !items.iter().any(|item| item.machines.contains(index)) {
+                let message = format!("the machine {} gets nothing", machine.name);
+                let fault = Fault::new(message).hint("`to` of an entry says who gets it");
+                problems.note(fault.at(&machine.position));
+            }
+        }
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let output = typed.output.take();
+        let output =
+            output.and_then(|typed| problems.keep(Template::of_manifest(&typed, directory)));
+        Some(Self { path: path.into(), machines, items, typed, output })
+    }
+
+    /// The manifest's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The machines in the manifest's order, those of a range by their numbers.
+    pub fn machines(&self) -> &[Machine] {
+        &self.machines
+    }
+
+    /// Everything that has a source, in the manifest's order.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// Where the images go, as far as the manifest says it.
+    pub fn output(&self) -> Option<&Template> {
+        self.output.as_ref()
+    }
+
+    /// The index of the machine of this name.
+    pub fn find(&self, name: &str) -> Result<usize, Failure> {
+        let found = self.machines.iter().position(|machine| machine.name == name);
+        found.ok_or_else(|| {
+            let message = format!("{}: no machine has the name given", manifest_name(&self.path));
+            Failure::new(Exit::Usage, message).hint(grants::MACHINES_HINT)
+        })
+    }
+
+    /// The indexes of the machines that any of `globs` names, in order.
+    pub fn select(&self, globs: &[String]) -> Result<Vec<usize>, Failure> {
+        let mut selected = vec![false; self.machines.len()];
+        for glob in globs {
+            let pattern = Pattern::parse(glob).map_err(|fault| fault.in_option("--only"))?;
+            let mut is_any = false;
+            for (machine, is_selected) in self.machines.iter().zip(&mut selected) {
+                if pattern.matches(&machine.name) {
+                    *is_selected = true;
+                    is_any = true;
+                }
+            }
+            if !is_any {
+                let failure = Fault::new("no machine has such a name").in_option("--only");
+                return Err(failure.hint(grants::MACHINES_HINT));
+            }
+        }
+        let selected = (0..).zip(selected).filter(|(_, is_selected)| *is_selected);
+        Ok(selected.map(|(index, _)| index).collect())
+    }
+
+    /// The plain manifest of one machine: what it is granted, placeholders replaced.
+    pub fn manifest_of(&self, machine: usize) -> Result<Manifest, Failure> {
+        let machine_index = machine;
+        let machine =
+            self.machines.get(machine).ok_or_else(|| Failure::bug(": no such machine"))?;
+        let file = Arc::from(manifest_name(&self.path));
+        let mut problems = Problems::new(Subject::Manifest, &file);
+        let granted = |grant: &Grant| {
+            self.items.get(grant.item).is_some_and(|item| item.machines.contains(machine_index))
+        };
+        let typed = expand::of_machine(&self.typed, machine, &granted, &mut problems);
+        let manifest = resolve::resolve(typed, &self.path, &mut problems);
+        problems.sort();
+        problems.finish()?;
+        let manifest =
+            manifest.ok_or_else(|| Failure::bug(": a machine is refused without a reason"))?;
+        Ok(Manifest { machine: Some(machine.context()), ..manifest })
+    }
+}
+
+/// Notes what only a fleet's manifest can say.
+pub(super) fn require_none(typed: &schema::Typed, problems: &mut Problems) {
+    let grants = typed.files.iter().map(|it| &it.grant);
+    let grants = grants.chain(typed.credentials.iter().map(|it| &it.grant));
+    let grants = grants.chain(typed.fw_cfg.iter().map(|it| &it.grant));
+    let grants = grants.chain(typed.pseudo.iter().map(|it| &it.grant));
+    let grants = grants.chain(typed.pseudo_files.iter().map(|it| &it.grant));
+    let output = typed.output.as_ref().map(|output| &output.at);
+    for at in grants.filter_map(Grant::at).chain(output) {
+        let fault = Fault::new("only for a fleet: this manifest has no `machines`");
+        problems.note(fault.hint("as in `machines: {chimera: {}, medusa: {}}`").at(at));
+    }
+}
+
+/// Everything that has a source, in the manifest's order; each learns its index.
+fn items(typed: &mut schema::Typed, finder: &Finder, problems: &mut Problems) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut add = |kind, shown: &Text, position: &Position, grant: &mut Grant, goes_to_all| {
+        let machines = match &grant.to {
+            Some(to) => finder.granted(to, problems),
+            None if goes_to_all => finder.all(),
+            None => {
+                let fault = Fault::new("nothing says which machines get this");
+                problems.note(fault.hint(grants::HINT).at(position));
+                MachineSet::default()
+            }
+        };
+        grant.item = items.len();
+        let shared = grant.shared.as_ref().is_some_and(|shared| shared.value);
+        let (shown, position) = (String::clone(shown), position.clone());
+        items.push(Item { kind, shown, position, shared, machines });
+    };
+    for entry in &mut typed.files {
+        let is_link = entry.source.value.is_symlink();
+        add(ItemKind::File, &entry.path.value, &entry.at, &mut entry.grant, is_link);
+    }
+    for it in &mut typed.credentials {
+        add(ItemKind::Credential, &it.name.value, &it.at, &mut it.grant, false);
+    }
+    for it in &mut typed.fw_cfg {
+        add(ItemKind::FwCfg, &it.name.value, &it.at, &mut it.grant, false);
+    }
+    let nothing = Text::default();
+    for it in &mut typed.pseudo {
+        add(ItemKind::Pseudo, &nothing, &it.at, &mut it.grant, it.is_plain);
+    }
+    for it in &mut typed.pseudo_files {
+        add(ItemKind::PseudoFile, &it.text.value, &it.at, &mut it.grant, it.is_plain);
+    }
+    items
+}

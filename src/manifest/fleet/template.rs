@@ -1,0 +1,81 @@
+//! Where the images of a fleet go: a path with placeholders.
+
+use std::path::{Path, PathBuf};
+
+use super::super::error::Fault;
+use super::super::mapping::At;
+use super::super::node::Text;
+use super::Machine;
+use super::placeholders::{self, Piece};
+use crate::report::{Exit, Failure, Position, Problem};
+
+/// A path with placeholders.
+#[derive(Clone)]
+pub struct Template {
+    text: Text,
+    /// What a relative path begins at.
+    directory: PathBuf,
+    names_machine: bool,
+    /// Where it stands, if it stands in the manifest.
+    position: Option<Position>,
+    /// The option that gave it, if one did.
+    option: &'static str,
+}
+
+impl Template {
+    /// A template of the command line, by `option`; relative to the working directory.
+    pub fn parse(text: &str, option: &'static str) -> Result<Self, Failure> {
+        let names_machine = check(text).map_err(|wrong| wrong.of_option(option))?;
+        Ok(Self {
+            text: Text::new(text.to_owned()),
+            directory: PathBuf::new(),
+            names_machine,
+            position: None,
+            option,
+        })
+    }
+
+    /// The template of the manifest, relative to its `directory`.
+    pub(super) fn of_manifest(typed: &At<Text>, directory: &Path) -> Result<Self, Problem> {
+        let names_machine =
+            check(&typed.value).map_err(|wrong| wrong.of(&typed.value, &typed.at))?;
+        if !names_machine {
+            let fault = Fault::new("all machines would have one output: `{machine}` is missing");
+            return Err(fault.at(&typed.at));
+        }
+        Ok(Self {
+            text: typed.value.clone(),
+            directory: directory.into(),
+            names_machine,
+            position: Some(typed.at.clone()),
+            option: "",
+        })
+    }
+
+    /// The path of `machine`.
+    pub fn of(&self, machine: &Machine) -> Result<PathBuf, Failure> {
+        let path = machine.values().text(&self.text).map_err(|wrong| match &self.position {
+            Some(position) => {
+                let problem = wrong.of(&self.text, position);
+                Failure::new(Exit::Manifest, format!("{position}: {}", problem.message))
+            }
+            None => wrong.of_option(self.option),
+        })?;
+        Ok(self.directory.join(path.as_str()))
+    }
+
+    /// Whether `{machine}` stands in it.
+    pub fn names_machine(&self) -> bool {
+        self.names_machine
+    }
+}
+
+/// Whether `{machine}` stands in `text`, which has to be right.
+fn check(text: &str) -> Result<bool, placeholders::Wrong> {
+    let mut names_machine = false;
+    placeholders::pieces(text, |piece| {
+        names_machine |= matches!(piece, Piece::Machine);
+        Ok(())
+    })?;
+    Ok(names_machine)
+}
