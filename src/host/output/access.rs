@@ -66,6 +66,13 @@ impl Access {
         Self { owner, group, mode, group_may, named, is_known: true }
     }
 
+    /// Whether everybody gets through this directory, and nobody but its owner lists it or makes
+    /// anything in it.
+    pub(super) fn lets_all_pass(&self) -> bool {
+        let only_pass = |(.., permissions): &(bool, u32, u16)| permissions & !acl::PASS == 0;
+        self.is_known && self.mode == 0o711 && self.named.iter().all(only_pass)
+    }
+
     /// The first user whom the list names.
     pub(super) fn named_user(&self) -> Option<u32> {
         self.named.iter().find(|(is_group, ..)| !is_group).map(|(_, user, _)| *user)

@@ -44,9 +44,10 @@ impl DirectoryPermissions {
 /// Makes the directory at `path`, in one that exists, if it is missing; returns whether it was.
 /// Its name is not yet on the disk then.
 ///
-/// One that is there has to belong to the caller and to let exactly those through whom `wanted`
-/// names; else it is an error of [`Exit::Policy`], which says how to mend it. An empty one that
-/// lets nobody through yet is mended here: a run that was killed may have left it.
+/// One that is there has to belong to the caller. It lets exactly those through whom `wanted`
+/// names, or everybody without letting anybody list it (mode 0711), as systemd makes it for the
+/// unit; else it is an error of [`Exit::Policy`], which says how to mend it. An empty one that lets
+/// nobody through yet is mended here: a run that was killed may have left it.
 pub fn machine_directory(path: &Path, wanted: DirectoryPermissions) -> Result<bool, Failure> {
     // Whatever this reports: what is there afterwards decides.
     let made = retry_on_intr(|| mkdirat(CWD, path, FileMode::RWXU));
@@ -65,7 +66,8 @@ pub fn machine_directory(path: &Path, wanted: DirectoryPermissions) -> Result<bo
     let access = Access::of_file(&directory, &found).map_err(unread)?;
     let own = wanted.access();
     let excess = access.excess(&own);
-    if excess.is_none() && own.excess(&access).is_none() {
+    let is_own = access.owner == own.owner;
+    if is_own && access.lets_all_pass() || excess.is_none() && own.excess(&access).is_none() {
         return Ok(made.is_ok());
     }
     // A new one may have got a group and a list from the directory above.
@@ -194,13 +196,15 @@ mod tests {
         let path = place.path().join("chimera");
         fs::create_dir(&path).unwrap();
         let none = DirectoryPermissions::default();
-        for wide in [0o755, 0o711, 0o750, 0o710, 0o2700] {
+        for wide in [0o755, 0o715, 0o750, 0o710, 0o2700, 0o731] {
             set_mode(&path, wide);
             let said = refused(&path, none);
             assert!(said.contains(&format!("has the mode {wide:04o}\n")), "{said}");
             assert!(said.contains(" && chmod 0700 "), "{said}");
             assert_eq!(mode(&path), wide);
         }
+        set_mode(&path, 0o711);
+        assert!(!machine_directory(&path, none).unwrap());
         // Somebody else than the one whom it is for.
         fs::remove_dir(&path).unwrap();
         let passer = DirectoryPermissions { passer: Some(991), ..none };
