@@ -13,6 +13,7 @@ mod access;
 mod acl;
 mod buffered;
 mod directory;
+mod durable;
 mod extracted;
 mod index;
 mod leftovers;
@@ -25,11 +26,11 @@ mod private_directory;
 mod sidecars;
 mod stream;
 mod temporary;
+mod together;
 mod turn;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -42,6 +43,7 @@ use crate::report::{self, Exit, Failure};
 pub use access::{Access, Excess};
 use buffered::Buffered;
 pub use directory::{DirectoryPermissions, machine_directory};
+use durable::{Unsynced, sync_directory};
 pub use extracted::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node};
 pub use index::{INDEX_SUFFIX, index_text, read_index};
 pub use memory::{MemoryFile, SealedFile};
@@ -51,6 +53,7 @@ use output_name::{OutputName, There};
 use sidecars::Sidecars;
 pub use stream::{Stdout, StreamOutput, hand_over, require_reader, to_stdout};
 use temporary::Temporary;
+pub use together::{Complete, KeptFile, commit_all};
 
 /// The mode of a file for which none is asked.
 const PRIVATE_MODE: Mode = Mode::of::<0o600>();
@@ -116,6 +119,53 @@ enum State {
     /// After an error of the file system it is not known whether the image has taken its
     /// name, or not everything could be undone. Nothing is cleaned up.
     Unknown,
+}
+
+/// An image that is in place, with what has gone wrong since.
+struct Finished {
+    failures: Vec<Failure>,
+    /// Files of the old image that stay.
+    not_removed: Vec<Failure>,
+    /// The image as messages call it.
+    shown: String,
+    /// What messages say of it.
+    hint: &'static str,
+}
+
+impl Finished {
+    fn new(target: &OutputName, failures: Vec<Failure>, not_removed: Vec<Failure>) -> Self {
+        let hint = "the new image is in place, but a crash of the machine may undo that";
+        Self { failures, not_removed, shown: target.subject.shown.clone(), hint }
+    }
+
+    /// An old image that stays in place.
+    fn of_kept(target: &OutputName) -> Self {
+        let hint = target.subject.hint.unwrap_or("the image is in place");
+        Self { hint, ..Self::new(target, Vec::new(), Vec::new()) }
+    }
+
+    /// Notes whether the names of the image's directory are on the disk.
+    fn synced(&mut self, outcome: Result<(), Errno>) {
+        if let Err(error) = outcome {
+            let message = format!(
+                "cannot write the directory of {} to the disk: {}",
+                self.shown,
+                report::reason(&error.into())
+            );
+            self.failures.push(Failure::new(Exit::Output, message).hint(self.hint));
+        }
+    }
+
+    /// Of several failures the first is returned; the others are printed as warnings.
+    fn outcome(self) -> Result<(), Failure> {
+        let mut failures = self.failures.into_iter().chain(self.not_removed);
+        let first = failures.next();
+        for other in failures {
+            // None of them is dropped: each may name a file with secrets that was not removed.
+            report::warn(&other.message);
+        }
+        first.map_or(Ok(()), Err)
+    }
 }
 
 impl OutputFile {
@@ -185,7 +235,55 @@ impl OutputFile {
         if !crate::host::KEEPS_PROMISES {
             return self.sink.spill();
         }
-        let placed = self.put_in_place(is_sidecar);
+        let placed = self
+            .prepare(is_sidecar)
+            .and_then(|()| self.unsynced().try_for_each(|file| file.sync()))
+            .and_then(|()| self.place(is_sidecar));
+        match self.settle(placed) {
+            Ok(mut finished) => {
+                finished.synced(sync_directory(&self.target.folder().fd));
+                finished.outcome()
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The first phase: everything is written and has its owner and mode. The disk need not
+    /// have it yet.
+    fn prepare(&mut self, is_sidecar: Option<IsSidecar<'_>>) -> Result<(), Failure> {
+        let subject = &self.target.subject;
+        self.sink.spill()?;
+        // The buffer may hold a key, and it may take long until the file is on the disk.
+        self.sink.forget();
+        widen(self.sink.file(), self.permissions)
+            .map_err(|error| no_access(subject, error, self.permissions))?;
+        is_sidecar.map_or(Ok(()), |is_sidecar| {
+            self.sidecars.foresee_index(&self.target, is_sidecar, self.permissions)
+        })
+    }
+
+    /// The files that have to be on the disk before [`place`](Self::place), sidecars first.
+    fn unsynced(&self) -> impl Iterator<Item = Unsynced<'_>> {
+        let image = Unsynced { file: self.sink.file(), subject: &self.target.subject };
+        self.sidecars.unsynced().chain(std::iter::once(image))
+    }
+
+    /// The second phase: puts sidecars and image in place, in the turn of this builder.
+    fn place(&mut self, is_sidecar: Option<IsSidecar<'_>>) -> Result<(), Failure> {
+        signals::check()?;
+        turn::take(&self.target, self.sink.file_mut(), &mut self.temporary, self.permissions)?;
+        if let Some(is_sidecar) = is_sidecar {
+            let old = self.sidecars.add_index(&self.target, is_sidecar, self.permissions)?;
+            signals::check()?;
+            self.sidecars.put_in_place(&self.target, old, self.permissions)?;
+        }
+        self.replace()
+    }
+
+    /// The third phase, which needs the outcome of the ones before: cleans up behind an image
+    /// that is in place, of which the names have to be brought onto the disk then. An image that
+    /// is not in place is taken back, which is an error.
+    fn settle(&mut self, placed: Result<(), Failure>) -> Result<Finished, Failure> {
         match self.state {
             State::Pending => {
                 let lost = self.take_back();
@@ -194,16 +292,18 @@ impl OutputFile {
                     // be cleaned up as leftovers: the old image needs them.
                     self.state = State::Unknown;
                 }
-                placed.map_err(|failure| self.with_lost(failure, &lost))
+                let failure = placed.err().unwrap_or_else(|| Failure::bug(": nothing was placed"));
+                Err(self.with_lost(failure, &lost))
             }
-            State::InPlace => self.finish(placed),
-            State::Unknown => placed,
+            State::InPlace => Ok(self.finish(placed)),
+            State::Unknown => {
+                Err(placed.err().unwrap_or_else(|| Failure::bug(": an outcome is not known")))
+            }
         }
     }
 
-    /// Cleans up behind the image, which is in place, and brings all names onto the disk.
-    /// Of several errors the first is returned; the others are printed as warnings.
-    fn finish(&mut self, placed: Result<(), Failure>) -> Result<(), Failure> {
+    /// Cleans up behind the image, which is in place.
+    fn finish(&mut self, placed: Result<(), Failure>) -> Finished {
         let looked = self.sidecars.look_again();
         let own = self.sidecars.temporary_names();
         let not_removed = self.sidecars.remove_old();
@@ -219,45 +319,8 @@ impl OutputFile {
         }
         // The next builder of this path may go on while this one waits for the disk.
         lock::release(self.sink.file());
-        let OutputName { entry, subject, .. } = &self.target;
-        let synced = sync_directory(&entry.folder.fd).map_err(|error| {
-            let message = format!(
-                "cannot write the directory of {} to the disk: {}",
-                subject.shown,
-                report::reason(&error.into())
-            );
-            Failure::new(Exit::Output, message)
-                .hint("the new image is in place, but a crash of the machine may undo that")
-        });
-        let failures = [placed, looked, indexed, synced].into_iter().filter_map(Result::err);
-        let mut failures = failures.chain(not_removed);
-        let first = failures.next();
-        for other in failures {
-            // None of them is dropped: each may name a file with secrets that was not removed.
-            report::warn(&other.message);
-        }
-        first.map_or(Ok(()), Err)
-    }
-
-    /// Puts sidecars and image in place.
-    fn put_in_place(&mut self, is_sidecar: Option<IsSidecar<'_>>) -> Result<(), Failure> {
-        let subject = &self.target.subject;
-        self.sink.spill()?;
-        // The buffer may hold a key, and it may take long until the file is on the disk.
-        self.sink.forget();
-        widen(self.sink.file(), self.permissions)
-            .map_err(|error| no_access(subject, error, self.permissions))?;
-        retry_on_intr(|| rustix::fs::fsync(self.sink.file()))
-            .map_err(|error| subject.failure("write", error))?;
-        signals::check()?;
-
-        turn::take(&self.target, self.sink.file_mut(), &mut self.temporary, self.permissions)?;
-        if let Some(is_sidecar) = is_sidecar {
-            let old = self.sidecars.add_index(&self.target, is_sidecar, self.permissions)?;
-            signals::check()?;
-            self.sidecars.put_in_place(&self.target, old, self.permissions)?;
-        }
-        self.replace()
+        let failures = [placed, looked, indexed].into_iter().filter_map(Result::err).collect();
+        Finished::new(&self.target, failures, not_removed)
     }
 
     /// Gives the image its name, and looks whether it has it.
@@ -387,15 +450,6 @@ impl Subject {
     fn refusal(&self, operation: &str, reason: &str) -> Failure {
         let message = format!("cannot {operation} {}: {reason}", self.shown);
         Failure { exit: Exit::Output, message, hint: self.hint.map(str::to_owned) }
-    }
-}
-
-/// Makes a rename durable. Some network file systems cannot sync a directory alone: there
-/// the whole file system is synced.
-fn sync_directory(directory: &OwnedFd) -> rustix::io::Result<()> {
-    match retry_on_intr(|| rustix::fs::fsync(directory)) {
-        Err(Errno::INVAL | Errno::OPNOTSUPP) => rustix::fs::syncfs(directory),
-        outcome => outcome,
     }
 }
 

@@ -415,11 +415,14 @@ impl Bench {
         let changes: Vec<_> = calls.iter().copied().filter(|call| CHANGES.contains(call)).collect();
         let end = ["fsync", "linkat", "renameat", "fsync"];
         let set_end = [
-            "fsync",
-            "linkat",
-            // The index of both, in place of the old one.
+            // The index of both, the sidecars and the image.
             "write",
             "fsync",
+            "fsync",
+            "fsync",
+            "fsync",
+            "linkat",
+            // The index takes the place of the old one.
             "linkat",
             "mkdirat",
             "linkat",

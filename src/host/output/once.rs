@@ -6,9 +6,10 @@ use std::path::Path;
 
 use rustix::io::retry_on_intr;
 
+use super::durable::sync_directory;
 use super::output_name::{Id, OutputName};
 use super::temporary::{Taken, Temporary};
-use super::{Permissions, leftovers, private_directory, sync_directory, widen};
+use super::{Permissions, leftovers, private_directory, widen};
 use crate::report::{self, Exit, Failure};
 
 /// Completes what the maker of a file may have left undone when it was killed, for a file that

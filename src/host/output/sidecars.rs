@@ -13,8 +13,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags, RenameFlags};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 
+use super::durable::Unsynced;
 use super::index::{self, INDEX_SUFFIX, index_text};
 use super::output_name::{Entry, OutputName, replaceable};
 use super::temporary::{self, Taken, Temporary};
@@ -30,6 +31,9 @@ pub(super) struct Sidecars {
     files: Vec<Sidecar>,
     /// Those that the old image had and the new one has not.
     stale: Vec<Kept>,
+    /// The suffixes of the old image, as they were when the index was written, which is the first
+    /// of the files; none where there is no index yet.
+    foreseen: Option<Vec<String>>,
     /// What the index shall hold in the end, where it holds names of the old image besides.
     final_index: Option<String>,
 }
@@ -62,7 +66,7 @@ struct Kept {
 }
 
 impl Sidecars {
-    /// Writes a sidecar, onto the disk but not in place.
+    /// Writes a sidecar, which is neither on the disk nor in place then.
     pub(super) fn add(
         &mut self,
         target: &OutputName,
@@ -76,50 +80,59 @@ impl Sidecars {
         written
     }
 
-    /// Writes an index of these sidecars and of those of the old image, which comes before
+    /// Writes the index as it has to be if the old image keeps its sidecars until the turn of
+    /// this builder. So it is brought onto the disk together with the other files.
+    pub(super) fn foresee_index(
+        &mut self,
+        target: &OutputName,
+        is_sidecar: IsSidecar<'_>,
+        permissions: Permissions,
+    ) -> Result<(), Failure> {
+        if self.files.is_empty() {
+            return Ok(());
+        }
+        let old = old_suffixes(target, is_sidecar)?.unwrap_or_default();
+        self.write_index(target, old, permissions)
+    }
+
+    /// The files that have to be on the disk before one of them is put in place.
+    pub(super) fn unsynced(&self) -> impl Iterator<Item = Unsynced<'_>> {
+        self.files.iter().map(Sidecar::unsynced)
+    }
+
+    /// Makes sure that the index of these sidecars and of those of the old image comes before
     /// them; returns the suffixes of the old ones.
-    ///
-    /// Those are regular files of any owner, as an earlier build may have given them to somebody
-    /// else. A file with a second name elsewhere counts too: left here it would be taken for a
-    /// sidecar of the new image, and its other name keeps it.
     pub(super) fn add_index(
         &mut self,
         target: &OutputName,
         is_sidecar: IsSidecar<'_>,
         permissions: Permissions,
     ) -> Result<Vec<String>, Failure> {
-        let failure =
-            |error| target.subject.failure("look for files of an old image beside", error);
-        let index = name_of(target, INDEX_SUFFIX);
-        let opened = index.open(OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty());
-        let Some(listed) = index::listed(opened, is_sidecar).map_err(failure)? else {
-            return self.begin_index(target, Vec::new(), permissions);
-        };
-        let mut old = Vec::new();
-        for suffix in listed {
-            let seen = name_of(target, &suffix).stat().map_err(|error| failure(error.into()))?;
-            let kind = seen.map(|seen| FileType::from_raw_mode(seen.st_mode));
-            if kind == Some(FileType::RegularFile) {
-                old.push(suffix);
-            }
-        }
+        let found = old_suffixes(target, is_sidecar)?;
         if self.files.is_empty() {
+            let Some(mut old) = found else { return Ok(Vec::new()) };
             // It goes after the last of them.
             old.push(INDEX_SUFFIX.to_owned());
             return Ok(old);
         }
-        self.begin_index(target, old, permissions)
+        let old = found.unwrap_or_default();
+        if self.foreseen.as_ref() != Some(&old) {
+            // Another builder has put other sidecars in place meanwhile.
+            if self.foreseen.take().is_some() {
+                self.files.remove(0).temporary.remove();
+            }
+            self.write_index(target, old.clone(), permissions)?;
+            self.files.first().map_or(Ok(()), |index| index.unsynced().sync())?;
+        }
+        Ok(old)
     }
 
-    fn begin_index(
+    fn write_index(
         &mut self,
         target: &OutputName,
         old: Vec<String>,
         permissions: Permissions,
-    ) -> Result<Vec<String>, Failure> {
-        if self.files.is_empty() {
-            return Ok(old);
-        }
+    ) -> Result<(), Failure> {
         let mut new: Vec<_> = self.files.iter().map(|file| file.suffix.clone()).collect();
         new.sort_unstable();
         let mut both = [&*old, &*new].concat();
@@ -128,8 +141,9 @@ impl Sidecars {
         let text = index_text(&both);
         let (index, written) = Sidecar::write(target, INDEX_SUFFIX, text.as_bytes(), permissions)?;
         self.files.insert(0, index);
+        self.foreseen = Some(old);
         self.final_index = (both != new).then(|| index_text(&new));
-        written.map(|()| old)
+        written
     }
 
     /// Takes those names out of the index whose files are removed; the image is in place.
@@ -230,10 +244,36 @@ impl Sidecars {
     }
 }
 
+/// The suffixes of the old image's sidecars; none where it has no index.
+///
+/// Those are regular files of any owner, as an earlier build may have given them to somebody
+/// else. A file with a second name elsewhere counts too: left here it would be taken for a
+/// sidecar of the new image, and its other name keeps it.
+fn old_suffixes(
+    target: &OutputName,
+    is_sidecar: IsSidecar<'_>,
+) -> Result<Option<Vec<String>>, Failure> {
+    let failure = |error| target.subject.failure("look for files of an old image beside", error);
+    let index = name_of(target, INDEX_SUFFIX);
+    let opened = index.open(OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty());
+    let Some(listed) = index::listed(opened, is_sidecar).map_err(failure)? else {
+        return Ok(None);
+    };
+    let mut old = Vec::new();
+    for suffix in listed {
+        let seen = name_of(target, &suffix).stat().map_err(|error| failure(error.into()))?;
+        let kind = seen.map(|seen| FileType::from_raw_mode(seen.st_mode));
+        if kind == Some(FileType::RegularFile) {
+            old.push(suffix);
+        }
+    }
+    Ok(Some(old))
+}
+
 /// Puts an index in the place of the one that is there.
 fn replace_index(target: &OutputName, text: &str, permissions: Permissions) -> Result<(), Failure> {
     let (mut index, written) = Sidecar::write(target, INDEX_SUFFIX, text.as_bytes(), permissions)?;
-    let replaced = written.and_then(|()| {
+    let replaced = written.and_then(|()| index.unsynced().sync()).and_then(|()| {
         let own = index.temporary.take_any_name(target, &mut index.file, permissions)?;
         match own.rename(&index.name) {
             Err(error) if index.name.leads_to(index.temporary.id()) != Ok(true) => {
@@ -256,8 +296,8 @@ fn name_of(target: &OutputName, suffix: &str) -> Entry {
 }
 
 impl Sidecar {
-    /// Writes a sidecar onto the disk. The outer error means that no file was begun, the inner one
-    /// that the file which is returned is not complete.
+    /// Writes a sidecar. The outer error means that no file was begun, the inner one that the
+    /// file which is returned is not complete.
     fn write(
         target: &OutputName,
         suffix: &str,
@@ -272,11 +312,14 @@ impl Sidecar {
         let (mut file, temporary) = Temporary::create(target, None)?;
         let to_failure = |error: std::io::Error| subject.failure("write", error);
         let written = file.write_all(content).map_err(to_failure).and_then(|()| {
-            widen(&file, permissions).map_err(|error| no_access(&subject, error, permissions))?;
-            retry_on_intr(|| rustix::fs::fsync(&file)).map_err(|error| to_failure(error.into()))
+            widen(&file, permissions).map_err(|error| no_access(&subject, error, permissions))
         });
         let (suffix, state) = (suffix.to_owned(), State::Written);
         Ok((Self { suffix, name, temporary, subject, state, file }, written))
+    }
+
+    fn unsynced(&self) -> Unsynced<'_> {
+        Unsynced { file: &self.file, subject: &self.subject }
     }
 
     fn put_in_place(
