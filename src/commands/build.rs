@@ -3,30 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use credimg_formats::Sink;
 
 use super::naming;
 use super::options::{Attach, Recipe, Sources};
-use crate::delivery::sidecar::{self, Sidecar};
+use crate::delivery::sidecar;
 use crate::host::output::{self, OutputFile, StreamOutput};
 use crate::job::Job;
-use crate::job::beside;
-use crate::job::collect::Collected;
 use crate::job::depfile::Dependencies;
 use crate::job::destination::{Destination, NewFile};
-use crate::job::existing;
 use crate::job::files::{self, Files};
-use crate::job::image::Image;
+use crate::job::making::{Making, Printed, Ready};
 use crate::job::old_output;
 use crate::job::permissions;
 use crate::job::read_back;
 use crate::job::reports;
-use crate::job::summary::{self, Delivery, Summary};
+use crate::job::summary::{self, Summary};
 use crate::job::trusted;
-use crate::monitors::{Attachment, Firmware, Machine};
+use crate::monitors::{Attachment, Machine};
 use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure, line};
-use crate::sources::assemble::Assembly;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -110,23 +105,6 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
     Err(delivered(failures, built.what_is_in_place(options, is_printed)))
 }
 
-/// What goes to standard output once the image is in place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Printed {
-    Arguments,
-    /// The report, which holds the arguments.
-    Report,
-}
-
-impl Printed {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Arguments => "the arguments",
-            Self::Report => "the report",
-        }
-    }
-}
-
 impl Build {
     fn printed(&self) -> Printed {
         match self.json {
@@ -178,20 +156,21 @@ impl<'a> Builder<'a> {
         let builder = Self { options, job: Job::new(manifest, &wishes, destination)?, permissions };
         if !is_streamed {
             // Whether they can be printed, before anything is read.
-            builder.arguments(Machine::from(builder.job.drive.clone()))?;
+            builder.making().arguments(Machine::from(builder.job.drive.clone()))?;
         }
         Ok(builder)
     }
 
-    /// What attaches the image.
-    fn arguments(&self, machine: Machine) -> Result<Attached, Failure> {
-        let Job { target, style, .. } = self.job;
-        let machine = if self.options.absolute { machine.absolute()? } else { machine };
-        let arguments = target.arguments(&machine, style)?;
-        Ok(match self.options.printed() {
-            Printed::Arguments => Attached::Text(arguments.printed(style)?),
-            Printed::Report => Attached::Members(arguments.reported()?),
-        })
+    fn making(&self) -> Making<'_> {
+        let Build { output, recipe, absolute, .. } = self.options;
+        Making {
+            job: &self.job,
+            output,
+            permissions: self.permissions,
+            verifies: recipe.verify,
+            is_absolute: *absolute,
+            printed: self.options.printed(),
+        }
     }
 
     fn build_stream(&self) -> Result<Summary, Failure> {
@@ -202,7 +181,7 @@ impl<'a> Builder<'a> {
         }
         let _standing = line::begin(!self.options.quiet);
         let collected = self.job.collect()?;
-        let summary = self.write(&collected, &[], &mut stream)?;
+        let summary = self.making().write(&collected, &[], &mut stream)?;
         if let Some(staged) = stream.reread()?.filter(|_| verifies) {
             read_back::check(image, &collected.assembly.tree, staged)?;
         }
@@ -230,8 +209,9 @@ impl<'a> Builder<'a> {
         if self.holds_the_key() {
             output::require_reader().map_err(|failure| still_old(self.of_the_key(failure)))?;
         }
-        let Ready { file, summary, mut printed, knows_all } =
-            self.make(&mut dependencies).map_err(still_old)?;
+        let ready = self.make(&mut dependencies).map_err(still_old)?;
+        let Ready { file, summary, attached, knows_all } = ready;
+        let mut printed = attached.printed(&summary).map_err(still_old)?;
         if file.is_some() && self.holds_the_key() {
             // Somebody has them before the old image goes.
             output::hand_over(&std::mem::take(&mut printed))
@@ -246,6 +226,10 @@ impl<'a> Builder<'a> {
             existing.keep(output, self.permissions).map_err(early)?;
         }
         Ok(Built { summary, printed, dependencies, is_new, knows_all })
+    }
+
+    fn make(&self, dependencies: &mut Dependencies) -> Result<Ready, Failure> {
+        self.making().make(self.job.collect()?, dependencies)
     }
 
     /// The failure of what could not be printed and holds the only copy of a key.
@@ -271,7 +255,7 @@ impl<'a> Builder<'a> {
         }
         summary.losses.warn();
         match self.options.report_file() {
-            Some(file) => reports::replace(file, &summary.report(Attachment::default())?)?,
+            Some(file) => reports::replace(file, &summary.report(&Attachment::default())?)?,
             None if self.options.quiet => {}
             None => {
                 if let Some(encryptor) = &self.job.image.encryptor {
@@ -281,89 +265,6 @@ impl<'a> Builder<'a> {
             }
         }
         Ok(())
-    }
-
-    fn make(&self, dependencies: &mut Dependencies) -> Result<Ready, Failure> {
-        let Self { options, job, .. } = self;
-        let mut collected = job.collect()?;
-        dependencies.extend(std::mem::take(&mut collected.assembly.inputs));
-        dependencies.render(&options.output)?;
-        let sidecars = job.sidecars(&collected.assembly)?;
-        beside::require_names(&options.output, &sidecars, self.permissions)?;
-        let machine = self.machine(&collected.assembly, &sidecars);
-        let has_key = machine.drive.as_ref().is_some_and(|drive| drive.key.is_some());
-        let knows_all = machine.firmware.public.is_empty() && !has_key;
-        let attached = self.arguments(machine)?;
-        if let Some(summary) = self.keep(&mut collected, &sidecars)? {
-            let printed = attached.printed(&summary)?;
-            return Ok(Ready { file: None, summary, printed, knows_all });
-        }
-        let mut file = OutputFile::create(&options.output, self.permissions)?;
-        for Sidecar { suffix, content } in &sidecars {
-            file.add_sidecar(suffix, content.expose())?;
-        }
-        let summary = self.write(&collected, &sidecars, &mut file)?;
-        if options.recipe.verify {
-            read_back::check(&job.image, &collected.assembly.tree, file.reread()?)?;
-        }
-        let printed = attached.printed(&summary)?;
-        Ok(Ready { file: Some(file), summary, printed, knows_all })
-    }
-
-    /// What is told of the existing image where it is the one that would be
-    /// written. Where it is not, the tree has the time of a new one.
-    fn keep(
-        &self,
-        collected: &mut Collected,
-        sidecars: &[Sidecar],
-    ) -> Result<Option<Summary>, Failure> {
-        let Self { options: Build { output, .. }, job, permissions } = self;
-        let Some(existing) = &job.existing else { return Ok(None) };
-        let same = job.like(existing);
-        collected.assembly.date(same.build_time);
-        if existing::has_sidecars(output, sidecars, *permissions)
-            && let Some(size_bytes) = existing.compare(&same, &collected.assembly.tree)?
-            && existing.is_at(output)
-        {
-            return Ok(Some(self.summary(&same, collected, sidecars, size_bytes).unchanged()));
-        }
-        collected.assembly.date(job.image.build_time);
-        Ok(None)
-    }
-
-    fn machine(&self, assembly: &Assembly, sidecars: &[Sidecar]) -> Machine {
-        let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
-        let firmware = Firmware {
-            public: sidecar::public(assembly.routes.mount.as_ref()),
-            ..sidecar::firmware(&self.options.output, suffixes)
-        };
-        Machine { drive: Some(self.job.drive.clone()), firmware }
-    }
-
-    fn write<S: Sink>(
-        &self,
-        collected: &Collected,
-        sidecars: &[Sidecar],
-        sink: &mut S,
-    ) -> Result<Summary, Failure> {
-        let image = &self.job.image;
-        let size_bytes = image.write(&collected.assembly.tree, sink)?;
-        Ok(self.summary(image, collected, sidecars, size_bytes))
-    }
-
-    fn summary(
-        &self,
-        image: &Image,
-        collected: &Collected,
-        sidecars: &[Sidecar],
-        size_bytes: u64,
-    ) -> Summary {
-        let sidecars = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
-        let Assembly { tree, routes, .. } = &collected.assembly;
-        let delivery = Delivery::new(&self.options.output, &self.job.manifest, routes, sidecars);
-        let mut summary = Summary::new(&self.job, image, tree, size_bytes, delivery);
-        summary.losses = collected.losses(image);
-        summary
     }
 }
 
@@ -381,38 +282,6 @@ fn require_no_file(options: &Build) -> Result<(), Failure> {
     };
     let message = format!("{option} has no meaning for an image on standard output");
     Err(Failure::new(Exit::Usage, message).hint("name a file with -o"))
-}
-
-/// What attaches the image, as it is printed.
-enum Attached {
-    Text(Vec<u8>),
-    /// Members of the report.
-    Members(Attachment),
-}
-
-impl Attached {
-    /// What is to be printed, the report with this summary.
-    fn printed(self, summary: &Summary) -> Result<Vec<u8>, Failure> {
-        match self {
-            Self::Text(text) => Ok(text),
-            Self::Members(attachment) => {
-                // The report has them, too.
-                summary.losses.warn();
-                summary.report(attachment)
-            }
-        }
-    }
-}
-
-/// A build that is complete, before it is put in place.
-struct Ready {
-    /// None where the existing image is kept.
-    file: Option<OutputFile>,
-    summary: Summary,
-    /// The arguments, or the report that holds them.
-    printed: Vec<u8>,
-    /// Whether `credimg args` would print the same arguments.
-    knows_all: bool,
 }
 
 /// A build whose image is in place.

@@ -19,6 +19,7 @@ pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod links;
 pub(crate) mod loss;
+pub(crate) mod making;
 pub(crate) mod old_output;
 pub(crate) mod permissions;
 pub(crate) mod progress;

@@ -57,7 +57,7 @@ struct Report<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
     #[serde(flatten)]
-    attachment: Attachment,
+    attachment: &'a Attachment,
     warnings: Vec<String>,
 }
 
@@ -221,7 +221,7 @@ impl Summary {
 
     /// The report, with what attaches the image where that is not printed besides, and with the
     /// warnings so far.
-    pub(crate) fn report(&self, attachment: Attachment) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn report(&self, attachment: &Attachment) -> Result<Vec<u8>, Failure> {
         json::line(&Report { summary: self, attachment, warnings: report::warnings() })
     }
 }
