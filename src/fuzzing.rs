@@ -10,10 +10,11 @@ use rustix::fs::{MemfdFlags, fstat, memfd_create};
 
 use crate::commands;
 use crate::delivery;
+use crate::fleet::isolation;
 use crate::host::identity::Identity;
 use crate::job;
 use crate::keys::wrap::Wrapped;
-use crate::manifest::{Manifest, time};
+use crate::manifest::{self, Fleet, Loaded, Manifest, Source, time};
 use crate::report::{Exit, Failure};
 use crate::sources::archive as archives;
 use crate::sources::assemble::MAX_SIZE_BYTES;
@@ -93,4 +94,56 @@ pub fn user_data(content: &[u8]) -> Option<&'static str> {
 /// The name of a path's unit.
 pub fn unit_name(path: &str) -> String {
     delivery::units::escaped(path)
+}
+
+/// Each machine of a fleet with what it gets: the list, the path or name, and the source.
+pub fn fleet_grants(text: &[u8], path: &Path) -> Result<Vec<MachineGrants>, Failure> {
+    let fleet = fleet(text, path)?;
+    let mut grants = Vec::new();
+    for (machine, index) in fleet.machines().iter().zip(0..) {
+        let manifest = fleet.manifest_of(index)?;
+        let files = manifest.entries.iter().map(|it| ("files", it.path.to_string(), it));
+        let credentials = &manifest.credentials;
+        let credentials = credentials.iter().map(|it| ("credentials", it.name.clone(), &it.entry));
+        let fw_cfg = manifest.fw_cfg.iter().map(|it| ("fw_cfg", it.name.clone(), &it.entry));
+        let all = files.chain(credentials).chain(fw_cfg);
+        let all = all.map(|(list, name, entry)| [list.to_owned(), name, source(&entry.source)]);
+        let got: Vec<_> = all.collect();
+        let items = fleet.items().iter().filter(|item| item.machines.contains(index));
+        if items.count() != got.len() {
+            return Err(Failure::bug(": a machine's items are not its entries"));
+        }
+        grants.push((machine.name.clone(), got));
+    }
+    Ok(grants)
+}
+
+/// A machine's name, and what it gets.
+pub type MachineGrants = (String, Vec<[String; 3]>);
+
+/// Whether no source of a fleet reaches two machines that must not share it.
+pub fn fleet_isolation(text: &[u8], path: &Path) -> Result<(), Failure> {
+    isolation::require(&*fleet(text, path)?, &isolation::Files::default()).map(drop)
+}
+
+fn fleet(text: &[u8], path: &Path) -> Result<Box<Fleet>, Failure> {
+    match manifest::parse_any(text, path)? {
+        Loaded::Many(fleet) => Ok(fleet),
+        Loaded::One(_) => Err(Failure::new(Exit::Manifest, "no fleet")),
+    }
+}
+
+/// The text of a source.
+fn source(source: &Source) -> String {
+    match source {
+        Source::File(path) | Source::Dir(path) | Source::FollowedDir(path) | Source::Tar(path) => {
+            path.display().to_string()
+        }
+        Source::Inline(content) => String::from_utf8_lossy(content.expose()).into_owned(),
+        Source::Command { argv, .. } => {
+            argv.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+        Source::Env { name, .. } => name.to_string_lossy().into_owned(),
+        Source::Symlink(target) => String::from_utf8_lossy(target).into_owned(),
+    }
 }

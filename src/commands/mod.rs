@@ -11,6 +11,7 @@ mod diff;
 mod dump;
 mod exec;
 mod extract;
+mod fleet;
 mod genkey;
 mod guest_unit;
 mod inspect;
@@ -74,6 +75,9 @@ pub enum Command {
     /// Check a manifest and its pseudo files and show the plan, without running anything or
     /// opening a file of a source
     Check(check::Check),
+    /// Do for all machines of one manifest what other commands do for one
+    #[command(subcommand)]
+    Fleet(fleet::Fleet),
     /// Seal a manifest's tree for a share that the guest can write, and print the arguments
     /// that give it the share and the key
     #[cfg(feature = "seal")]
@@ -123,6 +127,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Build(options) => build::run(options),
         Command::Exec(options) => exec::run(options),
         Command::Check(options) => check::run(options),
+        Command::Fleet(command) => fleet::run(command),
         #[cfg(feature = "seal")]
         Command::Seal(options) => seal::run(options),
         Command::Args(options) => args::run(options),
@@ -153,6 +158,7 @@ fn require_not_quiet(command: &Command) -> Result<(), Failure> {
         Command::Extract(options) => options.quiet,
         Command::Verify(options) => options.quiet,
         Command::Check(_)
+        | Command::Fleet(_)
         | Command::Args(_)
         | Command::Inspect(_)
         | Command::Ls(_)
@@ -181,6 +187,7 @@ fn reads_manifest(command: &Command) -> bool {
         Command::Build(_)
         | Command::Exec(_)
         | Command::Check(_)
+        | Command::Fleet(_)
         | Command::Verify(_)
         | Command::GuestUnit(_) => true,
         Command::Args(_)

@@ -51,7 +51,7 @@ struct Group {
 
 /// A secret for programs: who has it, by name.
 #[derive(Serialize)]
-pub struct Secret<'a> {
+pub(crate) struct Secret<'a> {
     kind: &'static str,
     name: &'a str,
     place: &'a str,
@@ -69,7 +69,7 @@ impl Matrix {
     }
 
     /// The rows for programs.
-    pub fn secrets(&self) -> Vec<Secret<'_>> {
+    pub(crate) fn secrets(&self) -> Vec<Secret<'_>> {
         self.rows.iter().map(|row| self.secret(row)).collect()
     }
 

@@ -14,6 +14,7 @@ pub mod memory;
 pub(crate) mod open;
 pub mod output;
 pub mod panics;
+pub(crate) mod places;
 pub(crate) mod private;
 pub mod random;
 pub mod signals;

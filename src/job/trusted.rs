@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::host::trust::{Census, Exchangeable};
-use crate::manifest::{self, Manifest, PseudoFile};
+use crate::manifest::{self, Fleet, Loaded, Manifest, PseudoFile, manifest_name};
 use crate::report::verbose::Step;
-use crate::report::{Failure, shown};
+use crate::report::{Exit, Failure, shown};
 use crate::sources::pseudo::{Action, Definitions};
 
 /// Reads the manifest at `path`, of a fleet that of `machine`, and adds the pseudo files of the command line, which are
@@ -39,6 +39,27 @@ pub(crate) fn load(
         require(census, &manifest)?;
     }
     Ok(manifest)
+}
+
+/// Reads the manifest of a fleet at `path`, of whom [`load`] takes one.
+pub(crate) fn load_fleet(path: &Path, trust: bool) -> Result<Box<Fleet>, Failure> {
+    if let Some(mut census) = census(trust).filter(|_| path != Path::new("-")) {
+        census.require("manifest", path)?;
+    }
+    let step = Step::begin();
+    let fleet = match manifest::load_any(path)? {
+        Loaded::Many(fleet) => fleet,
+        Loaded::One(_) => {
+            let message = format!("{}: this manifest is of one machine", manifest_name(path));
+            let hint = "`machines:` in a manifest names the machines of a fleet";
+            return Err(Failure::new(Exit::Manifest, message).hint(hint));
+        }
+    };
+    step.end(|| {
+        let (machines, items) = (fleet.machines().len(), fleet.items().len());
+        format!("read the manifest {}: machines {machines}, items {items}", shown(path))
+    });
+    Ok(fleet)
 }
 
 fn require(census: &mut Census, manifest: &Manifest) -> Result<(), Failure> {

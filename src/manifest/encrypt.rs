@@ -11,7 +11,7 @@ use super::{schema, values};
 use crate::report::Problems;
 
 /// What stands in place of a key's file where a key is to be made.
-const GENERATE: &str = "generate";
+pub(super) const GENERATE: &str = "generate";
 
 /// What is typed, checked; none where the version is missing or unknown.
 pub(super) fn resolve(

@@ -26,6 +26,8 @@ const PAGES: &[(&str, &str)] = &[
     ("credimg-dump", include_str!("prose/credimg-dump.man")),
     ("credimg-exec", include_str!("prose/credimg-exec.man")),
     ("credimg-extract", include_str!("prose/credimg-extract.man")),
+    ("credimg-fleet", include_str!("prose/credimg-fleet.man")),
+    ("credimg-fleet-check", include_str!("prose/credimg-fleet-check.man")),
     ("credimg-genkey", include_str!("prose/credimg-genkey.man")),
     ("credimg-guest-unit", include_str!("prose/credimg-guest-unit.man")),
     ("credimg-inspect", include_str!("prose/credimg-inspect.man")),

@@ -14,11 +14,12 @@ use crate::delivery::sidecar::Value;
 use crate::manifest::{Channel, Credential, Entry, FwCfg, Manifest};
 use crate::report::{Exit, Failure};
 use crate::sources;
-use crate::sources::builder::{Adder, Built, EntryScope, TreeBuilder, in_entry};
+use crate::sources::builder::{Built, EntryScope, TreeBuilder, in_entry};
 use crate::sources::command::{self, Commands};
 use crate::sources::pseudo::{self, Policy, Purpose};
 use crate::sources::rehearsal::rehearse;
 
+pub(crate) use crate::sources::builder::Adder;
 pub use crate::sources::builder::{Doing, OwnFiles, Step};
 
 /// What an assembly depends on besides the manifest.
@@ -64,6 +65,8 @@ pub struct Assembly {
     pub tree: Tree,
     /// Of each inode of the tree, whether it has no time of its own, but that of the build.
     is_undated: Vec<bool>,
+    /// Of each inode of the tree, who added it; empty where there is no fleet.
+    adders: Vec<Option<Adder>>,
     /// How each credential goes.
     pub routes: Routes,
     /// The values that go by the firmware, in the manifest's order.
@@ -76,6 +79,22 @@ pub struct Assembly {
 }
 
 impl Assembly {
+    /// Who added an inode of one machine of a fleet; nobody where it was only needed on the way.
+    pub(crate) fn adder(&self, id: InodeId) -> Option<Adder> {
+        self.adders.get(id.index()).copied().flatten()
+    }
+
+    /// The values that go by the firmware, each with its entry of `manifest`.
+    pub(crate) fn firmware_values<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+    ) -> impl Iterator<Item = (&'a Entry, &'a Value)> {
+        let credentials = manifest.credentials.iter().zip(&self.routes.routes);
+        let off_disk = credentials.filter(|(_, route)| !is_on_disk(route.channel));
+        let off_disk = off_disk.map(|(credential, _)| &credential.entry);
+        off_disk.chain(manifest.fw_cfg.iter().map(|item| &item.entry)).zip(&self.values)
+    }
+
     /// Gives what has no time of its own this one, in place of that of the build.
     pub fn date(&mut self, time: Timestamp) {
         let ids: Vec<InodeId> = self.tree.inodes().map(|(id, _)| id).collect();
@@ -132,9 +151,9 @@ pub fn assemble(
         return Err(Failure::new(Exit::Policy, format!("--strict: {message}"))
             .hint("--trust takes them as they are"));
     }
-    let Built { tree, is_undated, inputs } = builder.finish();
+    let Built { tree, is_undated, adders, inputs } = builder.finish();
     require_single(manifest, &routes, &tree)?;
-    Ok(Assembly { tree, is_undated, routes, values, inputs, warning })
+    Ok(Assembly { tree, is_undated, adders, routes, values, inputs, warning })
 }
 
 /// Reads every credential and every item of `fw_cfg`.
@@ -180,6 +199,14 @@ fn distribute<'a>(
         values.push(Value { name: name.clone(), channel: Channel::FwCfg, secret });
     }
     Ok(values)
+}
+
+/// Whether a credential whose route is this one becomes a file of the image.
+fn is_on_disk(channel: Option<Channel>) -> bool {
+    match channel {
+        None | Some(Channel::Disk) => true,
+        Some(Channel::Smbios | Channel::FwCfg) => false,
+    }
 }
 
 /// The content of `entry` itself; it has been planned to be small.

@@ -70,7 +70,7 @@ pub enum Doing<'a> {
 }
 
 /// For whom something is added to the tree.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Adder {
     /// The manifest's entry of this index.
     Entry(usize),
@@ -110,6 +110,8 @@ pub(crate) struct Built {
     pub(crate) tree: Tree,
     /// Of each inode, whether its time is the build's.
     pub(crate) is_undated: Vec<bool>,
+    /// Of each inode, who added it, where the manifest is one machine's of a fleet.
+    pub(crate) adders: Vec<Option<Adder>>,
     /// The files and directories of the host that were read, where they were to be noted.
     pub(crate) inputs: Vec<PathBuf>,
 }
@@ -255,7 +257,9 @@ impl<'a> TreeBuilder<'a> {
     /// The finished tree.
     pub(crate) fn finish(self) -> Built {
         let is_undated = self.provenances.iter().map(|it| it.is_undated).collect();
-        Built { tree: self.tree, is_undated, inputs: self.inputs.into_noted() }
+        let of_fleet = self.provenances.iter().filter(|_| self.manifest.machine.is_some());
+        let adders = of_fleet.map(|it| it.adder).collect();
+        Built { tree: self.tree, is_undated, adders, inputs: self.inputs.into_noted() }
     }
 
     /// How many entries, credentials and items of `fw_cfg` the manifest has.

@@ -21,6 +21,7 @@ mod documents;
 mod encryption;
 mod examples;
 mod exec;
+mod fleet;
 #[expect(dead_code, reason = "image writers need more of it")]
 #[path = "../../formats/tests/it/support/mod.rs"]
 mod formats;

@@ -6,6 +6,7 @@
 mod expand;
 mod grants;
 mod machines;
+mod origins;
 mod pattern;
 mod placeholders;
 mod template;
@@ -19,6 +20,7 @@ pub use self::grants::Granted;
 pub use self::grants::MachineSet;
 pub(super) use self::grants::{Typed as Grant, read as grant};
 pub(super) use self::machines::{Typed as TypedMachine, read as machines};
+pub(crate) use self::origins::Origin;
 pub use self::template::Template;
 
 use self::grants::Finder;

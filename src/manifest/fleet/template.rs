@@ -64,6 +64,14 @@ impl Template {
         Ok(self.directory.join(path.as_str()))
     }
 
+    /// The failure of what is wrong with the paths that it makes.
+    pub(crate) fn refused(&self, message: &str) -> Failure {
+        match &self.position {
+            Some(position) => Failure::new(Exit::Manifest, format!("{position}: {message}")),
+            None => Failure::new(Exit::Usage, format!("{}: {message}", self.option)),
+        }
+    }
+
     /// Whether `{machine}` stands in it.
     pub fn names_machine(&self) -> bool {
         self.names_machine

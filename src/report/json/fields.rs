@@ -69,6 +69,19 @@ pub const FIELDS: &[Field] = &[
     field("check", "limits[].most", "number", "how much there is"),
     field("check", "kernel_arguments", "array of strings", "words for the guest's kernel"),
     field("check", "warnings", "array of strings", WARNINGS),
+    field("fleet check", "fleet", "string", "the manifest's path as it was given"),
+    field("fleet check", "machines", "array of strings", "the machines, in the manifest's order"),
+    field("fleet check", "secrets", "array of objects", FLEET_SECRETS),
+    field("fleet check", "secrets[].kind", "string", FLEET_KIND),
+    field("fleet check", "secrets[].name", "string", FLEET_NAME),
+    field(
+        "fleet check",
+        "secrets[].place",
+        "string",
+        "file, line, column and key path, for people",
+    ),
+    field("fleet check", "secrets[].own", "array of strings", FLEET_OWN),
+    field("fleet check", "secrets[].shared", "array of strings", FLEET_SHARED),
     field("seal", "blob", "string", "the blob's path as it was given"),
     field("seal", "share", "string", "the directory that is shared, absolute"),
     field("seal", "key_file", "string", "the key's path as it was given"),
@@ -206,6 +219,13 @@ const PLANNED_KIND: &str = "`file`, `symlink`, `tree` (a directory with what is 
                             `fifo` or `socket`; null where it changes what another one makes";
 const PLANNED_CREDENTIALS: &str = "credentials, and what goes like them: items of fw_cfg, the key and \
                                    the unit of an encrypted disk, and what mounts the disk";
+const FLEET_SECRETS: &str =
+    "what has content, in the manifest's order: not links, nor definitions without content";
+const FLEET_KIND: &str = "`file`, `credential`, `fw_cfg`, `pseudo` or `pseudo_file`";
+const FLEET_NAME: &str = "its path or name as the manifest has it, with placeholders; of `pseudo` \
+                          and `pseudo_files` the item's key path";
+const FLEET_OWN: &str = "the machines of which each has a source that no other machine has";
+const FLEET_SHARED: &str = "the machines whose source another machine has as well";
 const ENTRY_KIND: &str =
     "`file`, `directory`, `symlink`, `char-device`, `block-device`, `fifo` or `socket`";
 const DIFFERENCES: &str =

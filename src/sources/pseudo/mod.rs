@@ -126,6 +126,11 @@ pub fn load(manifest: &Manifest) -> Result<Definitions, Failure> {
     Ok(definitions)
 }
 
+/// What one definition of a manifest makes or changes; none where it is wrong.
+pub(crate) fn action(text: &[u8]) -> Option<Action> {
+    parse::definition(text, None).ok().map(|(_, action)| action)
+}
+
 /// The definitions of one open pseudo file, understood and checked.
 pub(crate) fn of_file(
     file: File,

@@ -15,6 +15,13 @@ files:
   - {path: /ssh/key, file: keys/ssh_host_ed25519_key}
   - {path: /api/token, file: keys/token}
 END
+cat >fleet.yaml <<'END'
+machines: {chimera: {}, medusa: {}}
+files:
+  - {path: /ssh/key, to: all, file: "keys/{machine}"}
+credentials:
+  - {name: api.token, to: chimera, file: keys/token}
+END
 cat >seed.yaml <<'END'
 label: cidata
 files:

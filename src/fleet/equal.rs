@@ -1,0 +1,164 @@
+//! Values that are equal although their sources are not, as a password that was copied: they are
+//! found when they have been read, and before the image takes its name.
+//!
+//! What is kept of a value is a number of 64 bits, made with a key that is random, in locked memory
+//! and nowhere else: without the key it tells nothing, not even of a value that can be guessed.
+
+mod digest;
+mod public;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use credimg_formats::{Content, InodeId, Kind};
+
+use self::digest::Key;
+use crate::job::Job;
+use crate::job::collect::Collected;
+use crate::manifest::{Fleet, Granted, Manifest, Pseudo};
+use crate::report::{Exit, Failure, shown_bytes};
+use crate::sources::assemble::Adder;
+
+/// Shorter values do not count: numbers, words such as `yes`, names of users.
+const LEAST_BYTES: usize = 8;
+
+/// The values of the machines that were read so far, in one run.
+pub(crate) struct Equal<'a> {
+    fleet: &'a Fleet,
+    key: Key,
+    /// Whose each value is, and by which item.
+    seen: Mutex<HashMap<u64, Owner>>,
+}
+
+/// Who has a value.
+#[derive(Clone, Copy)]
+struct Owner {
+    machine: u32,
+    /// The item; one more than there are stands for the key.
+    item: u32,
+}
+
+/// A value that was read.
+struct Found {
+    number: u64,
+    item: usize,
+    /// What holds it on the disk, if it goes there.
+    inode: Option<InodeId>,
+}
+
+impl<'a> Equal<'a> {
+    /// Nothing is seen yet.
+    pub(crate) fn new(fleet: &'a Fleet) -> Result<Self, Failure> {
+        Ok(Self { fleet, key: Key::new()?, seen: Mutex::default() })
+    }
+
+    /// Notes the values of a machine, once all are read. Says so where one of them is that of
+    /// another machine as well, by another source.
+    ///
+    /// What the manifest shares does not count, nor do values of less than eight bytes and those
+    /// that are public by their form.
+    pub(crate) fn note(
+        &self,
+        machine: usize,
+        job: &Job,
+        collected: &Collected,
+    ) -> Result<Option<String>, Failure> {
+        let found = self.found(job, collected)?;
+        let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        let own = number(machine);
+        let mut met = None;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for found in found {
+            let owner = Owner { machine: own, item: number(found.item) };
+            let owner = *seen.entry(found.number).or_insert(owner);
+            if owner.machine != own && met.is_none() {
+                met = Some((found, owner));
+            }
+        }
+        drop(seen);
+        Ok(met.map(|(found, owner)| self.message(&found, owner, collected)))
+    }
+
+    /// The failure of a machine whose value is another one's, by what [`Self::note`] says.
+    pub(crate) fn refusal(message: String) -> Failure {
+        Failure::new(Exit::Policy, message).hint(
+            "give each machine a value of its own, say `shared: true` of both, or take them as they \
+             are with --allow-equal",
+        )
+    }
+
+    fn found(&self, job: &Job, collected: &Collected) -> Result<Vec<Found>, Failure> {
+        let (manifest, assembly) = (&job.manifest, &collected.assembly);
+        let mut all = Vec::new();
+        for (id, inode) in assembly.tree.inodes() {
+            let Kind::File(content) = inode.kind() else { continue };
+            if content.len() < LEAST_BYTES as u64 {
+                continue;
+            }
+            let granted = assembly.adder(id).and_then(|adder| granted(manifest, adder));
+            let Some(item) = counted(granted) else { continue };
+            all.extend(self.of_content(content)?.map(|number| Found {
+                number,
+                item,
+                inode: Some(id),
+            }));
+        }
+        for (entry, value) in assembly.firmware_values(manifest) {
+            let Some(item) = counted(entry.granted) else { continue };
+            let number = self.of_bytes(value.secret.expose());
+            all.extend(number.map(|number| Found { number, item, inode: None }));
+        }
+        if let Some(encryptor) = &job.image.encryptor {
+            let number = self.of_bytes(encryptor.key.secret().expose());
+            let item = self.fleet.items().len();
+            all.extend(number.map(|number| Found { number, item, inode: None }));
+        }
+        Ok(all)
+    }
+
+    fn of_content(&self, content: &Content) -> Result<Option<u64>, Failure> {
+        if let Content::Memory(secret) = content {
+            return Ok(self.of_bytes(secret.expose()));
+        }
+        let number = self.key.digest(content);
+        number.map(Some).map_err(|error| Failure::new(Exit::Source, error.to_string()))
+    }
+
+    fn of_bytes(&self, bytes: &[u8]) -> Option<u64> {
+        let counts = bytes.len() >= LEAST_BYTES && !public::is_public(bytes);
+        counts.then(|| self.key.digest_of(bytes))
+    }
+
+    fn message(&self, found: &Found, owner: Owner, collected: &Collected) -> String {
+        let inode = found.inode.map(|id| collected.assembly.tree.path_of(id));
+        let path = inode.map_or_else(String::new, |path| format!(" ({})", shown_bytes(&path)));
+        let owners = usize::try_from(owner.machine).unwrap_or(usize::MAX);
+        let other = self.fleet.machines().get(owners).map_or("", |machine| &*machine.name);
+        let item = usize::try_from(owner.item).unwrap_or(usize::MAX);
+        let (place, other_place) = (self.place(found.item), self.place(item));
+        format!("{place}{path}: the value is also that of {other}, by {other_place}")
+    }
+
+    /// What messages call an item, or the key.
+    fn place(&self, item: usize) -> String {
+        let item = self.fleet.items().get(item);
+        item.map_or_else(|| "the key".to_owned(), |item| item.position.of_value())
+    }
+}
+
+/// How what `adder` adds came to the machine.
+fn granted(manifest: &Manifest, adder: Adder) -> Option<Granted> {
+    match adder {
+        Adder::Entry(index) => manifest.entries.get(index)?.granted,
+        Adder::Value(index) => manifest.values().nth(index)?.granted,
+        Adder::Definition(index) => {
+            let Pseudo { definitions, .. } = &manifest.pseudo;
+            definitions.get(index)?.granted
+        }
+    }
+}
+
+/// The item, where its value has to be the machine's own.
+fn counted(granted: Option<Granted>) -> Option<usize> {
+    granted.filter(|granted| !granted.is_shared).map(|granted| granted.item)
+}

@@ -1,0 +1,109 @@
+//! A number of 64 bits for each value, by a key that nobody knows.
+
+use std::io::{self, Write};
+
+use credimg_formats::{Content, Error, Sink};
+use sha2::{Digest, Sha256};
+
+use crate::host::memory;
+use crate::host::random;
+use crate::report::Failure;
+
+/// A block of SHA-256, so that the value begins at one.
+const KEY_BYTES: usize = 64;
+
+/// A random key, in memory that no swap gets. It is wiped like all that is freed.
+pub(super) struct Key(Box<[u8; KEY_BYTES]>);
+
+impl Key {
+    pub(super) fn new() -> Result<Self, Failure> {
+        let mut key = Box::new([0; KEY_BYTES]);
+        memory::hold(&*key);
+        random::fill(&mut *key)?;
+        Ok(Self(key))
+    }
+
+    /// The number of what `content` holds, without a newline at its end: who copies a password
+    /// may leave it away. Equal values have one number, and others do not but by chance: among a
+    /// million of them once in forty million runs.
+    pub(super) fn digest(&self, content: &Content) -> Result<u64, Error> {
+        let mut digester = self.digester();
+        content.stream(&mut digester)?;
+        Ok(digester.number())
+    }
+
+    /// The number of a value in memory.
+    pub(super) fn digest_of(&self, bytes: &[u8]) -> u64 {
+        let mut digester = self.digester();
+        digester.take(bytes);
+        digester.number()
+    }
+
+    fn digester(&self) -> Digester {
+        Digester { hash: Sha256::new_with_prefix(&self.0[..]), newline: false }
+    }
+}
+
+/// What streams into a hash.
+struct Digester {
+    hash: Sha256,
+    /// Whether a newline is held back, as it may be the last byte.
+    newline: bool,
+}
+
+impl Digester {
+    fn take(&mut self, bytes: &[u8]) {
+        let Some((last, before)) = bytes.split_last() else { return };
+        if self.newline {
+            self.hash.update(b"\n");
+        }
+        self.newline = *last == b'\n';
+        self.hash.update(if self.newline { before } else { bytes });
+    }
+
+    fn number(self) -> u64 {
+        let digest = self.hash.finalize();
+        digest.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+    }
+}
+
+impl Write for Digester {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.take(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Digester {}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    #[test]
+    fn equal_values_have_one_number_however_they_come() {
+        let key = Key::new().unwrap();
+        let digest = |bytes: &[u8]| {
+            let number = key.digest_of(bytes);
+            assert_eq!(key.digest(&Content::from(bytes)).unwrap(), number);
+            number
+        };
+        assert_eq!(digest(b"correct horse"), digest(b"correct horse\n"));
+        for other in [&b"correct hors"[..], b"correct horse\n\n", b"\ncorrect horse", b""] {
+            assert_ne!(digest(b"correct horse"), digest(other), "{other:?}");
+        }
+        let mut pieces = key.digester();
+        for piece in [&b"correct"[..], b"", b"\n", b"\n", b"horse\n"] {
+            pieces.write_all(piece).unwrap();
+        }
+        assert_eq!(pieces.number(), digest(b"correct\n\nhorse"));
+        let other = Key::new().unwrap().digest_of(b"correct horse");
+        assert_ne!(digest(b"correct horse"), other, "each key has numbers of its own");
+    }
+}

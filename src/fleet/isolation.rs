@@ -1,0 +1,361 @@
+//! Isolation: no source reaches two machines unless the manifest says so, and no file of one machine
+//! is another's. All of it is known before anything is read, run or written.
+
+mod outputs;
+mod reach;
+
+use std::hash::Hash;
+use std::path::Path;
+use std::sync::Arc;
+
+use self::outputs::Outputs;
+use self::reach::{Crossing, Machine, Reaches, Way};
+use super::matrix::{Cell, Matrix, Row};
+use crate::host::identity::FileId;
+use crate::host::places::{Place, Places};
+use crate::manifest::fleet::{Item, ItemKind, Origin, Template};
+use crate::manifest::{Fleet, manifest_name};
+use crate::report::{Exit, Failure, Position, Problem, Problems, Subject};
+use crate::sources::pseudo::{self, Action, New};
+
+/// Files that a machine has to itself, as the command line and the manifest name them.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Files<'a> {
+    /// Where the images go.
+    pub(crate) output: Option<&'a Template>,
+    /// Keys, and the options that name them.
+    pub(crate) keys: &'a [(&'static str, &'a Template)],
+}
+
+/// What reaches whom, where nothing reaches anybody it must not.
+pub(crate) struct Isolated<'a> {
+    fleet: &'a Fleet,
+    reaches: Reaches,
+}
+
+/// What tells one source from another.
+#[derive(Hash)]
+enum Key<'a> {
+    File(FileId),
+    /// A file that does not exist.
+    Missing(&'a Path),
+    Command(&'a [u8]),
+    Variable(&'a str),
+    Content(&'a str),
+}
+
+/// The machines of a way whose source is one for them all, or one machine.
+type Reached = (Machine, Option<Machine>);
+
+/// Errors: exit code 3 for what the manifest says, with both places, and 2 for options.
+pub(crate) fn require<'a>(fleet: &'a Fleet, files: &Files) -> Result<Isolated<'a>, Failure> {
+    let mut places = Places::default();
+    let outputs = Outputs::new(fleet, files.output, &mut places)?;
+    let mut search = Search { fleet, files, places, outputs, reaches: Reaches::default() };
+    let mut problems = search.run();
+    search.tell(&mut problems);
+    problems.sort();
+    problems.finish()?;
+    search.require_options_apart()?;
+    Ok(Isolated { fleet, reaches: search.reaches })
+}
+
+impl Isolated<'_> {
+    /// The matrix of who gets what. What has no content of its own, such as a link, is left out.
+    pub(crate) fn matrix(&self) -> Matrix {
+        let machines = self.fleet.machines();
+        let row = |(way, item): (usize, &Item)| {
+            let first = item.machines.iter().next()?;
+            if is_nothing(&self.fleet.origin(way, first)) {
+                return None;
+            }
+            let cells = (0..machines.len()).map(|machine| self.cell(way, item, machine));
+            Some(Row {
+                kind: kind(item.kind),
+                name: if item.shown.is_empty() { item.position.name() } else { item.shown.clone() },
+                place: item.position.of_value(),
+                cells: cells.collect(),
+            })
+        };
+        Matrix {
+            machines: machines.iter().map(|machine| machine.name.clone()).collect(),
+            rows: self.fleet.items().iter().enumerate().filter_map(row).collect(),
+        }
+    }
+
+    fn cell(&self, way: usize, item: &Item, machine: usize) -> Cell {
+        if !item.machines.contains(machine) {
+            Cell::None
+        } else if self.reaches.is_shared(number(way), number(machine)) {
+            Cell::Shared
+        } else {
+            Cell::Own
+        }
+    }
+}
+
+fn kind(kind: ItemKind) -> &'static str {
+    match kind {
+        ItemKind::File => "file",
+        ItemKind::Credential => "credential",
+        ItemKind::FwCfg => "fw_cfg",
+        ItemKind::Pseudo => "pseudo",
+        ItemKind::PseudoFile => "pseudo_file",
+    }
+}
+
+/// Machines and items are far fewer.
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+/// Whether it brings no content.
+fn is_nothing(origin: &Origin) -> bool {
+    match origin {
+        Origin::Nothing => true,
+        Origin::Definition(text) => match pseudo::action(text.as_bytes()) {
+            Some(Action::HostFile(_) | Action::Make(_, New::Command(_) | New::Data(_))) => false,
+            Some(
+                Action::Make(
+                    _,
+                    New::Directory
+                    | New::Symlink(_)
+                    | New::BlockDevice(_)
+                    | New::CharDevice(_)
+                    | New::Fifo
+                    | New::Socket,
+                )
+                | Action::Modify(_)
+                | Action::Xattr { .. }
+                | Action::Link(_),
+            )
+            | None => true,
+        },
+        Origin::File(_)
+        | Origin::Directory(_)
+        | Origin::Command(_)
+        | Origin::Variable(_)
+        | Origin::Content(_) => false,
+    }
+}
+
+/// The search for sources that meet.
+struct Search<'a> {
+    fleet: &'a Fleet,
+    files: &'a Files<'a>,
+    places: Places,
+    outputs: Outputs,
+    reaches: Reaches,
+}
+
+impl Search<'_> {
+    /// Adds every source; directories come first, as everything else may lie below one.
+    fn run(&mut self) -> Problems {
+        let file = Arc::from(manifest_name(self.fleet.path()));
+        let mut problems = Problems::new(Subject::Manifest, &file);
+        let items = 0..self.fleet.items().len();
+        let is_directory = |way: &usize| {
+            let first = self.fleet.items().get(*way).and_then(|item| item.machines.iter().next());
+            let origin = first.map(|machine| self.fleet.origin(*way, machine));
+            matches!(origin, Some(Origin::Directory(_)))
+        };
+        let (directories, others): (Vec<_>, Vec<_>) = items.partition(is_directory);
+        if !directories.is_empty() {
+            self.outputs.look_above();
+        }
+        for way in &directories {
+            self.each_origin(*way, |search, origin, reached| {
+                if let Origin::Directory(path) = origin {
+                    let place = search.places.place(&path);
+                    search.reaches.add_directory(&place.path, number(*way), reached);
+                }
+            });
+        }
+        for way in directories.into_iter().chain(others) {
+            let mut problem = None;
+            self.each_origin(way, |search, origin, reached| {
+                let found = search.add(way, &origin, reached);
+                problem = problem.take().or(found);
+            });
+            if let Some(problem) = problem {
+                problems.note(problem);
+            }
+        }
+        self.add_keys();
+        problems
+    }
+
+    /// Calls `take` with each origin of an item and whom it reaches.
+    fn each_origin(&mut self, way: usize, mut take: impl FnMut(&mut Self, Origin, Reached)) {
+        let fleet = self.fleet;
+        let Some(item) = fleet.items().get(way) else { return };
+        let mut machines = item.machines.iter();
+        if fleet.has_one_origin(way) {
+            if let Some(first) = machines.next() {
+                let reached = (number(first), machines.next().map(number));
+                take(self, fleet.origin(way, first), reached);
+            }
+            return;
+        }
+        for machine in machines {
+            take(self, fleet.origin(way, machine), (number(machine), None));
+        }
+    }
+
+    /// Adds a source; the problem of one that is an image of the fleet.
+    fn add(&mut self, way: usize, origin: &Origin, reached: Reached) -> Option<Problem> {
+        match origin {
+            Origin::Nothing => None,
+            Origin::File(path) | Origin::Directory(path) => self.add_path(way, path, reached),
+            Origin::Definition(text) => self.add_definition(way, text, reached),
+            Origin::Command(words) => {
+                self.add_key(way, &Key::Command(words), reached);
+                None
+            }
+            Origin::Variable(name) => {
+                self.add_key(way, &Key::Variable(name), reached);
+                None
+            }
+            Origin::Content(text) => {
+                if !text.is_empty() {
+                    self.add_key(way, &Key::Content(text), reached);
+                }
+                None
+            }
+        }
+    }
+
+    fn add_definition(&mut self, way: usize, text: &str, reached: Reached) -> Option<Problem> {
+        match pseudo::action(text.as_bytes())? {
+            Action::HostFile(file) => {
+                let directory = self.fleet.path().parent().unwrap_or(Path::new(""));
+                self.add_path(way, &directory.join(file.path), reached)
+            }
+            Action::Make(_, New::Command(script)) => {
+                let words = self.fleet.shell(&script.to_string_lossy(), index(reached.0));
+                self.add_key(way, &Key::Command(&words), reached);
+                None
+            }
+            Action::Make(..) | Action::Modify(_) | Action::Xattr { .. } | Action::Link(_) => None,
+        }
+    }
+
+    fn add_path(&mut self, way: usize, path: &Path, reached: Reached) -> Option<Problem> {
+        let Place { path, id } = self.places.place(path);
+        let key = id.map_or(Key::Missing(&path), Key::File);
+        self.add_key(way, &key, reached);
+        let may_share = may_share(self.fleet);
+        self.reaches.add_below(&path, number(way), reached, &may_share);
+        let (machine, output) = self.outputs.foreign(&path, reached.0)?;
+        let name = |machine: Machine| self.name(machine);
+        let message = format!(
+            "a source of {} that is, or holds, the image of {}: {}",
+            name(reached.0),
+            name(machine),
+            crate::report::shown(output)
+        );
+        Some(self.problem(way, message, "name another output, or another source"))
+    }
+
+    fn add_key(&mut self, way: usize, key: &Key, reached: Reached) {
+        self.reaches.add(key, number(way), reached, &may_share(self.fleet));
+    }
+
+    /// Adds the key files, which no two machines share.
+    fn add_keys(&mut self) {
+        let items = self.fleet.items().len();
+        for machine in 0..self.fleet.machines().len() {
+            let reached = (number(machine), None);
+            if let Some(path) = self.fleet.key_file(machine) {
+                self.add_path(items, &path, reached);
+            }
+            for (index, (_, template)) in self.files.keys.iter().enumerate() {
+                let machine = self.fleet.machines().get(machine);
+                if let Some(Ok(path)) = machine.map(|machine| template.of(machine)) {
+                    self.add_path(items + 1 + index, &path, reached);
+                }
+            }
+        }
+    }
+
+    /// Notes each source that reaches two machines and is not shared.
+    fn tell(&self, problems: &mut Problems) {
+        for (way, crossing) in self.reaches.crossings() {
+            let (way, message) = (index(way), self.message(way, crossing));
+            if self.option(way).is_none() {
+                problems.note(self.problem(way, message, SHARED_HINT));
+            }
+        }
+    }
+
+    /// An error of exit code 2 where an option names one key file for two machines.
+    fn require_options_apart(&self) -> Result<(), Failure> {
+        for (way, crossing) in self.reaches.crossings() {
+            if let Some(option) = self.option(index(way)) {
+                let message = format!("{option}: {}", self.message(way, crossing));
+                return Err(Failure::new(Exit::Usage, message).hint(KEY_HINT));
+            }
+        }
+        Ok(())
+    }
+
+    fn message(&self, way: Way, crossing: Crossing) -> String {
+        let Crossing { machine, other, other_way } = crossing;
+        let (name, other_name) = (self.name(machine), self.name(other));
+        if way == other_way {
+            let (at, other_at) = (self.machine_place(machine), self.machine_place(other));
+            return format!(
+                "one source reaches two machines: {name} ({at}) and {other_name} ({other_at})"
+            );
+        }
+        let place = self.place(index(other_way));
+        format!("the source of {name} also reaches {other_name} by {place}")
+    }
+
+    fn name(&self, machine: Machine) -> &str {
+        self.fleet.machines().get(index(machine)).map_or("", |machine| &machine.name)
+    }
+
+    /// Line and column of a machine in the manifest.
+    fn machine_place(&self, machine: Machine) -> String {
+        let machine = self.fleet.machines().get(index(machine));
+        machine.map_or_else(String::new, |machine| {
+            let Position { file, line, column, .. } = &machine.position;
+            format!("{file}:{line}:{column}")
+        })
+    }
+
+    fn position(&self, way: usize) -> Option<&Position> {
+        let item = self.fleet.items().get(way).map(|item| &item.position);
+        item.or_else(|| self.fleet.key_position())
+    }
+
+    /// Where something is said, for people.
+    fn place(&self, way: usize) -> String {
+        let option = self.option(way).map(str::to_owned);
+        option.or_else(|| Some(self.position(way)?.of_value())).unwrap_or_default()
+    }
+
+    /// The option that names a key, if one does.
+    fn option(&self, way: usize) -> Option<&'static str> {
+        let index = way.checked_sub(self.fleet.items().len() + 1)?;
+        self.files.keys.get(index).map(|(option, _)| *option)
+    }
+
+    fn problem(&self, way: usize, message: String, hint: &str) -> Problem {
+        Problem { position: self.position(way).cloned(), message, hint: Some(hint.to_owned()) }
+    }
+}
+
+const SHARED_HINT: &str = "`{machine}` in it gives each machine its own; `shared: true` on every \
+                           entry that has it says that machines may share it";
+const KEY_HINT: &str = "`{machine}` in it gives each machine its own";
+
+/// Whether the manifest says that a source may reach several machines by this way; keys may not.
+fn may_share(fleet: &Fleet) -> impl Fn(Way) -> bool {
+    |way| fleet.items().get(index(way)).is_some_and(|item| item.shared)
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,180 @@
+//! Which source reaches which machines, and by what. It is over plain numbers and keys, so that
+//! ten thousand machines cost little.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::path::{Path, PathBuf};
+
+/// What brings a source to machines: an item of the manifest, or what stands behind those.
+pub(super) type Way = u32;
+/// A machine's index.
+pub(super) type Machine = u32;
+
+/// A way by which a source reaches machines.
+#[derive(Debug)]
+struct Reach {
+    way: Way,
+    /// The first machine that it reaches by this way.
+    first: Machine,
+    /// Another machine that it reaches by this way.
+    other: Option<Machine>,
+    /// Another way of this source.
+    next: Option<Box<Reach>>,
+}
+
+impl Reach {
+    fn new(way: Way, first: Machine, other: Option<Machine>) -> Self {
+        Self { way, first, other, next: None }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |reach| reach.next.as_deref())
+    }
+
+    /// Each machine that is known of each way.
+    fn machines(&self) -> impl Iterator<Item = (Way, Machine)> {
+        self.all().flat_map(|it| {
+            std::iter::once(it.first).chain(it.other).map(|machine| (it.way, machine))
+        })
+    }
+
+    /// Adds a way, or machines to one that is known.
+    fn add(&mut self, way: Way, first: Machine, other: Option<Machine>) {
+        if self.way == way {
+            let is_another = |machine: &Machine| *machine != self.first;
+            self.other = self.other.or(Some(first).filter(is_another)).or(other.filter(is_another));
+            return;
+        }
+        match &mut self.next {
+            Some(next) => next.add(way, first, other),
+            None => self.next = Some(Box::new(Self::new(way, first, other))),
+        }
+    }
+}
+
+/// A source that reaches two machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Crossing {
+    /// Which machine it reaches by the way that may not share it.
+    pub(super) machine: Machine,
+    /// Which other machine it reaches.
+    pub(super) other: Machine,
+    /// By which way that is; it may be the same one.
+    pub(super) other_way: Way,
+}
+
+/// Every source, and whom it reaches.
+#[derive(Default)]
+pub(super) struct Reaches {
+    /// Two numbers of a key stand for it: they are random, so nobody can make two keys meet.
+    sources: HashMap<(u64, u64), Reach>,
+    hashers: (RandomState, RandomState),
+    directories: HashMap<PathBuf, Reach>,
+    /// What each machine has by each way that another machine has as well.
+    shared: HashSet<(Way, Machine)>,
+    /// Ways whose one source reaches several machines.
+    shared_ways: HashSet<Way>,
+    /// Of each way and other way the crossing of the first machines.
+    crossings: BTreeMap<(Way, Way), Crossing>,
+}
+
+impl Reaches {
+    /// Adds a source that this way brings to `first` and, where that is not all, to `other`.
+    pub(super) fn add(
+        &mut self,
+        key: &impl Hash,
+        way: Way,
+        (first, other): (Machine, Option<Machine>),
+        may_share: &impl Fn(Way) -> bool,
+    ) {
+        let key = (self.hashers.0.hash_one(key), self.hashers.1.hash_one(key));
+        if other.is_some() {
+            self.shared_ways.insert(way);
+        }
+        let reach = match self.sources.entry(key) {
+            Entry::Vacant(free) => free.insert(Reach::new(way, first, other)),
+            Entry::Occupied(taken) => {
+                let reach = taken.into_mut();
+                reach.add(way, first, other);
+                reach
+            }
+        };
+        if reach.machines().any(|(_, machine)| machine != first) {
+            self.shared.extend(reach.machines());
+            self.shared.insert((way, first));
+            cross(reach, may_share, &mut self.crossings);
+        }
+    }
+
+    /// Adds a directory with all that is below it. All of them come before what may lie in one.
+    pub(super) fn add_directory(
+        &mut self,
+        path: &Path,
+        way: Way,
+        (first, other): (Machine, Option<Machine>),
+    ) {
+        match self.directories.get_mut(path) {
+            Some(reach) => reach.add(way, first, other),
+            None => {
+                self.directories.insert(path.to_owned(), Reach::new(way, first, other));
+            }
+        }
+    }
+
+    /// Adds what the directories above `path` bring to other machines.
+    pub(super) fn add_below(
+        &mut self,
+        path: &Path,
+        way: Way,
+        (first, other): (Machine, Option<Machine>),
+        may_share: &impl Fn(Way) -> bool,
+    ) {
+        if self.directories.is_empty() {
+            return;
+        }
+        for above in path.ancestors().skip(1) {
+            let Some(directory) = self.directories.get(above) else { continue };
+            let mut both = Reach::new(way, first, other);
+            for found in directory.all() {
+                both.add(found.way, found.first, found.other);
+            }
+            if both.machines().any(|(_, machine)| machine != first) {
+                self.shared.extend(both.machines());
+                cross(&both, may_share, &mut self.crossings);
+            }
+        }
+    }
+
+    /// Whether what a machine has by this way reaches another machine.
+    pub(super) fn is_shared(&self, way: Way, machine: Machine) -> bool {
+        self.shared_ways.contains(&way) || self.shared.contains(&(way, machine))
+    }
+
+    /// The sources that reach two machines by a way that may not share them: the way, and what it
+    /// meets.
+    pub(super) fn crossings(&self) -> impl Iterator<Item = (Way, Crossing)> {
+        self.crossings.iter().map(|((way, _), crossing)| (*way, *crossing))
+    }
+}
+
+/// Notes for each way that may not share the source how it reaches another machine.
+fn cross(
+    reach: &Reach,
+    may_share: &impl Fn(Way) -> bool,
+    crossings: &mut BTreeMap<(Way, Way), Crossing>,
+) {
+    for own in reach.all().filter(|own| !may_share(own.way)) {
+        let machine = own.first;
+        // Another way tells more than the same one, and is told once.
+        let others = reach.machines().filter(|(_, other)| *other != machine);
+        let Some((other_way, other)) = others.max_by_key(|(way, _)| *way != own.way) else {
+            continue;
+        };
+        let is_told = crossings.contains_key(&(other_way, own.way)) && other_way != own.way;
+        if !is_told {
+            let crossing = Crossing { machine, other, other_way };
+            crossings.entry((own.way, other_way)).or_insert(crossing);
+        }
+    }
+}

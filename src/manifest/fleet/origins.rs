@@ -1,0 +1,180 @@
+//! Where the content of each item comes from, for whoever compares the sources of machines: without
+//! the plain manifest of each, which would cost ten times as much.
+
+use std::path::{Path, PathBuf};
+
+use super::super::encrypt;
+use super::super::node::Text;
+use super::super::schema::Typed;
+use super::super::source::TypedSource;
+use super::placeholders::{self, Piece, Values};
+use super::{Fleet, Machine};
+use crate::report::Position;
+
+/// What the environment of a command calls its machine.
+const MACHINE: &str = "CREDIMG_MACHINE";
+/// What the names of variables of its machine begin with there.
+const VARIABLE: &str = "CREDIMG_VAR_";
+
+/// Where content comes from, of one machine.
+pub(crate) enum Origin {
+    /// From nowhere: it is a link, or the value of a placeholder is missing.
+    Nothing,
+    /// A file of the host, which may be an archive.
+    File(PathBuf),
+    /// A directory of the host with all that is below it.
+    Directory(PathBuf),
+    /// A program: its words, each behind a NUL.
+    Command(Vec<u8>),
+    /// A variable of the environment.
+    Variable(Text),
+    /// It stands in the manifest.
+    Content(Text),
+    /// A pseudo definition.
+    Definition(Text),
+}
+
+impl Fleet {
+    /// Where the content of an item comes from, of this machine.
+    pub(crate) fn origin(&self, item: usize, machine: usize) -> Origin {
+        let Some(machine) = self.machines.get(machine) else { return Origin::Nothing };
+        self.origin_for(item, machine.values()).unwrap_or(Origin::Nothing)
+    }
+
+    /// Whether it comes from one place for all machines.
+    pub(crate) fn has_one_origin(&self, item: usize) -> bool {
+        let is_plain = |text: &Text| {
+            let mut is_plain = true;
+            let found = placeholders::pieces(text, |piece| {
+                is_plain &= matches!(piece, Piece::Literal(_));
+                Ok(())
+            });
+            found.is_ok() && is_plain
+        };
+        match self.typed_item(item) {
+            None => true,
+            Some(TypedItem::Pseudo(text)) => !names_machine(text) && !text.contains('{'),
+            Some(TypedItem::PseudoFile(text)) => is_plain(text),
+            Some(TypedItem::Source(source)) => match source {
+                TypedSource::File(text)
+                | TypedSource::Dir(text)
+                | TypedSource::Tar(text)
+                | TypedSource::Text(text)
+                | TypedSource::Env(text) => is_plain(text),
+                TypedSource::Command(words) => words.iter().all(|word| is_plain(&word.value)),
+                TypedSource::Shell(text) => !names_machine(text),
+                TypedSource::Base64(_) | TypedSource::Symlink(_) => true,
+            },
+        }
+    }
+
+    /// The key file of this machine that the manifest names; none where it names none.
+    pub(crate) fn key_file(&self, machine: usize) -> Option<PathBuf> {
+        let typed = self.typed.encrypt.as_ref()?.key.as_ref()?;
+        let text = self.machines.get(machine)?.values().text(&typed.value).ok()?;
+        (*text != encrypt::GENERATE).then(|| self.directory().join(&*text))
+    }
+
+    /// Where the manifest names the key files.
+    pub(crate) fn key_position(&self) -> Option<&Position> {
+        Some(&self.typed.encrypt.as_ref()?.key.as_ref()?.at)
+    }
+
+    /// What host paths of the manifest begin at.
+    fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    fn origin_for(&self, item: usize, values: Values) -> Option<Origin> {
+        let replaced = |text: &Text| values.text(text).ok();
+        let path = |text: &Text| Some(self.directory().join(replaced(text)?.as_str()));
+        Some(match self.typed_item(item)? {
+            TypedItem::Pseudo(text) => Origin::Definition(text.clone()),
+            TypedItem::PseudoFile(text) => Origin::File(path(text)?),
+            TypedItem::Source(source) => match source {
+                TypedSource::File(text) | TypedSource::Tar(text) => Origin::File(path(text)?),
+                TypedSource::Dir(text) => Origin::Directory(path(text)?),
+                TypedSource::Text(text) => Origin::Content(replaced(text)?),
+                // Texts of one content may differ in white space; decoded they are equal values.
+                TypedSource::Base64(text) => Origin::Content(text.clone()),
+                TypedSource::Command(words) => {
+                    let mut all = Vec::new();
+                    for word in words {
+                        all.push(0);
+                        all.extend(replaced(&word.value)?.as_bytes());
+                    }
+                    Origin::Command(all)
+                }
+                TypedSource::Shell(text) => Origin::Command(shell(text, Some(values))),
+                TypedSource::Env(text) => Origin::Variable(replaced(text)?),
+                TypedSource::Symlink(_) => Origin::Nothing,
+            },
+        })
+    }
+
+    /// The words of a shell that runs `script` for this machine, each behind a NUL, and what of
+    /// the machine the script names. One that names nothing of it is one command for all machines.
+    pub(crate) fn shell(&self, script: &str, machine: usize) -> Vec<u8> {
+        let values = self.machines.get(machine).map(Machine::values);
+        shell(script, values)
+    }
+
+    fn typed_item(&self, item: usize) -> Option<TypedItem<'_>> {
+        let Typed { files, credentials, fw_cfg, pseudo, pseudo_files, .. } = &self.typed;
+        let mut index = item;
+        if let Some(entry) = files.get(index) {
+            return Some(TypedItem::Source(&entry.source.value));
+        }
+        index = index.checked_sub(files.len())?;
+        if let Some(credential) = credentials.get(index) {
+            return Some(TypedItem::Source(&credential.source.value));
+        }
+        index = index.checked_sub(credentials.len())?;
+        if let Some(item) = fw_cfg.get(index) {
+            return Some(TypedItem::Source(&item.source.value));
+        }
+        index = index.checked_sub(fw_cfg.len())?;
+        if let Some(item) = pseudo.get(index) {
+            return Some(TypedItem::Pseudo(&item.text.value));
+        }
+        index = index.checked_sub(pseudo.len())?;
+        pseudo_files.get(index).map(|item| TypedItem::PseudoFile(&item.text.value))
+    }
+}
+
+/// An item as typed.
+enum TypedItem<'a> {
+    Source(&'a TypedSource),
+    Pseudo(&'a Text),
+    PseudoFile(&'a Text),
+}
+
+fn shell(script: &str, values: Option<Values>) -> Vec<u8> {
+    let mut all = b"\0/bin/sh\0-c\0".to_vec();
+    all.extend(script.as_bytes());
+    let Some(values) = values else { return all };
+    if names(script, MACHINE) {
+        all.push(0);
+        all.extend(values.machine.as_bytes());
+    }
+    for (name, value) in values.variables {
+        if names(script, &format!("{VARIABLE}{}", name.to_ascii_uppercase())) {
+            all.push(0);
+            all.extend(value.as_bytes());
+        }
+    }
+    all
+}
+
+/// Whether a script names this variable.
+fn names(script: &str, variable: &str) -> bool {
+    script.match_indices(variable).any(|(at, _)| {
+        let behind = script.get(at + variable.len()..).unwrap_or_default();
+        !behind.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_')
+    })
+}
+
+/// Whether a script names anything of its machine.
+fn names_machine(script: &str) -> bool {
+    names(script, MACHINE) || script.contains(VARIABLE)
+}

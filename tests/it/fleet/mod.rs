@@ -1,0 +1,3 @@
+//! Fleets: one manifest, many machines.
+
+mod oracle;
