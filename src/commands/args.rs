@@ -75,10 +75,11 @@ pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
     };
     let label = label_of(&image, inside.as_ref())?;
     let attach = options.attach.wishes();
-    job::require_machine(attach.machine, attach.target)?;
+    let machine_type = attach.machine.machine_type(false)?;
+    job::require_machine(machine_type, attach.target)?;
     let block = blocks::of_existing(&image, inside.as_ref().filter(|_| drive_key.is_some()));
     let (label, path) = (label.as_deref(), &options.image);
-    let drive = drive(&attach, attach.machine, label, path, Place::default(), block)?;
+    let drive = drive(&attach, machine_type, label, path, Place::default(), block)?;
     let drive = Drive { key: drive_key, ..drive };
     // The names of the private files beside the image say all about them.
     let suffixes = beside::of_image(&options.image, &image)?;

@@ -134,7 +134,12 @@ impl<'a> Builder<'a> {
             require_no_file(options)?;
         }
         let Sources { trust, pseudo_file, .. } = &recipe.sources;
-        let manifest = trusted::load(&options.manifest, None, trust.trust, pseudo_file)?;
+        let manifest = trusted::load(
+            &options.manifest,
+            options.attach.machine.name(),
+            trust.trust,
+            pseudo_file,
+        )?;
         let wishes = recipe.wishes(&options.attach);
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
         let permissions = permissions::of_options(owner, options.mode.as_deref(), reader)?;

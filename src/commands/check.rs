@@ -10,9 +10,8 @@ use clap::{Args, ValueHint};
 use credimg_formats::luks::Version;
 use serde::Serialize;
 
-use super::options::{Sources, Volume, size};
+use super::options::{Sources, Volume, WhichMachine, size};
 use super::print;
-use super::suggested::machines;
 use crate::delivery::route::Routes;
 use crate::job::Job;
 use crate::job::destination::Destination;
@@ -25,7 +24,7 @@ use crate::job::trusted;
 use crate::job::wishes::{AttachWishes, SourceWishes, Wishes};
 use crate::job::xattrs;
 use crate::manifest::Manifest;
-use crate::monitors::{MachineType, Monitor, Serial};
+use crate::monitors::{Monitor, Serial};
 use crate::report::{self, Exit, Failure, json};
 use crate::sources::pseudo::{self, Definitions};
 use crate::sources::rehearsal::rehearse;
@@ -47,11 +46,9 @@ pub struct Check {
     /// Virtual machine monitor that credentials go through
     #[arg(long, value_enum, default_value_t = Monitor::Qemu)]
     pub target: Monitor,
-    /// Machine type of QEMU: pc, q35, microvm, virt (without UEFI), virt-uefi, s390-ccw-virtio or
-    /// pseries, with version and properties as in microvm,pcie=on [default: one that has SMBIOS
-    /// tables]
-    #[arg(long, value_name = "TYPE", value_parser = machines(), hide_possible_values = true)]
-    pub machine: Option<MachineType>,
+    /// Which machine.
+    #[command(flatten)]
+    pub machine: WhichMachine,
     /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,
@@ -91,7 +88,8 @@ struct Report {
 
 pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let Sources { trust, pseudo_file, .. } = &options.sources;
-    let manifest = trusted::load(&options.manifest, None, trust.trust, pseudo_file)?;
+    let manifest =
+        trusted::load(&options.manifest, options.machine.name(), trust.trust, pseudo_file)?;
     let luks = encryption::version(options.volume.encrypt, &manifest);
     let has_values = manifest.values().next().is_some();
     let is_told = has_values || manifest.mount.is_some() || luks.is_some_and(is_opened_by_guest);
@@ -177,7 +175,7 @@ impl Check {
 
     fn wishes(&self) -> Wishes {
         let wishes = self.volume.wishes();
-        let Self { target, machine, .. } = *self;
+        let (target, machine) = (self.target, self.machine.wishes());
         let max_size_bytes = self.max_size;
         Wishes {
             sources: SourceWishes { max_size_bytes, ..self.sources.wishes() },

@@ -75,12 +75,11 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 pub(super) fn run(options: &Exec) -> Result<(), Failure> {
     let invocation = Invocation::new(&options.command)?;
-    let own_machine = own_machine(options)?;
     let Attach { target, style, .. } = options.attach;
     // Whether this monitor inherits anything, before a source is read.
     target.words(&Machine::default(), style)?;
     let Inheritance { machine, image, files, variables } =
-        without_traces(|| make(options, &invocation, own_machine))?;
+        without_traces(|| make(options, &invocation))?;
     let words = invocation.words(target, style, machine, &image.path())?;
 
     let mut command = Command::new(&invocation.program);
@@ -103,14 +102,15 @@ pub(super) fn run(options: &Exec) -> Result<(), Failure> {
 
 /// The machine that the monitor's own arguments name, with warnings where an option names
 /// another one or nothing is known of it.
-fn own_machine(options: &Exec) -> Result<Option<MachineType>, Failure> {
+fn own_machine(options: &Exec, is_fleet: bool) -> Result<Option<MachineType>, Failure> {
     let Exec { recipe, attach, command, .. } = options;
     if !attach.target.is_told_machine() {
         return Ok(None);
     }
     let own = own_machine::read(command);
     let guest = recipe.guest.as_deref().map(Guest::parse).transpose()?;
-    let named = attach.machine.or(guest.and_then(|guest| guest.machine_type));
+    let wish = attach.machine.wishes().machine_type(is_fleet)?;
+    let named = wish.or(guest.and_then(|guest| guest.machine_type));
     if let (Some(named), Some(own)) = (named, own)
         && !named.is_like(own)
     {
@@ -142,13 +142,11 @@ struct Inheritance {
 
 /// Reads every source and fills the files. Whatever else has held a secret is
 /// wiped when this returns: nothing is dropped where another program takes over.
-fn make(
-    options: &Exec,
-    invocation: &Invocation,
-    own_machine: Option<MachineType>,
-) -> Result<Inheritance, Failure> {
+fn make(options: &Exec, invocation: &Invocation) -> Result<Inheritance, Failure> {
     let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
-    let manifest = trusted::load(&options.manifest, None, trust.trust, pseudo_file)?;
+    let manifest =
+        trusted::load(&options.manifest, options.attach.machine.name(), trust.trust, pseudo_file)?;
+    let own_machine = own_machine(options, manifest.machine.is_some())?;
     // Whoever reads the monitor's environment shall not find there what the image holds.
     let variables = environment::sources(&manifest).cloned().collect();
     let heir = Heir { machine_type: own_machine, free_place: invocation.free_place() };

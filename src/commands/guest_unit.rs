@@ -13,7 +13,7 @@ use crate::job::Job;
 use crate::job::destination::Destination;
 use crate::job::encryption::{self, is_opened_by_guest};
 use crate::job::trusted;
-use crate::manifest::Format;
+use crate::manifest::{Format, no_fleet};
 use crate::report::{Exit, Failure, json};
 
 #[derive(Args, Debug)]
@@ -22,6 +22,9 @@ pub struct GuestUnit {
     /// The manifest, or - for standard input
     #[arg(value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
     pub manifest: PathBuf,
+    /// The machine whose disk it is, where the manifest is of many
+    #[arg(long, value_name = "NAME")]
+    pub machine: Option<String>,
     /// What the build is told of the volume.
     #[command(flatten)]
     pub volume: Volume,
@@ -40,7 +43,11 @@ struct Report {
 }
 
 pub(super) fn run(options: &GuestUnit) -> Result<(), Failure> {
-    let mut manifest = trusted::load(&options.manifest, None, options.trust.trust, &[])?;
+    let mut manifest =
+        trusted::load(&options.manifest, options.machine.as_deref(), options.trust.trust, &[])?;
+    if options.machine.is_some() && manifest.machine.is_none() {
+        return Err(no_fleet(&manifest));
+    }
     // There is no name whose extension would tell it.
     manifest.format.get_or_insert(Format::Erofs);
     let job = Job::new(manifest, &options.volume.wishes(), Destination::Nothing)?;

@@ -6,8 +6,10 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 use credimg_formats::luks::Version;
 
-use super::suggested::{compressions, machines};
-use crate::job::wishes::{AttachWishes, EncryptionWishes, SourceWishes, Wishes};
+use super::suggested::{compressions, machine_types, machines};
+use crate::job::wishes::{
+    AttachWishes, EncryptionWishes, MachineWishes, NamedMachine, SourceWishes, Wishes,
+};
 use crate::look::contents::Contents;
 use crate::manifest::Format;
 use crate::monitors::{Bus, MachineType, Monitor, Place, SmbiosForm, Style};
@@ -200,11 +202,9 @@ pub struct Attach {
     /// first one that is free]
     #[arg(long, value_name = "N")]
     pub place: Option<Place>,
-    /// Machine type of QEMU that the arguments are for: pc, q35, microvm, virt (without UEFI),
-    /// virt-uefi, s390-ccw-virtio or pseries, with version and properties as in microvm,pcie=on
-    /// [default: that of the program of `exec`, else one that has PCI and SMBIOS tables]
-    #[arg(long, value_name = "TYPE", value_parser = machines(), hide_possible_values = true)]
-    pub machine: Option<MachineType>,
+    /// Which machine.
+    #[command(flatten)]
+    pub machine: WhichMachine,
     /// Drive serial, at most 20 bytes [default: the label in lower case, else the image's file
     /// name up to its extension, with -2 behind it at place 2 and so on]
     #[arg(long)]
@@ -214,6 +214,31 @@ pub struct Attach {
     pub id: Option<String>,
 }
 
+// A machine by its name or its type.
+#[derive(Args, Debug)]
+pub struct WhichMachine {
+    /// The machine whose image it is, where the manifest is of many; else the machine type of QEMU,
+    /// as for --machine-type
+    #[arg(long, value_name = "NAME", value_parser = machines(), hide_possible_values = true)]
+    pub machine: Option<NamedMachine>,
+    /// Machine type of QEMU that the arguments are for: pc, q35, microvm, virt (without UEFI),
+    /// virt-uefi, s390-ccw-virtio or pseries, with version and properties as in microvm,pcie=on
+    /// [default: that of the program of `exec`, else one that has PCI and SMBIOS tables]
+    #[arg(long, value_name = "TYPE", value_parser = machine_types(), hide_possible_values = true)]
+    pub machine_type: Option<MachineType>,
+}
+
+impl WhichMachine {
+    pub(super) fn wishes(&self) -> MachineWishes {
+        MachineWishes { named: self.machine.clone(), machine_type: self.machine_type }
+    }
+
+    /// The name, if one is given.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.machine.as_ref().map(NamedMachine::name)
+    }
+}
+
 impl Attach {
     pub(super) fn wishes(&self) -> AttachWishes {
         AttachWishes {
@@ -221,7 +246,7 @@ impl Attach {
             style: self.style,
             bus: self.bus,
             place: self.place,
-            machine: self.machine,
+            machine: self.machine.wishes(),
             serial: self.serial.clone(),
             id: self.id.clone(),
         }

@@ -9,8 +9,7 @@ use credimg_formats::{Kind, Sink, Tree};
 use serde::Serialize;
 
 use super::naming;
-use super::options::{Sources, jobs, size};
-use super::suggested::machines;
+use super::options::{Sources, WhichMachine, jobs, size};
 use crate::delivery::route::Means;
 use crate::delivery::sidecar::{self, Value};
 use crate::host::output::{self, OutputFile, StreamOutput};
@@ -66,10 +65,9 @@ pub struct Seal {
     /// Refuse sources that another user of the host can exchange, where the caller is root
     #[arg(long)]
     pub strict: bool,
-    /// Machine type of QEMU, as for `build`: without SMBIOS tables the key goes by fw_cfg, from
-    /// `FILE.fw_cfg.age.identity` [default: one that has PCI and SMBIOS tables]
-    #[arg(long, value_name = "TYPE", value_parser = machines(), hide_possible_values = true)]
-    pub machine: Option<MachineType>,
+    /// Which machine. Without SMBIOS tables the key goes by fw_cfg, from `FILE.fw_cfg.age.identity`.
+    #[command(flatten)]
+    pub machine: WhichMachine,
     /// Style of the printed arguments
     #[arg(long = "args", value_name = "STYLE", default_value = "shell", value_parser = share_style())]
     pub style: Style,
@@ -209,8 +207,6 @@ impl Blob {
             let message = "the blob goes to standard output, so the report cannot go there";
             return Err(Failure::new(Exit::Usage, message).hint("name a file with -o"));
         }
-        let (channel, suffix) = channel(options.machine)?;
-        let carrier = sidecar::path(&options.key_out, suffix);
         if files::is_streamed(&options.key_out) {
             let failure = Failure::new(Exit::Usage, "the key is not written to standard output");
             return Err(failure.hint("name a file with --key-out"));
@@ -226,7 +222,11 @@ impl Blob {
             outside("manifest", &options.manifest)?;
         }
         let Sources { trust, pseudo_file, .. } = &options.sources;
-        let manifest = trusted::load(&options.manifest, None, trust.trust, pseudo_file)?;
+        let manifest =
+            trusted::load(&options.manifest, options.machine.name(), trust.trust, pseudo_file)?;
+        let machine = options.machine.wishes().machine_type(manifest.machine.is_some())?;
+        let (channel, suffix) = channel(machine)?;
+        let carrier = sidecar::path(&options.key_out, suffix);
         require_plain(&manifest)?;
         for file in &manifest.pseudo.files {
             outside("pseudo file", &file.path)?;
@@ -238,7 +238,7 @@ impl Blob {
         require_apart(options, &carrier, &manifest)?;
         let arguments = share.as_ref().map(|share| {
             let firmware = sidecar::firmware(&options.key_out, [suffix]);
-            let has_pci = options.machine.is_none_or(MachineType::has_pci);
+            let has_pci = machine.is_none_or(MachineType::has_pci);
             share::arguments(share, &firmware, has_pci)
         });
         if let Some(arguments) = &arguments {

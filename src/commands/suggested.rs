@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command, Error};
 
+use crate::job::wishes::NamedMachine;
 use crate::monitors::MachineType;
 
 /// What reads the values, and those that are offered.
@@ -35,8 +36,13 @@ const MACHINES: &[&str] =
     &["pc", "q35", "microvm", "virt", "virt-uefi", "s390-ccw-virtio", "pseries"];
 const COMPRESSIONS: &[&str] = &["none", "gzip", "lz4", "xz", "zstd"];
 
+/// Takes the name of a machine of a fleet, or a machine type of QEMU.
+pub(super) fn machines() -> impl TypedValueParser<Value = NamedMachine> {
+    Suggested { parser: |text: &str| text.parse::<NamedMachine>(), values: MACHINES }
+}
+
 /// Takes a machine type of QEMU, perhaps with a version and properties.
-pub(super) fn machines() -> impl TypedValueParser<Value = MachineType> {
+pub(super) fn machine_types() -> impl TypedValueParser<Value = MachineType> {
     Suggested { parser: |text: &str| text.parse::<MachineType>(), values: MACHINES }
 }
 

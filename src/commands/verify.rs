@@ -198,7 +198,8 @@ fn compare(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let Sources { trust, pseudo_file, .. } = &options.build.sources;
-    let manifest = trusted::load(manifest, None, trust.trust, pseudo_file)?;
+    let manifest =
+        trusted::load(manifest, options.build.attach.machine.name(), trust.trust, pseudo_file)?;
     let wishes = options.build.wishes(options.look.key_file.clone());
     let facts = contents.reader.facts();
     let expected = expected::collect(manifest, &wishes, &options.look.image, facts, header)?;

@@ -102,7 +102,8 @@ impl Job {
         let AttachWishes { target, style, .. } = wishes.attach;
         let volume = Volume::new(&manifest, wishes, &destination)?;
         let guest = wishes.guest.as_deref().map_or_else(|| Ok(Guest::default()), Guest::parse)?;
-        let machine_type = machine_type(&wishes.attach, &guest, &destination)?;
+        let machine_type =
+            machine_type(&wishes.attach, &guest, &destination, manifest.machine.is_some())?;
         let encryption = Encryption::new(&manifest, &wishes.encryption, volume.format, target)?;
         let mut drive = drive(
             &wishes.attach,
@@ -246,14 +247,16 @@ fn machine_type(
     wishes: &AttachWishes,
     guest: &Guest,
     destination: &Destination,
+    is_fleet: bool,
 ) -> Result<Option<MachineType>, Failure> {
-    if let (Some(wish), Some(other)) = (wishes.machine, guest.machine_type)
+    let wish = wishes.machine.machine_type(is_fleet)?;
+    if let (Some(wish), Some(other)) = (wish, guest.machine_type)
         && wish != other
     {
         let message = "--machine and --guest name two machines";
         return Err(Failure::new(Exit::Usage, message).hint("leave one of them out"));
     }
-    let machine = wishes.machine.or(guest.machine_type).or(destination.machine_type());
+    let machine = wish.or(guest.machine_type).or(destination.machine_type());
     require_machine(machine, wishes.target)?;
     Ok(machine)
 }

@@ -8,10 +8,10 @@ use credimg_formats::{Format, Timestamp};
 
 use super::Job;
 use super::destination::{Compared, Destination, Heir, Kept, NewFile};
-use super::wishes::{AttachWishes, SourceWishes, Wishes};
+use super::wishes::{AttachWishes, MachineWishes, SourceWishes, Wishes};
 use crate::host::output;
 use crate::manifest::parse;
-use crate::monitors::{MachineType, Place};
+use crate::monitors::Place;
 use crate::report::{Exit, Failure};
 use crate::sources::assemble::OwnFiles;
 
@@ -130,11 +130,11 @@ fn the_monitors_own_arguments_come_last() {
     let own = job("", &Wishes::default(), memory()).unwrap();
     assert_eq!(own.drive.machine_type, Some("microvm".parse().unwrap()));
     assert_eq!(own.drive.place, "3".parse::<Place>().unwrap());
-    let (machine, place): (MachineType, Place) = ("pc".parse().unwrap(), "2".parse().unwrap());
-    let attach =
-        AttachWishes { machine: Some(machine), place: Some(place), ..AttachWishes::default() };
+    let (machine_type, place) = ("pc".parse().unwrap(), "2".parse::<Place>().unwrap());
+    let machine = MachineWishes { machine_type: Some(machine_type), ..MachineWishes::default() };
+    let attach = AttachWishes { machine, place: Some(place), ..AttachWishes::default() };
     let job = job("", &Wishes { attach, ..Wishes::default() }, memory()).unwrap();
-    assert_eq!(job.drive.machine_type, Some(machine));
+    assert_eq!(job.drive.machine_type, Some(machine_type));
     assert_eq!(job.drive.place, place);
 }
 

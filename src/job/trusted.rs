@@ -23,7 +23,11 @@ pub(crate) fn load(
         census.require("manifest", path)?;
     }
     let step = Step::begin();
-    let mut manifest = manifest::load_any(path)?.one(machine)?;
+    let mut manifest = match manifest::load_any(path)? {
+        // A machine without a fleet is one of QEMU's: the job judges it.
+        Loaded::One(manifest) => *manifest,
+        fleet @ Loaded::Many(_) => fleet.one(machine)?,
+    };
     let (entries, values) = (manifest.entries.len(), manifest.values().count());
     step.end(|| {
         let path = shown(path);

@@ -2,11 +2,13 @@
 //! is none, and left to the manifest, the environment or a default: [`super::Job`] decides.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use credimg_formats::luks::Version;
 
-use crate::manifest::Format;
+use crate::manifest::{Format, is_machine_name};
 use crate::monitors::{Bus, MachineType, Monitor, Place, SmbiosForm, Style};
+use crate::report::{Exit, Failure};
 use crate::sources::assemble::MAX_SIZE_BYTES;
 use crate::sources::command::Limits;
 use crate::sources::pseudo::Policy;
@@ -81,7 +83,60 @@ pub(crate) struct AttachWishes {
     pub(crate) style: Style,
     pub(crate) bus: Bus,
     pub(crate) place: Option<Place>,
-    pub(crate) machine: Option<MachineType>,
+    pub(crate) machine: MachineWishes,
     pub(crate) serial: Option<String>,
     pub(crate) id: Option<String>,
+}
+
+/// What is wished of the machine.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MachineWishes {
+    pub(crate) named: Option<NamedMachine>,
+    pub(crate) machine_type: Option<MachineType>,
+}
+
+impl MachineWishes {
+    /// The machine type of QEMU, where one is wished. A name is one too, unless it is that of a
+    /// machine of a fleet.
+    pub(crate) fn machine_type(&self, is_fleet: bool) -> Result<Option<MachineType>, Failure> {
+        let named = self.named.as_ref().filter(|_| !is_fleet);
+        let Some(NamedMachine { machine_type, .. }) = named else { return Ok(self.machine_type) };
+        let usage = |message| Err(Failure::new(Exit::Usage, message));
+        match (machine_type, self.machine_type) {
+            (Ok(named), Some(other)) if *named != other => {
+                usage("--machine and --machine-type name two machine types".to_owned())
+            }
+            (Ok(named), _) => Ok(Some(*named)),
+            (Err(expected), _) => usage(format!("--machine: {expected}"))
+                .map_err(|failure| failure.hint("the name of a machine needs a fleet's manifest")),
+        }
+    }
+}
+
+/// What `--machine` names: a machine of a fleet, or a machine type of QEMU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedMachine {
+    name: String,
+    /// The machine type that it is, or what is expected of one.
+    machine_type: Result<MachineType, String>,
+}
+
+impl NamedMachine {
+    /// The word as it was given.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl FromStr for NamedMachine {
+    type Err = String;
+
+    /// Reads an option's value, which may be either.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let machine_type = text.parse();
+        match machine_type {
+            Err(expected) if !is_machine_name(text) => Err(expected),
+            machine_type => Ok(Self { name: text.to_owned(), machine_type }),
+        }
+    }
 }

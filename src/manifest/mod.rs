@@ -47,6 +47,7 @@ pub use credimg_formats::Format;
 pub(crate) use error::manifest_name;
 pub use fleet::Granted;
 pub use fleet::{Fleet, Loaded};
+pub(crate) use fleet::{is_machine_name, no_fleet};
 pub use format_options::FormatOptions;
 pub(crate) use fw_cfg::is_name as is_fw_cfg_name;
 pub use mapping::At;

@@ -124,7 +124,12 @@ fn variables(node: Node, at: &Position, problems: &mut Problems) -> Vec<(String,
             };
             Err(fault.at(&name_at))
         });
-        let value = schema::scalar(value, &value_at);
+        let value = schema::scalar(value, &value_at).and_then(|value| {
+            // Commands get it in their environment.
+            let is_fit = !value.contains('\0');
+            let refusal = || Fault::new("expected a value without NUL").at(&value_at);
+            is_fit.then_some(value).ok_or_else(refusal)
+        });
         if let (Some(name), Some(value)) = (problems.keep(name), problems.keep(value)) {
             variables.push((String::clone(&name), value));
         }

@@ -25,6 +25,7 @@ pub use self::template::Template;
 
 use self::grants::Finder;
 use self::pattern::Pattern;
+pub(crate) use self::pattern::is_name as is_machine_name;
 use self::placeholders::Values;
 use super::error::{Fault, manifest_name};
 use super::mapping::At;
@@ -127,11 +128,7 @@ impl Loaded {
         match (self, machine) {
             (Self::One(manifest), None) => Ok(*manifest),
             (Self::Many(fleet), Some(name)) => fleet.manifest_of(fleet.find(name)?),
-            (Self::One(manifest), Some(_)) => {
-                let file = manifest_name(&manifest.path);
-                let message = format!("--machine: {file} is of one machine, without a name");
-                Err(Failure::new(Exit::Usage, message).hint("`machines:` in a manifest names them"))
-            }
+            (Self::One(manifest), Some(_)) => Err(no_fleet(&manifest)),
             (Self::Many(fleet), None) => {
                 let (file, count) = (manifest_name(&fleet.path), fleet.machines.len());
                 let message = format!("{file}: this manifest is of {count} machines");
@@ -140,6 +137,13 @@ impl Loaded {
             }
         }
     }
+}
+
+/// What is wrong with a name where the manifest knows of one machine, without a name.
+pub(crate) fn no_fleet(manifest: &Manifest) -> Failure {
+    let file = manifest_name(&manifest.path);
+    let message = format!("--machine: {file} is of one machine, without a name");
+    Failure::new(Exit::Usage, message).hint("`machines:` in a manifest names them")
 }
 
 impl Fleet {

@@ -113,7 +113,7 @@ impl Pattern {
 }
 
 /// Whether a machine may have this name.
-pub(super) fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     text.len() <= NAME_MAX_BYTES
         && text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && text.bytes().all(is_of_name)

@@ -17,7 +17,7 @@ use crate::host::signals;
 use crate::manifest::{Entry, Manifest, Source};
 use crate::report::{Failure, line};
 use crate::sources::builder::{Adder, TreeBuilder};
-use crate::sources::environment;
+use crate::sources::environment::Changes;
 use crate::sources::pseudo::{Action, Definition, Definitions, New};
 
 /// How much is read of an output at once.
@@ -76,7 +76,7 @@ impl<'a> Commands<'a> {
         if self.limits.show_stderr {
             line::wipe();
         }
-        let hidden = environment::hidden(builder.manifest());
+        let changes = Changes::of(builder.manifest());
         let mut due = self.waiting.drain(..due);
         let mut together = Together { running: Vec::new(), limits: self.limits };
         let mut buffer = Zeroizing::new(Vec::with_capacity(READ_BYTES));
@@ -84,7 +84,7 @@ impl<'a> Commands<'a> {
             while together.running.len() < self.limits.jobs.max(1)
                 && let Some((adder, program)) = due.next()
             {
-                together.start(adder, program, &hidden, builder)?;
+                together.start(adder, program, &changes, builder)?;
             }
             if together.running.is_empty() {
                 return Ok(());
@@ -135,10 +135,10 @@ impl<'a> Together<'a> {
         &mut self,
         adder: Adder,
         program: Program<'a>,
-        hidden: &[OsString],
+        changes: &Changes,
         builder: &TreeBuilder,
     ) -> Result<(), Failure> {
-        let running = Running::start(adder, program, hidden, self.limits);
+        let running = Running::start(adder, program, changes, self.limits);
         self.running.push(running.map_err(|failure| builder.blame(adder, failure))?);
         Ok(())
     }

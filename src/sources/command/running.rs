@@ -2,7 +2,6 @@
 //! a guard.
 
 use std::collections::TryReserveError;
-use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -23,6 +22,7 @@ use crate::report::{Exit, Failure, reason};
 use crate::sources;
 use crate::sources::builder::Adder;
 use crate::sources::builder::budget::Budget;
+use crate::sources::environment::Changes;
 
 /// A wait looks after signals and programs at least this often.
 pub(super) const CHECK: Duration = Duration::from_millis(100);
@@ -54,11 +54,11 @@ enum Pipe {
 }
 
 impl<'a> Running<'a> {
-    /// Starts `program`, which does not see the variables `hidden`.
+    /// Starts `program` in our environment with these changes.
     pub(super) fn start(
         adder: Adder,
         program: Program<'a>,
-        hidden: &[OsString],
+        changes: &Changes,
         limits: &Limits,
     ) -> Result<Self, Failure> {
         let step = Step::begin();
@@ -73,9 +73,10 @@ impl<'a> Running<'a> {
             program.failure(&message).hint("commands want /proc to be mounted")
         })?;
         let mut command = Command::new(name);
-        for variable in hidden {
+        for variable in &changes.hidden {
             command.env_remove(variable);
         }
+        command.envs(changes.added.iter().map(|(name, value)| (name, value)));
         let spawned = command
             .args(arguments)
             .current_dir(directory)
