@@ -283,7 +283,7 @@ impl Search<'_> {
         for (way, crossing) in self.reaches.crossings() {
             let (way, message) = (index(way), self.message(way, crossing));
             if self.option(way).is_none() {
-                problems.note(self.problem(way, message, SHARED_HINT));
+                problems.note(self.problem(way, message, self.hint(way)));
             }
         }
     }
@@ -297,6 +297,20 @@ impl Search<'_> {
             }
         }
         Ok(())
+    }
+
+    /// How to mend what reaches two machines by this way.
+    fn hint(&self, way: usize) -> &'static str {
+        let Some(item) = self.fleet.items().get(way) else { return KEY_HINT };
+        let first = item.machines.iter().next();
+        let is_script = match first.map(|machine| self.fleet.origin(way, machine)) {
+            Some(Origin::Definition(text)) => {
+                let action = pseudo::action(text.as_bytes());
+                matches!(action, Some(Action::Make(_, New::Command(_))))
+            }
+            Some(_) | None => self.fleet.is_script(way),
+        };
+        if is_script { SCRIPT_HINT } else { SHARED_HINT }
     }
 
     fn message(&self, way: Way, crossing: Crossing) -> String {
@@ -349,6 +363,8 @@ impl Search<'_> {
 
 const SHARED_HINT: &str = "`{machine}` in it gives each machine its own; `shared: true` on every \
                            entry that has it says that machines may share it";
+const SCRIPT_HINT: &str = "a script that names `$CREDIMG_MACHINE` is another one for each machine; \
+                           `shared: true` on every entry that has it says that machines may share it";
 const KEY_HINT: &str = "`{machine}` in it gives each machine its own";
 
 /// Whether the manifest says that a source may reach several machines by this way; keys may not.

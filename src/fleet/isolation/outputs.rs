@@ -38,7 +38,7 @@ impl Outputs {
             if let Some(other) = outputs.machines.insert(place.clone(), number) {
                 let both = both(fleet, other, number);
                 let message = format!("two machines would have one output: {both}");
-                return Err(template.refused(&message));
+                return Err(template.refused(&message).hint(super::KEY_HINT));
             }
         }
         outputs.require_apart_from_sidecars(fleet, template)?;

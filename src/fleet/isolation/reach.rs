@@ -158,7 +158,8 @@ impl Reaches {
     }
 }
 
-/// Notes for each way that may not share the source how it reaches another machine.
+/// Notes for each way that may not share the source how it reaches another machine. Of two such ways
+/// the later one is told of, with the place of the earlier one.
 fn cross(
     reach: &Reach,
     may_share: &impl Fn(Way) -> bool,
@@ -166,15 +167,23 @@ fn cross(
 ) {
     for own in reach.all().filter(|own| !may_share(own.way)) {
         let machine = own.first;
-        // Another way tells more than the same one, and is told once.
-        let others = reach.machines().filter(|(_, other)| *other != machine);
-        let Some((other_way, other)) = others.max_by_key(|(way, _)| *way != own.way) else {
-            continue;
-        };
-        let is_told = crossings.contains_key(&(other_way, own.way)) && other_way != own.way;
-        if !is_told {
+        let mut note = |other: Machine, other_way: Way| {
             let crossing = Crossing { machine, other, other_way };
             crossings.entry((own.way, other_way)).or_insert(crossing);
+        };
+        if let Some(other) = own.other {
+            note(other, own.way);
+            continue;
+        }
+        let is_told_there =
+            |it: &Reach| it.way > own.way && it.other.is_none() && !may_share(it.way);
+        let others = reach.all().filter(|it| it.way != own.way && !is_told_there(it));
+        let met = others.filter_map(|it| {
+            let other = [Some(it.first), it.other].into_iter().flatten();
+            Some((it.way, other.into_iter().find(|other| *other != machine)?))
+        });
+        if let Some((way, other)) = met.min() {
+            note(other, way);
         }
     }
 }

@@ -68,6 +68,11 @@ impl Fleet {
         }
     }
 
+    /// Whether a shell runs it, which has what it knows of its machine in the environment.
+    pub(crate) fn is_script(&self, item: usize) -> bool {
+        matches!(self.typed_item(item), Some(TypedItem::Source(TypedSource::Shell(_))))
+    }
+
     /// The key file of this machine that the manifest names; none where it names none.
     pub(crate) fn key_file(&self, machine: usize) -> Option<PathBuf> {
         let typed = self.typed.encrypt.as_ref()?.key.as_ref()?;

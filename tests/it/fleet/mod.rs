@@ -1,3 +1,4 @@
 //! Fleets: one manifest, many machines.
 
+mod isolation;
 mod oracle;

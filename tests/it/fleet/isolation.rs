@@ -1,0 +1,113 @@
+//! Sources, keys and outputs that two machines of a fleet must not have: `testdata/manifests/leaking/`
+//! has a manifest a fault. Each begins with what is expected of it, as the bad manifests do, and with
+//! the options that it wants.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::support::host::{Host, stderr, stdout};
+
+/// What the manifests name.
+fn host() -> Host {
+    let host = Host::empty();
+    for key in ["one", "chimera-01", "chimera-02", "medusa"] {
+        host.write(format!("keys/{key}"), key);
+    }
+    for file in ["hosts/chimera-01/key", "hosts/chimera-02/key", "hosts/medusa/key", "tree/file"] {
+        host.write(file, file);
+    }
+    host.write("tree.tar", "an archive, which nobody opens");
+    host.write("extra.pf", "/x d 500 0 0\n");
+    fs::hard_link(host.path("keys/one"), host.path("keys/hard")).unwrap();
+    fs::create_dir(host.path("links")).unwrap();
+    symlink("../keys/one", host.path("links/to-one")).unwrap();
+    symlink("../keys", host.path("links/keys")).unwrap();
+    host
+}
+
+/// The rest of the header lines that begin so.
+fn header<'a>(text: &'a str, begin: &str) -> Vec<&'a str> {
+    let lines = text.lines().take_while(|line| line.starts_with('#'));
+    lines.filter_map(|line| line.strip_prefix(begin)).collect()
+}
+
+/// The manifests with their names, in order.
+fn manifests() -> Vec<(String, String)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/manifests/leaking");
+    let named = fs::read_dir(directory).unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        (name, fs::read_to_string(path).unwrap())
+    });
+    let mut named: Vec<_> = named.collect();
+    named.sort();
+    named
+}
+
+#[test]
+fn what_would_leak_is_told_with_both_places() {
+    let host = host();
+    let manifests = manifests();
+    assert_eq!(manifests.len(), 33);
+    let mut faults = Vec::new();
+    for (name, text) in manifests {
+        host.write(&name, &text);
+        let options = header(&text, "# options: ").join(" ");
+        let found = host.run(format!("fleet check {name} {options}").trim());
+        let expected: String = header(&text, "# expect: ")
+            .into_iter()
+            .map(|line| format!("credimg: error: {line}\n"))
+            .chain(header(&text, "# hint: ").iter().map(|line| format!("credimg: hint: {line}\n")))
+            .collect();
+        let top = host.path("").canonicalize().unwrap();
+        let told = stderr(&found).replace(top.to_str().unwrap(), "HOST");
+        let code = if expected.contains(" --output: ") { 2 } else { 3 };
+        if told != expected || found.status.code() != Some(code) || !found.stdout.is_empty() {
+            faults.push(format!("{name}: {:?}\n got {told}want {expected}", found.status.code()));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// With `shared: true` on every entry, or for one machine, there is nothing to tell.
+#[test]
+fn what_is_shared_on_purpose_is_shown_as_such() {
+    let host = host();
+    host.write(
+        "fleet.yaml",
+        "machines: {'chimera-[01-02]': {}, medusa: {}}
+output: 'out/{machine}'
+files:
+  - {path: /key, to: all, file: 'keys/{machine}'}
+  - {path: /one, to: all, file: keys/one, shared: true}
+  - {path: /hard, to: medusa, file: keys/hard, shared: true}
+  - {path: /link, symlink: key}
+  - {path: /tree, to: 'chimera-*', dir: tree, shared: true}
+  - {path: /empty, to: all, text: ''}
+  - {path: /script, to: all, shell: 'pass show \"$CREDIMG_MACHINE\"'}
+credentials:
+  - {name: api.token, to: medusa, file: tree/file, shared: true}
+  - {name: other.token, to: medusa, env: TOKEN}
+pseudo:
+  - /null c 444 0 0 1 3
+  - {definition: '/id f 400 0 0 cat id', to: chimera-01}
+",
+    );
+    let found = host.run("fleet check fleet.yaml");
+    let expected = "\
+SECRET                  chimera-01  chimera-02  medusa
+/key                    own         own         own
+/one                    shared      shared      shared
+/hard                   -           -           shared
+/tree                   shared      shared      -
+/empty                  own         own         own
+/script                 own         own         own
+credential api.token    -           -           shared
+credential other.token  -           -           own
+pseudo pseudo[1]        own         -           -
+
+3 machines, 9 secrets, 4 shared
+";
+    assert_eq!(stdout(&found), expected, "{}", stderr(&found));
+}
