@@ -1,6 +1,6 @@
 //! `credimg args`: the arguments of an image that exists.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use credimg_formats::luks::Version;
@@ -18,7 +18,7 @@ use crate::job::encryption::{self, LABEL_END};
 use crate::job::encryptor;
 use crate::keys::{self, Key, Owners};
 use crate::look::opened::{Opened, no_encryption};
-use crate::monitors::{Attachment, Drive, DriveKey, Machine, Place};
+use crate::monitors::{Attachment, Drive, DriveKey, Machine, Monitor, Place};
 use crate::report::{self, Exit, Failure, json};
 
 #[derive(Args, Debug)]
@@ -27,6 +27,14 @@ pub struct AttachImage {
     /// The image
     #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
     pub image: PathBuf,
+    /// What is known of it, and how it is attached.
+    #[command(flatten)]
+    pub how: How,
+}
+
+// What is known of an image that exists, and how it is attached.
+#[derive(Args, Debug)]
+pub struct How {
     /// File with the key of an encrypted image; needed for LUKS1
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key_file: Option<PathBuf>,
@@ -63,12 +71,18 @@ struct Report {
 }
 
 pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
-    let image = Opened::new(&options.image)?;
+    let target = options.how.attach.target.unwrap_or_default();
+    print_arguments(&options.image, target, &options.how)
+}
+
+/// Prints what attaches the image at `path` to a machine of the monitor `target`.
+pub(super) fn print_arguments(path: &Path, target: Monitor, options: &How) -> Result<(), Failure> {
+    let image = Opened::new(path)?;
     let key = match options.key_file.as_deref() {
         Some(file) => Some((file, keys::read(file, Owners::Any)?)),
         None => None,
     };
-    let drive_key = drive_key(&image, options, key.as_ref().map(|(_, key)| key))?;
+    let drive_key = drive_key(&image, target, options, key.as_ref().map(|(_, key)| key))?;
     let inside = match &key {
         Some((file, key)) => image.inside(file, key, options.allow_cost)?.map(|it| it.probe),
         None => None,
@@ -76,25 +90,25 @@ pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
     let label = label_of(&image, inside.as_ref())?;
     let attach = options.attach.wishes();
     let machine_type = attach.machine.machine_type(false)?;
-    job::require_machine(machine_type, attach.target)?;
+    job::require_machine(machine_type, target)?;
     let block = blocks::of_existing(&image, inside.as_ref().filter(|_| drive_key.is_some()));
-    let (label, path) = (label.as_deref(), &options.image);
+    let label = label.as_deref();
     let drive = drive(&attach, machine_type, label, path, Place::default(), block)?;
     let drive = Drive { key: drive_key, ..drive };
     // The names of the private files beside the image say all about them.
-    let suffixes = beside::of_image(&options.image, &image)?;
-    let firmware = sidecar::firmware(&options.image, suffixes.iter().map(String::as_str));
+    let suffixes = beside::of_image(path, &image)?;
+    let firmware = sidecar::firmware(path, suffixes.iter().map(String::as_str));
     let (serial, drive_id) = (drive.serial.as_str().to_owned(), drive.id.as_str().to_owned());
     let machine = Machine { drive: Some(drive), firmware };
     let machine = if options.absolute { machine.absolute()? } else { machine };
-    let arguments = attach.target.arguments(&machine, attach.style)?;
+    let arguments = target.arguments(&machine, attach.style)?;
     if !options.json {
         let text = arguments.printed(attach.style)?;
-        drive::warn(attach.target, attach.bus, label);
+        drive::warn(target, attach.bus, label);
         return print(&text);
     }
     let attachment = arguments.reported()?;
-    drive::warn(attach.target, attach.bus, label);
+    drive::warn(target, attach.bus, label);
     let sidecar = |suffix: &String| json::path(&sidecar::path(path, suffix));
     print(&json::line(&Report {
         image: json::path(path),
@@ -110,10 +124,11 @@ pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
 /// What QEMU opens a LUKS1 image with; none of any other image.
 fn drive_key(
     image: &Opened,
-    options: &AttachImage,
+    target: Monitor,
+    options: &How,
     key: Option<&Key>,
 ) -> Result<Option<DriveKey>, Failure> {
-    let AttachImage { key_file, master_key, .. } = options;
+    let How { key_file, master_key, .. } = options;
     match &image.probe {
         Probe::Luks { version: Version::Luks1, .. } => {
             let Some(key) = key else {
@@ -122,7 +137,6 @@ fn drive_key(
                     Failure::new(Exit::Usage, message).hint("name its file with --key-file")
                 );
             };
-            let target = options.attach.target;
             target.require_opener()?;
             encryptor::drive_key(Version::Luks1, key, key_file.as_deref(), master_key.as_deref())
         }

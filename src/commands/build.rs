@@ -142,7 +142,12 @@ impl<'a> Builder<'a> {
         )?;
         let wishes = recipe.wishes(&options.attach);
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
-        let permissions = permissions::of_options(owner, options.mode.as_deref(), reader)?;
+        let permissions = permissions::of_build(
+            manifest.machine.as_ref(),
+            owner,
+            options.mode.as_deref(),
+            reader,
+        )?;
         let files = Files {
             manifest: &manifest,
             image: output,

@@ -43,9 +43,10 @@ pub struct Check {
     /// What the build will be told of the volume.
     #[command(flatten)]
     pub volume: Volume,
-    /// Virtual machine monitor that credentials go through
-    #[arg(long, value_enum, default_value_t = Monitor::Qemu)]
-    pub target: Monitor,
+    /// Virtual machine monitor that credentials go through [default: that of the fleet's machine,
+    /// else qemu]
+    #[arg(long, value_enum)]
+    pub target: Option<Monitor>,
     /// Which machine.
     #[command(flatten)]
     pub machine: WhichMachine,

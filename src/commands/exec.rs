@@ -75,7 +75,8 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 pub(super) fn run(options: &Exec) -> Result<(), Failure> {
     let invocation = Invocation::new(&options.command)?;
-    let Attach { target, style, .. } = options.attach;
+    let Attach { style, .. } = options.attach;
+    let target = target(options);
     // Whether this monitor inherits anything, before a source is read.
     target.words(&Machine::default(), style)?;
     let Inheritance { machine, image, files, variables } =
@@ -100,11 +101,17 @@ pub(super) fn run(options: &Exec) -> Result<(), Failure> {
     Err(Failure::new(Exit::Command, message))
 }
 
+/// The monitor that is started. What a fleet says of its machine is for other times: it may be
+/// what drives a monitor, as libvirt does.
+fn target(options: &Exec) -> Monitor {
+    options.attach.target.unwrap_or_default()
+}
+
 /// The machine that the monitor's own arguments name, with warnings where an option names
 /// another one or nothing is known of it.
 fn own_machine(options: &Exec, is_fleet: bool) -> Result<Option<MachineType>, Failure> {
     let Exec { recipe, attach, command, .. } = options;
-    if !attach.target.is_told_machine() {
+    if !target(options).is_told_machine() {
         return Ok(None);
     }
     let own = own_machine::read(command);
@@ -150,7 +157,8 @@ fn make(options: &Exec, invocation: &Invocation) -> Result<Inheritance, Failure>
     // Whoever reads the monitor's environment shall not find there what the image holds.
     let variables = environment::sources(&manifest).cloned().collect();
     let heir = Heir { machine_type: own_machine, free_place: invocation.free_place() };
-    let wishes = options.recipe.wishes(&options.attach);
+    let mut wishes = options.recipe.wishes(&options.attach);
+    wishes.attach.target = Some(target(options));
     let job = Job::new(manifest, &wishes, Destination::Memory(heir))?;
     require_delivery(&job, invocation)?;
     job.advise(options.quiet);

@@ -188,9 +188,10 @@ pub struct Trust {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Attachment")]
 pub struct Attach {
-    /// Virtual machine monitor that the arguments are for; all but qemu have one style
-    #[arg(long, value_enum, default_value_t = Monitor::Qemu)]
-    pub target: Monitor,
+    /// Virtual machine monitor that the arguments are for; all but qemu have one style [default:
+    /// that of the fleet's machine, else and for `exec` qemu]
+    #[arg(long, value_enum)]
+    pub target: Option<Monitor>,
     /// Style of the printed arguments
     #[arg(long = "args", value_name = "STYLE", value_enum, default_value_t = Style::Shell)]
     pub style: Style,

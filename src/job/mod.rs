@@ -16,6 +16,7 @@ pub(crate) mod encryptor;
 pub(crate) mod existing;
 pub(crate) mod expected;
 pub(crate) mod files;
+pub(crate) mod fleet_machine;
 pub(crate) mod image;
 pub(crate) mod links;
 pub(crate) mod loss;
@@ -99,11 +100,12 @@ impl Job {
         wishes: &Wishes,
         destination: Destination,
     ) -> Result<Self, Failure> {
-        let AttachWishes { target, style, .. } = wishes.attach;
+        let AttachWishes { style, .. } = wishes.attach;
+        let target = target(&manifest, &wishes.attach)?;
         let volume = Volume::new(&manifest, wishes, &destination)?;
         let guest = wishes.guest.as_deref().map_or_else(|| Ok(Guest::default()), Guest::parse)?;
         let machine_type =
-            machine_type(&wishes.attach, &guest, &destination, manifest.machine.is_some())?;
+            machine_type(&wishes.attach, target, &guest, &destination, manifest.machine.is_some())?;
         let encryption = Encryption::new(&manifest, &wishes.encryption, volume.format, target)?;
         let mut drive = drive(
             &wishes.attach,
@@ -139,7 +141,7 @@ impl Job {
             warns: true,
             max_size_bytes: wishes.sources.max_size_bytes,
         };
-        let means = means(wishes, &destination, encryption.as_ref(), &image, &drive);
+        let means = means(wishes, target, &destination, encryption.as_ref(), &image, &drive);
         let settings = assemble::Settings {
             means,
             output: destination.own_files(&image),
@@ -241,10 +243,20 @@ fn own_time(
     }
 }
 
+/// The monitor of the command line, else that of the machine of a fleet.
+fn target(manifest: &Manifest, wishes: &AttachWishes) -> Result<Monitor, Failure> {
+    if let Some(wish) = wishes.target {
+        return Ok(wish);
+    }
+    let of_fleet = manifest.machine.as_ref().and_then(|machine| machine.target.as_ref());
+    Ok(of_fleet.map(fleet_machine::target).transpose()?.unwrap_or_default())
+}
+
 /// The machine type of the command line, be it among the facts of the guest, else that of the
 /// program that is started.
 fn machine_type(
     wishes: &AttachWishes,
+    target: Monitor,
     guest: &Guest,
     destination: &Destination,
     is_fleet: bool,
@@ -257,7 +269,7 @@ fn machine_type(
         return Err(Failure::new(Exit::Usage, message).hint("leave one of them out"));
     }
     let machine = wish.or(guest.machine_type).or(destination.machine_type());
-    require_machine(machine, wishes.target)?;
+    require_machine(machine, target)?;
     Ok(machine)
 }
 
@@ -277,6 +289,7 @@ pub(crate) fn require_machine(
 /// The channels that are open to credentials.
 fn means(
     wishes: &Wishes,
+    target: Monitor,
     destination: &Destination,
     encryption: Option<&Encryption>,
     image: &Image,
@@ -293,7 +306,7 @@ fn means(
         if wishes.uuid.is_none() { disk.with_random_uuid() } else { disk }
     };
     Means {
-        target: wishes.attach.target,
+        target,
         machine_type: drive.machine_type,
         form: wishes.smbios,
         is_config_file: wishes.attach.style == Style::Readconfig,

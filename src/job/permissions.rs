@@ -7,7 +7,8 @@ use credimg_formats::Mode;
 
 use crate::host::output::{DirectoryPermissions, Permissions};
 use crate::host::users::{Key, User, Users};
-use crate::report::{self, Exit, Failure};
+use crate::manifest::{At, MachineContext};
+use crate::report::{self, Exit, Failure, Position};
 
 /// The mode of a file that its owner alone reads.
 const PRIVATE: Mode = Mode::of::<0o600>();
@@ -20,17 +21,29 @@ pub(crate) fn of_options(
     mode: Option<&str>,
     reader: Option<&str>,
 ) -> Result<Permissions, Failure> {
-    let names = Names { users: &Users::default(), dashes: "--", exit: Exit::Usage };
-    let mode = mode.map(self::mode).transpose()?;
-    if let (None, None, Some(reader)) = (owner, mode, reader) {
-        return names.reader(reader);
-    }
-    let reader = reader.map(|text| names.user("reader", text)).transpose()?;
-    Ok(Permissions {
-        owner: owner.map(|text| names.owner(text)).transpose()?,
-        mode: Some(mode.unwrap_or(PRIVATE)),
-        reader: reader.map(|(uid, _)| uid),
-    })
+    let users = Users::default();
+    let owner = owner.map(|text| Name { text, at: Place::Option("--owner"), users: &users });
+    let reader = reader.map(|text| Name { text, at: Place::Option("--reader"), users: &users });
+    of_names(owner, mode.map(self::mode).transpose()?, reader)
+}
+
+/// Who may read what a build writes: whom the options name, else whom the fleet names for its
+/// machine, where the manifest is of one.
+pub(crate) fn of_build(
+    machine: Option<&MachineContext>,
+    owner: Option<&str>,
+    mode: Option<&str>,
+    reader: Option<&str>,
+) -> Result<Permissions, Failure> {
+    let Some(machine) = machine.filter(|_| owner.is_none() && reader.is_none()) else {
+        return of_options(owner, mode, reader);
+    };
+    let users = Users::default();
+    of_names(
+        machine.owner.as_ref().map(|text| Name::in_manifest(text, &users)),
+        mode.map(self::mode).transpose()?,
+        machine.reader.as_ref().map(|text| Name::in_manifest(text, &users)),
+    )
 }
 
 /// Who may read the files of one machine of a fleet, and get into a directory that is made for
@@ -42,23 +55,32 @@ pub(crate) fn of_options(
 #[cfg_attr(not(test), expect(dead_code, reason = "`fleet build` will call it"))]
 pub(crate) fn of_machine(
     users: &Users,
-    owner: Option<&str>,
-    reader: Option<&str>,
+    owner: Option<&At<String>>,
+    reader: Option<&At<String>>,
 ) -> Result<(Permissions, DirectoryPermissions), Failure> {
-    let names = Names { users, dashes: "", exit: Exit::Manifest };
-    let permissions = match (owner, reader) {
-        (None, Some(reader)) => names.reader(reader)?,
-        (owner, reader) => {
-            let reader = reader.map(|text| names.user("reader", text)).transpose()?;
-            Permissions {
-                owner: owner.map(|text| names.owner(text)).transpose()?,
-                mode: Some(PRIVATE),
-                reader: reader.map(|(uid, _)| uid),
-            }
-        }
-    };
+    let permissions = of_names(
+        owner.map(|text| Name::in_manifest(text, users)),
+        None,
+        reader.map(|text| Name::in_manifest(text, users)),
+    )?;
     let group = permissions.owner.map(|(_, gid)| gid).filter(|_| is_root());
     Ok((permissions, DirectoryPermissions { group, passer: permissions.reader }))
+}
+
+/// Where nothing but a reader is asked for, that is root's file for a group of one.
+fn of_names(
+    owner: Option<Name<'_>>,
+    mode: Option<Mode>,
+    reader: Option<Name<'_>>,
+) -> Result<Permissions, Failure> {
+    if let (None, None, Some(reader)) = (&owner, mode, &reader) {
+        return reader.of_group();
+    }
+    Ok(Permissions {
+        owner: owner.map(|owner| owner.as_owner()).transpose()?,
+        mode: Some(mode.unwrap_or(PRIVATE)),
+        reader: reader.map(|reader| reader.user(reader.text)).transpose()?.map(|(uid, _)| uid),
+    })
 }
 
 fn is_root() -> bool {
@@ -78,97 +100,104 @@ fn mode(option: &str) -> Result<Mode, Failure> {
     }
 }
 
-/// Looks names up, and says where they stand.
-struct Names<'a> {
+/// Users and groups as somebody has written them.
+struct Name<'a> {
+    text: &'a str,
+    at: Place<'a>,
     users: &'a Users,
-    /// What stands before the word `owner` or `reader`.
-    dashes: &'static str,
-    /// The exit code of what is wrong with a name.
-    exit: Exit,
 }
 
-impl Names<'_> {
+/// Where a name stands.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Option(&'static str),
+    /// Messages show nothing of what stands there: it may be a variable's value.
+    Manifest(&'a Position),
+}
+
+impl<'a> Name<'a> {
+    fn in_manifest(text: &'a At<String>, users: &'a Users) -> Self {
+        Self { text: &text.value, at: Place::Manifest(&text.at), users }
+    }
+
     /// A user and a group, each by name or number, or a user alone with the user's primary
     /// group.
-    fn owner(&self, text: &str) -> Result<(u32, u32), Failure> {
-        let what = "owner";
-        let Some((user_text, group_text)) = text.split_once(':') else {
-            let (uid, user) = self.user(what, text)?;
+    fn as_owner(&self) -> Result<(u32, u32), Failure> {
+        let Some((user_text, group_text)) = self.text.split_once(':') else {
+            let (uid, user) = self.user(self.text)?;
             let user = user.ok_or_else(|| {
-                self.unknown(what, "user", text)
+                self.unknown("user", self.text)
                     .hint("write UID:GID for numbers that this host does not use")
             })?;
             return Ok((uid, user.gid));
         };
-        Ok((self.user(what, user_text)?.0, self.group(what, group_text)?))
+        Ok((self.user(user_text)?.0, self.group(group_text)?))
     }
 
     /// The file of a reader: root's, which the reader's primary group reads, since nobody can
     /// change or open it then but root. The list is for callers who are not root, and for a
     /// number that the host does not know, which has no group.
-    fn reader(&self, text: &str) -> Result<Permissions, Failure> {
-        let (uid, user) = self.user("reader", text)?;
+    fn of_group(&self) -> Result<Permissions, Failure> {
+        let (uid, user) = self.user(self.text)?;
         let Some(user) = user.filter(|_| is_root()) else {
             return Ok(Permissions { owner: None, mode: Some(PRIVATE), reader: Some(uid) });
         };
-        if user.is_local {
-            let other = self.users.other_in_group(user);
-            match other.map_err(|reason| self.not_told("reader", "user", text, &reason))? {
-                None => {}
-                Some(other) => {
-                    let who = report::shown(Path::new(other));
-                    return Err(self.shared(text, user.gid, &format!("which {who} is in, too")));
-                }
-            }
-        } else {
+        if !user.is_local {
             // A name service need not tell whose primary group it is.
-            return Err(self.shared(
-                text,
-                user.gid,
-                "of which this host does not tell who is in it",
-            ));
+            return Err(self.shared(user.gid, "whose members this host cannot list"));
         }
-        Ok(Permissions { owner: Some((0, user.gid)), mode: Some(FOR_GROUP), reader: None })
+        let other = self.users.other_in_group(user);
+        match other.map_err(|reason| self.not_told("user", self.text, &reason))? {
+            None => {
+                Ok(Permissions { owner: Some((0, user.gid)), mode: Some(FOR_GROUP), reader: None })
+            }
+            Some(other) => {
+                let why = format!("which {} is in, too", report::shown(Path::new(other)));
+                Err(self.shared(user.gid, &why))
+            }
+        }
     }
 
-    fn shared(&self, text: &str, gid: u32, why: &str) -> Failure {
-        let name = report::shown(Path::new(text));
-        let message = format!("{}reader: the primary group of {name} is {gid}, {why}", self.dashes);
-        let mend = match self.dashes {
-            "" => "`owner:` gives it the files",
-            _ => "--owner gives it the file, and --mode 0600 makes --reader an access control list",
+    fn shared(&self, gid: u32, why: &str) -> Failure {
+        let mend = match self.at {
+            Place::Option(_) => {
+                "--owner gives it the file, and --mode 0600 makes --reader an access control list"
+            }
+            Place::Manifest(_) => "`owner:` gives it the files",
         };
-        Failure::new(Exit::Policy, message).hint(format!("give it a group of its own; {mend}"))
+        let message = format!("the primary group of {} is {gid}, {why}", self.shown(self.text));
+        Failure { exit: Exit::Policy, ..self.failure(&message) }
+            .hint(format!("give the user a group of its own; {mend}"))
     }
 
     /// The number of a user, and the user where the host has one. A number needs no user.
-    fn user(&self, what: &str, text: &str) -> Result<(u32, Option<User>), Failure> {
-        if let Some(uid) = self.number(what, text)? {
+    fn user(&self, text: &str) -> Result<(u32, Option<User>), Failure> {
+        if let Some(uid) = self.number(text)? {
             return Ok((uid, self.users.user(Key::Number(uid)).unwrap_or(None)));
         }
         match self.users.user(Key::Name(text)) {
             Ok(Some(user)) => Ok((user.uid, Some(user))),
-            Ok(None) => Err(self.unknown(what, "user", text)),
-            Err(reason) => Err(self.not_told(what, "user", text, &reason)),
+            Ok(None) => Err(self.unknown("user", text)),
+            Err(reason) => Err(self.not_told("user", text, &reason)),
         }
     }
 
-    fn group(&self, what: &str, text: &str) -> Result<u32, Failure> {
-        if let Some(gid) = self.number(what, text)? {
+    fn group(&self, text: &str) -> Result<u32, Failure> {
+        if let Some(gid) = self.number(text)? {
             return Ok(gid);
         }
         match self.users.group(text) {
             Ok(Some(gid)) => Ok(gid),
-            Ok(None) => Err(self.unknown(what, "group", text)),
-            Err(reason) => Err(self.not_told(what, "group", text, &reason)),
+            Ok(None) => Err(self.unknown("group", text)),
+            Err(reason) => Err(self.not_told("group", text, &reason)),
         }
     }
 
     /// What consists of digits is a number, as it is for chown(1). None for a name.
-    fn number(&self, what: &str, text: &str) -> Result<Option<u32>, Failure> {
+    fn number(&self, text: &str) -> Result<Option<u32>, Failure> {
         if text.is_empty() || text.contains(['\0', ':']) {
-            let form = if what == "owner" { "USER, USER:GROUP or UID:GID" } else { "USER or UID" };
-            return Err(self.failure(what, &format!("expected {form}")));
+            let form = if self.is_owner() { "USER, USER:GROUP or UID:GID" } else { "USER or UID" };
+            return Err(self.failure(&format!("expected {form}")));
         }
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(None);
@@ -176,24 +205,45 @@ impl Names<'_> {
         // The highest one says "unchanged" to chown(2).
         let number = text.parse().ok().filter(|number| *number != u32::MAX);
         let message = "expected numbers of at most 4294967294";
-        number.map(Some).ok_or_else(|| self.failure(what, message))
+        number.map(Some).ok_or_else(|| self.failure(message))
     }
 
-    fn unknown(&self, what: &str, kind: &str, text: &str) -> Failure {
-        let name = report::shown(Path::new(text));
+    fn is_owner(&self) -> bool {
+        match self.at {
+            Place::Option(option) => option == "--owner",
+            Place::Manifest(position) => position.key_path.ends_with("owner"),
+        }
+    }
+
+    fn unknown(&self, kind: &str, text: &str) -> Failure {
+        let message = match self.at {
+            Place::Option(_) => format!("this host has no {kind} {}", self.shown(text)),
+            Place::Manifest(_) => format!("this host has no such {kind}"),
+        };
         let database = if kind == "user" { "passwd" } else { "group" };
-        self.failure(what, &format!("this host has no {kind} {name}"))
-            .hint(format!("`getent {database}` lists those that it has"))
+        self.failure(&message).hint(format!("`getent {database}` lists those that it has"))
     }
 
-    fn not_told(&self, what: &str, kind: &str, text: &str, reason: &str) -> Failure {
-        let name = report::shown(Path::new(text));
-        self.failure(what, &format!("cannot look up the {kind} {name}: {reason}"))
+    fn not_told(&self, kind: &str, text: &str, reason: &str) -> Failure {
+        self.failure(&format!("cannot look up the {kind} {}: {reason}", self.shown(text)))
             .hint("give its number")
     }
 
-    fn failure(&self, what: &str, fault: &str) -> Failure {
-        Failure::new(self.exit, format!("{}{what}: {fault}", self.dashes))
+    /// What messages call the user or group.
+    fn shown(&self, text: &str) -> String {
+        match self.at {
+            Place::Option(_) => report::shown(Path::new(text)),
+            Place::Manifest(_) => "that is named here".to_owned(),
+        }
+    }
+
+    fn failure(&self, fault: &str) -> Failure {
+        match self.at {
+            Place::Option(option) => Failure::new(Exit::Usage, format!("{option}: {fault}")),
+            Place::Manifest(position) => {
+                Failure::new(Exit::Manifest, format!("{position}: {fault}"))
+            }
+        }
     }
 }
 
@@ -201,13 +251,27 @@ impl Names<'_> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+    use std::sync::Arc;
+
     use super::*;
+
+    fn at(key: &str, value: &str) -> At<String> {
+        let at = Position::new(&Arc::from("fleet.yaml"), 3, 5, format!("machines.chimera.{key}"));
+        At { value: value.to_owned(), at }
+    }
+
+    fn machine(
+        owner: Option<&str>,
+        reader: Option<&str>,
+    ) -> Result<(Permissions, DirectoryPermissions), Failure> {
+        let owner = owner.map(|text| at("owner", text));
+        let reader = reader.map(|text| at("reader", text));
+        of_machine(&Users::default(), owner.as_ref(), reader.as_ref())
+    }
 
     /// Who gets at files and directory; the caller is root or not, as the test is run.
     #[test]
     fn a_machine_s_user_gets_through_its_directory() {
-        let users = Users::default();
-        let of = |owner, reader| of_machine(&users, owner, reader).unwrap();
         let root_s = |gid: u32| is_root().then_some(gid);
         for (owner, reader, permissions, directory) in [
             (None, None, (None, PRIVATE, None), (None, None)),
@@ -221,13 +285,13 @@ mod tests {
                 (root_s(991), Some(4_000_000)),
             ),
         ] {
-            let (found, made) = of(owner, reader);
+            let (found, made) = machine(owner, reader).unwrap();
             let found = (found.owner, found.mode.unwrap(), found.reader);
             assert_eq!(found, permissions, "{owner:?} {reader:?}");
             assert_eq!((made.group, made.passer), directory, "{owner:?} {reader:?}");
         }
-        let daemon = users.user(Key::Name("daemon")).unwrap().unwrap();
-        let (found, made) = of(None, Some("daemon"));
+        let daemon = Users::default().user(Key::Name("daemon")).unwrap().unwrap();
+        let (found, made) = machine(None, Some("daemon")).unwrap();
         if is_root() {
             let found = (found.owner, found.mode, found.reader);
             assert_eq!(found, (Some((0, daemon.gid)), Some(FOR_GROUP), None));
@@ -241,13 +305,14 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_machine_s_user_is_wrong_with_the_manifest() {
         for (owner, reader, expected) in [
-            (Some("no-such-user"), None, "owner: this host has no user no-such-user"),
-            (Some("4000000"), None, "owner: this host has no user 4000000"),
+            (Some("no-such-user"), None, "owner: this host has no such user"),
+            (Some("4000000"), None, "owner: this host has no such user"),
             (Some(""), None, "owner: expected USER, USER:GROUP or UID:GID"),
             (None, Some("a:b"), "reader: expected USER or UID"),
         ] {
-            let failure = of_machine(&Users::default(), owner, reader).unwrap_err();
-            assert_eq!((failure.exit, &*failure.message), (Exit::Manifest, expected));
+            let failure = machine(owner, reader).unwrap_err();
+            let expected = format!("fleet.yaml:3:5: machines.chimera.{expected}");
+            assert_eq!((failure.exit, failure.message), (Exit::Manifest, expected));
         }
     }
 }

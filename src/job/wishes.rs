@@ -79,7 +79,7 @@ impl Default for SourceWishes {
 /// How the image is to be attached.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AttachWishes {
-    pub(crate) target: Monitor,
+    pub(crate) target: Option<Monitor>,
     pub(crate) style: Style,
     pub(crate) bus: Bus,
     pub(crate) place: Option<Place>,

@@ -11,6 +11,7 @@ use credimg_formats::{Format, Mode, Name, Secret, Timestamp, Xattrs};
 use super::channel::Channel;
 use super::fleet::Granted;
 use super::format_options::FormatOptions;
+use super::mapping::At;
 use super::mount;
 use super::source::Source;
 use crate::report::{Position, shown_bytes};
@@ -219,6 +220,12 @@ pub struct MachineContext {
     pub name: String,
     /// Its variables by name, which is of lower case.
     pub variables: Vec<(String, Secret)>,
+    /// The user of this host that its image belongs to, where given.
+    pub owner: Option<At<String>>,
+    /// The user of this host that may read its image, where given.
+    pub reader: Option<At<String>>,
+    /// The monitor that its arguments are for, where given.
+    pub target: Option<At<String>>,
 }
 
 /// The whole resolved manifest.

@@ -1,6 +1,8 @@
 //! `credimg fleet`: what is done for all machines of one manifest.
 
+mod args;
 mod check;
+mod list;
 
 use clap::Subcommand;
 
@@ -12,10 +14,16 @@ pub enum Fleet {
     /// Check that no machine gets what is another's, and show who gets what, without running
     /// anything or opening a file of a source
     Check(check::Check),
+    /// Print the arguments that attach the image of one machine, which exists
+    Args(Box<args::AttachMachine>),
+    /// Print the names of the machines, one a line
+    List(list::List),
 }
 
 pub(super) fn run(command: &Fleet) -> Result<(), Failure> {
     match command {
         Fleet::Check(options) => check::run(options),
+        Fleet::Args(options) => args::run(options),
+        Fleet::List(options) => list::run(options),
     }
 }

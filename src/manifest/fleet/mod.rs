@@ -77,7 +77,13 @@ impl Machine {
         let variables = self.settings.variables.iter();
         let variables =
             variables.map(|(name, value)| (name.clone(), Secret::from(value.as_bytes())));
-        MachineContext { name: self.name.clone(), variables: variables.collect() }
+        MachineContext {
+            name: self.name.clone(),
+            variables: variables.collect(),
+            owner: self.owner.clone(),
+            reader: self.reader.clone(),
+            target: self.target.clone(),
+        }
     }
 
     fn values(&self) -> Values<'_> {

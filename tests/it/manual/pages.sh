@@ -17,6 +17,7 @@ files:
 END
 cat >fleet.yaml <<'END'
 machines: {chimera: {}, medusa: {}}
+output: "{machine}.erofs"
 files:
   - {path: /ssh/key, to: all, file: "keys/{machine}"}
 credentials:
@@ -62,5 +63,6 @@ case $1 in
         build -o old.erofs
         build -o new.erofs ;;
     *chimera.erofs*--key-file*) build -o chimera.erofs --encrypt luks2 --key-out chimera.key ;;
+    *'fleet args'*) build -o chimera.erofs ;;
     *chimera.erofs*) build -o chimera.erofs ;;
 esac

@@ -46,7 +46,7 @@ fn a_reader_of_root_s_disk_has_a_group_of_its_own() {
         let output = host.build(&["--args=none", "--reader", reader]);
         let expected = format!(
             "credimg: error: --reader: the primary group of {reader} is {}, which {why} is in, too\n\
-             credimg: hint: give it a group of its own; --owner gives it the file, and --mode 0600 \
+             credimg: hint: give the user a group of its own; --owner gives it the file, and --mode 0600 \
              makes --reader an access control list\n",
             id("-g", reader)
         );

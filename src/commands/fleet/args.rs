@@ -1,0 +1,57 @@
+//! `credimg fleet args`: the arguments of one machine's image, which exists.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use crate::commands::args::{How, print_arguments};
+use crate::commands::options::Trust;
+use crate::job::{fleet_machine, trusted};
+use crate::manifest::fleet::Template;
+use crate::manifest::manifest_name;
+use crate::monitors::Monitor;
+use crate::report::{Exit, Failure};
+
+/// The manifest of the host's own fleet, from which its units and hooks build.
+const OF_HOST: &str = "/etc/credimg/fleet.yaml";
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  eval \"qemu-system-x86_64 -m 1G $(credimg fleet args chimera --fleet fleet.yaml)\"")]
+pub struct AttachMachine {
+    /// The machine
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The manifest of the fleet
+    #[arg(long, value_name = "FILE", default_value = OF_HOST, value_hint = ValueHint::FilePath)]
+    pub fleet: PathBuf,
+    /// Where the images are, with {machine} in it [default: `output` of the manifest]
+    #[arg(short, long, value_name = "TEMPLATE")]
+    pub output: Option<String>,
+    /// Whom the manifest is taken from.
+    #[command(flatten)]
+    pub trust: Trust,
+    /// What is known of the image, and how it is attached.
+    #[command(flatten)]
+    pub how: How,
+}
+
+pub(super) fn run(options: &AttachMachine) -> Result<(), Failure> {
+    let fleet = trusted::load_fleet(&options.fleet, options.trust.trust)?;
+    let index = fleet.find(&options.name)?;
+    let machine = fleet.machines().get(index).ok_or_else(|| Failure::bug(": no such machine"))?;
+    let wished = options.output.as_deref().map(|text| Template::parse(text, "--output"));
+    let wished = wished.transpose()?;
+    let template = wished.as_ref().or(fleet.output()).ok_or_else(|| {
+        let name = manifest_name(&options.fleet);
+        Failure::new(Exit::Usage, format!("{name} does not say where the images are"))
+            .hint("name the place by -o or `output`, as in '/run/credimg/{machine}/disk.erofs'")
+    })?;
+    let target = match (options.how.attach.target, &machine.target) {
+        (Some(target), _) => target,
+        (None, Some(text)) => fleet_machine::target(text)?,
+        (None, None) => Monitor::default(),
+    };
+    print_arguments(&template.of(machine)?, target, &options.how)
+}
