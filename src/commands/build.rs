@@ -7,6 +7,7 @@ use clap::{Args, ValueHint};
 use super::naming;
 use super::options::{Attach, Recipe, Sources};
 use crate::delivery::sidecar;
+use crate::fleet::one;
 use crate::host::output::{self, OutputFile, StreamOutput};
 use crate::job::Job;
 use crate::job::depfile::Dependencies;
@@ -18,7 +19,6 @@ use crate::job::permissions;
 use crate::job::read_back;
 use crate::job::reports;
 use crate::job::summary::{self, Summary};
-use crate::job::trusted;
 use crate::monitors::{Attachment, Machine};
 use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure, line};
@@ -134,12 +134,8 @@ impl<'a> Builder<'a> {
             require_no_file(options)?;
         }
         let Sources { trust, pseudo_file, .. } = &recipe.sources;
-        let manifest = trusted::load(
-            &options.manifest,
-            options.attach.machine.name(),
-            trust.trust,
-            pseudo_file,
-        )?;
+        let manifest =
+            one::load(&options.manifest, options.attach.machine.name(), trust.trust, pseudo_file)?;
         let wishes = recipe.wishes(&options.attach);
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
         let permissions = permissions::of_build(

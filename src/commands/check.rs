@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::options::{Sources, Volume, WhichMachine, size};
 use super::print;
 use crate::delivery::route::Routes;
+use crate::fleet::one;
 use crate::job::Job;
 use crate::job::destination::Destination;
 use crate::job::encryption::{self, is_opened_by_guest};
@@ -89,8 +90,7 @@ struct Report {
 
 pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let Sources { trust, pseudo_file, .. } = &options.sources;
-    let manifest =
-        trusted::load(&options.manifest, options.machine.name(), trust.trust, pseudo_file)?;
+    let manifest = one::load(&options.manifest, options.machine.name(), trust.trust, pseudo_file)?;
     let luks = encryption::version(options.volume.encrypt, &manifest);
     let has_values = manifest.values().next().is_some();
     let is_told = has_values || manifest.mount.is_some() || luks.is_some_and(is_opened_by_guest);

@@ -18,13 +18,13 @@ use rustix::fs::Access;
 use super::options::{Attach, Recipe, Sources};
 use crate::delivery::guest::Guest;
 use crate::delivery::sidecar::{self, Sidecar};
+use crate::fleet::one;
 use crate::host::memory::without_traces;
 use crate::host::output::{MemoryFile, SealedFile};
 use crate::host::signals;
 use crate::job::Job;
 use crate::job::destination::{Destination, Heir};
 use crate::job::read_back;
-use crate::job::trusted;
 use crate::monitors::qemu::{own_machine, taken_slots};
 use crate::monitors::{Drive, DriveKey, Firmware, Machine, MachineType, Monitor, Place, Style};
 use crate::report::{self, Exit, Failure, line, shown, verbose};
@@ -152,7 +152,7 @@ struct Inheritance {
 fn make(options: &Exec, invocation: &Invocation) -> Result<Inheritance, Failure> {
     let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
     let manifest =
-        trusted::load(&options.manifest, options.attach.machine.name(), trust.trust, pseudo_file)?;
+        one::load(&options.manifest, options.attach.machine.name(), trust.trust, pseudo_file)?;
     let own_machine = own_machine(options, manifest.machine.is_some())?;
     // Whoever reads the monitor's environment shall not find there what the image holds.
     let variables = environment::sources(&manifest).cloned().collect();

@@ -9,10 +9,10 @@ use super::options::{Trust, Volume};
 use super::print;
 use crate::delivery::units::{self, GuestFile};
 use crate::delivery::unlock;
+use crate::fleet::one;
 use crate::job::Job;
 use crate::job::destination::Destination;
 use crate::job::encryption::{self, is_opened_by_guest};
-use crate::job::trusted;
 use crate::manifest::{Format, no_fleet};
 use crate::report::{Exit, Failure, json};
 
@@ -44,7 +44,7 @@ struct Report {
 
 pub(super) fn run(options: &GuestUnit) -> Result<(), Failure> {
     let mut manifest =
-        trusted::load(&options.manifest, options.machine.as_deref(), options.trust.trust, &[])?;
+        one::load(&options.manifest, options.machine.as_deref(), options.trust.trust, &[])?;
     if options.machine.is_some() && manifest.machine.is_none() {
         return Err(no_fleet(&manifest));
     }

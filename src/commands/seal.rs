@@ -12,6 +12,7 @@ use super::naming;
 use super::options::{Sources, WhichMachine, jobs, size};
 use crate::delivery::route::Means;
 use crate::delivery::sidecar::{self, Value};
+use crate::fleet::one;
 use crate::host::output::{self, OutputFile, StreamOutput};
 use crate::job;
 use crate::job::files;
@@ -20,7 +21,6 @@ use crate::job::links;
 use crate::job::old_output;
 use crate::job::permissions;
 use crate::job::progress::{self, Counted};
-use crate::job::trusted;
 use crate::job::wishes::SourceWishes;
 use crate::job::xattrs;
 use crate::keys;
@@ -223,7 +223,7 @@ impl Blob {
         }
         let Sources { trust, pseudo_file, .. } = &options.sources;
         let manifest =
-            trusted::load(&options.manifest, options.machine.name(), trust.trust, pseudo_file)?;
+            one::load(&options.manifest, options.machine.name(), trust.trust, pseudo_file)?;
         let machine = options.machine.wishes().machine_type(manifest.machine.is_some())?;
         let (channel, suffix) = channel(machine)?;
         let carrier = sidecar::path(&options.key_out, suffix);

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::options::{Attach, Look, Sources, formats, jobs, size};
 use super::print;
+use crate::fleet::one;
 use crate::host::random;
 use crate::job::encryption;
 use crate::job::expected;
-use crate::job::trusted;
 use crate::job::wishes::{EncryptionWishes, SourceWishes, Wishes};
 use crate::look::contents::Contents;
 use crate::look::differences::{self, Told, comparison};
@@ -199,7 +199,7 @@ fn compare(
 ) -> Result<(), Failure> {
     let Sources { trust, pseudo_file, .. } = &options.build.sources;
     let manifest =
-        trusted::load(manifest, options.build.attach.machine.name(), trust.trust, pseudo_file)?;
+        one::load(manifest, options.build.attach.machine.name(), trust.trust, pseudo_file)?;
     let wishes = options.build.wishes(options.look.key_file.clone());
     let facts = contents.reader.facts();
     let expected = expected::collect(manifest, &wishes, &options.look.image, facts, header)?;

@@ -4,3 +4,4 @@
 pub(crate) mod equal;
 pub(crate) mod isolation;
 pub mod matrix;
+pub(crate) mod one;

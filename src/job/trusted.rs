@@ -8,15 +8,16 @@ use crate::report::verbose::Step;
 use crate::report::{Exit, Failure, shown};
 use crate::sources::pseudo::{Action, Definitions};
 
-/// Reads the manifest at `path`, of a fleet that of `machine`, and adds the pseudo files of the command line, which are
-/// relative to the working directory. Where the caller is root, a manifest or pseudo file
-/// that another user can change is an error of exit code 5, before it is read, unless `trust`
-/// takes it.
+/// Reads the manifest at `path`, of a fleet that of `machine`, and adds the pseudo files of the
+/// command line, which are relative to the working directory. Where the caller is root, a manifest
+/// or pseudo file that another user can change is an error of exit code 5, before it is read,
+/// unless `trust` takes it. Of a fleet `judge` sees all machines first.
 pub(crate) fn load(
     path: &Path,
     machine: Option<&str>,
     trust: bool,
     pseudo_files: &[PathBuf],
+    judge: &dyn Fn(&Fleet) -> Result<(), Failure>,
 ) -> Result<Manifest, Failure> {
     let mut census = census(trust);
     if let Some(census) = census.as_mut().filter(|_| path != Path::new("-")) {
@@ -26,7 +27,12 @@ pub(crate) fn load(
     let mut manifest = match manifest::load_any(path)? {
         // A machine without a fleet is one of QEMU's: the job judges it.
         Loaded::One(manifest) => *manifest,
-        fleet @ Loaded::Many(_) => fleet.one(machine)?,
+        Loaded::Many(fleet) => {
+            if machine.is_some() {
+                judge(&fleet)?;
+            }
+            Loaded::Many(fleet).one(machine)?
+        }
     };
     let (entries, values) = (manifest.entries.len(), manifest.values().count());
     step.end(|| {

@@ -70,6 +70,30 @@ fn what_would_leak_is_told_with_both_places() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Whoever builds one machine is told as well what another one must not have, before anything of it is
+/// read, run or written.
+#[test]
+fn no_machine_is_built_of_a_fleet_that_would_leak() {
+    let host = host();
+    for (name, text) in manifests() {
+        host.write(&name, &text);
+        if text.contains("# options: ") {
+            continue;
+        }
+        let checked = host.run(&format!("fleet check {name}"));
+        for command in [
+            format!("build {name} --machine medusa -o out.erofs"),
+            format!("check {name} --machine medusa"),
+            format!("exec {name} --machine medusa -- true"),
+        ] {
+            let found = host.run(&command);
+            let told = (found.status.code(), stderr(&found), &*found.stdout);
+            assert_eq!(told, (Some(3), stderr(&checked), &b""[..]), "{command}");
+        }
+    }
+    assert!(!host.path("out.erofs").exists());
+}
+
 /// With `shared: true` on every entry, or for one machine, there is nothing to tell.
 #[test]
 fn what_is_shared_on_purpose_is_shown_as_such() {

@@ -1,0 +1,22 @@
+//! The manifest of a command that is of one image: that of a fleet's machine, or the only one.
+
+use std::path::{Path, PathBuf};
+
+use super::isolation::{self, Files};
+use crate::job::trusted;
+use crate::manifest::{Fleet, Manifest};
+use crate::report::Failure;
+
+/// Reads the manifest at `path` as [`trusted::load`] does. Of a fleet every machine is looked at,
+/// whichever is taken: what it gets must be nobody else's.
+pub(crate) fn load(
+    path: &Path,
+    machine: Option<&str>,
+    trust: bool,
+    pseudo_files: &[PathBuf],
+) -> Result<Manifest, Failure> {
+    trusted::load(path, machine, trust, pseudo_files, &|fleet: &Fleet| {
+        let files = Files { output: fleet.output(), keys: &[] };
+        isolation::require(fleet, &files).map(drop)
+    })
+}
