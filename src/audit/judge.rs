@@ -256,36 +256,43 @@ pub(super) fn object(members: &[(Word, Word)], found: &mut Found) {
 
 /// Judges a word that QEMU reads as a list of properties.
 fn list(text: Text<'_>, found: &mut Found) {
-    let value_of = |name: &[u8]| {
-        let property = properties(text).find(|property| property.key.bytes == name);
-        property.map(|property| property.value).filter(|value| !value.is_empty())
-    };
-    let Some(first) = properties(text).next() else { return };
-    let is_type = |name: &[u8]| value_of(b"type").is_some_and(|value| value.bytes == name);
-    if is_type(b"11") {
+    const KEYS: [&[u8]; 7] = [b"type", b"qom-type", b"data", b"keyid", b"iv", b"name", b"string"];
+    rbd_key(text, found);
+    // Whatever else gives something away is the value of a property.
+    if !text.bytes.contains(&b'=') {
+        return;
+    }
+    let mut values = [None; KEYS.len()];
+    let mut has_entries = false;
+    for Property { key, value } in properties(text) {
+        if let Some((_, first)) = KEYS.iter().zip(&mut values).find(|(name, _)| **name == key.bytes)
+        {
+            first.get_or_insert(value);
+        } else if key.bytes.starts_with(b"oemStrings.entry") {
+            oem_string(value, found);
+        }
+        has_entries |= key.bytes.starts_with(b"entry");
+    }
+    let [kind, qom_type, data, keyid, iv, name, string] =
+        values.map(|value: Option<Text<'_>>| value.filter(|value| !value.is_empty()));
+    if kind.is_some_and(|kind| kind.bytes == b"11") {
         for property in properties(text).filter(|property| property.key.bytes == b"value") {
             oem_string(property.value, found);
         }
     }
-    for property in properties(text) {
-        let key = property.key.bytes;
-        if key.starts_with(b"oemStrings.entry") {
-            oem_string(property.value, found);
-        }
+    if has_entries {
+        entries(text, found);
     }
-    entries(text, found);
+    let Some(first) = properties(text).next() else { return };
     let is_secret = first.key.bytes == b"secret" && first.value.is_empty()
-        || value_of(b"qom-type").is_some_and(|value| value.bytes == b"secret");
-    if let Some(data) = value_of(b"data").filter(|_| is_secret)
-        && (value_of(b"keyid").is_none() || value_of(b"iv").is_none())
-    {
+        || qom_type.is_some_and(|kind| kind.bytes == b"secret");
+    if let Some(data) = data.filter(|_| is_secret && (keyid.is_none() || iv.is_none())) {
         found.add(Rule::SecretData, data);
     }
-    let name = value_of(b"name").unwrap_or(first.key);
+    let name = name.unwrap_or(first.key);
     if name.bytes.starts_with(b"opt/") || name.bytes.starts_with(b"etc/") {
-        item(name, value_of(b"string"), found);
+        item(name, string, found);
     }
-    rbd_key(text, found);
 }
 
 /// Judges the entries of virt-install's `--sysinfo type=fwcfg,entry0.name=NAME,entry0=VALUE`.
