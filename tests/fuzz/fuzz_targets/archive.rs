@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("archive"),
-    |data: &[u8]| credimg_fuzz::run("archive", data)
+    init: credimg_fuzz::archive::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::archive::TARGET.run(data)
 );

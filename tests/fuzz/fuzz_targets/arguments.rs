@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("arguments"),
-    |data: &[u8]| credimg_fuzz::run("arguments", data)
+    init: credimg_fuzz::arguments::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::arguments::TARGET.run(data)
 );

@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("audit"),
-    |data: &[u8]| credimg_fuzz::run("audit", data)
+    init: credimg_fuzz::audit::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::audit::TARGET.run(data)
 );

@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("dates"),
-    |data: &[u8]| credimg_fuzz::run("dates", data)
+    init: credimg_fuzz::dates::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::dates::TARGET.run(data)
 );

@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("luks"),
-    |data: &[u8]| credimg_fuzz::run("luks", data)
+    init: credimg_fuzz::luks::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::luks::TARGET.run(data)
 );

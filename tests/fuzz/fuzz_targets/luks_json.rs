@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("luks_json"),
-    |data: &[u8]| credimg_fuzz::run("luks_json", data)
+    init: credimg_fuzz::luks::JSON_TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::luks::JSON_TARGET.run(data)
 );

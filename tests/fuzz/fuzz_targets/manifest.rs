@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("manifest"),
-    |data: &[u8]| credimg_fuzz::run("manifest", data)
+    init: credimg_fuzz::manifest::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::manifest::TARGET.run(data)
 );

@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("mounts"),
-    |data: &[u8]| credimg_fuzz::run("mounts", data)
+    init: credimg_fuzz::mounts::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::mounts::TARGET.run(data)
 );

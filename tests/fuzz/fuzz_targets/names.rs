@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("names"),
-    |data: &[u8]| credimg_fuzz::run("names", data)
+    init: credimg_fuzz::names::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::names::TARGET.run(data)
 );

@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("own_machine"),
-    |data: &[u8]| credimg_fuzz::run("own_machine", data)
+    init: credimg_fuzz::own_machine::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::own_machine::TARGET.run(data)
 );

@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("probe"),
-    |data: &[u8]| credimg_fuzz::run("probe", data)
+    init: credimg_fuzz::probe::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::probe::TARGET.run(data)
 );

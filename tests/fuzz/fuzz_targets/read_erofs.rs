@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("read_erofs"),
-    |data: &[u8]| credimg_fuzz::run("read_erofs", data)
+    init: credimg_fuzz::read_erofs::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::read_erofs::TARGET.run(data)
 );

@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("read_iso9660"),
-    |data: &[u8]| credimg_fuzz::run("read_iso9660", data)
+    init: credimg_fuzz::read_iso9660::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::read_iso9660::TARGET.run(data)
 );

@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("read_squashfs"),
-    |data: &[u8]| credimg_fuzz::run("read_squashfs", data)
+    init: credimg_fuzz::read_squashfs::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::read_squashfs::TARGET.run(data)
 );

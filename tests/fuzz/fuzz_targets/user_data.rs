@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("user_data"),
-    |data: &[u8]| credimg_fuzz::run("user_data", data)
+    init: credimg_fuzz::user_data::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::user_data::TARGET.run(data)
 );

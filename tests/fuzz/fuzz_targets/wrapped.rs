@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("wrapped"),
-    |data: &[u8]| credimg_fuzz::run("wrapped", data)
+    init: credimg_fuzz::wrapped::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::wrapped::TARGET.run(data)
 );

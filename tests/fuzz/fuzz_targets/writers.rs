@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: credimg_fuzz::begin("writers"),
-    |data: &[u8]| credimg_fuzz::run("writers", data)
+    init: credimg_fuzz::writers::TARGET.begin(),
+    |data: &[u8]| credimg_fuzz::writers::TARGET.run(data)
 );

@@ -91,11 +91,19 @@ impl Target {
         (self.run)(data);
         let _ = ALLOCATOR.set_limit(usize::MAX);
     }
-}
 
-/// Runs `data` through the target of this name.
-pub fn run(name: &str, data: &[u8]) {
-    of_name(name).run(data);
+    /// Where a directory is named by `CREDIMG_FUZZ_SEEDS`, writes this target's seeds there,
+    /// prints how long its inputs may be, and ends the process.
+    pub fn begin(&self) {
+        lift_limit_on_panic();
+        let Some(directory) = std::env::var_os("CREDIMG_FUZZ_SEEDS") else { return };
+        for (index, seed) in (self.seeds)().iter().enumerate() {
+            let path = Path::new(&directory).join(format!("seed-{index}"));
+            fs::write(path, seed).expect("the directory can be written to");
+        }
+        writeln!(std::io::stdout(), "{}", self.max_bytes).expect("somebody reads it");
+        std::process::exit(0);
+    }
 }
 
 /// A panic is told of with more memory than a target may take.
@@ -105,25 +113,6 @@ pub fn lift_limit_on_panic() {
         let _ = ALLOCATOR.set_limit(usize::MAX);
         tell(panic);
     }));
-}
-
-/// Where a directory is named by `CREDIMG_FUZZ_SEEDS`, writes the seeds of the target of this
-/// name there, prints how long its inputs may be, and ends the process.
-pub fn begin(name: &str) {
-    lift_limit_on_panic();
-    let Some(directory) = std::env::var_os("CREDIMG_FUZZ_SEEDS") else { return };
-    let target = of_name(name);
-    for (index, seed) in (target.seeds)().iter().enumerate() {
-        let path = Path::new(&directory).join(format!("seed-{index}"));
-        fs::write(path, seed).expect("the directory can be written to");
-    }
-    writeln!(std::io::stdout(), "{}", target.max_bytes).expect("somebody reads it");
-    std::process::exit(0);
-}
-
-fn of_name(name: &str) -> &'static Target {
-    const ALL: &[Target] = &TARGETS;
-    ALL.iter().find(|target| target.name == name).expect("a target's name")
 }
 
 /// The project's root.
@@ -151,6 +140,9 @@ pub fn contents_below(paths: &[&str]) -> Vec<Vec<u8>> {
     contents
 }
 
+/// How seldom an input is [`amplified`], which takes a thousand times as long as it alone.
+const AMPLIFIED_ONE_OF: u64 = 16384;
+
 /// Whether this input is one of so many that take the long way, by its bytes.
 pub fn is_one_of(data: &[u8], many: u64) -> bool {
     let hash = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -162,6 +154,6 @@ pub fn is_one_of(data: &[u8], many: u64) -> bool {
 /// Now and then `data` many times over: what takes longer than in proportion to its
 /// length, the fuzzer's time limit finds.
 pub fn amplified(data: &[u8], to_bytes: usize) -> Option<Vec<u8>> {
-    let is_chosen = !data.is_empty() && is_one_of(data, 2048);
+    let is_chosen = !data.is_empty() && is_one_of(data, AMPLIFIED_ONE_OF);
     is_chosen.then(|| data.repeat(to_bytes / data.len()))
 }

@@ -8,8 +8,12 @@ use super::input::Input;
 
 /// Most inodes, so that a run is short.
 const INODES_MAX: usize = 64;
-/// Most content of a file.
+/// Most content of a file, and one byte more.
 const CONTENT_MAX_BYTES: usize = 16 << 10;
+/// Content of all files, after which they are short.
+const CONTENTS_MAX_BYTES: usize = 32 << 10;
+/// What does not compress.
+static NOISE: [u8; CONTENT_MAX_BYTES + 1 + 255] = noise();
 
 /// A tree: each step adds something to the directory at hand, goes up, or dresses an inode.
 pub fn tree(input: &mut Input<'_>) -> Tree {
@@ -17,11 +21,12 @@ pub fn tree(input: &mut Input<'_>) -> Tree {
     let mut path = vec![Tree::ROOT];
     let mut last = Tree::ROOT;
     let mut number = 0;
+    let mut left_bytes = CONTENTS_MAX_BYTES;
     while !input.0.is_empty() && tree.len() < INODES_MAX {
         let parent = path.last().copied().unwrap_or(Tree::ROOT);
         let step = input.byte();
         let kind = match step % 11 {
-            0..=2 => Kind::File(content(input)),
+            0..=2 => Kind::File(content(input, &mut left_bytes)),
             3 => Kind::directory(),
             4 => Kind::Symlink(input.text().into()),
             5 => device(input, Kind::CharDevice),
@@ -90,7 +95,7 @@ fn metadata(input: &mut Input<'_>) -> Metadata {
 }
 
 /// Content whose length meets the edges of blocks, and which compresses or does not.
-fn content(input: &mut Input<'_>) -> Content {
+fn content(input: &mut Input<'_>, left_bytes: &mut usize) -> Content {
     let byte = input.byte();
     let length = match byte % 4 {
         0 => usize::from(input.byte()),
@@ -100,12 +105,25 @@ fn content(input: &mut Input<'_>) -> Content {
                 + usize::from(edge == 3)
         }
     };
-    let mut state = u32::from(byte) | 1;
-    let bytes = (0..length).map(|_| {
+    let length = if length <= *left_bytes { length } else { length % 256 };
+    *left_bytes = left_bytes.saturating_sub(length);
+    let mut bytes = vec![byte; length];
+    if byte & 0x80 != 0 {
+        // Noise that begins elsewhere for each byte, so that files of two bytes share no block.
+        let noise = &NOISE[usize::from(byte)..];
+        bytes.copy_from_slice(&noise[..length]);
+    }
+    Content::Memory(Secret::new(bytes))
+}
+
+const fn noise<const LENGTH: usize>() -> [u8; LENGTH] {
+    let (mut bytes, mut state, mut at) = ([0; LENGTH], 1_u32, 0);
+    while at < LENGTH {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        if byte & 0x80 == 0 { byte } else { state.to_be_bytes()[0] }
-    });
-    Content::Memory(Secret::new(bytes.collect()))
+        bytes[at] = state.to_be_bytes()[0];
+        at += 1;
+    }
+    bytes
 }
 
 fn device(input: &mut Input<'_>, kind: fn(Device) -> Kind) -> Kind {
