@@ -197,7 +197,9 @@ impl<'a> Builder<'a> {
 
     /// Puts the image in place; what there is to tell of it is told afterwards.
     fn build_file(&self) -> Result<Built, Failure> {
-        let Build { manifest, output, depfile, quiet, .. } = self.options;
+        let Build { output, depfile, quiet, .. } = self.options;
+        // Of a fleet it may be another file than the one that was named.
+        let manifest = &self.job.manifest.path;
         // Looked at before any command runs; the temporary is made after all of
         // them, so that no `dir:` finds it.
         let early = |failure| old_output::early(output, "image", failure);

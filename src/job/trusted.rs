@@ -1,5 +1,6 @@
 //! The manifest as a command takes it: of root, from nobody but root.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::host::trust::{Census, Exchangeable};
@@ -8,10 +9,14 @@ use crate::report::verbose::Step;
 use crate::report::{Exit, Failure, shown};
 use crate::sources::pseudo::{Action, Definitions};
 
+/// The manifest that has machines for files that are not beside it.
+const FLEET: &str = "fleet.yaml";
+
 /// Reads the manifest at `path`, of a fleet that of `machine`, and adds the pseudo files of the
-/// command line, which are relative to the working directory. Where the caller is root, a manifest
-/// or pseudo file that another user can change is an error of exit code 5, before it is read,
-/// unless `trust` takes it. Of a fleet `judge` sees all machines first.
+/// command line, which are relative to the working directory. Where there is no `NAME.yaml` at
+/// `path`, it is that of the machine `NAME` of the `fleet.yaml` beside it, if there is one. Where
+/// the caller is root, a manifest or pseudo file that another user can change is an error of exit
+/// code 5, before it is read, unless `trust` takes it. Of a fleet `judge` sees all machines first.
 pub(crate) fn load(
     path: &Path,
     machine: Option<&str>,
@@ -20,23 +25,32 @@ pub(crate) fn load(
     judge: &dyn Fn(&Fleet) -> Result<(), Failure>,
 ) -> Result<Manifest, Failure> {
     let mut census = census(trust);
-    if let Some(census) = census.as_mut().filter(|_| path != Path::new("-")) {
-        census.require("manifest", path)?;
-    }
     let step = Step::begin();
-    let mut manifest = match manifest::load_any(path)? {
-        // A machine without a fleet is one of QEMU's: the job judges it.
-        Loaded::One(manifest) => *manifest,
-        Loaded::Many(fleet) => {
-            if machine.is_some() {
-                judge(&fleet)?;
+    let of_fleet = match machine_beside(path).filter(|_| machine.is_none()) {
+        Some((fleet, name)) => {
+            require_manifest(census.as_mut(), &fleet)?;
+            machine_of(manifest::load_any(&fleet)?, name, judge)?
+        }
+        None => None,
+    };
+    let mut manifest = if let Some(manifest) = of_fleet {
+        manifest
+    } else {
+        require_manifest(census.as_mut(), path)?;
+        match manifest::load_any(path)? {
+            // A machine without a fleet is one of QEMU's: the job judges it.
+            Loaded::One(manifest) => *manifest,
+            Loaded::Many(fleet) => {
+                if machine.is_some() {
+                    judge(&fleet)?;
+                }
+                Loaded::Many(fleet).one(machine)?
             }
-            Loaded::Many(fleet).one(machine)?
         }
     };
     let (entries, values) = (manifest.entries.len(), manifest.values().count());
     step.end(|| {
-        let path = shown(path);
+        let path = shown(&manifest.path);
         format!("read the manifest {path}: entries {entries}, credentials and items {values}")
     });
     let files = pseudo_files.iter().cloned();
@@ -51,13 +65,48 @@ pub(crate) fn load(
     Ok(manifest)
 }
 
+/// The manifest of a fleet beside `path`, and the machine's name that `path` has, where nothing is
+/// there.
+fn machine_beside(path: &Path) -> Option<(PathBuf, &str)> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".yaml")?;
+    let is_missing = |path: &Path| {
+        let found = std::fs::symlink_metadata(path);
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let fleet = path.with_file_name(FLEET);
+    (is_missing(path) && !is_missing(&fleet)).then_some((fleet, name))
+}
+
+/// The manifest of the fleet's machine; none where it is no fleet, or has no such machine.
+fn machine_of(
+    loaded: Loaded,
+    name: &str,
+    judge: &dyn Fn(&Fleet) -> Result<(), Failure>,
+) -> Result<Option<Manifest>, Failure> {
+    let Loaded::Many(fleet) = loaded else { return Ok(None) };
+    let found = fleet.machines().iter().position(|machine| machine.name == name);
+    let Some(index) = found else { return Ok(None) };
+    judge(&fleet)?;
+    fleet.manifest_of(index).map(Some)
+}
+
+fn require_manifest(census: Option<&mut Census>, path: &Path) -> Result<(), Failure> {
+    match census.filter(|_| path != Path::new("-")) {
+        Some(census) => census.require("manifest", path),
+        None => Ok(()),
+    }
+}
+
+/// Reads the manifest at `path`, of whatever kind, of root from nobody but root.
+pub(crate) fn load_any(path: &Path, trust: bool) -> Result<Loaded, Failure> {
+    require_manifest(census(trust).as_mut(), path)?;
+    manifest::load_any(path)
+}
+
 /// Reads the manifest of a fleet at `path`, of whom [`load`] takes one.
 pub(crate) fn load_fleet(path: &Path, trust: bool) -> Result<Box<Fleet>, Failure> {
-    if let Some(mut census) = census(trust).filter(|_| path != Path::new("-")) {
-        census.require("manifest", path)?;
-    }
     let step = Step::begin();
-    let fleet = match manifest::load_any(path)? {
+    let fleet = match load_any(path, trust)? {
         Loaded::Many(fleet) => fleet,
         Loaded::One(_) => {
             let message = format!("{}: this manifest is of one machine", manifest_name(path));

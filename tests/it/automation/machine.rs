@@ -49,7 +49,7 @@ fn libvirts_machine_type_becomes_an_option() {
     let host = host();
     for (os, features, expected) in MACHINES {
         let found = options(&host, &description(&host, os, features));
-        let expected: Vec<_> = expected.iter().flat_map(|name| ["--machine", name]).collect();
+        let expected: Vec<_> = expected.iter().flat_map(|name| ["--machine-type", name]).collect();
         assert_eq!(found, expected, "{os}");
         // The program knows all of them.
         if let Some(name) = expected.last() {
@@ -65,7 +65,13 @@ fn a_machine_type_in_the_options_is_the_only_one() {
     let host = host();
     let (os, features, _) = MACHINES[0];
     let description = description(&host, os, features);
-    for own in ["--machine pc", "--machine=pc", "--guest systemd=252,machine=pc"] {
+    for own in [
+        "--machine pc",
+        "--machine=pc",
+        "--machine-type pc",
+        "--machine-type=pc",
+        "--guest systemd=252,machine=pc",
+    ] {
         host.write("etc/chimera.env", format!("CREDIMG_OPTIONS=--lossy {own}\n"));
         assert_eq!(options(&host, &description).join(" "), format!("--lossy {own}"));
     }

@@ -4,6 +4,7 @@
 mod apparmor;
 mod depfile;
 mod environment;
+mod fleet;
 pub(crate) mod hooks;
 mod if_changed;
 mod install;
