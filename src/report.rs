@@ -1,5 +1,6 @@
 //! What people are told: errors with their exit code and hint.
 
+mod about;
 pub mod json;
 pub(crate) mod line;
 mod problems;
@@ -14,6 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Mutex;
 
+pub(crate) use about::About;
 pub use problems::Position;
 pub(crate) use problems::{Problem, Problems, Subject};
 
@@ -170,13 +172,14 @@ pub fn print_error(failure: &Failure) -> Exit {
 
 /// Prints a warning to standard error.
 pub fn warn(message: &str) {
-    if let Ok(mut warnings) = WARNINGS.lock() {
+    let is_about_somebody = about::note(message);
+    if !is_about_somebody && let Ok(mut warnings) = WARNINGS.lock() {
         warnings.push(message.to_owned());
     }
     say("warning", YELLOW, message);
 }
 
-/// The warnings that were printed so far, for reports.
+/// The warnings that were printed so far and are about no machine of a fleet, for reports.
 pub(crate) fn warnings() -> Vec<String> {
     WARNINGS.lock().map(|warnings| warnings.clone()).unwrap_or_default()
 }
@@ -242,12 +245,14 @@ const YELLOW: &str = "\x1b[1;33m";
 const GREEN: &str = "\x1b[32m";
 const CYAN: &str = "\x1b[1;36m";
 
-/// One line on standard error, its kind in this colour where there are colours.
+/// One line on standard error, its kind in this colour where there are colours, and whom it is
+/// about.
 fn say(kind: &str, colour: &str, text: &str) {
+    let about = about::name().map_or_else(String::new, |name| format!("{name}: "));
     let mut stderr = io::stderr();
     let (on, off) = if terminal::is_coloured(&stderr) { (colour, "\x1b[0m") } else { ("", "") };
     // Nothing is left to tell it to where standard error is closed.
-    let _ = line::above(|| writeln!(stderr, "credimg: {on}{kind}:{off} {text}"));
+    let _ = line::above(|| writeln!(stderr, "credimg: {on}{kind}:{off} {about}{text}"));
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Fleets: one manifest for many machines, and who of them gets what.
 
-#[allow(dead_code, reason = "it is for `fleet build`")]
+mod batch;
 pub(crate) mod equal;
 pub(crate) mod isolation;
 pub mod matrix;
 pub(crate) mod one;
+mod progress;
+pub(crate) mod report;
+pub(crate) mod run;

@@ -53,7 +53,7 @@ use output_name::{OutputName, There};
 use sidecars::Sidecars;
 pub use stream::{Stdout, StreamOutput, hand_over, require_reader, to_stdout};
 use temporary::Temporary;
-pub use together::{Complete, KeptFile, commit_all};
+pub use together::{Complete, KeptFile, commit_all, sync_directory_at};
 
 /// The mode of a file for which none is asked.
 const PRIVATE_MODE: Mode = Mode::of::<0o600>();

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::reports;
+use crate::host::output::OutputFile;
 use crate::report::{Exit, Failure, shown};
 
 /// The inputs of a build, where anybody wants to know them.
@@ -45,6 +46,11 @@ impl Dependencies {
             self.text = render(image, &self.inputs)?;
         }
         Ok(())
+    }
+
+    /// The dependency file, complete and not yet in place; none where nobody wants it.
+    pub(crate) fn write(&self) -> Result<Option<OutputFile>, Failure> {
+        self.depfile.as_deref().map(|path| reports::write(path, &self.text)).transpose()
     }
 
     /// Writes the dependency file, once the image is in place.

@@ -108,6 +108,15 @@ impl Existing {
         there.is_ok_and(|there| self.file.metadata().map(id).is_ok_and(|own| own == there))
     }
 
+    /// The image as one that stays at `path`, to be put in place together with new ones.
+    pub(crate) fn into_kept(
+        self,
+        path: &Path,
+        wanted: output::Permissions,
+    ) -> Result<output::KeptFile, Failure> {
+        output::KeptFile::new(path, self.file, wanted)
+    }
+
     /// Makes sure that the image is on the disk and alone, as after a build.
     pub(crate) fn keep(&self, path: &Path, wanted: output::Permissions) -> Result<(), Failure> {
         output::sync(path, &self.file, wanted)

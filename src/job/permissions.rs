@@ -52,7 +52,6 @@ pub(crate) fn of_build(
 /// `owner` owns the files. `reader` reads files of root by the primary group. Either one gets
 /// through the directory, which is root's, and lists it in no case. Where the caller is not root,
 /// directories are the caller's, and an access control list lets the reader in.
-#[cfg_attr(not(test), expect(dead_code, reason = "`fleet build` will call it"))]
 pub(crate) fn of_machine(
     users: &Users,
     owner: Option<&At<String>>,

@@ -15,13 +15,18 @@ pub(crate) fn check(path: &Path, hint: &str) -> Result<(), Failure> {
 
 /// Puts `text` in place of what the file holds.
 pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), Failure> {
-    let write = || -> Result<(), Failure> {
+    write(path, text)?.commit().map_err(|error| with_hint(error, None))
+}
+
+/// A file with this text, complete and not yet in place.
+pub(crate) fn write(path: &Path, text: &[u8]) -> Result<OutputFile, Failure> {
+    let write = || -> Result<OutputFile, Failure> {
         let mut file = OutputFile::create(path, output::Permissions::default())?;
         file.write_all(text).map_err(|error| {
             let failure = Failure::inside(&error).cloned();
             failure.unwrap_or_else(|| Failure::new(Exit::Output, reason(&error)))
         })?;
-        file.commit()
+        Ok(file)
     };
     write().map_err(|error| with_hint(error, None))
 }

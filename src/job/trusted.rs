@@ -121,7 +121,8 @@ pub(crate) fn load_fleet(path: &Path, trust: bool) -> Result<Box<Fleet>, Failure
     Ok(fleet)
 }
 
-fn require(census: &mut Census, manifest: &Manifest) -> Result<(), Failure> {
+/// An error of exit code 5 where another user can change a pseudo file of the manifest.
+pub(crate) fn require(census: &mut Census, manifest: &Manifest) -> Result<(), Failure> {
     manifest.pseudo.files.iter().try_for_each(|file| census.require("pseudo file", &file.path))
 }
 

@@ -28,6 +28,7 @@ const PAGES: &[(&str, &str)] = &[
     ("credimg-extract", include_str!("prose/credimg-extract.man")),
     ("credimg-fleet", include_str!("prose/credimg-fleet.man")),
     ("credimg-fleet-args", include_str!("prose/credimg-fleet-args.man")),
+    ("credimg-fleet-build", include_str!("prose/credimg-fleet-build.man")),
     ("credimg-fleet-check", include_str!("prose/credimg-fleet-check.man")),
     ("credimg-fleet-list", include_str!("prose/credimg-fleet-list.man")),
     ("credimg-genkey", include_str!("prose/credimg-genkey.man")),

@@ -29,6 +29,8 @@ struct Line {
     /// When it may be drawn for the first time.
     first_draw: Instant,
     next_look: Instant,
+    /// Whether it tells of many things that are done at a time, and not of the steps of one.
+    is_of_many: bool,
     /// What draws it; hidden before that, it learns the rate all the same.
     bar: ProgressBar,
     is_drawn: bool,
@@ -52,6 +54,7 @@ impl Line {
         Self {
             first_draw: now + PATIENCE,
             next_look: now,
+            is_of_many: false,
             bar: ProgressBar::hidden(),
             is_drawn: false,
             kind: None,
@@ -63,7 +66,8 @@ impl Line {
     fn wipe(&mut self) {
         if self.is_drawn {
             self.bar.finish_and_clear();
-            *self = Self { first_draw: self.first_draw, ..Self::new() };
+            let Self { first_draw, is_of_many, .. } = *self;
+            *self = Self { first_draw, is_of_many, ..Self::new() };
         }
     }
 }
@@ -92,6 +96,16 @@ pub(crate) fn begin(is_wanted: bool) -> Standing {
     Standing(())
 }
 
+/// Lets a line stand as [`begin`] does, on which [`show_many`] alone shows anything: it tells of
+/// many things that are done at a time.
+pub(crate) fn begin_many(is_wanted: bool) -> Standing {
+    let standing = begin(is_wanted);
+    if let Some(line) = line().as_mut() {
+        line.is_of_many = true;
+    }
+    standing
+}
+
 impl Drop for Standing {
     fn drop(&mut self) {
         end();
@@ -104,9 +118,18 @@ pub(crate) fn end() {
     *line() = None;
 }
 
-/// Shows this text, now and then, where a line may stand.
+/// Shows this text, now and then, where a line may stand that is not of many things.
 pub(crate) fn show(text: impl FnOnce() -> String) {
-    draw(Kind::Text, |line, _| {
+    show_text(false, text);
+}
+
+/// Shows this text, now and then, where a line may stand that is of many things.
+pub(crate) fn show_many(text: impl FnOnce() -> String) {
+    show_text(true, text);
+}
+
+fn show_text(is_of_many: bool, text: impl FnOnce() -> String) {
+    draw(Kind::Text, is_of_many, |line, _| {
         let text = text();
         if text != line.text {
             line.bar.set_message(text.clone());
@@ -117,7 +140,7 @@ pub(crate) fn show(text: impl FnOnce() -> String) {
 
 /// Shows how many of all bytes are done, how fast, and how long the rest will take.
 pub(crate) fn show_bytes(doing: &'static str, done_bytes: u64, total_bytes: u64) {
-    draw(Kind::Bytes, |line, is_first| {
+    draw(Kind::Bytes, false, |line, is_first| {
         if is_first {
             // Rate and time left are those of the bytes alone.
             line.bar.reset();
@@ -132,9 +155,9 @@ pub(crate) fn show_bytes(doing: &'static str, done_bytes: u64, total_bytes: u64)
 }
 
 /// Draws by `draw`, which hears whether it is the first time for this kind of line.
-fn draw(kind: Kind, draw: impl FnOnce(&mut Line, bool)) {
+fn draw(kind: Kind, is_of_many: bool, draw: impl FnOnce(&mut Line, bool)) {
     let mut guard = line();
-    let Some(line) = guard.as_mut() else { return };
+    let Some(line) = guard.as_mut().filter(|line| line.is_of_many == is_of_many) else { return };
     let now = Instant::now();
     let is_first = line.kind != Some(kind);
     if now < line.next_look && !is_first {

@@ -10,11 +10,14 @@ use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::retry_on_intr;
+
 use super::durable::{Unsynced, sync_directory, sync_files};
 use super::output_name::{Folder, Id, OutputName};
 use super::{Finished, IsSidecar, OutputFile, Permissions, leftovers};
 use crate::host::KEEPS_PROMISES;
-use crate::report::Failure;
+use crate::report::{self, Exit, Failure};
 
 /// An output of which nothing is left to be made.
 pub enum Complete {
@@ -39,10 +42,13 @@ impl KeptFile {
     }
 }
 
-/// Does with each output what [`OutputFile::commit_with_sidecars`] does, or
-/// [`super::sync`] for one that is kept; returns what came of each. The failure of one does not
+/// Does with each output what [`OutputFile::commit_with_sidecars`] does, or without `is_sidecar`
+/// [`OutputFile::commit`], and [`super::sync`] for one that is kept; returns what came of each. The failure of one does not
 /// concern the others. After a signal what is not in place yet is taken back.
-pub fn commit_all(outputs: Vec<Complete>, is_sidecar: IsSidecar<'_>) -> Vec<Result<(), Failure>> {
+pub fn commit_all(
+    outputs: Vec<Complete>,
+    is_sidecar: Option<IsSidecar<'_>>,
+) -> Vec<Result<(), Failure>> {
     let begin = |output| UnderWay::begin(output, is_sidecar);
     let mut all: Vec<_> = outputs.into_iter().map(begin).collect();
     write_through(&mut all);
@@ -53,6 +59,18 @@ pub fn commit_all(outputs: Vec<Complete>, is_sidecar: IsSidecar<'_>) -> Vec<Resu
         sync_names(&mut all);
     }
     all.into_iter().map(UnderWay::outcome).collect()
+}
+
+/// Brings onto the disk the names of what was made in the directory at `path`.
+pub fn sync_directory_at(path: &Path) -> Result<(), Failure> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = retry_on_intr(|| openat(CWD, path, flags, Mode::empty()));
+    directory.and_then(|directory| sync_directory(&directory)).map_err(|error| {
+        let (shown, reason) = (report::shown(path), report::reason(&error.into()));
+        let message = format!("cannot write the directory {shown} to the disk: {reason}");
+        Failure::new(Exit::Output, message)
+    })
 }
 
 /// An output on its way into its place.
@@ -72,10 +90,10 @@ enum State {
 }
 
 impl UnderWay {
-    fn begin(output: Complete, is_sidecar: IsSidecar<'_>) -> Self {
+    fn begin(output: Complete, is_sidecar: Option<IsSidecar<'_>>) -> Self {
         let mut one = Self { output, state: State::Ready };
         let prepared = match &mut one.output {
-            Complete::New(file) if KEEPS_PROMISES => file.prepare(Some(is_sidecar)),
+            Complete::New(file) if KEEPS_PROMISES => file.prepare(is_sidecar),
             Complete::New(file) => {
                 let spilt = file.sink.spill();
                 one.settle(spilt);
@@ -92,13 +110,13 @@ impl UnderWay {
         one
     }
 
-    fn place(&mut self, is_sidecar: IsSidecar<'_>) {
+    fn place(&mut self, is_sidecar: Option<IsSidecar<'_>>) {
         match self.state {
             State::Ready => {}
             State::Placed(_) | State::Failed(_) => return,
         }
         let placed = match &mut self.output {
-            Complete::New(file) => file.place(Some(is_sidecar)),
+            Complete::New(file) => file.place(is_sidecar),
             Complete::Kept(_) => Ok(()),
         };
         self.settle(placed);
@@ -216,7 +234,7 @@ mod tests {
 
     fn commit(outputs: Vec<OutputFile>) -> Vec<Result<(), Failure>> {
         let outputs = outputs.into_iter().map(|file| Complete::New(Box::new(file))).collect();
-        commit_all(outputs, &|suffix| suffix.len() == 1)
+        commit_all(outputs, Some(&|suffix| suffix.len() == 1))
     }
 
     /// What lies in the directory.
@@ -297,7 +315,7 @@ mod tests {
         let file = KeptFile::new(&kept, file, Permissions::default()).unwrap();
         let new = output(&new, "new", &[]);
         let outputs = vec![Complete::Kept(file), Complete::New(Box::new(new))];
-        assert!(commit_all(outputs, &|_| false).iter().all(Result::is_ok));
+        assert!(commit_all(outputs, None).iter().all(Result::is_ok));
         assert_eq!(files(host.path()), expected(&[("kept", "kept"), ("new", "new")]));
     }
 }

@@ -72,6 +72,30 @@ impl Template {
         }
     }
 
+    /// The directories that are this machine's own, the topmost first: those of its path that have
+    /// a placeholder, and what is below them.
+    pub fn own_directories(&self, machine: &Machine) -> Result<Vec<PathBuf>, Failure> {
+        let path = self.of(machine)?;
+        // What stands before the first placeholder is the same for every machine.
+        let mut common = String::new();
+        let mut is_common = true;
+        let found = placeholders::pieces(&self.text, |piece| {
+            match piece {
+                Piece::Literal(text) if is_common => common.push_str(text),
+                Piece::Literal(_) => {}
+                Piece::Machine | Piece::Variable(_) => is_common = false,
+            }
+            Ok(())
+        });
+        found.map_err(|wrong| wrong.of_option(self.option))?;
+        let common = common.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let depth = self.directory.join(common).components().count();
+        let above = path.ancestors().skip(1).filter(|it| it.components().count() > depth);
+        let mut directories: Vec<_> = above.map(Path::to_owned).collect();
+        directories.reverse();
+        Ok(directories)
+    }
+
     /// Whether `{machine}` stands in it.
     pub fn names_machine(&self) -> bool {
         self.names_machine

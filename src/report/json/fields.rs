@@ -69,6 +69,24 @@ pub const FIELDS: &[Field] = &[
     field("check", "limits[].most", "number", "how much there is"),
     field("check", "kernel_arguments", "array of strings", "words for the guest's kernel"),
     field("check", "warnings", "array of strings", WARNINGS),
+    field("fleet build", "fleet", "string", "the manifest's path as it was given"),
+    field("fleet build", "new", "number", "how many machines have a new image"),
+    field("fleet build", "kept", "number", "how many keep their image: it is up to date"),
+    field("fleet build", "failed", "number", "how many have failed, and keep their old image"),
+    field("fleet build", "interrupted", "number", "how many a signal has ended before their end"),
+    field("fleet build", "not_begun", "number", "how many had not begun when a signal came"),
+    field("fleet build", "machines", "array of objects", "the machines, in the manifest's order"),
+    field("fleet build", "machines[].name", "string", "its name"),
+    field("fleet build", "machines[].output", "string", "the path of its image"),
+    field("fleet build", "machines[].result", "string", FLEET_RESULT),
+    field("fleet build", "machines[].size_bytes", "optional number", "the image's size"),
+    field("fleet build", "machines[].sidecars", "optional array of strings", FLEET_SIDECARS),
+    field("fleet build", "machines[].arguments", "optional array of strings", FLEET_ARGUMENTS),
+    field("fleet build", "machines[].configuration", "optional string", CONFIGURATION),
+    field("fleet build", "machines[].warnings", "array of strings", WARNINGS),
+    field("fleet build", "machines[].error", "optional string", "why it has failed"),
+    field("fleet build", "machines[].hint", "optional string", "how to mend that"),
+    field("fleet build", "machines[].exit_code", "optional number", "the exit code of that"),
     field("fleet check", "fleet", "string", "the manifest's path as it was given"),
     field("fleet check", "machines", "array of strings", "the machines, in the manifest's order"),
     field("fleet check", "secrets", "array of objects", FLEET_SECRETS),
@@ -219,6 +237,9 @@ const PLANNED_KIND: &str = "`file`, `symlink`, `tree` (a directory with what is 
                             `fifo` or `socket`; null where it changes what another one makes";
 const PLANNED_CREDENTIALS: &str = "credentials, and what goes like them: items of fw_cfg, the key and \
                                    the unit of an encrypted disk, and what mounts the disk";
+const FLEET_RESULT: &str = "`new`, `kept`, `failed`, `interrupted` or `not begun`";
+const FLEET_SIDECARS: &str = "the private files beside the image";
+const FLEET_ARGUMENTS: &str = "the words that attach the image, one an element";
 const FLEET_SECRETS: &str =
     "what has content, in the manifest's order: not links, nor definitions without content";
 const FLEET_KIND: &str = "`file`, `credential`, `fw_cfg`, `pseudo` or `pseudo_file`";

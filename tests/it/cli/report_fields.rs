@@ -21,14 +21,15 @@ pseudo: [/null c 0644 0 0 1 3]
 credentials: [{name: token, text: hunter2}]
 ";
 const FLEET: &str = "\
-machines: {a: {}, b: {}}
+machines: {a: {}, b: {}, c: {}}
 files: [{path: /a, text: x, to: a}, {path: /b, text: y, to: all, shared: true}]
+credentials: [{name: c, file: missing, to: c}, {name: b, text: z, to: b}]
 ";
 const KEY: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789ABCDEF";
 
 /// Commands whose reports have every member that there is, each once at least; in order, as the
 /// later ones look at what the earlier ones have made.
-const RUNS: [&str; 31] = [
+const RUNS: [&str; 33] = [
     "build m.yaml --allow-devices -o a.erofs --json=report --if-changed",
     "build m.yaml --allow-devices -o l.erofs --json=report --encrypt luks1 --key-file key",
     "build m.yaml --allow-devices -o a.iso --json=report --lossy",
@@ -41,6 +42,8 @@ const RUNS: [&str; 31] = [
     "check other.yaml --json",
     "check odd.yaml --json --machine s390-ccw-virtio --pseudo-file odd.pf",
     "fleet check fleet.yaml --json",
+    "fleet build fleet.yaml -o fleet-{machine}.erofs --json=report",
+    "fleet build fleet.yaml -o fleet-{machine}.erofs --json --target libvirt",
     "seal other.yaml -o share/blob --key-out age.key --json",
     "genkey master --json",
     "genkey --luks luks --json",

@@ -2,3 +2,4 @@
 
 mod isolation;
 mod oracle;
+mod runs;

@@ -4,7 +4,7 @@ set -euo pipefail
 umask 022
 export SOURCE_DATE_EPOCH=0
 
-mkdir keys tls share
+mkdir keys tls share out
 echo a-key >keys/ssh_host_ed25519_key
 echo a-token >keys/token
 echo a-certificate >tls/server.crt
@@ -15,6 +15,7 @@ files:
   - {path: /ssh/key, file: keys/ssh_host_ed25519_key}
   - {path: /api/token, file: keys/token}
 END
+for machine in chimera medusa; do echo "the key of $machine" >keys/$machine; done
 cat >fleet.yaml <<'END'
 machines: {chimera: {}, medusa: {}}
 output: "{machine}.erofs"

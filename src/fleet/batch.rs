@@ -1,0 +1,108 @@
+//! Images that are complete and wait to be put in place together.
+
+use std::path::{Path, PathBuf};
+
+use super::progress::Progress;
+use super::report::Told;
+use super::run::Built;
+use crate::delivery::sidecar;
+use crate::host::output::{self, Complete};
+use crate::job::depfile::Dependencies;
+use crate::report::Failure;
+
+/// The limits of a batch: images, their bytes, and files that are open.
+const IMAGES_MAX: usize = 64;
+const BYTES_MAX: u64 = 64 << 20;
+const FILES_MAX: usize = 192;
+
+/// A complete image, with what is told once it is in place.
+pub(super) struct Waiting {
+    complete: Complete,
+    rest: Rest,
+}
+
+/// What waits with an image.
+struct Rest {
+    /// Which of the order's machines it is of.
+    place: usize,
+    told: Told,
+    warnings: Vec<String>,
+    dependencies: Dependencies,
+    /// Directories in which others were made for it.
+    made_in: Vec<PathBuf>,
+}
+
+impl Waiting {
+    pub(super) fn new(place: usize, warnings: Vec<String>, built: Built) -> Self {
+        let Built { complete, told, dependencies, made_in } = built;
+        Self { complete, rest: Rest { place, told, warnings, dependencies, made_in } }
+    }
+}
+
+/// Images that are put in place together.
+#[derive(Default)]
+pub(super) struct Batch {
+    waiting: Vec<Waiting>,
+    size_bytes: u64,
+    files: usize,
+}
+
+impl Batch {
+    pub(super) fn add(&mut self, waiting: Waiting) {
+        let told = &waiting.rest.told;
+        self.size_bytes = self.size_bytes.saturating_add(told.size_bytes);
+        // The image, its directory and its private one, and each sidecar with the index of them.
+        self.files += 4 + told.sidecars.len();
+        self.waiting.push(waiting);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= IMAGES_MAX || self.size_bytes >= BYTES_MAX || self.files >= FILES_MAX
+    }
+
+    /// Puts everything in place, and tells of it when it is on the disk.
+    pub(super) fn settle(&mut self, progress: &Progress) {
+        let waiting = std::mem::take(self).waiting;
+        let (images, rest): (Vec<_>, Vec<_>) =
+            waiting.into_iter().map(|it| (it.complete, it.rest)).unzip();
+        let mut outcomes = output::commit_all(images, Some(&sidecar::is_suffix));
+        sync_made(&rest, &mut outcomes);
+        put_depfiles(&rest, &mut outcomes);
+        for (Rest { place, told, warnings, .. }, outcome) in rest.into_iter().zip(outcomes) {
+            progress.note(place, warnings, outcome.map(|()| told));
+        }
+    }
+}
+
+/// Brings onto the disk the names of directories that were made for images.
+fn sync_made(rest: &[Rest], outcomes: &mut [Result<(), Failure>]) {
+    let mut directories: Vec<&Path> =
+        rest.iter().flat_map(|it| &it.made_in).map(PathBuf::as_path).collect();
+    directories.sort_unstable();
+    directories.dedup();
+    for directory in directories {
+        let Err(failure) = output::sync_directory_at(directory) else { continue };
+        for (it, outcome) in rest.iter().zip(outcomes.iter_mut()) {
+            if outcome.is_ok() && it.made_in.iter().any(|made_in| made_in == directory) {
+                *outcome = Err(failure.clone());
+            }
+        }
+    }
+}
+
+/// Puts the dependency files of images that are in place beside them.
+fn put_depfiles(rest: &[Rest], outcomes: &mut [Result<(), Failure>]) {
+    let (mut owners, mut files) = (Vec::new(), Vec::new());
+    for (it, outcome) in rest.iter().zip(outcomes.iter_mut()).filter(|(_, it)| it.is_ok()) {
+        match it.dependencies.write() {
+            Ok(file) => {
+                files.extend(file.map(|file| Complete::New(Box::new(file))));
+                owners.extend(it.dependencies.are_wanted().then_some(outcome));
+            }
+            Err(failure) => *outcome = Err(failure),
+        }
+    }
+    for (owner, outcome) in owners.into_iter().zip(output::commit_all(files, None)) {
+        *owner = outcome;
+    }
+}

@@ -1,0 +1,103 @@
+//! What came of each machine so far, and the line that tells of it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::report::{Ended, Outcome, Report, Told};
+use super::run::Order;
+use crate::report::{self, About, Exit, Failure, line};
+
+/// What came of the machines of an order.
+pub(super) struct Progress<'a> {
+    order: &'a Order<'a>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Of each machine of the order; none of those that have not ended.
+    all: Vec<Option<Ended>>,
+    done: usize,
+    failed: usize,
+    begun: Instant,
+}
+
+impl<'a> Progress<'a> {
+    /// Nothing is done yet.
+    pub(super) fn new(order: &'a Order<'a>) -> Self {
+        let all = order.machines.iter().map(|_| None).collect();
+        let state = State { all, done: 0, failed: 0, begun: Instant::now() };
+        Self { order, state: Mutex::new(state) }
+    }
+
+    /// Notes what came of the machine at this place of the order, which is told where it
+    /// has failed, and what was warned of.
+    pub(super) fn note(&self, place: usize, warnings: Vec<String>, outcome: Result<Told, Failure>) {
+        match &outcome {
+            Ok(_) => {}
+            // The signal is told once, at the end.
+            Err(failure) if failure.exit == Exit::Interrupted => {}
+            Err(failure) => {
+                let _about = self.order.machine(place).map(|it| About::machine(&it.name));
+                report::print_error(failure);
+            }
+        }
+        let mut state = self.state();
+        match &outcome {
+            Ok(_) => state.done += 1,
+            Err(_) => state.failed += 1,
+        }
+        if let Some(place) = state.all.get_mut(place) {
+            let is_reported = self.order.is_reported;
+            let warnings = if is_reported { warnings } else { Vec::new() };
+            *place = Some(Ended { outcome: Outcome::new(outcome, is_reported), warnings });
+        }
+        line::show_many(|| state.line());
+    }
+
+    /// The report of all.
+    pub(super) fn finish(self) -> Report {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Report::new(state.all)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The line that stands on a terminal.
+    fn line(&self) -> String {
+        let Self { all, done, failed, begun } = self;
+        let total = all.len();
+        let ended = done + failed;
+        let left = total.saturating_sub(ended);
+        let each = begun.elapsed().checked_div(u32::try_from(ended).unwrap_or(u32::MAX));
+        let left = each.and_then(|each| each.checked_mul(u32::try_from(left).unwrap_or(u32::MAX)));
+        format!(
+            "{done} done, {failed} failed of {total} machines{}",
+            left.map_or_else(String::new, time_left)
+        )
+    }
+}
+
+fn time_left(left: Duration) -> String {
+    match left.as_secs() {
+        seconds @ 0..60 => format!(", {seconds} s left"),
+        seconds => format!(", {} min {} s left", seconds / 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_that_is_left_is_short() {
+        for (seconds, expected) in
+            [(0, ", 0 s left"), (59, ", 59 s left"), (61, ", 1 min 1 s left")]
+        {
+            assert_eq!(time_left(Duration::from_secs(seconds)), expected);
+        }
+    }
+}

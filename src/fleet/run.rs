@@ -1,0 +1,270 @@
+//! The run of a fleet: a few workers build one machine after the other, each in batches that are
+//! put in place together.
+//!
+//! Invariant: what one machine has, its failure or its secrets, concerns no other machine. Its
+//! sources are in memory only while its image is written.
+//! Invariant: after a signal no machine begins, and what is complete is put in place or taken
+//! back.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::batch::{Batch, Waiting};
+use super::equal::Equal;
+use super::progress::Progress;
+use super::report::{Report, Told};
+use crate::host::memory::without_traces;
+use crate::host::output::{self, Complete};
+use crate::host::signals;
+use crate::host::trust::Census;
+use crate::host::users::Users;
+use crate::job::Job;
+use crate::job::depfile::Dependencies;
+use crate::job::destination::{Destination, NewFile};
+use crate::job::files::Files;
+use crate::job::making::{Attached, Making, Printed, Ready};
+use crate::job::permissions;
+use crate::job::trusted;
+use crate::job::wishes::Wishes;
+use crate::manifest::fleet::{Machine, Template};
+use crate::manifest::{Fleet, Manifest, PseudoFile};
+use crate::monitors;
+use crate::report::{self, About, Exit, Failure, line};
+
+/// So many machines are built at a time.
+const WORKERS: usize = 2;
+
+/// What is asked of a run.
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
+pub(crate) struct Order<'a> {
+    pub(crate) fleet: &'a Fleet,
+    /// The machines that are built, by their indexes.
+    pub(crate) machines: Vec<usize>,
+    pub(crate) output: &'a Template,
+    pub(crate) depfile: Option<&'a Template>,
+    /// Those of every machine; its key files come to them.
+    pub(crate) wishes: Wishes,
+    pub(crate) keys: Keys,
+    pub(crate) pseudo_files: &'a [PathBuf],
+    /// Where the report goes, if it goes into a file.
+    pub(crate) report: Option<&'a Path>,
+    /// Whether the report is wanted.
+    pub(crate) is_reported: bool,
+    pub(crate) is_absolute: bool,
+    pub(crate) if_changed: bool,
+    pub(crate) verifies: bool,
+    /// Takes values that are equal although their sources are not.
+    pub(crate) allows_equal: bool,
+    pub(crate) is_quiet: bool,
+}
+
+impl Order<'_> {
+    /// The machine at this place of the order.
+    pub(super) fn machine(&self, place: usize) -> Option<&Machine> {
+        self.machines.get(place).and_then(|index| self.fleet.machines().get(*index))
+    }
+}
+
+/// Where the keys are, as options say it.
+#[derive(Default)]
+pub(crate) struct Keys {
+    pub(crate) key_file: Option<Template>,
+    pub(crate) key_out: Option<Template>,
+}
+
+/// Builds every machine of the order; returns what came of each. The order has been found to
+/// isolate its machines.
+pub(crate) fn run(order: &Order) -> Result<Report, Failure> {
+    signals::note()?;
+    let equal = Equal::new(order.fleet)?;
+    let run = Run {
+        order,
+        equal,
+        users: Users::default(),
+        next: AtomicUsize::new(0),
+        progress: Progress::new(order),
+    };
+    let standing = line::begin_many(!order.is_quiet);
+    thread::scope(|scope| {
+        for _ in 1..run.workers() {
+            // The system keeps the stacks of threads that have ended.
+            let work = || without_traces(|| run.work());
+            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        run.work();
+    });
+    drop(standing);
+    Ok(run.progress.finish())
+}
+
+/// What the workers share.
+struct Run<'a> {
+    order: &'a Order<'a>,
+    equal: Equal<'a>,
+    users: Users,
+    /// Which of the order's machines is the next.
+    next: AtomicUsize,
+    progress: Progress<'a>,
+}
+
+/// A machine whose image is complete and not in place.
+pub(super) struct Built {
+    pub(super) complete: Complete,
+    pub(super) told: Told,
+    pub(super) dependencies: Dependencies,
+    /// Directories in which others were made for it.
+    pub(super) made_in: Vec<PathBuf>,
+}
+
+impl Run<'_> {
+    fn workers(&self) -> usize {
+        // What several commands say at a time could not be told apart.
+        let is_alone = self.order.wishes.sources.command_stderr;
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        if is_alone { 1 } else { processors.min(WORKERS).min(self.order.machines.len()) }
+    }
+
+    /// Builds machines until there are no more.
+    fn work(&self) {
+        let mut batch = Batch::default();
+        let mut census = Census::of_privileged().filter(|_| !self.order.wishes.sources.trust);
+        while signals::received().is_none() {
+            let place = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(index) = self.order.machines.get(place) else { break };
+            let Some(machine) = self.order.machine(place) else { break };
+            let about = About::machine(&machine.name);
+            let built = self.build(*index, machine, census.as_mut());
+            let warnings = about.warnings();
+            drop(about);
+            match built {
+                Ok(built) => batch.add(Waiting::new(place, warnings, built)),
+                Err(failure) => self.progress.note(place, warnings, Err(failure)),
+            }
+            if batch.is_full() {
+                batch.settle(&self.progress);
+            }
+        }
+        batch.settle(&self.progress);
+    }
+
+    /// Builds the machine of this index, up to an image that is complete and not in place.
+    fn build(
+        &self,
+        index: usize,
+        machine: &Machine,
+        census: Option<&mut Census>,
+    ) -> Result<Built, Failure> {
+        let Order { fleet, output, depfile, wishes, .. } = self.order;
+        let manifest = self.manifest(fleet.manifest_of(index)?, census)?;
+        let (path, depfile) = (output.of(machine)?, depfile.map(|it| it.of(machine)).transpose()?);
+        let wishes = self.order.keys.wishes(wishes, machine)?;
+        let (owner, reader) = (machine.owner.as_ref(), machine.reader.as_ref());
+        let (permissions, of_directory) = permissions::of_machine(&self.users, owner, reader)?;
+        let mut made_in = Vec::new();
+        for directory in output.own_directories(machine)? {
+            if output::machine_directory(&directory, of_directory)? {
+                made_in.extend(directory.parent().map(Path::to_owned));
+            }
+        }
+        let files = Files {
+            manifest: &manifest,
+            image: &path,
+            keys: &wishes.encryption,
+            depfile: depfile.as_deref(),
+            report: self.order.report,
+        };
+        let own_files = files.own_files(permissions)?;
+        let mut dependencies = Dependencies::new(depfile.as_deref(), fleet.path())?;
+        let destination = Destination::File(NewFile {
+            path: path.clone(),
+            permissions,
+            own_files,
+            if_changed: self.order.if_changed,
+            notes_inputs: depfile.is_some(),
+        });
+        let job = Job::new(manifest, &wishes, destination)?;
+        if let Some(encryptor) = &job.image.encryptor {
+            require_key_file(encryptor.key_file.as_deref())?;
+            dependencies.extend(encryptor.inputs().cloned());
+        }
+        job.advise(true);
+        self.image(index, job, permissions, &path, dependencies, made_in)
+    }
+
+    fn image(
+        &self,
+        index: usize,
+        mut job: Job,
+        permissions: output::Permissions,
+        path: &Path,
+        mut dependencies: Dependencies,
+        made_in: Vec<PathBuf>,
+    ) -> Result<Built, Failure> {
+        let making = Making {
+            job: &job,
+            output: path,
+            permissions,
+            verifies: self.order.verifies,
+            is_absolute: self.order.is_absolute,
+            printed: Printed::Report,
+        };
+        // Whether they can be told, before anything is read.
+        making.arguments(monitors::Machine::from(job.drive.clone()))?;
+        let collected = job.collect()?;
+        if let Some(met) = self.equal.note(index, &job, &collected)? {
+            if !self.order.allows_equal {
+                return Err(Equal::refusal(met));
+            }
+            report::warn(&met);
+        }
+        let Ready { file, summary, attached, .. } = making.make(collected, &mut dependencies)?;
+        summary.losses.warn();
+        let complete = match (file, job.existing.take()) {
+            (Some(file), _) => Complete::New(Box::new(file)),
+            (None, Some(existing)) => Complete::Kept(existing.into_kept(path, permissions)?),
+            (None, None) => return Err(Failure::bug(": neither a new image nor an old one")),
+        };
+        let attachment = match attached {
+            Attached::Members(attachment) => attachment,
+            Attached::Text(_) => monitors::Attachment::default(),
+        };
+        let told = Told::new(summary, attachment);
+        Ok(Built { complete, told, dependencies, made_in })
+    }
+
+    /// The manifest of a machine with what the command line adds.
+    fn manifest(
+        &self,
+        mut manifest: Manifest,
+        census: Option<&mut Census>,
+    ) -> Result<Manifest, Failure> {
+        let files = self.order.pseudo_files.iter().cloned();
+        let files = files.map(|path| PseudoFile { path, position: None, granted: None });
+        manifest.pseudo.files.extend(files);
+        census.map_or(Ok(()), |census| trusted::require(census, &manifest))?;
+        Ok(manifest)
+    }
+}
+
+impl Keys {
+    /// The wishes with the key files of one machine.
+    fn wishes(&self, wishes: &Wishes, machine: &Machine) -> Result<Wishes, Failure> {
+        let of = |key: &Option<Template>| key.as_ref().map(|key| key.of(machine)).transpose();
+        let mut wishes = wishes.clone();
+        wishes.encryption.key_file = of(&self.key_file)?;
+        wishes.encryption.key_out = of(&self.key_out)?;
+        Ok(wishes)
+    }
+}
+
+/// An error where a key would be in the arguments alone, which are in the report alone.
+fn require_key_file(file: Option<&Path>) -> Result<(), Failure> {
+    let message = "the generated key would be in the arguments alone, and a fleet prints none";
+    file.map(drop).ok_or_else(|| {
+        Failure::new(Exit::Usage, message)
+            .hint("name a file for it, as with --key-out 'keys/{machine}.key'")
+    })
+}

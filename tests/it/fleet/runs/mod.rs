@@ -1,0 +1,195 @@
+//! Runs of fleets: each machine has its image, whatever becomes of the others.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::support::host::Host;
+
+/// Three machines, with a file of each, one of all and a credential of one.
+const FLEET: &str = "\
+machines:
+  chimera-[1-2]: {vars: {uid: \"990\"}}
+  medusa: {format: squashfs, vars: {uid: \"991\"}}
+label: \"{machine}\"
+files:
+  - {path: /key, to: all, file: \"keys/{machine}\", owner: \"{vars.uid}:0\"}
+  - {path: /ca, to: all, file: ca, shared: true}
+  - {path: /name, to: \"chimera-*\", shell: 'printf %s-%s \"$CREDIMG_MACHINE\" \"$CREDIMG_VAR_UID\"', shared: false}
+credentials:
+  - {name: token, to: medusa, text: \"token of medusa\", via: smbios}
+";
+const MACHINES: [&str; 3] = ["chimera-1", "chimera-2", "medusa"];
+
+fn host() -> Host {
+    let host = Host::empty();
+    host.write("fleet.yaml", FLEET);
+    host.write("ca", "the authority");
+    for machine in MACHINES {
+        host.write(format!("keys/{machine}"), format!("the key of {machine}"));
+    }
+    fs::create_dir(host.path("out")).unwrap();
+    host
+}
+
+fn run(host: &Host, options: &[&str]) -> Output {
+    let arguments = ["fleet", "build", "fleet.yaml", "-o", "out/{machine}/disk.erofs"];
+    host.credimg().args(arguments).args(options).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// What each machine's member of the report says.
+fn report(output: &Output) -> BTreeMap<String, Value> {
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let machines = report["machines"].as_array().unwrap();
+    machines.iter().map(|it| (it["name"].as_str().unwrap().to_owned(), it.clone())).collect()
+}
+
+/// What the image of a machine holds at `path`; nothing where it is not there.
+fn content(host: &Host, machine: &str, path: &str) -> Option<String> {
+    let output = host.run(&format!("cat out/{machine}/disk.erofs {path}"));
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn each_machine_has_what_it_is_granted_and_nothing_else() {
+    let host = host();
+    let output = run(&host, &["--json"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stderr(&output), "wrote 3 images\n");
+    for machine in MACHINES {
+        let of = |path| content(&host, machine, path);
+        assert_eq!(of("/key").unwrap(), format!("the key of {machine}"));
+        assert_eq!(of("/ca").unwrap(), "the authority");
+        let is_chimera = machine != "medusa";
+        assert_eq!(of("/name"), is_chimera.then(|| format!("{machine}-990")));
+        let listed =
+            String::from_utf8(host.run(&format!("ls -l out/{machine}/disk.erofs /key")).stdout);
+        let owner = if is_chimera { "990" } else { "991" };
+        assert!(listed.as_ref().unwrap().contains(owner), "{listed:?}");
+        let directory = fs::metadata(host.path(format!("out/{machine}"))).unwrap();
+        assert_eq!(directory.permissions().mode() & 0o7777, 0o700);
+        let sidecar = host.path(format!("out/{machine}/disk.erofs.smbios"));
+        assert_eq!(sidecar.exists(), !is_chimera);
+    }
+    let report = report(&output);
+    let medusa = &report["medusa"];
+    assert_eq!(medusa["result"], "new");
+    assert_eq!(medusa["output"], "out/medusa/disk.erofs");
+    assert_eq!(medusa["sidecars"][0], "out/medusa/disk.erofs.smbios");
+    let arguments = host.run("args out/medusa/disk.erofs --args json --serial medusa");
+    let arguments: Value = serde_json::from_slice(&arguments.stdout).unwrap();
+    assert_eq!(medusa["arguments"], arguments);
+}
+
+#[test]
+fn the_failure_of_one_machine_leaves_the_others() {
+    let host = host();
+    assert!(run(&host, &["-q"]).status.success());
+    let old = host.read("out/chimera-2/disk.erofs");
+    for machine in MACHINES {
+        host.write(format!("keys/{machine}"), format!("another key of {machine}"));
+    }
+    fs::remove_file(host.path("keys/chimera-2")).unwrap();
+    // A failure of another kind, in a machine behind it.
+    let fleet = FLEET.replace("text: \"token of medusa\"", "command: [\"false\"]");
+    host.write("fleet.yaml", fleet);
+    let output = run(&host, &["--json"]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let said = stderr(&output);
+    let first = "credimg: error: chimera-2: files[0] (/key): cannot read keys/chimera-2";
+    assert!(said.contains(first), "{said}");
+    assert!(said.contains("credimg: error: medusa: credentials[0]"), "{said}");
+    assert!(said.ends_with("wrote 1 image, 2 failed\n"), "{said}");
+    assert_eq!(content(&host, "chimera-1", "/key").unwrap(), "another key of chimera-1");
+    assert!(host.read("out/chimera-2/disk.erofs") == old);
+    assert_eq!(content(&host, "medusa", "/key").unwrap(), "the key of medusa");
+    let report = report(&output);
+    let results = MACHINES.map(|machine| report[machine]["result"].as_str().unwrap());
+    assert_eq!(results, ["new", "failed", "failed"]);
+    assert_eq!(
+        (&report["chimera-2"]["exit_code"], &report["medusa"]["exit_code"]),
+        (&4.into(), &6.into())
+    );
+}
+
+#[test]
+fn images_that_would_be_the_same_are_kept_on_request() {
+    let host = host();
+    assert!(run(&host, &[]).status.success());
+    let number =
+        |machine| fs::metadata(host.path(format!("out/{machine}/disk.erofs"))).unwrap().ino();
+    let before = MACHINES.map(number);
+    host.write("keys/chimera-1", "another key");
+    let output = run(&host, &["--if-changed", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stderr(&output), "wrote 1 image, 2 kept\n");
+    assert_eq!(report(&output)["medusa"]["result"], "kept");
+    let after = MACHINES.map(number);
+    assert_eq!((after[0] == before[0], &after[1..]), (false, &before[1..]));
+}
+
+#[test]
+fn only_those_machines_are_built_that_are_named() {
+    let host = host();
+    let output = run(&host, &["--only", "chimera-*", "--only=medusa", "--depfile=out/{machine}.d"]);
+    assert!(output.status.success(), "{output:?}");
+    let depfile = String::from_utf8(host.read("out/chimera-2.d")).unwrap();
+    assert_eq!(
+        depfile.lines().take(4).collect::<Vec<_>>(),
+        ["out/chimera-2/disk.erofs: \\", "  fleet.yaml \\", "  keys/chimera-2 \\", "  ca"]
+    );
+    fs::remove_dir_all(host.path("out")).unwrap();
+    fs::create_dir(host.path("out")).unwrap();
+    assert!(run(&host, &["--only", "medusa"]).status.success());
+    let names = fs::read_dir(host.path("out")).unwrap().map(|it| it.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["medusa"]);
+    // The whole fleet is checked all the same.
+    host.write("fleet.yaml", FLEET.replace("shared: true", "shared: false"));
+    assert_eq!(run(&host, &["--only", "medusa"]).status.code(), Some(3));
+    host.write("fleet.yaml", FLEET);
+    assert_eq!(run(&host, &["--only", "nobody"]).status.code(), Some(2));
+}
+
+#[test]
+fn each_machine_has_a_key_of_its_own() {
+    let host = host();
+    fs::create_dir(host.path("keys.out")).unwrap();
+    let options = ["--encrypt=luks1", "--key-out=keys.out/{machine}"];
+    let output = run(&host, &options);
+    assert!(output.status.success(), "{output:?}");
+    let keys = MACHINES.map(|machine| host.read(&format!("keys.out/{machine}")));
+    assert!(keys[0] != keys[1] && keys[1] != keys[2]);
+    for machine in MACHINES {
+        let cat = format!("cat out/{machine}/disk.erofs /key --key-file keys.out/{machine}");
+        assert_eq!(host.run(&cat).stdout, format!("the key of {machine}").as_bytes());
+    }
+    let one = run(&host, &["--encrypt=luks1", "--key-out=keys.out/one"]);
+    assert_eq!(one.status.code(), Some(2), "{one:?}");
+}
+
+#[test]
+fn what_is_each_machine_s_own_is_no_option_of_all() {
+    let host = host();
+    for option in
+        ["--label=A", "--uuid=00000000-0000-4000-8000-000000000001", "--serial=a", "--id=a"]
+    {
+        let output = run(&host, &[option]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(stderr(&output).contains(": all machines would have the same\n"), "{output:?}");
+    }
+    let output = host.run("fleet build fleet.yaml");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(stderr(&output).contains("fleet.yaml does not say where the images go"), "{output:?}");
+    for wrong in ["out/one.erofs", "out/{name}.erofs", "out/{machine"] {
+        let output = host.run(&format!("fleet build fleet.yaml -o {wrong}"));
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+    assert!(fs::read_dir(host.path("out")).unwrap().next().is_none());
+}
