@@ -238,3 +238,16 @@ impl Volume for Foreseen<'_> {
         entry.source.known_content().map(Secret::expose)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::PROTOCOL_LABELS;
+
+    #[test]
+    fn machines_may_share_a_label_that_has_a_meaning() {
+        for label in MEANINGS.iter().flat_map(|meaning| meaning.labels) {
+            assert!(PROTOCOL_LABELS.contains(label), "{label}");
+        }
+    }
+}

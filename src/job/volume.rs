@@ -155,8 +155,9 @@ fn label(
         };
     }
     let Some(label) = &manifest.label else { return Ok(None) };
-    let Some(fault) = label_fault(&label.text, format, joliet) else {
-        return Ok(Some(label.text.clone()));
+    let text = label.on(format, joliet);
+    let Some(fault) = label_fault(text, format, joliet) else {
+        return Ok(Some(text.to_owned()));
     };
     Err(Failure::new(Exit::Manifest, format!("{}: {fault}", label.position)))
 }

@@ -143,13 +143,16 @@ fn unknown(text: &str, known: &[Key]) -> Fault {
     let close = names.clone().find(|name| is_close(text, name));
     Fault::new("unknown key").hint(match close {
         Some(close) => format!("did you mean `{close}`?"),
-        None => format!("the keys here are {}", names.collect::<Vec<_>>().join(", ")),
+        None => match known {
+            [only] => format!("the only key here is `{}`", only.name),
+            _ => format!("the keys here are {}", names.collect::<Vec<_>>().join(", ")),
+        },
     })
 }
 
 /// Whether few letters of `text` have to be changed, added, dropped or swapped
 /// to make it `known`: one for keys of up to four letters, two for longer ones.
-fn is_close(text: &str, known: &str) -> bool {
+pub(super) fn is_close(text: &str, known: &str) -> bool {
     let edits = if known.len() <= 4 { 1 } else { 2 };
     is_within(text.as_bytes(), known.as_bytes(), edits)
 }

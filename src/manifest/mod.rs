@@ -46,6 +46,8 @@ pub use channel::Channel;
 pub use credimg_formats::Format;
 pub(crate) use error::manifest_name;
 pub use fleet::Granted;
+#[cfg(test)]
+pub(crate) use fleet::PROTOCOL_LABELS;
 pub use fleet::{Fleet, Loaded};
 pub(crate) use fleet::{is_machine_name, no_fleet};
 pub use format_options::FormatOptions;

@@ -28,7 +28,9 @@ pub(super) fn resolve(
     problems: &mut Problems,
 ) -> Option<Manifest> {
     let label = optional(typed.label.as_ref(), values::label, problems);
-    let label = label.zip(typed.label).map(|(text, label)| Label { text, position: label.at });
+    let is_made = typed.label_is_made;
+    let label = label.zip(typed.label);
+    let label = label.map(|(text, label)| Label { text, is_made, position: label.at });
     let format = optional(typed.format.as_ref(), values::format, problems);
     let format_options = format_options::resolve(&typed.format_options, problems);
     let directory = path.parent().unwrap_or(Path::new(""));

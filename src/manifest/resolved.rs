@@ -43,6 +43,9 @@ pub struct Encrypt {
 pub struct Label {
     /// 1 to 32 letters, digits and `#+-.:@_`.
     pub text: String,
+    /// Whether it was made of a machine's name or variables, so that it is cut to what the
+    /// format holds.
+    pub is_made: bool,
     /// Where it stands in the manifest.
     pub position: Position,
 }

@@ -13,6 +13,8 @@ use crate::report::{Position, Problem, Problems};
 /// The manifest as typed.
 pub(super) struct Typed {
     pub(super) label: Option<At<Text>>,
+    /// Whether the label is made of a machine's name or variables.
+    pub(super) label_is_made: bool,
     pub(super) format: Option<At<Text>>,
     pub(super) format_options: format_options::Typed,
     pub(super) encrypt: Option<Encrypt>,
@@ -128,6 +130,15 @@ pub(super) enum XattrValue {
     Base64(Text),
 }
 
+impl XattrValue {
+    /// The text, whatever it stands for.
+    pub(super) fn text(&self) -> &Text {
+        match self {
+            Self::Text(text) | Self::Base64(text) => text,
+        }
+    }
+}
+
 /// Reads the manifest's root; every problem is noted. None where the manifest
 /// as a whole has not the right shape.
 pub(super) fn read(root: Node, file: &Arc<str>, problems: &mut Problems) -> Option<Typed> {
@@ -173,6 +184,7 @@ pub(super) fn read(root: Node, file: &Arc<str>, problems: &mut Problems) -> Opti
     let pass_env = pass_env.map_or_else(Vec::new, |at| at.value);
     Some(Typed {
         label,
+        label_is_made: false,
         format,
         format_options,
         encrypt,

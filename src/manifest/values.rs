@@ -16,7 +16,7 @@ use super::error::Fault;
 use super::resolved::{MountPoint, TreePath};
 
 /// Longest volume label in bytes, that of ISO 9660; the image's own format may hold less.
-const LABEL_MAX_BYTES: usize = VolumeId::MAX_BYTES;
+pub(super) const LABEL_MAX_BYTES: usize = VolumeId::MAX_BYTES;
 /// Longest path in the image, slash included: `PATH_MAX` of Linux less its NUL.
 const PATH_MAX_BYTES: usize = 4095;
 /// Longest name of a credential: that of a file (`NAME_MAX` of Linux).
@@ -33,14 +33,18 @@ pub(super) fn label(text: &str) -> Result<String, Fault> {
             text.len()
         )));
     }
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"#+-.:@_".contains(&byte);
     let begins_well = text.starts_with(|first: char| first.is_ascii_alphanumeric());
-    if begins_well && text.bytes().all(is_plain) {
+    if begins_well && text.bytes().all(is_of_label) {
         return Ok(text.to_owned());
     }
     Err(Fault::new(
         "expected a label of letters, digits and `#+-.:@_` that begins with a letter or digit",
     ))
+}
+
+/// Whether a label can hold this.
+pub(super) fn is_of_label(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"#+-.:@_".contains(&byte)
 }
 
 /// Longest label in bytes for an image of this format. SquashFS has none: there the label only

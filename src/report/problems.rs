@@ -127,6 +127,16 @@ impl Problems {
         outcome.map_err(|problem| self.note(problem)).ok()
     }
 
+    /// The problems that were kept, for another list.
+    pub(crate) fn into_kept(self) -> Vec<Problem> {
+        self.kept
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// Puts the problems of one file into the order in which they stand there.
     pub(crate) fn sort(&mut self) {
         self.kept.sort_by_key(|problem| {

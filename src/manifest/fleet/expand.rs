@@ -9,63 +9,131 @@ use super::super::schema::{
     Attributes, Credential, Encrypt, Entry, FwCfg, Mount, PseudoItem, Typed, XattrValue, Xattrs,
 };
 use super::super::source::TypedSource;
-use super::placeholders::Values;
-use super::{Grant, Machine};
+use super::placeholders::{Values, Wrong};
+use super::{Grant, Machine, definition, label};
 use crate::report::{Position, Problems};
 
-/// What is typed for `machine`; `granted` says what of it.
+/// Counts for each text besides its length, as it costs time whatever it holds.
+const TEXT_BYTES: usize = 64;
+
+/// What is typed for one machine, and about how many bytes of it there are.
+pub(super) struct Expanded {
+    pub(super) typed: Typed,
+    pub(super) bytes: usize,
+}
+
+/// What is typed for `machine`; `granted` says what of it. Without a machine all of it is taken, and
+/// only what no machine can mend is wrong.
 pub(super) fn of_machine(
     typed: &Typed,
-    machine: &Machine,
+    machine: Option<&Machine>,
     granted: &impl Fn(&Grant) -> bool,
     problems: &mut Problems,
-) -> Typed {
-    let values = machine.values();
-    let settings = &machine.settings;
-    let mut to = Replacing { values, problems };
+) -> Expanded {
+    let settings = machine.map(|machine| &machine.settings);
+    let values = machine.map_or(Values::ANY, Machine::values);
+    let mut to = Replacing { values, problems, bytes: 0 };
     let files = typed.files.iter().filter(|it| granted(&it.grant));
     let files = files.filter_map(|it| to.entry(it)).collect();
     let credentials = typed.credentials.iter().filter(|it| granted(&it.grant));
     let credentials = credentials.filter_map(|it| to.credential(it)).collect();
     let fw_cfg = typed.fw_cfg.iter().filter(|it| granted(&it.grant));
     let fw_cfg = fw_cfg.filter_map(|it| to.fw_cfg(it)).collect();
-    let pseudo = typed.pseudo.iter().filter(|it| granted(&it.grant)).cloned().collect();
+    let pseudo = typed.pseudo.iter().filter(|it| granted(&it.grant));
+    let pseudo = pseudo.filter_map(|it| to.definition(it)).collect();
     let pseudo_files = typed.pseudo_files.iter().filter(|it| granted(&it.grant));
     let pseudo_files = pseudo_files.filter_map(|it| to.pseudo_file(it)).collect();
-    let label = settings.label.as_ref().or(typed.label.as_ref());
-    Typed {
-        label: label.and_then(|it| to.text(it)),
-        format: settings.format.as_ref().or(typed.format.as_ref()).cloned(),
+    let own_label = settings.and_then(|settings| settings.label.as_ref());
+    let (label, label_is_made) = to.label(own_label.or(typed.label.as_ref()), machine);
+    let own_format = settings.and_then(|settings| settings.format.as_ref());
+    let attributes = &typed.defaults;
+    let defaults = Attributes {
+        owner: to.copy(attributes.owner.as_ref()),
+        mode: to.copy(attributes.mode.as_ref()),
+        dir_mode: to.copy(attributes.dir_mode.as_ref()),
+        mtime: to.copy(attributes.mtime.as_ref()),
+    };
+    let pass_env = typed.pass_env.iter().filter_map(|it| to.copy(Some(it))).collect();
+    let typed = Typed {
+        label,
+        label_is_made,
+        format: to.copy(own_format.or(typed.format.as_ref())),
         format_options: typed.format_options.clone(),
         encrypt: typed.encrypt.as_ref().and_then(|it| to.encrypt(it)),
-        defaults: typed.defaults.clone(),
-        default_xattrs: typed.default_xattrs.clone(),
+        defaults,
+        default_xattrs: typed.default_xattrs.as_ref().map(|it| to.default_xattrs(it)),
         files,
         credentials,
         fw_cfg,
         mount: typed.mount.as_ref().and_then(|it| to.mount(it)),
-        pass_env: typed.pass_env.clone(),
+        pass_env,
         pseudo,
         pseudo_files,
         machines: None,
         output: None,
-    }
+    };
+    Expanded { typed, bytes: to.bytes }
 }
 
 /// Replaces placeholders, and notes what is wrong with them.
 struct Replacing<'a> {
     values: Values<'a>,
     problems: &'a mut Problems,
+    /// About how many bytes there are so far.
+    bytes: usize,
 }
 
 impl Replacing<'_> {
     fn text(&mut self, typed: &At<Text>) -> Option<At<Text>> {
-        self.problems.keep(self.values.replace(typed))
+        Some(At { value: self.plain(&typed.value, &typed.at)?, at: typed.at.clone() })
+    }
+
+    fn plain(&mut self, text: &Text, at: &Position) -> Option<Text> {
+        let replaced = self.values.text(text);
+        self.counted(replaced, text, at)
+    }
+
+    fn counted(
+        &mut self,
+        replaced: Result<Text, Wrong>,
+        text: &Text,
+        at: &Position,
+    ) -> Option<Text> {
+        let replaced = self.problems.keep(replaced.map_err(|wrong| wrong.of(text, at)))?;
+        self.bytes += replaced.len() + TEXT_BYTES;
+        Some(replaced)
+    }
+
+    /// A text in which nothing is replaced.
+    fn copy(&mut self, typed: Option<&At<Text>>) -> Option<At<Text>> {
+        let typed = typed?;
+        self.bytes += typed.value.len() + TEXT_BYTES;
+        Some(typed.clone())
+    }
+
+    fn as_is(&mut self, text: &Text) -> Text {
+        self.bytes += text.len() + TEXT_BYTES;
+        text.clone()
     }
 
     /// A text that may be missing; none within where it is faulty, too.
     fn optional(&mut self, typed: Option<&At<Text>>) -> Option<At<Text>> {
         typed.and_then(|typed| self.text(typed))
+    }
+
+    /// The label, and whether it is made of something of the machine.
+    fn label(
+        &mut self,
+        typed: Option<&At<Text>>,
+        machine: Option<&Machine>,
+    ) -> (Option<At<Text>>, bool) {
+        let Some(typed) = typed else { return (machine.map(label::standard), true) };
+        let is_made = label::is_made(&typed.value);
+        let text = self.text(typed).map(|At { value, at }| {
+            let value = if is_made { label::fitted(&value) } else { value };
+            At { value, at }
+        });
+        (text, is_made)
     }
 
     fn entry(&mut self, typed: &Entry) -> Option<Entry> {
@@ -79,7 +147,7 @@ impl Replacing<'_> {
             source: source?,
             attributes,
             trim: typed.trim.clone(),
-            links: typed.links.clone(),
+            links: self.copy(typed.links.as_ref()),
             xattrs,
             xattrs_recursive: typed.xattrs_recursive.clone(),
             grant: typed.grant.of_machine(),
@@ -93,7 +161,7 @@ impl Replacing<'_> {
             name: name?,
             source: source?,
             trim: typed.trim.clone(),
-            via: typed.via.clone(),
+            via: self.copy(typed.via.as_ref()),
             grant: typed.grant.of_machine(),
         })
     }
@@ -111,7 +179,14 @@ impl Replacing<'_> {
 
     fn pseudo_file(&mut self, typed: &PseudoItem) -> Option<PseudoItem> {
         let text = self.text(&typed.text)?;
-        Some(PseudoItem { text, ..typed.clone() })
+        Some(pseudo(typed, text))
+    }
+
+    fn definition(&mut self, typed: &PseudoItem) -> Option<PseudoItem> {
+        let At { value, at } = &typed.text;
+        let replaced = definition::replace(&self.values, value);
+        let value = self.counted(replaced, value, at)?;
+        Some(pseudo(typed, At { value, at: at.clone() }))
     }
 
     fn attributes(&mut self, typed: &Attributes) -> Attributes {
@@ -126,27 +201,31 @@ impl Replacing<'_> {
     fn xattrs(&mut self, typed: &At<Xattrs>) -> At<Xattrs> {
         let value = match &typed.value {
             Xattrs::None => Xattrs::None,
-            Xattrs::Given(pairs) => Xattrs::Given(
-                pairs
-                    .iter()
-                    .filter_map(|(name, value)| Some((name.clone(), self.xattr(value)?)))
-                    .collect(),
-            ),
+            Xattrs::Given(pairs) => {
+                let pair = |(name, value): &_| Some((self.copy(Some(name))?, self.xattr(value)?));
+                Xattrs::Given(pairs.iter().filter_map(pair).collect())
+            }
         };
         At { value, at: typed.at.clone() }
     }
 
     fn xattr(&mut self, typed: &At<XattrValue>) -> Option<At<XattrValue>> {
         let value = match &typed.value {
-            XattrValue::Base64(text) => XattrValue::Base64(text.clone()),
+            XattrValue::Base64(text) => XattrValue::Base64(self.as_is(text)),
             XattrValue::Text(text) => XattrValue::Text(self.plain(text, &typed.at)?),
         };
         Some(At { value, at: typed.at.clone() })
     }
 
-    fn plain(&mut self, text: &Text, at: &Position) -> Option<Text> {
-        let replaced = self.values.text(text).map_err(|wrong| wrong.of(text, at));
-        self.problems.keep(replaced)
+    /// Attributes of everything, in which nothing is replaced.
+    fn default_xattrs(&mut self, typed: &At<Xattrs>) -> At<Xattrs> {
+        if let Xattrs::Given(pairs) = &typed.value {
+            let bytes = |(name, value): &(At<Text>, At<XattrValue>)| {
+                name.value.len() + value.value.text().len() + 2 * TEXT_BYTES
+            };
+            self.bytes += pairs.iter().map(bytes).sum::<usize>();
+        }
+        typed.clone()
     }
 
     fn source(&mut self, typed: &At<TypedSource>) -> Option<At<TypedSource>> {
@@ -156,14 +235,14 @@ impl Replacing<'_> {
             TypedSource::Dir(text) => TypedSource::Dir(self.plain(text, at)?),
             TypedSource::Tar(text) => TypedSource::Tar(self.plain(text, at)?),
             TypedSource::Text(text) => TypedSource::Text(self.plain(text, at)?),
-            TypedSource::Base64(text) => TypedSource::Base64(text.clone()),
+            TypedSource::Base64(text) => TypedSource::Base64(self.as_is(text)),
             TypedSource::Command(words) => {
                 let words: Vec<_> = words.iter().map(|word| self.text(word)).collect();
                 TypedSource::Command(words.into_iter().collect::<Option<_>>()?)
             }
             // A text that a shell reads has its values in the environment, where no quote in
             // them can do harm.
-            TypedSource::Shell(text) => TypedSource::Shell(text.clone()),
+            TypedSource::Shell(text) => TypedSource::Shell(self.as_is(text)),
             TypedSource::Env(text) => TypedSource::Env(self.plain(text, at)?),
             TypedSource::Symlink(text) => TypedSource::Symlink(self.plain(text, at)?),
         };
@@ -175,10 +254,18 @@ impl Replacing<'_> {
             Some(key) => Some(self.text(key)?),
             None => None,
         };
-        Some(Encrypt { key, ..typed.clone() })
+        let luks = self.copy(Some(&typed.luks))?;
+        let sector_size = self.copy(typed.sector_size.as_ref());
+        Some(Encrypt { at: typed.at.clone(), luks, key, sector_size })
     }
 
     fn mount(&mut self, typed: &Mount) -> Option<Mount> {
-        Some(Mount { path: self.text(&typed.path)?, options: typed.options.clone() })
+        let options = self.copy(typed.options.as_ref());
+        Some(Mount { path: self.text(&typed.path)?, options })
     }
+}
+
+fn pseudo(typed: &PseudoItem, text: At<Text>) -> PseudoItem {
+    let grant = typed.grant.of_machine();
+    PseudoItem { at: typed.at.clone(), text, is_plain: typed.is_plain, grant }
 }

@@ -5,14 +5,18 @@ use std::sync::Arc;
 
 use super::super::error::Fault;
 use super::super::keys;
-use super::super::mapping::{At, Keys};
+use super::super::mapping::{At, Keys, is_close};
 use super::super::node::{Node, Value};
 use super::super::schema;
 use super::Machine;
-use super::machines::MACHINES_MAX;
 use super::pattern::Pattern;
 use crate::report::{Position, Problem, Problems};
 
+/// Most comparisons of a piece of a pattern with a name.
+const COMPARISONS_MAX: usize = 20_000_000;
+/// What looking for a name like another one counts as.
+const COMPARISONS_OF_HINT: usize = 8;
+const TOO_MANY: &str = "there are too many patterns of `to` for so many machines";
 /// The word for every machine.
 const ALL: &str = "all";
 /// The way to say who gets something.
@@ -62,6 +66,8 @@ impl Typed {
 pub(super) struct To {
     named: Vec<At<Named>>,
     not: Vec<At<Named>>,
+    /// Whether a part of it is missing, because it was wrong.
+    is_flawed: bool,
 }
 
 #[derive(Clone)]
@@ -79,26 +85,44 @@ pub(in crate::manifest) fn read(keys: &mut Keys, problems: &mut Problems) -> Typ
 
 fn to(node: Node, at: &Position, problems: &mut Problems) -> To {
     let mut to = To::default();
-    for (node, at) in one_or_more(node, at, problems) {
+    for (node, at) in one_or_more(node, at, &mut to.is_flawed, problems) {
         if !node.is_mapping() {
-            to.named.extend(problems.keep(named(node, at)));
+            let named = problems.keep(named(node, at));
+            to.is_flawed |= named.is_none();
+            to.named.extend(named);
             continue;
         }
-        let Some(mut keys) = Keys::open(node, at, keys::TO, problems) else { continue };
-        if let Some((node, at)) = keys.take("not") {
-            let not = one_or_more(node, &at, problems).into_iter();
-            to.not.extend(not.filter_map(|(node, at)| problems.keep(named(node, at))));
+        let not = Keys::open(node, at, keys::TO, problems).and_then(|mut keys| {
+            if !keys.is_flawed && keys.given(&["not"]).is_none() {
+                problems.note(Fault::new("missing key `not`").at(&keys.at));
+            }
+            keys.take("not")
+        });
+        let Some((node, at)) = not else {
+            to.is_flawed = true;
+            continue;
+        };
+        for (node, at) in one_or_more(node, &at, &mut to.is_flawed, problems) {
+            let named = problems.keep(named(node, at));
+            to.is_flawed |= named.is_none();
+            to.not.extend(named);
         }
     }
     to
 }
 
 /// The items of a list, or what stands in its place.
-fn one_or_more(node: Node, at: &Position, problems: &mut Problems) -> Vec<(Node, Position)> {
+fn one_or_more(
+    node: Node,
+    at: &Position,
+    is_flawed: &mut bool,
+    problems: &mut Problems,
+) -> Vec<(Node, Position)> {
     let Node { value, mark } = node;
     match value {
         Value::List(items) => {
             if items.is_empty() {
+                *is_flawed = true;
                 problems
                     .note(Fault::new("expected a machine, got an empty list").hint(HINT).at(at));
             }
@@ -129,6 +153,17 @@ pub struct MachineSet {
 }
 
 impl MachineSet {
+    /// The machines that are in any of `sets`, of a fleet of so many.
+    pub(super) fn union<'a>(count: usize, sets: impl Iterator<Item = &'a Self>) -> Self {
+        let mut words = vec![0; count.div_ceil(64)];
+        for set in sets {
+            for (word, more) in words.iter_mut().zip(set.words.iter()) {
+                *word |= more;
+            }
+        }
+        Self { words: words.into() }
+    }
+
     fn of(machines: impl Iterator<Item = bool>) -> Self {
         let mut words = Vec::new();
         for (index, is_in) in machines.enumerate() {
@@ -171,12 +206,14 @@ impl MachineSet {
 pub(super) struct Finder<'a> {
     machines: &'a [Machine],
     by_name: HashMap<&'a str, usize>,
+    /// How many pieces of patterns may still be compared with names.
+    comparisons_left: usize,
 }
 
 impl<'a> Finder<'a> {
     pub(super) fn new(machines: &'a [Machine]) -> Self {
         let by_name = (0..).zip(machines).map(|(index, machine)| (machine.name.as_str(), index));
-        Self { machines, by_name: by_name.collect() }
+        Self { machines, by_name: by_name.collect(), comparisons_left: COMPARISONS_MAX }
     }
 
     /// All machines.
@@ -184,44 +221,68 @@ impl<'a> Finder<'a> {
         MachineSet::of(self.machines.iter().map(|_| true))
     }
 
-    /// The machines that `to` grants; `at` says whose it is.
-    pub(super) fn granted(&self, to: &At<To>, problems: &mut Problems) -> MachineSet {
-        let To { named, not } = &to.value;
+    /// The machines that `to` grants.
+    pub(super) fn granted(&mut self, to: &At<To>, problems: &mut Problems) -> MachineSet {
+        let To { named, not, is_flawed } = &to.value;
         let mut is_in: Vec<bool> = vec![named.is_empty(); self.machines.len()];
+        let mut is_flawed = *is_flawed;
         for (named, is_granted) in
             named.iter().map(|it| (it, true)).chain(not.iter().map(|it| (it, false)))
         {
-            if !self.mark(named, is_granted, &mut is_in) {
+            let Some(is_any) = self.mark(&named.value, is_granted, &mut is_in) else {
+                problems.note(Fault::new(TOO_MANY).of_all());
+                return MachineSet::default();
+            };
+            if !is_any {
                 let fault = Fault::new("no machine has such a name");
-                problems.note(fault.hint(MACHINES_HINT).at(&named.at));
+                problems.note(fault.hint(self.hint(&named.value)).at(&named.at));
+                is_flawed = true;
             }
         }
         let set = MachineSet::of(is_in.into_iter());
-        if set.is_empty() && !(named.is_empty() && not.is_empty()) {
-            problems.note(Fault::new("nobody is left to get it").hint(HINT).at(&to.at));
+        if set.is_empty() && !is_flawed {
+            problems.note(Fault::new("no machine is left to get it").hint(HINT).at(&to.at));
         }
         set
     }
 
-    fn mark(&self, named: &At<Named>, is_granted: bool, is_in: &mut [bool]) -> bool {
-        let Named::Machines(pattern) = &named.value else {
-            is_in.fill(is_granted);
-            return true;
+    /// What may have been meant by a name that no machine has.
+    fn hint(&mut self, named: &Named) -> String {
+        // Looking for it takes time as well.
+        let comparisons = self.machines.len().saturating_mul(COMPARISONS_OF_HINT);
+        let Some(left) = self.comparisons_left.checked_sub(comparisons) else {
+            return MACHINES_HINT.to_owned();
         };
-        let mut is_any = false;
-        if let Ok(Some(names)) = pattern.names(MACHINES_MAX) {
-            for index in names.iter().filter_map(|name| self.by_name.get(name.as_str())) {
-                is_in.get_mut(*index).into_iter().for_each(|is_in| *is_in = is_granted);
-                is_any = true;
-            }
-            return is_any;
+        self.comparisons_left = left;
+        let name = match named {
+            Named::Machines(pattern) => pattern.literal(),
+            Named::All => None,
+        };
+        let mut others = self.machines.iter().map(|machine| &machine.name);
+        let close = name.and_then(|name| others.find(|other| is_close(&name, other)));
+        close.map_or_else(|| MACHINES_HINT.to_owned(), |name| format!("did you mean `{name}`?"))
+    }
+
+    /// Marks the machines that are named; returns whether there are any, or none where that takes
+    /// too long.
+    fn mark(&mut self, named: &Named, is_granted: bool, is_in: &mut [bool]) -> Option<bool> {
+        let Named::Machines(pattern) = named else {
+            is_in.fill(is_granted);
+            return Some(true);
+        };
+        if let Some(name) = pattern.literal() {
+            let machine = self.by_name.get(name.as_str()).and_then(|index| is_in.get_mut(*index));
+            return Some(machine.map(|is_in| *is_in = is_granted).is_some());
         }
+        let comparisons = self.machines.len().saturating_mul(pattern.len());
+        self.comparisons_left = self.comparisons_left.checked_sub(comparisons)?;
+        let mut is_any = false;
         for (machine, is_in) in self.machines.iter().zip(is_in) {
             if pattern.matches(&machine.name) {
                 *is_in = is_granted;
                 is_any = true;
             }
         }
-        is_any
+        Some(is_any)
     }
 }

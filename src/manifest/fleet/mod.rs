@@ -3,14 +3,18 @@
 //! Invariant: what is behind a [`Fleet`] sees the manifest of one machine, in which nothing
 //! stands that this machine is not granted.
 
+mod definition;
 mod expand;
+mod faults;
 mod grants;
+mod label;
 mod machines;
 mod origins;
 mod pattern;
 mod placeholders;
 mod template;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,16 +27,28 @@ pub(super) use self::machines::{Typed as TypedMachine, read as machines};
 pub(crate) use self::origins::Origin;
 pub use self::template::Template;
 
+use self::expand::Expanded;
+use self::faults::Faults;
 use self::grants::Finder;
+use self::label::Labels;
+#[cfg(test)]
+pub(crate) use self::label::PROTOCOLS as PROTOCOL_LABELS;
 use self::pattern::Pattern;
 pub(crate) use self::pattern::is_name as is_machine_name;
 use self::placeholders::Values;
 use super::error::{Fault, manifest_name};
-use super::mapping::At;
-use super::node::Text;
+use super::mapping::{At, is_close};
+use super::node::{MANIFEST_MAX_BYTES, Text};
 use super::resolved::{MachineContext, Manifest};
 use super::{resolve, schema};
-use crate::report::{Exit, Failure, Position, Problems, Subject};
+use crate::report::{Exit, Failure, Position, Problem, Problems, Subject, shown};
+
+/// Most grants: an entry that goes to three machines is three.
+const GRANTS_MAX: usize = 1_000_000;
+/// Most bytes of one machine's manifest, somewhat more than may be typed.
+const MACHINE_MAX_BYTES: usize = 4 * MANIFEST_MAX_BYTES;
+/// Most bytes of all of them.
+const EXPANDED_MAX_BYTES: usize = 1 << 30;
 
 /// What credimg knows of the fleet that a manifest describes.
 pub struct Fleet {
@@ -59,12 +75,24 @@ pub struct Machine {
     settings: Arc<machines::Settings>,
 }
 
+/// The machines; what is wrong with a text of several is noted once.
+fn new_machines(typed: Vec<TypedMachine>, problems: &mut Problems) -> Vec<Machine> {
+    let mut noted = HashSet::new();
+    let mut note = |problem: Problem| {
+        let at = problem.position.as_ref().map(|at| (at.line, at.column));
+        if noted.insert(at) {
+            problems.note(problem);
+        }
+    };
+    typed.into_iter().map(|typed| Machine::new(typed, &mut note)).collect()
+}
+
 impl Machine {
-    fn new(typed: TypedMachine, problems: &mut Problems) -> Self {
+    fn new(typed: TypedMachine, note: &mut impl FnMut(Problem)) -> Self {
         let TypedMachine { name, position, settings } = typed;
-        let values = Values { machine: &name, variables: &settings.variables };
+        let values = Values { machine: &name, variables: Some(&settings.variables) };
         let mut replaced = |typed: &Option<At<Text>>| {
-            let At { value, at } = problems.keep(values.replace(typed.as_ref()?))?;
+            let At { value, at } = values.replace(typed.as_ref()?).map_err(&mut *note).ok()?;
             Some(At { value: String::clone(&value), at })
         };
         let (owner, reader) = (replaced(&settings.owner), replaced(&settings.reader));
@@ -87,7 +115,7 @@ impl Machine {
     }
 
     fn values(&self) -> Values<'_> {
-        Values { machine: &self.name, variables: &self.settings.variables }
+        Values { machine: &self.name, variables: Some(&self.settings.variables) }
     }
 }
 
@@ -160,24 +188,91 @@ impl Fleet {
         problems: &mut Problems,
     ) -> Option<Self> {
         let machines = typed.machines.take()?;
-        let machines = machines.value.into_iter().map(|typed| Machine::new(typed, problems));
-        let machines: Vec<_> = machines.collect();
+        let machines = new_machines(machines.value, problems);
         if machines.is_empty() {
             return None;
         }
-        let items = items(&mut typed, &Finder::new(&machines), problems);
-        for (index, machine) in (0..).zip(&machines) {
-            if !items.iter().any(|item| item.machines.contains(index)) {
+        let items = items(&mut typed, Finder::new(&machines), problems);
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let output = typed.output.take();
+        let output =
+            output.and_then(|typed| problems.keep(Template::of_manifest(&typed, directory)));
+        let fleet = Self { path: path.into(), machines, items, typed, output };
+        fleet.note_faults(problems);
+        Some(fleet)
+    }
+
+    /// Notes what is wrong with machines and what they are granted. What is wrong with the manifest
+    /// of a machine is looked for once all else is right: it would be told twice.
+    fn note_faults(&self, problems: &mut Problems) {
+        let grants = self.items.iter().map(|item| item.machines.len()).sum::<usize>();
+        if grants > GRANTS_MAX {
+            let message = format!("expected at most {GRANTS_MAX} things for all machines together");
+            problems.note(Fault::new(format!("{message}, got {grants}")).of_all());
+            return;
+        }
+        expand::of_machine(&self.typed, None, &|_| true, problems);
+        // Where a grant is faulty, it is no use to say who gets nothing.
+        if problems.is_empty() {
+            self.note_empty_handed(problems);
+            self.note_faults_of_machines(problems);
+        }
+    }
+
+    fn note_empty_handed(&self, problems: &mut Problems) {
+        let everybody = self.items.iter().map(|item| &item.machines);
+        let granted = MachineSet::union(self.machines.len(), everybody);
+        for (index, machine) in (0..).zip(&self.machines) {
+            if !granted.contains(index) {
                 let message = format!("the machine {} gets nothing", machine.name);
                 let fault = Fault::new(message).hint("`to` of an entry says who gets it");
                 problems.note(fault.at(&machine.position));
             }
         }
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let output = typed.output.take();
-        let output =
-            output.and_then(|typed| problems.keep(Template::of_manifest(&typed, directory)));
-        Some(Self { path: path.into(), machines, items, typed, output })
+    }
+
+    fn note_faults_of_machines(&self, problems: &mut Problems) {
+        let mut faults = Faults::new(self);
+        let mut labels = Labels::new(self.output.as_ref());
+        let mut bytes_left = EXPANDED_MAX_BYTES;
+        let file = Arc::from(manifest_name(&self.path));
+        let none = || Problems::new(Subject::Manifest, &file);
+        for (index, machine) in (0..).zip(&self.machines) {
+            let (mut of_machine, mut of_manifest) = (none(), none());
+            let Expanded { typed, bytes } = self.expanded(index, machine, &mut of_machine);
+            if let Some(output) = &self.output {
+                of_machine.keep(output.require(machine));
+            }
+            let Some(left) = bytes_left.checked_sub(bytes) else {
+                let message = "with placeholders replaced the manifests of all machines are larger";
+                let message = format!("{message} than {EXPANDED_MAX_BYTES} bytes together");
+                problems.note(Fault::new(message).of_all());
+                break;
+            };
+            bytes_left = left;
+            let manifest = resolve::resolve(typed, &self.path, &mut of_manifest);
+            if let Some((manifest, label)) =
+                manifest.as_ref().and_then(|manifest| Some((manifest, manifest.label.as_ref()?)))
+            {
+                let joliet = manifest.format_options.joliet;
+                problems.keep(labels.add(machine, label, manifest.format, joliet));
+            }
+            faults.add(machine, of_machine, true);
+            faults.add(machine, of_manifest, false);
+        }
+        faults.tell(problems);
+    }
+
+    /// What the manifest says of one machine.
+    fn expanded(&self, index: usize, machine: &Machine, problems: &mut Problems) -> Expanded {
+        let granted = |grant: &Grant| {
+            self.items.get(grant.item).is_some_and(|item| item.machines.contains(index))
+        };
+        let expanded = expand::of_machine(&self.typed, Some(machine), &granted, problems);
+        if expanded.bytes > MACHINE_MAX_BYTES {
+            problems.note(placeholders::too_large().at(&machine.position));
+        }
+        expanded
     }
 
     /// The manifest's path.
@@ -204,8 +299,19 @@ impl Fleet {
     pub fn find(&self, name: &str) -> Result<usize, Failure> {
         let found = self.machines.iter().position(|machine| machine.name == name);
         found.ok_or_else(|| {
-            let message = format!("{}: no machine has the name given", manifest_name(&self.path));
-            Failure::new(Exit::Usage, message).hint(grants::MACHINES_HINT)
+            let message = format!(
+                "{}: no machine is called {}",
+                manifest_name(&self.path),
+                shown(Path::new(name))
+            );
+            let names = self.machines.iter().map(|machine| machine.name.as_str());
+            let close: Vec<_> = names.filter(|other| is_close(name, other)).take(3).collect();
+            let failure = Failure::new(Exit::Usage, message);
+            if close.is_empty() {
+                failure.hint(grants::MACHINES_HINT)
+            } else {
+                failure.hint(format!("did you mean {}?", close.join(" or ")))
+            }
         })
     }
 
@@ -232,15 +338,11 @@ impl Fleet {
 
     /// The plain manifest of one machine: what it is granted, placeholders replaced.
     pub fn manifest_of(&self, machine: usize) -> Result<Manifest, Failure> {
-        let machine_index = machine;
-        let machine =
-            self.machines.get(machine).ok_or_else(|| Failure::bug(": no such machine"))?;
+        let index = machine;
+        let machine = self.machines.get(index).ok_or_else(|| Failure::bug(": no such machine"))?;
         let file = Arc::from(manifest_name(&self.path));
         let mut problems = Problems::new(Subject::Manifest, &file);
-        let granted = |grant: &Grant| {
-            self.items.get(grant.item).is_some_and(|item| item.machines.contains(machine_index))
-        };
-        let typed = expand::of_machine(&self.typed, machine, &granted, &mut problems);
+        let Expanded { typed, .. } = self.expanded(index, machine, &mut problems);
         let manifest = resolve::resolve(typed, &self.path, &mut problems);
         problems.sort();
         problems.finish()?;
@@ -265,7 +367,7 @@ pub(super) fn require_none(typed: &schema::Typed, problems: &mut Problems) {
 }
 
 /// Everything that has a source, in the manifest's order; each learns its index.
-fn items(typed: &mut schema::Typed, finder: &Finder, problems: &mut Problems) -> Vec<Item> {
+fn items(typed: &mut schema::Typed, mut finder: Finder, problems: &mut Problems) -> Vec<Item> {
     let mut items = Vec::new();
     let mut add = |kind, shown: &Text, position: &Position, grant: &mut Grant, goes_to_all| {
         let machines = match &grant.to {

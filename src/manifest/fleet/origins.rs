@@ -7,6 +7,7 @@ use super::super::encrypt;
 use super::super::node::Text;
 use super::super::schema::Typed;
 use super::super::source::TypedSource;
+use super::definition;
 use super::placeholders::{self, Piece, Values};
 use super::{Fleet, Machine};
 use crate::report::Position;
@@ -94,7 +95,7 @@ impl Fleet {
         let replaced = |text: &Text| values.text(text).ok();
         let path = |text: &Text| Some(self.directory().join(replaced(text)?.as_str()));
         Some(match self.typed_item(item)? {
-            TypedItem::Pseudo(text) => Origin::Definition(text.clone()),
+            TypedItem::Pseudo(text) => Origin::Definition(definition::replace(&values, text).ok()?),
             TypedItem::PseudoFile(text) => Origin::File(path(text)?),
             TypedItem::Source(source) => match source {
                 TypedSource::File(text) | TypedSource::Tar(text) => Origin::File(path(text)?),
@@ -162,7 +163,7 @@ fn shell(script: &str, values: Option<Values>) -> Vec<u8> {
         all.push(0);
         all.extend(values.machine.as_bytes());
     }
-    for (name, value) in values.variables {
+    for (name, value) in values.variables.unwrap_or_default() {
         if names(script, &format!("{VARIABLE}{}", name.to_ascii_uppercase())) {
             all.push(0);
             all.extend(value.as_bytes());

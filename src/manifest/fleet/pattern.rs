@@ -105,10 +105,30 @@ impl Pattern {
         Err(Fault::new(NAME_RULE).hint(NAME_HINT))
     }
 
+    /// The name that it is, where it is one name and no more.
+    pub(super) fn literal(&self) -> Option<String> {
+        let letter = |piece: &Piece| match piece {
+            Piece::Character(byte) => Some(char::from(*byte)),
+            Piece::Many | Piece::One | Piece::Class { .. } | Piece::Range { .. } => None,
+        };
+        self.0.iter().map(letter).collect()
+    }
+
     /// Whether it names the machine `name`.
     pub(super) fn matches(&self, name: &str) -> bool {
-        let places = self.0.iter().fold(1, |places, piece| step(piece, name.as_bytes(), places));
+        let mut places = 1;
+        for piece in &self.0 {
+            places = step(piece, name.as_bytes(), places);
+            if places == 0 {
+                return false;
+            }
+        }
         places & (1 << name.len().min(NAME_MAX_BYTES)) != 0
+    }
+
+    /// How many pieces it has, which is how long a comparison may take.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -179,17 +199,24 @@ fn range(inner: &[u8]) -> Option<Result<Piece, Fault>> {
 /// places is a number whose bit N says that the first N bytes are matched.
 fn step(piece: &Piece, name: &[u8], from: u128) -> u128 {
     let one = |is_it: &dyn Fn(u8) -> bool| {
-        let bits = (0..).zip(name).filter(|(_, byte)| is_it(**byte)).map(|(at, _): (u32, _)| at);
-        bits.fold(0, |bits, at| bits | (1 << at)) & from
+        let (mut left, mut to) = (from, 0);
+        while left != 0 {
+            let at = left.trailing_zeros() as usize;
+            left &= left - 1;
+            if name.get(at).is_some_and(|byte| is_it(*byte)) {
+                to |= 2 << at;
+            }
+        }
+        to
     };
     match piece {
         // All places from the first one on.
         Piece::Many => !from.wrapping_sub(1) & !from | from,
-        Piece::One => one(&|_| true) << 1,
-        Piece::Character(byte) => one(&|other| other == *byte) << 1,
+        Piece::One => one(&|_| true),
+        Piece::Character(byte) => one(&|other| other == *byte),
         Piece::Class { is_negated, ranges } => {
             let is_in = |byte| ranges.iter().any(|(low, high)| (*low..=*high).contains(&byte));
-            one(&|byte| is_in(byte) != *is_negated) << 1
+            one(&|byte| is_in(byte) != *is_negated)
         }
         Piece::Range { first, last, width } => {
             let mut to = 0;

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::super::error::Fault;
 use super::super::mapping::At;
-use super::super::node::Text;
+use super::super::node::{MANIFEST_MAX_BYTES, Text};
 use crate::report::{Failure, Position, Problem};
 
 const HINT: &str = "`{machine}` and `{vars.NAME}` are replaced; `{{` and `}}` stand for braces";
@@ -86,14 +86,13 @@ pub(super) fn is_variable(name: &str) -> bool {
 #[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     pub(super) machine: &'a str,
-    pub(super) variables: &'a [(String, Text)],
+    /// None where there is no machine yet: then each variable is there, and empty.
+    pub(super) variables: Option<&'a [(String, Text)]>,
 }
 
 impl<'a> Values<'a> {
-    /// The value of a variable.
-    pub(super) fn variable(&self, name: &str) -> Option<&'a Text> {
-        self.variables.iter().find(|(other, _)| other == name).map(|(_, value)| value)
-    }
+    /// What tells whether placeholders are well formed.
+    pub(super) const ANY: Self = Self { machine: "", variables: None };
 
     /// The text with its placeholders replaced.
     pub(super) fn replace(&self, typed: &At<Text>) -> Result<At<Text>, Problem> {
@@ -103,19 +102,49 @@ impl<'a> Values<'a> {
 
     /// The text with its placeholders replaced.
     pub(super) fn text(&self, text: &str) -> Result<Text, Wrong> {
+        self.text_of(text, |_| Ok(()))
+    }
+
+    /// The text with its placeholders replaced by values that are fit.
+    pub(super) fn text_of(
+        &self,
+        text: &str,
+        require_fit: impl Fn(&str) -> Result<(), Fault>,
+    ) -> Result<Text, Wrong> {
+        if !text.bytes().any(|byte| matches!(byte, b'{' | b'}')) {
+            return Ok(Zeroizing::new(text.to_owned()));
+        }
         let mut replaced = Zeroizing::new(String::with_capacity(text.len()));
         pieces(text, |piece| {
             replaced.push_str(match piece {
                 Piece::Literal(text) => text,
                 Piece::Machine => self.machine,
-                Piece::Variable(name) => self.variable(name).ok_or_else(|| {
-                    let machine = self.machine;
-                    let message = format!("the machine {machine} has no variable of this name");
-                    Fault::new(message).hint("give it in `vars` of that machine")
-                })?,
+                Piece::Variable(name) => {
+                    let value = self.variable(name)?;
+                    require_fit(value)?;
+                    value
+                }
             });
+            // One text that is longer than any manifest is wrong whatever it is.
+            if replaced.len() > MANIFEST_MAX_BYTES {
+                return Err(too_large());
+            }
             Ok(())
         })?;
         Ok(replaced)
     }
+
+    /// The value of a variable.
+    fn variable(&self, name: &str) -> Result<&'a str, Fault> {
+        let Some(variables) = self.variables else { return Ok("") };
+        let found = variables.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str()).ok_or_else(|| {
+            Fault::new("no variable has this name").hint("`vars` of a machine gives it one")
+        })
+    }
+}
+
+/// What is wrong with a manifest that gets too large by what stands in the place of placeholders.
+pub(super) fn too_large() -> Fault {
+    Fault::new(format!("with placeholders replaced it is larger than {MANIFEST_MAX_BYTES} bytes"))
 }

@@ -6,7 +6,7 @@ use super::super::error::Fault;
 use super::super::mapping::At;
 use super::super::node::Text;
 use super::Machine;
-use super::placeholders::{self, Piece};
+use super::placeholders::{self, Piece, Wrong};
 use crate::report::{Exit, Failure, Position, Problem};
 
 /// A path with placeholders.
@@ -54,14 +54,40 @@ impl Template {
 
     /// The path of `machine`.
     pub fn of(&self, machine: &Machine) -> Result<PathBuf, Failure> {
-        let path = machine.values().text(&self.text).map_err(|wrong| match &self.position {
-            Some(position) => {
-                let problem = wrong.of(&self.text, position);
-                Failure::new(Exit::Manifest, format!("{position}: {}", problem.message))
-            }
-            None => wrong.of_option(self.option),
+        let path = self.replaced(machine).map_err(|wrong| {
+            let failure = match &self.position {
+                Some(position) => {
+                    let problem = wrong.of(&self.text, position);
+                    Failure::new(Exit::Manifest, format!("{position}: {}", problem.message))
+                }
+                None => wrong.of_option(self.option),
+            };
+            let message = format!("{}, for {}", failure.message, machine.name);
+            Failure { message, ..failure }
         })?;
         Ok(self.directory.join(path.as_str()))
+    }
+
+    /// A problem where there is no path for `machine`.
+    pub(super) fn require(&self, machine: &Machine) -> Result<(), Problem> {
+        let Some(position) = &self.position else { return Ok(()) };
+        self.replaced(machine).map(drop).map_err(|wrong| wrong.of(&self.text, position))
+    }
+
+    /// The extension of the paths, as far as it holds no placeholder.
+    pub(super) fn extension(&self) -> Option<&str> {
+        Path::new(self.text.as_str()).extension()?.to_str()
+    }
+
+    /// A value is a part of a name: it leads to no other directory.
+    fn replaced(&self, machine: &Machine) -> Result<Text, Wrong> {
+        machine.values().text_of(&self.text, |value| {
+            let is_part =
+                !value.is_empty() && !value.contains(['/', '\0']) && !value.starts_with('.');
+            is_part.then_some(()).ok_or_else(|| {
+                Fault::new("expected a value without `/` that does not begin with a dot")
+            })
+        })
     }
 
     /// The failure of what is wrong with the paths that it makes.
@@ -103,7 +129,7 @@ impl Template {
 }
 
 /// Whether `{machine}` stands in `text`, which has to be right.
-fn check(text: &str) -> Result<bool, placeholders::Wrong> {
+fn check(text: &str) -> Result<bool, Wrong> {
     let mut names_machine = false;
     placeholders::pieces(text, |piece| {
         names_machine |= matches!(piece, Piece::Machine);

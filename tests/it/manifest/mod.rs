@@ -17,8 +17,10 @@ use std::path::{Path, PathBuf};
 
 use credimg::commands::check::table;
 use credimg::manifest::Channel;
-use credimg::manifest::{Entry, Format, Keep, KeySource, Manifest, Pseudo, Source, load, parse};
-use credimg::report::{Exit, Position};
+use credimg::manifest::{
+    Entry, Format, Keep, KeySource, Loaded, Manifest, Pseudo, Source, load, parse, parse_any,
+};
+use credimg::report::{Exit, Failure, Position};
 use credimg::sources::pseudo::{self, Definition};
 use credimg_formats::Mode;
 use credimg_formats::luks::Version;
@@ -44,7 +46,7 @@ fn header(text: &[u8], key: &str) -> Vec<String> {
 #[test]
 fn bad_manifests_give_exactly_the_expected_errors() {
     let bad = manifests("bad");
-    assert_eq!(bad.len(), 206, "bad manifests");
+    assert_eq!(bad.len(), 338, "bad manifests");
     let mut faults = Vec::new();
     for (path, text) in bad {
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -316,11 +318,62 @@ fn scalars(text: &str) -> Vec<Range<usize>> {
     scalars.filter_map(|(_, span)| span.byte_range()).collect()
 }
 
+/// Where the names of machines stand, which are shown: images and labels have them.
+fn machine_names(text: &str) -> Vec<Range<usize>> {
+    let (mut names, mut depth, mut key, mut is_in) = (Vec::new(), 0, true, false);
+    for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
+        let is_pair_s = depth == if is_in { 2 } else { 1 };
+        match event {
+            Event::MappingStart(..) | Event::SequenceStart(..) => {
+                key |= is_pair_s;
+                depth += 1;
+            }
+            Event::MappingEnd | Event::SequenceEnd => {
+                depth -= 1;
+                is_in &= depth > 1;
+            }
+            Event::Scalar(..) if is_pair_s && !key => key = true,
+            Event::Scalar(text, ..) if is_pair_s => {
+                key = false;
+                if is_in {
+                    names.extend(span.byte_range());
+                } else {
+                    is_in = text == "machines";
+                    key = is_in;
+                }
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+#[test]
+fn names_of_machines_are_found() {
+    let names = |text: &str| -> Vec<String> {
+        machine_names(text).into_iter().map(|range| text[range].to_owned()).collect()
+    };
+    let text = "label: a\nmachines: {b: {vars: {c: d}}, \"e[1-2]\": , f: {}}\nfiles: [{g: h}]\n";
+    assert_eq!(names(text), ["b", "\"e[1-2]\"", "f"]);
+    assert_eq!(names("files: [a, b]\nmachines:\n  c:\nlabel: d\n"), ["c"]);
+    assert!(names("files: [{machines: {a: b}}]\nmachines: a\nlabel: b\n").is_empty());
+}
+
 /// All that a user can come to see of a manifest. The paths of the entries are
 /// taken out of the table: to show them is what it is for.
 fn visible(text: &[u8]) -> String {
-    let path = Path::new("secrets.yaml");
-    match parse(text, path) {
+    match parse_any(text, Path::new("secrets.yaml")) {
+        Ok(Loaded::One(plan)) => visible_of(Ok(*plan)),
+        Ok(Loaded::Many(fleet)) => {
+            let machines = 0..fleet.machines().len().min(3);
+            machines.map(|machine| visible_of(fleet.manifest_of(machine))).collect()
+        }
+        Err(failure) => visible_of(Err(failure)),
+    }
+}
+
+fn visible_of(plan: Result<Manifest, Failure>) -> String {
+    match plan {
         Ok(plan) => {
             // The paths of pseudo files are shown, like all paths of the host.
             let plan = Manifest { pseudo: Pseudo { files: Vec::new(), ..plan.pseudo }, ..plan };
@@ -363,7 +416,11 @@ fn nothing_of_a_manifest_is_shown() {
         let Some(text) = String::from_utf8(text).ok().filter(|text| text.len() < 16 << 10) else {
             continue;
         };
-        for range in scalars(&text) {
+        let names = machine_names(&text);
+        // Fleets are many, and alike.
+        let is_fleet = path.file_name().unwrap().to_str().unwrap().starts_with("fleet-");
+        let disguises = if is_fleet { &disguises[..3] } else { disguises };
+        for range in scalars(&text).into_iter().filter(|range| !names.contains(range)) {
             for disguise in disguises {
                 let (before, after) = (&text[..range.start], &text[range.end..]);
                 let changed = format!("{before}{disguise}{after}");
@@ -378,7 +435,7 @@ fn nothing_of_a_manifest_is_shown() {
         }
     }
     // Both ways must have been gone, often.
-    assert_eq!((accepted, refused), (1342, 22_125), "accepted and refused");
+    assert_eq!((accepted, refused), (1429, 26_190), "accepted and refused");
 }
 
 #[test]
