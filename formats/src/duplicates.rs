@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use sha2::{Digest as _, Sha256};
 
 use crate::content::{Content, Sink, Wiped};
-use crate::error::Result;
+use crate::error::{Result, inconsistent};
 use crate::tree::{InodeId, Kind, Tree};
 use crate::zeros::SparseDigest;
 
@@ -37,10 +37,18 @@ pub(crate) struct Duplicates<'p, 't> {
     /// Lengths that more than one file has, in rising order.
     repeated_lengths: &'p [u64],
     /// By the hash of length and head: the first file that had it, until its whole content has
-    /// been digested. Two heads of one hash cost time and nothing else.
-    heads: HashMap<u64, Option<(InodeId, usize)>>,
+    /// been digested. Two heads of one hash cost time and nothing else. There may be very many.
+    heads: HashMap<u32, Option<First>>,
     /// Index of the file that holds this content.
     wholes: HashMap<Digest, usize>,
+}
+
+/// A file of which the head alone was looked at.
+#[derive(Clone, Copy)]
+struct First {
+    /// By [`InodeId::index`].
+    inode: u32,
+    index: u32,
 }
 
 impl<'p, 't> Duplicates<'p, 't> {
@@ -64,15 +72,18 @@ impl<'p, 't> Duplicates<'p, 't> {
         }
         let head = self.head_hash(content, read)?;
         let Some(first) = self.heads.insert(head, None) else {
-            self.heads.insert(head, Some((id, index)));
+            let narrow = |index: usize| u32::try_from(index).map_err(|_| inconsistent());
+            let first = First { inode: narrow(id.index())?, index: narrow(index)? };
+            self.heads.insert(head, Some(first));
             return Ok(None);
         };
-        if let Some((first, first_index)) = first
-            && let Kind::File(content) = self.tree.inode(first).kind()
+        if let Some(First { inode, index }) = first
+            && let Some(id) = self.tree.id_at(inode.into())
+            && let Kind::File(content) = self.tree.inode(id).kind()
         {
             let digest =
-                whole_digest(content, None).map_err(|error| error.at_inode(self.tree, first))?;
-            self.enter(digest, first_index);
+                whole_digest(content, None).map_err(|error| error.at_inode(self.tree, id))?;
+            self.enter(digest, index as usize);
         }
         Ok(self.enter(whole_digest(content, read)?, index))
     }
@@ -83,9 +94,13 @@ impl<'p, 't> Duplicates<'p, 't> {
         (holder != index).then_some(holder)
     }
 
-    fn head_hash(&self, content: &Content, read: Option<&[u8]>) -> Result<u64> {
+    fn head_hash(&self, content: &Content, read: Option<&[u8]>) -> Result<u32> {
         let length = usize::try_from(content.len()).unwrap_or(usize::MAX).min(HEAD_BYTES);
-        let hash = |bytes: &[u8]| self.heads.hasher().hash_one((content.len(), bytes));
+        let hash = |bytes: &[u8]| {
+            let [.., a, b, c, d] =
+                self.heads.hasher().hash_one((content.len(), bytes)).to_be_bytes();
+            u32::from_be_bytes([a, b, c, d])
+        };
         match (content, read) {
             (_, Some(bytes)) => Ok(hash(bytes.get(..length).unwrap_or_default())),
             (Content::Memory(secret), None) => {

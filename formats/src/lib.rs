@@ -77,6 +77,7 @@
 #[cfg(any(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 pub mod ahead;
 mod calendar;
+pub mod chunked;
 #[cfg(any(feature = "erofs", feature = "squashfs"))]
 mod compress;
 pub mod content;

@@ -9,8 +9,10 @@ mod name;
 mod timestamp;
 mod walk;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::chunked::Chunked;
 use crate::content::Content;
 use crate::error::{Error, ErrorKind, Result};
 pub use device::Device;
@@ -126,8 +128,9 @@ impl Kind {
 /// One inode of a tree.
 #[derive(Debug)]
 pub struct Inode {
-    /// Mode, owner, time, extended attributes.
-    pub metadata: Metadata,
+    /// Mode, owner, time, extended attributes. Nearly all inodes of a tree have the same ones,
+    /// which they share.
+    pub metadata: Arc<Metadata>,
     kind: Kind,
     /// Directory and name of the first path; the root has no name.
     parent: InodeId,
@@ -172,7 +175,9 @@ impl Inode {
 /// ```
 #[derive(Debug)]
 pub struct Tree {
-    inodes: Vec<Inode>,
+    inodes: Chunked<Inode>,
+    /// What the inode has that was inserted last: the next one will be given the same.
+    latest: Arc<Metadata>,
     /// Tells its ids from those of other trees. It is compared only: no byte of an image
     /// depends on it.
     number: u32,
@@ -188,8 +193,10 @@ impl Tree {
         static TREES: AtomicU32 = AtomicU32::new(0);
         let number = TREES.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let kind = Kind::directory();
-        let root = Inode { metadata: root, kind, parent: Self::ROOT, name: None, links: 2 };
-        Self { inodes: vec![root], number }
+        let latest = Arc::new(root);
+        let metadata = Arc::clone(&latest);
+        let root = Inode { metadata, kind, parent: Self::ROOT, name: None, links: 2 };
+        Self { inodes: Chunked::from_iter([root]), latest, number }
     }
 
     /// Adds an inode as entry `name` of directory `parent`. A taken name is a
@@ -212,6 +219,10 @@ impl Tree {
         entries.add(name.clone(), id)?;
         *links += u32::from(is_directory);
         let links = if is_directory { 2 } else { 1 };
+        if metadata != *self.latest {
+            self.latest = Arc::new(metadata);
+        }
+        let metadata = Arc::clone(&self.latest);
         self.inodes.push(Inode { metadata, kind, parent, name: Some(name), links });
         Ok(id)
     }
@@ -304,7 +315,7 @@ impl Tree {
 
     /// What an inode has besides its kind, to be changed; none for one of another tree.
     pub fn metadata_mut(&mut self, id: InodeId) -> Option<&mut Metadata> {
-        self.get_mut(id).map(|inode| &mut inode.metadata)
+        self.get_mut(id).map(|inode| Arc::make_mut(&mut inode.metadata))
     }
 
     /// The inode of this [`InodeId::index`].

@@ -45,19 +45,24 @@ pub(crate) const CHANGED_HINT: &str = "build again when nothing writes to it; a 
 /// tell later whether it was written to. `waiting` is called now and then while that takes
 /// longer than a tick. The only error is a signal.
 pub(crate) fn wait_for_rest(stat: &Stat, waiting: &mut dyn FnMut()) -> Result<(), Failure> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let rest = unrest(change_time(stat), now);
-    if !crate::host::KEEPS_PROMISES || rest.is_zero() {
-        Ok(())
-    } else {
-        wait_until(Instant::now() + rest, waiting)
+    match left_until_rest(stat) {
+        Duration::ZERO => Ok(()),
+        left => wait_until(Instant::now() + left, waiting),
     }
 }
 
 /// Whether nothing has to be waited for before the file is read.
 pub(crate) fn is_at_rest(stat: &Stat) -> bool {
+    left_until_rest(stat).is_zero()
+}
+
+/// How long it takes from now on until the file is at rest.
+fn left_until_rest(stat: &Stat) -> Duration {
+    if !crate::host::KEEPS_PROMISES {
+        return Duration::ZERO;
+    }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    !crate::host::KEEPS_PROMISES || unrest(change_time(stat), now).is_zero()
+    unrest(change_time(stat), now)
 }
 
 /// Waits until an empty file was changed as long ago as two readings are apart: it may have

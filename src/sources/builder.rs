@@ -17,6 +17,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use credimg_formats::chunked::Chunked;
 use credimg_formats::{Metadata, Timestamp, Tree, Xattrs};
 
 use self::budget::Budget;
@@ -102,7 +103,7 @@ pub(crate) struct TreeBuilder<'a> {
     budget: Budget,
     tree: Tree,
     /// One for each inode of `tree`.
-    provenances: Vec<Provenance>,
+    provenances: Chunked<Provenance>,
 }
 
 /// What a builder has made.
@@ -141,12 +142,12 @@ impl<'a> TreeBuilder<'a> {
             inputs: Inputs::new(settings.output.clone(), exchangeable, settings.notes_inputs),
             budget: Budget::new(settings.max_size_bytes),
             tree: Tree::new(metadata(root, settings.build_time, xattrs)),
-            provenances: vec![Provenance {
+            provenances: Chunked::from_iter([Provenance {
                 adder: None,
                 is_implied: true,
                 is_undated: root.mtime.is_none(),
                 depth: 0,
-            }],
+            }]),
         }
     }
 

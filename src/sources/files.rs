@@ -9,10 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use credimg_formats::{Content, Error, ErrorKind, Name, Secret, Sink, Source};
-use rustix::buffer::spare_capacity;
+use credimg_formats::{Buffer, Content, Error, ErrorKind, Name, Secret, Sink, Source};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, fstat, openat, statat};
-use rustix::io::{Errno, read, retry_on_intr};
+use rustix::io::{read, retry_on_intr};
 
 use super::builder::Scope;
 use crate::host::at_rest::{
@@ -214,39 +213,53 @@ pub(super) fn unreadable_file(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Source, format!("cannot read {}: {}", shown(path), reason(error)))
 }
 
-/// Reads a whole small file and proves that it did not change meanwhile: one
-/// `read` where the size is as announced, and no bigger buffer than needed.
-pub(super) fn read_unchanged(
+/// Reads a whole small file and proves that it did not change meanwhile.
+fn read_unchanged(
     file: impl AsFd,
     stat: &Stat,
     path: &dyn Fn() -> PathBuf,
 ) -> Result<Secret, Failure> {
+    let mut room = Buffer::zeroed(room_for(stat));
+    read_unchanged_to(&mut room, file, stat, path)?;
+    let length_bytes = room.len() - 1;
+    Ok(room.into_secret(length_bytes))
+}
+
+/// How much room is needed to read a whole small file: one more byte than announced shows
+/// without another call that it grew.
+pub(super) fn room_for(stat: &Stat) -> usize {
+    usize::try_from(size_bytes(stat)).unwrap_or(usize::MAX).saturating_add(1)
+}
+
+/// Reads a whole small file into all but the last byte of `room`, which is [`room_for`] it, and
+/// proves that it did not change meanwhile: with one `read` where the size is as announced.
+pub(super) fn read_unchanged_to(
+    room: &mut [u8],
+    file: impl AsFd,
+    stat: &Stat,
+    path: &dyn Fn() -> PathBuf,
+) -> Result<(), Failure> {
     let failure = |errno| cannot_read(&path(), errno);
-    let size = usize::try_from(size_bytes(stat)).unwrap_or(usize::MAX);
-    // Room for one more byte than announced shows growth without another call.
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size.saturating_add(1)).map_err(|_| failure(Errno::NOMEM))?;
+    let size = room.len().saturating_sub(1);
+    let mut length = 0;
     loop {
-        let got = retry_on_intr(|| read(&file, spare_capacity(&mut bytes))).map_err(failure)?;
-        if got == 0 || bytes.len() >= size {
+        let rest = room.get_mut(length..).unwrap_or_default();
+        let got = retry_on_intr(|| read(&file, &mut *rest)).map_err(failure)?;
+        length += got;
+        if got == 0 || length >= size {
             break;
         }
     }
-    let bytes = Secret::new(bytes);
-    if bytes.len() != size {
-        let got = if bytes.len() > size { "more".to_owned() } else { bytes.len().to_string() };
+    if length != size {
+        let got = if length > size { "more".to_owned() } else { length.to_string() };
         let message = format!("{}: expected {size} bytes, got {got}", changed(&path()));
         return Err(Failure::new(Exit::Source, message).hint(CHANGED_HINT));
     }
     if !crate::host::KEEPS_PROMISES {
-        return Ok(bytes);
+        return Ok(());
     }
     let after = fstat(&file).map_err(failure)?;
-    if Identity::of(&after) == Identity::of(stat) {
-        Ok(bytes)
-    } else {
-        Err(at_rest::changed(&path()))
-    }
+    if Identity::of(&after) == Identity::of(stat) { Ok(()) } else { Err(at_rest::changed(&path())) }
 }
 
 /// Copies from the file's offset on to `sink`, which is told of holes.
@@ -307,6 +320,8 @@ fn changed(path: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use rustix::io::Errno;
 
     use super::*;
 

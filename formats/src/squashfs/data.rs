@@ -13,6 +13,7 @@ use zerocopy::little_endian::{U32, U64};
 use super::format::FragmentEntry;
 use super::plan::Plan;
 use super::queue::{Ledger, Output, Owner, Pool, Queue};
+use crate::chunked::Chunked;
 use crate::compress::Packer;
 use crate::content::{Buffer, Content, Sink, read_full};
 use crate::duplicates::Duplicates;
@@ -29,19 +30,35 @@ const THREADS_MAX: usize = 64;
 
 /// Where everything went.
 pub(super) struct Data {
-    files: Vec<StoredFile>,
+    files: Chunked<StoredFile>,
     /// The fragment table.
     pub(super) fragments: Vec<FragmentEntry>,
     /// Index of an inode's content in `files`; none for what is no file.
-    by_inode: Vec<Option<u32>>,
+    by_inode: Vec<FileIndex>,
 }
 
 impl Data {
     /// Where the content of `id`, a file, went.
     pub(super) fn file(&self, id: InodeId) -> Result<&StoredFile> {
-        let index = self.by_inode.get(id.index()).copied().flatten();
-        let index = index.and_then(|index| usize::try_from(index).ok());
+        let index = self.by_inode.get(id.index()).copied().and_then(FileIndex::get);
         index.and_then(|index| self.files.get(index)).ok_or_else(inconsistent)
+    }
+}
+
+/// An index, or none, in the room of a number: there is one for each inode.
+#[derive(Clone, Copy)]
+struct FileIndex(u32);
+
+impl FileIndex {
+    const NONE: Self = Self(u32::MAX);
+
+    fn new(index: usize) -> Result<Self> {
+        let index = u32::try_from(index).ok().filter(|index| *index < Self::NONE.0);
+        index.map(Self).ok_or_else(inconsistent)
+    }
+
+    fn get(self) -> Option<usize> {
+        (self.0 < Self::NONE.0).then_some(self.0 as usize)
     }
 }
 
@@ -108,7 +125,7 @@ fn write_with<'t>(
 
 #[derive(Default)]
 struct Arrivals {
-    files: Vec<StoredFile>,
+    files: Chunked<StoredFile>,
     fragments: Vec<FragmentEntry>,
 }
 
@@ -138,7 +155,7 @@ struct Writer<'p, 't, 's, 'o, 'a> {
     reads: &'p mut ReadAhead<'a, 't>,
     queue: Queue<'s, 'o, Arrivals>,
     duplicates: Duplicates<'p, 't>,
-    by_inode: Vec<Option<u32>>,
+    by_inode: Vec<FileIndex>,
     /// The open fragment block. Small files are read into it directly.
     fragment: OpenBlock,
     closed_fragments: u32,
@@ -158,7 +175,7 @@ impl<'p, 't, 's, 'o, 'a> Writer<'p, 't, 's, 'o, 'a> {
             reads,
             queue,
             duplicates: Duplicates::new(plan.tree, &plan.repeated_lengths),
-            by_inode: vec![None; plan.tree.len()],
+            by_inode: vec![FileIndex::NONE; plan.tree.len()],
             fragment: OpenBlock::default(),
             closed_fragments: 0,
             other: OpenBlock::default(),
@@ -170,8 +187,8 @@ impl<'p, 't, 's, 'o, 'a> Writer<'p, 't, 's, 'o, 'a> {
         for id in order {
             if let Kind::File(content) = tree.inode(*id).kind() {
                 let index = self.file(*id, content).map_err(|error| error.at_inode(tree, *id))?;
-                let index = u32::try_from(index).map_err(|_| inconsistent())?;
-                *self.by_inode.get_mut(id.index()).ok_or_else(inconsistent)? = Some(index);
+                let place = self.by_inode.get_mut(id.index()).ok_or_else(inconsistent)?;
+                *place = FileIndex::new(index)?;
             }
         }
         self.close_fragment()?;

@@ -23,7 +23,10 @@ impl Position {
 /// that the place of the next record is always known.
 #[derive(Default)]
 pub(super) struct Stream {
-    stored: Vec<u8>,
+    /// Complete blocks as they are stored. Each is apart: together they may be long, and what
+    /// grows is copied again and again.
+    stored: Vec<Vec<u8>>,
+    stored_bytes: usize,
     open: Vec<u8>,
 }
 
@@ -31,7 +34,7 @@ impl Stream {
     /// Where the next record starts. The plan keeps every stream below 4 GiB.
     pub(super) fn position(&self) -> Position {
         Position {
-            block: u32::try_from(self.stored.len()).unwrap_or(u32::MAX),
+            block: u32::try_from(self.stored_bytes).unwrap_or(u32::MAX),
             offset: u16::try_from(self.open.len()).unwrap_or(u16::MAX),
         }
     }
@@ -44,41 +47,52 @@ impl Stream {
             self.open.extend_from_slice(now);
             record = later;
             if self.open.len() == METADATA_BYTES {
-                append_block(&self.open, &mut self.stored, packer);
-                self.open.clear();
+                self.store(packer);
             }
         }
     }
 
-    /// The stream as it is stored.
-    pub(super) fn finish(mut self, packer: &mut Packer) -> Vec<u8> {
+    /// The blocks of the stream as they are stored.
+    pub(super) fn finish(mut self, packer: &mut Packer) -> Vec<Vec<u8>> {
         if !self.open.is_empty() {
-            append_block(&self.open, &mut self.stored, packer);
+            self.store(packer);
         }
         self.stored
     }
-}
 
-/// A lookup table: `records` in metadata blocks, then the list of the blocks'
-/// places in the image. `start` is where it will stand. Returns its bytes and
-/// where in the image the list starts.
-pub(super) fn lookup_table(records: &[u8], start: u64, packer: &mut Packer) -> (Vec<u8>, u64) {
-    let mut table = Vec::new();
-    let mut list = Vec::new();
-    for block in records.chunks(METADATA_BYTES) {
-        list.extend_from_slice(&(start + table.len() as u64).to_le_bytes());
-        append_block(block, &mut table, packer);
+    fn store(&mut self, packer: &mut Packer) {
+        let block = stored_block(&self.open, packer);
+        self.stored_bytes += block.len();
+        self.stored.push(block);
+        self.open.clear();
     }
-    let list_start = start + table.len() as u64;
-    table.append(&mut list);
-    (table, list_start)
 }
 
-/// Appends one block, at most 8 KiB and not empty, behind its header.
-pub(super) fn append_block(block: &[u8], out: &mut Vec<u8>, packer: &mut Packer) {
+/// The blocks of a lookup table: `records`, which come in pieces that fill a block but for the
+/// last one, as they are stored. What follows them is the [list](block_list) of their places.
+pub(super) fn lookup_blocks<R: AsRef<[u8]>>(
+    records: impl Iterator<Item = R>,
+    packer: &mut Packer,
+) -> Vec<Vec<u8>> {
+    records.map(|records| stored_block(records.as_ref(), packer)).collect()
+}
+
+/// The places in the image of blocks of which the first stands at `start`, and where the last
+/// one ends.
+pub(super) fn block_list(blocks: &[Vec<u8>], start: u64) -> (Vec<u8>, u64) {
+    let mut list = Vec::new();
+    let mut end = start;
+    for block in blocks {
+        list.extend_from_slice(&end.to_le_bytes());
+        end += block.len() as u64;
+    }
+    (list, end)
+}
+
+/// One block, at most 8 KiB and not empty, behind its header.
+pub(super) fn stored_block(block: &[u8], packer: &mut Packer) -> Vec<u8> {
     let stored = packer.pack(block);
     let length = u16::try_from(stored.bytes.len()).unwrap_or_default();
     let header = if stored.is_raw { length | METADATA_RAW } else { length };
-    out.extend_from_slice(&header.to_le_bytes());
-    out.extend_from_slice(stored.bytes);
+    [&header.to_le_bytes(), stored.bytes].concat()
 }

@@ -12,7 +12,7 @@ use super::format::{
     MAGIC, METADATA_BYTES, METADATA_RAW, NO_TABLE, PAD_BYTES, SuperBlock, VERSION, flags,
 };
 use super::inode::{self, Payload};
-use super::metadata::{Position, Stream, lookup_table};
+use super::metadata::{Position, Stream, block_list, lookup_blocks};
 use super::plan::Plan;
 use super::queue::Output;
 use super::xattr;
@@ -50,20 +50,25 @@ fn write_tables(plan: &Plan<'_>, data: &Data, output: &mut Output<'_>) -> Result
     let root = tables.position(Tree::ROOT)?;
 
     let inode_table = output.position();
-    output.write(&tables.inodes.finish(packer))?;
+    write_blocks(&tables.inodes.finish(packer), output)?;
     let directory_table = output.position();
-    output.write(&tables.directories.finish(packer))?;
+    write_blocks(&tables.directories.finish(packer), output)?;
     // Without fragments nothing is written, and the place is where the next table starts:
     // GRUB reads there, 7-Zip takes it for the end of the directories, unsquashfs 4.4 compares.
-    let fragment_table = write_lookup_table(data.fragments.as_bytes(), output, packer)?;
-    let references = plan.order.iter().map(|id| {
+    let in_blocks = <[u8]>::chunks;
+    let fragments = in_blocks(data.fragments.as_bytes(), METADATA_BYTES);
+    let fragment_table = write_lookup_table(fragments, output, packer)?;
+    let reference = |id: &InodeId| {
         let position = tables.positions.get(id.index()).copied().unwrap_or_default();
         position.reference().to_le_bytes()
-    });
-    let references: Vec<[u8; 8]> = references.collect();
-    let export_table = write_lookup_table(references.as_flattened(), output, packer)?;
+    };
+    // Block by block: there may be very many of them.
+    let references = plan.order.chunks(METADATA_BYTES / size_of::<u64>());
+    let references = references.map(|ids| ids.iter().flat_map(reference).collect::<Vec<u8>>());
+    let export_table = write_lookup_table(references, output, packer)?;
     let ids: Vec<[u8; 4]> = plan.ids.iter().map(|id| id.to_le_bytes()).collect();
-    let id_table = write_lookup_table(ids.as_flattened(), output, packer)?;
+    let ids = in_blocks(ids.as_flattened(), METADATA_BYTES);
+    let id_table = write_lookup_table(ids, output, packer)?;
     let xattr_table = match tables.xattrs.finish(output.position(), packer)? {
         None => NO_TABLE,
         Some((table, head)) => {
@@ -171,10 +176,20 @@ impl Tables {
 }
 
 /// Writes the table and returns where the list of its blocks starts.
-fn write_lookup_table(records: &[u8], output: &mut Output<'_>, packer: &mut Packer) -> Result<u64> {
-    let (table, list_start) = lookup_table(records, output.position(), packer);
-    output.write(&table)?;
+fn write_lookup_table<R: AsRef<[u8]>>(
+    records: impl Iterator<Item = R>,
+    output: &mut Output<'_>,
+    packer: &mut Packer,
+) -> Result<u64> {
+    let blocks = lookup_blocks(records, packer);
+    let (list, list_start) = block_list(&blocks, output.position());
+    write_blocks(&blocks, output)?;
+    output.write(&list)?;
     Ok(list_start)
+}
+
+fn write_blocks(blocks: &[Vec<u8>], output: &mut Output<'_>) -> io::Result<()> {
+    blocks.iter().try_for_each(|block| output.write(block))
 }
 
 fn image_flags(compression: Compression, has_fragments: bool, has_xattrs: bool) -> u16 {

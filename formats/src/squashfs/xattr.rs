@@ -7,8 +7,10 @@ use sha2::{Digest as _, Sha256};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
-use super::format::{XATTR_ELSEWHERE, XATTR_PREFIXES, XattrId, XattrName, XattrTable};
-use super::metadata::{Position, Stream, lookup_table};
+use super::format::{
+    METADATA_BYTES, XATTR_ELSEWHERE, XATTR_PREFIXES, XattrId, XattrName, XattrTable,
+};
+use super::metadata::{Position, Stream, block_list, lookup_blocks};
 use crate::compress::Packer;
 use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::tree::{Kind, Xattrs};
@@ -86,20 +88,18 @@ impl Table {
         if self.ids.is_empty() {
             return Ok(None);
         }
-        let mut table = self.pairs.finish(packer);
-        let ids_start = start + table.len() as u64;
-        let (ids, list_start) = lookup_table(self.ids.as_bytes(), ids_start, packer);
+        let mut table = self.pairs.finish(packer).concat();
+        let ids = lookup_blocks(self.ids.as_bytes().chunks(METADATA_BYTES), packer);
+        let (list, list_start) = block_list(&ids, start + table.len() as u64);
         let head = XattrTable {
             start: U64::new(start),
             ids: U32::new(u32::try_from(self.ids.len()).map_err(|_| too_large())?),
             reserved: U32::ZERO,
         };
+        table.extend(ids.concat());
         // The head stands between the blocks and the list of their places.
-        let blocks_bytes = usize::try_from(list_start - ids_start).map_err(|_| inconsistent())?;
-        let (blocks, list) = ids.split_at_checked(blocks_bytes).ok_or_else(inconsistent)?;
-        table.extend_from_slice(blocks);
         table.extend_from_slice(head.as_bytes());
-        table.extend_from_slice(list);
+        table.extend(list);
         Ok(Some((table, list_start)))
     }
 

@@ -1,9 +1,9 @@
 //! What a directory holds.
 
 use std::collections::btree_map::{self, BTreeMap, Entry};
-use std::slice;
 
 use super::{InodeId, Name};
+use crate::chunked::{self, Chunked};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A directory's entries, sorted bytewise. Only a [`Tree`](super::Tree) fills them, so that
@@ -31,21 +31,21 @@ use crate::error::{Error, ErrorKind, Result};
 /// # Ok::<(), credimg_formats::Error>(())
 /// ```
 #[derive(Debug, Default)]
-pub struct Entries(Store);
+pub struct Entries(Box<Store>);
 
 /// Host directories are read in order, and then a tree of nodes, with the comparisons that
 /// each of its levels takes, would be for nothing.
 #[derive(Debug)]
 enum Store {
     /// As long as each name comes behind those before it.
-    InOrder(Vec<(Name, InodeId)>),
+    InOrder(Chunked<(Name, InodeId)>),
     /// From the first name on that does not.
     AnyOrder(BTreeMap<Name, InodeId>),
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self::InOrder(Vec::new())
+        Self::InOrder(Chunked::new())
     }
 }
 
@@ -55,7 +55,7 @@ pub struct Iter<'a>(Source<'a>);
 
 #[derive(Clone, Debug)]
 enum Source<'a> {
-    InOrder(slice::Iter<'a, (Name, InodeId)>),
+    InOrder(chunked::Iter<'a, (Name, InodeId)>),
     AnyOrder(btree_map::Iter<'a, Name, InodeId>),
 }
 
@@ -91,12 +91,11 @@ impl ExactSizeIterator for Iter<'_> {}
 impl Entries {
     /// The inode of this name.
     pub fn get(&self, name: &[u8]) -> Option<InodeId> {
-        match &self.0 {
+        match &*self.0 {
             // What is asked most often: whether a name is free that comes behind all others.
             Store::InOrder(entries) if entries.last()?.0.as_bytes() < name => None,
             Store::InOrder(entries) => {
-                let found = entries.binary_search_by(|entry| entry.0.as_bytes().cmp(name));
-                entries.get(found.ok()?).map(|(_, id)| *id)
+                entries.search(|entry| entry.0.as_bytes().cmp(name)).map(|(_, id)| *id)
             }
             Store::AnyOrder(entries) => entries.get(name).copied(),
         }
@@ -104,7 +103,7 @@ impl Entries {
 
     /// Names and inodes, in the order of the names.
     pub fn iter(&self) -> Iter<'_> {
-        Iter(match &self.0 {
+        Iter(match &*self.0 {
             Store::InOrder(entries) => Source::InOrder(entries.iter()),
             Store::AnyOrder(entries) => Source::AnyOrder(entries.iter()),
         })
@@ -132,14 +131,14 @@ impl Entries {
 
     /// Adds an entry; a taken name is [`ErrorKind::Conflict`].
     pub(super) fn add(&mut self, name: Name, id: InodeId) -> Result<()> {
-        if let Store::InOrder(entries) = &mut self.0 {
+        if let Store::InOrder(entries) = &mut *self.0 {
             if entries.last().is_none_or(|(last, _)| *last < name) {
                 entries.push((name, id));
                 return Ok(());
             }
-            self.0 = Store::AnyOrder(std::mem::take(entries).into_iter().collect());
+            *self.0 = Store::AnyOrder(std::mem::take(entries).into_iter().collect());
         }
-        if let Store::AnyOrder(entries) = &mut self.0 {
+        if let Store::AnyOrder(entries) = &mut *self.0 {
             let Entry::Vacant(free) = entries.entry(name) else {
                 return Err(Error::new(ErrorKind::Conflict, "the path is taken already"));
             };

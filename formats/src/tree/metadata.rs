@@ -12,7 +12,7 @@ pub type Xattrs = BTreeMap<Box<[u8]>, Secret>;
 
 /// What an inode has besides its kind. A tree takes no values out of their ranges; what is
 /// changed in a tree later is checked by the plan of the image.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// Permission bits, set-id and sticky bits.
     pub mode: Mode,

@@ -4,10 +4,11 @@
 //! Nothing is waited for and nothing is said of what cannot be opened: then the walk meets the
 //! file itself.
 
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 
 use credimg_formats::ahead::{THREADS, work_ahead};
-use credimg_formats::{Name, Secret};
+use credimg_formats::{Buffer, Name, Secret};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 
 use crate::host::at_rest::is_at_rest;
@@ -41,54 +42,115 @@ pub(super) fn with_files_met<T>(
     if entries.len() < FEWEST {
         return add(&mut || None);
     }
-    let meet = |batch: &[(Name, FileType)], _: Option<_>| {
-        // Files of a directory resemble each other: behind one that is not tiny the next is
-        // looked at before it is opened.
-        let mut looks_first = false;
-        let meet_one = |(name, kind): &(Name, FileType)| match kind {
-            FileType::RegularFile => meet_file(directory, descriptor, name, &mut looks_first),
-            FileType::Directory
-            | FileType::Symlink
-            | FileType::Fifo
-            | FileType::Socket
-            | FileType::CharacterDevice
-            | FileType::BlockDevice
-            | FileType::Unknown => None,
-        };
-        batch.iter().map(meet_one).collect::<Vec<_>>()
+    let meet = |entries: &[(Name, FileType)], spare: Option<Batch>| {
+        let mut batch = spare.unwrap_or_default();
+        batch.meet(entries, directory, descriptor);
+        batch
     };
     work_ahead(THREADS, entries.chunks(BATCH), meet, |taker| {
-        let mut batch = Vec::new().into_iter();
+        let mut batch = Batch::default();
         add(&mut || {
-            if batch.len() == 0 {
-                batch = taker.next()?.into_iter();
+            if batch.is_used_up() {
+                taker.give_back(std::mem::replace(&mut batch, taker.next()?));
             }
-            batch.next()?
+            batch.next()
         })
     })
 }
 
-fn meet_file(
-    directory: &Directory,
-    descriptor: &OwnedFd,
-    name: &Name,
-    looks_first: &mut bool,
-) -> Option<Met> {
-    let is_tiny = |stat: &Stat| size_bytes(stat) <= TINY_FILE_MAX_BYTES;
-    let is_regular = |stat: &Stat| file_type(stat) == FileType::RegularFile;
-    if *looks_first {
-        let stat = statat(descriptor, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        if !is_tiny(&stat) {
-            return is_regular(&stat).then_some(Met { stat, content: None });
+/// Entries that were met together. Whoever takes them allocates what is kept: two threads that
+/// do so all the time wait for each other.
+#[derive(Default)]
+struct Batch {
+    found: Vec<Option<Found>>,
+    /// How many of them were taken.
+    taken: usize,
+    /// Room for what tiny files hold, one behind the other; none before there is one.
+    bytes: Buffer,
+}
+
+/// A regular file that was met, and where in the batch's bytes stands what it holds.
+struct Found {
+    stat: Stat,
+    content: Option<Result<Range<usize>, Failure>>,
+}
+
+impl Batch {
+    fn is_used_up(&self) -> bool {
+        self.taken == self.found.len()
+    }
+
+    /// What became of the next entry.
+    fn next(&mut self) -> Option<Met> {
+        let found = self.found.get_mut(self.taken)?.take();
+        self.taken += 1;
+        let Found { stat, content } = found?;
+        let secret = |range| Secret::from(self.bytes.get(range).unwrap_or_default());
+        Some(Met { stat, content: content.map(|content| content.map(secret)) })
+    }
+
+    fn meet(&mut self, entries: &[(Name, FileType)], directory: &Directory, descriptor: &OwnedFd) {
+        self.found.clear();
+        self.taken = 0;
+        let mut filled = 0;
+        // Files of a directory resemble each other: behind one that is not tiny the next is
+        // looked at before it is opened.
+        let mut looks_first = false;
+        for (name, kind) in entries {
+            let found = match kind {
+                FileType::RegularFile => {
+                    self.meet_file(directory, descriptor, name, &mut looks_first, filled)
+                }
+                FileType::Directory
+                | FileType::Symlink
+                | FileType::Fifo
+                | FileType::Socket
+                | FileType::CharacterDevice
+                | FileType::BlockDevice
+                | FileType::Unknown => None,
+            };
+            if let Some(Found { content: Some(Ok(range)), .. }) = &found {
+                filled = range.end;
+            }
+            self.found.push(found);
         }
     }
-    let flags = OPEN | OFlags::NOFOLLOW;
-    let file = openat(descriptor, name.as_bytes(), flags, Mode::empty()).ok()?;
-    let stat = fstat(&file).ok().filter(is_regular)?;
-    *looks_first = !is_tiny(&stat);
-    let is_read =
-        is_tiny(&stat) && is_at_rest(&stat) && !is_open_for_writing(&file, Hold::UntilClosed);
-    let path = || files::child_path(&directory.path, name);
-    let content = is_read.then(|| files::read_unchanged(&file, &stat, &path));
-    Some(Met { stat, content })
+
+    /// Meets a file; what a tiny one holds goes behind the `filled` ones of the batch's bytes.
+    fn meet_file(
+        &mut self,
+        directory: &Directory,
+        descriptor: &OwnedFd,
+        name: &Name,
+        looks_first: &mut bool,
+        filled: usize,
+    ) -> Option<Found> {
+        let is_tiny = |stat: &Stat| size_bytes(stat) <= TINY_FILE_MAX_BYTES;
+        let is_regular = |stat: &Stat| file_type(stat) == FileType::RegularFile;
+        if *looks_first {
+            let stat = statat(descriptor, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+            if !is_tiny(&stat) {
+                return is_regular(&stat).then_some(Found { stat, content: None });
+            }
+        }
+        let flags = OPEN | OFlags::NOFOLLOW;
+        let file = openat(descriptor, name.as_bytes(), flags, Mode::empty()).ok()?;
+        let stat = fstat(&file).ok().filter(is_regular)?;
+        *looks_first = !is_tiny(&stat);
+        let is_read =
+            is_tiny(&stat) && is_at_rest(&stat) && !is_open_for_writing(&file, Hold::UntilClosed);
+        let path = || files::child_path(&directory.path, name);
+        let content = is_read.then(|| {
+            if self.bytes.is_empty() {
+                // What that many tiny files hold, and a byte behind each: see `room_for`.
+                let longest = usize::try_from(TINY_FILE_MAX_BYTES).unwrap_or_default();
+                self.bytes = Buffer::zeroed(BATCH * (longest + 1));
+            }
+            let room = filled..filled + files::room_for(&stat);
+            let window = self.bytes.get_mut(room.clone()).unwrap_or_default();
+            files::read_unchanged_to(window, &file, &stat, &path)?;
+            Ok(room.start..room.end - 1)
+        });
+        Some(Found { stat, content })
+    }
 }

@@ -46,7 +46,7 @@ impl Parts {
                 let inode = tree.get(*id).unwrap();
                 let path = join(&above, name.as_bytes());
                 let number = *known.entry(*id).or_insert_with(|| {
-                    inodes.push((inode.metadata.clone(), copy(inode)));
+                    inodes.push((Metadata::clone(&inode.metadata), copy(inode)));
                     inodes.len() - 1
                 });
                 if let Kind::Directory(_) = inode.kind() {
@@ -56,7 +56,7 @@ impl Parts {
             }
         }
         paths.sort();
-        Self { root: root.metadata.clone(), inodes, paths }
+        Self { root: Metadata::clone(&root.metadata), inodes, paths }
     }
 
     /// The tree again, its paths added in this order; a directory that is needed before its

@@ -72,6 +72,17 @@ fn impossible_metadata_is_refused_at_insertion_and_by_every_plan() {
 }
 
 #[test]
+fn inodes_that_were_given_the_same_metadata_are_changed_one_by_one() {
+    let mut tree = Tree::new(Metadata::default());
+    let mut insert = |text| tree.insert(Tree::ROOT, name(text), Metadata::default(), file());
+    let (first, second) = (insert("a").unwrap(), insert("b").unwrap());
+    tree.metadata_mut(first).unwrap().uid = 7;
+    let third = tree.insert(Tree::ROOT, name("c"), Metadata::default(), file()).unwrap();
+    let uids = [Tree::ROOT, first, second, third].map(|id| tree.get(id).unwrap().metadata.uid);
+    assert_eq!(uids, [0, 7, 0, 0]);
+}
+
+#[test]
 fn impossible_modes_and_times_cannot_be_made() {
     let refused = ErrorKind::Unrepresentable;
     assert_error(Mode::new(0o10_000), refused, "mode 10000 is out of range");
