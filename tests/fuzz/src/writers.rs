@@ -8,11 +8,11 @@ use super::input::Input;
 use super::{Target, trees};
 
 pub const TARGET: Target =
-    Target { name: "writers", max_bytes: 1024, memory_max_bytes: 128 << 20, run, seeds };
+    Target { name: "writers", max_bytes: 512, memory_max_bytes: 128 << 20, run, seeds };
 
 /// How seldom an input that asks for xz is compressed by it, which takes a hundred times as
 /// long as the rest.
-const XZ_ONE_OF: u64 = 16;
+const XZ_ONE_OF: u64 = 64;
 
 fn run(data: &[u8]) {
     let mut input = Input(data);
