@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 target := $(or $(CARGO_TARGET_DIR),target)
 binary := $(target)/release/credimg
 
-.PHONY: help demo build setup quick test bless test-long test-leaks test-faults test-races fuzz check advisories docs bench install uninstall dist test-packages clean cargo
+.PHONY: help demo build setup quick test bless test-long test-leaks test-faults test-races test-fleets fuzz check advisories docs bench install uninstall dist test-packages clean cargo
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -58,6 +58,11 @@ test-long: cargo ## Run the campaigns and the boots that take long
 test-leaks: cargo ## Look for secrets in what comes of some 40,000 builds and other runs
 	CREDIMG_LEAK_CASES=$${CREDIMG_LEAK_CASES:-1000000} cargo test --locked $(as_root) --test it -- \
 		leaks:: --nocapture
+
+test-fleets: cargo ## Build 500 machines with a canary in every place, and ask the oracle 10,000 times
+	CREDIMG_FLEET_MACHINES=$${CREDIMG_FLEET_MACHINES:-500} \
+		CREDIMG_FLEET_CASES=$${CREDIMG_FLEET_CASES:-10000} cargo test --locked $(as_root) --test it -- \
+		fleet::canaries fleet::oracle --nocapture
 
 test-races: cargo ## Build against writers, swapped links, other builders and lost directories
 	CREDIMG_RACES=$${CREDIMG_RACES:-100} cargo test --locked $(as_root) --test it -- races:: \

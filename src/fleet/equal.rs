@@ -15,9 +15,8 @@ use credimg_formats::{Content, InodeId, Kind};
 use self::digest::Key;
 use crate::job::Job;
 use crate::job::collect::Collected;
-use crate::manifest::{Fleet, Granted, Manifest, Pseudo};
+use crate::manifest::{Fleet, Granted};
 use crate::report::{Exit, Failure, shown_bytes};
-use crate::sources::assemble::Adder;
 
 /// Shorter values do not count: numbers, words such as `yes`, names of users.
 const LEAST_BYTES: usize = 8;
@@ -95,8 +94,7 @@ impl<'a> Equal<'a> {
             if content.len() < LEAST_BYTES as u64 {
                 continue;
             }
-            let granted = assembly.adder(id).and_then(|adder| granted(manifest, adder));
-            let Some(item) = counted(granted) else { continue };
+            let Some(item) = counted(assembly.granted(id)) else { continue };
             all.extend(self.of_content(content)?.map(|number| Found {
                 number,
                 item,
@@ -143,18 +141,6 @@ impl<'a> Equal<'a> {
     fn place(&self, item: usize) -> String {
         let item = self.fleet.items().get(item);
         item.map_or_else(|| "the key".to_owned(), |item| item.position.of_value())
-    }
-}
-
-/// How what `adder` adds came to the machine.
-fn granted(manifest: &Manifest, adder: Adder) -> Option<Granted> {
-    match adder {
-        Adder::Entry(index) => manifest.entries.get(index)?.granted,
-        Adder::Value(index) => manifest.values().nth(index)?.granted,
-        Adder::Definition(index) => {
-            let Pseudo { definitions, .. } = &manifest.pseudo;
-            definitions.get(index)?.granted
-        }
     }
 }
 

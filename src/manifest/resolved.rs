@@ -1,9 +1,11 @@
 //! The resolved manifest: every default applied, every value checked, nothing
 //! read or run yet.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use credimg_formats::luks::Version;
 use credimg_formats::{Format, Mode, Name, Secret, Timestamp, Xattrs};
@@ -223,6 +225,9 @@ pub struct MachineContext {
     pub name: String,
     /// Its variables by name, which is of lower case.
     pub variables: Vec<(String, Secret)>,
+    /// The variables of the environment that are sources of any machine of the fleet: no command
+    /// sees them.
+    pub sources: Arc<HashSet<OsString>>,
     /// The user of this host that its image belongs to, where given.
     pub owner: Option<At<String>>,
     /// The user of this host that may read its image, where given.

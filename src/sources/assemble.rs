@@ -11,15 +11,14 @@ use credimg_formats::{Content, InodeId, Secret, Timestamp, Tree};
 
 use crate::delivery::route::{Means, Routes, plan_routes};
 use crate::delivery::sidecar::Value;
-use crate::manifest::{Channel, Credential, Entry, FwCfg, Manifest};
+use crate::manifest::{Channel, Credential, Entry, FwCfg, Granted, Manifest};
 use crate::report::{Exit, Failure};
 use crate::sources;
-use crate::sources::builder::{Built, EntryScope, TreeBuilder, in_entry};
+use crate::sources::builder::{Adder, Built, EntryScope, TreeBuilder, in_entry};
 use crate::sources::command::{self, Commands};
 use crate::sources::pseudo::{self, Policy, Purpose};
 use crate::sources::rehearsal::rehearse;
 
-pub(crate) use crate::sources::builder::Adder;
 pub use crate::sources::builder::{Doing, OwnFiles, Step};
 
 /// What an assembly depends on besides the manifest.
@@ -65,8 +64,8 @@ pub struct Assembly {
     pub tree: Tree,
     /// Of each inode of the tree, whether it has no time of its own, but that of the build.
     is_undated: Vec<bool>,
-    /// Of each inode of the tree, who added it; empty where there is no fleet.
-    adders: Vec<Option<Adder>>,
+    /// Of each inode of the tree, by which item its machine got it; empty where there is no fleet.
+    granted: Vec<Option<Granted>>,
     /// How each credential goes.
     pub routes: Routes,
     /// The values that go by the firmware, in the manifest's order.
@@ -79,9 +78,9 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Who added an inode of one machine of a fleet; nobody where it was only needed on the way.
-    pub(crate) fn adder(&self, id: InodeId) -> Option<Adder> {
-        self.adders.get(id.index()).copied().flatten()
+    /// By which item a machine of a fleet got an inode; none where it was only needed on the way.
+    pub(crate) fn granted(&self, id: InodeId) -> Option<Granted> {
+        self.granted.get(id.index()).copied().flatten()
     }
 
     /// The values that go by the firmware, each with its entry of `manifest`.
@@ -151,9 +150,9 @@ pub fn assemble(
         return Err(Failure::new(Exit::Policy, format!("--strict: {message}"))
             .hint("--trust takes them as they are"));
     }
-    let Built { tree, is_undated, adders, inputs } = builder.finish();
+    let Built { tree, is_undated, granted, inputs } = builder.finish();
     require_single(manifest, &routes, &tree)?;
-    Ok(Assembly { tree, is_undated, adders, routes, values, inputs, warning })
+    Ok(Assembly { tree, is_undated, granted, routes, values, inputs, warning })
 }
 
 /// Reads every credential and every item of `fw_cfg`.

@@ -25,8 +25,8 @@ use self::inputs::Inputs;
 use super::pseudo::{Definition, Definitions};
 use crate::host::signals;
 use crate::host::trust::{self, Census};
-use crate::manifest::{Entry, Manifest};
-use crate::report::{Exit, Failure, Position};
+use crate::manifest::{Entry, Granted, Manifest};
+use crate::report::{Exit, Failure, Position, shown};
 use crate::sources::assemble::{OnExchangeable, Settings};
 pub(crate) use attributes::InodeAttributes;
 pub(crate) use entry::EntryScope;
@@ -71,7 +71,7 @@ pub enum Doing<'a> {
 }
 
 /// For whom something is added to the tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Adder {
     /// The manifest's entry of this index.
     Entry(usize),
@@ -111,8 +111,8 @@ pub(crate) struct Built {
     pub(crate) tree: Tree,
     /// Of each inode, whether its time is the build's.
     pub(crate) is_undated: Vec<bool>,
-    /// Of each inode, who added it, where the manifest is one machine's of a fleet.
-    pub(crate) adders: Vec<Option<Adder>>,
+    /// Of each inode, by which item its machine got it, where the manifest is of a fleet.
+    pub(crate) granted: Vec<Option<Granted>>,
     /// The files and directories of the host that were read, where they were to be noted.
     pub(crate) inputs: Vec<PathBuf>,
 }
@@ -259,8 +259,25 @@ impl<'a> TreeBuilder<'a> {
     pub(crate) fn finish(self) -> Built {
         let is_undated = self.provenances.iter().map(|it| it.is_undated).collect();
         let of_fleet = self.provenances.iter().filter(|_| self.manifest.machine.is_some());
-        let adders = of_fleet.map(|it| it.adder).collect();
-        Built { tree: self.tree, is_undated, adders, inputs: self.inputs.into_noted() }
+        let granted = of_fleet.map(|it| self.granted(it.adder?)).collect();
+        Built { tree: self.tree, is_undated, granted, inputs: self.inputs.into_noted() }
+    }
+
+    /// How what `adder` adds came to the machine of a fleet.
+    fn granted(&self, adder: Adder) -> Option<Granted> {
+        let pseudo = &self.manifest.pseudo;
+        match adder {
+            Adder::Entry(index) => self.manifest.entries.get(index)?.granted,
+            Adder::Value(index) => self.manifest.values().nth(index)?.granted,
+            Adder::Definition(index) => {
+                // The manifest's own come first.
+                if let Some(definition) = pseudo.definitions.get(index) {
+                    return definition.granted;
+                }
+                let file = &self.definitions.get(index)?.position.file;
+                pseudo.files.iter().find(|it| shown(&it.path) == **file)?.granted
+            }
+        }
     }
 
     /// How many entries, credentials and items of `fw_cfg` the manifest has.

@@ -23,7 +23,7 @@ pub(super) const HINT: &str = "a command sees PATH, HOME, LANG, TZ, USER, SHELL,
 /// How the environment of commands differs from that of credimg.
 pub(super) struct Changes<'a> {
     /// The variables that they do not see: those that nobody asked for, and those that are
-    /// sources, whatever their names.
+    /// sources, whatever their names, of a fleet those of any machine.
     pub(super) hidden: Vec<OsString>,
     /// What tells them for which machine of a fleet they run.
     pub(super) added: Vec<(OsString, &'a OsStr)>,
@@ -44,7 +44,8 @@ fn hidden(manifest: &Manifest) -> Vec<OsString> {
         let is_asked_for = SEEN.iter().any(|seen| name == *seen)
             || name.as_bytes().starts_with(PREFIX)
             || manifest.pass_env.iter().any(|passed| name == passed);
-        is_asked_for && !sources(manifest).any(|source| name == source)
+        let is_of_fleet = manifest.machine.as_ref().is_some_and(|it| it.sources.contains(name));
+        is_asked_for && !is_of_fleet && !own_sources(manifest).any(|source| name == source)
     };
     std::env::vars_os().map(|(name, _)| name).filter(|name| !is_seen(name)).collect()
 }
@@ -65,7 +66,12 @@ fn is_of_machine(name: &OsStr) -> bool {
     name == MACHINE || name.as_bytes().starts_with(VARIABLE_PREFIX.as_bytes())
 }
 
-/// The variables that are sources of `manifest`.
+/// The variables that are sources of `manifest`, and of a fleet those of all its machines.
 pub(crate) fn sources(manifest: &Manifest) -> impl Iterator<Item = &OsString> {
+    let of_fleet = manifest.machine.iter().flat_map(|machine| machine.sources.iter());
+    own_sources(manifest).chain(of_fleet)
+}
+
+fn own_sources(manifest: &Manifest) -> impl Iterator<Item = &OsString> {
     manifest.sources().filter_map(|entry| entry.source.variable())
 }

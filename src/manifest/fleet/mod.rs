@@ -15,8 +15,9 @@ mod placeholders;
 mod template;
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use credimg_formats::Secret;
 
@@ -58,6 +59,8 @@ pub struct Fleet {
     /// The manifest as typed, of which each machine gets a part.
     typed: schema::Typed,
     output: Option<Template>,
+    /// The variables that are sources of any machine, once somebody has asked for them.
+    variables: OnceLock<Arc<HashSet<OsString>>>,
 }
 
 /// One machine of a fleet.
@@ -101,13 +104,14 @@ impl Machine {
     }
 
     /// What commands learn of it.
-    fn context(&self) -> MachineContext {
+    fn context(&self, sources: Arc<HashSet<OsString>>) -> MachineContext {
         let variables = self.settings.variables.iter();
         let variables =
             variables.map(|(name, value)| (name.clone(), Secret::from(value.as_bytes())));
         MachineContext {
             name: self.name.clone(),
             variables: variables.collect(),
+            sources,
             owner: self.owner.clone(),
             reader: self.reader.clone(),
             target: self.target.clone(),
@@ -197,7 +201,8 @@ impl Fleet {
         let output = typed.output.take();
         let output =
             output.and_then(|typed| problems.keep(Template::of_manifest(&typed, directory)));
-        let fleet = Self { path: path.into(), machines, items, typed, output };
+        let variables = OnceLock::new();
+        let fleet = Self { path: path.into(), machines, items, typed, output, variables };
         fleet.note_faults(problems);
         Some(fleet)
     }
@@ -348,7 +353,7 @@ impl Fleet {
         problems.finish()?;
         let manifest =
             manifest.ok_or_else(|| Failure::bug(": a machine is refused without a reason"))?;
-        Ok(Manifest { machine: Some(machine.context()), ..manifest })
+        Ok(Manifest { machine: Some(machine.context(self.variables())), ..manifest })
     }
 }
 

@@ -1,7 +1,10 @@
 //! Where the content of each item comes from, for whoever compares the sources of machines: without
 //! the plain manifest of each, which would cost ten times as much.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::encrypt;
 use super::super::node::Text;
@@ -9,7 +12,7 @@ use super::super::schema::Typed;
 use super::super::source::TypedSource;
 use super::definition;
 use super::placeholders::{self, Piece, Values};
-use super::{Fleet, Machine};
+use super::{Fleet, Machine, MachineSet};
 use crate::report::Position;
 
 /// What the environment of a command calls its machine.
@@ -40,6 +43,34 @@ impl Fleet {
     pub(crate) fn origin(&self, item: usize, machine: usize) -> Origin {
         let Some(machine) = self.machines.get(machine) else { return Origin::Nothing };
         self.origin_for(item, machine.values()).unwrap_or(Origin::Nothing)
+    }
+
+    /// The variables of the environment that are sources of any machine.
+    pub(super) fn variables(&self) -> Arc<HashSet<OsString>> {
+        Arc::clone(self.variables.get_or_init(|| {
+            let variables = (0..self.items.len()).flat_map(|item| self.variables_of(item));
+            Arc::new(variables.collect())
+        }))
+    }
+
+    fn variables_of(&self, item: usize) -> Vec<OsString> {
+        let Some(TypedItem::Source(TypedSource::Env(_))) = self.typed_item(item) else {
+            return Vec::new();
+        };
+        let machines = self.items.get(item).map(|item| &item.machines);
+        let machines = machines.into_iter().flat_map(MachineSet::iter);
+        let wanted = if self.has_one_origin(item) { 1 } else { usize::MAX };
+        let origins = machines.take(wanted).map(|machine| self.origin(item, machine));
+        let variable = |origin| match origin {
+            Origin::Variable(name) => Some(name.as_str().into()),
+            Origin::Nothing
+            | Origin::File(_)
+            | Origin::Directory(_)
+            | Origin::Command(_)
+            | Origin::Content(_)
+            | Origin::Definition(_) => None,
+        };
+        origins.filter_map(variable).collect()
     }
 
     /// Whether it comes from one place for all machines.

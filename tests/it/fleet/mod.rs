@@ -1,5 +1,7 @@
 //! Fleets: one manifest, many machines.
 
+mod canaries;
+mod equal;
 mod isolation;
 mod oracle;
 mod runs;

@@ -3,7 +3,7 @@
 //! `make test` tries a sample, `make test-fleets` ten thousand. `CREDIMG_FLEET_CASES` is the number
 //! of manifests to try, `CREDIMG_SEED` chooses which.
 
-mod naive;
+pub(super) mod naive;
 mod random;
 
 use std::path::Path;

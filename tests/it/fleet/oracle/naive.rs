@@ -160,12 +160,12 @@ impl Item {
 }
 
 /// Whether a pattern of `to` names a machine.
-fn is_named(pattern: &str, machine: &str) -> bool {
+pub(in crate::fleet) fn is_named(pattern: &str, machine: &str) -> bool {
     pattern == "all" || matches(pattern.as_bytes(), machine.as_bytes())
 }
 
 /// The names that a key with ranges makes.
-pub(super) fn names(key: &str) -> Vec<String> {
+pub(in crate::fleet) fn names(key: &str) -> Vec<String> {
     let Some((before, rest)) = key.split_once('[') else { return vec![key.to_owned()] };
     let (range, after) = rest.split_once(']').unwrap();
     let mut made = Vec::new();
