@@ -59,10 +59,11 @@ test-leaks: cargo ## Look for secrets in what comes of some 40,000 builds and ot
 	CREDIMG_LEAK_CASES=$${CREDIMG_LEAK_CASES:-1000000} cargo test --locked $(as_root) --test it -- \
 		leaks:: --nocapture
 
-test-fleets: cargo ## Build 500 machines with a canary in every place, and ask the oracle 10,000 times
+test-fleets: cargo ## Build 500 machines full of canaries, ask the oracle 10,000 times, kill 500 runs
 	CREDIMG_FLEET_MACHINES=$${CREDIMG_FLEET_MACHINES:-500} \
-		CREDIMG_FLEET_CASES=$${CREDIMG_FLEET_CASES:-10000} cargo test --locked $(as_root) --test it -- \
-		fleet::canaries fleet::oracle --nocapture
+		CREDIMG_FLEET_CASES=$${CREDIMG_FLEET_CASES:-10000} \
+		CREDIMG_FLEET_KILLS=$${CREDIMG_FLEET_KILLS:-500} cargo test --locked $(as_root) --test it -- \
+		fleet::canaries fleet::oracle fleet::kills --nocapture
 
 test-races: cargo ## Build against writers, swapped links, other builders and lost directories
 	CREDIMG_RACES=$${CREDIMG_RACES:-100} cargo test --locked $(as_root) --test it -- races:: \

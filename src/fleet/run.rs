@@ -7,6 +7,7 @@
 //! back.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -26,13 +27,14 @@ use crate::job::files::Files;
 use crate::job::making::{Attached, Making, Printed, Ready};
 use crate::job::permissions;
 use crate::job::trusted;
-use crate::job::wishes::Wishes;
-use crate::manifest::fleet::{Machine, Template};
+use crate::job::wishes::{SourceWishes, Wishes};
+use crate::manifest::fleet::{Item, ItemKind, Machine, Origin, Template};
 use crate::manifest::{Fleet, Manifest, PseudoFile};
 use crate::monitors;
 use crate::report::{self, About, Exit, Failure, line};
+use crate::sources::shared::Shared;
 
-/// So many machines are built at a time.
+/// So many machines are built at a time, where no commands run for them.
 const WORKERS: usize = 2;
 
 /// What is asked of a run.
@@ -82,6 +84,7 @@ pub(crate) fn run(order: &Order) -> Result<Report, Failure> {
         order,
         equal,
         users: Users::default(),
+        shared: Arc::default(),
         next: AtomicUsize::new(0),
         progress: Progress::new(order),
     };
@@ -105,6 +108,7 @@ struct Run<'a> {
     order: &'a Order<'a>,
     equal: Equal<'a>,
     users: Users,
+    shared: Arc<Shared>,
     /// Which of the order's machines is the next.
     next: AtomicUsize,
     progress: Progress<'a>,
@@ -120,11 +124,38 @@ pub(super) struct Built {
 }
 
 impl Run<'_> {
+    /// Each worker runs one command at a time, so that no more run than are allowed in all.
     fn workers(&self) -> usize {
-        // What several commands say at a time could not be told apart.
-        let is_alone = self.order.wishes.sources.command_stderr;
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        if is_alone { 1 } else { processors.min(WORKERS).min(self.order.machines.len()) }
+        let SourceWishes { jobs, command_stderr, .. } = self.order.wishes.sources;
+        let wanted = if !self.runs_commands() {
+            thread::available_parallelism().map_or(1, usize::from).min(WORKERS)
+        } else if command_stderr {
+            // What several say at a time could not be told apart.
+            1
+        } else {
+            usize::from(jobs)
+        };
+        wanted.min(self.order.machines.len())
+    }
+
+    /// Whether a command runs for any of the fleet's machines.
+    fn runs_commands(&self) -> bool {
+        let fleet = self.order.fleet;
+        let runs = |(index, item): (usize, &Item)| {
+            let first = item.machines.iter().next();
+            match first.map(|machine| fleet.origin(index, machine)) {
+                Some(Origin::Command(_) | Origin::Definition(_)) => true,
+                Some(
+                    Origin::Nothing
+                    | Origin::File(_)
+                    | Origin::Directory(_)
+                    | Origin::Variable(_)
+                    | Origin::Content(_),
+                )
+                | None => item.kind == ItemKind::PseudoFile,
+            }
+        };
+        !self.order.pseudo_files.is_empty() || fleet.items().iter().enumerate().any(runs)
     }
 
     /// Builds machines until there are no more.
@@ -185,7 +216,9 @@ impl Run<'_> {
             if_changed: self.order.if_changed,
             notes_inputs: depfile.is_some(),
         });
-        let job = Job::new(manifest, &wishes, destination)?;
+        let mut job = Job::new(manifest, &wishes, destination)?;
+        job.settings.commands.jobs = 1;
+        job.settings.shared = Some(Arc::clone(&self.shared));
         if let Some(encryptor) = &job.image.encryptor {
             require_key_file(encryptor.key_file.as_deref())?;
             dependencies.extend(encryptor.inputs().cloned());
@@ -223,7 +256,10 @@ impl Run<'_> {
         let Ready { file, summary, attached, .. } = making.make(collected, &mut dependencies)?;
         summary.losses.warn();
         let complete = match (file, job.existing.take()) {
-            (Some(file), _) => Complete::New(Box::new(file)),
+            (Some(mut file), _) => {
+                file.complete()?;
+                Complete::New(Box::new(file))
+            }
             (None, Some(existing)) => Complete::Kept(existing.into_kept(path, permissions)?),
             (None, None) => return Err(Failure::bug(": neither a new image nor an old one")),
         };

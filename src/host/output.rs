@@ -198,6 +198,14 @@ impl OutputFile {
         self.sidecars.add(&self.target, suffix, content, self.permissions)
     }
 
+    /// Writes out what is still in memory, once the file is complete: it may wait for others that
+    /// are put in place together with it, and memory holds nothing of it meanwhile.
+    pub fn complete(&mut self) -> Result<(), Failure> {
+        self.sink.spill()?;
+        self.sink.forget();
+        Ok(())
+    }
+
     /// What is written so far, to be read. Errors are of [`Exit::Output`] and of
     /// [`Exit::Interrupted`].
     pub fn reread(&mut self) -> Result<File, Failure> {
@@ -251,10 +259,9 @@ impl OutputFile {
     /// The first phase: everything is written and has its owner and mode. The disk need not
     /// have it yet.
     fn prepare(&mut self, is_sidecar: Option<IsSidecar<'_>>) -> Result<(), Failure> {
-        let subject = &self.target.subject;
-        self.sink.spill()?;
         // The buffer may hold a key, and it may take long until the file is on the disk.
-        self.sink.forget();
+        self.complete()?;
+        let subject = &self.target.subject;
         widen(self.sink.file(), self.permissions)
             .map_err(|error| no_access(subject, error, self.permissions))?;
         is_sidecar.map_or(Ok(()), |is_sidecar| {

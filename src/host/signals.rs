@@ -36,6 +36,8 @@ const STATUS_BYTES: usize = 2 << 10;
 
 /// Which signals the caller left ignored: signal N is bit N - 1.
 static IGNORED: OnceLock<u64> = OnceLock::new();
+/// Whether the signal was noticed by all who should end, and the rest is to be told.
+static IS_ANSWERED: AtomicBool = AtomicBool::new(false);
 /// What was noted, once [`note`] has begun.
 static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
@@ -154,10 +156,20 @@ pub fn die() -> std::process::ExitCode {
     std::process::ExitCode::from(Exit::Interrupted as u8)
 }
 
+/// Lets `tell` write what there is to say at the end of a run that a signal has ended: [`check`]
+/// brings no error meanwhile. The watchdog ends the process all the same where it takes too long.
+pub fn answered<T>(tell: impl FnOnce() -> T) -> T {
+    IS_ANSWERED.store(true, Ordering::Relaxed);
+    let told = tell();
+    IS_ANSWERED.store(false, Ordering::Relaxed);
+    told
+}
+
 /// An error once a signal was received; asked wherever a build waits or writes.
 pub fn check() -> Result<(), Failure> {
     match received() {
         None => Ok(()),
+        Some(_) if IS_ANSWERED.load(Ordering::Relaxed) => Ok(()),
         Some(signal) => {
             let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
             Err(Failure::new(Exit::Interrupted, format!("interrupted by {name}")))

@@ -214,6 +214,7 @@ pub(crate) fn settings(wishes: &SourceWishes, build_time: Timestamp) -> assemble
         output: OwnFiles::default(),
         means: Means::default(),
         notes_inputs: false,
+        shared: None,
         on_exchangeable: match (trust, strict) {
             (true, _) => OnExchangeable::Taken,
             (false, true) => OnExchangeable::Refused,

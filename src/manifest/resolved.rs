@@ -120,6 +120,13 @@ pub struct Entry {
     pub granted: Option<Granted>,
 }
 
+impl Entry {
+    /// Whether several machines of a fleet may have its source.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.granted.is_some_and(|granted| granted.is_shared)
+    }
+}
+
 /// One credential for the guest's systemd.
 #[derive(Clone, Debug)]
 pub struct Credential {

@@ -6,6 +6,7 @@
 //! last; nothing else may be made twice.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use credimg_formats::{Content, InodeId, Secret, Timestamp, Tree};
 
@@ -18,6 +19,7 @@ use crate::sources::builder::{Adder, Built, EntryScope, TreeBuilder, in_entry};
 use crate::sources::command::{self, Commands};
 use crate::sources::pseudo::{self, Policy, Purpose};
 use crate::sources::rehearsal::rehearse;
+use crate::sources::shared::Shared;
 
 pub use crate::sources::builder::{Doing, OwnFiles, Step};
 
@@ -40,6 +42,8 @@ pub struct Settings {
     pub max_size_bytes: u64,
     /// Whether [`Assembly::inputs`] is wanted.
     pub notes_inputs: bool,
+    /// What other machines of a fleet have read and this one may have, where there are any.
+    pub shared: Option<Arc<Shared>>,
 }
 
 /// Most bytes of an image where nobody says otherwise.
@@ -134,7 +138,8 @@ pub fn assemble(
         rehearse(manifest, &definitions, settings.max_size_bytes)?;
     }
     let mut builder = TreeBuilder::new(manifest, &definitions, settings, progress);
-    let mut commands = Commands::new(manifest, &definitions, &settings.commands);
+    let mut commands =
+        Commands::new(manifest, &definitions, &settings.commands, settings.shared.as_deref());
     for (index, entry) in manifest.entries.iter().enumerate() {
         sources::tell(entry);
         let output = commands.output(Adder::Entry(index), &mut builder)?;
@@ -165,7 +170,9 @@ fn values<'a>(
     for (index, entry) in manifest.values().enumerate() {
         sources::tell(entry);
         let output = commands.output(Adder::Value(index), builder)?;
-        let read = |mut to: EntryScope| sources::content(&entry.source, output, &mut to.scope);
+        let read = |mut to: EntryScope| {
+            sources::content(&entry.source, entry.is_shared(), output, &mut to.scope)
+        };
         contents.push(builder.with_value(index, entry, read)?.content);
     }
     Ok(contents)

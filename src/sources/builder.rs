@@ -15,6 +15,7 @@ mod scope;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use credimg_formats::chunked::Chunked;
@@ -23,6 +24,7 @@ use credimg_formats::{Metadata, Timestamp, Tree, Xattrs};
 use self::budget::Budget;
 use self::inputs::Inputs;
 use super::pseudo::{Definition, Definitions};
+use super::shared::Shared;
 use crate::host::signals;
 use crate::host::trust::{self, Census};
 use crate::manifest::{Entry, Granted, Manifest};
@@ -99,6 +101,7 @@ pub(crate) struct TreeBuilder<'a> {
     definitions: &'a Definitions,
     build_time: Timestamp,
     progress: &'a mut dyn FnMut(Step),
+    shared: Option<Arc<Shared>>,
     pub(crate) inputs: Inputs,
     budget: Budget,
     tree: Tree,
@@ -139,6 +142,7 @@ impl<'a> TreeBuilder<'a> {
             definitions,
             build_time: settings.build_time,
             progress,
+            shared: settings.shared.clone(),
             inputs: Inputs::new(settings.output.clone(), exchangeable, settings.notes_inputs),
             budget: Budget::new(settings.max_size_bytes),
             tree: Tree::new(metadata(root, settings.build_time, xattrs)),

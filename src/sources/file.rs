@@ -1,7 +1,11 @@
 //! `file:` sources: one regular file, or a symbolic link to one.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+
+use credimg_formats::Content;
+use rustix::fs::Stat;
 
 use super::Delivered;
 use super::builder::{InodeAttributes, Scope};
@@ -13,8 +17,31 @@ use crate::report::Failure;
 /// is streamed later, so that a missing permission is found before anything is written.
 pub(super) fn content(path: &Path, to: &mut Scope) -> Result<Delivered, Failure> {
     let (file, stat) = open::open_file(path)?;
-    to.inputs().take(path, &stat)?;
+    content_of(path, &file, &stat, to)
+}
+
+/// The file at `path`, which several machines of a fleet may have: a small one is read for the
+/// first of them alone.
+pub(super) fn shared_content(path: &Path, to: &mut Scope) -> Result<Delivered, Failure> {
+    let Some(shared) = to.shared() else { return content(path, to) };
+    if let Some((secret, stat)) = shared.file(path)
+        && to.budget().takes_small_file(secret.len() as u64)
+    {
+        to.inputs().take(path, &stat)?;
+        let own = Some(InodeAttributes::of_host(&stat));
+        return Ok(Delivered { content: Content::Memory(secret), own });
+    }
+    let (file, stat) = open::open_file(path)?;
+    let delivered = content_of(path, &file, &stat, to)?;
+    if let Content::Memory(secret) = &delivered.content {
+        shared.keep_file(path, secret, &stat);
+    }
+    Ok(delivered)
+}
+
+fn content_of(path: &Path, file: &File, stat: &Stat, to: &mut Scope) -> Result<Delivered, Failure> {
+    to.inputs().take(path, stat)?;
     let content =
-        files::content(&file, &stat, to, || path.into(), || Location::Path(Arc::from(path)))?;
-    Ok(Delivered { content, own: Some(InodeAttributes::of_host(&stat)) })
+        files::content(file, stat, to, || path.into(), || Location::Path(Arc::from(path)))?;
+    Ok(Delivered { content, own: Some(InodeAttributes::of_host(stat)) })
 }

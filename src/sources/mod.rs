@@ -16,6 +16,7 @@ mod file;
 mod files;
 pub mod pseudo;
 pub(crate) mod rehearsal;
+pub mod shared;
 
 use credimg_formats::{Content, Secret};
 
@@ -41,7 +42,8 @@ pub(crate) fn collect(
         | Source::Inline(_)
         | Source::Command { .. }
         | Source::Env { .. }) => {
-            let Delivered { content, own } = content(source, output, &mut to.scope)?;
+            let is_shared = entry.is_shared();
+            let Delivered { content, own } = content(source, is_shared, output, &mut to.scope)?;
             to.top_file(own, content).map(drop)
         }
     }
@@ -67,13 +69,16 @@ pub(crate) struct Delivered {
     pub(crate) own: Option<InodeAttributes>,
 }
 
-/// Reads the source of one file; `output` is what its command has printed, which is counted.
+/// Reads the source of one file, once in a run where it is shared among machines; `output` is
+/// what its command has printed, which is counted.
 pub(crate) fn content(
     source: &Source,
+    is_shared: bool,
     output: Option<Secret>,
     to: &mut Scope,
 ) -> Result<Delivered, Failure> {
     let secret = match source {
+        Source::File(path) if is_shared => return file::shared_content(path, to),
         Source::File(path) => return file::content(path, to),
         Source::Inline(secret) => secret.clone(),
         Source::Env { name, trim } => env::variable(name, *trim)?,

@@ -111,11 +111,12 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
         is_quiet: options.quiet,
     };
     let done = run::run(&order)?;
-    let told = match (&options.json, report_file) {
+    // Also after a signal, which is told last.
+    let told = signals::answered(|| match (&options.json, report_file) {
         (None, _) => Ok(()),
         (Some(_), Some(file)) => reports::replace(file, &done.json(&order)?),
         (Some(_), None) => print(&done.json(&order)?),
-    };
+    });
     if !options.quiet {
         report::note(&done.line());
     }

@@ -1,6 +1,7 @@
 //! What adds to the tree on behalf of one entry, value or definition.
 
 use std::fmt;
+use std::sync::Arc;
 
 use credimg_formats::tree::DEPTH_MAX;
 use credimg_formats::xattrs::Holder;
@@ -13,6 +14,7 @@ use super::{Adder, Doing, Provenance, STEP_INODES, Step, TreeBuilder, labels, me
 use crate::host::signals;
 use crate::manifest::{Attributes, Manifest};
 use crate::report::{Exit, Failure};
+use crate::sources::shared::Shared;
 
 /// One entry, value or definition, and the tree that it adds to.
 pub(crate) struct Scope<'b, 'a> {
@@ -43,6 +45,11 @@ impl<'b, 'a> Scope<'b, 'a> {
     /// What the build may still take.
     pub(crate) fn budget(&mut self) -> &mut Budget {
         &mut self.builder.budget
+    }
+
+    /// What other machines of a fleet have read and this one may have, where there are any.
+    pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
+        self.builder.shared.clone()
     }
 
     /// What the image is made of.

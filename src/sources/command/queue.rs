@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use credimg_formats::Secret;
@@ -15,10 +16,11 @@ use super::running::{CHECK, Running};
 use super::{Limits, Program};
 use crate::host::signals;
 use crate::manifest::{Entry, Manifest, Source};
-use crate::report::{Failure, line};
+use crate::report::{Exit, Failure, line};
 use crate::sources::builder::{Adder, TreeBuilder};
 use crate::sources::environment::Changes;
 use crate::sources::pseudo::{Action, Definition, Definitions, New};
+use crate::sources::shared::Shared;
 
 /// How much is read of an output at once.
 const READ_BYTES: usize = 16 << 10;
@@ -29,6 +31,9 @@ pub(crate) struct Commands<'a> {
     limits: &'a Limits,
     /// What has not been started yet.
     waiting: VecDeque<(Adder, Program<'a>)>,
+    /// Those whose output several machines of a fleet may have, which run once for all of them.
+    shared: BTreeMap<Adder, Program<'a>>,
+    store: Option<&'a Shared>,
     /// What was printed, until it is taken.
     outputs: BTreeMap<Adder, Secret>,
 }
@@ -39,6 +44,7 @@ impl<'a> Commands<'a> {
         manifest: &'a Manifest,
         definitions: &'a Definitions,
         limits: &'a Limits,
+        store: Option<&'a Shared>,
     ) -> Self {
         let entries = manifest.entries.iter().enumerate();
         let values = manifest.values().enumerate();
@@ -47,9 +53,19 @@ impl<'a> Commands<'a> {
         let definition = |(index, definition)| {
             Some((Adder::Definition(index), of_definition(definition, definitions)?))
         };
-        let waiting =
+        let is_shared = |adder: &Adder| {
+            let entry = match adder {
+                Adder::Entry(index) => manifest.entries.get(*index),
+                Adder::Value(index) => manifest.values().nth(*index),
+                Adder::Definition(_) => None,
+            };
+            store.is_some() && entry.is_some_and(Entry::is_shared)
+        };
+        let all =
             entries.chain(values).chain(definitions.iter().enumerate().filter_map(definition));
-        Self { limits, waiting: waiting.collect(), outputs: BTreeMap::new() }
+        let (shared, waiting): (Vec<_>, Vec<_>) = all.partition(|(adder, _)| is_shared(adder));
+        let (shared, waiting) = (shared.into_iter().collect(), waiting.into());
+        Self { limits, waiting, shared, store, outputs: BTreeMap::new() }
     }
 
     /// What the command of `adder` has printed, which is never nothing; none where it has no
@@ -63,20 +79,54 @@ impl<'a> Commands<'a> {
         adder: Adder,
         builder: &mut TreeBuilder,
     ) -> Result<Option<Secret>, Failure> {
+        if let (Some(program), Some(store)) = (self.shared.remove(&adder), self.store) {
+            return self.shared_output(adder, program, store, builder).map(Some);
+        }
         if self.waiting.front().is_some_and(|(first, _)| *first == adder) {
             let due = if self.limits.jobs > 1 { self.waiting.len() } else { 1 };
-            self.run(due, builder)?;
+            self.run(due, &Changes::of(builder.manifest()), builder)?;
         }
         Ok(self.outputs.remove(&adder))
     }
 
+    /// What a command has printed, or will, that several machines may have. Of those who ask at
+    /// a time one runs it, and the others wait. It learns nothing of any machine.
+    fn shared_output(
+        &mut self,
+        adder: Adder,
+        program: Program<'a>,
+        store: &Shared,
+        builder: &mut TreeBuilder,
+    ) -> Result<Secret, Failure> {
+        let key = (program.argv.to_vec(), program.directory.to_owned(), program.trim);
+        let slot = store.command(key);
+        let mut known = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*known {
+            let output = known.clone()?;
+            let counted = builder.budget().count_content(output.len());
+            return counted.map(|()| output).map_err(|failure| builder.blame(adder, failure));
+        }
+        self.waiting.push_front((adder, program));
+        let changes = Changes { added: Vec::new(), ..Changes::of(builder.manifest()) };
+        let ran = self.run(1, &changes, builder);
+        let output = ran.and_then(|()| self.outputs.remove(&adder).ok_or_else(super::not_run));
+        if !matches!(&output, Err(failure) if failure.exit == Exit::Interrupted) {
+            *known = Some(output.clone());
+        }
+        output
+    }
+
     /// Runs so many commands. After an error none of them is left running.
-    fn run(&mut self, due: usize, builder: &mut TreeBuilder) -> Result<(), Failure> {
+    fn run(
+        &mut self,
+        due: usize,
+        changes: &Changes,
+        builder: &mut TreeBuilder,
+    ) -> Result<(), Failure> {
         // What a command says itself is not to be mixed with progress.
         if self.limits.show_stderr {
             line::wipe();
         }
-        let changes = Changes::of(builder.manifest());
         let mut due = self.waiting.drain(..due);
         let mut together = Together { running: Vec::new(), limits: self.limits };
         let mut buffer = Zeroizing::new(Vec::with_capacity(READ_BYTES));
@@ -84,7 +134,7 @@ impl<'a> Commands<'a> {
             while together.running.len() < self.limits.jobs.max(1)
                 && let Some((adder, program)) = due.next()
             {
-                together.start(adder, program, &changes, builder)?;
+                together.start(adder, program, changes, builder)?;
             }
             if together.running.is_empty() {
                 return Ok(());

@@ -3,5 +3,6 @@
 mod canaries;
 mod equal;
 mod isolation;
+mod kills;
 mod oracle;
 mod runs;

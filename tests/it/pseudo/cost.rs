@@ -121,6 +121,7 @@ fn hostile_definitions_cost_little() {
         on_exchangeable: OnExchangeable::Taken,
         max_size_bytes: MAX_SIZE_BYTES,
         notes_inputs: false,
+        shared: None,
     };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("extra.pf");

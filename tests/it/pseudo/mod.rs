@@ -34,6 +34,7 @@ pub(crate) fn settings() -> Settings {
         on_exchangeable: OnExchangeable::Taken,
         max_size_bytes: MAX_SIZE_BYTES,
         notes_inputs: false,
+        shared: None,
     }
 }
 

@@ -84,6 +84,7 @@ pub(crate) fn settings() -> Settings {
         on_exchangeable,
         max_size_bytes,
         notes_inputs: false,
+        shared: None,
     }
 }
 

@@ -193,3 +193,60 @@ fn what_is_each_machine_s_own_is_no_option_of_all() {
     }
     assert!(fs::read_dir(host.path("out")).unwrap().next().is_none());
 }
+
+/// However many machines have it, and whichever is built first.
+#[test]
+fn a_shared_command_runs_once_and_learns_of_no_machine() {
+    let host = Host::empty();
+    host.write(
+        "fleet.yaml",
+        "machines:\n  m[1-9]: {}\nfiles:\n  - path: /a\n    to: all\n    shared: true\n    shell: 'echo \
+         ran >>runs; printf \"[%s]\" \"$CREDIMG_MACHINE\"'\n  - {path: /own, to: all, command: [echo, \
+         \"own of {machine}\"]}\n  - {path: /failed, to: m1, shared: true, shell: 'echo failed >>fails; \
+         exit 1'}\n  - {path: /failed, to: m2, shared: true, shell: 'echo failed >>fails; exit 1'}\n",
+    );
+    fs::create_dir(host.path("out")).unwrap();
+    let output = run(&host, &[]);
+    assert_eq!(output.status.code(), Some(6), "{output:?}");
+    assert!(stderr(&output).ends_with("wrote 7 images, 2 failed\n"), "{output:?}");
+    assert_eq!(host.read("runs"), b"ran\n");
+    assert_eq!(host.read("fails"), b"failed\n");
+    assert_eq!(content(&host, "m9", "/a").unwrap(), "[]");
+    assert_eq!(content(&host, "m9", "/own").unwrap(), "own of m9\n");
+}
+
+#[test]
+fn no_more_commands_run_at_a_time_than_are_allowed() {
+    let host = Host::empty();
+    host.write(
+        "fleet.yaml",
+        "machines:\n  m[01-12]: {}\nfiles:\n  - path: /a\n    to: all\n    shell: 'mkdir run.$$; ls -d \
+         run.* | wc -l >>counts; sleep 0.05; rmdir run.$$; echo $CREDIMG_MACHINE'\n",
+    );
+    fs::create_dir(host.path("out")).unwrap();
+    for (jobs, most) in [("--jobs=1", 1), ("--jobs=3", 3)] {
+        assert!(run(&host, &["-q", jobs]).status.success());
+        let counts = String::from_utf8(host.read("counts")).unwrap();
+        let counts: Vec<usize> = counts.lines().map(|it| it.trim().parse().unwrap()).collect();
+        assert_eq!(counts.len(), 12);
+        assert!(*counts.iter().max().unwrap() <= most, "{jobs}: {counts:?}");
+        fs::remove_file(host.path("counts")).unwrap();
+    }
+}
+
+/// A small file that is shared is opened once, one of a machine's own for that machine.
+#[test]
+fn a_shared_file_is_read_once() {
+    let host = host();
+    let mut command = std::process::Command::new("strace");
+    command.args(["-f", "-qq", "-o", "trace", "-e", "trace=openat,openat2"]);
+    command.arg(crate::support::host::CREDIMG).args(["fleet", "build", "fleet.yaml", "-q"]);
+    command.args(["-o", "out/{machine}/disk.erofs"]).current_dir(host.path(""));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let trace = String::from_utf8(host.read("trace")).unwrap();
+    let opened = |name: &str| trace.lines().filter(|line| line.contains(name)).count();
+    // Two workers may begin it at the same time.
+    assert!((1..=2).contains(&opened("\"ca\"")), "{}", opened("\"ca\""));
+    assert_eq!(opened("\"keys/medusa\""), 1);
+}
