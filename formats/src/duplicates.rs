@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::ahead::work_ahead;
 use crate::content::{Content, Sink, Wiped};
 use crate::error::{Result, inconsistent};
 use crate::tree::{InodeId, Kind, Tree};
@@ -19,6 +20,10 @@ use crate::zeros::SparseDigest;
 /// How much of a file is hashed at first: more than what files of one type begin with, and
 /// little where lengths agree by chance.
 const HEAD_BYTES: usize = 512;
+/// Starting a thread takes as long as opening some twenty files.
+const FEWEST_HEADS: usize = 64;
+/// How many heads are hashed at a time.
+const BATCH_HEADS: usize = 32;
 
 /// Content is told apart by its digest alone, so an attacker must not be able to
 /// make two files of one digest.
@@ -37,7 +42,7 @@ pub(crate) struct Duplicates<'p, 't> {
     /// Lengths that more than one file has, in rising order.
     repeated_lengths: &'p [u64],
     /// By the hash of length and head: the first file that had it, until its whole content has
-    /// been digested. Two heads of one hash cost time and nothing else. There may be very many.
+    /// been digested. There may be very many.
     heads: HashMap<u32, Option<First>>,
     /// Index of the file that holds this content.
     wholes: HashMap<Digest, usize>,
@@ -54,7 +59,17 @@ struct First {
 impl<'p, 't> Duplicates<'p, 't> {
     /// None is looked at yet. Of `repeated_lengths` see [`keep_repeated`].
     pub(crate) fn new(tree: &'t Tree, repeated_lengths: &'p [u64]) -> Self {
-        Self { tree, repeated_lengths, heads: HashMap::new(), wholes: HashMap::new() }
+        Self::with_hasher(tree, repeated_lengths, RandomState::new())
+    }
+
+    /// None is looked at yet; heads are hashed by this.
+    pub(crate) fn with_hasher(
+        tree: &'t Tree,
+        repeated_lengths: &'p [u64],
+        hasher: RandomState,
+    ) -> Self {
+        let heads = HashMap::with_hasher(hasher);
+        Self { tree, repeated_lengths, heads, wholes: HashMap::new() }
     }
 
     /// The index of an earlier file of the same content. Where there is none,
@@ -67,10 +82,23 @@ impl<'p, 't> Duplicates<'p, 't> {
         read: Option<&[u8]>,
         index: usize,
     ) -> Result<Option<usize>> {
-        if self.repeated_lengths.binary_search(&content.len()).is_err() {
+        if !is_repeated(content, self.repeated_lengths) {
             return Ok(None);
         }
-        let head = self.head_hash(content, read)?;
+        let head = head_hash(self.heads.hasher(), content, read)?;
+        self.find_by_head(head, id, content, read, index)
+    }
+
+    /// [Finds](Self::find) a file, one of a [repeated length](is_repeated), of whose head this is
+    /// the hash, by the hasher that it was [made with](Self::with_hasher).
+    pub(crate) fn find_by_head(
+        &mut self,
+        head: u32,
+        id: InodeId,
+        content: &Content,
+        read: Option<&[u8]>,
+        index: usize,
+    ) -> Result<Option<usize>> {
         let Some(first) = self.heads.insert(head, None) else {
             let narrow = |index: usize| u32::try_from(index).map_err(|_| inconsistent());
             let first = First { inode: narrow(id.index())?, index: narrow(index)? };
@@ -93,29 +121,65 @@ impl<'p, 't> Duplicates<'p, 't> {
         let holder = *self.wholes.entry(digest).or_insert(index);
         (holder != index).then_some(holder)
     }
+}
 
-    fn head_hash(&self, content: &Content, read: Option<&[u8]>) -> Result<u32> {
-        let length = usize::try_from(content.len()).unwrap_or(usize::MAX).min(HEAD_BYTES);
-        let hash = |bytes: &[u8]| {
-            let [.., a, b, c, d] =
-                self.heads.hasher().hash_one((content.len(), bytes)).to_be_bytes();
-            u32::from_be_bytes([a, b, c, d])
-        };
-        match (content, read) {
-            (_, Some(bytes)) => Ok(hash(bytes.get(..length).unwrap_or_default())),
-            (Content::Memory(secret), None) => {
-                Ok(hash(secret.expose().get(..length).unwrap_or_default()))
+/// Whether more than one file has the length of this content.
+pub(crate) fn is_repeated(content: &Content, repeated_lengths: &[u64]) -> bool {
+    repeated_lengths.binary_search(&content.len()).is_ok()
+}
+
+/// Calls `find` with a function that returns of each of `contents` in turn the hash of its head.
+/// Where there are many that have to be opened, threads do that ahead.
+pub(crate) fn with_heads<'c, T>(
+    threads: usize,
+    hasher: &RandomState,
+    contents: impl Iterator<Item = &'c Content> + Clone + Send,
+    find: impl FnOnce(&mut dyn FnMut() -> Option<Result<u32>>) -> T,
+) -> T {
+    let is_opened = |content: &&Content| matches!(content, Content::Stream { .. });
+    let mut contents = contents;
+    if threads < 2 || contents.clone().filter(is_opened).nth(FEWEST_HEADS - 1).is_none() {
+        return find(&mut || Some(head_hash(hasher, contents.next()?, None)));
+    }
+    let batches = std::iter::from_fn(move || {
+        let batch: Vec<&Content> = contents.by_ref().take(BATCH_HEADS).collect();
+        (!batch.is_empty()).then_some(batch)
+    });
+    let hash = |batch: Vec<&Content>, _: Option<Vec<Result<u32>>>| {
+        batch.into_iter().map(|content| head_hash(hasher, content, None)).collect::<Vec<_>>()
+    };
+    work_ahead(threads, batches, hash, |taker| {
+        let mut batch = Vec::new().into_iter();
+        find(&mut || {
+            if batch.len() == 0 {
+                batch = taker.next()?.into_iter();
             }
-            (Content::Stream { .. }, None) => {
-                let bytes = Wiped::with_capacity(length);
-                let mut head = Head { bytes, length };
-                let outcome = content.stream(&mut head);
-                // The head stops a longer stream by an error.
-                if head.bytes.len() < length || content.len() <= length as u64 {
-                    outcome?;
-                }
-                Ok(hash(&head.bytes))
+            batch.next()
+        })
+    })
+}
+
+/// The hash of a content's length and head. Two heads of one hash cost time and nothing else.
+fn head_hash(hasher: &RandomState, content: &Content, read: Option<&[u8]>) -> Result<u32> {
+    let length = usize::try_from(content.len()).unwrap_or(usize::MAX).min(HEAD_BYTES);
+    let hash = |bytes: &[u8]| {
+        let [.., a, b, c, d] = hasher.hash_one((content.len(), bytes)).to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    };
+    match (content, read) {
+        (_, Some(bytes)) => Ok(hash(bytes.get(..length).unwrap_or_default())),
+        (Content::Memory(secret), None) => {
+            Ok(hash(secret.expose().get(..length).unwrap_or_default()))
+        }
+        (Content::Stream { .. }, None) => {
+            let bytes = Wiped::with_capacity(length);
+            let mut head = Head { bytes, length };
+            let outcome = content.stream(&mut head);
+            // The head stops a longer stream by an error.
+            if head.bytes.len() < length || content.len() <= length as u64 {
+                outcome?;
             }
+            Ok(hash(&head.bytes))
         }
     }
 }

@@ -179,7 +179,7 @@ impl<'t> Plan<'t> {
         for inode in order.inodes(tree) {
             shapes.push(shape(inode)?);
         }
-        shared::find(tree, &order, &mut shapes)?;
+        shared::find(tree, &order, &mut shapes, options.threads)?;
         let mut measure = Measure::new(tree.len());
         let blocks = emit(tree, &order, &shapes, &mut measure)?;
         let places = measure.places()?;

@@ -7,50 +7,53 @@
 //! where those are equal the whole.
 
 use std::collections::BTreeMap;
+use std::hash::RandomState;
 
 use super::inode::Shape;
-use crate::duplicates::{Duplicates, keep_repeated};
-use crate::error::{Result, inconsistent};
+use crate::content::Content;
+use crate::duplicates::{Duplicates, is_repeated, keep_repeated, with_heads};
+use crate::error::{Error, Result, inconsistent};
 use crate::tree::{Kind, Order, Tree};
 
-/// Says in `shapes`, which are in the order, which inodes have the same data blocks. A file that is not stored in blocks, or
-/// whose length no other one has, is not looked at.
-pub(super) fn find(tree: &Tree, order: &Order, shapes: &mut [Shape]) -> Result<()> {
-    let in_blocks = || order.inodes(tree).zip(&*shapes).filter(|(_, shape)| shape.data_blocks > 0);
-    let lengths = in_blocks().filter_map(|((_, inode), _)| match inode.kind() {
-        Kind::File(content) => Some(content.len()),
-        Kind::Directory(_)
-        | Kind::Symlink(_)
-        | Kind::CharDevice(_)
-        | Kind::BlockDevice(_)
-        | Kind::Fifo
-        | Kind::Socket => None,
-    });
-    let repeated = keep_repeated(&mut lengths.collect::<Vec<_>>());
+/// Says in `shapes`, which are in the order, which inodes have the same data blocks. A file that
+/// is not stored in blocks, or whose length no other one has, is not looked at.
+pub(super) fn find(tree: &Tree, order: &Order, shapes: &mut [Shape], threads: usize) -> Result<()> {
+    let in_blocks = order.inodes(tree).zip(&*shapes).filter(|(_, shape)| shape.data_blocks > 0);
+    let contents = in_blocks.clone().filter_map(|((_, inode), _)| inode.kind().content());
+    let repeated = keep_repeated(&mut contents.clone().map(Content::len).collect::<Vec<_>>());
+    let looked_at = contents.filter(|content| is_repeated(content, &repeated));
+    let hasher = RandomState::new();
     let mut links = BTreeMap::new();
     // The end of a file of large attributes is in a block as well: such files have more blocks.
-    let mut with_tail = Duplicates::new(tree, &repeated);
-    let mut without_tail = Duplicates::new(tree, &repeated);
-    let mut found = Vec::new();
-    for ((id, inode), shape) in in_blocks() {
-        let index = order.place(id);
-        let first = match inode.kind() {
-            Kind::File(content) => {
-                let files = if shape.tail_bytes() > 0 { &mut with_tail } else { &mut without_tail };
-                files.find(id, content, None, index).map_err(|error| error.at_inode(tree, id))?
-            }
-            Kind::Symlink(target) => {
-                let first = *links.entry(target).or_insert(index);
-                (first != index).then_some(first)
-            }
-            Kind::Directory(_)
-            | Kind::CharDevice(_)
-            | Kind::BlockDevice(_)
-            | Kind::Fifo
-            | Kind::Socket => None,
-        };
-        found.extend(first.map(|first| (first, index)));
-    }
+    let mut with_tail = Duplicates::with_hasher(tree, &repeated, hasher.clone());
+    let mut without_tail = Duplicates::with_hasher(tree, &repeated, hasher.clone());
+    let found = with_heads(threads, &hasher, looked_at, |next_head| {
+        let mut found = Vec::new();
+        for ((id, inode), shape) in in_blocks.clone() {
+            let index = order.place(id);
+            let first = match inode.kind() {
+                Kind::File(content) if is_repeated(content, &repeated) => {
+                    let files =
+                        if shape.tail_bytes() > 0 { &mut with_tail } else { &mut without_tail };
+                    let head = next_head().ok_or_else(inconsistent)?;
+                    head.and_then(|head| files.find_by_head(head, id, content, None, index))
+                        .map_err(|error| error.at_inode(tree, id))?
+                }
+                Kind::Symlink(target) => {
+                    let first = *links.entry(target).or_insert(index);
+                    (first != index).then_some(first)
+                }
+                Kind::File(_)
+                | Kind::Directory(_)
+                | Kind::CharDevice(_)
+                | Kind::BlockDevice(_)
+                | Kind::Fifo
+                | Kind::Socket => None,
+            };
+            found.extend(first.map(|first| (first, index)));
+        }
+        Ok::<_, Error>(found)
+    })?;
     for (first, other) in found {
         let shared_with = u32::try_from(first).map_err(|_| inconsistent())?;
         for index in [first, other] {

@@ -1,11 +1,12 @@
-//! Files of a directory that are met ahead: where there are many, a thread opens and reads the
-//! tiny ones while those before are added to the tree.
+//! Files that are met ahead: where a directory has many, or many subdirectories, a thread looks
+//! at them, and reads the tiny ones, while those before are added to the tree.
 //!
 //! Nothing is waited for and nothing is said of what cannot be opened: then the walk meets the
-//! file itself.
+//! file or the directory itself.
 
 use std::ops::Range;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use credimg_formats::ahead::{THREADS, work_ahead};
 use credimg_formats::{Buffer, Name, Secret};
@@ -17,12 +18,17 @@ use crate::host::lease::{Hold, is_open_for_writing};
 use crate::host::open::{OPEN, file_type};
 use crate::report::Failure;
 use crate::sources::builder::budget::TINY_FILE_MAX_BYTES;
-use crate::sources::files::{self, Directory};
+use crate::sources::files;
+
+use super::{Level, Listed, Opened, Subdirectory, list, open_subdirectory};
 
 /// How many entries are met at a time.
 const BATCH: usize = 64;
 /// Starting a thread takes as long as meeting some twenty files.
 const FEWEST: usize = 128;
+
+/// From so many subdirectories on they are met ahead.
+pub(super) const FEWEST_DIRECTORIES: usize = 8;
 
 /// A regular file that was met.
 pub(super) struct Met {
@@ -35,7 +41,7 @@ pub(super) struct Met {
 /// none.
 pub(super) fn with_files_met<T>(
     entries: &[(Name, FileType)],
-    directory: &Directory,
+    directory: &Path,
     descriptor: &OwnedFd,
     add: impl FnOnce(&mut dyn FnMut() -> Option<Met>) -> T,
 ) -> T {
@@ -58,15 +64,47 @@ pub(super) fn with_files_met<T>(
     })
 }
 
+/// Calls `add` with a function that returns of each of the subdirectories of `level` in turn what
+/// was met ahead, or none.
+pub(super) fn with_directories_met<T>(
+    level: &Level,
+    subdirectories: &[Subdirectory],
+    add: impl FnOnce(&mut dyn FnMut() -> Option<Opened>) -> T,
+) -> T {
+    let meet = |subdirectory: &Subdirectory, _: Option<Option<Opened>>| {
+        let mut opened = open_subdirectory(level, subdirectory).ok()?;
+        if is_at_rest(&opened.stat) {
+            let path = level.path(&subdirectory.name);
+            // Where that fails the directory is opened again: this descriptor has been read.
+            opened.listed = Some(meet_directory(&path, &opened.descriptor)?);
+        }
+        Some(opened)
+    };
+    work_ahead(THREADS, subdirectories.iter(), meet, |taker| add(&mut || taker.next().flatten()))
+}
+
+fn meet_directory(path: &Path, descriptor: &OwnedFd) -> Option<Listed> {
+    let entries = list(path, descriptor, &mut Vec::new()).ok()?;
+    // Those of a larger one are met when its turn comes.
+    let met = (entries.len() < FEWEST).then(|| {
+        let mut batch = Batch::default();
+        batch.meet(&entries, path, descriptor);
+        batch
+    });
+    Some(Listed { entries, met })
+}
+
 /// Entries that were met together. Whoever takes them allocates what is kept: two threads that
 /// do so all the time wait for each other.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     found: Vec<Option<Found>>,
     /// How many of them were taken.
     taken: usize,
     /// Room for what tiny files hold, one behind the other; none before there is one.
     bytes: Buffer,
+    /// How much room there is to be.
+    room_bytes: usize,
 }
 
 /// A regular file that was met, and where in the batch's bytes stands what it holds.
@@ -81,17 +119,25 @@ impl Batch {
     }
 
     /// What became of the next entry.
-    fn next(&mut self) -> Option<Met> {
+    pub(super) fn next(&mut self) -> Option<Met> {
         let found = self.found.get_mut(self.taken)?.take();
         self.taken += 1;
         let Found { stat, content } = found?;
-        let secret = |range| Secret::from(self.bytes.get(range).unwrap_or_default());
-        Some(Met { stat, content: content.map(|content| content.map(secret)) })
+        let content = match content {
+            // Of a range that is not there, the file itself is read.
+            Some(Ok(range)) => self.bytes.get(range).map(|bytes| Ok(Secret::from(bytes))),
+            Some(Err(failure)) => Some(Err(failure)),
+            None => None,
+        };
+        Some(Met { stat, content })
     }
 
-    fn meet(&mut self, entries: &[(Name, FileType)], directory: &Directory, descriptor: &OwnedFd) {
+    fn meet(&mut self, entries: &[(Name, FileType)], directory: &Path, descriptor: &OwnedFd) {
         self.found.clear();
         self.taken = 0;
+        // For the longest that are tiny, and a byte behind each: see `room_for`.
+        let longest = usize::try_from(TINY_FILE_MAX_BYTES).unwrap_or_default();
+        self.room_bytes = entries.len() * (longest + 1);
         let mut filled = 0;
         // Files of a directory resemble each other: behind one that is not tiny the next is
         // looked at before it is opened.
@@ -119,7 +165,7 @@ impl Batch {
     /// Meets a file; what a tiny one holds goes behind the `filled` ones of the batch's bytes.
     fn meet_file(
         &mut self,
-        directory: &Directory,
+        directory: &Path,
         descriptor: &OwnedFd,
         name: &Name,
         looks_first: &mut bool,
@@ -139,18 +185,20 @@ impl Batch {
         *looks_first = !is_tiny(&stat);
         let is_read =
             is_tiny(&stat) && is_at_rest(&stat) && !is_open_for_writing(&file, Hold::UntilClosed);
-        let path = || files::child_path(&directory.path, name);
-        let content = is_read.then(|| {
-            if self.bytes.is_empty() {
-                // What that many tiny files hold, and a byte behind each: see `room_for`.
-                let longest = usize::try_from(TINY_FILE_MAX_BYTES).unwrap_or_default();
-                self.bytes = Buffer::zeroed(BATCH * (longest + 1));
-            }
-            let room = filled..filled + files::room_for(&stat);
-            let window = self.bytes.get_mut(room.clone()).unwrap_or_default();
+        let path = || files::child_path(directory, name);
+        let room = filled..filled + files::room_for(&stat);
+        let window = if is_read { self.window(room.clone()) } else { None };
+        let content = window.map(|window| {
             files::read_unchanged_to(window, &file, &stat, &path)?;
             Ok(room.start..room.end - 1)
         });
         Some(Found { stat, content })
+    }
+
+    fn window(&mut self, room: Range<usize>) -> Option<&mut [u8]> {
+        if self.bytes.len() < self.room_bytes {
+            self.bytes = Buffer::zeroed(self.room_bytes);
+        }
+        self.bytes.get_mut(room)
     }
 }

@@ -24,7 +24,7 @@ use rustix::io::Errno;
 
 use self::links::Followed;
 pub(super) use self::links::Links;
-use self::met::{Met, with_files_met};
+use self::met::{Batch, Met, with_files_met};
 use crate::host::at_rest::{self, wait_for_rest};
 use crate::host::follow;
 use crate::host::identity::{self, FileId, Identity};
@@ -51,39 +51,18 @@ pub(super) fn collect(path: &Path, links: Links, to: EntryScope) -> Result<(), F
     let mut walk = Walk { to, latest, links: HashMap::new(), listing: Vec::new(), followed };
     let stat = fstat(&descriptor).map_err(|errno| open::cannot_read(path, errno))?;
     let id = walk.to.top_directory(Some(InodeAttributes::of_host(&stat)), Xattrs::new())?;
-    let mut levels = vec![walk.level(path.into(), None, descriptor, &stat, id)?];
-    // A list, not recursion: the depth of the tree is not ours to choose.
-    while let Some(level) = levels.last_mut() {
-        let Some(Subdirectory { name, is_link }) = level.subdirectories.pop() else {
-            levels.pop();
-            continue;
-        };
-        let path = level.path(&name);
-        let descriptor = if is_link {
-            links::open(level, &name, OPEN | OFlags::DIRECTORY)?
-        } else {
-            let flags = OPEN | OFlags::NOFOLLOW | OFlags::DIRECTORY;
-            openat(&level.descriptor, name.as_bytes(), flags, Mode::empty())
-                .map_err(|errno| open::cannot_read(&path, errno))?
-        };
-        let (parent, above) = (level.id, Arc::clone(&level.directory));
-        if level.subdirectories.is_empty() {
-            // Its last subdirectory is open: a deep chain needs no descriptor a level.
-            levels.pop();
-        }
-        let stat = fstat(&descriptor).map_err(|errno| open::cannot_read(&path, errno))?;
-        if is_link {
-            walk.followed.enter(&path, &stat, &above)?;
-        }
-        let id = walk.to.directory(
-            parent,
-            &name,
-            Some(InodeAttributes::of_host(&stat)),
-            Xattrs::new(),
-        )?;
-        levels.push(walk.level(path, Some(above), descriptor, &stat, id)?);
-    }
+    let top = walk.level(path.into(), None, Opened { descriptor, stat, listed: None }, id)?;
+    walk.descend(top, Ahead::WherePossible)?;
     walk.followed.require_unchanged()
+}
+
+/// Whether threads meet subdirectories ahead.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ahead {
+    /// Where there are many of them.
+    WherePossible,
+    /// Not here: they do so further up.
+    No,
 }
 
 /// A directory whose files are collected and whose subdirectories wait.
@@ -100,6 +79,22 @@ struct Subdirectory {
     name: Name,
     /// Whether the name is that of a symbolic link, which is followed.
     is_link: bool,
+}
+
+/// A directory that is open, and what may be known of it already.
+struct Opened {
+    descriptor: OwnedFd,
+    /// Its attributes before anything was listed.
+    stat: Stat,
+    listed: Option<Listed>,
+}
+
+/// What was met ahead in a directory that was at rest.
+struct Listed {
+    /// As [`list`] returns them.
+    entries: Vec<(Name, FileType)>,
+    /// Its files, where they are not many.
+    met: Option<Batch>,
 }
 
 impl Level {
@@ -120,39 +115,103 @@ struct Walk<'b, 'a> {
 }
 
 impl Walk<'_, '_> {
+    /// Collects the subdirectories of a directory, and theirs.
+    fn descend(&mut self, top: Level, ahead: Ahead) -> Result<(), Failure> {
+        let mut levels = vec![top];
+        // A list, not recursion: the depth of the tree is not ours to choose.
+        while let Some(mut level) = levels.pop() {
+            let is_met = ahead == Ahead::WherePossible
+                && self.followed.links != Links::Follow
+                && level.subdirectories.len() >= met::FEWEST_DIRECTORIES;
+            if is_met {
+                self.descend_ahead(level)?;
+                continue;
+            }
+            let Some(subdirectory) = level.subdirectories.pop() else { continue };
+            let opened = open_subdirectory(&level, &subdirectory)?;
+            let entered = self.enter(&level, &subdirectory, opened)?;
+            // Where its last subdirectory is open a directory is not needed any more: a deep
+            // chain needs no descriptor a level.
+            if !level.subdirectories.is_empty() {
+                levels.push(level);
+            }
+            levels.push(entered);
+        }
+        Ok(())
+    }
+
+    /// Collects many subdirectories, the next of which are met ahead.
+    fn descend_ahead(&mut self, mut level: Level) -> Result<(), Failure> {
+        let mut subdirectories = std::mem::take(&mut level.subdirectories);
+        subdirectories.reverse();
+        met::with_directories_met(&level, &subdirectories, |next_met| {
+            subdirectories.iter().try_for_each(|subdirectory| {
+                let opened = match next_met() {
+                    Some(opened) => opened,
+                    None => open_subdirectory(&level, subdirectory)?,
+                };
+                let entered = self.enter(&level, subdirectory, opened)?;
+                self.descend(entered, Ahead::No)
+            })
+        })
+    }
+
+    /// Adds a subdirectory, and everything in it but what lies in its own subdirectories.
+    fn enter(
+        &mut self,
+        level: &Level,
+        Subdirectory { name, is_link }: &Subdirectory,
+        opened: Opened,
+    ) -> Result<Level, Failure> {
+        let path = level.path(name);
+        if *is_link {
+            self.followed.enter(&path, &opened.stat, &level.directory)?;
+        }
+        let own = Some(InodeAttributes::of_host(&opened.stat));
+        let id = self.to.directory(level.id, name, own, Xattrs::new())?;
+        self.level(path, Some(Arc::clone(&level.directory)), opened, id)
+    }
+
     /// Collects everything in a directory but what lies in its subdirectories.
     fn level(
         &mut self,
         path: PathBuf,
         parent: Option<Arc<Directory>>,
-        descriptor: OwnedFd,
-        stat: &Stat,
+        opened: Opened,
         id: InodeId,
     ) -> Result<Level, Failure> {
-        self.to.scope.inputs().take(&path, stat)?;
-        wait_for_rest(stat, &mut || self.to.scope.report_waiting())?;
+        let Opened { descriptor, stat, listed } = opened;
+        self.to.scope.inputs().take(&path, &stat)?;
+        wait_for_rest(&stat, &mut || self.to.scope.report_waiting())?;
         let latest = Arc::clone(&self.latest);
-        let directory = Directory { path, id: identity::file_id(stat), parent, latest };
+        let directory = Directory { path, id: identity::file_id(&stat), parent, latest };
         let directory = Arc::new(directory);
         let descriptor = Arc::new(descriptor);
         let mut level = Level { directory, descriptor, id, subdirectories: Vec::new() };
-        let mut entries = self.list(&level)?;
+        let (mut entries, met) = match listed {
+            Some(Listed { entries, met }) => (entries, met),
+            None => (list(&level.directory.path, &level.descriptor, &mut self.listing)?, None),
+        };
         if self.followed.links == Links::Follow {
             links::drop_generations(&level, &mut entries)?;
         }
         let (directory, descriptor) = (Arc::clone(&level.directory), Arc::clone(&level.descriptor));
-        with_files_met(&entries, &directory, &descriptor, |next_met| {
+        let mut add = |next_met: &mut dyn FnMut() -> Option<Met>| {
             entries
                 .iter()
                 .try_for_each(|(name, kind)| self.entry(&mut level, name, *kind, next_met()))
-        })?;
+        };
+        match met {
+            Some(mut met) => add(&mut || met.next()),
+            None => with_files_met(&entries, &directory.path, &descriptor, add),
+        }?;
         level.subdirectories.reverse();
         if !crate::host::KEEPS_PROMISES {
             return Ok(level);
         }
         let path = &level.directory.path;
         let after = fstat(&level.descriptor).map_err(|errno| open::cannot_read(path, errno))?;
-        if Identity::of(&after) != Identity::of(stat) {
+        if Identity::of(&after) != Identity::of(&stat) {
             return Err(at_rest::changed(path));
         }
         Ok(level)
@@ -183,41 +242,6 @@ impl Walk<'_, '_> {
             | FileType::BlockDevice
             | FileType::Unknown => self.file(level, name, met),
         }
-    }
-
-    /// The entries of a directory in bytewise order: regular files, directories and symbolic links.
-    fn list(&mut self, level: &Level) -> Result<Vec<(Name, FileType)>, Failure> {
-        let path = &level.directory.path;
-        let mut entries = Vec::new();
-        self.listing.reserve(LISTING_BYTES);
-        let mut listed_bytes = 0;
-        let mut listing = RawDir::new(&*level.descriptor, self.listing.spare_capacity_mut());
-        while let Some(entry) = listing.next() {
-            let entry = entry.map_err(|errno| open::cannot_read(path, errno))?;
-            let name = entry.file_name().to_bytes();
-            listed_bytes += name.len() + RECORD_BYTES;
-            if name != b"." && name != b".." {
-                let name = Name::new(name).map_err(|error| {
-                    Failure::new(Exit::Source, format!("an entry of {}: {error}", shown(path)))
-                })?;
-                entries.push((name, entry.file_type()));
-            }
-            // The rest of a directory that is not as small as most.
-            if listed_bytes > LISTING_BYTES / 2 && listing.is_buffer_empty() {
-                self.listing.reserve(LONG_LISTING_BYTES);
-                listing = RawDir::new(&*level.descriptor, self.listing.spare_capacity_mut());
-            }
-        }
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        for (name, kind) in &mut entries {
-            if *kind == FileType::Unknown {
-                *kind = open::file_type(&status(level, name)?);
-            }
-            if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink) {
-                return Err(special(&level.path(name), *kind));
-            }
-        }
-        Ok(entries)
     }
 
     /// Adds a file, of which it may be known already what was met.
@@ -292,6 +316,65 @@ impl Walk<'_, '_> {
             self.links.insert(identity::file_id(stat), id);
         }
     }
+}
+
+/// Opens a subdirectory.
+fn open_subdirectory(
+    level: &Level,
+    Subdirectory { name, is_link }: &Subdirectory,
+) -> Result<Opened, Failure> {
+    let cannot_read = |errno| open::cannot_read(&level.path(name), errno);
+    let descriptor = if *is_link {
+        links::open(level, name, OPEN | OFlags::DIRECTORY)?
+    } else {
+        let flags = OPEN | OFlags::NOFOLLOW | OFlags::DIRECTORY;
+        openat(&level.descriptor, name.as_bytes(), flags, Mode::empty()).map_err(cannot_read)?
+    };
+    let stat = fstat(&descriptor).map_err(cannot_read)?;
+    Ok(Opened { descriptor, stat, listed: None })
+}
+
+/// The entries of a directory in bytewise order: regular files, directories and symbolic links.
+/// `listing` is room for what the kernel says.
+fn list(
+    path: &Path,
+    descriptor: &OwnedFd,
+    listing: &mut Vec<u8>,
+) -> Result<Vec<(Name, FileType)>, Failure> {
+    let mut entries = Vec::new();
+    listing.reserve(LISTING_BYTES);
+    let mut listed_bytes = 0;
+    let mut directory = RawDir::new(descriptor, listing.spare_capacity_mut());
+    while let Some(entry) = directory.next() {
+        let entry = entry.map_err(|errno| open::cannot_read(path, errno))?;
+        let name = entry.file_name().to_bytes();
+        listed_bytes += name.len() + RECORD_BYTES;
+        if name != b"." && name != b".." {
+            let name = Name::new(name).map_err(|error| {
+                Failure::new(Exit::Source, format!("an entry of {}: {error}", shown(path)))
+            })?;
+            entries.push((name, entry.file_type()));
+        }
+        // The rest of a directory that is not as small as most.
+        if listed_bytes > LISTING_BYTES / 2 && directory.is_buffer_empty() {
+            listing.reserve(LONG_LISTING_BYTES);
+            directory = RawDir::new(descriptor, listing.spare_capacity_mut());
+        }
+    }
+    entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    for (name, kind) in &mut entries {
+        let place = || files::child_path(path, name);
+        if *kind == FileType::Unknown {
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            let stat = statat(descriptor, name.as_bytes(), flags)
+                .map_err(|errno| open::cannot_read(&place(), errno))?;
+            *kind = open::file_type(&stat);
+        }
+        if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink) {
+            return Err(special(&place(), *kind));
+        }
+    }
+    Ok(entries)
 }
 
 fn status(level: &Level, name: &Name) -> Result<Stat, Failure> {

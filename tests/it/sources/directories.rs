@@ -247,6 +247,49 @@ fn many_files_of_one_directory_come_through_whatever_they_are() {
     assert_contains(&failure.message, "0800-fifo is a FIFO");
 }
 
+/// Where there are many subdirectories a thread meets them ahead; nothing else may come of it.
+#[test]
+fn many_subdirectories_come_through_whatever_is_in_them() {
+    let host = Host::empty();
+    let content = |directory: usize, file: usize| {
+        let byte = u8::try_from((directory * 7 + file) % 251).unwrap();
+        // Up to the longest that are tiny, and a few longer ones.
+        vec![byte; if file.is_multiple_of(60) { 9000 + directory } else { 512 - file % 20 }]
+    };
+    // In some there are so many files that threads of their own meet those.
+    let files = |directory: usize| 90 + directory % 3 * 37;
+    host.write("tree/first", "first");
+    for directory in 0..20 {
+        let place = format!("tree/sub/{directory:02}");
+        for file in 0..files(directory) {
+            host.write(format!("{place}/{file:03}"), content(directory, file));
+        }
+        host.write(format!("{place}/below/{directory}/key"), place.as_bytes());
+        fs::hard_link(host.path("tree/first"), host.path(format!("{place}/same"))).unwrap();
+        symlink("../first", host.path(format!("{place}/link"))).unwrap();
+    }
+    let source = || vec![entry("/", Source::Dir(host.path("tree")))];
+    let open = fs::OpenOptions::new().append(true).open(host.path("tree/sub/07/003")).unwrap();
+    let tree = build(source()).unwrap();
+    drop(open);
+    let all: usize = (0..20).map(files).sum();
+    assert_eq!(tree.len(), 1 + 2 + 20 * (1 + 3 + 1) + all);
+    for directory in 0..20 {
+        let place = format!("/sub/{directory:02}");
+        for file in 0..files(directory) {
+            let read = read(&tree, &format!("{place}/{file:03}"));
+            assert!(read == content(directory, file), "{place}/{file:03}");
+        }
+        let below = read(&tree, &format!("{place}/below/{directory}/key"));
+        assert_eq!(below, format!("tree{place}").as_bytes());
+        assert_eq!(tree.find(format!("{place}/same")), tree.find("/first"));
+        assert!(matches!(content_of(&tree, &format!("{place}/001")), Content::Memory(_)));
+    }
+    rustix::fs::mkfifoat(CWD, host.path("tree/sub/13/fifo"), Mode::RUSR).unwrap();
+    let message = build(source()).map(drop).unwrap_err().message;
+    assert_contains(&message, "sub/13/fifo is a FIFO");
+}
+
 #[test]
 fn a_directory_that_was_swapped_is_not_read() {
     let host = Host::empty();
