@@ -8,6 +8,13 @@
 # that they were made of is newer (NAME.erofs.d tells Make which), and keep their
 # time where the image comes out the same. What commands and variables deliver
 # Make cannot see: `chimera.erofs: FORCE` has such an image built on every run.
+#
+# The disks of a fleet, one for each machine of one manifest. % stands for the machine's name:
+#
+#   CREDIMG_FLEET := fleet.yaml
+#   CREDIMG_FLEET_OUTPUT := disks/%.erofs
+#   include /usr/local/share/credimg/credimg.mk
+#   all: $(CREDIMG_FLEET_IMAGES)
 
 CREDIMG ?= credimg
 CREDIMG_OPTIONS ?=
@@ -21,7 +28,19 @@ $(filter %.squashfs,$(CREDIMG_IMAGES)): %.squashfs: %.yaml
 $(filter %.iso,$(CREDIMG_IMAGES)): %.iso: %.yaml
 	$(CREDIMG) build $< --output $@ --if-changed --depfile $@.d --quiet --args none $(CREDIMG_OPTIONS)
 
--include $(addsuffix .d,$(CREDIMG_IMAGES))
+ifdef CREDIMG_FLEET
+CREDIMG_FLEET_OUTPUT ?= %.erofs
+CREDIMG_MACHINES := $(shell $(CREDIMG) fleet list $(CREDIMG_FLEET))
+ifneq ($(.SHELLSTATUS),0)
+$(error $(CREDIMG_FLEET) does not tell its machines)
+endif
+CREDIMG_FLEET_IMAGES := $(patsubst %,$(CREDIMG_FLEET_OUTPUT),$(CREDIMG_MACHINES))
+
+$(CREDIMG_FLEET_IMAGES): $(CREDIMG_FLEET_OUTPUT): $(CREDIMG_FLEET)
+	$(CREDIMG) fleet build $< --only $* --output '$(subst %,{machine},$(CREDIMG_FLEET_OUTPUT))' --if-changed --depfile '$(subst %,{machine},$(CREDIMG_FLEET_OUTPUT)).d' --quiet $(CREDIMG_OPTIONS)
+endif
+
+-include $(addsuffix .d,$(CREDIMG_IMAGES) $(CREDIMG_FLEET_IMAGES))
 
 .PHONY: FORCE
 FORCE:

@@ -3,6 +3,7 @@
 
 mod cloud_init;
 mod firmware;
+mod fleet;
 mod guest;
 mod machines;
 mod placement;

@@ -33,33 +33,47 @@ fn a_machine_of_the_fleet_is_built_again_alone() {
     for key in ["chimera/token", "medusa/token", "medusa/password", "ca.pem"] {
         host.private(&format!("keys/{key}"), key);
     }
-    let images = ["machines/chimera.erofs", "machines/medusa.erofs"];
-    assert_done(&make(&host, "check"));
-    assert_done(&make(&host, "OWNER=990:990"));
+    fs::create_dir(host.path("disks")).unwrap();
+    // This host has no users of these names.
+    let output = make(&host, "-k");
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    for place in ["fleet.yaml:3:", "fleet.yaml:4:"] {
+        assert!(said.contains(place) && said.contains("this host has no such user"), "{said}");
+    }
+    let text = String::from_utf8(host.read("fleet.yaml")).unwrap();
+    let text = text.replace("reader: vm-chimera", "owner: '990:990'");
+    let text = text.replace("reader: vm-medusa", "owner: '991:991'");
+    host.write("fleet.yaml", text);
+
+    let images = ["disks/chimera/disk.erofs", "disks/medusa/disk.erofs"];
+    let checked = make(&host, "-s check");
+    assert_done(&checked);
+    assert!(stdout(&checked).contains("/db/password"), "{checked:?}");
+    assert_done(&make(&host, ""));
     let first = identities(&host, &images);
     let owner = |name: &str| fs::metadata(host.path(name)).unwrap().uid();
-    assert_eq!(images.map(owner), [990, 990]);
+    assert_eq!(images.map(owner), [990, 991]);
     // The second run does nothing.
-    assert_eq!(stdout(&make(&host, "-s OWNER=990:990")), "");
-    assert!(make(&host, "-q OWNER=990:990").status.success());
+    assert_eq!(stdout(&make(&host, "-s")), "");
+    assert!(make(&host, "-q").status.success());
     assert_eq!(identities(&host, &images), first);
 
     touch(&host, "keys/medusa/token", "new");
-    assert_done(&make(&host, "OWNER=990:990"));
+    assert_done(&make(&host, ""));
     let second = identities(&host, &images);
     assert_eq!(second[0], first[0]);
     assert_ne!(second[1], first[1]);
-    assert_eq!(host.run("cat machines/medusa.erofs /api/token").stdout, b"new");
-    let listed = stdout(&host.run("ls machines/chimera.erofs"));
+    assert_eq!(host.run("cat disks/medusa/disk.erofs /api/token").stdout, b"new");
+    let listed = stdout(&host.run("ls disks/chimera/disk.erofs"));
     assert!(!listed.contains("password"), "{listed}");
-
-    // Without the option each image is that of its machine's user, whom this host has not.
-    touch(&host, "keys/ca.pem", "new");
-    let output = make(&host, "-k");
+    assert_done(&make(&host, "clean"));
+    assert!(!host.path("disks/chimera").exists());
+    // Make stops where the machines are not told.
+    host.write("fleet.yaml", "machines: [");
+    let output = make(&host, "");
     assert_eq!(output.status.code(), Some(2));
-    for user in ["vm-chimera", "vm-medusa"] {
-        assert!(stderr(&output).contains(user), "{output:?}");
-    }
+    assert!(stderr(&output).contains("fleet.yaml does not tell its machines"), "{output:?}");
 }
 
 #[test]
