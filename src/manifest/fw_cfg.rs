@@ -1,5 +1,6 @@
 //! What `fw_cfg` means: items of QEMU's firmware configuration device, by their whole names.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use credimg_formats::Name;
@@ -24,15 +25,12 @@ pub(super) fn resolve(
     problems: &mut Problems,
 ) -> Vec<FwCfg> {
     let mut items: Vec<FwCfg> = Vec::new();
+    let mut taken = Taken::default();
     for typed in typed {
         let name = problems.keep(resolve::checked(&typed.name, name));
         let source = source::resolve(&typed.source, typed.trim, directory, problems);
         let (Some(name), Some(source)) = (name, source) else { continue };
-        // The guest shows names as directories and files.
-        let clashes = |other: &&FwCfg| {
-            is_at_or_below(&name, &other.name) || is_at_or_below(&other.name, &name)
-        };
-        if let Some(other) = items.iter().find(clashes) {
+        if let Some(other) = taken.clash(&name).and_then(|first| items.get(first)) {
             let other = &other.entry.position;
             let message = format!("the name is taken by {} at line {}", other.key_path, other.line);
             let fault =
@@ -40,6 +38,7 @@ pub(super) fn resolve(
             problems.note(fault.at(&typed.name.at));
             continue;
         }
+        taken.add(&name, items.len());
         let names = name.split('/').filter_map(|name| Name::new(name.as_bytes()).ok());
         let path = TreePath(names.collect());
         let attributes = attributes.clone();
@@ -47,6 +46,34 @@ pub(super) fn resolve(
         items.push(FwCfg { name, entry: Entry { path, source, attributes, position, granted } });
     }
     items
+}
+
+/// The names so far, by the index of their items. The guest shows names as directories and files.
+#[derive(Default)]
+struct Taken {
+    names: HashMap<String, usize>,
+    /// The first item below each directory.
+    directories: HashMap<String, usize>,
+}
+
+impl Taken {
+    fn add(&mut self, name: &str, index: usize) {
+        for directory in directories(name) {
+            self.directories.entry(directory.to_owned()).or_insert(index);
+        }
+        self.names.insert(name.to_owned(), index);
+    }
+
+    /// The first item that cannot stand beside one of this name.
+    fn clash(&self, name: &str) -> Option<usize> {
+        let at_or_above = directories(name).chain([name]).filter_map(|name| self.names.get(name));
+        at_or_above.chain(self.directories.get(name)).min().copied()
+    }
+}
+
+/// The paths above a name.
+fn directories(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('/').filter_map(|(at, _)| name.get(..at))
 }
 
 fn is_at_or_below(name: &str, upper: &str) -> bool {

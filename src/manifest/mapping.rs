@@ -2,6 +2,8 @@
 //! A key that credimg does not know is never shown: it may be a secret that
 //! lost its indentation.
 
+use std::sync::Arc;
+
 use super::EXAMPLE_HINT;
 use super::error::Fault;
 use super::keys::Key;
@@ -114,7 +116,7 @@ impl Keys {
     }
 
     fn add(&mut self, key: &Node, node: Node) -> Result<(), Problem> {
-        let at = key.mark.position(&self.at.file, &self.at.key_path);
+        let at = key.mark.position(&self.at.file, Arc::clone(&self.at.key_path));
         let Value::Scalar(text) = &key.value else {
             let message = format!("expected a key, got {}", key.describe());
             return Err(Fault::new(message).at(&at));

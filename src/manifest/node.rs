@@ -33,7 +33,7 @@ pub(super) struct Mark {
 
 impl Mark {
     /// The position of `key_path`, which stands here in `file`.
-    pub(super) fn position(self, file: &Arc<str>, key_path: impl Into<String>) -> Position {
+    pub(super) fn position(self, file: &Arc<str>, key_path: impl Into<Arc<str>>) -> Position {
         Position::new(file, self.line, self.column, key_path)
     }
 

@@ -327,9 +327,9 @@ fn xattrs(node: Node, at: Position, problems: &mut Problems) -> At<Xattrs> {
     };
     let mut xattrs = Vec::new();
     for (name, value) in pairs {
-        let name_at = name.mark.position(&at.file, &at.key_path);
+        let name_at = name.mark.position(&at.file, Arc::clone(&at.key_path));
         let name = problems.keep(text(name, &name_at));
-        let value_at = value.mark.position(&at.file, &at.key_path);
+        let value_at = value.mark.position(&at.file, Arc::clone(&at.key_path));
         let value = xattr_value(value, value_at, problems);
         if let (Some(name), Some(value)) = (name, value) {
             xattrs.push((At { value: name, at: name_at }, value));

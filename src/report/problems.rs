@@ -22,7 +22,7 @@ pub struct Position {
     pub column: u64,
     /// Key path in the manifest such as `files[3].mode`; empty for the manifest as a
     /// whole and in a file that has no keys.
-    pub key_path: String,
+    pub key_path: Arc<str>,
     /// 1-based column within the value's text, in characters, where that text is a
     /// definition of its own.
     pub text_column: Option<u64>,
@@ -30,7 +30,7 @@ pub struct Position {
 
 impl Position {
     /// The position of a whole value.
-    pub fn new(file: &Arc<str>, line: u64, column: u64, key_path: impl Into<String>) -> Self {
+    pub fn new(file: &Arc<str>, line: u64, column: u64, key_path: impl Into<Arc<str>>) -> Self {
         let (file, key_path) = (Arc::clone(file), key_path.into());
         Self { file, line, column, key_path, text_column: None }
     }
@@ -40,7 +40,7 @@ impl Position {
         if self.key_path.is_empty() {
             format!("{}:{}", self.file, self.line)
         } else {
-            self.key_path.clone()
+            self.key_path.to_string()
         }
     }
 

@@ -4,17 +4,21 @@
 //! placeholder has no way around a check.
 
 use super::super::mapping::At;
-use super::super::node::Text;
+use super::super::node::{MANIFEST_MAX_BYTES, Text};
 use super::super::schema::{
     Attributes, Credential, Encrypt, Entry, FwCfg, Mount, PseudoItem, Typed, XattrValue, Xattrs,
 };
 use super::super::source::TypedSource;
+use super::item::TypedItem;
 use super::placeholders::{Values, Wrong};
-use super::{Grant, Machine, definition, label};
+use super::{Machine, definition, label};
 use crate::report::{Position, Problems};
 
 /// Counts for each text besides its length, as it costs time whatever it holds.
 const TEXT_BYTES: usize = 64;
+
+/// Most bytes of one machine's manifest, somewhat more than may be typed.
+pub(super) const MACHINE_MAX_BYTES: usize = 4 * MANIFEST_MAX_BYTES;
 
 /// What is typed for one machine, and about how many bytes of it there are.
 pub(super) struct Expanded {
@@ -22,27 +26,28 @@ pub(super) struct Expanded {
     pub(super) bytes: usize,
 }
 
-/// What is typed for `machine`; `granted` says what of it. Without a machine all of it is taken, and
-/// only what no machine can mend is wrong.
+/// What is typed for `machine`, of everything these `items`. Without a machine only what no machine
+/// can mend is wrong.
 pub(super) fn of_machine(
     typed: &Typed,
     machine: Option<&Machine>,
-    granted: &impl Fn(&Grant) -> bool,
+    items: impl Iterator<Item = usize>,
     problems: &mut Problems,
 ) -> Expanded {
     let settings = machine.map(|machine| &machine.settings);
     let values = machine.map_or(Values::ANY, Machine::values);
     let mut to = Replacing { values, problems, bytes: 0 };
-    let files = typed.files.iter().filter(|it| granted(&it.grant));
-    let files = files.filter_map(|it| to.entry(it)).collect();
-    let credentials = typed.credentials.iter().filter(|it| granted(&it.grant));
-    let credentials = credentials.filter_map(|it| to.credential(it)).collect();
-    let fw_cfg = typed.fw_cfg.iter().filter(|it| granted(&it.grant));
-    let fw_cfg = fw_cfg.filter_map(|it| to.fw_cfg(it)).collect();
-    let pseudo = typed.pseudo.iter().filter(|it| granted(&it.grant));
-    let pseudo = pseudo.filter_map(|it| to.definition(it)).collect();
-    let pseudo_files = typed.pseudo_files.iter().filter(|it| granted(&it.grant));
-    let pseudo_files = pseudo_files.filter_map(|it| to.pseudo_file(it)).collect();
+    let (mut files, mut credentials, mut fw_cfg) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut pseudo, mut pseudo_files) = (Vec::new(), Vec::new());
+    for item in items.filter_map(|item| typed.item(item)) {
+        match item {
+            TypedItem::File(typed) => files.extend(to.entry(typed)),
+            TypedItem::Credential(typed) => credentials.extend(to.credential(typed)),
+            TypedItem::FwCfg(typed) => fw_cfg.extend(to.fw_cfg(typed)),
+            TypedItem::Pseudo(typed) => pseudo.extend(to.definition(typed)),
+            TypedItem::PseudoFile(typed) => pseudo_files.extend(to.pseudo_file(typed)),
+        }
+    }
     let own_label = settings.and_then(|settings| settings.label.as_ref());
     let (label, label_is_made) = to.label(own_label.or(typed.label.as_ref()), machine);
     let own_format = settings.and_then(|settings| settings.format.as_ref());
@@ -89,6 +94,10 @@ impl Replacing<'_> {
     }
 
     fn plain(&mut self, text: &Text, at: &Position) -> Option<Text> {
+        if self.bytes > MACHINE_MAX_BYTES {
+            // It is refused for that.
+            return None;
+        }
         let replaced = self.values.text(text);
         self.counted(replaced, text, at)
     }

@@ -13,7 +13,7 @@ use super::pattern::Pattern;
 use crate::report::{Position, Problem, Problems};
 
 /// Most comparisons of a piece of a pattern with a name.
-const COMPARISONS_MAX: usize = 20_000_000;
+const COMPARISONS_MAX: usize = 10_000_000;
 /// What looking for a name like another one counts as.
 const COMPARISONS_OF_HINT: usize = 8;
 const TOO_MANY: &str = "there are too many patterns of `to` for so many machines";
@@ -153,28 +153,16 @@ pub struct MachineSet {
 }
 
 impl MachineSet {
-    /// The machines that are in any of `sets`, of a fleet of so many.
-    pub(super) fn union<'a>(count: usize, sets: impl Iterator<Item = &'a Self>) -> Self {
-        let mut words = vec![0; count.div_ceil(64)];
-        for set in sets {
-            for (word, more) in words.iter_mut().zip(set.words.iter()) {
-                *word |= more;
-            }
-        }
-        Self { words: words.into() }
+    /// The bits of nobody, of a fleet of so many.
+    fn none(count: usize) -> Vec<u64> {
+        vec![0; count.div_ceil(64)]
     }
 
-    fn of(machines: impl Iterator<Item = bool>) -> Self {
-        let mut words = Vec::new();
-        for (index, is_in) in machines.enumerate() {
-            if index % 64 == 0 {
-                words.push(0);
-            }
-            if let Some(word) = words.last_mut().filter(|_| is_in) {
-                *word |= 1_u64 << (index % 64);
-            }
-        }
-        Self { words: words.into() }
+    /// The bits of everybody, of a fleet of so many.
+    fn everybody(count: usize) -> Vec<u64> {
+        let mut words = vec![u64::MAX; count / 64];
+        words.extend(Some((1 << (count % 64)) - 1).filter(|word| *word != 0));
+        words
     }
 
     /// Whether the machine of this index is one of them.
@@ -196,8 +184,12 @@ impl MachineSet {
     pub fn iter(&self) -> impl Iterator<Item = usize> {
         let words = self.words.iter().enumerate();
         words.flat_map(|(index, word)| {
-            let bits = (0..64).filter(move |bit| word & (1 << bit) != 0);
-            bits.map(move |bit| index * 64 + bit)
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros() as usize)?;
+                left &= left - 1;
+                Some(index * 64 + bit)
+            })
         })
     }
 }
@@ -218,18 +210,21 @@ impl<'a> Finder<'a> {
 
     /// All machines.
     pub(super) fn all(&self) -> MachineSet {
-        MachineSet::of(self.machines.iter().map(|_| true))
+        MachineSet { words: MachineSet::everybody(self.machines.len()).into() }
     }
 
     /// The machines that `to` grants.
     pub(super) fn granted(&mut self, to: &At<To>, problems: &mut Problems) -> MachineSet {
         let To { named, not, is_flawed } = &to.value;
-        let mut is_in: Vec<bool> = vec![named.is_empty(); self.machines.len()];
+        let count = self.machines.len();
+        let has_all = named.is_empty();
+        let mut words =
+            if has_all { MachineSet::everybody(count) } else { MachineSet::none(count) };
         let mut is_flawed = *is_flawed;
         for (named, is_granted) in
             named.iter().map(|it| (it, true)).chain(not.iter().map(|it| (it, false)))
         {
-            let Some(is_any) = self.mark(&named.value, is_granted, &mut is_in) else {
+            let Some(is_any) = self.mark(&named.value, is_granted, &mut words) else {
                 problems.note(Fault::new(TOO_MANY).of_all());
                 return MachineSet::default();
             };
@@ -239,7 +234,7 @@ impl<'a> Finder<'a> {
                 is_flawed = true;
             }
         }
-        let set = MachineSet::of(is_in.into_iter());
+        let set = MachineSet { words: words.into() };
         if set.is_empty() && !is_flawed {
             problems.note(Fault::new("no machine is left to get it").hint(HINT).at(&to.at));
         }
@@ -265,21 +260,31 @@ impl<'a> Finder<'a> {
 
     /// Marks the machines that are named; returns whether there are any, or none where that takes
     /// too long.
-    fn mark(&mut self, named: &Named, is_granted: bool, is_in: &mut [bool]) -> Option<bool> {
-        let Named::Machines(pattern) = named else {
-            is_in.fill(is_granted);
-            return Some(true);
+    fn mark(&mut self, named: &Named, is_granted: bool, words: &mut [u64]) -> Option<bool> {
+        let mut set = |machine: usize| {
+            if let Some(word) = words.get_mut(machine / 64) {
+                let bit = 1 << (machine % 64);
+                *word = if is_granted { *word | bit } else { *word & !bit };
+            }
+        };
+        let pattern = match named {
+            Named::Machines(pattern) => pattern,
+            Named::All => {
+                let count = self.machines.len();
+                let all = MachineSet::everybody(count);
+                words.copy_from_slice(&if is_granted { all } else { MachineSet::none(count) });
+                return Some(true);
+            }
         };
         if let Some(name) = pattern.literal() {
-            let machine = self.by_name.get(name.as_str()).and_then(|index| is_in.get_mut(*index));
-            return Some(machine.map(|is_in| *is_in = is_granted).is_some());
+            return Some(self.by_name.get(name.as_str()).map(|machine| set(*machine)).is_some());
         }
         let comparisons = self.machines.len().saturating_mul(pattern.len());
         self.comparisons_left = self.comparisons_left.checked_sub(comparisons)?;
         let mut is_any = false;
-        for (machine, is_in) in self.machines.iter().zip(is_in) {
+        for (index, machine) in (0..).zip(self.machines) {
             if pattern.matches(&machine.name) {
-                *is_in = is_granted;
+                set(index);
                 is_any = true;
             }
         }

@@ -14,6 +14,8 @@ use crate::report::{Position, Problems};
 
 /// Most machines of a fleet.
 pub(super) const MACHINES_MAX: usize = 10_000;
+/// Most variables of a machine, each of which every command of it gets.
+const VARIABLES_MAX: usize = 256;
 /// What a variable's name is.
 const VARIABLE_RULE: &str = "expected a variable's name: letters of lower case, digits and `_`, \
                              of which the first is a letter";
@@ -51,15 +53,16 @@ pub(in crate::manifest) fn read(node: Node, at: &Position, problems: &mut Proble
         problems.note(Fault::new("expected one machine or more").at(at));
     }
     for (key, value) in pairs {
-        let position = key.mark.position(&at.file, &at.key_path);
+        let position = key.mark.position(&at.file, Arc::clone(&at.key_path));
         let names = schema::text(key, &position).and_then(|text| {
             let names = names(&text, MACHINES_MAX.saturating_sub(machines.len()));
             let names = names.map_err(|fault| fault.at(&position));
             names.map(|names| (names, text))
         });
         let Some((names, text)) = problems.keep(names) else { continue };
-        let position = Position { key_path: format!("{}.{}", at.key_path, *text), ..position };
-        let value_at = value.mark.position(&at.file, &position.key_path);
+        let position =
+            Position { key_path: format!("{}.{}", at.key_path, *text).into(), ..position };
+        let value_at = value.mark.position(&at.file, Arc::clone(&position.key_path));
         let Some(settings) = settings(value, value_at, problems) else { continue };
         let settings = Arc::new(settings);
         if let Some((name, first)) = names.iter().find_map(|name| taken.get_key_value(name)) {
@@ -110,10 +113,15 @@ fn variables(node: Node, at: &Position, problems: &mut Problems) -> Vec<(String,
         problems.note(fault.at(at));
         return Vec::new();
     };
+    if pairs.len() > VARIABLES_MAX {
+        let message = format!("expected at most {VARIABLES_MAX} variables, got {}", pairs.len());
+        problems.note(Fault::new(message).at(at));
+        return Vec::new();
+    }
     let mut variables: Vec<(String, Text)> = Vec::new();
     for (name, value) in pairs {
-        let name_at = name.mark.position(&at.file, &at.key_path);
-        let value_at = value.mark.position(&at.file, &at.key_path);
+        let name_at = name.mark.position(&at.file, Arc::clone(&at.key_path));
+        let value_at = value.mark.position(&at.file, Arc::clone(&at.key_path));
         let name = schema::text(name, &name_at).and_then(|name| {
             let fault = if !placeholders::is_variable(&name) {
                 Fault::new(VARIABLE_RULE)

@@ -7,6 +7,7 @@ mod definition;
 mod expand;
 mod faults;
 mod grants;
+mod item;
 mod label;
 mod machines;
 mod origins;
@@ -24,11 +25,12 @@ use credimg_formats::Secret;
 pub use self::grants::Granted;
 pub use self::grants::MachineSet;
 pub(super) use self::grants::{Typed as Grant, read as grant};
+pub use self::item::{Item, ItemKind};
 pub(super) use self::machines::{Typed as TypedMachine, read as machines};
 pub(crate) use self::origins::Origin;
 pub use self::template::Template;
 
-use self::expand::Expanded;
+use self::expand::{Expanded, MACHINE_MAX_BYTES};
 use self::faults::Faults;
 use self::grants::Finder;
 use self::label::Labels;
@@ -39,23 +41,23 @@ pub(crate) use self::pattern::is_name as is_machine_name;
 use self::placeholders::Values;
 use super::error::{Fault, manifest_name};
 use super::mapping::{At, is_close};
-use super::node::{MANIFEST_MAX_BYTES, Text};
+use super::node::Text;
 use super::resolved::{MachineContext, Manifest};
 use super::{resolve, schema};
 use crate::report::{Exit, Failure, Position, Problem, Problems, Subject, shown};
 
 /// Most grants: an entry that goes to three machines is three.
 const GRANTS_MAX: usize = 1_000_000;
-/// Most bytes of one machine's manifest, somewhat more than may be typed.
-const MACHINE_MAX_BYTES: usize = 4 * MANIFEST_MAX_BYTES;
 /// Most bytes of all of them.
-const EXPANDED_MAX_BYTES: usize = 1 << 30;
+const EXPANDED_MAX_BYTES: usize = 128 << 20;
 
 /// What credimg knows of the fleet that a manifest describes.
 pub struct Fleet {
     path: PathBuf,
     machines: Vec<Machine>,
     items: Vec<Item>,
+    /// The indexes of what each machine is granted, in order.
+    granted: Vec<Box<[u32]>>,
     /// The manifest as typed, of which each machine gets a part.
     typed: schema::Typed,
     output: Option<Template>,
@@ -123,35 +125,6 @@ impl Machine {
     }
 }
 
-/// Something of a fleet that has a source.
-pub struct Item {
-    /// What it is.
-    pub kind: ItemKind,
-    /// Its path or name as written, placeholders and all; of a pseudo definition nothing.
-    pub shown: String,
-    /// Where it stands in the manifest.
-    pub position: Position,
-    /// Whether its source may reach several machines.
-    pub shared: bool,
-    /// Who gets it.
-    pub machines: MachineSet,
-}
-
-/// The kinds of what has a source, by the lists that they stand in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ItemKind {
-    /// An entry of `files`.
-    File,
-    /// A credential.
-    Credential,
-    /// An item of `fw_cfg`.
-    FwCfg,
-    /// An item of `pseudo`.
-    Pseudo,
-    /// An item of `pseudo_files`.
-    PseudoFile,
-}
-
 /// What a manifest's text turned out to be.
 pub enum Loaded {
     /// The manifest of one machine.
@@ -196,27 +169,29 @@ impl Fleet {
         if machines.is_empty() {
             return None;
         }
-        let items = items(&mut typed, Finder::new(&machines), problems);
+        let items = item::all(&mut typed, Finder::new(&machines), problems);
         let directory = path.parent().unwrap_or(Path::new(""));
         let output = typed.output.take();
         let output =
             output.and_then(|typed| problems.keep(Template::of_manifest(&typed, directory)));
-        let variables = OnceLock::new();
-        let fleet = Self { path: path.into(), machines, items, typed, output, variables };
+        let (granted, variables) = (Vec::new(), OnceLock::new());
+        let path = path.into();
+        let mut fleet = Self { path, machines, items, granted, typed, output, variables };
         fleet.note_faults(problems);
         Some(fleet)
     }
 
     /// Notes what is wrong with machines and what they are granted. What is wrong with the manifest
     /// of a machine is looked for once all else is right: it would be told twice.
-    fn note_faults(&self, problems: &mut Problems) {
+    fn note_faults(&mut self, problems: &mut Problems) {
         let grants = self.items.iter().map(|item| item.machines.len()).sum::<usize>();
         if grants > GRANTS_MAX {
             let message = format!("expected at most {GRANTS_MAX} things for all machines together");
             problems.note(Fault::new(format!("{message}, got {grants}")).of_all());
             return;
         }
-        expand::of_machine(&self.typed, None, &|_| true, problems);
+        self.granted = item::of_machines(&self.items, self.machines.len());
+        expand::of_machine(&self.typed, None, 0..self.items.len(), problems);
         // Where a grant is faulty, it is no use to say who gets nothing.
         if problems.is_empty() {
             self.note_empty_handed(problems);
@@ -225,10 +200,8 @@ impl Fleet {
     }
 
     fn note_empty_handed(&self, problems: &mut Problems) {
-        let everybody = self.items.iter().map(|item| &item.machines);
-        let granted = MachineSet::union(self.machines.len(), everybody);
-        for (index, machine) in (0..).zip(&self.machines) {
-            if !granted.contains(index) {
+        for (machine, granted) in self.machines.iter().zip(&self.granted) {
+            if granted.is_empty() {
                 let message = format!("the machine {} gets nothing", machine.name);
                 let fault = Fault::new(message).hint("`to` of an entry says who gets it");
                 problems.note(fault.at(&machine.position));
@@ -264,16 +237,17 @@ impl Fleet {
             }
             faults.add(machine, of_machine, true);
             faults.add(machine, of_manifest, false);
+            if faults.are_many() {
+                break;
+            }
         }
         faults.tell(problems);
     }
 
     /// What the manifest says of one machine.
     fn expanded(&self, index: usize, machine: &Machine, problems: &mut Problems) -> Expanded {
-        let granted = |grant: &Grant| {
-            self.items.get(grant.item).is_some_and(|item| item.machines.contains(index))
-        };
-        let expanded = expand::of_machine(&self.typed, Some(machine), &granted, problems);
+        let items = self.granted.get(index).into_iter().flatten().map(|item| *item as usize);
+        let expanded = expand::of_machine(&self.typed, Some(machine), items, problems);
         if expanded.bytes > MACHINE_MAX_BYTES {
             problems.note(placeholders::too_large().at(&machine.position));
         }
@@ -369,42 +343,4 @@ pub(super) fn require_none(typed: &schema::Typed, problems: &mut Problems) {
         let fault = Fault::new("only for a fleet: this manifest has no `machines`");
         problems.note(fault.hint("as in `machines: {chimera: {}, medusa: {}}`").at(at));
     }
-}
-
-/// Everything that has a source, in the manifest's order; each learns its index.
-fn items(typed: &mut schema::Typed, mut finder: Finder, problems: &mut Problems) -> Vec<Item> {
-    let mut items = Vec::new();
-    let mut add = |kind, shown: &Text, position: &Position, grant: &mut Grant, goes_to_all| {
-        let machines = match &grant.to {
-            Some(to) => finder.granted(to, problems),
-            None if goes_to_all => finder.all(),
-            None => {
-                let fault = Fault::new("nothing says which machines get this");
-                problems.note(fault.hint(grants::HINT).at(position));
-                MachineSet::default()
-            }
-        };
-        grant.item = items.len();
-        let shared = grant.shared.as_ref().is_some_and(|shared| shared.value);
-        let (shown, position) = (String::clone(shown), position.clone());
-        items.push(Item { kind, shown, position, shared, machines });
-    };
-    for entry in &mut typed.files {
-        let is_link = entry.source.value.is_symlink();
-        add(ItemKind::File, &entry.path.value, &entry.at, &mut entry.grant, is_link);
-    }
-    for it in &mut typed.credentials {
-        add(ItemKind::Credential, &it.name.value, &it.at, &mut it.grant, false);
-    }
-    for it in &mut typed.fw_cfg {
-        add(ItemKind::FwCfg, &it.name.value, &it.at, &mut it.grant, false);
-    }
-    let nothing = Text::default();
-    for it in &mut typed.pseudo {
-        add(ItemKind::Pseudo, &nothing, &it.at, &mut it.grant, it.is_plain);
-    }
-    for it in &mut typed.pseudo_files {
-        add(ItemKind::PseudoFile, &it.text.value, &it.at, &mut it.grant, it.is_plain);
-    }
-    items
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use super::super::encrypt;
 use super::super::node::Text;
-use super::super::schema::Typed;
 use super::super::source::TypedSource;
 use super::definition;
+use super::item::TypedItem;
 use super::placeholders::{self, Piece, Values};
 use super::{Fleet, Machine, MachineSet};
 use crate::report::Position;
@@ -54,7 +54,7 @@ impl Fleet {
     }
 
     fn variables_of(&self, item: usize) -> Vec<OsString> {
-        let Some(TypedItem::Source(TypedSource::Env(_))) = self.typed_item(item) else {
+        let Some(TypedOrigin::Source(TypedSource::Env(_))) = self.typed_source(item) else {
             return Vec::new();
         };
         let machines = self.items.get(item).map(|item| &item.machines);
@@ -83,11 +83,11 @@ impl Fleet {
             });
             found.is_ok() && is_plain
         };
-        match self.typed_item(item) {
+        match self.typed_source(item) {
             None => true,
-            Some(TypedItem::Pseudo(text)) => !names_machine(text) && !text.contains('{'),
-            Some(TypedItem::PseudoFile(text)) => is_plain(text),
-            Some(TypedItem::Source(source)) => match source {
+            Some(TypedOrigin::Pseudo(text)) => !names_machine(text) && !text.contains('{'),
+            Some(TypedOrigin::PseudoFile(text)) => is_plain(text),
+            Some(TypedOrigin::Source(source)) => match source {
                 TypedSource::File(text)
                 | TypedSource::Dir(text)
                 | TypedSource::Tar(text)
@@ -102,7 +102,7 @@ impl Fleet {
 
     /// Whether a shell runs it, which has what it knows of its machine in the environment.
     pub(crate) fn is_script(&self, item: usize) -> bool {
-        matches!(self.typed_item(item), Some(TypedItem::Source(TypedSource::Shell(_))))
+        matches!(self.typed_source(item), Some(TypedOrigin::Source(TypedSource::Shell(_))))
     }
 
     /// The key file of this machine that the manifest names; none where it names none.
@@ -125,10 +125,12 @@ impl Fleet {
     fn origin_for(&self, item: usize, values: Values) -> Option<Origin> {
         let replaced = |text: &Text| values.text(text).ok();
         let path = |text: &Text| Some(self.directory().join(replaced(text)?.as_str()));
-        Some(match self.typed_item(item)? {
-            TypedItem::Pseudo(text) => Origin::Definition(definition::replace(&values, text).ok()?),
-            TypedItem::PseudoFile(text) => Origin::File(path(text)?),
-            TypedItem::Source(source) => match source {
+        Some(match self.typed_source(item)? {
+            TypedOrigin::Pseudo(text) => {
+                Origin::Definition(definition::replace(&values, text).ok()?)
+            }
+            TypedOrigin::PseudoFile(text) => Origin::File(path(text)?),
+            TypedOrigin::Source(source) => match source {
                 TypedSource::File(text) | TypedSource::Tar(text) => Origin::File(path(text)?),
                 TypedSource::Dir(text) => Origin::Directory(path(text)?),
                 TypedSource::Text(text) => Origin::Content(replaced(text)?),
@@ -156,31 +158,19 @@ impl Fleet {
         shell(script, values)
     }
 
-    fn typed_item(&self, item: usize) -> Option<TypedItem<'_>> {
-        let Typed { files, credentials, fw_cfg, pseudo, pseudo_files, .. } = &self.typed;
-        let mut index = item;
-        if let Some(entry) = files.get(index) {
-            return Some(TypedItem::Source(&entry.source.value));
-        }
-        index = index.checked_sub(files.len())?;
-        if let Some(credential) = credentials.get(index) {
-            return Some(TypedItem::Source(&credential.source.value));
-        }
-        index = index.checked_sub(credentials.len())?;
-        if let Some(item) = fw_cfg.get(index) {
-            return Some(TypedItem::Source(&item.source.value));
-        }
-        index = index.checked_sub(fw_cfg.len())?;
-        if let Some(item) = pseudo.get(index) {
-            return Some(TypedItem::Pseudo(&item.text.value));
-        }
-        index = index.checked_sub(pseudo.len())?;
-        pseudo_files.get(index).map(|item| TypedItem::PseudoFile(&item.text.value))
+    fn typed_source(&self, item: usize) -> Option<TypedOrigin<'_>> {
+        Some(match self.typed.item(item)? {
+            TypedItem::File(typed) => TypedOrigin::Source(&typed.source.value),
+            TypedItem::Credential(typed) => TypedOrigin::Source(&typed.source.value),
+            TypedItem::FwCfg(typed) => TypedOrigin::Source(&typed.source.value),
+            TypedItem::Pseudo(typed) => TypedOrigin::Pseudo(&typed.text.value),
+            TypedItem::PseudoFile(typed) => TypedOrigin::PseudoFile(&typed.text.value),
+        })
     }
 }
 
-/// An item as typed.
-enum TypedItem<'a> {
+/// Where the content of an item comes from, as typed.
+enum TypedOrigin<'a> {
     Source(&'a TypedSource),
     Pseudo(&'a Text),
     PseudoFile(&'a Text),

@@ -46,7 +46,7 @@ pub(super) fn read(
     problems: &mut Problems,
 ) -> Result<(), Failure> {
     let named = |failure: Failure| {
-        let name = source.position.as_ref().map_or("--pseudo-file", |position| &position.key_path);
+        let name = source.position.as_ref().map_or("--pseudo-file", |position| &*position.key_path);
         Failure { message: format!("{name}: {}", failure.message), ..failure }
     };
     let path: Arc<Path> = Arc::from(source.path.as_path());

@@ -109,7 +109,7 @@ fn every_key_means_what_it_says() {
     );
     assert_eq!(plan.parents.owner, Keep::Set((0, 0)));
     let entries = &plan.entries;
-    assert_eq!(entries[1].position.key_path, "files[1]");
+    assert_eq!(entries[1].position.key_path.as_ref(), "files[1]");
     assert_eq!((entries[1].position.line, entries[1].position.column), (17, 5));
     let Source::File(host) = &entries[0].source else { panic!("{:?}", entries[0].source) };
     assert_eq!(host, Path::new("conf/keys/ssh_host_ed25519_key"));
@@ -164,7 +164,7 @@ fn encryption_means_what_it_says() {
     assert_eq!((encrypt.luks, &encrypt.sector_bytes), (Version::Luks1, &None));
     assert_eq!(key(&plan), Some(KeySource::File("conf/keys/chimera.key".into())));
     let Position { line, column, key_path, .. } = &encrypt.position;
-    assert_eq!((*line, *column, key_path.as_str()), (2, 10, "encrypt"));
+    assert_eq!((*line, *column, &**key_path), (2, 10, "encrypt"));
     let plan = good("encrypt-luks2.yaml");
     let encrypt = plan.encrypt.as_ref().unwrap();
     assert_eq!(encrypt.luks, Version::Luks2);
@@ -458,7 +458,7 @@ fn credentials_mean_what_they_say() {
     let Source::Command { is_shell: true, trim: true, .. } = &credentials[3].entry.source else {
         panic!("{:?}", credentials[3].entry.source)
     };
-    assert_eq!(credentials[5].entry.position.key_path, "credentials[5]");
+    assert_eq!(credentials[5].entry.position.key_path.as_ref(), "credentials[5]");
 
     let text = b"credentials: [{name: a, text: x}]";
     let plan = parse(text, Path::new("m")).unwrap();
