@@ -31,7 +31,8 @@ class Contender:
 
     command: list
     output: str | None = None
-    count: int = 1  # processes in a row, each of which makes an image of its own
+    count: int = 1  # processes in a row, each of which makes images of its own
+    images: int = 1  # that one process makes
     # Once it had its share of the time it sits out the rounds that are left.
     rests: bool = False
 
@@ -62,8 +63,10 @@ class Bench:
         self.fixed_rounds = int(os.environ.get("CREDIMG_BENCH_ROUNDS", "0"))
 
     def once(self, contender, count):
-        """One run of a contender: the numbers of a process, as the mean of those in a row."""
-        images = outputs(contender, count)
+        """One run of a contender: the numbers of a process, or of one of the images that it makes, as
+        the mean of those in a row."""
+        made = count * contender.images
+        images = outputs(contender, made)
         for image in images:
             image.unlink(missing_ok=True)
         run = subprocess.run(
@@ -75,7 +78,7 @@ class Bench:
         size = sum(image.stat().st_size for image in images) / 1024
         for image in images:
             image.unlink()
-        numbers = [wall / 1e6 / count, cpu / 1e6 / count, faults / count, peak, size / count]
+        numbers = [wall / 1e6 / made, cpu / 1e6 / made, faults / made, peak, size / made]
         return [round(number, 4) for number in numbers]
 
     def first(self, table):

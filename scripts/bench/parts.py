@@ -72,16 +72,39 @@ def system_calls(programs, tree, image):
 
 
 def fleet(programs, place, _bench):
-    """500 different disks by 500 processes."""
+    """500 different disks by 500 processes, by loops of the shell, and by one process."""
     workloads.make("fleet", place.memory)
-    tree, image = place.tree("fleet") / "{}", place.image()
+    directory, image = place.tree("fleet"), place.image()
+    tree = directory / "{}"
     contenders = {"empty program": programs.nothing(), "floor": programs.floor(tree, image)}
     contenders |= forms_of_credimg(programs, tree, image)
     contenders |= programs.peers_of("fleet", tree, image)
+    loops = {
+        f"shell loop of {name}": programs.in_shell(contenders[name], workloads.FLEET)
+        for name in ("credimg erofs", "mkfs.erofs, Debian's")
+    }
     for contender in contenders.values():
         contender.count = workloads.FLEET
+    for program in programs.credimg:
+        name = f"{program} fleet build, one process"
+        loops[name] = programs.fleet(program, directory, image, workloads.FLEET)
     title = f"fleet: {workloads.FLEET} disks like S, one process each; figures are of one"
-    yield Table("fleet", title, 60, "empty program", contenders)
+    yield Table("fleet", title, 70, "empty program", contenders | loops)
+
+
+def fleets(programs, place, _bench):
+    """Fleets of 500 and 10,000 machines, in memory and on a disk, by one process each."""
+    workloads.make("large fleet", place.memory)
+    directory = place.tree("fleet")
+    few, many = workloads.FLEET, workloads.LARGE_FLEET
+    contenders = {
+        f"{machines:,} machines on {where}": programs.fleet(
+            "credimg", directory, place.image(where == "disk"), machines
+        )
+        for machines, where in ((few, "tmpfs"), (many, "tmpfs"), (few, "disk"), (many, "disk"))
+    }
+    title = "fleets: disks like S, one process for all; figures are of one"
+    yield Table("fleets", title, 40, f"{few:,} machines on tmpfs", contenders)
 
 
 # Compressions of SquashFS, as credimg names them, with the time of their tables. On T xz takes half
@@ -257,7 +280,8 @@ PARTS = {
     "T": (workload("T", 45), 50),
     "L": (workload("L", 45), 55),
     "D": (workload("D", 75), 85),
-    "fleet": (fleet, 75),
+    "fleet": (fleet, 85),
+    "fleets": (fleets, 60),
     "compressed": (compressed, 130),
     "luks": (luks, 32),
     "readers": (readers, 30),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -89,6 +90,19 @@ class Programs:
         options += ["--joliet"] if kind == "joliet" else []
         command = [self.credimg.get(program, program), "build", f"{tree}.yaml", "-o", image]
         return Contender([*command, *options, "--args", "none", "--quiet", *more], image)
+
+    def fleet(self, program, directory, image, machines):
+        """credimg with the images of so many machines, in one process."""
+        manifest, output = directory / f"fleet{machines}.yaml", image.replace("{}", "{machine}")
+        options = ["--format", "erofs", "--args", "none", "--quiet"]
+        command = [self.credimg[program], "fleet", "build", manifest, "-o", output, *options]
+        return Contender(command, image, images=machines)
+
+    def in_shell(self, contender, images):
+        """A loop of the shell that calls the contender's program for each of so many images."""
+        words = [shlex.quote(str(word)).replace("{}", "'$i'") for word in contender.command]
+        loop = f"i=0; while [ $i -lt {images} ]; do {' '.join(words)} || exit; i=$((i+1)); done"
+        return Contender(["/bin/sh", "-c", loop], contender.output, images=images, rests=True)
 
     def squashfs_tools(self, name, tree, image, compression):
         """mksquashfs, new and Debian's, and backhand, with one compression."""

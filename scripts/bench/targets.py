@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from measuring import CPU_MS, FAULTS, IMAGE_KIB, PEAK_KIB, WALL_MS, median, ratio
 from parts import BESIDE, COMPRESSED, COMPRESSIONS, MANY
 from programs import FORMATS, PEERS, REFERENCES
+from workloads import FLEET, LARGE_FLEET
 
 WORKLOADS = ("S", "M", "T", "L", "D")
 NAMES = {
@@ -129,7 +130,19 @@ def others(results):
     for number in BESIDE[1:]:
         more = results.middle("beside", f"beside {number:,}", few)
         rows[f"S beside {number:,} files, to S beside {BESIDE[0]}"] = Cell(more, 1.03)
-    return rows | of_many(results) | of_luks(results) | of_commands(results)
+    return rows | of_fleets(results) | of_many(results) | of_luks(results) | of_commands(results)
+
+
+def of_fleets(results):
+    """What one machine costs of those that one process builds."""
+    rows = {}
+    for machines in (f"{FLEET:,}", f"{LARGE_FLEET:,}"):
+        for where, wall in (("tmpfs", 0.12), ("disk", 0.2)):
+            name = f"{machines} machines on {where}"
+            rows[f"{name}, wall ms a machine"] = Cell(results.median("fleets", name), wall)
+        cpu = results.median("fleets", f"{machines} machines on tmpfs", CPU_MS)
+        rows[f"{machines} machines on tmpfs, CPU ms a machine"] = Cell(cpu, 0.18)
+    return rows
 
 
 def of_many(results):

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 FLEET = 500  # images
+LARGE_FLEET = 10_000
 
 # Everything is kept, so that credimg does the same work as the others.
 MANIFEST = """label: BENCH
@@ -83,6 +84,25 @@ def fleet(directory):
     for number in range(FLEET):
         small(directory / str(number), seed=1000 + number)
         write_manifest(directory / f"{number}.yaml", directory / str(number))
+    write_fleet(directory, FLEET)
+
+
+def large_fleet(directory):
+    """10,000 different sets of the kind of `small`, and manifests of 500 and of all of them."""
+    for number in range(LARGE_FLEET):
+        small(directory / str(number), seed=1000 + number)
+    for machines in (FLEET, LARGE_FLEET):
+        write_fleet(directory, machines)
+
+
+def write_fleet(directory, machines):
+    """One manifest of so many machines, each with a whole tree: directory/fleetMACHINES.yaml."""
+    manifest = f"""machines:
+  "[0-{machines - 1}]": {{}}
+files:
+  - {{path: /, to: all, dir: "{{machine}}", mode: keep, dir_mode: keep, owner: keep, mtime: keep}}
+"""
+    (directory / f"fleet{machines}.yaml").write_text(manifest, encoding="utf-8")
 
 
 def write_manifest(path, tree):
@@ -99,6 +119,9 @@ def make(name, directory):
     directory = Path(directory)
     if name == "fleet":
         fleet(directory / "fleet")
+        return
+    if name == "large fleet":
+        large_fleet(directory / "fleet")
         return
     builders = {"S": small, "M": many, "T": text, "L": large, "D": deep}
     builders[name](directory / name)
