@@ -10,10 +10,11 @@ use crate::host::output::{self, Complete};
 use crate::job::depfile::Dependencies;
 use crate::report::Failure;
 
-/// The limits of a batch: images, their bytes, and files that are open.
+/// The limits of a batch: images, and their bytes.
 const IMAGES_MAX: usize = 64;
 const BYTES_MAX: u64 = 64 << 20;
-const FILES_MAX: usize = 192;
+/// Files that the batches of all workers may have open: a process may have 1,024 as a rule.
+const FILES_MAX: usize = 512;
 
 /// A complete image, with what is told once it is in place.
 pub(super) struct Waiting {
@@ -40,14 +41,20 @@ impl Waiting {
 }
 
 /// Images that are put in place together.
-#[derive(Default)]
 pub(super) struct Batch {
     waiting: Vec<Waiting>,
     size_bytes: u64,
     files: usize,
+    files_max: usize,
 }
 
 impl Batch {
+    /// An empty one of each of so many workers.
+    pub(super) fn of_workers(workers: usize) -> Self {
+        let files_max = FILES_MAX.checked_div(workers).unwrap_or(FILES_MAX);
+        Self { waiting: Vec::new(), size_bytes: 0, files: 0, files_max }
+    }
+
     pub(super) fn add(&mut self, waiting: Waiting) {
         let told = &waiting.rest.told;
         self.size_bytes = self.size_bytes.saturating_add(told.size_bytes);
@@ -57,12 +64,15 @@ impl Batch {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= IMAGES_MAX || self.size_bytes >= BYTES_MAX || self.files >= FILES_MAX
+        self.waiting.len() >= IMAGES_MAX
+            || self.size_bytes >= BYTES_MAX
+            || self.files >= self.files_max
     }
 
     /// Puts everything in place, and tells of it when it is on the disk.
     pub(super) fn settle(&mut self, progress: &Progress) {
-        let waiting = std::mem::take(self).waiting;
+        let waiting = std::mem::take(&mut self.waiting);
+        (self.size_bytes, self.files) = (0, 0);
         let (images, rest): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|it| (it.complete, it.rest)).unzip();
         let mut outcomes = output::commit_all(images, Some(&sidecar::is_suffix));

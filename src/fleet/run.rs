@@ -80,17 +80,19 @@ pub(crate) struct Keys {
 pub(crate) fn run(order: &Order) -> Result<Report, Failure> {
     signals::note()?;
     let equal = Equal::new(order.fleet)?;
-    let run = Run {
+    let mut run = Run {
         order,
+        workers: 1,
         equal,
         users: Users::default(),
         shared: Arc::default(),
         next: AtomicUsize::new(0),
         progress: Progress::new(order),
     };
+    run.workers = run.wanted_workers();
     let standing = line::begin_many(!order.is_quiet);
     thread::scope(|scope| {
-        for _ in 1..run.workers() {
+        for _ in 1..run.workers {
             // The system keeps the stacks of threads that have ended.
             let work = || without_traces(|| run.work());
             if thread::Builder::new().spawn_scoped(scope, work).is_err() {
@@ -106,6 +108,7 @@ pub(crate) fn run(order: &Order) -> Result<Report, Failure> {
 /// What the workers share.
 struct Run<'a> {
     order: &'a Order<'a>,
+    workers: usize,
     equal: Equal<'a>,
     users: Users,
     shared: Arc<Shared>,
@@ -125,7 +128,7 @@ pub(super) struct Built {
 
 impl Run<'_> {
     /// Each worker runs one command at a time, so that no more run than are allowed in all.
-    fn workers(&self) -> usize {
+    fn wanted_workers(&self) -> usize {
         let SourceWishes { jobs, command_stderr, .. } = self.order.wishes.sources;
         let wanted = if !self.runs_commands() {
             thread::available_parallelism().map_or(1, usize::from).min(WORKERS)
@@ -160,7 +163,7 @@ impl Run<'_> {
 
     /// Builds machines until there are no more.
     fn work(&self) {
-        let mut batch = Batch::default();
+        let mut batch = Batch::of_workers(self.workers);
         let mut census = Census::of_privileged().filter(|_| !self.order.wishes.sources.trust);
         while signals::received().is_none() {
             let place = self.next.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! Bytes on their way into a descriptor: small pieces are gathered, large ones
 //! pass by, and files are copied by the kernel where it can.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -25,6 +26,11 @@ const HOLE_MIN_BYTES: u64 = 64 << 10;
 /// What the kernel copies at once: signals are noticed in between.
 const KERNEL_COPY_MAX_BYTES: usize = 16 << 20;
 
+thread_local! {
+    /// A buffer that was used and wiped.
+    static SPARE: RefCell<Option<Buffer>> = const { RefCell::new(None) };
+}
+
 /// A descriptor behind a buffer, which is wiped when dropped. Errors of the
 /// descriptor hold a [`Failure`]; those of a file that is read do not.
 pub(super) struct Buffered {
@@ -43,7 +49,8 @@ impl Buffered {
 
     /// Behind it is whatever somebody has given us.
     pub(super) fn stream(file: File, subject: Subject) -> Self {
-        let buffer = Buffer::zeroed(SMALL_BUFFER_BYTES);
+        let spare = SPARE.with_borrow_mut(Option::take);
+        let buffer = spare.unwrap_or_else(|| Buffer::zeroed(SMALL_BUFFER_BYTES));
         Self { to: Descriptor { file, subject }, is_own_file: false, buffer, filled: 0 }
     }
 
@@ -78,9 +85,14 @@ impl Buffered {
         self.to.file.try_clone().map_err(|error| self.to.subject.failure("read", error))
     }
 
-    /// Wipes what was written. The next write has a new buffer.
+    /// Wipes what was written. The next write has a new buffer, and the next output of this
+    /// thread has this one.
     pub(super) fn forget(&mut self) {
-        self.buffer = Buffer::default();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if !buffer.is_empty() {
+            buffer.fill(0);
+            SPARE.set(Some(buffer));
+        }
     }
 
     /// The free end of the buffer, which is never empty. A full buffer is written out, and
