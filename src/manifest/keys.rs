@@ -73,7 +73,12 @@ impl Key {
 
 /// The keys of the manifest itself.
 pub const MANIFEST: &[Key] = &[
-    Key::optional("label", "text", "no label", "the volume's label; in lower case also the serial"),
+    Key::optional(
+        "label",
+        "text",
+        "no label; in a fleet that of each machine's name",
+        "the volume's label; in lower case also the serial",
+    ),
     Key::optional(
         "format",
         "`erofs`, `squashfs` or `iso9660`",

@@ -129,3 +129,23 @@ fn same(
 fn named_by(extension: &str) -> Option<Format> {
     Format::ALL.into_iter().find(|format| format.profile().extensions.contains(&extension))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_made_of_what_labels_hold() {
+        for (text, expected) in [
+            ("chimera-01", "CHIMERA-01"),
+            ("a b/c_d.e", "A-B-C_D.E"),
+            ("\u{e4}", "-"),
+            ("", ""),
+            ("0123456789012345678901234567890123", "01234567890123456789012345678901"),
+        ] {
+            assert_eq!(fitted(text).as_str(), expected);
+        }
+        assert!(is_made("{machine}") && is_made("a{vars.b}"));
+        assert!(!is_made("a") && !is_made("{{machine}}") && !is_made("{"));
+    }
+}

@@ -238,3 +238,59 @@ fn step(piece: &Piece, name: &[u8], from: u128) -> u128 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    #[test]
+    fn ranges_make_names() {
+        for (text, names) in [
+            ("medusa", &["medusa"][..]),
+            ("a-[08-11]", &["a-08", "a-09", "a-10", "a-11"]),
+            ("a-[8-11]", &["a-8", "a-9", "a-10", "a-11"]),
+            ("[0-1]x[1-2]", &["0x1", "0x2", "1x1", "1x2"]),
+            ("a[7-7]", &["a7"]),
+        ] {
+            let pattern = Pattern::parse(text).unwrap();
+            assert_eq!(pattern.names(100).unwrap().unwrap(), names, "{text}");
+            assert!(names.iter().all(|name| pattern.matches(name)), "{text}");
+        }
+        assert!(Pattern::parse("a[0-9]").unwrap().names(9).is_err());
+        assert!(
+            Pattern::parse("a[0-999999999][0-999999999][0-999999999]").unwrap().names(9).is_err()
+        );
+    }
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for (text, yes, no) in [
+            ("a*", &["a", "ab", "a-b.c"][..], &["b", "ba", "A"][..]),
+            ("*a", &["a", "aa", "ba"], &["ab", ""]),
+            ("*", &["a", "a.b"], &[]),
+            ("a?c", &["abc", "a-c"], &["ac", "abbc"]),
+            ("a[bc]", &["ab", "ac"], &["ad", "abc", "a"]),
+            ("a[!b-d]", &["aa", "ae"], &["ab", "ad", "a"]),
+            ("a[^b]", &["aa"], &["ab"]),
+            ("a[0-9]", &["a0", "a9"], &["a10", "a", "a01"]),
+            ("a[01-50]", &["a01", "a50"], &["a1", "a51", "a0", "a001", "a00"]),
+            ("a[1-50]", &["a1", "a50"], &["a01", "a51", "a0"]),
+            ("a[1-50]0", &["a10", "a500"], &["a1", "a0"]),
+            ("*[1-2]*", &["1", "a2b"], &["a", "3"]),
+            ("a*b*c", &["abc", "aXbYc", "abbcc"], &["acb", "ab"]),
+        ] {
+            let pattern = Pattern::parse(text).unwrap();
+            for name in yes {
+                assert!(pattern.matches(name), "{text} and {name}");
+            }
+            for name in no {
+                assert!(!pattern.matches(name), "{text} and {name}");
+            }
+        }
+        let longest = "a".repeat(NAME_MAX_BYTES);
+        assert!(Pattern::parse(&"*".repeat(PATTERN_MAX_BYTES)).unwrap().matches(&longest));
+        assert!(!Pattern::parse(&"*b".repeat(128)).unwrap().matches(&longest));
+    }
+}

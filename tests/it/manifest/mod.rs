@@ -7,6 +7,7 @@
 //! a hint. Every good one has its table beside it.
 
 mod cost;
+mod fleets;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
