@@ -1,6 +1,7 @@
 //! Images that are complete and wait to be put in place together.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::progress::Progress;
 use super::report::Told;
@@ -13,6 +14,9 @@ use crate::report::Failure;
 /// The limits of a batch: images, and their bytes.
 const IMAGES_MAX: usize = 64;
 const BYTES_MAX: u64 = 64 << 20;
+/// No image waits for longer than this until the next one is complete: a run that is killed shall
+/// not lose what slow commands have printed.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Files that the batches of all workers may have open: a process may have 1,024 as a rule.
 const FILES_MAX: usize = 512;
 
@@ -46,13 +50,15 @@ pub(super) struct Batch {
     size_bytes: u64,
     files: usize,
     files_max: usize,
+    /// When the first of them was complete.
+    begun: Option<Instant>,
 }
 
 impl Batch {
     /// An empty one of each of so many workers.
     pub(super) fn of_workers(workers: usize) -> Self {
         let files_max = FILES_MAX.checked_div(workers).unwrap_or(FILES_MAX);
-        Self { waiting: Vec::new(), size_bytes: 0, files: 0, files_max }
+        Self { waiting: Vec::new(), size_bytes: 0, files: 0, files_max, begun: None }
     }
 
     pub(super) fn add(&mut self, waiting: Waiting) {
@@ -60,6 +66,7 @@ impl Batch {
         self.size_bytes = self.size_bytes.saturating_add(told.size_bytes);
         // The image, its directory and its private one, and each sidecar with the index of them.
         self.files += 4 + told.sidecars.len();
+        self.begun.get_or_insert_with(Instant::now);
         self.waiting.push(waiting);
     }
 
@@ -67,17 +74,19 @@ impl Batch {
         self.waiting.len() >= IMAGES_MAX
             || self.size_bytes >= BYTES_MAX
             || self.files >= self.files_max
+            || self.begun.is_some_and(|begun| begun.elapsed() >= PATIENCE)
     }
 
     /// Puts everything in place, and tells of it when it is on the disk.
     pub(super) fn settle(&mut self, progress: &Progress) {
         let waiting = std::mem::take(&mut self.waiting);
-        (self.size_bytes, self.files) = (0, 0);
+        (self.size_bytes, self.files, self.begun) = (0, 0, None);
         let (images, rest): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|it| (it.complete, it.rest)).unzip();
         let mut outcomes = output::commit_all(images, Some(&sidecar::is_suffix));
         sync_made(&rest, &mut outcomes);
         put_depfiles(&rest, &mut outcomes);
+        progress.settle(rest.len());
         for (Rest { place, told, warnings, .. }, outcome) in rest.into_iter().zip(outcomes) {
             progress.note(place, warnings, outcome.map(|()| told));
         }

@@ -18,6 +18,8 @@ struct State {
     all: Vec<Option<Ended>>,
     done: usize,
     failed: usize,
+    /// Images that are complete and wait for their batch.
+    waiting: usize,
     begun: Instant,
 }
 
@@ -25,8 +27,21 @@ impl<'a> Progress<'a> {
     /// Nothing is done yet.
     pub(super) fn new(order: &'a Order<'a>) -> Self {
         let all = order.machines.iter().map(|_| None).collect();
-        let state = State { all, done: 0, failed: 0, begun: Instant::now() };
+        let state = State { all, done: 0, failed: 0, waiting: 0, begun: Instant::now() };
         Self { order, state: Mutex::new(state) }
+    }
+
+    /// Notes that one more image is complete and waits for its batch.
+    pub(super) fn wait(&self) {
+        let mut state = self.state();
+        state.waiting += 1;
+        line::show_many(|| state.line());
+    }
+
+    /// Notes that so many images wait no longer; what came of each is noted then.
+    pub(super) fn settle(&self, count: usize) {
+        let mut state = self.state();
+        state.waiting = state.waiting.saturating_sub(count);
     }
 
     /// Notes what came of the machine at this place of the order, which is told where it
@@ -68,9 +83,10 @@ impl<'a> Progress<'a> {
 impl State {
     /// The line that stands on a terminal.
     fn line(&self) -> String {
-        let Self { all, done, failed, begun } = self;
+        let Self { all, done, failed, waiting, begun } = self;
         let total = all.len();
-        let ended = done + failed;
+        // Those that wait have taken their time as well.
+        let ended = done + failed + waiting;
         let left = total.saturating_sub(ended);
         let each = begun.elapsed().checked_div(u32::try_from(ended).unwrap_or(u32::MAX));
         let left = each.and_then(|each| each.checked_mul(u32::try_from(left).unwrap_or(u32::MAX)));

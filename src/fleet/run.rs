@@ -174,7 +174,10 @@ impl Run<'_> {
             let warnings = about.warnings();
             drop(about);
             match built {
-                Ok(built) => batch.add(Waiting::new(place, warnings, built)),
+                Ok(built) => {
+                    batch.add(Waiting::new(place, warnings, built));
+                    self.progress.wait();
+                }
                 Err(failure) => self.progress.note(place, warnings, Err(failure)),
             }
             if batch.is_full() {

@@ -250,3 +250,30 @@ fn a_shared_file_is_read_once() {
     assert!((1..=2).contains(&opened("\"ca\"")), "{}", opened("\"ca\""));
     assert_eq!(opened("\"keys/medusa\""), 1);
 }
+
+/// As on a terminal: how many are done, how many have failed, of how many, and how long it takes.
+#[test]
+fn a_line_on_the_terminal_tells_how_far_it_is() {
+    let host = Host::empty();
+    host.write(
+        "fleet.yaml",
+        "machines:\n  bad: {}\n  m[01-60]: {}\nfiles:\n  - {path: /a, to: \"m*\", shell: 'sleep 0.2; echo \
+         $CREDIMG_MACHINE'}\n  - {path: /a, to: bad, command: [\"false\"]}\n",
+    );
+    fs::create_dir(host.path("out")).unwrap();
+    let told = |options: &str| {
+        let command = format!(
+            "{} fleet build fleet.yaml -o 'out/{{machine}}/disk.erofs'{options}",
+            crate::support::host::CREDIMG
+        );
+        let mut script = host.command("script");
+        script.args(["-qec", &command, "/dev/null"]).env("TERM", "xterm");
+        String::from_utf8(script.output().unwrap().stdout).unwrap()
+    };
+    let said = told("");
+    assert!(said.contains(" done, 1 failed of 61 machines, "), "{said}");
+    assert!(said.contains(" s left"), "{said}");
+    assert!(said.contains("bad: files[1] (/a): "), "{said}");
+    assert!(said.ends_with("wrote 60 images, 1 failed\r\n"), "{said}");
+    assert!(!told(" -q").contains(" left"));
+}
