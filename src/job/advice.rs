@@ -39,7 +39,10 @@ impl Job {
             report::warn(&warning);
         }
         let has_serial = self.target.sets_serial() && !is_opened;
-        if !profile.has_label() && label.is_some() && has_serial && !is_quiet {
+        // A label that was made of a machine's name is missed by nobody.
+        let is_missed =
+            label.is_some() && !self.manifest.label.as_ref().is_some_and(|it| it.is_made);
+        if !profile.has_label() && is_missed && has_serial && !is_quiet {
             let title = profile.title;
             report::note(&format!(
                 "a {title} image has no label: the drive's serial stands for it"

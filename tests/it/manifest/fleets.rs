@@ -130,6 +130,10 @@ fn the_option_machine_takes_one_of_a_fleet() {
     assert_eq!(content, "runner-of-chimera-07 none none\n");
     // EROFS holds 15 bytes of a label.
     assert!(said.contains("label RUNNER-OF-CHIME,"), "{said}");
+    // Nobody asked for the label that SquashFS has no room for.
+    let arguments = ["build", "fleet.yaml", "-o", "a.squashfs", "--machine", "medusa"];
+    let said = host.credimg().args(arguments).output().unwrap().stderr;
+    assert!(!String::from_utf8(said).unwrap().contains("has no label"));
 }
 
 #[test]
