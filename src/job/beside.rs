@@ -72,10 +72,7 @@ pub(crate) struct Beside {
 /// somebody else has put there, or what a link leads to. So is one that the image's index does not
 /// name: no build of this image has made it, or one that was killed long ago.
 pub(crate) fn of_image(path: &Path, image: &Opened) -> Result<Vec<String>, Failure> {
-    let unread = |error: io::Error| {
-        let message = format!("cannot read what lies beside {}: {}", shown(path), reason(&error));
-        Failure::new(Exit::Image, message)
-    };
+    let unread = |error| unread(Exit::Image, path, &error);
     let mut all = things(path, suffixes(path).map_err(unread)?.into_iter()).map_err(unread)?;
     if !all.is_empty() {
         let own = image.access().map_err(unread)?;
@@ -138,11 +135,14 @@ pub(crate) fn require_names(
     }
     let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.clone());
     let suffixes = suffixes.chain(std::iter::once(INDEX_SUFFIX.to_owned()));
-    let all = things(path, suffixes).map_err(|error| {
-        let message = format!("cannot read what lies beside {}: {}", shown(path), reason(&error));
-        Failure::new(Exit::Output, message)
-    })?;
+    let all = things(path, suffixes).map_err(|error| unread(Exit::Output, path, &error))?;
     require_replaceable(path, &all, wanted)
+}
+
+/// The failure to read what lies beside the image at `path`.
+fn unread(exit: Exit, path: &Path, error: &io::Error) -> Failure {
+    let message = format!("cannot read what lies beside {}: {}", shown(path), reason(error));
+    Failure::new(exit, message)
 }
 
 fn require_regular(path: &Path, file: &Path, found: &Metadata) -> Result<(), Failure> {

@@ -206,7 +206,9 @@ impl Target for Writer<'_, '_, '_, '_> {
 
     fn padding(&mut self, start: u32, sectors: u32) -> Result<()> {
         expect(start == self.written_sectors)?;
-        (0..sectors).try_for_each(|_| self.write_padded(&ZEROS))
+        let length_bytes = u64::from(sectors) * SECTOR_BYTES as u64;
+        self.sink.write_zeros(length_bytes)?;
+        self.pad(length_bytes)
     }
 }
 

@@ -23,6 +23,9 @@ const LARGE_BUFFER_BYTES: usize = 256 << 10;
 const KERNEL_COPY_MIN_BYTES: u64 = 64 << 10;
 /// A shorter hole costs more calls than its zeros do.
 const HOLE_MIN_BYTES: u64 = 64 << 10;
+/// A shorter hole costs more than its zeros where nothing has to be written out before it, as at
+/// the start of an image: ISO 9660 begins with 32 KiB of zeros.
+const HOLE_AT_ONCE_MIN_BYTES: u64 = 16 << 10;
 /// What the kernel copies at once: signals are noticed in between.
 const KERNEL_COPY_MAX_BYTES: usize = 16 << 20;
 
@@ -139,7 +142,8 @@ impl Sink for Buffered {
     }
 
     fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
-        if self.is_own_file && length_bytes >= HOLE_MIN_BYTES {
+        let shortest = if self.filled == 0 { HOLE_AT_ONCE_MIN_BYTES } else { HOLE_MIN_BYTES };
+        if self.is_own_file && length_bytes >= shortest {
             self.spill()?;
             return Ok(self.to.leave_hole(length_bytes)?);
         }
