@@ -4,6 +4,7 @@
 mod outputs;
 mod reach;
 
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use crate::host::identity::FileId;
 use crate::host::places::{Place, Places};
 use crate::manifest::fleet::{Item, ItemKind, Origin, Template};
 use crate::manifest::{Fleet, manifest_name};
-use crate::report::{Exit, Failure, Position, Problem, Problems, Subject};
+use crate::report::verbose::Step;
+use crate::report::{Exit, Failure, Position, Problem, Problems, Subject, shown};
 use crate::sources::pseudo::{self, Action, New};
 
 /// Files that a machine has to itself, as the command line and the manifest name them.
@@ -44,11 +46,15 @@ enum Key<'a> {
     Content(&'a str),
 }
 
+/// The problem of each way by which the image of a machine would reach another one.
+type Found = BTreeMap<usize, Problem>;
+
 /// The machines of a way whose source is one for them all, or one machine.
 type Reached = (Machine, Option<Machine>);
 
 /// Errors: exit code 3 for what the manifest says, with both places, and 2 for options.
 pub(crate) fn require<'a>(fleet: &'a Fleet, files: &Files) -> Result<Isolated<'a>, Failure> {
+    let step = Step::begin();
     let mut places = Places::default();
     let outputs = Outputs::new(fleet, files.output, &mut places)?;
     let mut search = Search { fleet, files, places, outputs, reaches: Reaches::default() };
@@ -57,6 +63,7 @@ pub(crate) fn require<'a>(fleet: &'a Fleet, files: &Files) -> Result<Isolated<'a
     problems.sort();
     problems.finish()?;
     search.require_options_apart()?;
+    step.end(|| format!("no source reaches two of {} machines", fleet.machines().len()));
     Ok(Isolated { fleet, reaches: search.reaches })
 }
 
@@ -171,17 +178,29 @@ impl Search<'_> {
                 }
             });
         }
-        for way in directories.into_iter().chain(others) {
-            let mut problem = None;
+        let ways = directories.into_iter().chain(others);
+        let (same, other): (Vec<_>, Vec<_>) = ways.partition(|way| self.fleet.has_one_origin(*way));
+        let mut found = Found::new();
+        for way in same {
             self.each_origin(way, |search, origin, reached| {
-                let found = search.add(way, &origin, reached);
-                problem = problem.take().or(found);
+                search.add(way, &origin, reached, &mut found);
             });
-            if let Some(problem) = problem {
-                problems.note(problem);
+        }
+        // Machine by machine, as the files of one are often in one directory.
+        for machine in 0..self.fleet.machines().len() {
+            let is_granted = |way: &&usize| {
+                let item = self.fleet.items().get(**way);
+                item.is_some_and(|item| item.machines.contains(machine))
+            };
+            for way in other.iter().filter(is_granted) {
+                let origin = self.fleet.origin(*way, machine);
+                self.add(*way, &origin, (number(machine), None), &mut found);
             }
         }
-        self.add_keys();
+        self.add_keys(&mut found);
+        for problem in found.into_values() {
+            problems.note(problem);
+        }
         problems
     }
 
@@ -202,59 +221,52 @@ impl Search<'_> {
         }
     }
 
-    /// Adds a source; the problem of one that is an image of the fleet.
-    fn add(&mut self, way: usize, origin: &Origin, reached: Reached) -> Option<Problem> {
+    /// Adds a source, and the first problem of each that is an image of the fleet.
+    fn add(&mut self, way: usize, origin: &Origin, reached: Reached, found: &mut Found) {
         match origin {
-            Origin::Nothing => None,
-            Origin::File(path) | Origin::Directory(path) => self.add_path(way, path, reached),
-            Origin::Definition(text) => self.add_definition(way, text, reached),
-            Origin::Command(words) => {
-                self.add_key(way, &Key::Command(words), reached);
-                None
+            Origin::Nothing => {}
+            Origin::File(path) | Origin::Directory(path) => {
+                self.add_path(way, path, reached, found);
             }
-            Origin::Variable(name) => {
-                self.add_key(way, &Key::Variable(name), reached);
-                None
-            }
-            Origin::Content(text) => {
-                if !text.is_empty() {
-                    self.add_key(way, &Key::Content(text), reached);
-                }
-                None
-            }
+            Origin::Definition(text) => self.add_definition(way, text, reached, found),
+            Origin::Command(words) => self.add_key(way, &Key::Command(words), reached),
+            Origin::Variable(name) => self.add_key(way, &Key::Variable(name), reached),
+            Origin::Content(text) if text.is_empty() => {}
+            Origin::Content(text) => self.add_key(way, &Key::Content(text), reached),
         }
     }
 
-    fn add_definition(&mut self, way: usize, text: &str, reached: Reached) -> Option<Problem> {
-        match pseudo::action(text.as_bytes())? {
-            Action::HostFile(file) => {
+    fn add_definition(&mut self, way: usize, text: &str, reached: Reached, found: &mut Found) {
+        match pseudo::action(text.as_bytes()) {
+            Some(Action::HostFile(file)) => {
                 let directory = self.fleet.path().parent().unwrap_or(Path::new(""));
-                self.add_path(way, &directory.join(file.path), reached)
+                self.add_path(way, &directory.join(file.path), reached, found);
             }
-            Action::Make(_, New::Command(script)) => {
+            Some(Action::Make(_, New::Command(script))) => {
                 let words = self.fleet.shell(&script.to_string_lossy(), index(reached.0));
                 self.add_key(way, &Key::Command(&words), reached);
-                None
             }
-            Action::Make(..) | Action::Modify(_) | Action::Xattr { .. } | Action::Link(_) => None,
+            Some(Action::Make(..) | Action::Modify(_) | Action::Xattr { .. } | Action::Link(_))
+            | None => {}
         }
     }
 
-    fn add_path(&mut self, way: usize, path: &Path, reached: Reached) -> Option<Problem> {
+    fn add_path(&mut self, way: usize, path: &Path, reached: Reached, found: &mut Found) {
         let Place { path, id } = self.places.place(path);
         let key = id.map_or(Key::Missing(&path), Key::File);
         self.add_key(way, &key, reached);
         let may_share = may_share(self.fleet);
         self.reaches.add_below(&path, number(way), reached, &may_share);
-        let (machine, output) = self.outputs.foreign(&path, reached.0)?;
-        let name = |machine: Machine| self.name(machine);
-        let message = format!(
-            "a source of {} that is, or holds, the image of {}: {}",
-            name(reached.0),
-            name(machine),
-            crate::report::shown(output)
-        );
-        Some(self.problem(way, message, "name another output, or another source"))
+        if let Some((machine, output)) = self.outputs.foreign(&path, reached.0) {
+            let message = format!(
+                "a source of {} that is, or holds, the image of {}: {}",
+                self.name(reached.0),
+                self.name(machine),
+                shown(output)
+            );
+            let problem = || self.problem(way, message, "name another output, or another source");
+            found.entry(way).or_insert_with(problem);
+        }
     }
 
     fn add_key(&mut self, way: usize, key: &Key, reached: Reached) {
@@ -262,17 +274,17 @@ impl Search<'_> {
     }
 
     /// Adds the key files, which no two machines share.
-    fn add_keys(&mut self) {
+    fn add_keys(&mut self, found: &mut Found) {
         let items = self.fleet.items().len();
         for machine in 0..self.fleet.machines().len() {
             let reached = (number(machine), None);
             if let Some(path) = self.fleet.key_file(machine) {
-                self.add_path(items, &path, reached);
+                self.add_path(items, &path, reached, found);
             }
             for (index, (_, template)) in self.files.keys.iter().enumerate() {
                 let machine = self.fleet.machines().get(machine);
                 if let Some(Ok(path)) = machine.map(|machine| template.of(machine)) {
-                    self.add_path(items + 1 + index, &path, reached);
+                    self.add_path(items + 1 + index, &path, reached, found);
                 }
             }
         }

@@ -1,11 +1,14 @@
 //! Which names of the host lead to one place: every symbolic link on the way is followed, and
-//! nothing is opened. What does not exist keeps the name that it would have.
+//! no file is opened. What does not exist keeps the name that it would have.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FileType, lstat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, lstat, open, statat};
+use rustix::io::Errno;
 
 use super::identity::{FileId, file_id};
 
@@ -22,6 +25,27 @@ pub(crate) struct Place {
 #[derive(Default)]
 pub(crate) struct Places {
     directories: HashMap<PathBuf, PathBuf>,
+    /// The directory of the last place: the next one is often beside it.
+    last: Option<Directory>,
+}
+
+/// A directory in which files are looked at.
+struct Directory {
+    /// As it was named.
+    named: PathBuf,
+    /// The path without links.
+    path: PathBuf,
+    /// None where it cannot be opened.
+    opened: Option<OwnedFd>,
+}
+
+impl Directory {
+    fn look_at(&self, name: &OsStr, whole: &Path) -> Result<Stat, Errno> {
+        match &self.opened {
+            Some(directory) => statat(directory, name, AtFlags::SYMLINK_NOFOLLOW),
+            None => lstat(whole),
+        }
+    }
 }
 
 impl Places {
@@ -30,26 +54,44 @@ impl Places {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return followed(path);
         };
-        let whole = self.directory(parent).join(name);
-        match lstat(&whole) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
-                followed(&whole)
-            }
-            Ok(stat) => Place { path: whole, id: Some(file_id(&stat)) },
-            Err(_) => Place { path: whole, id: None },
-        }
+        let last = self.last.take().filter(|last| last.named == parent);
+        let directory = last.unwrap_or_else(|| self.open(parent));
+        let whole = directory.path.join(name);
+        let found = directory.look_at(name, &whole);
+        self.last = Some(directory);
+        place(whole, found)
+    }
+
+    fn open(&mut self, directory: &Path) -> Directory {
+        let path = self.directory(directory).to_owned();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = open(&path, flags, Mode::empty()).ok();
+        Directory { named: directory.to_owned(), path, opened }
     }
 
     fn directory(&mut self, path: &Path) -> &Path {
         if !self.directories.contains_key(path) {
-            let found = if path.as_os_str().is_empty() {
-                followed(Path::new(".")).path
-            } else {
-                self.place(path).path
+            let found = match (path.parent(), path.file_name()) {
+                (Some(parent), Some(name)) => {
+                    let whole = self.directory(parent).join(name);
+                    let found = lstat(&whole);
+                    place(whole, found)
+                }
+                _ if path.as_os_str().is_empty() => followed(Path::new(".")),
+                _ => followed(path),
             };
-            self.directories.insert(path.to_owned(), found);
+            self.directories.insert(path.to_owned(), found.path);
         }
         self.directories.get(path).map_or(Path::new("/"), PathBuf::as_path)
+    }
+}
+
+/// The place of a path whose directory has no link, and at which this was found.
+fn place(path: PathBuf, found: Result<Stat, Errno>) -> Place {
+    match found {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => followed(&path),
+        Ok(stat) => Place { path, id: Some(file_id(&stat)) },
+        Err(_) => Place { path, id: None },
     }
 }
 

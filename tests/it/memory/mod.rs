@@ -9,6 +9,7 @@
 mod builds;
 mod commands;
 mod dump;
+mod fleets;
 mod needles;
 
 use std::fs;
