@@ -78,8 +78,9 @@ impl Exit {
                 "a policy forbids it (`--mode` for everybody, a key of others or in a share, what \
                  lies under the name of an image's file and is none, a manifest that others can \
                  change where root builds, a link that others have planted, a header that asks \
-                 for too much, a value of two machines of a fleet, a warning with `check --strict`), \
-                 or `audit` found something; a permission that a source or the output lacks is 4 or 7"
+                 for too much, a value of two machines of a fleet, a reader's group or a machine's \
+                 directory that lets others in, a warning with `check --strict`), or `audit` found \
+                 something; a permission that a source or the output lacks is 4 or 7"
             }
             Self::Command => {
                 "a command of the manifest, or the program of `exec`, cannot be started; a command \
