@@ -15,8 +15,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 const MEDUSA: &str = include_str!("systemd_guest/medusa.yaml");
-const PROBE_WANTS: &str = "[Unit]\nWants=credimg@medusa.service\n\
-                           After=credimg@medusa.service app.service\n";
+const PROBE_WANTS: &str = "[Unit]\nWants=credimg@medusa.service credimg@hydra.service\n\
+                           After=credimg@medusa.service credimg@hydra.service app.service\n";
+const FLEET: &str = "machines: {hydra: {owner: '990:990'}}\n\
+                     files: [{path: /private, to: all, file: /var/lib/others}]\n";
 const CLOSED: &str = include_str!("systemd_guest/closed");
 const EMERGENCY: &str = include_str!("systemd_guest/emergency.service");
 /// The disk is found by its label; its `credstore` is a part of it. A label for its files
@@ -40,6 +42,7 @@ const EROFS: Case = Case {
         FIRMWARE_ITEM,
         "/run/credimg/medusa/disk.erofs",
         "/run/credimg/medusa/disk.erofs.smbios",
+        "/run/credimg/hydra/disk.erofs",
         // Of docs/examples/bootc-guest: its disk, and what its service leaves.
         "/etc/credstore/app.key",
         "/dev/disk/by-label/APP",
@@ -111,6 +114,7 @@ fn add_preboot_unit(tree: &Path) {
         ("etc/tmpfiles.d/others.conf", "f /var/lib/others 0600 990 990 - private\n"),
         ("etc/credimg/medusa.env", "CREDIMG_OPTIONS=\"--owner 990:990 --reader 991\"\n"),
         ("etc/credimg/medusa.yaml", MEDUSA),
+        ("etc/credimg/fleet.yaml", FLEET),
     ] {
         fs::create_dir_all(tree.join(name).parent().unwrap()).unwrap();
         fs::write(tree.join(name), content).unwrap();
