@@ -198,14 +198,18 @@ fn a_signal_ends_a_run_in_order() {
     let fleet = Fleet::new();
     fleet.write("old.yaml", 1, &Fleet::token(1));
     fleet.run("old.yaml");
-    let slow = "shell: 'sleep 0.02; printf \"<token of $CREDIMG_MACHINE, version 000002>\"'";
+    let slow = "shell: 'touch started; sleep 0.05; printf \"<token of $CREDIMG_MACHINE, version 000002>\"'";
     fleet.write("fleet.yaml", 2, slow);
     for (signal, name) in [(Signal::INT, "SIGINT"), (Signal::TERM, "SIGTERM")] {
         let child = fleet.begin("fleet.yaml", &["--json=report"]);
-        std::thread::sleep(Duration::from_millis(700));
+        while !fleet.0.path("started").exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(300));
         kill_process(Pid::from_child(&child), signal).unwrap();
         let group = child.id();
         let output = child.wait_with_output().unwrap();
+        fs::remove_file(fleet.0.path("started")).unwrap();
         assert_eq!(output.status.signal(), Some(signal.as_raw()), "{output:?}");
         let said = stderr(&output);
         assert!(said.ends_with(&format!("credimg: error: interrupted by {name}\n")), "{said}");
