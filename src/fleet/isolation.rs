@@ -25,6 +25,10 @@ use crate::sources::pseudo::{self, Action, New};
 pub(crate) struct Files<'a> {
     /// Where the images go.
     pub(crate) output: Option<&'a Template>,
+    /// Where the dependency files go.
+    pub(crate) depfile: Option<&'a Template>,
+    /// Where the report of all goes.
+    pub(crate) report: Option<&'a Path>,
     /// Keys, and the options that name them.
     pub(crate) keys: &'a [(&'static str, &'a Template)],
 }
@@ -56,7 +60,7 @@ type Reached = (Machine, Option<Machine>);
 pub(crate) fn require<'a>(fleet: &'a Fleet, files: &Files) -> Result<Isolated<'a>, Failure> {
     let step = Step::begin();
     let mut places = Places::default();
-    let outputs = Outputs::new(fleet, files.output, &mut places)?;
+    let outputs = Outputs::new(fleet, files, &mut places)?;
     let mut search = Search { fleet, files, places, outputs, reaches: Reaches::default() };
     let mut problems = search.run();
     search.tell(&mut problems);
@@ -259,12 +263,17 @@ impl Search<'_> {
         self.reaches.add_below(&path, number(way), reached, &may_share);
         if let Some((machine, output)) = self.outputs.foreign(&path, reached.0) {
             let message = format!(
-                "a source of {} that is, or holds, the image of {}: {}",
+                "a source of {} that is, or holds, the image of {} or a file beside it: {}",
                 self.name(reached.0),
                 self.name(machine),
                 shown(output)
             );
             let problem = || self.problem(way, message, "name another output, or another source");
+            found.entry(way).or_insert_with(problem);
+        }
+        if let Some(file) = self.outputs.replaced(&path) {
+            let message = format!("{file} would replace a source of {}", self.name(reached.0));
+            let problem = || self.problem(way, message, "give each a name of its own");
             found.entry(way).or_insert_with(problem);
         }
     }

@@ -16,7 +16,7 @@ pub(crate) fn load(
     pseudo_files: &[PathBuf],
 ) -> Result<Manifest, Failure> {
     trusted::load(path, machine, trust, pseudo_files, &|fleet: &Fleet| {
-        let files = Files { output: fleet.output(), keys: &[] };
+        let files = Files { output: fleet.output(), ..Files::default() };
         isolation::require(fleet, &files).map(drop)
     })
 }

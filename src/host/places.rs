@@ -49,6 +49,15 @@ impl Directory {
 }
 
 impl Places {
+    /// Where the name itself is that `path` is: a link there is not followed, as what takes the name
+    /// replaces it.
+    pub(crate) fn name(&mut self, path: &Path) -> PathBuf {
+        match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => self.directory(parent).join(name),
+            _ => self.place(path).path,
+        }
+    }
+
     /// Where `path` leads.
     pub(crate) fn place(&mut self, path: &Path) -> Place {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {

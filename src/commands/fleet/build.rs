@@ -85,12 +85,18 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
     let templates = [("--key-file", &keys.key_file), ("--key-out", &keys.key_out)];
     let templates: Vec<_> =
         templates.into_iter().filter_map(|(option, key)| Some((option, key.as_ref()?))).collect();
-    isolation::require(&fleet, &Files { output: Some(output), keys: &templates })?;
+    let report_file = options.json.as_ref().and_then(Option::as_deref);
+    let files = Files {
+        output: Some(output),
+        depfile: depfile.as_ref(),
+        report: report_file,
+        keys: &templates,
+    };
+    isolation::require(&fleet, &files)?;
     let machines = match &*options.only {
         [] => (0..fleet.machines().len()).collect(),
         globs => fleet.select(globs)?,
     };
-    let report_file = options.json.as_ref().and_then(Option::as_deref);
     if let Some(file) = report_file {
         reports::check(file, summary::REPORT_HINT)?;
     }

@@ -50,7 +50,7 @@ pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let given = options.output.as_ref().map(|text| Template::parse(text, "--output"));
     let given = given.transpose()?;
     let output = given.as_ref().or(fleet.output());
-    let isolated = isolation::require(&fleet, &Files { output, keys: &[] })?;
+    let isolated = isolation::require(&fleet, &Files { output, ..Files::default() })?;
     for machine in 0..fleet.machines().len() {
         fleet.manifest_of(machine)?;
     }

@@ -13,7 +13,15 @@ const PUBLIC_BLOCKS: [&str; 6] = [
     "DH PARAMETERS",
 ];
 /// How lines of public keys begin in files of OpenSSH (sshd(8)).
-const PUBLIC_KEYS: [&str; 5] = ["ssh-ed25519 ", "ssh-rsa ", "ssh-dss ", "ecdsa-sha2-", "sk-"];
+/// `sk-` alone would not do: tokens of several services begin with it.
+const PUBLIC_KEYS: [&str; 6] = [
+    "ssh-ed25519 ",
+    "ssh-rsa ",
+    "ssh-dss ",
+    "ecdsa-sha2-nistp",
+    "sk-ssh-ed25519@openssh.com ",
+    "sk-ecdsa-sha2-nistp256@openssh.com ",
+];
 
 /// Whether nothing but certificates, public keys and comments stands in it.
 pub(super) fn is_public(bytes: &[u8]) -> bool {
@@ -57,6 +65,8 @@ mod tests {
             (format!("# our authority\n\n{certificate}{certificate}"), true),
             (certificate.replace('\n', "\r\n"), true),
             ("ssh-ed25519 AAAA root@host\n".to_owned(), true),
+            ("sk-ssh-ed25519@openssh.com AAAA\n".to_owned(), true),
+            ("sk-0123456789abcdef0123456789abcdef\n".to_owned(), false),
             ("ecdsa-sha2-nistp256 AAAA\nssh-rsa AAAA\n".to_owned(), true),
             (format!("{certificate}{key}"), false),
             (key.to_owned(), false),

@@ -1,48 +1,98 @@
 //! Where the images of a fleet go: each to a place of its own.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::Files;
 use super::reach::Machine;
 use crate::delivery::sidecar;
 use crate::host::places::Places;
 use crate::manifest::Fleet;
 use crate::manifest::fleet::Template;
-use crate::report::{Failure, Position, shown};
+use crate::report::{Exit, Failure, Position, shown};
 
-/// The place of each image.
+/// The place of each image, and of the other files that a run replaces.
 #[derive(Default)]
 pub(super) struct Outputs {
     /// Whose image lies at a path without links.
     machines: HashMap<PathBuf, Machine>,
+    /// What a dependency file, or the report, is called that lies at a path without links.
+    others: HashMap<PathBuf, String>,
     /// Whose images lie below a directory: one machine, or two of several.
     below: HashMap<PathBuf, (Machine, Option<Machine>)>,
 }
 
 impl Outputs {
-    /// The places of all machines' images; none where no template says them.
-    pub(super) fn new(
-        fleet: &Fleet,
-        template: Option<&Template>,
-        places: &mut Places,
-    ) -> Result<Self, Failure> {
+    /// The places of all files that a run replaces; none where nothing says them.
+    pub(super) fn new(fleet: &Fleet, files: &Files, places: &mut Places) -> Result<Self, Failure> {
         let mut outputs = Self::default();
-        let Some(template) = template else { return Ok(outputs) };
+        if let Some(template) = files.output {
+            outputs.add_images(fleet, template, places)?;
+        }
+        if let Some(template) = files.depfile {
+            for machine in fleet.machines() {
+                let path = template.of(machine)?;
+                let name = format!("the dependency file of {}", shown(Path::new(&machine.name)));
+                let added = outputs.add_other(fleet, &path, &name, places);
+                added.map_err(|message| template.refused(&message).hint(super::KEY_HINT))?;
+            }
+        }
+        if let Some(path) = files.report {
+            let added = outputs.add_other(fleet, path, "the report", places);
+            added.map_err(|message| {
+                Failure::new(Exit::Usage, message).hint("give each a name of its own")
+            })?;
+        }
+        Ok(outputs)
+    }
+
+    fn add_images(
+        &mut self,
+        fleet: &Fleet,
+        template: &Template,
+        places: &mut Places,
+    ) -> Result<(), Failure> {
         if !template.names_machine() {
             let message = "all machines would have one output: `{machine}` is missing";
             return Err(template.refused(message));
         }
         for (number, machine) in (0..).zip(fleet.machines()) {
-            let place = places.place(&template.of(machine)?).path;
-            if let Some(other) = outputs.machines.insert(place.clone(), number) {
+            let place = places.name(&template.of(machine)?);
+            if let Some(other) = self.machines.insert(place, number) {
                 let both = both(fleet, other, number);
                 let message = format!("two machines would have one output: {both}");
                 return Err(template.refused(&message).hint(super::KEY_HINT));
             }
         }
-        outputs.require_apart_from_sidecars(fleet, template)?;
-        Ok(outputs)
+        self.require_apart_from_sidecars(fleet, template)
+    }
+
+    /// Adds a file that is replaced and no image. An error is a message.
+    fn add_other(
+        &mut self,
+        fleet: &Fleet,
+        path: &Path,
+        name: &str,
+        places: &mut Places,
+    ) -> Result<(), String> {
+        let place = places.name(path);
+        let image = |machine: Machine| {
+            let machine = fleet.machines().get(super::index(machine));
+            shown(Path::new(machine.map_or("", |machine| &machine.name)))
+        };
+        if let Some(machine) = self.machines.get(&place) {
+            return Err(format!("{name} would replace the image of {}", image(*machine)));
+        }
+        if let Some(machine) = self.beside(&place) {
+            let image = image(machine);
+            return Err(format!("{name} has the name of a file beside the image of {image}"));
+        }
+        match self.others.insert(place, name.to_owned()) {
+            Some(other) => Err(format!("{name} would replace {other}")),
+            None => Ok(()),
+        }
     }
 
     /// Learns which directories hold images, for sources that are directories.
@@ -64,35 +114,43 @@ impl Outputs {
         fleet: &Fleet,
         template: &Template,
     ) -> Result<(), Failure> {
-        let mut met = Vec::new();
-        for (path, machine) in &self.machines {
-            let name = path.file_name().unwrap_or_default().as_bytes();
-            for dot in name.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at)
-            {
-                let (image, suffix) = name.split_at_checked(dot).unwrap_or_default();
-                if !sidecar::is_own(suffix.get(1..).unwrap_or_default()) {
-                    continue;
-                }
-                let image = path.with_file_name(std::ffi::OsStr::from_bytes(image));
-                met.extend(self.machines.get(&image).map(|other| (*machine, *other)));
-            }
-        }
-        let Some((machine, other)) = met.into_iter().min() else { return Ok(()) };
+        let met =
+            self.machines.iter().filter_map(|(path, machine)| Some((*machine, self.beside(path)?)));
+        let Some((machine, other)) = met.min() else { return Ok(()) };
         let both = both(fleet, machine, other);
         let message = format!("an image would have the name of a file beside another one: {both}");
         Err(template.refused(&message))
     }
 
-    /// The image of another machine that is at this path or below it.
+    /// Whose image has private files of such a name beside it.
+    fn beside(&self, path: &Path) -> Option<Machine> {
+        let name = path.file_name()?.as_bytes();
+        let dots = name.iter().enumerate().filter(|(_, byte)| **byte == b'.');
+        let mut images = dots.filter_map(|(dot, _)| {
+            let (image, suffix) = name.split_at_checked(dot)?;
+            let is_own = sidecar::is_own(suffix.get(1..)?);
+            is_own.then(|| path.with_file_name(OsStr::from_bytes(image)))
+        });
+        images.find_map(|image| self.machines.get(&image).copied())
+    }
+
+    /// The image of another machine that is at this path or below it, or that has this file beside
+    /// it.
     pub(super) fn foreign(&self, path: &Path, machine: Machine) -> Option<(Machine, &Path)> {
         let is_foreign = |other: &Machine| *other != machine;
-        if let Some(other) = self.machines.get(path).filter(|other| is_foreign(other)) {
-            let (path, _) = self.machines.get_key_value(path)?;
-            return Some((*other, path));
+        let image = self.machines.get(path).copied().or_else(|| self.beside(path));
+        if let Some(other) = image.filter(is_foreign) {
+            let (path, _) = self.machines.iter().find(|(_, machine)| **machine == other)?;
+            return Some((other, path));
         }
         let (path, (first, second)) = self.below.get_key_value(path)?;
         let other = std::iter::once(*first).chain(*second).find(is_foreign)?;
         Some((other, path))
+    }
+
+    /// What a run calls the file at this path, which it would replace and is no image.
+    pub(super) fn replaced(&self, path: &Path) -> Option<&str> {
+        self.others.get(path).map(String::as_str)
     }
 }
 

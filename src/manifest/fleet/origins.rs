@@ -185,7 +185,11 @@ fn shell(script: &str, values: Option<Values>) -> Vec<u8> {
         all.extend(values.machine.as_bytes());
     }
     for (name, value) in values.variables.unwrap_or_default() {
-        if names(script, &format!("{VARIABLE}{}", name.to_ascii_uppercase())) {
+        let variable = format!("{VARIABLE}{}", name.to_ascii_uppercase());
+        if names(script, &variable) {
+            // Machines may have the variables in another order.
+            all.push(0);
+            all.extend(variable.as_bytes());
             all.push(0);
             all.extend(value.as_bytes());
         }

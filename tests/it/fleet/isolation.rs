@@ -135,3 +135,77 @@ pseudo pseudo[1]        own         -           -
 ";
     assert_eq!(stdout(&found), expected, "{}", stderr(&found));
 }
+
+/// Files that a run replaces: what one machine has must not go by what is made for another one, or
+/// for all.
+#[test]
+fn no_file_of_a_run_replaces_what_is_another_machines() {
+    let host = Host::empty();
+    let own = "machines: {a: {}, a.d: {}}\nformat: erofs\nfiles:\n  - {path: /k, to: all, ";
+    host.write("text.yaml", format!("{own}text: 'of {{machine}}'}}\n"));
+    host.write("file.yaml", format!("{own}file: 'keys/{{machine}}'}}\n"));
+    let beside = "machines: {a: {}, b: {}}\nformat: erofs\nfiles:\n  - {path: /k, to: b, file: out-a.smbios}\n  \
+                  - {path: /k, to: a, text: of a}\n";
+    host.write("beside.yaml", beside);
+    let kept = ["keys/a", "keys/a.d", "out-a", "out-a.d", "out-a.smbios"];
+    for name in kept {
+        host.write(name, name);
+    }
+    for (manifest, options, code, told) in [
+        (
+            "text",
+            "--depfile out-{machine}.d",
+            2,
+            "the dependency file of a would replace the image of a.d",
+        ),
+        ("text", "--json=out-a.d --only a", 2, "the report would replace the image of a.d"),
+        (
+            "text",
+            "--json=./out-a.d.smbios --only a",
+            2,
+            "the report has the name of a file beside the image of a.d",
+        ),
+        (
+            "text",
+            "--json=x-a --depfile x-{machine}",
+            2,
+            "the report would replace the dependency file of a",
+        ),
+        (
+            "file",
+            "--depfile keys/{machine}.d --only a",
+            3,
+            "the dependency file of a would replace a source of a.d",
+        ),
+        ("file", "--json=keys/a.d --only a", 3, "the report would replace a source of a.d"),
+        (
+            "beside",
+            "--only a",
+            3,
+            "a source of b that is, or holds, the image of a or a file beside it",
+        ),
+    ] {
+        let found = host.run(&format!("fleet build {manifest}.yaml -o out-{{machine}} {options}"));
+        let said = stderr(&found);
+        assert_eq!(found.status.code(), Some(code), "{options}: {said}");
+        assert!(said.contains(told), "{options}: {said}");
+        for name in kept {
+            assert_eq!(host.read(name), name.as_bytes(), "{options}");
+        }
+    }
+}
+
+/// A script of two machines that have their variables the other way round is two commands.
+#[test]
+fn variables_that_are_exchanged_make_another_command() {
+    let host = Host::empty();
+    host.write(
+        "fleet.yaml",
+        "machines: {a: {vars: {own: one, peer: two}}, b: {vars: {peer: one, own: two}}}
+files:
+  - {path: /k, to: all, shell: 'get $CREDIMG_VAR_OWN $CREDIMG_VAR_PEER'}
+",
+    );
+    let found = host.run("fleet check fleet.yaml");
+    assert_eq!(found.status.code(), Some(0), "{}", stderr(&found));
+}
