@@ -72,11 +72,17 @@ struct Report {
 
 pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
     let target = options.how.attach.target.unwrap_or_default();
-    print_arguments(&options.image, target, &options.how)
+    print_arguments(&options.image, target, None, &options.how)
 }
 
-/// Prints what attaches the image at `path` to a machine of the monitor `target`.
-pub(super) fn print_arguments(path: &Path, target: Monitor, options: &How) -> Result<(), Failure> {
+/// Prints what attaches the image at `path` to a machine of the monitor `target`. Of an image
+/// that holds no label `known_label` makes the serial.
+pub(super) fn print_arguments(
+    path: &Path,
+    target: Monitor,
+    known_label: Option<&str>,
+    options: &How,
+) -> Result<(), Failure> {
     let image = Opened::new(path)?;
     let key = match options.key_file.as_deref() {
         Some(file) => Some((file, keys::read(file, Owners::Any)?)),
@@ -93,7 +99,8 @@ pub(super) fn print_arguments(path: &Path, target: Monitor, options: &How) -> Re
     job::require_machine(machine_type, target)?;
     let block = blocks::of_existing(&image, inside.as_ref().filter(|_| drive_key.is_some()));
     let label = label.as_deref();
-    let drive = drive(&attach, machine_type, label, path, Place::default(), block)?;
+    let named = label.or(known_label);
+    let drive = drive(&attach, machine_type, named, path, Place::default(), block)?;
     let drive = Drive { key: drive_key, ..drive };
     // The names of the private files beside the image say all about them.
     let suffixes = beside::of_image(path, &image)?;

@@ -79,6 +79,7 @@ pub(crate) struct Keys {
 /// isolate its machines.
 pub(crate) fn run(order: &Order) -> Result<Report, Failure> {
     signals::note()?;
+    output::common_directory(&order.output.common_directory()?)?;
     let equal = Equal::new(order.fleet)?;
     let mut run = Run {
         order,

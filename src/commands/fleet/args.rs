@@ -53,5 +53,7 @@ pub(super) fn run(options: &AttachMachine) -> Result<(), Failure> {
         (None, Some(text)) => fleet_machine::target(text)?,
         (None, None) => Monitor::default(),
     };
-    print_arguments(&template.of(machine)?, target, &options.how)
+    // SquashFS holds no label, of which the build has made the serial.
+    let label = fleet.manifest_of(index)?.label.map(|label| label.text);
+    print_arguments(&template.of(machine)?, target, label.as_deref(), &options.how)
 }

@@ -11,6 +11,7 @@ use rustix::process::{getegid, geteuid};
 
 use super::access::{Access, Excess};
 use super::acl;
+use super::sync_directory_at;
 use crate::host::listing;
 use crate::report::{Exit, Failure, reason, shell_word, shown};
 
@@ -39,6 +40,31 @@ impl DirectoryPermissions {
         let group = self.group.unwrap_or_else(|| getegid().as_raw());
         Access::of_directory(owner, group, self.mode(), self.passer)
     }
+}
+
+/// Makes the directory at `path`, and those above it that are missing, in which machines have
+/// directories of their own. Everybody gets through where the caller is root, nobody else
+/// otherwise, and only the caller can list it. One that is there stays as it is. What is made is
+/// on the disk then.
+pub fn common_directory(path: &Path) -> Result<(), Failure> {
+    let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
+    let missing: Vec<_> =
+        path.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).collect();
+    for path in missing.into_iter().rev() {
+        match retry_on_intr(|| mkdirat(CWD, path, FileMode::RWXU)) {
+            Ok(()) => {}
+            // Another run has made it meanwhile.
+            Err(Errno::EXIST) => continue,
+            Err(error) => return Err(failure(path, "make", error)),
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = FileMode::from_raw_mode(mode);
+        retry_on_intr(|| openat(CWD, path, flags, FileMode::empty()))
+            .and_then(|directory| fchmod(directory, mode))
+            .map_err(|error| failure(path, "set the mode of", error))?;
+        sync_directory_at(path.parent().unwrap_or(Path::new("")))?;
+    }
+    Ok(())
 }
 
 /// Makes the directory at `path`, in one that exists, if it is missing; returns whether it was.
@@ -214,6 +240,24 @@ mod tests {
         symlink("chimera", place.path().join("link")).unwrap();
         let said = refused(&place.path().join("link"), passer);
         assert!(said.contains("link is no directory\n"), "{said}");
+    }
+
+    #[test]
+    fn the_directory_of_all_machines_is_made_with_what_is_missing_above_it() {
+        let place = tempfile::tempdir().unwrap();
+        set_mode(place.path(), 0o750);
+        let path = place.path().join("run/credimg");
+        let expected = if geteuid().is_root() { 0o711 } else { 0o700 };
+        common_directory(&path).unwrap();
+        assert_eq!([mode(&place.path().join("run")), mode(&path)], [expected; 2]);
+        assert_eq!(mode(place.path()), 0o750);
+        set_mode(&path, 0o755);
+        common_directory(&path).unwrap();
+        assert_eq!(mode(&path), 0o755);
+        symlink("nowhere", place.path().join("link")).unwrap();
+        let failure = common_directory(&place.path().join("link/credimg")).unwrap_err();
+        assert_eq!(failure.exit, Exit::Output);
+        assert!(failure.message.contains("link/credimg: "), "{}", failure.message);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::super::error::Fault;
 use super::super::mapping::At;
 use super::super::node::Text;
 use super::super::resolved::Label;
-use super::super::values::{LABEL_MAX_BYTES, is_of_label, label_max_bytes};
+use super::super::values::{is_of_label, label_max_bytes};
 use super::placeholders::{self, Piece};
 use super::{Machine, Template};
 use crate::report::Problem;
@@ -26,6 +26,9 @@ pub(crate) const PROTOCOLS: [&str; 9] = [
     "combustion",
     "COMBUSTION",
 ];
+
+/// Longest label that is made, in bytes: as long as a serial of virtio (virtio 1.2, 5.2.6).
+const MADE_MAX_BYTES: usize = 20;
 
 /// The label of a machine for which nobody gives one.
 pub(super) fn standard(machine: &Machine) -> At<Text> {
@@ -45,13 +48,14 @@ pub(super) fn is_made(text: &str) -> bool {
     found.is_ok() && is_made
 }
 
-/// The text in upper case, with `-` in place of what no label holds, cut to the longest label.
+/// The text in upper case, with `-` in place of what no label holds, cut to what a drive's serial
+/// holds, which is made of it.
 pub(super) fn fitted(text: &str) -> Text {
     let fitted = |letter: char| match u8::try_from(letter) {
         Ok(byte) if is_of_label(byte) => letter.to_ascii_uppercase(),
         Ok(_) | Err(_) => '-',
     };
-    Zeroizing::new(text.chars().map(fitted).take(LABEL_MAX_BYTES).collect())
+    Zeroizing::new(text.chars().map(fitted).take(MADE_MAX_BYTES).collect())
 }
 
 impl Label {
@@ -141,7 +145,7 @@ mod tests {
             ("a b/c_d.e", "A-B-C_D.E"),
             ("\u{e4}", "-"),
             ("", ""),
-            ("0123456789012345678901234567890123", "01234567890123456789012345678901"),
+            ("0123456789012345678901234567890123", "01234567890123456789"),
         ] {
             assert_eq!(fitted(text).as_str(), expected);
         }

@@ -98,11 +98,9 @@ impl Template {
         }
     }
 
-    /// The directories that are this machine's own, the topmost first: those of its path that have
-    /// a placeholder, and what is below them.
-    pub fn own_directories(&self, machine: &Machine) -> Result<Vec<PathBuf>, Failure> {
-        let path = self.of(machine)?;
-        // What stands before the first placeholder is the same for every machine.
+    /// The directory in which the machines have their own: what stands before the first
+    /// placeholder.
+    pub fn common_directory(&self) -> Result<PathBuf, Failure> {
         let mut common = String::new();
         let mut is_common = true;
         let found = placeholders::pieces(&self.text, |piece| {
@@ -114,8 +112,19 @@ impl Template {
             Ok(())
         });
         found.map_err(|wrong| wrong.of_option(self.option))?;
-        let common = common.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let depth = self.directory.join(common).components().count();
+        let directory = match common.rsplit_once('/') {
+            Some(("", _)) => "/",
+            Some((directory, _)) => directory,
+            None => "",
+        };
+        Ok(self.directory.join(directory))
+    }
+
+    /// The directories that are this machine's own, the topmost first: those of its path that have
+    /// a placeholder, and what is below them.
+    pub fn own_directories(&self, machine: &Machine) -> Result<Vec<PathBuf>, Failure> {
+        let path = self.of(machine)?;
+        let depth = self.common_directory()?.components().count();
         let above = path.ancestors().skip(1).filter(|it| it.components().count() > depth);
         let mut directories: Vec<_> = above.map(Path::to_owned).collect();
         directories.reverse();

@@ -106,6 +106,22 @@ impl Dumps {
         faults
     }
 
+    /// The stored things that are in memory whenever the program stops so, in turn.
+    pub(super) fn stored_at(&self, needles: &Needles, stop: &str) -> Vec<Vec<String>> {
+        let stored = needles.all().filter(|(_, kind, _)| *kind == Kind::Content);
+        let stored: Vec<_> = stored.map(|(name, _, bytes)| (name, Finder::new(bytes))).collect();
+        let dumps = self.dumps.iter().filter(|dump| dump.stop.starts_with(stop));
+        dumps
+            .map(|dump| {
+                let is_there = |finder: &Finder| {
+                    dump.pieces.iter().any(|piece| finder.find(&piece.bytes).is_some())
+                };
+                let found = stored.iter().filter(|(_, finder)| is_there(finder));
+                found.map(|(name, _)| (*name).to_owned()).collect()
+            })
+            .collect()
+    }
+
     /// Whether a needle of this name is in any dump, where it may be or not.
     pub(super) fn holds(&self, needles: &Needles, wanted: &str) -> bool {
         needles.all().filter(|(name, ..)| name.contains(wanted)).any(|(.., bytes)| {

@@ -31,7 +31,6 @@ fn host() -> Host {
     for machine in MACHINES {
         host.write(format!("keys/{machine}"), format!("the key of {machine}"));
     }
-    fs::create_dir(host.path("out")).unwrap();
     host
 }
 
@@ -55,6 +54,20 @@ fn report(output: &Output) -> BTreeMap<String, Value> {
 fn content(host: &Host, machine: &str, path: &str) -> Option<String> {
     let output = host.run(&format!("cat out/{machine}/disk.erofs {path}"));
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+/// SquashFS holds no label, from which the serial of its drive is made.
+#[test]
+fn the_arguments_of_a_machine_are_those_that_its_build_reports() {
+    let host = host();
+    let built = report(&run(&host, &["--json"]));
+    for machine in MACHINES {
+        let options = "--fleet fleet.yaml -o out/{machine}/disk.erofs --json";
+        let told = host.run(&format!("fleet args {machine} {options}"));
+        let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+        assert_eq!(told["serial"], machine);
+        assert_eq!(told["arguments"], built[machine]["arguments"], "{machine}");
+    }
 }
 
 #[test]
@@ -191,7 +204,7 @@ fn what_is_each_machine_s_own_is_no_option_of_all() {
         let output = host.run(&format!("fleet build fleet.yaml -o {wrong}"));
         assert_eq!(output.status.code(), Some(2), "{output:?}");
     }
-    assert!(fs::read_dir(host.path("out")).unwrap().next().is_none());
+    assert!(!host.path("out").exists());
 }
 
 /// However many machines have it, and whichever is built first.
