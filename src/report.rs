@@ -161,14 +161,24 @@ impl From<Failure> for io::Error {
 
 /// Prints a failure with its hint to standard error; returns the exit code.
 pub fn print_error(failure: &Failure) -> Exit {
+    print_message(failure);
+    failure.hint.iter().for_each(|hint| print_hint(hint));
+    failure.exit
+}
+
+/// Prints a failure without its hint to standard error.
+pub(crate) fn print_message(failure: &Failure) {
     // A manifest may have several problems, one a line.
     for line in failure.message.lines() {
         say("error", RED, line);
     }
-    for line in failure.hint.iter().flat_map(|hint| hint.lines()) {
+}
+
+/// Prints a hint to standard error.
+pub(crate) fn print_hint(hint: &str) {
+    for line in hint.lines() {
         say("hint", CYAN, line);
     }
-    failure.exit
 }
 
 /// Prints a warning to standard error.

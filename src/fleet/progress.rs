@@ -1,5 +1,6 @@
 //! What came of each machine so far, and the line that tells of it.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ struct State {
     failed: usize,
     /// Images that are complete and wait for their batch.
     waiting: usize,
+    /// Hints that were told: one for fifty machines that miss the same thing is enough.
+    hints: HashSet<String>,
     begun: Instant,
 }
 
@@ -27,7 +30,8 @@ impl<'a> Progress<'a> {
     /// Nothing is done yet.
     pub(super) fn new(order: &'a Order<'a>) -> Self {
         let all = order.machines.iter().map(|_| None).collect();
-        let state = State { all, done: 0, failed: 0, waiting: 0, begun: Instant::now() };
+        let hints = HashSet::new();
+        let state = State { all, done: 0, failed: 0, waiting: 0, hints, begun: Instant::now() };
         Self { order, state: Mutex::new(state) }
     }
 
@@ -53,7 +57,12 @@ impl<'a> Progress<'a> {
             Err(failure) if failure.exit == Exit::Interrupted => {}
             Err(failure) => {
                 let _about = self.order.machine(place).map(|it| About::machine(&it.name));
-                report::print_error(failure);
+                report::print_message(failure);
+                if let Some(hint) = &failure.hint
+                    && self.state().hints.insert(hint.clone())
+                {
+                    report::print_hint(hint);
+                }
             }
         }
         let mut state = self.state();
@@ -83,7 +92,7 @@ impl<'a> Progress<'a> {
 impl State {
     /// The line that stands on a terminal.
     fn line(&self) -> String {
-        let Self { all, done, failed, waiting, begun } = self;
+        let Self { all, done, failed, waiting, begun, hints: _ } = self;
         let total = all.len();
         // Those that wait have taken their time as well.
         let ended = done + failed + waiting;

@@ -219,8 +219,13 @@ impl<'a> Name<'a> {
             Place::Option(_) => format!("this host has no {kind} {}", self.shown(text)),
             Place::Manifest(_) => format!("this host has no such {kind}"),
         };
-        let database = if kind == "user" { "passwd" } else { "group" };
-        self.failure(&message).hint(format!("`getent {database}` lists those that it has"))
+        let hint = if kind == "user" {
+            "`getent passwd` lists those that it has, and `useradd --system --user-group NAME` \
+             makes one"
+        } else {
+            "`getent group` lists those that it has"
+        };
+        self.failure(&message).hint(hint)
     }
 
     fn not_told(&self, kind: &str, text: &str, reason: &str) -> Failure {

@@ -135,7 +135,9 @@ impl FromStr for NamedMachine {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let machine_type = text.parse();
         match machine_type {
-            Err(expected) if !is_machine_name(text) => Err(expected),
+            Err(expected) if !is_machine_name(text) => {
+                Err(format!("{expected}, or in a fleet the name of one machine"))
+            }
             machine_type => Ok(Self { name: text.to_owned(), machine_type }),
         }
     }

@@ -282,7 +282,10 @@ pub const ENTRY: &[Key] = &[
         "whether what symbolic links lead to is stored in their place",
     )
     .only_with(&["dir"]),
-    GRANTED_TO,
+    Key {
+        presence: Presence::Optional("an error in a fleet; a `symlink` goes to all"),
+        ..GRANTED_TO
+    },
     SHARED,
 ];
 
@@ -350,13 +353,9 @@ const TRIM: Key =
     Key::optional("trim", "true or false", "false", "whether one newline at the end is dropped")
         .only_with(&["command", "shell", "env"]);
 
-const GRANTED_TO: Key = Key::optional(
-    "to",
-    "machines of the fleet",
-    "an error in a fleet, but at `symlink`",
-    "which machines get it",
-)
-.only_with(&["machines"]);
+const GRANTED_TO: Key =
+    Key::optional("to", "machines of the fleet", "an error in a fleet", "which machines get it")
+        .only_with(&["machines"]);
 const SHARED: Key = Key::optional(
     "shared",
     "true or false",

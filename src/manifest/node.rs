@@ -120,6 +120,15 @@ impl Node {
         }
     }
 
+    /// Whether it looks like a placeholder without quotes, which YAML takes for a mapping:
+    /// `{machine}`.
+    pub(super) fn is_placeholder(&self) -> bool {
+        match &self.value {
+            Value::Mapping(pairs) => matches!(&**pairs, [(_, value)] if value.is_null()),
+            Value::List(_) | Value::Scalar(_) => false,
+        }
+    }
+
     /// What the node is, for messages.
     pub(super) fn describe(&self) -> &'static str {
         match &self.value {

@@ -352,12 +352,16 @@ fn xattr_value(node: Node, at: Position, problems: &mut Problems) -> Option<At<X
 /// programs that handle the file may rewrite it (`010`, `1e3`, `yes`).
 pub(super) fn text(node: Node, at: &Position) -> Result<Text, Problem> {
     let found = node.describe();
-    let Some(scalar) = node.into_scalar() else { return Err(expected("text", found).at(at)) };
+    let is_placeholder = node.is_placeholder();
+    let refusal = |is_text| {
+        let fault = expected("text", found);
+        let hint = "quote the value if it is meant as text";
+        if is_text { fault.hint(hint) } else { fault }.at(at)
+    };
+    let scalar = node.into_scalar().ok_or_else(|| refusal(is_placeholder))?;
     match scalar.kind() {
         ScalarKind::Text => Ok(scalar.text),
-        ScalarKind::Null | ScalarKind::Bool(_) | ScalarKind::Number => {
-            Err(expected("text", found).hint("quote the value if it is meant as text").at(at))
-        }
+        ScalarKind::Null | ScalarKind::Bool(_) | ScalarKind::Number => Err(refusal(true)),
     }
 }
 

@@ -66,7 +66,7 @@ fn sentence(kind: &ErrorKind) -> (&'static str, Option<&'static str>) {
         E::MismatchedFlowCollectionEnd { .. } => ("brackets do not match", None),
         E::MisplacedFlowCollectionEnd => ("a closing bracket without its opening one", None),
         E::ExpectedFlowMappingSeparator | E::ExpectedFlowSequenceSeparator => {
-            ("expected a comma or a closing bracket", None)
+            ("expected a comma or a closing bracket", Some("quote a value that holds a bracket"))
         }
         E::TabNotAllowed
         | E::TabInBlockIndentation
@@ -89,7 +89,12 @@ fn sentence(kind: &ErrorKind) -> (&'static str, Option<&'static str>) {
         | E::BlockSequenceEntryNotAllowed
         | E::InvalidBlockScalarIndent
         | E::InvalidQuotedScalarIndent
-        | E::InvalidFlowScalarIndent => ("unexpected text or wrong indentation", None),
+        | E::InvalidFlowScalarIndent => (
+            "unexpected text or wrong indentation",
+            Some(
+                "indent alike what belongs together, and quote a value that begins with a bracket",
+            ),
+        ),
         E::InvalidTrailingSingleQuotedScalar | E::InvalidTrailingDoubleQuotedScalar => {
             ("text after a closing quote", None)
         }

@@ -1,6 +1,6 @@
 //! `credimg fleet args`: the arguments of one machine's image, which exists.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
@@ -38,7 +38,13 @@ pub struct AttachMachine {
 }
 
 pub(super) fn run(options: &AttachMachine) -> Result<(), Failure> {
-    let fleet = trusted::load_fleet(&options.fleet, options.trust.trust)?;
+    let fleet = trusted::load_fleet(&options.fleet, options.trust.trust).map_err(|failure| {
+        if options.fleet == Path::new(OF_HOST) && !options.fleet.exists() {
+            failure.hint("name the manifest of your fleet with --fleet")
+        } else {
+            failure
+        }
+    })?;
     let index = fleet.find(&options.name)?;
     let machine = fleet.machines().get(index).ok_or_else(|| Failure::bug(": no such machine"))?;
     let wished = options.output.as_deref().map(|text| Template::parse(text, "--output"));

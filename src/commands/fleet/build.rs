@@ -153,6 +153,11 @@ fn keys(wishes: &mut EncryptionWishes) -> Result<Keys, Failure> {
 /// An error where an option would give all machines what each has for itself.
 fn require_no_single(options: &Build) -> Result<(), Failure> {
     let Build { recipe, attach, .. } = options;
+    if attach.machine.name().is_some() {
+        let message = "--machine: `fleet build` builds all machines";
+        let hint = "`--only NAME` builds one of them, and --machine-type names QEMU's machine type";
+        return Err(Failure::new(Exit::Usage, message).hint(hint));
+    }
     let (option, hint) = if recipe.label.is_some() {
         ("--label", "`label` of the manifest may hold {machine}")
     } else if recipe.uuid.is_some() {
@@ -164,7 +169,8 @@ fn require_no_single(options: &Build) -> Result<(), Failure> {
     } else {
         return Ok(());
     };
-    Err(Failure::new(Exit::Usage, format!("{option}: all machines would have the same")).hint(hint))
+    Err(Failure::new(Exit::Usage, format!("{option}: all machines would have the same one"))
+        .hint(hint))
 }
 
 fn homeless(options: &Build) -> Failure {

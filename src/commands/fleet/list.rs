@@ -18,7 +18,7 @@ pub struct List {
     /// The manifest of the fleet
     #[arg(value_name = "FLEET", value_hint = ValueHint::FilePath)]
     pub fleet: PathBuf,
-    /// Only machines of such a name
+    /// Print only machines of this name, which may have the wildcards *, ? and [...] (repeatable)
     #[arg(long, value_name = "GLOB")]
     pub only: Vec<String>,
     /// Whom the manifest is taken from.

@@ -6,7 +6,7 @@ use super::super::error::Fault;
 use super::super::node::Text;
 use super::placeholders::{Values, Wrong};
 
-/// Marks a value that a definition can hold without quotes.
+/// What a value may hold, so that a definition has it without quotes.
 const VALUE_RULE: &str = "a value here is one of letters, digits and `._+@:/-`";
 
 /// The definition with its placeholders replaced.

@@ -32,7 +32,7 @@ pub struct Granted {
     pub is_shared: bool,
 }
 
-/// What a machine's name may be.
+/// Where to look up a name that no machine has.
 pub(super) const MACHINES_HINT: &str = "`machines` says which there are";
 
 /// What `to` and `shared` say.
@@ -253,7 +253,8 @@ impl<'a> Finder<'a> {
             Named::Machines(pattern) => pattern.literal(),
             Named::All => None,
         };
-        let mut others = self.machines.iter().map(|machine| &machine.name);
+        let known = self.machines.iter().map(|machine| machine.name.as_str());
+        let mut others = known.chain([ALL]);
         let close = name.and_then(|name| others.find(|other| is_close(&name, other)));
         close.map_or_else(|| MACHINES_HINT.to_owned(), |name| format!("did you mean `{name}`?"))
     }

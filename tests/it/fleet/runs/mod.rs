@@ -195,8 +195,11 @@ fn what_is_each_machine_s_own_is_no_option_of_all() {
     {
         let output = run(&host, &[option]);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
-        assert!(stderr(&output).contains(": all machines would have the same\n"), "{output:?}");
+        assert!(stderr(&output).contains(": all machines would have the same one\n"), "{output:?}");
     }
+    let output = run(&host, &["--machine=chimera"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(stderr(&output).contains("hint: `--only NAME` builds one of them"), "{output:?}");
     let output = host.run("fleet build fleet.yaml");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(stderr(&output).contains("fleet.yaml does not say where the images go"), "{output:?}");
@@ -205,6 +208,20 @@ fn what_is_each_machine_s_own_is_no_option_of_all() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
     }
     assert!(!host.path("out").exists());
+}
+
+/// Fifty machines that lack the same thing need no fifty hints.
+#[test]
+fn a_hint_that_several_machines_need_is_told_once() {
+    let host = host();
+    for machine in MACHINES {
+        fs::remove_file(host.path(format!("keys/{machine}"))).unwrap();
+    }
+    let output = run(&host, &[]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let said = stderr(&output);
+    let count = |word: &str| said.lines().filter(|line| line.starts_with(word)).count();
+    assert_eq!((count("credimg: error: "), count("credimg: hint: ")), (3, 1), "{said}");
 }
 
 /// However many machines have it, and whichever is built first.
