@@ -42,9 +42,11 @@ impl KeptFile {
     }
 }
 
-/// Does with each output what [`OutputFile::commit_with_sidecars`] does, or without `is_sidecar`
-/// [`OutputFile::commit`], and [`super::sync`] for one that is kept; returns what came of each. The failure of one does not
-/// concern the others. After a signal what is not in place yet is taken back.
+/// Puts each output in its place; returns what came of each. The failure of one does not concern
+/// the others. After a signal what is not in place yet is taken back.
+///
+/// A new image is treated as [`OutputFile::commit_with_sidecars`] treats one alone, or without
+/// `is_sidecar` as [`OutputFile::commit`] does. One that is kept is brought onto the disk.
 pub fn commit_all(
     outputs: Vec<Complete>,
     is_sidecar: Option<IsSidecar<'_>>,

@@ -17,8 +17,8 @@ const COMPARISONS_MAX: usize = 10_000_000;
 /// What looking for a name like another one counts as.
 const COMPARISONS_OF_HINT: usize = 8;
 const TOO_MANY: &str = "there are too many patterns of `to` for so many machines";
-/// The word for every machine.
-const ALL: &str = "all";
+/// The word for every machine, which is no machine's name.
+pub(super) const ALL: &str = "all";
 /// The way to say who gets something.
 pub(super) const HINT: &str =
     "`to: all`, `to: NAME`, `to: \"chimera-*\"`, a list of these, or `to: {not: NAME}`";

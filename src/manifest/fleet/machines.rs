@@ -8,6 +8,7 @@ use super::super::keys;
 use super::super::mapping::{At, Keys};
 use super::super::node::{Node, Text, Value};
 use super::super::schema;
+use super::grants::ALL;
 use super::pattern::{self, Pattern};
 use super::placeholders;
 use crate::report::{Position, Problems};
@@ -84,6 +85,10 @@ fn names(text: &str, left: usize) -> Result<Vec<String>, Fault> {
     let pattern = Pattern::parse(text)?;
     let names = pattern.names(left)?;
     match names {
+        // `to: all` would give it what everybody gets, whichever was meant.
+        Some(names) if names.iter().any(|name| name == ALL) => {
+            Err(Fault::new("no machine is called `all`, which is the word for every machine"))
+        }
         Some(names) => Ok(names),
         None => {
             Err(Fault::new("expected a machine's name, got a pattern").hint(pattern::NAME_HINT))
