@@ -134,8 +134,13 @@ impl<'a> Builder<'a> {
             require_no_file(options)?;
         }
         let Sources { trust, pseudo_file, .. } = &recipe.sources;
-        let manifest =
-            one::load(&options.manifest, options.attach.machine.name(), trust.trust, pseudo_file)?;
+        let manifest = one::load(
+            &options.manifest,
+            options.attach.machine.name(),
+            trust.trust,
+            pseudo_file,
+            Some(&**output).filter(|_| !is_streamed),
+        )?;
         let wishes = recipe.wishes(&options.attach);
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
         let permissions = permissions::of_build(

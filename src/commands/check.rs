@@ -90,7 +90,8 @@ struct Report {
 
 pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let Sources { trust, pseudo_file, .. } = &options.sources;
-    let manifest = one::load(&options.manifest, options.machine.name(), trust.trust, pseudo_file)?;
+    let manifest =
+        one::load(&options.manifest, options.machine.name(), trust.trust, pseudo_file, None)?;
     let luks = encryption::version(options.volume.encrypt, &manifest);
     let has_values = manifest.values().next().is_some();
     let is_told = has_values || manifest.mount.is_some() || luks.is_some_and(is_opened_by_guest);

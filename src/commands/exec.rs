@@ -151,8 +151,13 @@ struct Inheritance {
 /// wiped when this returns: nothing is dropped where another program takes over.
 fn make(options: &Exec, invocation: &Invocation) -> Result<Inheritance, Failure> {
     let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
-    let manifest =
-        one::load(&options.manifest, options.attach.machine.name(), trust.trust, pseudo_file)?;
+    let manifest = one::load(
+        &options.manifest,
+        options.attach.machine.name(),
+        trust.trust,
+        pseudo_file,
+        None,
+    )?;
     let own_machine = own_machine(options, manifest.machine.is_some())?;
     // Whoever reads the monitor's environment shall not find there what the image holds.
     let variables = environment::sources(&manifest).cloned().collect();

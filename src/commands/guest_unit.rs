@@ -44,7 +44,7 @@ struct Report {
 
 pub(super) fn run(options: &GuestUnit) -> Result<(), Failure> {
     let mut manifest =
-        one::load(&options.manifest, options.machine.as_deref(), options.trust.trust, &[])?;
+        one::load(&options.manifest, options.machine.as_deref(), options.trust.trust, &[], None)?;
     if options.machine.is_some() && manifest.machine.is_none() {
         return Err(no_fleet(&manifest));
     }

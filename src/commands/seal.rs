@@ -223,7 +223,7 @@ impl Blob {
         }
         let Sources { trust, pseudo_file, .. } = &options.sources;
         let manifest =
-            one::load(&options.manifest, options.machine.name(), trust.trust, pseudo_file)?;
+            one::load(&options.manifest, options.machine.name(), trust.trust, pseudo_file, None)?;
         let machine = options.machine.wishes().machine_type(manifest.machine.is_some())?;
         let (channel, suffix) = channel(machine)?;
         let carrier = sidecar::path(&options.key_out, suffix);

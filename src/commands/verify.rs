@@ -199,7 +199,7 @@ fn compare(
 ) -> Result<(), Failure> {
     let Sources { trust, pseudo_file, .. } = &options.build.sources;
     let manifest =
-        one::load(manifest, options.build.attach.machine.name(), trust.trust, pseudo_file)?;
+        one::load(manifest, options.build.attach.machine.name(), trust.trust, pseudo_file, None)?;
     let wishes = options.build.wishes(options.look.key_file.clone());
     let facts = contents.reader.facts();
     let expected = expected::collect(manifest, &wishes, &options.look.image, facts, header)?;

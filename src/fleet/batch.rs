@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit};
+
 use super::progress::Progress;
 use super::report::Told;
 use super::run::Built;
 use crate::delivery::sidecar;
-use crate::host::output::{self, Complete};
+use crate::host::output::{self, Complete, MachineDirectory};
 use crate::job::depfile::Dependencies;
 use crate::report::Failure;
 
@@ -18,7 +20,9 @@ const BYTES_MAX: u64 = 64 << 20;
 /// not lose what slow commands have printed.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Files that the batches of all workers may have open: a process may have 1,024 as a rule.
-const FILES_MAX: usize = 512;
+const FILES_MAX: u64 = 512;
+/// Files that the process has open besides, and those of a worker that makes an image.
+const FILES_BESIDE: u64 = 16;
 
 /// A complete image, with what is told once it is in place.
 pub(super) struct Waiting {
@@ -35,12 +39,16 @@ struct Rest {
     dependencies: Dependencies,
     /// Directories in which others were made for it.
     made_in: Vec<PathBuf>,
+    /// The one in which the image is, with its path, if it is the machine's alone.
+    directory: Option<(PathBuf, MachineDirectory)>,
 }
 
 impl Waiting {
     pub(super) fn new(place: usize, warnings: Vec<String>, built: Built) -> Self {
-        let Built { complete, told, dependencies, made_in } = built;
-        Self { complete, rest: Rest { place, told, warnings, dependencies, made_in } }
+        let Built { complete, told, dependencies, made_in, directory } = built;
+        let directory = directory.map(|it| (complete.directory().to_owned(), it));
+        let rest = Rest { place, told, warnings, dependencies, made_in, directory };
+        Self { complete, rest }
     }
 }
 
@@ -57,7 +65,12 @@ pub(super) struct Batch {
 impl Batch {
     /// An empty one of each of so many workers.
     pub(super) fn of_workers(workers: usize) -> Self {
-        let files_max = FILES_MAX.checked_div(workers).unwrap_or(FILES_MAX);
+        let workers = u64::try_from(workers).unwrap_or(u64::MAX);
+        let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let beside = workers.saturating_add(1).saturating_mul(FILES_BESIDE);
+        let free = allowed.saturating_sub(beside).min(FILES_MAX);
+        let files_max = free.checked_div(workers).unwrap_or(free);
+        let files_max = usize::try_from(files_max).unwrap_or(usize::MAX);
         Self { waiting: Vec::new(), size_bytes: 0, files: 0, files_max, begun: None }
     }
 
@@ -113,9 +126,18 @@ fn sync_made(rest: &[Rest], outcomes: &mut [Result<(), Failure>]) {
 fn put_depfiles(rest: &[Rest], outcomes: &mut [Result<(), Failure>]) {
     let (mut owners, mut files) = (Vec::new(), Vec::new());
     for (it, outcome) in rest.iter().zip(outcomes.iter_mut()).filter(|(_, it)| it.is_ok()) {
-        match it.dependencies.write() {
+        let written = it.dependencies.write().map(|it| it.map(|it| Complete::New(Box::new(it))));
+        let written = written.and_then(|file| {
+            let beside = file.as_ref().zip(it.directory.as_ref());
+            match beside.filter(|(file, (path, _))| file.directory() == path) {
+                Some((file, (_, directory))) => file.require_in(directory),
+                None => Ok(()),
+            }?;
+            Ok(file)
+        });
+        match written {
             Ok(file) => {
-                files.extend(file.map(|file| Complete::New(Box::new(file))));
+                files.extend(file);
                 owners.extend(it.dependencies.are_wanted().then_some(outcome));
             }
             Err(failure) => *outcome = Err(failure),

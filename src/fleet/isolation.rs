@@ -25,6 +25,8 @@ use crate::sources::pseudo::{self, Action, New};
 pub(crate) struct Files<'a> {
     /// Where the images go.
     pub(crate) output: Option<&'a Template>,
+    /// Where the image of one machine goes instead, by its index.
+    pub(crate) of_one: Option<(usize, &'a Path)>,
     /// Where the dependency files go.
     pub(crate) depfile: Option<&'a Template>,
     /// Where the report of all goes.

@@ -8,15 +8,19 @@ use crate::manifest::{Fleet, Manifest};
 use crate::report::Failure;
 
 /// Reads the manifest at `path` as [`trusted::load`] does. Of a fleet every machine is looked at,
-/// whichever is taken: what it gets must be nobody else's.
+/// whichever is taken: what it gets must be nobody else's, nor the image at `output` that is made of
+/// it.
 pub(crate) fn load(
     path: &Path,
     machine: Option<&str>,
     trust: bool,
     pseudo_files: &[PathBuf],
+    output: Option<&Path>,
 ) -> Result<Manifest, Failure> {
-    trusted::load(path, machine, trust, pseudo_files, &|fleet: &Fleet| {
-        let files = Files { output: fleet.output(), ..Files::default() };
+    trusted::load(path, machine, trust, pseudo_files, &|fleet: &Fleet, name| {
+        let machine = fleet.machines().iter().position(|machine| machine.name == name);
+        let files =
+            Files { output: fleet.output(), of_one: machine.zip(output), ..Files::default() };
         isolation::require(fleet, &files).map(drop)
     })
 }

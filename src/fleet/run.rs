@@ -16,7 +16,7 @@ use super::equal::Equal;
 use super::progress::Progress;
 use super::report::{Report, Told};
 use crate::host::memory::without_traces;
-use crate::host::output::{self, Complete};
+use crate::host::output::{self, Complete, MachineDirectory};
 use crate::host::signals;
 use crate::host::trust::Census;
 use crate::host::users::Users;
@@ -125,6 +125,8 @@ pub(super) struct Built {
     pub(super) dependencies: Dependencies,
     /// Directories in which others were made for it.
     pub(super) made_in: Vec<PathBuf>,
+    /// The one in which the image is, if it is this machine's alone.
+    pub(super) directory: Option<MachineDirectory>,
 }
 
 impl Run<'_> {
@@ -201,11 +203,13 @@ impl Run<'_> {
         let wishes = self.order.keys.wishes(wishes, machine)?;
         let (owner, reader) = (machine.owner.as_ref(), machine.reader.as_ref());
         let (permissions, of_directory) = permissions::of_machine(&self.users, owner, reader)?;
-        let mut made_in = Vec::new();
-        for directory in output.own_directories(machine)? {
-            if output::machine_directory(&directory, of_directory)? {
-                made_in.extend(directory.parent().map(Path::to_owned));
+        let (mut made_in, mut directory) = (Vec::new(), None);
+        for own in output.own_directories(machine)? {
+            let made = output::machine_directory(&own, of_directory)?;
+            if made.is_new {
+                made_in.extend(own.parent().map(Path::to_owned));
             }
+            directory = Some(made);
         }
         let files = Files {
             manifest: &manifest,
@@ -231,7 +235,10 @@ impl Run<'_> {
             dependencies.extend(encryptor.inputs().cloned());
         }
         job.advise(true);
-        self.image(index, job, permissions, &path, dependencies, made_in)
+        let built = self.image(index, job, permissions, &path, dependencies, made_in)?;
+        // Before anything there has changed.
+        directory.map_or(Ok(()), |directory| built.complete.require_in(&directory))?;
+        Ok(Built { directory, ..built })
     }
 
     fn image(
@@ -275,7 +282,7 @@ impl Run<'_> {
             Attached::Text(_) => monitors::Attachment::default(),
         };
         let told = Told::new(summary, attachment);
-        Ok(Built { complete, told, dependencies, made_in })
+        Ok(Built { complete, told, dependencies, made_in, directory: None })
     }
 
     /// The manifest of a machine with what the command line adds.

@@ -42,7 +42,7 @@ use crate::host::signals;
 use crate::report::{self, Exit, Failure};
 pub use access::{Access, Excess};
 use buffered::Buffered;
-pub use directory::{DirectoryPermissions, common_directory, machine_directory};
+pub use directory::{DirectoryPermissions, MachineDirectory, common_directory, machine_directory};
 use durable::{Unsynced, sync_directory};
 pub use extracted::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node};
 pub use index::{INDEX_SUFFIX, index_text, read_index};

@@ -25,6 +25,8 @@ pub(crate) struct Place {
 #[derive(Default)]
 pub(crate) struct Places {
     directories: HashMap<PathBuf, PathBuf>,
+    /// The first path of each directory: one that is mounted at another place too has several.
+    known: HashMap<FileId, PathBuf>,
     /// The directory of the last place: the next one is often beside it.
     last: Option<Directory>,
 }
@@ -61,14 +63,24 @@ impl Places {
     /// Where `path` leads.
     pub(crate) fn place(&mut self, path: &Path) -> Place {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return followed(path);
+            return self.known_as(followed(path));
         };
         let last = self.last.take().filter(|last| last.named == parent);
         let directory = last.unwrap_or_else(|| self.open(parent));
         let whole = directory.path.join(name);
         let found = directory.look_at(name, &whole);
         self.last = Some(directory);
-        place(whole, found)
+        self.known_as(place(whole, found))
+    }
+
+    /// The place by its first path, if it is a directory that has several.
+    fn known_as(&mut self, found: Found) -> Place {
+        let Found { place: Place { path, id }, is_directory } = found;
+        let path = match id.filter(|_| is_directory) {
+            Some(id) => self.known.entry(id).or_insert(path).clone(),
+            None => path,
+        };
+        Place { path, id }
     }
 
     fn open(&mut self, directory: &Path) -> Directory {
@@ -89,29 +101,48 @@ impl Places {
                 _ if path.as_os_str().is_empty() => followed(Path::new(".")),
                 _ => followed(path),
             };
-            self.directories.insert(path.to_owned(), found.path);
+            let place = self.known_as(found);
+            self.directories.insert(path.to_owned(), place.path);
         }
         self.directories.get(path).map_or(Path::new("/"), PathBuf::as_path)
     }
 }
 
-/// The place of a path whose directory has no link, and at which this was found.
-fn place(path: PathBuf, found: Result<Stat, Errno>) -> Place {
+/// A place, and whether a directory is there.
+struct Found {
+    place: Place,
+    is_directory: bool,
+}
+
+impl Found {
+    fn new(path: PathBuf, found: Result<Stat, Errno>) -> Self {
+        let Ok(stat) = found else {
+            return Self { place: Place { path, id: None }, is_directory: false };
+        };
+        let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        Self { place: Place { path, id: Some(file_id(&stat)) }, is_directory }
+    }
+}
+
+/// What is at a path whose directory has no link, and at which this was found.
+fn place(path: PathBuf, found: Result<Stat, Errno>) -> Found {
     match found {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => followed(&path),
-        Ok(stat) => Place { path, id: Some(file_id(&stat)) },
-        Err(_) => Place { path, id: None },
+        found => Found::new(path, found),
     }
 }
 
 /// Where a path leads that ends in a link or in `..`.
-fn followed(path: &Path) -> Place {
+fn followed(path: &Path) -> Found {
     match fs::canonicalize(path) {
         Ok(path) => {
-            let id = lstat(&path).ok().map(|stat| file_id(&stat));
-            Place { path, id }
+            let found = lstat(&path);
+            Found::new(path, found)
         }
-        Err(_) => Place { path: without_dots(path), id: None },
+        Err(error) => Found::new(
+            without_dots(path),
+            Err(Errno::from_io_error(&error).unwrap_or(Errno::NOENT)),
+        ),
     }
 }
 

@@ -16,13 +16,14 @@ const FLEET: &str = "fleet.yaml";
 /// command line, which are relative to the working directory. Where there is no `NAME.yaml` at
 /// `path`, it is that of the machine `NAME` of the `fleet.yaml` beside it, if there is one. Where
 /// the caller is root, a manifest or pseudo file that another user can change is an error of exit
-/// code 5, before it is read, unless `trust` takes it. Of a fleet `judge` sees all machines first.
+/// code 5, before it is read, unless `trust` takes it. Of a fleet `judge` sees all machines first, and the
+/// name of the one.
 pub(crate) fn load(
     path: &Path,
     machine: Option<&str>,
     trust: bool,
     pseudo_files: &[PathBuf],
-    judge: &dyn Fn(&Fleet) -> Result<(), Failure>,
+    judge: &dyn Fn(&Fleet, &str) -> Result<(), Failure>,
 ) -> Result<Manifest, Failure> {
     let mut census = census(trust);
     let step = Step::begin();
@@ -41,8 +42,8 @@ pub(crate) fn load(
             // A machine without a fleet is one of QEMU's: the job judges it.
             Loaded::One(manifest) => *manifest,
             Loaded::Many(fleet) => {
-                if machine.is_some() {
-                    judge(&fleet)?;
+                if let Some(name) = machine {
+                    judge(&fleet, name)?;
                 }
                 Loaded::Many(fleet).one(machine)?
             }
@@ -81,12 +82,12 @@ fn machine_beside(path: &Path) -> Option<(PathBuf, &str)> {
 fn machine_of(
     loaded: Loaded,
     name: &str,
-    judge: &dyn Fn(&Fleet) -> Result<(), Failure>,
+    judge: &dyn Fn(&Fleet, &str) -> Result<(), Failure>,
 ) -> Result<Option<Manifest>, Failure> {
     let Loaded::Many(fleet) = loaded else { return Ok(None) };
     let found = fleet.machines().iter().position(|machine| machine.name == name);
     let Some(index) = found else { return Ok(None) };
-    judge(&fleet)?;
+    judge(&fleet, name)?;
     fleet.manifest_of(index).map(Some)
 }
 

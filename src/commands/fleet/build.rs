@@ -91,6 +91,7 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
         depfile: depfile.as_ref(),
         report: report_file,
         keys: &templates,
+        ..Files::default()
     };
     isolation::require(&fleet, &files)?;
     let machines = match &*options.only {

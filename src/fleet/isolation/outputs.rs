@@ -31,6 +31,10 @@ impl Outputs {
         if let Some(template) = files.output {
             outputs.add_images(fleet, template, places)?;
         }
+        if let Some((index, path)) = files.of_one {
+            let machine = u32::try_from(index).unwrap_or(u32::MAX);
+            outputs.add_one(fleet, machine, path, places)?;
+        }
         if let Some(template) = files.depfile {
             for machine in fleet.machines() {
                 let path = template.of(machine)?;
@@ -67,6 +71,32 @@ impl Outputs {
             }
         }
         self.require_apart_from_sidecars(fleet, template)
+    }
+
+    /// Adds the image of a machine that goes where the command line says.
+    fn add_one(
+        &mut self,
+        fleet: &Fleet,
+        machine: Machine,
+        path: &Path,
+        places: &mut Places,
+    ) -> Result<(), Failure> {
+        let place = places.name(path);
+        let is_foreign = |other: &Machine| *other != machine;
+        if let Some(other) = self.machines.get(&place).copied().filter(is_foreign) {
+            let both = both(fleet, machine, other);
+            let message = format!("--output: two machines would have one output: {both}");
+            return Err(Failure::new(Exit::Usage, message).hint("name another output"));
+        }
+        if let Some(other) = self.beside(&place).filter(is_foreign) {
+            let both = both(fleet, machine, other);
+            let message = format!(
+                "--output: an image would have the name of a file beside another one: {both}"
+            );
+            return Err(Failure::new(Exit::Usage, message).hint("name another output"));
+        }
+        self.machines.insert(place, machine);
+        Ok(())
     }
 
     /// Adds a file that is replaced and no image. An error is a message.

@@ -11,6 +11,7 @@ use rustix::process::{getegid, geteuid};
 
 use super::access::{Access, Excess};
 use super::acl;
+use super::output_name::Id;
 use super::sync_directory_at;
 use crate::host::listing;
 use crate::report::{Exit, Failure, reason, shell_word, shown};
@@ -67,14 +68,25 @@ pub fn common_directory(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes the directory at `path`, in one that exists, if it is missing; returns whether it was.
-/// Its name is not yet on the disk then.
+/// The directory of one machine's files.
+#[derive(Clone, Copy, Debug)]
+pub struct MachineDirectory {
+    /// Whether it was missing. Its name is not yet on the disk then.
+    pub is_new: bool,
+    /// Which one it is, whatever takes its name later.
+    pub(super) id: Id,
+}
+
+/// Makes the directory at `path`, in one that exists, if it is missing.
 ///
 /// One that is there has to belong to the caller. It lets exactly those through whom `wanted`
 /// names, or everybody without letting anybody list it (mode 0711), as systemd makes it for the
 /// unit; else it is an error of [`Exit::Policy`], which says how to mend it. An empty one that lets
 /// nobody through yet is mended here: a run that was killed may have left it.
-pub fn machine_directory(path: &Path, wanted: DirectoryPermissions) -> Result<bool, Failure> {
+pub fn machine_directory(
+    path: &Path,
+    wanted: DirectoryPermissions,
+) -> Result<MachineDirectory, Failure> {
     // Whatever this reports: what is there afterwards decides.
     let made = retry_on_intr(|| mkdirat(CWD, path, FileMode::RWXU));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -95,16 +107,17 @@ pub fn machine_directory(path: &Path, wanted: DirectoryPermissions) -> Result<bo
     let found = directory.metadata().map_err(unread)?;
     let access = Access::of_file(&directory, &found).map_err(unread)?;
     let own = wanted.access();
+    let is_it = MachineDirectory { is_new: made.is_ok(), id: Id::from(&found) };
     let excess = access.excess(&own);
     let is_own = access.owner == own.owner;
     if is_own && access.lets_all_pass() || excess.is_none() && own.excess(&access).is_none() {
-        return Ok(made.is_ok());
+        return Ok(is_it);
     }
     // A new one may have got a group and a list from the directory above.
     let is_unfinished = || Ok::<_, io::Error>(excess.is_none() && is_empty(&directory)?);
     if made.is_ok() || is_unfinished().map_err(unread)? {
         set(&directory, wanted).map_err(|error| failure(path, "set the mode of", error))?;
-        return Ok(made.is_ok());
+        return Ok(is_it);
     }
     Err(refusal(path, &access, excess, &own))
 }
@@ -195,9 +208,9 @@ mod tests {
         ] {
             // A directory above that gives group and bits to what is made in it.
             set_mode(place.path(), 0o2777);
-            assert!(machine_directory(&path, wanted).unwrap());
+            assert!(machine_directory(&path, wanted).unwrap().is_new);
             assert_eq!(mode(&path), expected, "{wanted:?}");
-            assert!(!machine_directory(&path, wanted).unwrap(), "{wanted:?}");
+            assert!(!machine_directory(&path, wanted).unwrap().is_new, "{wanted:?}");
             fs::remove_dir(&path).unwrap();
         }
     }
@@ -209,8 +222,8 @@ mod tests {
         let wanted = DirectoryPermissions { group: Some(getegid().as_raw()), passer: Some(990) };
         fs::create_dir(&path).unwrap();
         set_mode(&path, 0o700);
-        assert!(!machine_directory(&path, wanted).unwrap());
-        assert!(!machine_directory(&path, wanted).unwrap());
+        assert!(!machine_directory(&path, wanted).unwrap().is_new);
+        assert!(!machine_directory(&path, wanted).unwrap().is_new);
         fs::remove_dir(&path).unwrap();
         fs::create_dir(&path).unwrap();
         set_mode(&path, 0o700);
@@ -234,7 +247,7 @@ mod tests {
             assert_eq!(mode(&path), wide);
         }
         set_mode(&path, 0o711);
-        assert!(!machine_directory(&path, none).unwrap());
+        assert!(!machine_directory(&path, none).unwrap().is_new);
         // Somebody else than the one whom it is for.
         fs::remove_dir(&path).unwrap();
         let passer = DirectoryPermissions { passer: Some(991), ..none };

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -32,7 +33,7 @@ pub(super) struct OutputName {
 pub(super) struct Folder {
     pub(super) fd: OwnedFd,
     /// Where it is, for messages.
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 /// A name in a directory that is held open.
@@ -60,6 +61,12 @@ pub(super) enum There {
 impl From<&Stat> for Id {
     fn from(stat: &Stat) -> Self {
         Self(stat.st_dev, stat.st_ino)
+    }
+}
+
+impl From<&Metadata> for Id {
+    fn from(found: &Metadata) -> Self {
+        Self(found.dev(), found.ino())
     }
 }
 

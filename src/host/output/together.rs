@@ -13,6 +13,7 @@ use std::rc::Rc;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::retry_on_intr;
 
+use super::directory::MachineDirectory;
 use super::durable::{Unsynced, sync_directory, sync_files};
 use super::output_name::{Folder, Id, OutputName};
 use super::{Finished, IsSidecar, OutputFile, Permissions, leftovers};
@@ -25,6 +26,34 @@ pub enum Complete {
     New(Box<OutputFile>),
     /// An image that stays as it is.
     Kept(KeptFile),
+}
+
+impl Complete {
+    fn folder(&self) -> &Rc<Folder> {
+        match self {
+            Self::New(file) => file.target.folder(),
+            Self::Kept(kept) => kept.target.folder(),
+        }
+    }
+
+    /// The path of its directory.
+    pub fn directory(&self) -> &Path {
+        &self.folder().path
+    }
+
+    /// An error of [`Exit::Policy`] where it is not in this directory, whose name somebody has given
+    /// to another one meanwhile.
+    pub fn require_in(&self, directory: &MachineDirectory) -> Result<(), Failure> {
+        let folder = self.folder();
+        let found = rustix::fs::fstat(&folder.fd).ok().map(|found| Id::from(&found));
+        if found == Some(directory.id) {
+            return Ok(());
+        }
+        let path = report::shown(&folder.path);
+        let message = format!("the directory {path} was exchanged while the image was made");
+        let hint = "who runs a machine must not be able to rename directories beside its own";
+        Err(Failure::new(Exit::Policy, message).hint(hint))
+    }
 }
 
 /// A file that stays as it is.
@@ -145,13 +174,6 @@ impl UnderWay {
         }
     }
 
-    fn folder(&self) -> &Rc<Folder> {
-        match &self.output {
-            Complete::New(file) => file.target.folder(),
-            Complete::Kept(kept) => kept.target.folder(),
-        }
-    }
-
     fn outcome(self) -> Result<(), Failure> {
         match self.state {
             State::Ready => Err(Failure::bug(": an output was forgotten")),
@@ -190,7 +212,7 @@ fn sync_names(all: &mut [UnderWay]) {
         let place = match &one.state {
             State::Ready | State::Failed(_) => None,
             State::Placed(_) => {
-                let folder = one.folder();
+                let folder = one.output.folder();
                 let id = rustix::fs::fstat(&folder.fd).ok().map(|found| Id::from(&found));
                 let is_same = |(known, other): &(Option<Id>, Rc<Folder>)| {
                     Rc::ptr_eq(folder, other) || id.is_some() && id == *known

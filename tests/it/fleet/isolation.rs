@@ -209,3 +209,55 @@ files:
     let found = host.run("fleet check fleet.yaml");
     assert_eq!(found.status.code(), Some(0), "{}", stderr(&found));
 }
+
+/// One machine is built to where the command line says: not to what is another machine's.
+#[test]
+fn one_machine_is_not_built_over_what_is_another_ones() {
+    let host = Host::empty();
+    host.write(
+        "fleet.yaml",
+        "machines: {a: {}, b: {}}\noutput: 'out-{machine}'\nformat: erofs\nfiles:\n  \
+         - {path: /k, to: all, file: 'keys/{machine}'}\n",
+    );
+    let kept = ["keys/a", "keys/b", "out-b", "out-b.smbios"];
+    for name in kept {
+        host.write(name, name);
+    }
+    for (output, code) in [("out-b", 2), ("./out-b.smbios", 2), ("keys/b", 3)] {
+        let found = host.run(&format!("build fleet.yaml --machine a -o {output}"));
+        assert_eq!(found.status.code(), Some(code), "{output}: {}", stderr(&found));
+        for name in kept {
+            assert_eq!(host.read(name), name.as_bytes(), "{output}");
+        }
+    }
+    let found = host.run("build fleet.yaml --machine a -o other");
+    assert!(found.status.success(), "{}", stderr(&found));
+}
+
+/// A directory that is mounted at a second place is one directory, with all that is below it.
+#[test]
+fn what_is_mounted_twice_is_one_place() {
+    let host = Host::empty();
+    host.write("one/below/key", "a key of b");
+    for directory in ["two", "out/a", "out/b"] {
+        fs::create_dir_all(host.path(directory)).unwrap();
+    }
+    let fleet = |rest: &str| format!("machines: {{a: {{}}, b: {{}}}}\nformat: erofs\n{rest}");
+    for (name, rest) in [
+        ("file", "files: [{path: /t, to: a, dir: two}, {path: /k, to: b, file: one/below/key}]"),
+        ("directory", "files: [{path: /t, to: a, dir: two/below}, {path: /k, to: b, dir: one}]"),
+        (
+            "output",
+            "output: 'out/{machine}/x'\nfiles: [{path: /t, to: all, text: x, shared: true}]",
+        ),
+    ] {
+        host.write(format!("{name}.yaml"), fleet(rest));
+        let script = format!(
+            "mount --bind one two && mount --bind out/a out/b && \"$1\" fleet check {name}.yaml"
+        );
+        let mut command = host.command("unshare");
+        command.args(["--mount", "sh", "-c", &script, "sh"]).arg(host.credimg().get_program());
+        let found = command.output().unwrap();
+        assert_eq!(found.status.code(), Some(3), "{name}: {}", stderr(&found));
+    }
+}

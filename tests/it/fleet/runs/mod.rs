@@ -307,3 +307,42 @@ fn a_line_on_the_terminal_tells_how_far_it_is() {
     assert!(said.ends_with("wrote 60 images, 1 failed\r\n"), "{said}");
     assert!(!told(" -q").contains(" left"));
 }
+
+/// As many images wait for one another as there may be open files.
+#[test]
+fn few_files_may_be_open_and_many_machines_are_built() {
+    let host = Host::empty();
+    let fleet = "machines: {'m[01-90]': {}}\nfiles:\n  - {path: /k, to: all, text: '{machine}'}\n\
+                 credentials:\n  - {name: c, to: all, text: '{machine}'}\n";
+    host.write("fleet.yaml", fleet);
+    fs::create_dir(host.path("out")).unwrap();
+    let script = "ulimit -n 64; exec \"$1\" fleet build fleet.yaml -o 'out/{machine}/d.erofs'";
+    let mut command = host.command("sh");
+    command.args(["-c", script, "sh"]).arg(host.credimg().get_program());
+    let output = command.output().unwrap();
+    assert_eq!(stderr(&output), "wrote 90 images\n");
+}
+
+/// Who may rename the directory of a machine puts another one in its place meanwhile.
+#[test]
+fn nothing_is_written_in_a_directory_that_was_exchanged() {
+    let host = Host::empty();
+    let fleet = "machines: {a: {}, b: {}}\nfiles:\n  \
+                 - {path: /k, to: a, shell: 'mv out/a out/was && ln -s ../other out/a && echo of-a'}\n  \
+                 - {path: /k, to: b, text: of b}\n";
+    host.write("fleet.yaml", fleet);
+    fs::create_dir(host.path("out")).unwrap();
+    host.write("other/disk.erofs", "another image");
+    let output = run(&host, &["--depfile", "out/{machine}/disk.erofs.d"]);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(5), "{told}");
+    assert!(
+        told.contains("a: the directory out/a was exchanged while the image was made"),
+        "{told}"
+    );
+    assert!(told.ends_with("wrote 1 image, 1 failed\n"), "{told}");
+    let left: Vec<_> =
+        fs::read_dir(host.path("other")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left, ["disk.erofs"]);
+    assert_eq!(host.read("other/disk.erofs"), b"another image");
+}
