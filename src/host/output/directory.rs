@@ -97,10 +97,6 @@ pub fn machine_directory(
             let message = format!("{} is no directory", shown(path));
             return Err(Failure::new(Exit::Policy, message).hint("name another place with -o"));
         }
-        (Err(_), Err(Errno::NOENT)) => {
-            let hint = "make the directory above it first: only those of machines are made here";
-            return Err(failure(path, "make", Errno::NOENT).hint(hint));
-        }
         (Err(_), Err(error)) | (Err(error), Ok(())) => return Err(failure(path, "make", error)),
     };
     let unread = |error: io::Error| failure(path, "look at", error);
