@@ -233,8 +233,18 @@ impl Search<'_> {
             Origin::Nothing => {}
             Origin::File(path) | Origin::Directory(path) => {
                 self.add_path(way, path, reached, found);
+                let item = self.fleet.items().get(way);
+                if item.is_some_and(|item| item.kind == ItemKind::PseudoFile) {
+                    for action in pseudo::actions(path) {
+                        self.add_action(way, action, reached, found);
+                    }
+                }
             }
-            Origin::Definition(text) => self.add_definition(way, text, reached, found),
+            Origin::Definition(text) => {
+                if let Some(action) = pseudo::action(text.as_bytes()) {
+                    self.add_action(way, action, reached, found);
+                }
+            }
             Origin::Command(words) => self.add_key(way, &Key::Command(words), reached),
             Origin::Variable(name) => self.add_key(way, &Key::Variable(name), reached),
             Origin::Content(text) if text.is_empty() => {}
@@ -242,18 +252,18 @@ impl Search<'_> {
         }
     }
 
-    fn add_definition(&mut self, way: usize, text: &str, reached: Reached, found: &mut Found) {
-        match pseudo::action(text.as_bytes()) {
-            Some(Action::HostFile(file)) => {
+    /// Adds the source of a pseudo definition.
+    fn add_action(&mut self, way: usize, action: Action, reached: Reached, found: &mut Found) {
+        match action {
+            Action::HostFile(file) => {
                 let directory = self.fleet.path().parent().unwrap_or(Path::new(""));
                 self.add_path(way, &directory.join(file.path), reached, found);
             }
-            Some(Action::Make(_, New::Command(script))) => {
+            Action::Make(_, New::Command(script)) => {
                 let words = self.fleet.shell(&script.to_string_lossy(), index(reached.0));
                 self.add_key(way, &Key::Command(&words), reached);
             }
-            Some(Action::Make(..) | Action::Modify(_) | Action::Xattr { .. } | Action::Link(_))
-            | None => {}
+            Action::Make(..) | Action::Modify(_) | Action::Xattr { .. } | Action::Link(_) => {}
         }
     }
 

@@ -33,7 +33,7 @@ pub use self::definition::{Action, DataSection, Definition, HostFile, New};
 
 use rustix::fs::Stat;
 
-use crate::manifest::{Manifest, manifest_name};
+use crate::manifest::{Manifest, PseudoFile, manifest_name};
 use crate::report::{Failure, Position, Problems, Subject};
 
 /// Most definitions that a build may have: all of them stay in memory.
@@ -129,6 +129,20 @@ pub fn load(manifest: &Manifest) -> Result<Definitions, Failure> {
 /// What one definition of a manifest makes or changes; none where it is wrong.
 pub(crate) fn action(text: &[u8]) -> Option<Action> {
     parse::definition(text, None).ok().map(|(_, action)| action)
+}
+
+/// What the definitions of a pseudo file make or change; nothing where it cannot be read, or one of
+/// them is wrong: the build tells of that.
+pub(crate) fn actions(path: &Path) -> Vec<Action> {
+    let file = PseudoFile { path: path.to_owned(), position: None, granted: None };
+    let mut problems = Problems::new(Subject::Definitions, &Arc::from(""));
+    let mut definitions = Definitions::default();
+    let read = lines::read(&file, &mut definitions, &mut problems);
+    let read = read.and_then(|()| problems.finish());
+    read.map_or_else(
+        |_| Vec::new(),
+        |()| definitions.list.into_iter().map(|it| it.action).collect(),
+    )
 }
 
 /// The definitions of one open pseudo file, understood and checked.

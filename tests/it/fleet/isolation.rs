@@ -261,3 +261,30 @@ fn what_is_mounted_twice_is_one_place() {
         assert_eq!(found.status.code(), Some(3), "{name}: {}", stderr(&found));
     }
 }
+
+/// Each machine has a pseudo file of its own; what these read is a source as well.
+#[test]
+fn definitions_in_pseudo_files_are_sources() {
+    let host = Host::empty();
+    host.write("short", "hunter2");
+    let own = "machines: {a: {}, b: {}}\npseudo_files:\n  - {file: 'for/{machine}', to: ";
+    host.write("fleet.yaml", format!("{own}all}}\n"));
+    host.write("mixed.yaml", format!("{own}a}}\nfiles:\n  - {{path: /k, to: b, file: short}}\n"));
+    for (manifest, of_a, of_b, code) in [
+        ("fleet", "/k l short", "/k l ./short", 3),
+        ("fleet", "/k f 400 0 0 get short", "/k f 400 0 0 get short", 3),
+        ("fleet", "/k l short", "/k f 400 0 0 get b", 0),
+        ("fleet", "/k f 400 0 0 get $CREDIMG_MACHINE", "/k f 400 0 0 get $CREDIMG_MACHINE", 0),
+        ("fleet", "/k d 500 0 0", "/k d 500 0 0", 0),
+        ("mixed", "/k l short", "", 3),
+    ] {
+        host.write("for/a", format!("{of_a}\n"));
+        host.write("for/b", format!("{of_b}\n"));
+        let found = host.run(&format!("fleet check {manifest}.yaml"));
+        assert_eq!(found.status.code(), Some(code), "{of_a}: {}", stderr(&found));
+        assert_eq!(
+            stderr(&found).contains("also reaches") || stderr(&found).contains("one source"),
+            code == 3
+        );
+    }
+}
