@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use super::report::{Ended, Outcome, Report, Told};
 use super::run::Order;
 use crate::report::{self, About, Exit, Failure, line};
@@ -21,6 +23,8 @@ struct State {
     failed: usize,
     /// Images that are complete and wait for their batch.
     waiting: usize,
+    /// Machines that are tried again when no other image takes room; none once that has begun.
+    postponed: Option<Vec<usize>>,
     /// Hints that were told: one for fifty machines that miss the same thing is enough.
     hints: HashSet<String>,
     begun: Instant,
@@ -31,7 +35,15 @@ impl<'a> Progress<'a> {
     pub(super) fn new(order: &'a Order<'a>) -> Self {
         let all = order.machines.iter().map(|_| None).collect();
         let hints = HashSet::new();
-        let state = State { all, done: 0, failed: 0, waiting: 0, hints, begun: Instant::now() };
+        let state = State {
+            all,
+            done: 0,
+            failed: 0,
+            waiting: 0,
+            postponed: Some(Vec::new()),
+            hints,
+            begun: Instant::now(),
+        };
         Self { order, state: Mutex::new(state) }
     }
 
@@ -48,9 +60,21 @@ impl<'a> Progress<'a> {
         state.waiting = state.waiting.saturating_sub(count);
     }
 
+    /// The machines that have failed where there was no room, of which nothing is noted yet. From
+    /// now on it is.
+    pub(super) fn postponed(&self) -> Vec<usize> {
+        self.state().postponed.take().unwrap_or_default()
+    }
+
     /// Notes what came of the machine at this place of the order, which is told where it
-    /// has failed, and what was warned of.
+    /// has failed, and what was warned of. One that found no room is tried again in the end.
     pub(super) fn note(&self, place: usize, warnings: Vec<String>, outcome: Result<Told, Failure>) {
+        if outcome.as_ref().is_err_and(is_for_room)
+            && let Some(postponed) = &mut self.state().postponed
+        {
+            postponed.push(place);
+            return;
+        }
         match &outcome {
             Ok(_) => {}
             // The signal is told once, at the end.
@@ -92,7 +116,7 @@ impl<'a> Progress<'a> {
 impl State {
     /// The line that stands on a terminal.
     fn line(&self) -> String {
-        let Self { all, done, failed, waiting, begun, hints: _ } = self;
+        let Self { all, done, failed, waiting, begun, hints: _, postponed: _ } = self;
         let total = all.len();
         // Those that wait have taken their time as well.
         let ended = done + failed + waiting;
@@ -104,6 +128,12 @@ impl State {
             left.map_or_else(String::new, time_left)
         )
     }
+}
+
+/// Whether there was no room for an output: where others wait with it there may be later.
+fn is_for_room(failure: &Failure) -> bool {
+    let is_told = |errno: Errno| failure.message.ends_with(&report::reason(&errno.into()));
+    failure.exit == Exit::Output && (is_told(Errno::NOSPC) || is_told(Errno::DQUOT))
 }
 
 fn time_left(left: Duration) -> String {

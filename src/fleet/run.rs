@@ -102,6 +102,7 @@ pub(crate) fn run(order: &Order) -> Result<Report, Failure> {
         }
         run.work();
     });
+    run.work_again();
     drop(standing);
     Ok(run.progress.finish())
 }
@@ -167,27 +168,53 @@ impl Run<'_> {
     /// Builds machines until there are no more.
     fn work(&self) {
         let mut batch = Batch::of_workers(self.workers);
-        let mut census = Census::of_privileged().filter(|_| !self.order.wishes.sources.trust);
+        let mut census = self.census();
         while signals::received().is_none() {
             let place = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(index) = self.order.machines.get(place) else { break };
-            let Some(machine) = self.order.machine(place) else { break };
-            let about = About::machine(&machine.name);
-            let built = self.build(*index, machine, census.as_mut());
-            let warnings = about.warnings();
-            drop(about);
-            match built {
-                Ok(built) => {
-                    batch.add(Waiting::new(place, warnings, built));
-                    self.progress.wait();
-                }
-                Err(failure) => self.progress.note(place, warnings, Err(failure)),
+            if place >= self.order.machines.len() {
+                break;
             }
+            self.work_on(place, &mut batch, census.as_mut());
             if batch.is_full() {
                 batch.settle(&self.progress);
             }
         }
         batch.settle(&self.progress);
+    }
+
+    /// Builds each machine again whose image had no room beside those that waited with it, and puts
+    /// it in place before the next one begins.
+    fn work_again(&self) {
+        let mut batch = Batch::of_workers(1);
+        let mut census = self.census();
+        for place in self.progress.postponed() {
+            match signals::check() {
+                Ok(()) => self.work_on(place, &mut batch, census.as_mut()),
+                Err(failure) => self.progress.note(place, Vec::new(), Err(failure)),
+            }
+            batch.settle(&self.progress);
+        }
+    }
+
+    fn census(&self) -> Option<Census> {
+        Census::of_privileged().filter(|_| !self.order.wishes.sources.trust)
+    }
+
+    /// Builds the machine at this place of the order, and adds it to the batch.
+    fn work_on(&self, place: usize, batch: &mut Batch, census: Option<&mut Census>) {
+        let index = self.order.machines.get(place);
+        let Some((index, machine)) = index.zip(self.order.machine(place)) else { return };
+        let about = About::machine(&machine.name);
+        let built = self.build(*index, machine, census);
+        let warnings = about.warnings();
+        drop(about);
+        match built {
+            Ok(built) => {
+                batch.add(Waiting::new(place, warnings, built));
+                self.progress.wait();
+            }
+            Err(failure) => self.progress.note(place, warnings, Err(failure)),
+        }
     }
 
     /// Builds the machine of this index, up to an image that is complete and not in place.

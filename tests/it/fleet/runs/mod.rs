@@ -346,3 +346,24 @@ fn nothing_is_written_in_a_directory_that_was_exchanged() {
     assert_eq!(left, ["disk.erofs"]);
     assert_eq!(host.read("other/disk.erofs"), b"another image");
 }
+
+/// There is room for the old images and for a few of the new ones: those do not wait for more.
+#[test]
+fn a_nearly_full_disk_takes_one_image_after_the_other() {
+    let host = Host::empty();
+    let fleet = "machines: {'m[01-20]': {}}\nfiles:\n  - {path: /k, to: all, file: 'keys/{machine}'}\n\
+                 credentials:\n  - {name: c, to: all, text: '{machine}'}\n";
+    host.write("fleet.yaml", fleet);
+    for number in 1..=20 {
+        host.write(format!("keys/m{number:02}"), format!("{number:04}").repeat(7_500));
+    }
+    fs::create_dir(host.path("out")).unwrap();
+    let script = "mount -t tmpfs -o size=1m none out || exit 99
+        for run in 1 2; do \"$1\" fleet build fleet.yaml -o 'out/{machine}/d.erofs' || exit; done
+        \"$1\" cat out/m20/d.erofs /k | head -c 4";
+    let mut command = host.command("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(host.credimg().get_program());
+    let output = command.output().unwrap();
+    assert_eq!(stderr(&output), "wrote 20 images\nwrote 20 images\n");
+    assert_eq!(output.stdout, b"0020");
+}
