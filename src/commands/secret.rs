@@ -16,7 +16,15 @@ use crate::monitors::DriveId;
 use crate::monitors::qemu::secrets;
 use crate::report::{self, Exit, Failure, reason};
 
-/// `credimg secret`
+// Options of `credimg secret`, which has none but those of its commands.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// What to do with a secret.
+    #[command(subcommand)]
+    pub command: Secret,
+}
+
+// The commands of `credimg secret`.
 #[derive(Debug, Subcommand)]
 pub enum Secret {
     /// Wrap standard input and print the -object that gives it to QEMU
@@ -68,8 +76,8 @@ pub struct Unwrap {
 const SECRET_MAX_BYTES: usize = 1 << 20;
 const TEXT_MAX_BYTES: usize = 2 * SECRET_MAX_BYTES;
 
-pub(super) fn run(command: &Secret) -> Result<(), Failure> {
-    match command {
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    match &options.command {
         Secret::Wrap(options) => wrap(options),
         Secret::Unwrap(options) => unwrap(options),
     }

@@ -5,13 +5,32 @@ mod build;
 mod check;
 mod list;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::report::Failure;
 
-/// `credimg fleet`
+// Options of `credimg fleet`, which has none but those of its commands.
+#[derive(Args, Debug)]
+pub struct Fleet {
+    /// What to do for all machines.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Fleet {
+    /// Whether nothing is to be told but what is wrong.
+    pub(super) fn is_quiet(&self) -> bool {
+        match &self.command {
+            Command::Build(options) => options.quiet,
+            Command::Check(_) | Command::Args(_) | Command::List(_) => false,
+        }
+    }
+}
+
+// The commands of `credimg fleet`, whose options are found out where they are called alone.
 #[derive(Debug, Subcommand)]
-pub enum Fleet {
+#[command(defer = true)]
+pub enum Command {
     /// Build the images of all machines, a failure of one leaving the others
     Build(Box<build::Build>),
     /// Check that no machine gets what is another's, and show who gets what, without running
@@ -23,11 +42,11 @@ pub enum Fleet {
     List(list::List),
 }
 
-pub(super) fn run(command: &Fleet) -> Result<(), Failure> {
-    match command {
-        Fleet::Build(options) => build::run(options),
-        Fleet::Check(options) => check::run(options),
-        Fleet::Args(options) => args::run(options),
-        Fleet::List(options) => list::run(options),
+pub(super) fn run(fleet: &Fleet) -> Result<(), Failure> {
+    match &fleet.command {
+        Command::Build(options) => build::run(options),
+        Command::Check(options) => check::run(options),
+        Command::Args(options) => args::run(options),
+        Command::List(options) => list::run(options),
     }
 }

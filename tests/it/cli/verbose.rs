@@ -78,7 +78,11 @@ fn other_commands_tell_their_steps_as_well() {
 #[test]
 fn a_command_is_not_both_verbose_and_quiet() {
     let host = Host::new("files: []\n");
-    for words in ["-v build secrets.yaml -o a.erofs -q", "verify a.erofs --quiet --verbose"] {
+    for words in [
+        "-v build secrets.yaml -o a.erofs -q",
+        "fleet build -v secrets.yaml -o {machine} -q",
+        "verify a.erofs --quiet --verbose",
+    ] {
         let output = host.run(words);
         assert_eq!(output.status.code(), Some(2), "{words}");
         let expected = "credimg: error: --verbose and --quiet ask for opposite things\n\
