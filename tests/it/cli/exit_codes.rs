@@ -249,7 +249,7 @@ fn a_permission_that_is_missing_is_a_file_that_cannot_be_read_or_written() {
     let host = host();
     fs::set_permissions(host.path(""), PermissionsExt::from_mode(0o755)).unwrap();
     fs::set_permissions(host.path("key"), PermissionsExt::from_mode(0o600)).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_credimg"), host.path("credimg")).unwrap();
+    crate::support::host::copy_program(host.path("credimg"));
     host.private("locked", "label: CHIMERA\nfiles: []\n");
     host.write("source.yaml", "files: [{path: /a, file: locked}]\n");
     for (arguments, exit) in [

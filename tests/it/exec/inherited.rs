@@ -245,7 +245,7 @@ fn no_right_is_needed_to_build_nor_to_read_what_is_inherited() {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     let program = directory.path().join("credimg");
-    fs::copy(env!("CARGO_BIN_EXE_credimg"), &program).unwrap();
+    crate::support::host::copy_program(&program);
     let mut command = Command::new(nobody[0]);
     command.args(&nobody[1..]).arg(program).args(["exec", "-", "--"]).args(read);
     command.stdin(fs::File::open(host.path("secrets.yaml")).unwrap());

@@ -75,7 +75,7 @@ fn as_other_user(images: &Images, arguments: &str) -> Output {
     fs::set_permissions(images.directory(), fs::Permissions::from_mode(0o777)).unwrap();
     let program = images.path("credimg");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_credimg"), &program).unwrap();
+        crate::support::host::copy_program(&program);
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let script = format!("umask 077; exec ./credimg {arguments}");

@@ -10,6 +10,13 @@ use tempfile::TempDir;
 /// The program under test.
 pub(crate) const CREDIMG: &str = env!("CARGO_BIN_EXE_credimg");
 
+/// Copies the program. Another process does so: a file that a test itself has open for writing is
+/// busy in every process that another test starts at that moment, and none can run it then.
+pub(crate) fn copy_program(to: impl AsRef<Path>) {
+    let copied = Command::new("cp").arg(CREDIMG).arg(to.as_ref()).status().unwrap();
+    assert!(copied.success(), "{copied}");
+}
+
 /// A directory that goes away with the test, in which the program runs.
 pub(crate) struct Host(TempDir);
 

@@ -241,7 +241,7 @@ fn access_control_lists_count_by_their_mask() {
 #[test]
 fn users_without_rights_take_what_they_can_read() {
     let host = host();
-    fs::copy(env!("CARGO_BIN_EXE_credimg"), host.path("credimg")).unwrap();
+    crate::support::host::copy_program(host.path("credimg"));
     mode(&host.path("credimg"), 0o755);
     mode(&host.path("vm"), 0o777);
     mode(&host.path("vm/secrets.yaml"), 0o666);

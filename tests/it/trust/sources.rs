@@ -87,7 +87,7 @@ fn many_files_are_told_of_at_once() {
 #[test]
 fn users_hear_nothing_of_their_own_files() {
     let host = host();
-    fs::copy(env!("CARGO_BIN_EXE_credimg"), host.path("credimg")).unwrap();
+    crate::support::host::copy_program(host.path("credimg"));
     let given = format!("chown -R {OTHER}:{OTHER} . && chmod -R g+w . && chmod o+w data/f");
     assert!(
         Command::new("sh")

@@ -198,7 +198,9 @@ fn a_signal_ends_a_run_in_order() {
     let fleet = Fleet::new();
     fleet.write("old.yaml", 1, &Fleet::token(1));
     fleet.run("old.yaml");
-    let slow = "shell: 'touch started; sleep 0.05; printf \"<token of $CREDIMG_MACHINE, version 000002>\"'";
+    // The run cannot end before the signal, however late that comes.
+    let slow = "shell: 'touch started; case $CREDIMG_MACHINE in *1??) sleep 60;; esac; \
+                printf \"<token of $CREDIMG_MACHINE, version 000002>\"'";
     fleet.write("fleet.yaml", 2, slow);
     for (signal, name) in [(Signal::INT, "SIGINT"), (Signal::TERM, "SIGTERM")] {
         let child = fleet.begin("fleet.yaml", &["--json=report"]);
