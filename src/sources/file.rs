@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use credimg_formats::Content;
 use rustix::fs::Stat;
@@ -24,17 +24,22 @@ pub(super) fn content(path: &Path, to: &mut Scope) -> Result<Delivered, Failure>
 /// first of them alone.
 pub(super) fn shared_content(path: &Path, to: &mut Scope) -> Result<Delivered, Failure> {
     let Some(shared) = to.shared() else { return content(path, to) };
-    if let Some((secret, stat)) = shared.file(path)
+    let slot = shared.file(path);
+    let mut kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((secret, stat)) = &*kept
         && to.budget().takes_small_file(secret.len() as u64)
     {
-        to.inputs().take(path, &stat)?;
-        let own = Some(InodeAttributes::of_host(&stat));
-        return Ok(Delivered { content: Content::Memory(secret), own });
+        to.inputs().take(path, stat)?;
+        let own = Some(InodeAttributes::of_host(stat));
+        return Ok(Delivered { content: Content::Memory(secret.clone()), own });
     }
     let (file, stat) = open::open_file(path)?;
     let delivered = content_of(path, &file, &stat, to)?;
-    if let Content::Memory(secret) = &delivered.content {
-        shared.keep_file(path, secret, &stat);
+    if let Content::Memory(secret) = &delivered.content
+        && kept.is_none()
+        && shared.takes_file(secret.len())
+    {
+        *kept = Some((secret.clone(), stat));
     }
     Ok(delivered)
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use credimg_formats::Secret;
@@ -20,15 +21,14 @@ const FILES_MAX_BYTES: usize = 16 << 20;
 /// What one machine has read and others may have.
 #[derive(Default)]
 pub struct Shared {
-    files: Mutex<Files>,
+    files: Mutex<HashMap<PathBuf, Arc<FileSlot>>>,
+    kept_bytes: AtomicUsize,
     commands: Mutex<HashMap<CommandKey, Arc<Slot>>>,
 }
 
-#[derive(Default)]
-struct Files {
-    known: HashMap<PathBuf, (Secret, Stat)>,
-    kept_bytes: usize,
-}
+/// What a file held when it was read, and what it was. Whoever reads it holds the lock, for which
+/// the others wait.
+pub(super) type FileSlot = Mutex<Option<(Secret, Stat)>>;
 
 /// What tells one command from another: its words, its directory, and whether a newline is dropped.
 pub(super) type CommandKey = (Vec<OsString>, PathBuf, bool);
@@ -37,20 +37,16 @@ pub(super) type CommandKey = (Vec<OsString>, PathBuf, bool);
 pub(super) type Slot = Mutex<Option<Result<Secret, Failure>>>;
 
 impl Shared {
-    /// What the file at this path held when it was read, and what it was.
-    pub(super) fn file(&self, path: &Path) -> Option<(Secret, Stat)> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.known.get(path).cloned()
+    /// The place for what the file at this path holds.
+    pub(super) fn file(&self, path: &Path) -> Arc<FileSlot> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(files.entry(path.to_owned()).or_default())
     }
 
-    /// Keeps what the file at this path holds, while there is room.
-    pub(super) fn keep_file(&self, path: &Path, content: &Secret, stat: &Stat) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept_bytes = files.kept_bytes.saturating_add(content.len());
-        if kept_bytes <= FILES_MAX_BYTES && !files.known.contains_key(path) {
-            files.kept_bytes = kept_bytes;
-            files.known.insert(path.to_owned(), (content.clone(), *stat));
-        }
+    /// Whether there is room for a file of so many bytes, which then is taken.
+    pub(super) fn takes_file(&self, length_bytes: usize) -> bool {
+        let before = self.kept_bytes.fetch_add(length_bytes, Ordering::Relaxed);
+        before.saturating_add(length_bytes) <= FILES_MAX_BYTES
     }
 
     /// The place for what comes of a command.
