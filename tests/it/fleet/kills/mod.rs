@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::host::{Host, stderr};
+use crate::support::host::{CREDIMG, Host, stderr};
 
 /// How many machines a run has.
 const MACHINES: usize = 200;
@@ -66,8 +66,10 @@ impl Fleet {
     }
 
     fn begin(&self, manifest: &str, options: &[&str]) -> Child {
-        let mut command = self.0.credimg();
-        command.args(["fleet", "build", manifest, "-o", "out/{machine}/disk.erofs"]);
+        // Whoever runs the tests in the background ignores SIGINT, and so would the program.
+        let mut command = self.0.command("env");
+        command.args(["--default-signal=INT,TERM", CREDIMG, "fleet", "build", manifest]);
+        command.args(["-o", "out/{machine}/disk.erofs"]);
         command.args(options).stdout(Stdio::null()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }
