@@ -28,7 +28,7 @@ use super::shared::Shared;
 use crate::host::signals;
 use crate::host::trust::{self, Census};
 use crate::manifest::{Entry, Granted, Manifest};
-use crate::report::{Exit, Failure, Position, shown};
+use crate::report::{Exit, Failure, Position};
 use crate::sources::assemble::{OnExchangeable, Settings};
 pub(crate) use attributes::InodeAttributes;
 pub(crate) use entry::EntryScope;
@@ -269,18 +269,10 @@ impl<'a> TreeBuilder<'a> {
 
     /// How what `adder` adds came to the machine of a fleet.
     fn granted(&self, adder: Adder) -> Option<Granted> {
-        let pseudo = &self.manifest.pseudo;
         match adder {
             Adder::Entry(index) => self.manifest.entries.get(index)?.granted,
             Adder::Value(index) => self.manifest.values().nth(index)?.granted,
-            Adder::Definition(index) => {
-                // The manifest's own come first.
-                if let Some(definition) = pseudo.definitions.get(index) {
-                    return definition.granted;
-                }
-                let file = &self.definitions.get(index)?.position.file;
-                pseudo.files.iter().find(|it| shown(&it.path) == **file)?.granted
-            }
+            Adder::Definition(index) => self.definitions.get(index)?.granted,
         }
     }
 

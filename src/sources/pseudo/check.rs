@@ -38,7 +38,7 @@ pub fn require_allowed(
         let message = format!("{} ({}): {COMMANDS}", entry.position.key_path, entry.path);
         return Err(Failure::new(Exit::Policy, message));
     }
-    for Definition { path, action, position } in definitions {
+    for Definition { path, action, position, .. } in definitions {
         match action {
             Action::Make(_, New::Command(_)) if !policy.allow_commands => {
                 let message = format!("{} ({path}): {COMMANDS}", position.name());

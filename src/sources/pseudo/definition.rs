@@ -9,6 +9,7 @@ use std::sync::Arc;
 use credimg_formats::{Device, Secret};
 
 use super::lines::DataFile;
+use crate::manifest::Granted;
 use crate::report::{Position, shown_bytes};
 use crate::sources::builder::InodeAttributes;
 
@@ -60,6 +61,8 @@ pub struct Definition {
     pub action: Action,
     /// Where it stands.
     pub position: Position,
+    /// How it came to the machine of a fleet, if it is one's.
+    pub granted: Option<Granted>,
 }
 
 /// What a definition does.

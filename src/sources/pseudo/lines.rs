@@ -106,7 +106,7 @@ pub(super) fn read_open(
             Ok((path_in_image, action)) => {
                 let begin = line.text.len() - parse::trim_start(&line.text).len();
                 let position = line.position(&name, begin);
-                list.push(Definition { path: path_in_image, action, position });
+                list.push(Definition { path: path_in_image, action, position, granted: None });
             }
             Err(fault) => {
                 let position = line.position(&name, fault.offset);

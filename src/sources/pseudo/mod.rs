@@ -110,7 +110,8 @@ pub fn load(manifest: &Manifest) -> Result<Definitions, Failure> {
         let at = |column| Position { text_column: Some(column), ..entry.position.clone() };
         match parse::definition(entry.text.expose(), None) {
             Ok((path, action)) => {
-                definitions.list.push(Definition { path, action, position: at(1) });
+                let (position, granted) = (at(1), entry.granted);
+                definitions.list.push(Definition { path, action, position, granted });
             }
             Err(fault) => {
                 let column = fault::column(entry.text.expose(), fault.offset);
@@ -119,7 +120,10 @@ pub fn load(manifest: &Manifest) -> Result<Definitions, Failure> {
         }
     }
     for file in &manifest.pseudo.files {
+        let earlier = definitions.len();
         lines::read(file, &mut definitions, &mut problems)?;
+        let of_file = definitions.list.iter_mut().skip(earlier);
+        of_file.for_each(|definition| definition.granted = file.granted);
     }
     problems.finish()?;
     check::conflicts(&definitions.list, &manifest_name)?;
