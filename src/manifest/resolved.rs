@@ -243,6 +243,18 @@ pub struct MachineContext {
     pub target: Option<At<String>>,
 }
 
+impl MachineContext {
+    /// The variable of the environment that tells commands the machine's name.
+    pub const NAME_VARIABLE: &str = "CREDIMG_MACHINE";
+    /// How the variables of the environment begin that tell commands the machine's own ones.
+    pub const VARIABLE_PREFIX: &str = "CREDIMG_VAR_";
+
+    /// The variable of the environment that holds the machine's variable of this name.
+    pub fn variable(name: &str) -> String {
+        format!("{}{}", Self::VARIABLE_PREFIX, name.to_ascii_uppercase())
+    }
+}
+
 /// The whole resolved manifest.
 #[derive(Clone, Debug)]
 pub struct Manifest {

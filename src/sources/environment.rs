@@ -11,11 +11,6 @@ const SEEN: [&str; 8] =
 /// Every command also sees the variables whose names begin with this.
 const PREFIX: &[u8] = b"CREDIMG_";
 
-/// The machine of a fleet that a command runs for.
-const MACHINE: &str = "CREDIMG_MACHINE";
-/// The names of that machine's variables, in upper case, follow this.
-const VARIABLE_PREFIX: &str = "CREDIMG_VAR_";
-
 /// A part of the hint where a command failed: a variable may be missing that it needs.
 pub(super) const HINT: &str = "a command sees PATH, HOME, LANG, TZ, USER, SHELL, TERM, \
                                SOURCE_DATE_EPOCH, CREDIMG_* and what `pass_env` names";
@@ -52,9 +47,9 @@ fn hidden(manifest: &Manifest) -> Vec<OsString> {
 
 fn of_machine(manifest: &Manifest) -> impl Iterator<Item = (OsString, &OsStr)> {
     manifest.machine.iter().flat_map(|MachineContext { name, variables, .. }| {
-        let name = (OsString::from(MACHINE), OsStr::new(name));
+        let name = (OsString::from(MachineContext::NAME_VARIABLE), OsStr::new(name));
         let variables = variables.iter().map(|(name, value)| {
-            let name = format!("{VARIABLE_PREFIX}{}", name.to_ascii_uppercase());
+            let name = MachineContext::variable(name);
             (OsString::from(name), OsStr::from_bytes(value.expose()))
         });
         std::iter::once(name).chain(variables)
@@ -63,7 +58,8 @@ fn of_machine(manifest: &Manifest) -> impl Iterator<Item = (OsString, &OsStr)> {
 
 /// Whether a variable is one of those that tell about a machine: the caller's own are of none.
 fn is_of_machine(name: &OsStr) -> bool {
-    name == MACHINE || name.as_bytes().starts_with(VARIABLE_PREFIX.as_bytes())
+    name == MachineContext::NAME_VARIABLE
+        || name.as_bytes().starts_with(MachineContext::VARIABLE_PREFIX.as_bytes())
 }
 
 /// The variables that are sources of `manifest`, and of a fleet those of all its machines.

@@ -8,17 +8,13 @@ use std::sync::Arc;
 
 use super::super::encrypt;
 use super::super::node::Text;
+use super::super::resolved::MachineContext;
 use super::super::source::TypedSource;
 use super::definition;
 use super::item::TypedItem;
 use super::placeholders::{self, Piece, Values};
 use super::{Fleet, Machine, MachineSet};
 use crate::report::Position;
-
-/// What the environment of a command calls its machine.
-const MACHINE: &str = "CREDIMG_MACHINE";
-/// What the names of variables of its machine begin with there.
-const VARIABLE: &str = "CREDIMG_VAR_";
 
 /// Where content comes from, of one machine.
 pub(crate) enum Origin {
@@ -118,7 +114,7 @@ impl Fleet {
     }
 
     /// What host paths of the manifest begin at.
-    fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
@@ -180,12 +176,12 @@ fn shell(script: &str, values: Option<Values>) -> Vec<u8> {
     let mut all = b"\0/bin/sh\0-c\0".to_vec();
     all.extend(script.as_bytes());
     let Some(values) = values else { return all };
-    if names(script, MACHINE) {
+    if names(script, MachineContext::NAME_VARIABLE) {
         all.push(0);
         all.extend(values.machine.as_bytes());
     }
     for (name, value) in values.variables.unwrap_or_default() {
-        let variable = format!("{VARIABLE}{}", name.to_ascii_uppercase());
+        let variable = MachineContext::variable(name);
         if names(script, &variable) {
             // Machines may have the variables in another order.
             all.push(0);
@@ -207,5 +203,5 @@ fn names(script: &str, variable: &str) -> bool {
 
 /// Whether a script names anything of its machine.
 fn names_machine(script: &str) -> bool {
-    names(script, MACHINE) || script.contains(VARIABLE)
+    names(script, MachineContext::NAME_VARIABLE) || script.contains(MachineContext::VARIABLE_PREFIX)
 }
