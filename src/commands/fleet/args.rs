@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
+use super::{homeless, template};
 use crate::commands::args::{How, print_arguments};
 use crate::commands::options::Trust;
 use crate::job::{fleet_machine, trusted};
-use crate::manifest::fleet::Template;
-use crate::manifest::manifest_name;
 use crate::monitors::Monitor;
-use crate::report::{Exit, Failure};
+use crate::report::Failure;
 
 /// The manifest of the host's own fleet, from which its units and hooks build.
 const OF_HOST: &str = "/etc/credimg/fleet.yaml";
@@ -47,13 +46,9 @@ pub(super) fn run(options: &AttachMachine) -> Result<(), Failure> {
     })?;
     let index = fleet.find(&options.name)?;
     let machine = fleet.machines().get(index).ok_or_else(|| Failure::bug(": no such machine"))?;
-    let wished = options.output.as_deref().map(|text| Template::parse(text, "--output"));
-    let wished = wished.transpose()?;
-    let template = wished.as_ref().or(fleet.output()).ok_or_else(|| {
-        let name = manifest_name(&options.fleet);
-        Failure::new(Exit::Usage, format!("{name} does not say where the images are"))
-            .hint("name the place by -o or `output`, as in '/run/credimg/{machine}/disk.erofs'")
-    })?;
+    let wished = template(options.output.as_deref(), "--output")?;
+    let output = wished.as_ref().or(fleet.output());
+    let output = output.ok_or_else(|| homeless(&options.fleet, "are"))?;
     let target = match (options.how.attach.target, &machine.target) {
         (Some(target), _) => target,
         (None, Some(text)) => fleet_machine::target(text)?,
@@ -61,5 +56,5 @@ pub(super) fn run(options: &AttachMachine) -> Result<(), Failure> {
     };
     // SquashFS holds no label, of which the build has made the serial.
     let label = fleet.manifest_of(index)?.label.map(|label| label.text);
-    print_arguments(&template.of(machine)?, target, label.as_deref(), &options.how)
+    print_arguments(&output.of(machine)?, target, label.as_deref(), &options.how)
 }

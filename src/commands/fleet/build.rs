@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+use super::{homeless, template};
 use crate::commands::options::{Attach, Recipe};
 use crate::commands::print;
 use crate::fleet::isolation::{self, Files};
@@ -13,8 +14,6 @@ use crate::job::reports;
 use crate::job::summary;
 use crate::job::trusted;
 use crate::job::wishes::EncryptionWishes;
-use crate::manifest::fleet::Template;
-use crate::manifest::manifest_name;
 use crate::report::{self, Exit, Failure};
 
 #[derive(Args, Debug)]
@@ -72,9 +71,10 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
     require_no_single(options)?;
     let Build { recipe, fleet, output, depfile, .. } = options;
     let fleet = trusted::load_fleet(fleet, recipe.sources.trust.trust)?;
-    let output = parse(output.as_deref(), "--output")?;
-    let output = output.as_ref().or(fleet.output()).ok_or_else(|| homeless(options))?;
-    let depfile = parse(depfile.as_deref(), "--depfile")?;
+    let output = template(output.as_deref(), "--output")?;
+    let output =
+        output.as_ref().or(fleet.output()).ok_or_else(|| homeless(&options.fleet, "go"))?;
+    let depfile = template(depfile.as_deref(), "--depfile")?;
     if let Some(depfile) = depfile.as_ref().filter(|depfile| !depfile.names_machine()) {
         return Err(
             depfile.refused("all machines would have one dependency file: `{machine}` is missing")
@@ -132,22 +132,18 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
     done.exit().map_or(told, |exit| Err(Failure::silent(exit)))
 }
 
-fn parse(text: Option<&str>, option: &'static str) -> Result<Option<Template>, Failure> {
-    text.map(|text| Template::parse(text, option)).transpose()
-}
-
 /// The key files of the options, which are templates; the wishes are left without them.
 fn keys(wishes: &mut EncryptionWishes) -> Result<Keys, Failure> {
-    let template = |path: Option<PathBuf>, option| {
+    let of_path = |path: Option<PathBuf>, option| {
         let Some(path) = path else { return Ok(None) };
         let text = path
             .to_str()
             .ok_or_else(|| Failure::new(Exit::Usage, format!("{option}: a template is UTF-8")))?;
-        parse(Some(text), option)
+        template(Some(text), option)
     };
     Ok(Keys {
-        key_file: template(wishes.key_file.take(), "--key-file")?,
-        key_out: template(wishes.key_out.take(), "--key-out")?,
+        key_file: of_path(wishes.key_file.take(), "--key-file")?,
+        key_out: of_path(wishes.key_out.take(), "--key-out")?,
     })
 }
 
@@ -172,10 +168,4 @@ fn require_no_single(options: &Build) -> Result<(), Failure> {
     };
     Err(Failure::new(Exit::Usage, format!("{option}: all machines would have the same one"))
         .hint(hint))
-}
-
-fn homeless(options: &Build) -> Failure {
-    let name = manifest_name(&options.fleet);
-    Failure::new(Exit::Usage, format!("{name} does not say where the images go"))
-        .hint("name the place by -o or `output`, as in '/run/credimg/{machine}/disk.erofs'")
 }

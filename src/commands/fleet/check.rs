@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use serde::Serialize;
 
+use super::template;
 use crate::commands::options::Trust;
 use crate::commands::print;
 use crate::fleet::isolation::{self, Files};
 use crate::fleet::matrix::Secret;
 use crate::job::trusted;
-use crate::manifest::fleet::Template;
 use crate::report::{Failure, json, terminal};
 
 #[derive(Args, Debug)]
@@ -47,13 +47,9 @@ struct Report<'a> {
 
 pub(super) fn run(options: &Check) -> Result<(), Failure> {
     let fleet = trusted::load_fleet(&options.fleet, options.trust.trust)?;
-    let given = options.output.as_ref().map(|text| Template::parse(text, "--output"));
-    let given = given.transpose()?;
+    let given = template(options.output.as_deref(), "--output")?;
     let output = given.as_ref().or(fleet.output());
     let isolated = isolation::require(&fleet, &Files { output, ..Files::default() })?;
-    for machine in 0..fleet.machines().len() {
-        fleet.manifest_of(machine)?;
-    }
     let matrix = isolated.matrix();
     if options.json {
         let (machines, secrets) = (&*matrix.machines, matrix.secrets());

@@ -5,9 +5,13 @@ mod build;
 mod check;
 mod list;
 
+use std::path::Path;
+
 use clap::{Args, Subcommand};
 
-use crate::report::Failure;
+use crate::manifest::fleet::Template;
+use crate::manifest::manifest_name;
+use crate::report::{Exit, Failure};
 
 // Options of `credimg fleet`, which has none but those of its commands.
 #[derive(Args, Debug)]
@@ -40,6 +44,18 @@ pub enum Command {
     Args(Box<args::AttachMachine>),
     /// Print the names of the machines, one a line
     List(list::List),
+}
+
+/// The template that an option gives.
+fn template(text: Option<&str>, option: &'static str) -> Result<Option<Template>, Failure> {
+    text.map(|text| Template::parse(text, option)).transpose()
+}
+
+/// The failure where nothing says where the images go, or are.
+fn homeless(fleet: &Path, verb: &str) -> Failure {
+    let message = format!("{} does not say where the images {verb}", manifest_name(fleet));
+    Failure::new(Exit::Usage, message)
+        .hint("name the place by -o or `output`, as in '/run/credimg/{machine}/disk.erofs'")
 }
 
 pub(super) fn run(fleet: &Fleet) -> Result<(), Failure> {
