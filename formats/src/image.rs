@@ -55,6 +55,11 @@ impl Format {
     /// All there are.
     pub const ALL: [Self; 3] = [Self::Erofs, Self::Squashfs, Self::Iso9660];
 
+    /// The format whose images have this extension.
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.profile().extensions.contains(&extension))
+    }
+
     /// What its images are called and hold.
     pub const fn profile(self) -> Profile {
         match self {

@@ -256,8 +256,8 @@ impl Search<'_> {
     fn add_action(&mut self, way: usize, action: Action, reached: Reached, found: &mut Found) {
         match action {
             Action::HostFile(file) => {
-                let directory = self.fleet.path().parent().unwrap_or(Path::new(""));
-                self.add_path(way, &directory.join(file.path), reached, found);
+                let path = self.fleet.directory().join(file.path);
+                self.add_path(way, &path, reached, found);
             }
             Action::Make(_, New::Command(script)) => {
                 let words = self.fleet.shell(&script.to_string_lossy(), index(reached.0));
@@ -366,10 +366,7 @@ impl Search<'_> {
     /// Line and column of a machine in the manifest.
     fn machine_place(&self, machine: Machine) -> String {
         let machine = self.fleet.machines().get(index(machine));
-        machine.map_or_else(String::new, |machine| {
-            let Position { file, line, column, .. } = &machine.position;
-            format!("{file}:{line}:{column}")
-        })
+        machine.map_or_else(String::new, |machine| machine.position.place())
     }
 
     fn position(&self, way: usize) -> Option<&Position> {

@@ -18,9 +18,8 @@ pub(crate) fn load(
     output: Option<&Path>,
 ) -> Result<Manifest, Failure> {
     trusted::load(path, machine, trust, pseudo_files, &|fleet: &Fleet, name| {
-        let machine = fleet.machines().iter().position(|machine| machine.name == name);
-        let files =
-            Files { output: fleet.output(), of_one: machine.zip(output), ..Files::default() };
+        let of_one = fleet.index_of(name).zip(output);
+        let files = Files { output: fleet.output(), of_one, ..Files::default() };
         isolation::require(fleet, &files).map(drop)
     })
 }

@@ -28,8 +28,8 @@ use crate::job::making::{Attached, Making, Printed, Ready};
 use crate::job::permissions;
 use crate::job::trusted;
 use crate::job::wishes::{SourceWishes, Wishes};
+use crate::manifest::Fleet;
 use crate::manifest::fleet::{Item, ItemKind, Machine, Origin, Template};
-use crate::manifest::{Fleet, Manifest, PseudoFile};
 use crate::monitors;
 use crate::report::{self, About, Exit, Failure, line};
 use crate::sources::shared::Shared;
@@ -197,7 +197,7 @@ impl Run<'_> {
     }
 
     fn census(&self) -> Option<Census> {
-        Census::of_privileged().filter(|_| !self.order.wishes.sources.trust)
+        trusted::census(self.order.wishes.sources.trust)
     }
 
     /// Builds the machine at this place of the order, and adds it to the batch.
@@ -225,7 +225,8 @@ impl Run<'_> {
         census: Option<&mut Census>,
     ) -> Result<Built, Failure> {
         let Order { fleet, output, depfile, wishes, .. } = self.order;
-        let manifest = self.manifest(fleet.manifest_of(index)?, census)?;
+        let mut manifest = fleet.manifest_of(index)?;
+        trusted::add_pseudo_files(&mut manifest, self.order.pseudo_files, census)?;
         let (path, depfile) = (output.of(machine)?, depfile.map(|it| it.of(machine)).transpose()?);
         let wishes = self.order.keys.wishes(wishes, machine)?;
         let (owner, reader) = (machine.owner.as_ref(), machine.reader.as_ref());
@@ -310,19 +311,6 @@ impl Run<'_> {
         };
         let told = Told::new(summary, attachment);
         Ok(Built { complete, told, dependencies, made_in, directory: None })
-    }
-
-    /// The manifest of a machine with what the command line adds.
-    fn manifest(
-        &self,
-        mut manifest: Manifest,
-        census: Option<&mut Census>,
-    ) -> Result<Manifest, Failure> {
-        let files = self.order.pseudo_files.iter().cloned();
-        let files = files.map(|path| PseudoFile { path, position: None, granted: None });
-        manifest.pseudo.files.extend(files);
-        census.map_or(Ok(()), |census| trusted::require(census, &manifest))?;
-        Ok(manifest)
     }
 }
 

@@ -54,16 +54,22 @@ pub(crate) fn load(
         let path = shown(&manifest.path);
         format!("read the manifest {path}: entries {entries}, credentials and items {values}")
     });
-    let files = pseudo_files.iter().cloned();
-    manifest.pseudo.files.extend(files.map(|path| PseudoFile {
-        path,
-        position: None,
-        granted: None,
-    }));
-    if let Some(census) = &mut census {
-        require(census, &manifest)?;
-    }
+    add_pseudo_files(&mut manifest, pseudo_files, census.as_mut())?;
     Ok(manifest)
+}
+
+/// Adds the pseudo files of the command line. Where another user can change one of the
+/// manifest's, it is an error of exit code 5.
+pub(crate) fn add_pseudo_files(
+    manifest: &mut Manifest,
+    paths: &[PathBuf],
+    census: Option<&mut Census>,
+) -> Result<(), Failure> {
+    let files = paths.iter().cloned();
+    let files = files.map(|path| PseudoFile { path, position: None, granted: None });
+    manifest.pseudo.files.extend(files);
+    let Some(census) = census else { return Ok(()) };
+    manifest.pseudo.files.iter().try_for_each(|file| census.require("pseudo file", &file.path))
 }
 
 /// The manifest of a fleet beside `path`, and the machine's name that `path` has, where nothing is
@@ -85,8 +91,7 @@ fn machine_of(
     judge: &dyn Fn(&Fleet, &str) -> Result<(), Failure>,
 ) -> Result<Option<Manifest>, Failure> {
     let Loaded::Many(fleet) = loaded else { return Ok(None) };
-    let found = fleet.machines().iter().position(|machine| machine.name == name);
-    let Some(index) = found else { return Ok(None) };
+    let Some(index) = fleet.index_of(name) else { return Ok(None) };
     judge(&fleet, name)?;
     fleet.manifest_of(index).map(Some)
 }
@@ -122,11 +127,6 @@ pub(crate) fn load_fleet(path: &Path, trust: bool) -> Result<Box<Fleet>, Failure
     Ok(fleet)
 }
 
-/// An error of exit code 5 where another user can change a pseudo file of the manifest.
-pub(crate) fn require(census: &mut Census, manifest: &Manifest) -> Result<(), Failure> {
-    manifest.pseudo.files.iter().try_for_each(|file| census.require("pseudo file", &file.path))
-}
-
 /// What a build will say of sources that another user can exchange: of the paths that the
 /// manifest and the definitions name, not of what directories hold.
 pub(crate) fn foresee(
@@ -146,6 +146,7 @@ pub(crate) fn foresee(
     exchangeable.message()
 }
 
-fn census(trust: bool) -> Option<Census> {
+/// What tells whom to trust, where the caller is root and does not trust everybody.
+pub(crate) fn census(trust: bool) -> Option<Census> {
     if trust { None } else { Census::of_privileged() }
 }

@@ -92,8 +92,7 @@ fn format(
 
 /// The format that has the extension of this name.
 pub(crate) fn named_by(path: &Path) -> Option<Format> {
-    let extension = path.extension()?.to_str()?;
-    Format::ALL.into_iter().find(|format| format.profile().extensions.contains(&extension))
+    Format::of_extension(path.extension()?.to_str()?)
 }
 
 fn of_extension(output: &Path) -> Result<Format, Failure> {

@@ -44,12 +44,17 @@ impl Position {
         }
     }
 
+    /// File, line and column: `secrets.yaml:12:5`.
+    pub(crate) fn place(&self) -> String {
+        format!("{}:{}:{}", self.file, self.line, self.column)
+    }
+
     /// File, line, column and key path of the value: `secrets.yaml:12:5: pseudo[3]` or
     /// `extra.pf:7:14`.
     pub(crate) fn of_value(&self) -> String {
-        let Self { file, line, column, key_path, .. } = self;
+        let Self { key_path, .. } = self;
         let separator = if key_path.is_empty() { "" } else { ": " };
-        format!("{file}:{line}:{column}{separator}{key_path}")
+        format!("{}{separator}{key_path}", self.place())
     }
 
     /// The name with the line where the name does not tell it.

@@ -11,7 +11,7 @@ use crate::delivery::sidecar;
 use crate::host::places::Places;
 use crate::manifest::Fleet;
 use crate::manifest::fleet::Template;
-use crate::report::{Exit, Failure, Position, shown};
+use crate::report::{Exit, Failure, shown};
 
 /// The place of each image, and of the other files that a run replaces.
 #[derive(Default)]
@@ -32,8 +32,7 @@ impl Outputs {
             outputs.add_images(fleet, template, places)?;
         }
         if let Some((index, path)) = files.of_one {
-            let machine = u32::try_from(index).unwrap_or(u32::MAX);
-            outputs.add_one(fleet, machine, path, places)?;
+            outputs.add_one(fleet, super::number(index), path, places)?;
         }
         if let Some(template) = files.depfile {
             for machine in fleet.machines() {
@@ -188,8 +187,7 @@ impl Outputs {
 fn both(fleet: &Fleet, one: Machine, other: Machine) -> String {
     let told = |machine: Machine| {
         let machine = fleet.machines().get(super::index(machine))?;
-        let Position { file, line, column, .. } = &machine.position;
-        Some(format!("{} ({file}:{line}:{column})", shown(Path::new(&machine.name))))
+        Some(format!("{} ({})", shown(Path::new(&machine.name)), machine.position.place()))
     };
     [one, other].into_iter().filter_map(told).collect::<Vec<_>>().join(" and ")
 }

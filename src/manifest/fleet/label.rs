@@ -78,7 +78,7 @@ pub(super) struct Labels<'a> {
 
 impl<'a> Labels<'a> {
     pub(super) fn new(output: Option<&Template>) -> Self {
-        let extension_format = output.and_then(|output| named_by(output.extension()?));
+        let extension_format = output.and_then(|output| Format::of_extension(output.extension()?));
         Self { taken: HashMap::new(), extension_format }
     }
 
@@ -127,11 +127,6 @@ fn same(
         None => "`label: \"{machine}\"` gives each its own".to_owned(),
     };
     Fault::new(message).hint(hint).at(&label.position)
-}
-
-/// The format of files with this extension.
-fn named_by(extension: &str) -> Option<Format> {
-    Format::ALL.into_iter().find(|format| format.profile().extensions.contains(&extension))
 }
 
 #[cfg(test)]

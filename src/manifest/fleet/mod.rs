@@ -274,10 +274,15 @@ impl Fleet {
         self.output.as_ref()
     }
 
-    /// The index of the machine of this name.
+    /// The index of the machine of this name, if there is one.
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        self.machines.iter().position(|machine| machine.name == name)
+    }
+
+    /// The index of the machine of this name; where there is none, the error names those that are
+    /// called nearly so.
     pub fn find(&self, name: &str) -> Result<usize, Failure> {
-        let found = self.machines.iter().position(|machine| machine.name == name);
-        found.ok_or_else(|| {
+        self.index_of(name).ok_or_else(|| {
             let message = format!(
                 "{}: no machine is called {}",
                 manifest_name(&self.path),
