@@ -81,7 +81,7 @@ fuzz: cargo ## Fuzz every parser, reader and writer, and the arguments' round tr
 	scripts/fuzz
 
 # Each compiles alone, and so does what is left without any.
-formats_features := erofs iso9660 luks squashfs gzip lz4 xz zstd
+formats_features := erofs iso9660 luks squashfs verity gzip lz4 xz zstd
 
 cargo_deny := scripts/cargo-tool cargo-deny 0.20.2 --locked
 

@@ -47,13 +47,14 @@
 //! [`BufWriter`](std::io::BufWriter), a [`Cursor`](std::io::Cursor), and with
 //! [`ForwardOnly`] a pipe. It begins where the sink stands: what lies before stays. Nothing is
 //! flushed; a `BufWriter` is, by whoever made it.
-//! [`luks::Plan`] writes any image as an encrypted volume.
+//! [`luks::Plan`] writes any image as an encrypted volume; [`verity::Writer`] writes a hash tree
+//! behind any of them, by which Linux tells every changed byte.
 //!
 //! # Features
 //!
 //! A format each: `erofs`, `iso9660`, `luks`, `squashfs`; and a compressor each: `gzip`,
-//! `lz4`, `xz`, `zstd`, which bring `squashfs` along. All are on by default. [`probe`], which
-//! tells formats apart, is there with all four formats.
+//! `lz4`, `xz`, `zstd`, which bring `squashfs` along; and `verity`, which brings all formats along.
+//! All are on by default. [`probe`], which tells formats apart, is there with all four formats.
 //!
 //! # Secrets
 //!
@@ -105,10 +106,12 @@ mod sinks;
 pub mod squashfs;
 pub mod tree;
 mod uuid;
+#[cfg(feature = "verity")]
+pub mod verity;
 #[cfg(any(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 mod wipe;
 pub mod xattrs;
-#[cfg(any(feature = "erofs", feature = "squashfs"))]
+#[cfg(any(feature = "erofs", feature = "squashfs", feature = "verity"))]
 mod zeros;
 
 pub use calendar::DateTime;

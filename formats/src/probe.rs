@@ -117,6 +117,27 @@ pub fn probe(image: &mut dyn Read) -> Result<Probe> {
     Err(corrupt(message))
 }
 
+/// How much of `image` the file system in it takes, by its own word; none where it is of no format
+/// that says so, such as an encrypted volume. A failing read is [`ErrorKind::Source`].
+///
+/// [`ErrorKind::Source`]: crate::ErrorKind::Source
+pub fn extent_bytes(image: &mut dyn Read) -> Result<Option<u64>> {
+    let start = start_of(image)?;
+    if luks(&start).is_some() {
+        return Ok(None);
+    }
+    if let Some(record) = squashfs_record(&start) {
+        return Ok(Some(record.used_bytes.get()));
+    }
+    if let Some(record) = erofs_record(&start) {
+        let block_bytes = 1_u64.checked_shl(record.block_bits.into()).unwrap_or(u64::MAX);
+        return Ok(Some(u64::from(record.blocks.get()).saturating_mul(block_bytes)));
+    }
+    let record = iso9660_record(&start);
+    let sectors = record.map(|record| record.volume_space_sectors.get());
+    Ok(sectors.map(|sectors| u64::from(sectors).saturating_mul(SECTOR_BYTES as u64)))
+}
+
 fn start_of(image: &mut dyn Read) -> Result<Vec<u8>> {
     let mut start = Vec::new();
     image

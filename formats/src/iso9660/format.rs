@@ -79,7 +79,7 @@ impl BothU32 {
     }
 
     /// The little-endian half, which Linux reads.
-    pub(super) fn get(self) -> u32 {
+    pub(crate) fn get(self) -> u32 {
         self.little.get()
     }
 
@@ -142,7 +142,7 @@ pub struct VolumeDescriptor {
     /// Zero.
     pub(super) unused: [u8; 8],
     /// Size of the image in sectors.
-    pub(super) volume_space_sectors: BothU32,
+    pub(crate) volume_space_sectors: BothU32,
     /// [`JOLIET_ESCAPE`] and zeros; zeros in the primary one.
     pub(super) escape_sequences: [u8; 32],
     /// 1: a volume of its own.

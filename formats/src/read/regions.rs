@@ -16,7 +16,7 @@ pub struct Problems {
 }
 
 impl Problems {
-    pub(super) fn add(&mut self, problem: Problem) {
+    pub(crate) fn add(&mut self, problem: Problem) {
         if self.kept.len() < PROBLEMS_MAX {
             self.kept.push(problem);
         } else {
@@ -24,11 +24,11 @@ impl Problems {
         }
     }
 
-    pub(super) fn at(&mut self, offset_bytes: u64, message: impl Into<String>) {
+    pub(crate) fn at(&mut self, offset_bytes: u64, message: impl Into<String>) {
         self.add(Problem { offset_bytes: Some(offset_bytes), message: message.into() });
     }
 
-    pub(super) fn nowhere(&mut self, message: impl Into<String>) {
+    pub(crate) fn nowhere(&mut self, message: impl Into<String>) {
         self.add(Problem { offset_bytes: None, message: message.into() });
     }
 

@@ -24,4 +24,5 @@ mod squashfs_reference;
 mod strangers;
 mod support;
 mod tree;
+mod verity;
 mod xattrs;
