@@ -186,7 +186,7 @@ fn make(options: &Exec, invocation: &Invocation) -> Result<Inheritance, Failure>
     // into no set of descriptors.
     let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
     let firmware = Firmware {
-        public: sidecar::public(assembly.routes.mount.as_ref()),
+        public: sidecar::public(&assembly.routes, job.settings.means.unlock.as_ref()),
         ..sidecar::firmware_of(suffixes.zip(files.iter().map(SealedFile::path)))
     };
     let key = drive_key(&job, &mut files)?;

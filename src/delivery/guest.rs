@@ -163,21 +163,27 @@ impl Guest {
 
     fn opening_warning(&self, routes: &Routes) -> Option<String> {
         let opening = routes.opening?;
-        if self.is_confidential {
+        if self.is_confidential && opening.has_key {
             let reason = "a confidential guest ignores the key that comes by the firmware";
             return Some(format!(
                 "{reason}, as the host could forge it: give it the key otherwise"
             ));
         }
+        if self.is_confidential {
+            return Some(
+                "a confidential guest ignores the unit that checks the disk, as the host could \
+                 forge it: install what `credimg guest-unit --image` prints"
+                    .to_owned(),
+            );
+        }
         let systemd = self.systemd_before(UNIT_SYSTEMD)?;
-        if systemd < FIRMWARE_SYSTEMD {
+        if systemd < FIRMWARE_SYSTEMD && opening.has_key {
             return Some(format!(
                 "systemd {systemd} takes no key from the firmware, {FIRMWARE_SYSTEMD} does: \
                  install what `credimg guest-unit` prints, with the path of a key file of the \
                  guest in it"
             ));
         }
-        opening.unit?;
         Some(format!(
             "systemd {systemd} takes no units from credentials, {UNIT_SYSTEMD} opens the disk by \
              one: install what `credimg guest-unit` prints"
@@ -299,7 +305,8 @@ mod tests {
             let expected = ["a confidential guest ignores credentials of the firmware"];
             assert_eq!(warnings("cvm=yes", &firmware), expected);
         }
-        let opening = Some(Opening { key: Channel::Smbios, unit: Some(Channel::Smbios) });
+        let by = Teller::Channel(Channel::Smbios);
+        let opening = Some(Opening { by, has_key: true });
         let encrypted = Routes { opening, ..Routes::default() };
         let expected = ["systemd 255 takes no units from credentials"];
         assert_eq!(warnings("systemd=255", &encrypted), expected);

@@ -20,3 +20,4 @@ pub mod sidecar;
 mod smbios;
 pub mod units;
 pub mod unlock;
+pub mod verity;

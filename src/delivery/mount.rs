@@ -17,8 +17,6 @@ pub struct Disk {
     device: Option<Device>,
     /// The type of its file system.
     kind: &'static str,
-    /// The unit that opens it, where it is encrypted.
-    opened_by: Option<String>,
     /// Whether the next build gives it another UUID.
     has_random_uuid: bool,
 }
@@ -33,7 +31,7 @@ impl Disk {
             (Format::Erofs, None) => Some(Device::Uuid(uuid.to_owned())),
             (Format::Squashfs, _) | (Format::Iso9660, None) => Device::of_serial(serial, bus),
         };
-        Self { device, kind: format.name(), opened_by: None, has_random_uuid: false }
+        Self { device, kind: format.name(), has_random_uuid: false }
     }
 
     /// The disk where each build makes up a UUID of its own.
@@ -43,10 +41,9 @@ impl Disk {
     }
 
     /// A disk that the guest opens before it mounts what is inside.
-    pub fn encrypted(format: Format, serial: &Serial) -> Self {
+    pub fn opened(format: Format, serial: &Serial) -> Self {
         let device = Some(Device::Mapping(unlock::mapping(serial)));
-        let opened_by = Some(unlock::unit_name(serial));
-        Self { device, kind: format.name(), opened_by, has_random_uuid: false }
+        Self { device, kind: format.name(), has_random_uuid: false }
     }
 
     /// Whether what names it now names nothing after the next build.
@@ -82,11 +79,17 @@ impl Disk {
     }
 
     /// The value of `fstab.extra`, public: the disk at `point` and, where it
-    /// holds credentials below its root, these at the place where systemd looks.
-    pub fn fstab(&self, point: &MountPoint, has_store: bool) -> Result<String, Failure> {
+    /// holds credentials below its root, these at the place where systemd looks. The unit
+    /// `opened_by` opens it, where one does.
+    pub fn fstab(
+        &self,
+        point: &MountPoint,
+        has_store: bool,
+        opened_by: Option<&str>,
+    ) -> Result<String, Failure> {
         let (what, kind, at) = (self.device()?.in_table(), self.kind, point.as_str());
-        let needs = |unit: &String| format!(",x-systemd.requires={unit}");
-        let needs = self.opened_by.as_ref().map_or_else(String::new, needs);
+        let needs = |unit| format!(",x-systemd.requires={unit}");
+        let needs = opened_by.map_or_else(String::new, needs);
         let options = point.options();
         let disk = format!("{what} {at} {kind} {options}{needs} 0 0\n");
         if !has_store || point.is_credstore() {
@@ -134,22 +137,25 @@ mod tests {
         let standard = MountPoint::standard();
         let erofs = disk(Format::Erofs, Some("CHIMERA"), Bus::Scsi);
         let line = "LABEL=CHIMERA /run/secrets erofs ro,nosuid,nodev,noexec 0 0\n";
-        assert_eq!(erofs.fstab(&standard, false).unwrap(), line);
+        assert_eq!(erofs.fstab(&standard, false, None).unwrap(), line);
         let both = format!("{line}/run/secrets/credstore /run/credstore none bind 0 0\n");
-        assert_eq!(erofs.fstab(&standard, true).unwrap(), both);
+        assert_eq!(erofs.fstab(&standard, true, None).unwrap(), both);
         let squashfs = disk(Format::Squashfs, Some("CHIMERA"), Bus::Virtio);
         let line = "/dev/disk/by-id/virtio-chimera /run/secrets squashfs \
                     ro,nosuid,nodev,noexec 0 0\n";
-        assert_eq!(squashfs.fstab(&standard, false).unwrap(), line);
+        assert_eq!(squashfs.fstab(&standard, false, None).unwrap(), line);
         let line = "UUID=6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81 /run/secrets erofs \
                     ro,nosuid,nodev,noexec 0 0\n";
-        assert_eq!(disk(Format::Erofs, None, Bus::Usb).fstab(&standard, false).unwrap(), line);
+        assert_eq!(
+            disk(Format::Erofs, None, Bus::Usb).fstab(&standard, false, None).unwrap(),
+            line
+        );
     }
 
     #[test]
     fn lines_become_words_for_the_kernel() {
         let disk = disk(Format::Erofs, Some("A:B"), Bus::Virtio);
-        let fstab = disk.fstab(&MountPoint::standard(), true).unwrap();
+        let fstab = disk.fstab(&MountPoint::standard(), true, None).unwrap();
         let expected = [
             r"systemd.mount-extra=LABEL=A\x3aB:/run/secrets:erofs:ro,nosuid,nodev,noexec",
             "systemd.mount-extra=/run/secrets/credstore:/run/credstore:none:bind",
@@ -162,15 +168,16 @@ mod tests {
         let serial = Serial::new("chimera").unwrap();
         let line = "/dev/mapper/credimg-chimera /run/secrets erofs \
                     ro,nosuid,nodev,noexec,x-systemd.requires=credimg-chimera.service 0 0\n";
-        let disk = Disk::encrypted(Format::Erofs, &serial);
-        assert_eq!(disk.fstab(&MountPoint::standard(), false).unwrap(), line);
+        let disk = Disk::opened(Format::Erofs, &serial);
+        let unit = Some("credimg-chimera.service");
+        assert_eq!(disk.fstab(&MountPoint::standard(), false, unit).unwrap(), line);
     }
 
     #[test]
     fn a_disk_without_a_known_name_is_refused() {
         for bus in [Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom] {
             let unknown = disk(Format::Squashfs, Some("CHIMERA"), bus);
-            let failure = unknown.fstab(&MountPoint::standard(), true).unwrap_err();
+            let failure = unknown.fstab(&MountPoint::standard(), true, None).unwrap_err();
             assert_eq!(failure.exit, Exit::Usage);
         }
     }

@@ -24,7 +24,7 @@ pub struct Means {
     pub is_streamed: bool,
     /// The disk as the guest sees it.
     pub disk: Disk,
-    /// How the guest opens it, where it is encrypted and nobody else does.
+    /// How the guest opens it, where it has a hash tree, or is encrypted and nobody else opens it.
     pub unlock: Option<Unlock>,
 }
 
@@ -89,10 +89,11 @@ impl Mount {
 /// How the guest learns how to open the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening {
-    /// By which channel it gets the key.
-    pub key: Channel,
-    /// By which channel it gets the unit; none where it has units of its own.
-    pub unit: Option<Channel>,
+    /// What gives it the unit, and where there is one the key: never the kernel's command line,
+    /// and an argument gives no key.
+    pub by: Teller,
+    /// Whether there is a key.
+    pub has_key: bool,
 }
 
 /// The plan of a build's credentials.
@@ -227,16 +228,13 @@ impl<'a> Planner<'a> {
         Ok(Routes { routes, mount, opening, budget: std::mem::take(&mut self.budget), warnings })
     }
 
-    /// The lines for fstab(5), which take their room first. They go where
-    /// secrets would go, so that whatever takes the guest's OEM strings from one
-    /// file finds them all in it, become an argument where no secret can go, and words for
-    /// the kernel's command line where the firmware carries nothing at all.
+    /// The lines for fstab(5), which take their room first.
     fn mount(
         &mut self,
         has_store: bool,
         opening: Option<Opening>,
     ) -> Result<Option<Mount>, Failure> {
-        let is_opened = opening.is_some_and(|opening| opening.unit.is_some());
+        let is_opened = opening.is_some();
         let point = match &self.manifest.mount {
             _ if self.means.is_streamed => return Ok(None),
             // It has to mount the disk by units of its own as well.
@@ -254,12 +252,7 @@ impl<'a> Planner<'a> {
             ));
             return Ok(None);
         }
-        let carries_public = target.carries_public(self.means.machine_type);
-        let by = match self.first_open() {
-            Some(channel) => Teller::Channel(channel),
-            None if carries_public => Teller::Argument,
-            None => Teller::KernelLine,
-        };
+        let by = self.public_teller();
         let is_written_down = match by {
             Teller::Channel(_) | Teller::Argument => false,
             Teller::KernelLine => true,
@@ -272,7 +265,10 @@ impl<'a> Planner<'a> {
             );
             return Ok(None);
         }
-        let mount = Mount { by, fstab: self.means.disk.fstab(&point, has_store)? };
+        let unlock = self.means.unlock.as_ref();
+        let unit = opening.zip(unlock).map(|(opening, unlock)| unlock.unit_name(opening.by));
+        let fstab = self.means.disk.fstab(&point, has_store, unit.as_deref())?;
+        let mount = Mount { by, fstab };
         if let Some(channel) = mount.channel() {
             // Next to nothing has taken room yet.
             let taken = self.budget.take(channel, MOUNT_CREDENTIAL, mount.fstab.len() as u64);
@@ -293,7 +289,7 @@ impl<'a> Planner<'a> {
     /// image would replace the other.
     fn require_other_names(&self) -> Result<(), Failure> {
         let Some(unlock) = &self.means.unlock else { return Ok(()) };
-        let own = [unlock.key_name(), unlock.unit_credential()];
+        let own = [unlock.key_name(), unlock.unit_credential(self.public_teller())];
         match self.manifest.credentials.iter().find(|credential| own.contains(&credential.name)) {
             None => Ok(()),
             Some(credential) => {
@@ -304,34 +300,57 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What opens an encrypted disk, whose room comes before all others'.
+    /// What opens the disk, whose room comes before all others'.
     fn opening(&mut self) -> Option<Opening> {
         let unlock = self.means.unlock.as_ref()?;
-        let Some(key) = self.first_open() else {
-            let reason = self.means.refusal(Channel::FwCfg).unwrap_or_default();
-            self.warnings.push(format!(
-                "the key does not reach the guest by itself ({reason}): give the guest what \
-                 `credimg guest-unit` prints, and there the path of a file of its own in place of \
-                 /run/credentials/@system/{}",
-                unlock.key_name()
-            ));
-            return None;
+        let by = self.public_teller();
+        let is_told = match by {
+            Teller::Channel(_) => true,
+            Teller::Argument => !unlock.has_key(),
+            Teller::KernelLine => false,
         };
-        // Nothing else has taken room yet, but a unit's name is too long for fw_cfg.
-        let key_bytes = unlock.key_bytes;
-        let taken = self.budget.take(key, &unlock.key_name(), key_bytes);
-        debug_assert_eq!(taken, Ok(()), "a key has always room");
-        let unit_bytes = unlock.unit().len() as u64;
-        let taken = self.budget.take(key, &unlock.unit_credential(), unit_bytes);
-        let unit = taken.map(|()| key).ok();
-        if unit.is_none() {
-            self.warnings.push(
-                "nothing tells the guest to open the disk, as the name of a unit is too long for \
-                 fw_cfg: install the units that `credimg guest-unit` prints"
-                    .to_owned(),
+        if !is_told {
+            self.warnings.push(self.untold(unlock));
+            return None;
+        }
+        if let Teller::Channel(channel) = by {
+            let unit = (unlock.unit_credential(by), unlock.unit().len() as u64);
+            let key = unlock.key_bytes.map(|key_bytes| (unlock.key_name(), key_bytes));
+            for (name, length_bytes) in iter::once(unit).chain(key) {
+                let taken = self.budget.take(channel, &name, length_bytes);
+                debug_assert_eq!(taken, Ok(()), "nothing else has taken room yet");
+            }
+        }
+        Some(Opening { by, has_key: unlock.has_key() })
+    }
+
+    /// Why the guest does not open the disk by itself.
+    fn untold(&self, unlock: &Unlock) -> String {
+        let reason = self.means.refusal(Channel::FwCfg).unwrap_or_default();
+        if !unlock.has_key() {
+            return format!(
+                "nothing tells the guest to check and mount the disk ({reason}): install what \
+                 `credimg guest-unit --image` prints for this image"
             );
         }
-        Some(Opening { key, unit })
+        format!(
+            "the key does not reach the guest by itself ({reason}): give the guest what \
+             `credimg guest-unit` prints, and there the path of a file of its own in place of \
+             /run/credentials/@system/{}",
+            unlock.key_name()
+        )
+    }
+
+    /// What tells the guest that which is no secret. It goes where secrets would go, so that
+    /// whatever takes the guest's OEM strings from one file finds them all in it, becomes an
+    /// argument where no secret can go, and words for the kernel's command line where the firmware
+    /// carries nothing at all.
+    fn public_teller(&self) -> Teller {
+        match self.first_open() {
+            Some(channel) => Teller::Channel(channel),
+            None if self.means.target.carries_public(self.means.machine_type) => Teller::Argument,
+            None => Teller::KernelLine,
+        }
     }
 
     /// The items of fw_cfg of whole names, which have no other way.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use credimg_formats::Secret;
 
-use super::route::{Means, Mount, Opening, Teller};
+use super::route::{Means, Mount, Opening, Routes, Teller};
 use super::smbios;
 use super::unlock::Unlock;
 use crate::host::memory::{held, hold};
@@ -47,18 +47,29 @@ pub struct Sidecar {
     pub content: Secret,
 }
 
-/// What opens the disk: the key, and the unit where one is sent.
-pub fn opening(opening: Option<Opening>, unlock: Option<&Unlock>, key: &Secret) -> Vec<Value> {
-    let (Some(Opening { key: channel, unit }), Some(unlock)) = (opening, unlock) else {
-        return Vec::new();
+/// What opens the disk: the key, where there is one, and the unit; nothing where an argument gives
+/// the guest the unit.
+pub fn opening(
+    opening: Option<Opening>,
+    unlock: Option<&Unlock>,
+    key: Option<&Secret>,
+) -> Vec<Value> {
+    let (Some(Opening { by, .. }), Some(unlock)) = (opening, unlock) else { return Vec::new() };
+    let channel = match by {
+        Teller::Channel(channel) => channel,
+        Teller::Argument | Teller::KernelLine => return Vec::new(),
     };
-    let key = Value { name: unlock.key_name(), channel, secret: held(key.clone()) };
-    let unit = unit.map(|channel| Value {
-        name: unlock.unit_credential(),
+    let key = key.filter(|_| unlock.has_key()).map(|key| Value {
+        name: unlock.key_name(),
+        channel,
+        secret: held(key.clone()),
+    });
+    let unit = Value {
+        name: unlock.unit_credential(by),
         channel,
         secret: Secret::from(unlock.unit().as_bytes()),
-    });
-    std::iter::once(key).chain(unit).collect()
+    };
+    key.into_iter().chain(std::iter::once(unit)).collect()
 }
 
 /// The files of these values and of the lines for the disk.
@@ -107,17 +118,24 @@ pub fn hold_key(sidecars: &[Sidecar], key_name: &str) {
     }
 }
 
-/// What stands in the arguments, as it is no secret: the lines for the disk, where an argument
-/// tells the guest of it.
-pub fn public(mount: Option<&Mount>) -> Vec<PublicCredential> {
-    let Some(Mount { by, fstab }) = mount else { return Vec::new() };
-    match by {
-        Teller::Argument => {
-            let (name, value) = (MOUNT_CREDENTIAL.to_owned(), fstab.clone());
-            vec![PublicCredential { name, value }]
-        }
-        Teller::Channel(_) | Teller::KernelLine => Vec::new(),
-    }
+/// What stands in the arguments, as it is no secret: the unit that opens the disk and the lines that
+/// mount it, where an argument tells the guest of them.
+pub fn public(routes: &Routes, unlock: Option<&Unlock>) -> Vec<PublicCredential> {
+    let is_argument = |by| match by {
+        Teller::Argument => true,
+        Teller::Channel(_) | Teller::KernelLine => false,
+    };
+    let opening = routes.opening.filter(|opening| is_argument(opening.by));
+    let unit = opening.zip(unlock).map(|(Opening { by, .. }, unlock)| PublicCredential {
+        name: unlock.unit_credential(by),
+        value: unlock.unit(),
+    });
+    let mount = routes.mount.as_ref().filter(|mount| is_argument(mount.by));
+    let lines = mount.map(|mount| PublicCredential {
+        name: MOUNT_CREDENTIAL.to_owned(),
+        value: mount.fstab.clone(),
+    });
+    unit.into_iter().chain(lines).collect()
 }
 
 /// What the files with these suffixes beside `image` give to the machine, in
@@ -258,12 +276,13 @@ mod tests {
 
     #[test]
     fn lines_without_a_channel_are_an_argument() {
-        let mount = Mount { by: Teller::Argument, fstab: "x\n".to_owned() };
-        assert!(pack(&[], Some(&mount), &Means::default()).unwrap().is_empty());
+        let mount = |by| Mount { by, fstab: "x\n".to_owned() };
+        let routes = |by| Routes { mount: Some(mount(by)), ..Routes::default() };
+        assert!(pack(&[], Some(&mount(Teller::Argument)), &Means::default()).unwrap().is_empty());
         let (name, value) = ("fstab.extra".to_owned(), "x\n".to_owned());
-        assert_eq!(public(Some(&mount)), [PublicCredential { name, value }]);
+        assert_eq!(public(&routes(Teller::Argument), None), [PublicCredential { name, value }]);
         for by in [Teller::Channel(Channel::FwCfg), Teller::KernelLine] {
-            assert_eq!(public(Some(&Mount { by, fstab: String::new() })), []);
+            assert_eq!(public(&routes(by), None), []);
         }
     }
 }

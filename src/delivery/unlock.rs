@@ -1,10 +1,13 @@
-//! How the guest's systemd opens an encrypted disk, without a change to the guest: one
-//! credential holds the key, one a unit that opens the disk with it.
+//! How the guest's systemd opens a disk that is encrypted or has a hash tree, without a change to
+//! the guest: one credential holds a unit that opens the disk, and one the key.
 
 use std::fmt::Write;
 
 use super::device::Device;
+use super::route::Teller;
 use super::units::escaped;
+use super::verity::{self, HashTree};
+use crate::manifest::Channel;
 use crate::monitors::{Bus, Serial};
 
 /// The start of the name of the credential that holds the key; the serial follows. With
@@ -13,18 +16,25 @@ const KEY_PREFIX: &str = "luks.";
 /// What systemd takes for a unit's file; the unit's name follows (systemd.system-credentials(7)).
 const UNIT_PREFIX: &str = "systemd.extra-unit.";
 
-/// An encrypted disk, as the guest opens it.
+/// The name of the unit by `fw_cfg`, where a longer one has no room. A machine has one such unit,
+/// as it has one credential that tells of mounts.
+const SHORT_NAME: &str = "c.service";
+
+/// A disk that the guest opens before it mounts what is inside: one that is encrypted, one with a
+/// hash tree, or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unlock {
     serial: Serial,
-    /// By what the LUKS header or the drive says of itself.
+    /// By what the drive, or what is on it, says of itself.
     device: Device,
-    /// Length of the key in bytes.
-    pub(super) key_bytes: u64,
+    /// What it is checked by, where it has a hash tree.
+    tree: Option<HashTree>,
+    /// Length of the key in bytes, where it is encrypted.
+    pub(super) key_bytes: Option<u64>,
 }
 
 impl Unlock {
-    /// The disk with this serial, and its key's length. It is found by the label of its
+    /// The encrypted disk with this serial, and its key's length. It is found by the label of its
     /// LUKS header, else by its serial, which only udev's name on the bus virtio tells, else
     /// by the header's UUID. The first two stay the same from build to build, so that
     /// this unit opens the image before the last as well.
@@ -39,7 +49,39 @@ impl Unlock {
             Some(label) => Device::Label(label.to_owned()),
             None => Device::of_serial(serial, bus).unwrap_or_else(|| Device::Uuid(uuid.to_owned())),
         };
-        Self { serial: serial.clone(), device, key_bytes }
+        Self { serial: serial.clone(), device, tree: None, key_bytes: Some(key_bytes) }
+    }
+
+    /// The disk with this serial that is found by `device` and checked by `tree`; where it is
+    /// encrypted, its key has this length.
+    pub fn checked(
+        serial: &Serial,
+        device: Device,
+        tree: HashTree,
+        key_bytes: Option<u64>,
+    ) -> Self {
+        Self { serial: serial.clone(), device, tree: Some(tree), key_bytes }
+    }
+
+    /// The disk with this tree in place of one that was foreseen.
+    #[must_use]
+    pub fn with_tree(self, tree: HashTree) -> Self {
+        Self { tree: Some(tree), ..self }
+    }
+
+    /// What is known of its tree, where it has one.
+    pub fn tree(&self) -> Option<&HashTree> {
+        self.tree.as_ref()
+    }
+
+    /// By what the guest finds it.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Whether it is encrypted.
+    pub fn has_key(&self) -> bool {
+        self.key_bytes.is_some()
     }
 
     /// The name of the credential that holds the key.
@@ -47,52 +89,94 @@ impl Unlock {
         key_name(&self.serial)
     }
 
-    /// The name of the credential that holds the unit.
-    pub fn unit_credential(&self) -> String {
-        unit_credential(&self.serial)
+    /// The name of the credential that holds the unit, where that goes by `by`.
+    pub fn unit_credential(&self, by: Teller) -> String {
+        format!("{UNIT_PREFIX}{}", self.unit_name(by))
     }
 
-    /// The unit, public. It runs what systemd's own generator would for a line of
-    /// crypttab(5), but takes the key from a credential: systemd-cryptsetup(8), in the
-    /// search path of units from systemd 256 on, which is also the first to take units
+    /// The name of the unit, where that goes by `by`.
+    pub(super) fn unit_name(&self, by: Teller) -> String {
+        match by {
+            Teller::Channel(Channel::FwCfg) => SHORT_NAME.to_owned(),
+            Teller::Channel(Channel::Smbios | Channel::Disk)
+            | Teller::Argument
+            | Teller::KernelLine => format!("{}.service", mapping(&self.serial)),
+        }
+    }
+
+    /// The unit, public. It runs what systemd's own generators would for lines of
+    /// crypttab(5) and veritytab(5), but takes the key from a credential: systemd-cryptsetup(8),
+    /// in the search path of units from systemd 256 on, which is also the first to take units
     /// from credentials.
     pub fn unit(&self) -> String {
-        let (mapping, key) = (mapping(&self.serial), self.key_name());
-        let device = self.device.path();
-        let device_unit = escaped(&device);
-        let mut text = String::new();
-        // A String takes everything.
-        let _ = write!(
-            text,
+        let has_tree = self.tree.is_some();
+        let (waits, before) = match (has_tree, self.has_key()) {
+            (false, _) => (self.waits_for_device(), "cryptsetup.target"),
+            (true, false) => (WAITS_FOR_UDEV.to_owned(), "veritysetup.target"),
+            (true, true) => (WAITS_FOR_UDEV.to_owned(), "veritysetup.target cryptsetup.target"),
+        };
+        let mut text = format!(
             "[Unit]\n\
              Description=Open the secrets of this machine\n\
              DefaultDependencies=no\n\
              IgnoreOnIsolate=yes\n\
-             BindsTo={device_unit}.device\n\
-             After={device_unit}.device cryptsetup-pre.target systemd-udevd-kernel.socket\n\
-             Before=cryptsetup.target umount.target\n\
+             {waits}\
+             Before={before} umount.target\n\
              Conflicts=umount.target\n\
              \n\
              [Service]\n\
              Type=oneshot\n\
-             RemainAfterExit=yes\n\
-             ImportCredential={key}\n\
-             ExecStart=systemd-cryptsetup attach {mapping} {device} %d/{key} \
-             luks,read-only,headless\n\
-             ExecStop=systemd-cryptsetup detach {mapping}\n"
+             RemainAfterExit=yes\n"
         );
+        // A String takes everything.
+        let _ = match &self.tree {
+            None => write!(text, "{}", self.encrypted(&self.device.path(), "ExecStop")),
+            Some(tree) if !self.has_key() => {
+                let mapping = mapping(&self.serial);
+                let commands = verity::commands(tree, &self.device, &mapping);
+                write!(text, "StandardOutput=null\n{commands}{}", verity::end(&mapping))
+            }
+            Some(tree) => {
+                let inner = verity::inner(&self.serial);
+                let commands = verity::commands(tree, &self.device, &inner);
+                let encrypted = self.encrypted(&format!("/dev/mapper/{inner}"), "ExecStopPost");
+                let end = verity::end(&inner);
+                write!(text, "StandardOutput=null\n{commands}{encrypted}{end}")
+            }
+        };
         text
     }
+
+    /// The lines of a unit that wait for the device, and end with it.
+    fn waits_for_device(&self) -> String {
+        let device = escaped(&self.device.path());
+        format!(
+            "BindsTo={device}.device\n\
+             After={device}.device cryptsetup-pre.target systemd-udevd-kernel.socket\n"
+        )
+    }
+
+    /// The lines of a unit that decrypt `device`, and undo that by `end`.
+    fn encrypted(&self, device: &str, end: &str) -> String {
+        let (mapping, key) = (mapping(&self.serial), self.key_name());
+        format!(
+            "ImportCredential={key}\n\
+             ExecStart=systemd-cryptsetup attach {mapping} {device} %d/{key} \
+             luks,read-only,headless\n\
+             {end}=systemd-cryptsetup detach {mapping}\n"
+        )
+    }
 }
+
+/// The lines of a unit that looks for a disk itself. A device unit would do for one that is found
+/// by its label, were it not that what the unit makes of the disk has the same label.
+const WAITS_FOR_UDEV: &str = "Wants=systemd-udevd.service\n\
+    After=systemd-udevd.service systemd-udev-trigger.service veritysetup-pre.target \
+    cryptsetup-pre.target\n";
 
 /// The name of the credential with the key of the disk with this serial.
 pub fn key_name(serial: &Serial) -> String {
     format!("{KEY_PREFIX}{}", serial.as_str())
-}
-
-/// The name of the credential with the unit that opens the disk with this serial.
-pub fn unit_credential(serial: &Serial) -> String {
-    format!("{UNIT_PREFIX}{}", unit_name(serial))
 }
 
 /// The line of crypttab(5) for guests that take no unit from a credential: the disk is
@@ -106,11 +190,6 @@ pub fn crypttab(serial: &Serial, header_label: Option<&str>) -> String {
     let device = device.in_table();
     let (mapping, key) = (mapping(serial), key_name(serial));
     format!("{mapping} {device} /run/credentials/@system/{key} luks,read-only,headless\n")
-}
-
-/// The name of the unit that opens the disk with this serial.
-pub(super) fn unit_name(serial: &Serial) -> String {
-    format!("{}.service", mapping(serial))
 }
 
 /// What the disk with this serial is called in `/dev/mapper` when it is open.
@@ -131,6 +210,8 @@ mod tests {
         let serial = Serial::new(&"x".repeat(Serial::MAX_BYTES)).unwrap();
         let unlock = Unlock::new(&serial, Bus::Virtio, None, "", 64);
         assert!(unlock.key_name().len() <= ITEM_NAME_MAX);
-        assert!(is_credential_name(&unlock.unit_credential()));
+        let by = Teller::Channel;
+        assert!(unlock.unit_credential(by(Channel::FwCfg)).len() <= ITEM_NAME_MAX);
+        assert!(is_credential_name(&unlock.unit_credential(by(Channel::Smbios))));
     }
 }

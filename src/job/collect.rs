@@ -96,10 +96,9 @@ impl Job {
     pub(crate) fn sidecars(&self, assembly: &Assembly) -> Result<Vec<Sidecar>, Failure> {
         let Assembly { routes, values, .. } = assembly;
         let mut values = values.clone();
-        if let Some(encryptor) = &self.image.encryptor {
-            let unlock = self.settings.means.unlock.as_ref();
-            values.extend(sidecar::opening(routes.opening, unlock, encryptor.key.secret()));
-        }
+        let unlock = self.settings.means.unlock.as_ref();
+        let key = self.image.encryptor.as_ref().map(|encryptor| encryptor.key.secret());
+        values.extend(sidecar::opening(routes.opening, unlock, key));
         let pack = || sidecar::pack(&values, routes.mount.as_ref(), &self.settings.means);
         let Some(unlock) = &self.settings.means.unlock else { return pack() };
         // One of them holds the key, in base64, which goes by the stack.

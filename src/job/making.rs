@@ -145,7 +145,7 @@ impl Making<'_> {
     fn machine(&self, assembly: &Assembly, sidecars: &[Sidecar]) -> Machine {
         let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
         let firmware = Firmware {
-            public: sidecar::public(assembly.routes.mount.as_ref()),
+            public: sidecar::public(&assembly.routes, self.job.settings.means.unlock.as_ref()),
             ..sidecar::firmware(self.output, suffixes)
         };
         Machine { drive: Some(self.job.drive.clone()), firmware }

@@ -300,7 +300,7 @@ fn means(
     let encryptor = image.encryptor.as_deref();
     let unlock = encryption.and_then(|it| it.unlock(drive, label, encryptor));
     let disk = if unlock.is_some() {
-        Disk::encrypted(image.format, &drive.serial)
+        Disk::opened(image.format, &drive.serial)
     } else {
         let uuid = credimg_formats::uuid_text(image.uuid);
         let disk = Disk::new(image.format, label, &uuid, &drive.serial, drive.bus);

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::delivery::mount::MOUNT_WORD;
 use crate::delivery::route::{Opening, Route, Routes, Teller};
-use crate::delivery::unlock;
 use crate::job::Job;
 use crate::job::collect::known_length;
 use crate::look::differences::hex;
@@ -152,7 +151,6 @@ fn made(new: &New) -> &'static str {
 /// The credentials, items of fw_cfg, and what tells the guest of the disk.
 pub(super) fn values(job: &Job, routes: &Routes) -> Vec<Value> {
     let Job { manifest, .. } = job;
-    let serial = &job.drive.serial;
     let mut values = Vec::new();
     for (credential, Route { channel, why }) in manifest.credentials.iter().zip(&routes.routes) {
         values.push(Value {
@@ -172,15 +170,17 @@ pub(super) fn values(job: &Job, routes: &Routes) -> Vec<Value> {
             why: "an item of this whole name".to_owned(),
         });
     }
-    if let Some(Opening { key, unit }) = routes.opening {
-        let value = |name: String, channel: Channel, why: &str| {
-            let (source, channel) = ("encrypt", Some(channel.name()));
-            Value { name, source, size_bytes: None, channel, why: why.to_owned() }
+    if let (Some(Opening { by, has_key }), Some(unlock)) =
+        (routes.opening, &job.settings.means.unlock)
+    {
+        let value = |name: String, why: &str| {
+            let source = if has_key { "encrypt" } else { "verity" };
+            let (channel, why) = (Some(by.name()), why.to_owned());
+            Value { name, source, size_bytes: None, channel, why }
         };
-        values.push(value(unlock::key_name(serial), key, "it opens the disk"));
+        values.extend(has_key.then(|| value(unlock.key_name(), "it opens the disk")));
         let why = "it tells the guest to open the disk, and is no secret";
-        let name = unlock::unit_credential(serial);
-        values.extend(unit.map(|channel| value(name, channel, why)));
+        values.push(value(unlock.unit_credential(by), why));
     }
     if let Some(mount) = &routes.mount {
         let words = mount.kernel_arguments();

@@ -30,14 +30,14 @@ fn run(data: &[u8]) {
     let uuid = "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81";
     let disk = match choices & 0x80 {
         0 => Disk::new(format, label, uuid, &serial, Bus::Virtio),
-        _ => Disk::encrypted(format, &serial),
+        _ => Disk::opened(format, &serial),
     };
     of_disk(&plan, &disk, format, choices & 1 != 0);
 }
 
 fn of_disk(plan: &Manifest, disk: &Disk, format: Format, has_store: bool) {
     let point = plan.mount.as_ref().expect("the manifest has one");
-    let fstab = disk.fstab(point, has_store).expect("its name is known");
+    let fstab = disk.fstab(point, has_store, None).expect("its name is known");
     let lines: Vec<Vec<&str>> =
         fstab.lines().map(|line| line.split_ascii_whitespace().collect()).collect();
     let words = kernel_arguments(&fstab);

@@ -141,12 +141,16 @@ fn the_key_of_a_disk_goes_by_what_the_machine_has() {
         let routes = planned("files: []", &[], &means).unwrap();
         (routes.opening, routes.warnings.len(), routes.mount)
     };
-    let (smbios, fw_cfg) = (Channel::Smbios, Channel::FwCfg);
-    let (found, _, mount) = opening("virt-uefi");
-    assert_eq!(found, Some(Opening { key: smbios, unit: Some(smbios) }));
-    assert!(mount.is_some());
-    for machine in ["microvm", "virt"] {
-        assert_eq!(opening(machine), (Some(Opening { key: fw_cfg, unit: None }), 1, None));
+    for (machine, channel, unit) in [
+        ("virt-uefi", Channel::Smbios, "credimg-chimera.service"),
+        ("microvm", Channel::FwCfg, "c.service"),
+        ("virt", Channel::FwCfg, "c.service"),
+    ] {
+        let (found, warnings, mount) = opening(machine);
+        let by = Teller::Channel(channel);
+        assert_eq!((found, warnings), (Some(Opening { by, has_key: true }), 0), "{machine}");
+        let needs = format!(",x-systemd.requires={unit} ");
+        assert!(mount.unwrap().fstab.contains(&needs), "{machine}");
     }
     assert_eq!(opening("pseries"), (None, 1, None));
 }

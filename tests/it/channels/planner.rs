@@ -51,7 +51,7 @@ fn each_monitor_gets_what_it_carries_unseen() {
         }
         assert_eq!(routes.mount.as_ref().map(|mount| mount.by), mount, "{target:?}");
         // Where nothing else is open the lines are an argument: they are no secret.
-        let public = sidecar::public(routes.mount.as_ref());
+        let public = sidecar::public(&routes, None);
         assert_eq!(public.len(), usize::from(mount == Some(Teller::Argument)), "{target:?}");
         // Whatever cannot even carry these is told of, so that nobody waits for the disk.
         let untold = matches!(target, Monitor::Crosvm | Monitor::Firecracker);
@@ -133,51 +133,48 @@ pub(super) fn encrypted(target: Monitor) -> Means {
         "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81",
         64,
     );
-    let disk = Disk::encrypted(Format::Erofs, &serial);
+    let disk = Disk::opened(Format::Erofs, &serial);
     Means { target, disk, unlock: Some(unlock), ..Means::default() }
 }
 
-const UNTOLD: &str = "nothing tells the guest to open the disk";
 const KEYLESS: &str = "the key does not reach the guest by itself";
 
 #[test]
 fn the_key_goes_by_what_is_open_and_the_unit_with_it() {
-    let (smbios, fw_cfg) = (Channel::Smbios, Channel::FwCfg);
-    let opening = |key, unit| Some(Opening { key, unit });
-    for (target, expected, warning) in [
-        (Monitor::Qemu, opening(smbios, Some(smbios)), None),
-        (Monitor::Proxmox, opening(smbios, Some(smbios)), None),
-        (Monitor::Vmspawn, opening(smbios, Some(smbios)), None),
-        (Monitor::Libvirt, opening(fw_cfg, None), Some(UNTOLD)),
-        (Monitor::CloudHypervisor, None, Some(KEYLESS)),
-        (Monitor::Crosvm, None, Some(KEYLESS)),
-        (Monitor::Firecracker, None, Some(KEYLESS)),
+    for (target, channel) in [
+        (Monitor::Qemu, Some(Channel::Smbios)),
+        (Monitor::Proxmox, Some(Channel::Smbios)),
+        (Monitor::Vmspawn, Some(Channel::Smbios)),
+        (Monitor::Libvirt, Some(Channel::FwCfg)),
+        (Monitor::CloudHypervisor, None),
+        (Monitor::Crosvm, None),
+        (Monitor::Firecracker, None),
     ] {
+        let by = channel.map(Teller::Channel);
         let routes = planned("files: []", &[], &encrypted(target)).unwrap();
-        assert_eq!(routes.opening, expected, "{target:?}");
+        assert_eq!(routes.opening, by.map(|by| Opening { by, has_key: true }), "{target:?}");
         // A guest that is to open the disk is told to mount it, and no other.
-        let is_told = expected.is_some_and(|opening| opening.unit.is_some());
-        let mount = routes.mount.as_ref().map(|mount| mount.by);
-        assert_eq!(mount, is_told.then_some(Teller::Channel(smbios)), "{target:?}");
+        assert_eq!(routes.mount.as_ref().map(|mount| mount.by), by, "{target:?}");
         let warnings: Vec<_> = routes.warnings.iter().map(String::as_str).collect();
-        match warning {
-            None => assert_eq!(warnings, [""; 0], "{target:?}"),
-            Some(start) => assert!(warnings[0].starts_with(start), "{target:?}: {warnings:?}"),
+        match by {
+            Some(_) => assert_eq!(warnings, [""; 0], "{target:?}"),
+            None => assert!(warnings[0].starts_with(KEYLESS), "{target:?}: {warnings:?}"),
         }
     }
 }
 
 #[test]
-fn a_stream_and_a_configuration_file_do_not_tell_of_the_unit() {
+fn a_stream_tells_of_no_unit_and_a_configuration_file_tells_by_fw_cfg() {
     let means = Means { is_streamed: true, ..encrypted(Monitor::Qemu) };
     let routes = planned("files: []", &[], &means).unwrap();
     assert_eq!((routes.opening, routes.mount), (None, None));
     assert!(routes.warnings[0].starts_with(KEYLESS), "{:?}", routes.warnings);
     let means = Means { is_config_file: true, ..encrypted(Monitor::Qemu) };
     let routes = planned("files: []", &[], &means).unwrap();
-    assert_eq!(routes.opening, Some(Opening { key: Channel::FwCfg, unit: None }));
-    assert_eq!(routes.mount, None);
-    assert!(routes.warnings[0].starts_with(UNTOLD), "{:?}", routes.warnings);
+    let by = Teller::Channel(Channel::FwCfg);
+    assert_eq!(routes.opening, Some(Opening { by, has_key: true }));
+    assert_eq!(routes.mount.map(|mount| mount.by), Some(by));
+    assert_eq!(routes.warnings, [""; 0]);
 }
 
 /// What opens the disk comes before all others, which make room for it.
@@ -187,8 +184,8 @@ fn the_key_has_always_room() {
     let manifest = format!("credentials: [{}]", many.join(", "));
     let lengths = vec![Some(5); 300];
     let routes = planned(&manifest, &lengths, &encrypted(Monitor::Qemu)).unwrap();
-    let smbios = Channel::Smbios;
-    assert_eq!(routes.opening, Some(Opening { key: smbios, unit: Some(smbios) }));
+    let by = Teller::Channel(Channel::Smbios);
+    assert_eq!(routes.opening, Some(Opening { by, has_key: true }));
     // The key, its unit and the lines for the disk are three of the 255.
     let by_smbios = names(&routes).iter().filter(|name| **name == "smbios").count();
     assert_eq!(by_smbios, 252);

@@ -75,12 +75,7 @@ fn check_shows_what_each_target_does_not_carry() {
     for (target, rows, warning) in [
         ("proxmox", 3, ""),
         ("vmspawn", 3, ""),
-        (
-            "libvirt",
-            1,
-            "nothing tells the guest to open the disk, as the name of a unit is too long for \
-             fw_cfg: install the units that `credimg guest-unit` prints",
-        ),
+        ("libvirt", 3, ""),
         (
             "firecracker",
             0,

@@ -1,0 +1,68 @@
+//! How the guest's systemd checks a disk by its hash tree (dm-verity), without a change to
+//! the guest: what a unit says of the tree, and the line of veritytab(5).
+
+use std::fmt::Write;
+
+use super::device::Device;
+use super::unlock;
+use crate::monitors::Serial;
+
+/// Where systemd has the program that opens such a disk; it is in no search path.
+const PROGRAM: &str = "/usr/lib/systemd/systemd-veritysetup";
+/// How long the guest waits for the disk once it looks for disks at all.
+const WAIT_SECONDS: u32 = 15;
+/// Longest root hash in hexadecimal digits, that of SHA-512.
+const ROOT_HASH_MAX: usize = 128;
+
+/// The hash tree behind what a disk holds. It is public: whoever knows it can check the disk,
+/// and not change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HashTree {
+    /// The hash that everything on the disk is checked by, in hexadecimal digits.
+    pub root_hash: String,
+    /// Where the tree's superblock is, behind what the disk holds.
+    pub offset_bytes: u64,
+}
+
+impl HashTree {
+    /// Stands for the tree of an image that is not written yet: as long in every text as one
+    /// can be.
+    pub fn foreseen() -> Self {
+        Self { root_hash: "0".repeat(ROOT_HASH_MAX), offset_bytes: u64::MAX }
+    }
+}
+
+/// The commands of a unit that make `mapping` of the disk `device`. The last one reads all of
+/// it: dm-verity checks a block when it is read, and a disk that was changed is not to be
+/// mounted at all.
+pub(super) fn commands(tree: &HashTree, device: &Device, mapping: &str) -> String {
+    let (HashTree { root_hash, offset_bytes }, device) = (tree, device.path());
+    let mut text = String::new();
+    // A String takes everything.
+    let _ = write!(
+        text,
+        "ExecStart=udevadm wait --timeout={WAIT_SECONDS} {device}\n\
+         ExecStart={PROGRAM} attach {mapping} {device} {device} {root_hash} \
+         hash-offset={offset_bytes}\n\
+         ExecStart=cat /dev/mapper/{mapping}\n"
+    );
+    text
+}
+
+/// The command of a unit that closes `mapping` again.
+pub(super) fn end(mapping: &str) -> String {
+    format!("ExecStopPost={PROGRAM} detach {mapping}\n")
+}
+
+/// The line of veritytab(5) for guests that take no unit from a credential.
+pub fn veritytab(tree: &HashTree, serial: &Serial, device: &Device, has_more: bool) -> String {
+    let HashTree { root_hash, offset_bytes } = tree;
+    let mapping = if has_more { inner(serial) } else { unlock::mapping(serial) };
+    let device = device.in_table();
+    format!("{mapping} {device} {device} {root_hash} hash-offset={offset_bytes}\n")
+}
+
+/// What a checked disk is called in `/dev/mapper` that is encrypted as well.
+pub(super) fn inner(serial: &Serial) -> String {
+    format!("{}-verity", unlock::mapping(serial))
+}
