@@ -32,7 +32,9 @@ pub const ITEM_NAME_MAX: usize = 28;
 pub const ITEM_MAX_BYTES: u64 = 64 << 10;
 /// Longest item of another name. Whoever reads it in large pieces waits some seconds for it.
 pub const OTHER_ITEM_MAX_BYTES: u64 = 1 << 20;
-/// All values by the firmware: systemd drops what goes beyond (`CREDENTIALS_TOTAL_SIZE_MAX`).
+/// Longest credential's name by the initrd: that of a file, with `.cred` behind it.
+pub const INITRD_NAME_MAX: usize = 250;
+/// All values beside the disk: systemd drops what goes beyond (`CREDENTIALS_TOTAL_SIZE_MAX`).
 pub const SYSTEM_MAX_BYTES: u64 = 1 << 20;
 /// One credential with its name, and all that one service takes: systemd does
 /// not start a service with more.
@@ -62,6 +64,7 @@ impl Budget {
             Channel::Disk => return Ok(()),
             Channel::Smbios => taken.add_string(name, length_bytes)?,
             Channel::FwCfg => taken.add_item(name, length_bytes)?,
+            Channel::Initrd => require_file_name(name)?,
         }
         taken.value_bytes = taken.value_bytes.saturating_add(length_bytes);
         if taken.value_bytes > SYSTEM_MAX_BYTES {
@@ -147,6 +150,16 @@ impl Budget {
         self.item_name = self.item_name.max(name.len());
         Ok(())
     }
+}
+
+fn require_file_name(name: &str) -> Result<(), String> {
+    if name.len() > INITRD_NAME_MAX {
+        return Err(format!(
+            "its name has {} characters, and a file of the initrd has room for {INITRD_NAME_MAX}",
+            name.len()
+        ));
+    }
+    Ok(())
 }
 
 /// The length of a credential's OEM string with its zero: the prefix, the name,

@@ -13,6 +13,7 @@
 pub mod device;
 pub mod distribution;
 pub mod guest;
+pub mod initrd;
 pub mod limits;
 pub mod mount;
 pub mod route;

@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use super::initrd::GuestInitrd;
 use super::limits::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
 use super::mount::{self, Disk};
 use super::unlock::Unlock;
@@ -22,6 +23,8 @@ pub struct Means {
     pub is_config_file: bool,
     /// Whether the image is a stream, beside which no file can lie.
     pub is_streamed: bool,
+    /// The guest's own initrd, behind which credentials can go.
+    pub initrd: Option<GuestInitrd>,
     /// The disk as the guest sees it.
     pub disk: Disk,
     /// How the guest opens it, where it has a hash tree, or is encrypted and nobody else opens it.
@@ -129,11 +132,17 @@ impl Means {
         self.machine_type.is_some_and(|machine| machine.carries(Channel::Smbios).is_err())
     }
 
-    /// The channel of what may go anywhere: the first choice of the firmware, else the reason
-    /// why there is none. Items of fw_cfg are few, and stand in where there is no SMBIOS.
-    fn automatic(&self) -> Result<Channel, String> {
-        let channel = if self.lacks_smbios() { Channel::FwCfg } else { Channel::Smbios };
-        self.refusal(channel).map_or(Ok(channel), Err)
+    /// The channels of what may go anywhere, in their order, else the reason why there is none:
+    /// the first choice of the firmware, then the initrd. Items of fw_cfg are few, and stand in
+    /// where there is no SMBIOS.
+    fn automatic(&self) -> Result<Vec<Channel>, String> {
+        let firmware = if self.lacks_smbios() { Channel::FwCfg } else { Channel::Smbios };
+        let mut channels = vec![firmware, Channel::Initrd];
+        channels.retain(|channel| self.refusal(*channel).is_none());
+        match self.refusal(firmware) {
+            Some(reason) if channels.is_empty() => Err(reason),
+            Some(_) | None => Ok(channels),
+        }
     }
 
     /// Why nothing goes by `channel`; none where it is open.
@@ -141,13 +150,16 @@ impl Means {
         let is_lost_in_file = match channel {
             Channel::Disk => return None,
             Channel::Smbios => self.is_config_file,
-            Channel::FwCfg => false,
+            Channel::FwCfg | Channel::Initrd => false,
         };
         if self.is_streamed {
             return Some("an image on standard output has no private files beside it".to_owned());
         }
         if is_lost_in_file {
             return Some("QEMU ignores SMBIOS in a file for -readconfig".to_owned());
+        }
+        if channel == Channel::Initrd && self.initrd.is_none() {
+            return Some("the guest's own initrd is not given".to_owned());
         }
         let target = self.target;
         if let Err(reason) = target.carries(channel) {
@@ -370,9 +382,9 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// The first channel of the firmware that is open.
+    /// The first channel beside the disk that is open.
     fn first_open(&self) -> Option<Channel> {
-        let channels = [Channel::Smbios, Channel::FwCfg];
+        let channels = [Channel::Smbios, Channel::FwCfg, Channel::Initrd];
         channels.into_iter().find(|channel| self.means.refusal(*channel).is_none())
     }
 
@@ -388,8 +400,12 @@ impl<'a> Planner<'a> {
         };
         taken.map_err(|reason| {
             let message = format!("cannot go by {}: {reason}", channel.name());
-            refused(&credential.entry.position, &message)
-                .hint("`via: auto` puts onto the disk what cannot go by the firmware")
+            let hint = if channel == Channel::Initrd && self.means.initrd.is_none() {
+                "name the guest's own initrd with --initrd"
+            } else {
+                "`via: auto` puts onto the disk what cannot go beside it"
+            };
+            refused(&credential.entry.position, &message).hint(hint)
         })?;
         let why = "the manifest says so".to_owned();
         Ok(Route { channel: Some(channel), why })
@@ -397,24 +413,30 @@ impl<'a> Planner<'a> {
 
     fn automatic(&mut self, credential: &Credential, length: Option<u64>) -> Route {
         let to_disk = |why: String| Route { channel: Some(Channel::Disk), why };
-        let channel = match self.means.automatic() {
-            Ok(channel) => channel,
+        let channels = match self.means.automatic() {
+            Ok(channels) => channels,
             Err(reason) => return to_disk(reason),
         };
-        let (article, carrier) = match channel {
-            Channel::Disk => ("a", "file"),
-            Channel::Smbios => ("an", "OEM string"),
-            Channel::FwCfg => ("a", "fw_cfg item"),
-        };
         let Some(length) = length else {
+            let carriers: Vec<_> = channels.iter().map(|channel| carrier(*channel).1).collect();
+            let carriers = carriers.join(" or ");
             let why =
-                format!("by {carrier} if it fits, else on the disk: its length is not known yet");
+                format!("by {carriers} if it fits, else on the disk: its length is not known yet");
             return Route { channel: None, why };
         };
-        match self.budget.take(channel, &credential.name, length) {
-            Ok(()) => Route { channel: Some(channel), why: format!("it fits {article} {carrier}") },
-            Err(reason) => to_disk(reason),
+        let mut refused = None;
+        for channel in channels {
+            match self.budget.take(channel, &credential.name, length) {
+                Ok(()) => {
+                    let (article, carrier) = carrier(channel);
+                    let why = format!("it fits {article} {carrier}");
+                    return Route { channel: Some(channel), why };
+                }
+                // What the first one lacks is what people look for.
+                Err(reason) => drop(refused.get_or_insert(reason)),
+            }
         }
+        to_disk(refused.unwrap_or_default())
     }
 
     fn warn(&mut self) {
@@ -440,6 +462,16 @@ impl<'a> Planner<'a> {
                 self.budget.items
             ));
         }
+    }
+}
+
+/// What carries a value by this channel, with its article.
+fn carrier(channel: Channel) -> (&'static str, &'static str) {
+    match channel {
+        Channel::Disk => ("a", "file"),
+        Channel::Smbios => ("an", "OEM string"),
+        Channel::FwCfg => ("a", "fw_cfg item"),
+        Channel::Initrd => ("a", "file of the initrd"),
     }
 }
 

@@ -86,7 +86,7 @@ pub fn pack(
     let mut strings = Vec::new();
     for Value { name, channel, secret } in lines.iter().chain(values) {
         let (prefix, content) = match (channel, means.form) {
-            (Channel::Disk, _) => continue,
+            (Channel::Disk | Channel::Initrd, _) => continue,
             (Channel::FwCfg, _) => (ITEM, secret.clone()),
             (Channel::Smbios, _) if means.target.loads_credentials() => {
                 (CREDENTIAL, secret.clone())

@@ -76,7 +76,7 @@ fn drop_in(manifest: &Manifest, needed: &str) -> GuestFile {
             Some(Channel::Disk) => {
                 writeln!(content, "LoadCredential={name}:{}/{name}", MountPoint::CREDSTORE)
             }
-            Some(Channel::Smbios | Channel::FwCfg) | None => {
+            Some(Channel::Smbios | Channel::FwCfg | Channel::Initrd) | None => {
                 writeln!(content, "LoadCredential={name}")
             }
         };

@@ -98,7 +98,7 @@ impl Unlock {
     pub(super) fn unit_name(&self, by: Teller) -> String {
         match by {
             Teller::Channel(Channel::FwCfg) => SHORT_NAME.to_owned(),
-            Teller::Channel(Channel::Smbios | Channel::Disk)
+            Teller::Channel(Channel::Smbios | Channel::Initrd | Channel::Disk)
             | Teller::Argument
             | Teller::KernelLine => format!("{}.service", mapping(&self.serial)),
         }

@@ -48,7 +48,7 @@ impl Job {
     /// manifest alone tells. The errors are those of [`route::plan_routes`].
     pub(crate) fn may_need_firmware(&self) -> Result<bool, Failure> {
         let routes = route::plan_routes(&self.manifest, &[], &self.settings.means)?;
-        let is_off_disk = |route: &Route| route.channel.is_none_or(Channel::is_firmware);
+        let is_off_disk = |route: &Route| route.channel.is_none_or(Channel::is_off_disk);
         let is_told = routes.mount.is_some() || routes.opening.is_some();
         Ok(is_told || !self.manifest.fw_cfg.is_empty() || routes.routes.iter().any(is_off_disk))
     }

@@ -148,7 +148,7 @@ impl Making<'_> {
             public: sidecar::public(&assembly.routes, self.job.settings.means.unlock.as_ref()),
             ..sidecar::firmware(self.output, suffixes)
         };
-        Machine { drive: Some(self.job.drive.clone()), firmware }
+        Machine { drive: Some(self.job.drive.clone()), firmware, initrd: None }
     }
 
     /// Writes the image.

@@ -312,6 +312,7 @@ fn means(
         form: wishes.smbios,
         is_config_file: wishes.attach.style == Style::Readconfig,
         is_streamed: destination.is_stream(),
+        initrd: None,
         disk,
         unlock,
     }

@@ -9,13 +9,23 @@ pub enum Channel {
     Smbios,
     /// An item of QEMU's firmware configuration device.
     FwCfg,
+    /// A file behind the guest's own initrd.
+    Initrd,
 }
 
 impl Channel {
-    /// Whether it goes by the firmware, which the guest has before any disk.
+    /// Whether it goes by the firmware.
     pub fn is_firmware(self) -> bool {
         match self {
             Self::Smbios | Self::FwCfg => true,
+            Self::Disk | Self::Initrd => false,
+        }
+    }
+
+    /// Whether it goes beside the disk, so that the guest has it before any disk.
+    pub fn is_off_disk(self) -> bool {
+        match self {
+            Self::Smbios | Self::FwCfg | Self::Initrd => true,
             Self::Disk => false,
         }
     }
@@ -26,6 +36,7 @@ impl Channel {
             Self::Disk => "disk",
             Self::Smbios => "smbios",
             Self::FwCfg => "fw_cfg",
+            Self::Initrd => "initrd",
         }
     }
 }

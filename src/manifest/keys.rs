@@ -301,7 +301,7 @@ pub const CREDENTIAL: &[Key] = &[
     TRIM,
     Key::optional(
         "via",
-        "`auto`, `disk`, `smbios` or `fw_cfg`",
+        "`auto`, `disk`, `smbios`, `fw_cfg` or `initrd`",
         "`auto`",
         "by which channel it goes",
     ),

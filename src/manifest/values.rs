@@ -108,12 +108,12 @@ pub(crate) fn is_credential_name(text: &str) -> bool {
 
 /// A channel, none for `auto`.
 pub(super) fn via(text: &str) -> Result<Option<Channel>, Fault> {
-    let channels = [Channel::Disk, Channel::Smbios, Channel::FwCfg];
+    let channels = [Channel::Disk, Channel::Smbios, Channel::FwCfg, Channel::Initrd];
     let found = channels.into_iter().find(|channel| channel.name() == text);
     if found.is_some() || text == "auto" {
         return Ok(found);
     }
-    Err(Fault::new("expected `auto`, `disk`, `smbios` or `fw_cfg`"))
+    Err(Fault::new("expected `auto`, `disk`, `smbios`, `fw_cfg` or `initrd`"))
 }
 
 /// Whether symbolic links of a directory are followed.

@@ -29,7 +29,7 @@ pub(super) static FACTS: Facts = Facts {
     public: Public::SmbiosOfX86,
 };
 
-/// One line of `--disk` and, for credentials that are no secret, `--platform`,
+/// One line of `--disk`, `--initramfs` and, for credentials that are no secret, `--platform`,
 /// quoted for the shell; nothing where there is nothing to give. Either option
 /// may be there once only: their values are to be merged with the machine's own.
 ///
@@ -49,6 +49,10 @@ pub fn words(machine: &Machine) -> Result<Vec<Vec<u8>>, Failure> {
         let serial = drive.serial.as_str();
         let disk = format!("path={path},readonly=on,serial={serial},image_type=raw");
         arguments.extend([b"--disk".to_vec(), disk.into_bytes()]);
+    }
+    if let Some(initrd) = &machine.initrd {
+        let path = refusal::text(&FACTS, initrd)?;
+        arguments.extend([b"--initramfs".to_vec(), path.as_bytes().to_vec()]);
     }
     let public = &machine.firmware.public;
     if !public.is_empty() {

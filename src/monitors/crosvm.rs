@@ -29,7 +29,8 @@ pub(super) static FACTS: Facts = Facts {
     public: Public::Never("its option for OEM strings is not the same in every release"),
 };
 
-/// One line of `--block`, quoted for the shell; nothing where there is no drive.
+/// One line of `--block` and `--initrd`, quoted for the shell; nothing where there is nothing to
+/// give.
 ///
 /// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
@@ -41,11 +42,18 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
 pub fn words(machine: &Machine) -> Result<Vec<Vec<u8>>, Failure> {
     refusal::require_carried(&FACTS, &machine.firmware)?;
     refusal::require_public(&FACTS, &machine.firmware)?;
-    let Some(drive) = &machine.drive else { return Ok(Vec::new()) };
-    refusal::require_drive(&FACTS, drive)?;
-    let path = value(refusal::text(&FACTS, &drive.path)?);
-    let block = format!("path={path},ro,id={}", drive.serial.as_str());
-    Ok(vec![b"--block".to_vec(), block.into_bytes()])
+    let mut arguments = Vec::new();
+    if let Some(drive) = &machine.drive {
+        refusal::require_drive(&FACTS, drive)?;
+        let path = value(refusal::text(&FACTS, &drive.path)?);
+        let block = format!("path={path},ro,id={}", drive.serial.as_str());
+        arguments.extend([b"--block".to_vec(), block.into_bytes()]);
+    }
+    if let Some(initrd) = &machine.initrd {
+        let path = refusal::text(&FACTS, initrd)?;
+        arguments.extend([b"--initrd".to_vec(), path.as_bytes().to_vec()]);
+    }
+    Ok(arguments)
 }
 
 /// The value as it is, or in double quotes where it holds anything with a meaning.

@@ -3,7 +3,7 @@
 //! The grammar is that of `Drive` in Firecracker's API description
 //! (src/firecracker/swagger/firecracker.yaml), whose fields the program checks
 //! one by one: an unknown one is an error. A microVM has no SMBIOS tables and no
-//! firmware configuration device, so a disk is all that it can be given.
+//! firmware configuration device, so a disk and an initrd are all that it can be given.
 
 use serde_json::json;
 
@@ -28,23 +28,30 @@ pub(super) static FACTS: Facts = Facts {
     public: Public::Never("it has no SMBIOS tables"),
 };
 
-/// One JSON object and a newline: the body of `PUT /drives/DRIVE_ID`, and one
-/// element of `drives` in a file for `--config-file`. Nothing where there is no drive.
+/// One JSON object a line. The first is the body of `PUT /drives/DRIVE_ID`, and one
+/// element of `drives` in a file for `--config-file`; nothing where there is no drive. Where
+/// the machine has an initrd of ours, the second is a member of `boot-source`, beside the
+/// machine's own `kernel_image_path`.
 ///
 /// Firecracker makes up the disk's serial itself: the guest finds it by its label.
 /// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
     refusal::require_carried(&FACTS, &machine.firmware)?;
     refusal::require_public(&FACTS, &machine.firmware)?;
-    let Some(drive) = &machine.drive else { return Ok(Vec::new()) };
-    refusal::require_drive(&FACTS, drive)?;
-    let object = json!({
-        "drive_id": drive_id(drive.id.as_str()),
-        "path_on_host": refusal::text(&FACTS, &drive.path)?,
-        "is_root_device": false,
-        "is_read_only": true,
-    });
-    Ok(format!("{object}\n").into_bytes())
+    let mut lines = Vec::new();
+    if let Some(drive) = &machine.drive {
+        refusal::require_drive(&FACTS, drive)?;
+        lines.push(json!({
+            "drive_id": drive_id(drive.id.as_str()),
+            "path_on_host": refusal::text(&FACTS, &drive.path)?,
+            "is_root_device": false,
+            "is_read_only": true,
+        }));
+    }
+    if let Some(initrd) = &machine.initrd {
+        lines.push(json!({ "initrd_path": refusal::text(&FACTS, initrd)? }));
+    }
+    Ok(lines.iter().flat_map(|object| format!("{object}\n").into_bytes()).collect())
 }
 
 /// An id holds letters, digits and underscores only (`checked_id` of its API server).

@@ -35,7 +35,8 @@ pub(super) static FACTS: Facts = Facts {
 /// Longest name of a `fw_cfg` item in bytes (QEMU's `FW_CFG_MAX_FILE_PATH` less its NUL).
 const NAME_MAX_BYTES: usize = 55;
 
-/// A `<sysinfo>` where anything goes by `fw_cfg`, which belongs into `<domain>`,
+/// An `<initrd>` where the machine has one of ours, which belongs into `<os>`, beside its
+/// `<kernel>`; a `<sysinfo>` where anything goes by `fw_cfg`, which belongs into `<domain>`,
 /// then a `<disk>` where there is a drive, which belongs into `<devices>`;
 /// `virsh attach-device` takes the latter as it is.
 ///
@@ -46,6 +47,9 @@ pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
     refusal::require_carried(&FACTS, &machine.firmware)?;
     let Firmware { fw_cfg, public, .. } = &machine.firmware;
     let mut xml = String::new();
+    if let Some(initrd) = &machine.initrd {
+        xml = format!("<initrd>{}</initrd>\n", path(initrd)?);
+    }
     if !fw_cfg.is_empty() || !public.is_empty() {
         xml.push_str("<sysinfo type='fwcfg'>\n");
         for item in fw_cfg {

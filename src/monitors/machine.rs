@@ -1,4 +1,4 @@
-//! What a machine is given: the disk, and what goes by the firmware.
+//! What a machine is given: the disk, what goes by the firmware, and its initrd.
 
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,9 @@ pub struct Machine {
     pub drive: Option<Drive>,
     /// What goes by the firmware.
     pub firmware: Firmware,
+    /// The private file of the whole initrd: the guest's own with credentials behind it. None
+    /// where the machine keeps the guest's own.
+    pub initrd: Option<PathBuf>,
 }
 
 impl Machine {
@@ -47,6 +50,7 @@ impl Machine {
             [Some(path), key].into_iter().flatten()
         });
         let paths = drive.chain(strings);
+        let paths = paths.chain(machine.initrd.as_mut());
         let paths = paths.chain(fw_cfg.iter_mut().map(|item| &mut item.file));
         for path in paths.chain(credentials.iter_mut().map(|file| &mut file.file)) {
             *path = absolute_path(path)?;
@@ -58,7 +62,7 @@ impl Machine {
 impl From<Drive> for Machine {
     /// A machine that is given a disk alone.
     fn from(drive: Drive) -> Self {
-        Self { drive: Some(drive), firmware: Firmware::default() }
+        Self { drive: Some(drive), ..Self::default() }
     }
 }
 

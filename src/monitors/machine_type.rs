@@ -131,16 +131,12 @@ impl MachineType {
     /// and without a full stop.
     pub fn carries(self, channel: Channel) -> Result<(), &'static str> {
         match (self.board, channel) {
-            (_, Channel::Disk) | (Board::Pc | Board::Q35 | Board::VirtUefi, Channel::Smbios) => {
-                Ok(())
-            }
             (Board::Pc | Board::Q35 | Board::Microvm, Channel::FwCfg) if !self.has_acpi => {
                 Err("without ACPI its guest finds no fw_cfg device")
             }
-            (
-                Board::Pc | Board::Q35 | Board::Microvm | Board::Virt | Board::VirtUefi,
-                Channel::FwCfg,
-            ) => Ok(()),
+            (_, Channel::Disk | Channel::Initrd)
+            | (Board::Pc | Board::Q35 | Board::VirtUefi, Channel::Smbios | Channel::FwCfg)
+            | (Board::Microvm | Board::Virt, Channel::FwCfg) => Ok(()),
             (Board::Microvm, Channel::Smbios) => Err("it has no SMBIOS tables"),
             (Board::Virt, Channel::Smbios) => Err("without UEFI it has no SMBIOS tables"),
             (Board::S390 | Board::Pseries, Channel::Smbios | Channel::FwCfg) => {

@@ -120,7 +120,8 @@ impl Monitor {
     /// seeing them; if not, the reason, in lower case and without a full stop.
     pub fn carries(self, channel: Channel) -> Result<(), &'static str> {
         match channel {
-            Channel::Disk => Ok(()),
+            // Each is given an initrd together with its kernel.
+            Channel::Disk | Channel::Initrd => Ok(()),
             Channel::Smbios => match self.facts().smbios {
                 Smbios::Strings | Smbios::Credentials => Ok(()),
                 Smbios::Refused(reason) => Err(reason),

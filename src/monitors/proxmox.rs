@@ -55,6 +55,9 @@ fn words(machine: &Machine) -> Result<Words, Failure> {
         arguments = drive_arguments(drive)?;
     }
     arguments.extend(firmware_arguments(&machine.firmware)?.into_iter().map(String::into_bytes));
+    if let Some(initrd) = &machine.initrd {
+        arguments.extend([b"-initrd".to_vec(), plain_path(initrd)?.as_bytes().to_vec()]);
+    }
     if arguments.is_empty() {
         return Ok(Vec::new());
     }
@@ -110,12 +113,17 @@ fn firmware_arguments(firmware: &Firmware) -> Result<Vec<String>, Failure> {
 
 /// A path in a QEMU option, where a comma is doubled.
 fn option_path(path: &Path) -> Result<String, Failure> {
+    plain_path(path).map(|text| text.replace(',', ",,"))
+}
+
+/// A path that is one word of `args` and stands for itself.
+fn plain_path(path: &Path) -> Result<&str, Failure> {
     let text = refusal::absolute_text(&FACTS, path)?;
     if !is_plain(text) {
         let fault = "holds a space, a quote, a backslash or something that is not ASCII";
         return Err(refusal::no_path(&FACTS, path, fault));
     }
-    Ok(text.replace(',', ",,"))
+    Ok(text)
 }
 
 /// Whether the text is one word for `Text::ParseWords`, and every byte of it stands for itself.

@@ -70,7 +70,7 @@ pub fn words(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
 }
 
 fn arguments(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
-    let Machine { drive, firmware } = machine;
+    let Machine { drive, firmware, initrd } = machine;
     let secrets = drive.iter().flat_map(secrets::of_drive).collect::<Vec<_>>();
     let mut arguments: Vec<_> = secrets.iter().flat_map(secrets::option).collect();
     if let Some(drive) = drive {
@@ -86,6 +86,10 @@ fn arguments(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
         });
     }
     arguments.extend(firmware_arguments(firmware));
+    if let Some(initrd) = initrd {
+        // Of a Linux kernel a comma has no meaning here.
+        arguments.extend([b"-initrd".to_vec(), plain_bytes(initrd, "initrd")?.to_vec()]);
+    }
     Ok(arguments)
 }
 
@@ -102,11 +106,7 @@ fn pass_descriptor(descriptor: RawFd, arguments: &mut Vec<Vec<u8>>) -> Vec<u8> {
 /// before the first slash would end a protocol (`nbd:`, `json:`), and
 /// `/dev/fdset/` stands for descriptors that were passed in.
 fn file_name(path: &Path) -> Result<Cow<'_, [u8]>, Failure> {
-    let bytes = path.as_os_str().as_bytes();
-    if bytes.is_empty() || bytes.contains(&0) {
-        let message = "the image's path is empty or holds a NUL byte";
-        return Err(Failure::new(Exit::Usage, message));
-    }
+    let bytes = plain_bytes(path, "image")?;
     let is_protocol = bytes.iter().find(|byte| b":/".contains(byte)) == Some(&b':');
     Ok(if is_protocol {
         Cow::Owned([b"./", bytes].concat())
@@ -115,6 +115,16 @@ fn file_name(path: &Path) -> Result<Cow<'_, [u8]>, Failure> {
     } else {
         Cow::Borrowed(bytes)
     })
+}
+
+/// The path as an argument can hold it; errors call it that of `what`.
+fn plain_bytes<'p>(path: &'p Path, what: &str) -> Result<&'p [u8], Failure> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() || bytes.contains(&0) {
+        let message = format!("the {what}'s path is empty or holds a NUL byte");
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    Ok(bytes)
 }
 
 /// A value in an option list: a comma is doubled; nothing else has a meaning.

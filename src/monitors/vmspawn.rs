@@ -27,7 +27,7 @@ pub(super) static FACTS: Facts = Facts {
     public: Public::Always,
 };
 
-/// One line of `--load-credential=`, `--set-credential=` and `--extra-drive=`,
+/// One line of `--load-credential=`, `--set-credential=`, `--initrd=` and `--extra-drive=`,
 /// quoted for the shell; nothing where there is nothing to give.
 ///
 /// The program opens extra drives for writing, and there is no option against
@@ -54,6 +54,10 @@ fn words(machine: &Machine) -> Result<Words, Failure> {
     for PublicCredential { name, value } in public {
         require_name(name)?;
         arguments.push(format!("--set-credential={name}:{}", escaped(value)).into_bytes());
+    }
+    if let Some(initrd) = &machine.initrd {
+        let path = refusal::absolute_text(&FACTS, initrd)?;
+        arguments.push(format!("--initrd={path}").into_bytes());
     }
     if let Some(drive) = &machine.drive {
         arguments.push(extra_drive(drive)?.into_bytes());

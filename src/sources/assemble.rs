@@ -194,7 +194,7 @@ fn distribute<'a>(
             None | Some(Channel::Disk) => {
                 builder.with_value(index, entry, |mut to| to.credential_file(content))?;
             }
-            Some(channel @ (Channel::Smbios | Channel::FwCfg)) => {
+            Some(channel @ (Channel::Smbios | Channel::FwCfg | Channel::Initrd)) => {
                 let secret = in_memory(content, entry)?;
                 values.push(Value { name: name.clone(), channel, secret });
             }
@@ -211,7 +211,7 @@ fn distribute<'a>(
 fn is_on_disk(channel: Option<Channel>) -> bool {
     match channel {
         None | Some(Channel::Disk) => true,
-        Some(Channel::Smbios | Channel::FwCfg) => false,
+        Some(Channel::Smbios | Channel::FwCfg | Channel::Initrd) => false,
     }
 }
 
@@ -236,7 +236,7 @@ fn require_single(manifest: &Manifest, routes: &Routes, tree: &Tree) -> Result<(
         let names = &entry.path.0;
         let found =
             names.iter().try_fold(Tree::ROOT, |parent, name| tree.child(parent, name.as_bytes()));
-        if route.channel.is_none_or(Channel::is_firmware) && found.is_some() {
+        if route.channel.is_none_or(Channel::is_off_disk) && found.is_some() {
             let message = "the disk holds a credential of this name as well";
             let failure = Failure::new(Exit::Manifest, message);
             return Err(in_entry(failure, entry).hint(

@@ -58,7 +58,7 @@ pub(crate) fn rehearse(
             Some(Channel::Disk) => {
                 builder.with_value(index, entry, |mut to| to.credential_file(nothing()))?;
             }
-            Some(Channel::Smbios | Channel::FwCfg) => {}
+            Some(Channel::Smbios | Channel::FwCfg | Channel::Initrd) => {}
             None => uncertain.push(&entry.path),
         }
     }

@@ -25,6 +25,7 @@ mod fleet;
 #[expect(dead_code, reason = "image writers need more of it")]
 #[path = "../../formats/tests/it/support/mod.rs"]
 mod formats;
+mod initrd;
 mod leaks;
 #[cfg(feature = "long")]
 mod long;

@@ -16,7 +16,7 @@ const LINE_MAX_BYTES: usize = 1023;
 
 /// The file for a machine; an error of [`Exit::Usage`] where it cannot hold what is given.
 pub(super) fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    let Machine { drive, firmware } = machine;
+    let Machine { drive, firmware, initrd } = machine;
     if !firmware.smbios.is_empty() || !firmware.public.is_empty() {
         let message = "the style readconfig cannot carry OEM strings: QEMU ignores them in a file";
         return Err(Failure::new(Exit::Usage, message).hint("use --args shell"));
@@ -35,6 +35,13 @@ pub(super) fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
         }
         text.extend(format!("[fw_cfg]\n  name = \"{name}\"\n").bytes());
         text.extend(line("file", file.as_os_str().as_bytes())?);
+    }
+    if let Some(initrd) = initrd {
+        if !text.is_empty() {
+            text.push(b'\n');
+        }
+        text.extend(b"[machine]\n");
+        text.extend(line("initrd", initrd.as_os_str().as_bytes())?);
     }
     Ok(text)
 }

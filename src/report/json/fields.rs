@@ -27,7 +27,12 @@ pub const FIELDS: &[Field] = &[
     field("build", "changed", "optional boolean", "with `--if-changed`: whether the image is new"),
     field("build", "credentials", "array of objects", "the credentials, in the manifest's order"),
     field("build", "credentials[].name", "string", "its name"),
-    field("build", "credentials[].via", "string", "its channel: `disk`, `smbios` or `fw_cfg`"),
+    field(
+        "build",
+        "credentials[].via",
+        "string",
+        "its channel: `disk`, `smbios`, `fw_cfg` or `initrd`",
+    ),
     field("build", "sidecars", "array of strings", "the private files beside the image"),
     field("build", "kernel_arguments", "array of strings", "words for the guest's kernel"),
     field("build", "arguments", "optional array of strings", ARGUMENTS),

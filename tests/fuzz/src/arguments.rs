@@ -90,7 +90,8 @@ fn machine(input: &mut Input<'_>) -> Machine {
             }),
         }
     }
-    Machine { drive: (choices & 0x80 == 0).then_some(drive), firmware }
+    let initrd = (choices & 2 != 0).then(|| self::path(input.text()));
+    Machine { drive: (choices & 0x80 == 0).then_some(drive), firmware, initrd }
 }
 
 fn path(bytes: &[u8]) -> PathBuf {

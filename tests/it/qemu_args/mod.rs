@@ -132,7 +132,7 @@ fn firmware_files_are_found_in_every_style() {
         };
         let mut carried = Vec::new();
         for firmware in paths.iter().enumerate().map(firmware) {
-            let machine = Machine { drive: None, firmware };
+            let machine = Machine { firmware, ..Machine::default() };
             match qemu::render(&machine, style) {
                 Ok(text) => {
                     let file = args.path().join(format!("{style:?}{}", carried.len()));
@@ -164,7 +164,7 @@ fn firmware_looks_as_documented() {
         public: vec![public],
         ..Firmware::default()
     };
-    let machine = Machine { drive: None, firmware: firmware.clone() };
+    let machine = Machine { firmware: firmware.clone(), ..Machine::default() };
     assert_eq!(
         String::from_utf8(qemu::render(&machine, Style::Shell).unwrap()).unwrap(),
         "-smbios 'type=11,path=/vm/a,,b.smbios.x y' \
@@ -172,7 +172,7 @@ fn firmware_looks_as_documented() {
          -fw_cfg name=opt/io.systemd.credentials/a,,b,file=f\n"
     );
     let refusal = |firmware: &Firmware| {
-        let machine = Machine { drive: None, firmware: firmware.clone() };
+        let machine = Machine { firmware: firmware.clone(), ..Machine::default() };
         let failure = qemu::render(&machine, Style::Readconfig).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         failure.message

@@ -1,0 +1,4 @@
+//! Credentials through the initrd: `via: initrd` and `--initrd`.
+
+mod arguments;
+mod planner;
