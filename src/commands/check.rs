@@ -25,7 +25,7 @@ use crate::job::trusted;
 use crate::job::wishes::{AttachWishes, SourceWishes, Wishes};
 use crate::job::xattrs;
 use crate::manifest::Manifest;
-use crate::monitors::{Monitor, Serial};
+use crate::monitors::{Monitor, Serial, Style};
 use crate::report::{self, Exit, Failure, json};
 use crate::sources::pseudo::{self, Definitions};
 use crate::sources::rehearsal::rehearse;
@@ -48,6 +48,9 @@ pub struct Check {
     /// else qemu]
     #[arg(long, value_enum)]
     pub target: Option<Monitor>,
+    /// Style of the arguments that will be printed
+    #[arg(long = "args", value_name = "STYLE", value_enum, default_value_t = Style::Shell)]
+    pub style: Style,
     /// Which machine.
     #[command(flatten)]
     pub machine: WhichMachine,
@@ -181,7 +184,7 @@ impl Check {
         let max_size_bytes = self.max_size;
         Wishes {
             sources: SourceWishes { max_size_bytes, ..self.sources.wishes() },
-            attach: AttachWishes { target, machine, ..wishes.attach },
+            attach: AttachWishes { target, machine, style: self.style, ..wishes.attach },
             guest: self.guest.clone(),
             ..wishes
         }

@@ -191,8 +191,10 @@ fn make(options: &Exec, invocation: &Invocation) -> Result<Inheritance, Failure>
     };
     let key = drive_key(&job, &mut files)?;
     let (path, descriptor) = (image.path(), Some(image.number()));
+    let kernel_line = job.kernel_line(&assembly.routes);
     let drive = Some(Drive { path, descriptor, key, ..job.drive });
-    Ok(Inheritance { machine: Machine { drive, firmware, initrd: None }, image, files, variables })
+    let machine = Machine { drive, firmware, initrd: None, kernel_line };
+    Ok(Inheritance { machine, image, files, variables })
 }
 
 /// An error where something would not reach the monitor or its guest, before a source is read.

@@ -283,9 +283,12 @@ impl Blob {
         }
         let attachment = match options.style {
             Style::None => Attachment::default(),
-            Style::Shell | Style::Lines | Style::Json | Style::Blockdev | Style::Readconfig => {
-                arguments.reported()?
-            }
+            Style::Shell
+            | Style::Lines
+            | Style::Json
+            | Style::Blockdev
+            | Style::Readconfig
+            | Style::Api => arguments.reported()?,
         };
         let report = Report {
             blob: json::path(&options.output),

@@ -7,7 +7,7 @@ use super::limits::{Budget, ITEMS_SAFE, SERVICE_MAX_BYTES};
 use super::mount::{self, Disk};
 use super::unlock::Unlock;
 use crate::manifest::{Channel, Credential, MOUNT_CREDENTIAL, Manifest, MountPoint};
-use crate::monitors::{MachineType, Monitor, SmbiosForm};
+use crate::monitors::{MachineType, Monitor, SmbiosForm, Style};
 use crate::report::{Exit, Failure, Position};
 
 /// What the plan depends on besides the manifest.
@@ -19,8 +19,8 @@ pub struct Means {
     pub machine_type: Option<MachineType>,
     /// How OEM strings are given to it.
     pub form: SmbiosForm,
-    /// Whether the arguments are a configuration file for QEMU, which holds no SMBIOS.
-    pub is_config_file: bool,
+    /// How what attaches the image is written.
+    pub style: Style,
     /// Whether the image is a stream, beside which no file can lie.
     pub is_streamed: bool,
     /// The guest's own initrd, behind which credentials can go.
@@ -138,18 +138,29 @@ impl Means {
     fn automatic(&self) -> Result<Vec<Channel>, String> {
         let firmware = if self.lacks_smbios() { Channel::FwCfg } else { Channel::Smbios };
         let mut channels = vec![firmware, Channel::Initrd];
-        channels.retain(|channel| self.refusal(*channel).is_none());
-        match self.refusal(firmware) {
+        channels.retain(|channel| self.closed(*channel).is_none());
+        match self.closed(firmware) {
             Some(reason) if channels.is_empty() => Err(reason),
             Some(_) | None => Ok(channels),
         }
+    }
+
+    /// Why nothing goes by `channel` that does not ask for it; none where it is open to all.
+    fn closed(&self, channel: Channel) -> Option<String> {
+        self.refusal(channel).or_else(|| self.condition(channel))
+    }
+
+    /// What has to be true besides where something goes by `channel`.
+    fn condition(&self, channel: Channel) -> Option<String> {
+        let condition = self.target.condition(channel)?;
+        Some(format!("{}: {condition}", self.target.name()))
     }
 
     /// Why nothing goes by `channel`; none where it is open.
     fn refusal(&self, channel: Channel) -> Option<String> {
         let is_lost_in_file = match channel {
             Channel::Disk => return None,
-            Channel::Smbios => self.is_config_file,
+            Channel::Smbios => self.style == Style::Readconfig,
             Channel::FwCfg | Channel::Initrd => false,
         };
         if self.is_streamed {
@@ -287,10 +298,11 @@ impl<'a> Planner<'a> {
             taken.map_err(|reason| Failure::new(Exit::Manifest, format!("mount: {reason}")))?;
         }
         let words = mount.kernel_arguments();
-        if !words.is_empty() {
+        if !words.is_empty() && !target.prints_kernel_line(self.means.style) {
             self.warnings.push(format!(
-                "no firmware of this machine tells the guest to mount the disk: put this on the \
-                 guest's kernel command line, or install what `credimg guest-unit` prints: {}",
+                "no firmware of this machine tells the guest to mount the disk: put this on {}, or \
+                 install what `credimg guest-unit` prints: {}",
+                target.kernel_line(),
                 words.join(" ")
             ));
         }
@@ -338,7 +350,7 @@ impl<'a> Planner<'a> {
 
     /// Why the guest does not open the disk by itself.
     fn untold(&self, unlock: &Unlock) -> String {
-        let reason = self.means.refusal(Channel::FwCfg).unwrap_or_default();
+        let reason = self.means.closed(Channel::FwCfg).unwrap_or_default();
         if !unlock.has_key() {
             return format!(
                 "nothing tells the guest to check and mount the disk ({reason}): install what \
@@ -385,7 +397,7 @@ impl<'a> Planner<'a> {
     /// The first channel beside the disk that is open.
     fn first_open(&self) -> Option<Channel> {
         let channels = [Channel::Smbios, Channel::FwCfg, Channel::Initrd];
-        channels.into_iter().find(|channel| self.means.refusal(*channel).is_none())
+        channels.into_iter().find(|channel| self.means.closed(*channel).is_none())
     }
 
     fn asked(
@@ -440,6 +452,13 @@ impl<'a> Planner<'a> {
     }
 
     fn warn(&mut self) {
+        let is_asked = |channel| self.manifest.credentials.iter().any(|it| it.via == Some(channel));
+        let has_items = !self.manifest.fw_cfg.is_empty();
+        if let Some(condition) = self.means.condition(Channel::FwCfg)
+            && (is_asked(Channel::FwCfg) || has_items)
+        {
+            self.warnings.push(format!("what goes by fw_cfg may be lost: {condition}"));
+        }
         let warnings = &mut self.warnings;
         let names = self.manifest.credentials.iter().map(|credential| credential.name.len() as u64);
         let values = self.lengths.iter().take(self.manifest.credentials.len()).copied().flatten();

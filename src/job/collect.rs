@@ -53,6 +53,13 @@ impl Job {
         Ok(is_told || !self.manifest.fw_cfg.is_empty() || routes.routes.iter().any(is_off_disk))
     }
 
+    /// The words for the guest's kernel command line that the arguments are to hold; none where
+    /// whoever starts the machine writes them.
+    pub(crate) fn kernel_line(&self, routes: &Routes) -> Vec<String> {
+        let is_printed = self.target.prints_kernel_line(self.style);
+        if is_printed { routes.kernel_arguments() } else { Vec::new() }
+    }
+
     /// Reads every source.
     pub(crate) fn collect(&self) -> Result<Collected, Failure> {
         let step = Step::begin();

@@ -117,9 +117,12 @@ impl Destination {
         match self {
             Self::File(_) => Some(match style {
                 Style::None => Keeping::File,
-                Style::Shell | Style::Lines | Style::Json | Style::Blockdev | Style::Readconfig => {
-                    Keeping::Arguments
-                }
+                Style::Shell
+                | Style::Lines
+                | Style::Json
+                | Style::Blockdev
+                | Style::Readconfig
+                | Style::Api => Keeping::Arguments,
             }),
             Self::Stream(_) | Self::Compared(_) => Some(Keeping::File),
             Self::Memory(_) => Some(Keeping::Memory),

@@ -105,7 +105,8 @@ impl Making<'_> {
         beside::require_names(self.output, &sidecars, self.permissions)?;
         let machine = self.machine(&collected.assembly, &sidecars);
         let has_key = machine.drive.as_ref().is_some_and(|drive| drive.key.is_some());
-        let knows_all = machine.firmware.public.is_empty() && !has_key;
+        let is_told = machine.firmware.public.is_empty() && machine.kernel_line.is_empty();
+        let knows_all = is_told && !has_key;
         let attached = self.arguments(machine)?;
         if let Some(summary) = self.keep(&mut collected, &sidecars)? {
             return Ok(Ready { file: None, summary, attached, knows_all });
@@ -148,7 +149,9 @@ impl Making<'_> {
             public: sidecar::public(&assembly.routes, self.job.settings.means.unlock.as_ref()),
             ..sidecar::firmware(self.output, suffixes)
         };
-        Machine { drive: Some(self.job.drive.clone()), firmware, initrd: None }
+        let drive = Some(self.job.drive.clone());
+        let kernel_line = self.job.kernel_line(&assembly.routes);
+        Machine { drive, firmware, initrd: None, kernel_line }
     }
 
     /// Writes the image.

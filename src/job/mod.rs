@@ -310,7 +310,7 @@ fn means(
         target,
         machine_type: drive.machine_type,
         form: wishes.smbios,
-        is_config_file: wishes.attach.style == Style::Readconfig,
+        style: wishes.attach.style,
         is_streamed: destination.is_stream(),
         initrd: None,
         disk,

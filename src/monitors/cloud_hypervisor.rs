@@ -5,15 +5,16 @@
 //! meaning, and two of them stand for one. White space around a value is dropped
 //! unless it is quoted.
 
-use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
-use super::{Bus, Machine, PublicCredential, Style, refusal};
-use crate::report::Failure;
+use super::facts::{Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started};
+use super::{Bus, FwCfgItem, Machine, PublicCredential, Style, refusal};
 use crate::report::shell;
+use crate::report::{Exit, Failure};
 
 /// What is known of Cloud Hypervisor.
 pub(super) static FACTS: Facts = Facts {
     name: "cloud-hypervisor",
     printed: Printed::Words(words),
+    styles: &[Style::Shell, Style::None],
     started: Started::Words { styles: &[Style::Shell], words: |machine, _| words(machine) },
     paths: Paths::Absolute,
     buses: &[Bus::Virtio],
@@ -24,13 +25,14 @@ pub(super) static FACTS: Facts = Facts {
     smbios: Smbios::Refused(
         "OEM strings would stand in its arguments, which every user of the host can read",
     ),
-    fw_cfg: Err("its fw_cfg device is a feature that its releases are built without"),
-    no_items: None,
+    fw_cfg: FwCfg::OnRequest("its fw_cfg device is a feature that its releases are built without"),
+    no_items: Some("colons part its items, and the file of such an item has some in its name"),
     public: Public::SmbiosOfX86,
+    kernel_line: KernelLine::WRITTEN,
 };
 
-/// One line of `--disk`, `--initramfs` and, for credentials that are no secret, `--platform`,
-/// quoted for the shell; nothing where there is nothing to give. Either option
+/// One line of `--disk`, of `--initramfs`, of `--platform` for credentials that are no secret and
+/// of `--fw-cfg-config`, quoted for the shell; nothing where there is nothing to give. Each option
 /// may be there once only: their values are to be merged with the machine's own.
 ///
 /// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
@@ -60,7 +62,40 @@ pub fn words(machine: &Machine) -> Result<Vec<Vec<u8>>, Failure> {
         let platform = format!("oem_strings=[{}]", strings.join(","));
         arguments.extend([b"--platform".to_vec(), platform.into_bytes()]);
     }
+    if let Some(config) = fw_cfg(&machine.firmware.fw_cfg)? {
+        arguments.extend([b"--fw-cfg-config".to_vec(), config.into_bytes()]);
+    }
     Ok(arguments)
+}
+
+/// The items alone: all else that the device can hold is for firmware, and is on unless it is
+/// turned off (`FwCfgConfig` of vmm/src/config.rs). Items are between colons, whose parser knows
+/// no quotes.
+fn fw_cfg(items: &[FwCfgItem]) -> Result<Option<String>, Failure> {
+    let item = |FwCfgItem { name, file }: &FwCfgItem| {
+        let path = refusal::text(&FACTS, file)?;
+        if !is_plain(path) {
+            let fault = "holds a bracket, quote, comma or colon, or ends in a space";
+            return Err(refusal::no_path(&FACTS, file, fault));
+        }
+        if !is_plain(name) {
+            let message = "cloud-hypervisor cannot carry a fw_cfg item whose name holds a bracket, \
+                           quote or comma";
+            return Err(Failure::new(Exit::Usage, message).hint("give the credential another name"));
+        }
+        Ok(format!("name={name},file={path}"))
+    };
+    if items.is_empty() {
+        return Ok(None);
+    }
+    let items = items.iter().map(item).collect::<Result<Vec<_>, _>>()?.join(":");
+    let others = "e820=off,kernel=off,cmdline=off,initramfs=off,acpi_table=off";
+    Ok(Some(format!("{others},items=[{items}]")))
+}
+
+/// Whether the text stands for itself in an item of a list.
+fn is_plain(text: &str) -> bool {
+    !text.contains(['[', ']', '"', ',', ':']) && text.trim() == text
 }
 
 /// Items of a list were not unquoted in every release: they must need no quotes.

@@ -1,12 +1,12 @@
 //! crosvm: arguments of `crosvm run`.
 //!
-//! The grammar of `--block` is that of crosvm's `serde_keyvalue` (README.md and
+//! The grammar of `--block` and `--fw-cfg` is that of crosvm's `serde_keyvalue` (README.md and
 //! `src/key_values.rs` there): `key=value` pairs between commas, where a value may
 //! stand in double quotes, in which `\"` and `\\` are escapes. A bare value ends
 //! at a comma and holds neither brackets nor quotes.
 
-use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
-use super::{Bus, Machine, Style, refusal};
+use super::facts::{Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started};
+use super::{Bus, FwCfgItem, Machine, Style, refusal};
 use crate::report::Failure;
 use crate::report::shell;
 
@@ -14,6 +14,7 @@ use crate::report::shell;
 pub(super) static FACTS: Facts = Facts {
     name: "crosvm",
     printed: Printed::Words(words),
+    styles: &[Style::Shell, Style::None],
     started: Started::Words { styles: &[Style::Shell], words: |machine, _| words(machine) },
     paths: Paths::Absolute,
     buses: &[Bus::Virtio],
@@ -24,13 +25,18 @@ pub(super) static FACTS: Facts = Facts {
     smbios: Smbios::Refused(
         "OEM strings would stand in its arguments, which every user of the host can read",
     ),
-    fw_cfg: Err("its fw_cfg device is on x86 alone and not in every release"),
+    // Its ACPI tables have no entry for the device (x86_64/src/acpi.rs), by which Linux finds it.
+    fw_cfg: FwCfg::OnRequest(
+        "it has fw_cfg on x86 alone, and the guest finds it where its kernel has \
+         CONFIG_FW_CFG_SYSFS_CMDLINE and qemu_fw_cfg.ioport=4@0x510 on its command line",
+    ),
     no_items: None,
     public: Public::Never("its option for OEM strings is not the same in every release"),
+    kernel_line: KernelLine { styles: &[Style::Shell], ..KernelLine::WRITTEN },
 };
 
-/// One line of `--block` and `--initrd`, quoted for the shell; nothing where there is nothing to
-/// give.
+/// One line of `--block`, `--initrd`, `--fw-cfg` and `-p`, quoted for the shell; nothing where
+/// there is nothing to give.
 ///
 /// Whatever cannot be carried is an error of [`crate::report::Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
@@ -52,6 +58,15 @@ pub fn words(machine: &Machine) -> Result<Vec<Vec<u8>>, Failure> {
     if let Some(initrd) = &machine.initrd {
         let path = refusal::text(&FACTS, initrd)?;
         arguments.extend([b"--initrd".to_vec(), path.as_bytes().to_vec()]);
+    }
+    for FwCfgItem { name, file } in &machine.firmware.fw_cfg {
+        let (name, path) = (value(name), value(refusal::text(&FACTS, file)?));
+        let item = format!("name={name},path={path}");
+        arguments.extend([b"--fw-cfg".to_vec(), item.into_bytes()]);
+    }
+    // It may be there more than once: crosvm joins the words.
+    for word in &machine.kernel_line {
+        arguments.extend([b"-p".to_vec(), word.clone().into_bytes()]);
     }
     Ok(arguments)
 }

@@ -10,6 +10,8 @@ pub(super) struct Facts {
     pub(super) name: &'static str,
     /// How it is told of a machine in text that is printed.
     pub(super) printed: Printed,
+    /// The styles of `--args` in which that is written.
+    pub(super) styles: &'static [Style],
     /// How it is told of a machine when it is started with an image in memory.
     pub(super) started: Started,
     /// How it takes paths.
@@ -26,17 +28,19 @@ pub(super) struct Facts {
     pub(super) is_told_machine: bool,
     /// How it is given secrets as OEM strings of SMBIOS.
     pub(super) smbios: Smbios,
-    /// Whether it is given secrets as items of fw_cfg; else the reason.
-    pub(super) fw_cfg: Result<(), &'static str>,
+    /// Whether it is given secrets as items of fw_cfg.
+    pub(super) fw_cfg: FwCfg,
     /// Why no other item of fw_cfg goes, where the reason is not that of credentials.
     pub(super) no_items: Option<&'static str>,
     /// How it is given credentials that are no secret.
     pub(super) public: Public,
+    /// How words get onto the command line of the guest's kernel.
+    pub(super) kernel_line: KernelLine,
 }
 
 /// The text that tells a monitor of a machine.
 pub(super) enum Printed {
-    /// It depends on the style of `--args`, in which it is then written.
+    /// It depends on the style of `--args`.
     Styled(fn(&Machine, Style) -> Result<Arguments, Failure>),
     /// It is words of a command line, which are written for a shell.
     Words(fn(&Machine) -> Result<Words, Failure>),
@@ -85,6 +89,33 @@ pub(super) enum Smbios {
     Credentials,
     /// It is given none, for this reason.
     Refused(&'static str),
+}
+
+/// Whether a monitor is given secrets as items of fw_cfg, which it reads from private files.
+#[derive(Clone, Copy)]
+pub(super) enum FwCfg {
+    /// It is.
+    Files,
+    /// It is, but what goes so is lost without what this says, so that it goes where the manifest
+    /// asks for it alone.
+    OnRequest(&'static str),
+    /// It is not, for this reason.
+    Refused(&'static str),
+}
+
+/// How words get onto the command line of the guest's kernel.
+#[derive(Clone, Copy)]
+pub(super) struct KernelLine {
+    /// The styles of `--args` that hold them; with any other whoever starts the machine writes
+    /// them.
+    pub(super) styles: &'static [Style],
+    /// Where they are written then.
+    pub(super) place: &'static str,
+}
+
+impl KernelLine {
+    /// Whoever starts the machine writes all of it.
+    pub(super) const WRITTEN: Self = Self { styles: &[], place: "the guest's kernel command line" };
 }
 
 /// How a monitor is given credentials that are no secret and may be arguments.

@@ -8,9 +8,9 @@
 
 use std::path::Path;
 
-use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
+use super::facts::{Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started};
 use super::{
-    Block, Bus, Drive, Firmware, FwCfgItem, ITEM_PREFIX, Machine, PublicCredential, refusal,
+    Block, Bus, Drive, Firmware, FwCfgItem, ITEM_PREFIX, Machine, PublicCredential, Style, refusal,
 };
 use crate::report::{Exit, Failure};
 
@@ -18,6 +18,7 @@ use crate::report::{Exit, Failure};
 pub(super) static FACTS: Facts = Facts {
     name: "libvirt",
     printed: Printed::Text(render),
+    styles: &[Style::Shell, Style::None],
     started: Started::Never("its machines are started by a process of its own"),
     paths: Paths::Absolute,
     buses: &[Bus::Virtio, Bus::Usb],
@@ -28,9 +29,10 @@ pub(super) static FACTS: Facts = Facts {
     smbios: Smbios::Refused(
         "it puts OEM strings on QEMU's command line, which every user of the host can read",
     ),
-    fw_cfg: Ok(()),
+    fw_cfg: FwCfg::Files,
     no_items: None,
     public: Public::Smbios,
+    kernel_line: KernelLine::WRITTEN,
 };
 /// Longest name of a `fw_cfg` item in bytes (QEMU's `FW_CFG_MAX_FILE_PATH` less its NUL).
 const NAME_MAX_BYTES: usize = 55;

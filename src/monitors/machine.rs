@@ -26,6 +26,8 @@ pub struct Machine {
     /// The private file of the whole initrd: the guest's own with credentials behind it. None
     /// where the machine keeps the guest's own.
     pub initrd: Option<PathBuf>,
+    /// Words for the command line of the guest's kernel, none of them secret.
+    pub kernel_line: Vec<String>,
 }
 
 impl Machine {

@@ -34,7 +34,7 @@ pub use arguments::Arguments;
 pub(crate) use arguments::Attachment;
 pub use block::Block;
 pub use bus::Bus;
-use facts::{Facts, Paths, Printed, Smbios, Started};
+use facts::{Facts, FwCfg, Paths, Printed, Smbios, Started};
 #[cfg(feature = "seal")]
 pub(crate) use machine::absolute_path;
 pub use machine::{
@@ -126,8 +126,31 @@ impl Monitor {
                 Smbios::Strings | Smbios::Credentials => Ok(()),
                 Smbios::Refused(reason) => Err(reason),
             },
-            Channel::FwCfg => self.facts().fw_cfg,
+            Channel::FwCfg => match self.facts().fw_cfg {
+                FwCfg::Files | FwCfg::OnRequest(_) => Ok(()),
+                FwCfg::Refused(reason) => Err(reason),
+            },
         }
+    }
+
+    /// What must be true besides, in lower case and without a full stop, so that what goes by
+    /// `channel` is not lost. Nothing goes by such a channel unless the manifest asks for it.
+    pub fn condition(self, channel: Channel) -> Option<&'static str> {
+        match (channel, self.facts().fw_cfg) {
+            (Channel::FwCfg, FwCfg::OnRequest(condition)) => Some(condition),
+            (Channel::FwCfg, FwCfg::Files | FwCfg::Refused(_))
+            | (Channel::Disk | Channel::Smbios | Channel::Initrd, _) => None,
+        }
+    }
+
+    /// Whether its arguments of this style hold words for the guest's kernel command line.
+    pub fn prints_kernel_line(self, style: Style) -> bool {
+        self.facts().kernel_line.styles.contains(&style)
+    }
+
+    /// Where whoever starts the machine writes such words.
+    pub fn kernel_line(self) -> &'static str {
+        self.facts().kernel_line.place
     }
 
     /// Why no item of fw_cfg goes but credentials, where that has a reason of its own.
@@ -159,26 +182,22 @@ impl Monitor {
     /// with secrets, cannot carry is an error of [`Exit::Usage`].
     pub fn arguments(self, machine: &Machine, style: Style) -> Result<Arguments, Failure> {
         machine.require_carried()?;
-        let Facts { name, printed, paths, .. } = self.facts();
+        let Facts { name, printed, styles, paths, .. } = self.facts();
+        if !styles.contains(&style) {
+            return Err(refusal::no_style(name, styles, style));
+        }
         let absolute = match paths {
             Paths::AsGiven => None,
             Paths::Absolute => Some(machine.absolute()?),
         };
         let machine = absolute.as_ref().unwrap_or(machine);
         let arguments = match printed {
-            Printed::Styled(render) => return render(machine, style),
+            Printed::Styled(render) if style != Style::None => return render(machine, style),
+            Printed::Styled(_) => return Ok(Arguments::NONE),
             Printed::Words(words) => Arguments::Words(words(machine)?),
             Printed::Text(render) => Arguments::Text(render(machine)?),
         };
-        match style {
-            Style::Shell => Ok(arguments),
-            Style::None => Ok(Arguments::NONE),
-            Style::Lines | Style::Json | Style::Blockdev | Style::Readconfig => {
-                let message = format!("the styles of --args are not those of {name}");
-                let hint = "leave --args out, or write --args none";
-                Err(Failure::new(Exit::Usage, message).hint(hint))
-            }
-        }
+        Ok(if style == Style::None { Arguments::NONE } else { arguments })
     }
 
     /// The words that give it `machine` when it is started and inherits the files, whose
@@ -191,8 +210,7 @@ impl Monitor {
                 Ok(words(machine, style)?.into_iter().map(OsString::from_vec).collect())
             }
             Started::Words { styles, .. } => {
-                let styles: Vec<_> = styles.iter().map(refusal::option_name).collect();
-                let styles = styles.join(" and ");
+                let styles = refusal::option_names(styles).join(" and ");
                 let message =
                     format!("a program is started with arguments of --args {styles} only");
                 Err(Failure::new(Exit::Usage, message))

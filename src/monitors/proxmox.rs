@@ -8,8 +8,12 @@
 
 use std::path::Path;
 
-use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started, Words};
-use super::{Board, Bus, Drive, Firmware, FwCfgItem, Machine, Place, SmbiosFile, qemu, refusal};
+use super::facts::{
+    Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started, Words,
+};
+use super::{
+    Board, Bus, Drive, Firmware, FwCfgItem, Machine, Place, SmbiosFile, Style, qemu, refusal,
+};
 use crate::report::shell;
 use crate::report::{Exit, Failure};
 
@@ -17,6 +21,7 @@ use crate::report::{Exit, Failure};
 pub(super) static FACTS: Facts = Facts {
     name: "proxmox",
     printed: Printed::Words(words),
+    styles: &[Style::Shell, Style::None],
     started: Started::Never("its machines are started by a process of its own"),
     paths: Paths::Absolute,
     // Of the other buses no test has seen a machine that migrates.
@@ -27,9 +32,10 @@ pub(super) static FACTS: Facts = Facts {
     machines: Machines::Boards(&[Board::Pc, Board::Q35, Board::Virt, Board::VirtUefi]),
     is_told_machine: false,
     smbios: Smbios::Strings,
-    fw_cfg: Ok(()),
+    fw_cfg: FwCfg::Files,
     no_items: None,
     public: Public::Smbios,
+    kernel_line: KernelLine::WRITTEN,
 };
 /// A bridge that every machine has. Proxmox gives each of its own devices a fixed slot; on
 /// this bus they are 1 to 0x18 (its `PCI.pm`), and the rest is free.

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use self::devices::{Device, Plug};
 use super::arguments::no_path;
-use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started};
+use super::facts::{Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started};
 use super::{Arguments, Bus, Drive, Firmware, FwCfgItem, Machine, SmbiosFile, Style, refusal};
 use crate::report::{Exit, Failure};
 
@@ -24,6 +24,14 @@ use crate::report::{Exit, Failure};
 pub(super) static FACTS: Facts = Facts {
     name: "qemu",
     printed: Printed::Styled(styled),
+    styles: &[
+        Style::Shell,
+        Style::Lines,
+        Style::Json,
+        Style::Blockdev,
+        Style::Readconfig,
+        Style::None,
+    ],
     started: Started::Words { styles: &[Style::Shell, Style::Blockdev], words },
     paths: Paths::AsGiven,
     buses: &[Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom],
@@ -32,9 +40,10 @@ pub(super) static FACTS: Facts = Facts {
     machines: Machines::All,
     is_told_machine: true,
     smbios: Smbios::Strings,
-    fw_cfg: Ok(()),
+    fw_cfg: FwCfg::Files,
     no_items: None,
     public: Public::Smbios,
+    kernel_line: KernelLine::WRITTEN,
 };
 /// Sets of descriptors take their numbers from here on, one for each descriptor:
 /// people give small ones to their own.
@@ -58,7 +67,7 @@ fn styled(machine: &Machine, style: Style) -> Result<Arguments, Failure> {
             Ok(Arguments::Words(arguments(machine, style)?))
         }
         Style::Readconfig => Ok(Arguments::Text(config_file::render(machine)?)),
-        Style::None => Ok(Arguments::NONE),
+        Style::None | Style::Api => Ok(Arguments::NONE),
     }
 }
 
@@ -70,7 +79,7 @@ pub fn words(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
 }
 
 fn arguments(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
-    let Machine { drive, firmware, initrd } = machine;
+    let Machine { drive, firmware, initrd, kernel_line: _ } = machine;
     let secrets = drive.iter().flat_map(secrets::of_drive).collect::<Vec<_>>();
     let mut arguments: Vec<_> = secrets.iter().flat_map(secrets::option).collect();
     if let Some(drive) = drive {
@@ -80,9 +89,12 @@ fn arguments(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
         };
         arguments.extend(match style {
             Style::Blockdev => blockdev_arguments(drive, &name)?,
-            Style::Shell | Style::Lines | Style::Json | Style::Readconfig | Style::None => {
-                drive_arguments(drive, &name, devices::own_slot(drive))
-            }
+            Style::Shell
+            | Style::Lines
+            | Style::Json
+            | Style::Readconfig
+            | Style::Api
+            | Style::None => drive_arguments(drive, &name, devices::own_slot(drive)),
         });
     }
     arguments.extend(firmware_arguments(firmware));

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::facts::{Facts, Public, Smbios};
-use super::{Bus, Drive, Firmware, PublicCredential};
+use super::facts::{Facts, FwCfg, Public, Smbios};
+use super::{Bus, Drive, Firmware, PublicCredential, Style};
 use crate::manifest::Channel;
 use crate::report::{Exit, Failure, shown};
 
@@ -26,8 +26,9 @@ pub(super) fn require_carried(facts: &Facts, firmware: &Firmware) -> Result<(), 
     if let Some(reason) = no_strings.filter(|_| !smbios.is_empty()) {
         return refused(Channel::Smbios, reason);
     }
-    if let Some(reason) = facts.fw_cfg.err().filter(|_| !fw_cfg.is_empty()) {
-        return refused(Channel::FwCfg, reason);
+    match facts.fw_cfg {
+        FwCfg::Refused(reason) if !fw_cfg.is_empty() => return refused(Channel::FwCfg, reason),
+        FwCfg::Files | FwCfg::OnRequest(_) | FwCfg::Refused(_) => {}
     }
     match facts.smbios {
         Smbios::Credentials => Ok(()),
@@ -84,7 +85,7 @@ pub(super) fn no_bus(facts: &Facts, bus: Bus) -> Failure {
     let bus = option_name(&bus);
     let message = format!("{} cannot attach a read-only drive by the bus {bus}", facts.name);
     let possible: Vec<_> =
-        facts.buses.iter().map(|bus| format!("--bus {}", option_name(bus))).collect();
+        option_names(facts.buses).iter().map(|bus| format!("--bus {bus}")).collect();
     Failure::new(Exit::Usage, message).hint(format!("use {}", possible.join(" or ")))
 }
 
@@ -109,6 +110,19 @@ pub(super) fn absolute_text<'p>(facts: &Facts, path: &'p Path) -> Result<&'p str
 pub(super) fn no_path(facts: &Facts, path: &Path, fault: &str) -> Failure {
     let message = format!("{} cannot carry the path {}: it {fault}", facts.name, shown(path));
     Failure::new(Exit::Usage, message).hint("use another path")
+}
+
+/// The failure of a style of `--args` in which nothing is written for the monitor `name`.
+pub(super) fn no_style(name: &str, styles: &[Style], style: Style) -> Failure {
+    let message = format!("{name} has no arguments of the style {}", option_name(&style));
+    let possible: Vec<_> =
+        option_names(styles).iter().map(|style| format!("--args {style}")).collect();
+    Failure::new(Exit::Usage, message).hint(format!("use {}", possible.join(" or ")))
+}
+
+/// What the command line calls these values of an option.
+pub(super) fn option_names(values: &[impl ValueEnum]) -> Vec<String> {
+    values.iter().map(option_name).collect()
 }
 
 /// What the command line calls this value of an option.

@@ -1,4 +1,4 @@
-//! How QEMU's arguments are written.
+//! How what a monitor is told is written.
 
 use clap::ValueEnum;
 
@@ -16,6 +16,8 @@ pub enum Style {
     Blockdev,
     /// A configuration file for -readconfig
     Readconfig,
+    /// JSON as the monitor's API takes it
+    Api,
     /// Nothing
     None,
 }

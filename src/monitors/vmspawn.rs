@@ -3,8 +3,10 @@
 
 use std::fmt::Write;
 
-use super::facts::{Facts, Machines, Paths, Printed, Public, Smbios, Started, Words};
-use super::{Bus, Drive, Firmware, Machine, PublicCredential, refusal};
+use super::facts::{
+    Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started, Words,
+};
+use super::{Bus, Drive, Firmware, Machine, PublicCredential, Style, refusal};
 use crate::report::shell;
 use crate::report::{Exit, Failure};
 
@@ -12,6 +14,7 @@ use crate::report::{Exit, Failure};
 pub(super) static FACTS: Facts = Facts {
     name: "vmspawn",
     printed: Printed::Words(words),
+    styles: &[Style::Shell, Style::None],
     started: Started::Never("its machines are started by a process of its own"),
     paths: Paths::Absolute,
     buses: &[Bus::Cdrom],
@@ -21,10 +24,11 @@ pub(super) static FACTS: Facts = Facts {
     machines: Machines::All,
     is_told_machine: false,
     smbios: Smbios::Credentials,
-    fw_cfg: Err("it chooses between SMBIOS and fw_cfg itself: ask for `smbios`"),
+    fw_cfg: FwCfg::Refused("it chooses between SMBIOS and fw_cfg itself: ask for `smbios`"),
     no_items: Some("it passes on no items"),
     // It takes fw_cfg, or else the kernel's command line, for a short name.
     public: Public::Always,
+    kernel_line: KernelLine::WRITTEN,
 };
 
 /// One line of `--load-credential=`, `--set-credential=`, `--initrd=` and `--extra-drive=`,

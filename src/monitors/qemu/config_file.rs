@@ -16,7 +16,7 @@ const LINE_MAX_BYTES: usize = 1023;
 
 /// The file for a machine; an error of [`Exit::Usage`] where it cannot hold what is given.
 pub(super) fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
-    let Machine { drive, firmware, initrd } = machine;
+    let Machine { drive, firmware, initrd, kernel_line: _ } = machine;
     if !firmware.smbios.is_empty() || !firmware.public.is_empty() {
         let message = "the style readconfig cannot carry OEM strings: QEMU ignores them in a file";
         return Err(Failure::new(Exit::Usage, message).hint("use --args shell"));

@@ -91,7 +91,8 @@ fn machine(input: &mut Input<'_>) -> Machine {
         }
     }
     let initrd = (choices & 2 != 0).then(|| self::path(input.text()));
-    Machine { drive: (choices & 0x80 == 0).then_some(drive), firmware, initrd }
+    let drive = (choices & 0x80 == 0).then_some(drive);
+    Machine { drive, firmware, initrd, ..Machine::default() }
 }
 
 fn path(bytes: &[u8]) -> PathBuf {

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use credimg::monitors::{
-    Machine, cloud_hypervisor, crosvm, firecracker, libvirt, proxmox, vmspawn,
+    Machine, Style, cloud_hypervisor, crosvm, firecracker, libvirt, proxmox, vmspawn,
 };
 
 use super::parsers;
@@ -28,6 +28,12 @@ pub fn check(machine: &Machine) {
             assert_eq!(value(&options, "path"), text);
             assert_eq!(value(&options, "readonly"), Some("on"));
         }
+        let config = words.chunks(2).find(|pair| pair[0] == b"--fw-cfg-config");
+        let config = config.map_or("", |pair| std::str::from_utf8(&pair[1]).expect("UTF-8"));
+        let items = config.split_once("items=[").map_or("", |(_, items)| items);
+        let files = items.trim_end_matches(']').split(':').filter_map(|it| it.split_once(",file="));
+        let own = machine.firmware.fw_cfg.iter().map(|item| item.file.to_str().expect("UTF-8"));
+        assert!(files.map(|(_, file)| file).eq(own), "{config}");
     }
     if let Ok(words) = crosvm::words(machine) {
         let block = words.chunks(2).find(|pair| pair[0] == b"--block").map(|pair| &pair[1]);
@@ -37,8 +43,15 @@ pub fn check(machine: &Machine) {
             assert_eq!(value(&options, "path"), text);
             assert_eq!(value(&options, "ro"), Some(""));
         }
+        let items = words.chunks(2).filter(|pair| pair[0] == b"--fw-cfg");
+        for (pair, item) in items.zip(&machine.firmware.fw_cfg) {
+            let options = parsers::crosvm(std::str::from_utf8(&pair[1]).expect("UTF-8"));
+            assert_eq!(value(&options, "name"), Some(&*item.name));
+            assert_eq!(value(&options, "path"), item.file.to_str());
+            assert_eq!(options.len(), 2);
+        }
     }
-    if let Ok(object) = firecracker::render(machine)
+    if let Ok(object) = firecracker::render(machine, Style::Shell)
         && !object.is_empty()
     {
         let object: serde_json::Value = serde_json::from_slice(&object).expect("JSON");

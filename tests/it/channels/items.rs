@@ -99,8 +99,8 @@ fn every_target_gets_items_or_refuses_them() {
         ("libvirt", Ok("<entry name='opt/com.coreos/config' file='")),
         ("proxmox", Ok("-fw_cfg name=opt/com.coreos/config,file=")),
         ("vmspawn", Err("vmspawn: it passes on no items")),
-        ("cloud-hypervisor", Err("cloud-hypervisor: ")),
-        ("crosvm", Err("crosvm: ")),
+        ("cloud-hypervisor", Err("cloud-hypervisor: colons part its items")),
+        ("crosvm", Ok("--fw-cfg name=opt/com.coreos/config,path=/")),
         ("firecracker", Err("firecracker: ")),
     ] {
         let bus = if target == "vmspawn" { "cdrom" } else { "virtio" };

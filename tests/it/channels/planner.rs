@@ -7,7 +7,7 @@ use credimg::delivery::route::{Means, Opening, Routes, Teller, plan_routes};
 use credimg::delivery::sidecar;
 use credimg::delivery::unlock::Unlock;
 use credimg::manifest::{Channel, Format, parse};
-use credimg::monitors::{Bus, Monitor, Serial};
+use credimg::monitors::{Bus, Monitor, Serial, Style};
 use credimg::report::{Exit, Failure};
 
 pub(super) fn means(target: Monitor) -> Means {
@@ -54,9 +54,10 @@ fn each_monitor_gets_what_it_carries_unseen() {
         let public = sidecar::public(&routes, None);
         assert_eq!(public.len(), usize::from(mount == Some(Teller::Argument)), "{target:?}");
         // Whatever cannot even carry these is told of, so that nobody waits for the disk.
-        let untold = matches!(target, Monitor::Crosvm | Monitor::Firecracker);
-        assert_eq!(routes.warnings.len(), usize::from(untold), "{target:?}");
-        assert_eq!(routes.kernel_arguments().len(), 2 * usize::from(untold), "{target:?}");
+        let is_untold = target == Monitor::Firecracker;
+        assert_eq!(routes.warnings.len(), usize::from(is_untold), "{target:?}");
+        let words = routes.kernel_arguments().len();
+        assert_eq!(words, 2 * usize::from(mount == Some(Teller::KernelLine)), "{target:?}");
     }
 }
 
@@ -66,7 +67,6 @@ fn what_a_monitor_cannot_carry_is_refused_with_its_reason() {
         (Monitor::Libvirt, "smbios", "libvirt: it puts OEM strings on QEMU's command line, which"),
         (Monitor::Vmspawn, "fw_cfg", "vmspawn: it chooses between SMBIOS and fw_cfg itself"),
         (Monitor::Firecracker, "smbios", "firecracker: it has no SMBIOS tables"),
-        (Monitor::CloudHypervisor, "fw_cfg", "cloud-hypervisor: its fw_cfg device is a feature"),
     ] {
         let manifest = format!("credentials: [{{name: a, env: A, via: {via}}}]");
         let failure = planned(&manifest, &[Some(1)], &means(target)).unwrap_err();
@@ -169,7 +169,7 @@ fn a_stream_tells_of_no_unit_and_a_configuration_file_tells_by_fw_cfg() {
     let routes = planned("files: []", &[], &means).unwrap();
     assert_eq!((routes.opening, routes.mount), (None, None));
     assert!(routes.warnings[0].starts_with(KEYLESS), "{:?}", routes.warnings);
-    let means = Means { is_config_file: true, ..encrypted(Monitor::Qemu) };
+    let means = Means { style: Style::Readconfig, ..encrypted(Monitor::Qemu) };
     let routes = planned("files: []", &[], &means).unwrap();
     let by = Teller::Channel(Channel::FwCfg);
     assert_eq!(routes.opening, Some(Opening { by, has_key: true }));

@@ -66,9 +66,9 @@ fn files_for_another_target_are_carried_whole_or_refused() {
     };
     for (built_for, via, takers) in [
         ("qemu", "smbios", &["qemu", "proxmox"][..]),
-        ("qemu", "fw_cfg", &["qemu", "libvirt", "proxmox"]),
+        ("qemu", "fw_cfg", &["qemu", "libvirt", "proxmox", "cloud-hypervisor", "crosvm"]),
         ("proxmox", "smbios", &["qemu", "proxmox"]),
-        ("libvirt", "fw_cfg", &["qemu", "libvirt", "proxmox"]),
+        ("libvirt", "fw_cfg", &["qemu", "libvirt", "proxmox", "cloud-hypervisor", "crosvm"]),
         ("vmspawn", "smbios", &["vmspawn"]),
     ] {
         let manifest = format!("credentials: [{{name: token, text: x, via: {via}}}]\n");
@@ -107,44 +107,81 @@ fn files_for_another_target_are_carried_whole_or_refused() {
     }
 }
 
-/// What has no place for an argument gets the disk all the same, and people are told.
+/// What has no place for an argument gets the disk all the same, and people are told; crosvm's
+/// own arguments and the JSON of Firecracker's API have the words for the kernel.
 #[test]
-fn a_target_that_cannot_tell_the_guest_where_to_mount_says_so() {
+fn a_guest_without_firmware_mounts_the_disk_by_its_kernel_line() {
     let directory = tempfile::tempdir().unwrap();
     let manifest = "label: CHIMERA\ncredentials: [{name: token, text: x}]\n";
     fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
-    for target in ["crosvm", "firecracker"] {
-        let warning = "credimg: warning: no firmware of this machine tells the guest to mount the \
-                       disk: put this on the guest's kernel command line, or install what \
-                       `credimg guest-unit` prints: systemd.mount-extra=";
-        // The plan says so before anything is built, and shows no credential for it.
-        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
-        command.args(["check", "secrets.yaml", "--strict", "--target", target]);
-        let output = command.current_dir(&directory).output().unwrap();
-        assert_eq!(output.status.code(), Some(5), "{target}: {output:?}");
-        assert!(!String::from_utf8(output.stdout).unwrap().contains("fstab.extra"), "{target}");
-        assert!(String::from_utf8(output.stderr).unwrap().starts_with(warning), "{target}");
-        for (image, told) in
-            [("a.erofs", ""), ("a.sqfs", "makes up the disk's serial, and the image has no label")]
-        {
+    let warning = "credimg: warning: no firmware of this machine tells the guest to mount the disk: \
+                   put this on the guest's kernel command line (`boot_args` of the boot source, as \
+                   --args api prints it), or install what `credimg guest-unit` prints: \
+                   systemd.mount-extra=";
+    let word = "systemd.mount-extra=LABEL=CHIMERA:/run/secrets:erofs:ro,nosuid,nodev,noexec";
+    for (target, style, is_printed) in
+        [("crosvm", "shell", true), ("firecracker", "shell", false), ("firecracker", "api", true)]
+    {
+        let credimg = |arguments: &[&str]| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
-            command.args(["build", "secrets.yaml", "-o", image, "--target", target]);
+            command.args(arguments).args(["--target", target, "--args", style]);
             let output = command.current_dir(&directory).output().unwrap();
-            assert!(output.status.success(), "{target}: {output:?}");
-            assert!(String::from_utf8(output.stdout).unwrap().contains(image), "{target}");
-            let text = String::from_utf8(output.stderr).unwrap();
+            let text = |bytes| String::from_utf8(bytes).unwrap();
+            (output.status.code(), text(output.stdout), text(output.stderr))
+        };
+        // The plan says so before anything is built, and shows no credential for it.
+        let (code, stdout, stderr) = credimg(&["check", "secrets.yaml", "--strict"]);
+        assert_eq!(code, if is_printed { Some(0) } else { Some(5) }, "{target}: {stderr}");
+        assert!(!stdout.contains("fstab.extra"), "{target}");
+        assert_eq!(stderr.starts_with(warning), !is_printed, "{target}: {stderr}");
+        for image in ["a.erofs", "a.sqfs"] {
+            let (code, stdout, stderr) = credimg(&["build", "secrets.yaml", "-o", image]);
+            assert_eq!(code, Some(0), "{target}: {stderr}");
+            assert!(stdout.contains(image), "{target}");
             // Nothing names a disk by a serial that is not its own.
             let is_lost = target == "firecracker" && image == "a.sqfs";
             let lost = "as firecracker makes up its serial: use a format with a label\n";
-            assert_eq!(
-                (text.contains(warning), text.contains(lost)),
-                (!is_lost, is_lost),
-                "{text}"
-            );
-            assert_eq!(text.contains("by-id"), target == "crosvm" && image == "a.sqfs", "{text}");
-            assert!(target == "crosvm" || text.contains(told), "{text}");
+            let is_told = stderr.contains(warning);
+            assert_eq!((is_told, stderr.contains(lost)), (!is_printed && !is_lost, is_lost));
+            assert_eq!(stdout.contains("systemd.mount-extra="), is_printed && !is_lost, "{stdout}");
+            let has_word = stdout.contains(word);
+            assert_eq!(has_word, is_printed && image == "a.erofs", "{stdout}");
+            assert_eq!(stdout.contains("by-id"), target == "crosvm" && image == "a.sqfs");
         }
     }
+}
+
+/// What the guest may not find goes where the manifest asks for it alone, and people are told.
+#[test]
+fn crosvm_gets_items_of_fw_cfg_on_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = "label: CHIMERA\ncredentials:\n- {name: asked, text: x, via: fw_cfg}\n\
+                    - {name: auto, text: x}\nfw_cfg: [{name: opt/com.coreos/config, text: x}]\n";
+    fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+    command.args(["build", "secrets.yaml", "-o", "a.erofs", "--target", "crosvm"]);
+    let output = command.current_dir(&directory).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let image = directory.path().canonicalize().unwrap().join("a.erofs");
+    let image = image.to_str().unwrap();
+    for (name, suffix) in [
+        ("opt/com.coreos/config", "fw_cfg.opt:com.coreos:config"),
+        ("opt/io.systemd.credentials/asked", "fw_cfg.asked"),
+    ] {
+        let item = format!(" --fw-cfg name={name},path={image}.{suffix} ");
+        assert!(text.contains(&item), "{text}");
+    }
+    assert!(!text.contains("auto"), "{text}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.starts_with(
+            "credimg: warning: what goes by fw_cfg may be lost: crosvm: it has fw_cfg on x86 \
+             alone, and the guest finds it where its kernel has CONFIG_FW_CFG_SYSFS_CMDLINE and \
+             qemu_fw_cfg.ioport=4@0x510 on its command line\n"
+        ),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -181,7 +218,7 @@ fn styles_are_qemus_own() {
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(
             text.lines().next().unwrap(),
-            format!("credimg: error: the styles of --args are not those of {target}")
+            format!("credimg: error: {target} has no arguments of the style json")
         );
         assert!(!directory.path().join("a.erofs").exists(), "{target}");
     }

@@ -55,15 +55,19 @@ fn targets() -> String {
 
 fn channels() -> String {
     let row = |monitor: &Monitor| {
+        let fw_cfg = match monitor.condition(Channel::FwCfg) {
+            Some(condition) => format!("on request: {condition}"),
+            None => told(monitor.carries(Channel::FwCfg)),
+        };
         let items = match monitor.no_items() {
             Some(reason) => format!("no: {reason}"),
-            None => told(monitor.carries(Channel::FwCfg)),
+            None => fw_cfg.clone(),
         };
         let public = if monitor.carries_public(None) { "yes" } else { "no" };
         [
             format!("`{}`", monitor.name()),
             told(monitor.carries(Channel::Smbios)),
-            told(monitor.carries(Channel::FwCfg)),
+            fw_cfg,
             items,
             public.to_owned(),
         ]
