@@ -87,6 +87,7 @@ cargo_deny := scripts/cargo-tool cargo-deny 0.20.2 --locked
 
 check: cargo ## Check the format, the lints, the documentation, the crates and the scripts
 	cargo fmt --all --check
+	rustfmt --check init/main.rs
 	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 	cargo metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
 	cargo fmt --check --manifest-path scripts/bench/peers/Cargo.toml
@@ -95,6 +96,8 @@ check: cargo ## Check the format, the lints, the documentation, the crates and t
 		cargo clippy -p credimg-formats --lib --no-default-features --features "$$feature" \
 			--locked --quiet -- -D warnings || exit 1; \
 	done
+	clippy-driver @init/rustc-flags init/main.rs --emit=metadata -o $(target)/init.rmeta \
+		-Dwarnings -Wclippy::pedantic -Wclippy::undocumented_unsafe_blocks
 	cargo clippy --lib --bins --no-default-features --locked --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 	scripts/check-rust-version

@@ -1,4 +1,5 @@
-//! Tells the program which commit it is built from: `CREDIMG_COMMIT`, for `credimg --version`.
+//! Tells the program which commit it is built from: `CREDIMG_COMMIT`, for `credimg --version`. Makes
+//! what `credimg probe` starts in a machine: `init/`, for the processor that the program is for.
 
 use std::env;
 use std::fs;
@@ -7,11 +8,45 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=init");
+    if let Err(fault) = make_init() {
+        println!("cargo::error=cannot make init/: {fault}");
+    }
     // A build for development names no commit: each commit would mean to compile it anew.
     let is_release = env::var_os("PROFILE").is_some_and(|profile| profile == "release");
     let commit = if is_release { from_package().or_else(from_git) } else { None };
     if let Some(commit) = commit {
         println!("cargo::rustc-env=CREDIMG_COMMIT={commit}");
+    }
+}
+
+/// Compiles `init/`, which is no package, as it wants other flags than all that cargo compiles. For
+/// another processor than the two that it is written for the file stays empty.
+fn make_init() -> Result<(), String> {
+    let variable = |name| env::var(name).map_err(|_| format!("{name} is not set"));
+    let made = Path::new(&variable("OUT_DIR")?).join("probe-init");
+    if !["x86_64", "aarch64"].contains(&variable("CARGO_CFG_TARGET_ARCH")?.as_str()) {
+        return fs::write(made, []).map_err(|error| error.to_string());
+    }
+    let mut compiler = Command::new(variable("RUSTC")?);
+    // The linker of the program itself, which is a C compiler.
+    if let Ok(linker) = env::var("RUSTC_LINKER") {
+        compiler.arg(format!("-Clinker={linker}"));
+    }
+    // Else Rust adds the beginning of musl's programs.
+    if variable("CARGO_CFG_TARGET_ENV").as_deref() == Ok("musl") {
+        compiler.arg("-Clink-self-contained=no");
+    }
+    let status = compiler
+        .args(["@init/rustc-flags", "init/main.rs", "--target", &variable("TARGET")?])
+        .args(["-nostartfiles", "-nostdlib", "-static"].map(|flag| format!("-Clink-arg={flag}")))
+        .arg("-o")
+        .arg(made)
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("the compiler: {status}")),
+        Err(error) => Err(format!("the compiler cannot be started: {error}")),
     }
 }
 

@@ -17,6 +17,7 @@ mod look;
 pub mod manifest;
 mod manual;
 pub mod monitors;
+pub mod probe;
 pub mod report;
 #[cfg(feature = "seal")]
 pub mod seal;

@@ -62,8 +62,8 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Different => {
-                "what was compared differs: two images (`diff`), or an image and its manifest \
-                 (`verify`)"
+                "what was compared differs: two images (`diff`), an image and its manifest \
+                 (`verify`), or what was sent to a machine and what arrives there (`probe`)"
             }
             Self::Usage => "the command line is wrong",
             Self::Manifest => {
@@ -83,8 +83,9 @@ impl Exit {
                  something; a permission that a source or the output lacks is 4 or 7"
             }
             Self::Command => {
-                "a command of the manifest, or the program of `exec`, cannot be started; a command \
-                 failed, printed nothing, printed too much (16 MiB) or took too long (30 s)"
+                "a command of the manifest, or the program of `exec` or `probe`, cannot be started; a \
+                 command failed, printed nothing, printed too much (16 MiB) or took too long (30 s); \
+                 the machine of `probe` ended early or took too long"
             }
             Self::Output => {
                 "the output cannot be written or does not read back (`--verify`), or credimg has \

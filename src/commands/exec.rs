@@ -66,6 +66,16 @@ pub struct Exec {
     pub attach: Attach,
 }
 
+/// What is made in memory, and for whom: as the command line has it.
+#[derive(Clone, Copy)]
+pub(super) struct InMemory<'a> {
+    pub(super) manifest: &'a Path,
+    pub(super) quiet: bool,
+    pub(super) command: &'a [OsString],
+    pub(super) recipe: &'a Recipe,
+    pub(super) attach: &'a Attach,
+}
+
 /// A word that is this one stands for all the arguments.
 const ARGUMENTS: &str = "{}";
 /// In a word this stands for the image's path.
@@ -74,25 +84,19 @@ const IMAGE: &str = "{image}";
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 pub(super) fn run(options: &Exec) -> Result<(), Failure> {
-    let invocation = Invocation::new(&options.command)?;
-    let Attach { style, .. } = options.attach;
-    let target = target(options);
-    // Whether this monitor inherits anything, before a source is read.
-    target.words(&Machine::default(), style)?;
-    let Inheritance { machine, image, files, variables } =
-        without_traces(|| make(options, &invocation))?;
-    let words = invocation.words(target, style, machine, &image.path())?;
+    let Exec { manifest, quiet, command, recipe, attach } = options;
+    let invocation = Invocation::new(command)?;
+    let made =
+        make_machine(&InMemory { manifest, quiet: *quiet, command, recipe, attach }, &invocation)?;
 
     let mut command = Command::new(&invocation.program);
-    command.arg0(invocation.name).args(words);
-    for variable in variables {
+    command.arg0(invocation.name).args(&made.words);
+    for variable in &made.variables {
         command.env_remove(variable);
     }
     verbose::tell(|| format!("starting {}", shown(&invocation.program)));
     signals::let_through()?;
-    for file in files.iter().chain([&image]) {
-        file.pass_on()?;
-    }
+    made.pass_on()?;
     // Gives SIGPIPE, which Rust's runtime ignores, its default action again. Core
     // dumps stay off: the monitor's memory will hold what the guest reads.
     let error = command.exec();
@@ -101,16 +105,48 @@ pub(super) fn run(options: &Exec) -> Result<(), Failure> {
     Err(Failure::new(Exit::Command, message))
 }
 
+/// A monitor's words, and what it inherits.
+pub(super) struct Made {
+    /// What follows the program's name.
+    pub(super) words: Vec<OsString>,
+    /// What it does not inherit of the environment.
+    pub(super) variables: Vec<OsString>,
+    files: Vec<SealedFile>,
+}
+
+impl Made {
+    /// Leaves everything open in the programs that are started from now on.
+    pub(super) fn pass_on(&self) -> Result<(), Failure> {
+        self.files.iter().try_for_each(SealedFile::pass_on)
+    }
+}
+
+/// Makes everything that the machine is given.
+pub(super) fn make_machine(
+    options: &InMemory<'_>,
+    invocation: &Invocation<'_>,
+) -> Result<Made, Failure> {
+    let Attach { style, .. } = *options.attach;
+    let target = target(options);
+    // Whether this monitor inherits anything, before a source is read.
+    target.words(&Machine::default(), style)?;
+    let Inheritance { machine, image, mut files, variables } =
+        without_traces(|| make(options, invocation))?;
+    let words = invocation.words(target, style, machine, &image.path())?;
+    files.push(image);
+    Ok(Made { words, variables, files })
+}
+
 /// The monitor that is started. What a fleet says of its machine is for other times: it may be
 /// what drives a monitor, as libvirt does.
-fn target(options: &Exec) -> Monitor {
+fn target(options: &InMemory<'_>) -> Monitor {
     options.attach.target.unwrap_or_default()
 }
 
 /// The machine that the monitor's own arguments name, with warnings where an option names
 /// another one or nothing is known of it.
-fn own_machine(options: &Exec, is_fleet: bool) -> Result<Option<MachineType>, Failure> {
-    let Exec { recipe, attach, command, .. } = options;
+fn own_machine(options: &InMemory<'_>, is_fleet: bool) -> Result<Option<MachineType>, Failure> {
+    let InMemory { recipe, attach, command, .. } = *options;
     if !target(options).is_told_machine() {
         return Ok(None);
     }
@@ -149,20 +185,15 @@ struct Inheritance {
 
 /// Reads every source and fills the files. Whatever else has held a secret is
 /// wiped when this returns: nothing is dropped where another program takes over.
-fn make(options: &Exec, invocation: &Invocation) -> Result<Inheritance, Failure> {
+fn make(options: &InMemory<'_>, invocation: &Invocation<'_>) -> Result<Inheritance, Failure> {
     let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
-    let manifest = one::load(
-        &options.manifest,
-        options.attach.machine.name(),
-        trust.trust,
-        pseudo_file,
-        None,
-    )?;
+    let manifest =
+        one::load(options.manifest, options.attach.machine.name(), trust.trust, pseudo_file, None)?;
     let own_machine = own_machine(options, manifest.machine.is_some())?;
     // Whoever reads the monitor's environment shall not find there what the image holds.
     let variables = environment::sources(&manifest).cloned().collect();
     let heir = Heir { machine_type: own_machine, free_place: invocation.free_place() };
-    let mut wishes = options.recipe.wishes(&options.attach);
+    let mut wishes = options.recipe.wishes(options.attach);
     wishes.attach.target = Some(target(options));
     let job = Job::new(manifest, &wishes, Destination::Memory(heir))?;
     require_delivery(&job, invocation)?;
@@ -250,7 +281,7 @@ fn write_image(job: &Job, assembly: &Assembly, verifies: bool) -> Result<SealedF
 }
 
 /// The program and its words, as the command line has them.
-struct Invocation<'a> {
+pub(super) struct Invocation<'a> {
     name: &'a OsStr,
     /// Where it was found.
     program: PathBuf,
@@ -258,7 +289,7 @@ struct Invocation<'a> {
 }
 
 impl<'a> Invocation<'a> {
-    fn new(command: &'a [OsString]) -> Result<Self, Failure> {
+    pub(super) fn new(command: &'a [OsString]) -> Result<Self, Failure> {
         let (name, words) = command
             .split_first()
             .ok_or_else(|| Failure::new(Exit::Usage, "there is no program to start"))?;

@@ -18,6 +18,7 @@ mod inspect;
 mod ls;
 mod man;
 mod options;
+mod probe;
 #[cfg(feature = "seal")]
 mod seal;
 pub(crate) mod secret;
@@ -72,6 +73,9 @@ pub enum Command {
     /// Build an image in memory and become the virtual machine monitor, which inherits it: neither
     /// image nor credentials are written to any disk
     Exec(Box<exec::Exec>),
+    /// Start the machine of QEMU's arguments with a tiny program in place of its disks, and say which
+    /// of the things that are sent to it arrive
+    Probe(Box<probe::Probe>),
     /// Check a manifest and its pseudo files and show the plan, without running anything or
     /// opening a file of a source
     Check(check::Check),
@@ -124,6 +128,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Build(options) => build::run(options),
         Command::Exec(options) => exec::run(options),
+        Command::Probe(options) => probe::run(options),
         Command::Check(options) => check::run(options),
         Command::Fleet(options) => fleet::run(options),
         #[cfg(feature = "seal")]
@@ -151,6 +156,7 @@ fn require_not_quiet(command: &Command) -> Result<(), Failure> {
     let is_quiet = match command {
         Command::Build(options) => options.quiet,
         Command::Exec(options) => options.quiet,
+        Command::Probe(options) => options.quiet,
         #[cfg(feature = "seal")]
         Command::Seal(options) => options.quiet,
         Command::Extract(options) => options.quiet,
@@ -184,6 +190,7 @@ fn reads_manifest(command: &Command) -> bool {
         Command::Seal(_) => true,
         Command::Build(_)
         | Command::Exec(_)
+        | Command::Probe(_)
         | Command::Check(_)
         | Command::Fleet(_)
         | Command::Verify(_)

@@ -37,6 +37,7 @@ const PAGES: &[(&str, &str)] = &[
     ("credimg-ls", include_str!("prose/credimg-ls.man")),
     ("credimg-man", include_str!("prose/credimg-man.man")),
     ("credimg-manifest", include_str!("prose/credimg-manifest.man")),
+    ("credimg-probe", include_str!("prose/credimg-probe.man")),
     ("credimg-seal", include_str!("prose/credimg-seal.man")),
     ("credimg-secret", include_str!("prose/credimg-secret.man")),
     ("credimg-secret-unwrap", include_str!("prose/credimg-secret-unwrap.man")),

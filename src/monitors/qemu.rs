@@ -140,7 +140,7 @@ fn plain_bytes<'p>(path: &'p Path, what: &str) -> Result<&'p [u8], Failure> {
 }
 
 /// A value in an option list: a comma is doubled; nothing else has a meaning.
-pub(super) fn escaped(value: &[u8]) -> Vec<u8> {
+pub(crate) fn escaped(value: &[u8]) -> Vec<u8> {
     value.split(|byte| *byte == b',').collect::<Vec<_>>().join(&b",,"[..])
 }
 

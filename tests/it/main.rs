@@ -35,6 +35,7 @@ mod manual;
 #[cfg(target_arch = "x86_64")]
 mod memory;
 mod output;
+mod probe;
 mod pseudo;
 mod qemu_args;
 mod races;

@@ -10,11 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files at which the compiler begins, and the directories whose files they are to reach.
-const CRATES: [(&str, &str); 6] = [
+const CRATES: [(&str, &str); 7] = [
     ("src/lib.rs", "src"),
     ("tests/it/main.rs", "tests/it"),
     ("tests/faults/main.rs", "tests/faults"),
     ("tests/fuzz/src/lib.rs", "tests/fuzz/src"),
+    ("init/main.rs", "init"),
     ("formats/src/lib.rs", "formats/src"),
     ("formats/tests/it/main.rs", "formats/tests/it"),
 ];

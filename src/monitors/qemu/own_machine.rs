@@ -45,6 +45,14 @@ pub fn read(words: &[impl AsRef<OsStr>]) -> Option<MachineType> {
     Some(found.properties.iter().fold(machine, |machine, (key, value)| machine.with(key, value)))
 }
 
+/// Where among `words` a QEMU stands as a word of its own, and the architecture that it emulates.
+pub fn position(words: &[impl AsRef<OsStr>]) -> Option<(usize, &str)> {
+    words
+        .iter()
+        .enumerate()
+        .find_map(|(index, word)| Some((index, program(word.as_ref().to_str()?)?)))
+}
+
 /// The words of a program for a shell, without the quotes around them; of any other word itself.
 fn shell_words(text: &str) -> Vec<&str> {
     let is_mark = |letter: char| "\"';&|()".contains(letter);

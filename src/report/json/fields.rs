@@ -217,6 +217,14 @@ pub const FIELDS: &[Field] = &[
     field("diff", "differences[].path_hex", "optional string", PATH_HEX),
     field("diff", "differences[].change", "string", CHANGE),
     field("diff", "differences[].respects", "array of strings", RESPECTS),
+    field("probe", "sent", "number", "how many things were sent"),
+    field("probe", "arrived", "number", "how many of them the guest has, byte for byte"),
+    field("probe", "things", "array of objects", "each of them"),
+    field("probe", "things[].name", "string", "a credential's name, another item's, or a serial"),
+    field("probe", "things[].channel", "string", PROBE_CHANNEL),
+    field("probe", "things[].arrived", "boolean or null", "null where that could not be looked at"),
+    field("probe", "things[].reason", "string or null", "why not, for people"),
+    field("probe", "warnings", "array of strings", WARNINGS),
     field("audit", "files", "number", "how many files were looked at"),
     field("audit", "findings", "array of objects", "what was found, at most 1000 of each file"),
     field("audit", "findings[].file", "string", "the file's name as it was given or found"),
@@ -234,6 +242,7 @@ const ARGUMENTS: &str = "the words that attach it, one an element, whatever the 
                          `build --json=FILE` has none, as they are printed besides";
 const CONFIGURATION: &str = "in place of `arguments` where `--target` or `--args` asks for a text: \
                              libvirt's XML, Firecracker's JSON or QEMU's configuration file";
+const PROBE_CHANNEL: &str = "`smbios`, `fw_cfg`, `kernel line` or `disk`";
 const WARNINGS: &str = "what was warned of on standard error, for people";
 const SERIAL: &str = "the serial; null where the image's name decides, or the label gives none";
 const PLANNED_PATH: &str = "where it is in the image, with U+FFFD for what is no UTF-8";

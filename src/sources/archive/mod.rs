@@ -14,12 +14,14 @@ mod pax;
 mod stream;
 
 use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use credimg_formats::{Content, InodeId, Kind, Name, Secret, Xattrs};
 
 use self::member::{Member, MemberKind, Members};
+use self::packed::Packed;
 use self::stream::Stream;
 pub use self::stream::UNPACKED_MAX_BYTES;
 use super::builder::EntryScope;
@@ -34,6 +36,16 @@ use crate::report::{Exit, Failure};
 const MEMBERS_MAX: usize = 1 << 17;
 /// Longest path of a member or of a hard link's target in bytes (`PATH_MAX` of Linux).
 const PATH_MAX_BYTES: usize = 4096;
+
+/// What a file holds: unpacked, where it is packed by gzip, xz or zstd.
+pub(crate) fn unpacked(file: File) -> io::Result<Box<dyn Read>> {
+    let mut file = BufReader::new(file);
+    file.fill_buf()?;
+    Ok(match Packed::open(file) {
+        Ok(packed) => Box::new(packed),
+        Err(file) => Box::new(file),
+    })
+}
 
 /// Collects the archive at `path`, which may be a symbolic link to one.
 pub(super) fn collect(path: &Path, mut to: EntryScope) -> Result<(), Failure> {

@@ -29,7 +29,7 @@ const KEY: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789ABC
 
 /// Commands whose reports have every member that there is, each once at least; in order, as the
 /// later ones look at what the earlier ones have made.
-const RUNS: [&str; 33] = [
+const RUNS: [&str; 34] = [
     "build m.yaml --allow-devices -o a.erofs --json=report --if-changed",
     "build m.yaml --allow-devices -o l.erofs --json=report --encrypt luks1 --key-file key",
     "build m.yaml --allow-devices -o a.iso --json=report --lossy",
@@ -60,6 +60,8 @@ const RUNS: [&str; 33] = [
     "verify l.erofs --json",
     "diff a.erofs a.iso --json",
     "diff empty.erofs a.erofs --json",
+    "probe --kernel kernel --timeout 300 --json -- qemu-system-x86_64 -m 256 -M pc,acpi=off \
+     -smbios type=11,value=x -fw_cfg name=opt/x,string=x",
     "audit a.sh --json",
     "audit b.sh --json",
     "audit --json .",
@@ -76,6 +78,8 @@ fn host() -> Host {
     host.private("key", KEY);
     host.write("a.sh", "sshpass -p letmein ssh host\n");
     host.write("b.sh", "true\n");
+    let kernel = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/kernel/boot/vmlinux");
+    std::os::unix::fs::symlink(kernel, host.path("kernel")).unwrap();
     host.write(OsStr::from_bytes(b"tree/\xff"), "x");
     std::os::unix::fs::symlink(OsStr::from_bytes(b"\xff"), host.path("tree/odd")).unwrap();
     for image in ["empty.erofs", "empty.iso", "z.sqfs --compression gzip"] {

@@ -181,6 +181,7 @@ fn bash(host: &Host, script: &str, argument: &str) -> Command {
     let mut command = host.command("bash");
     command.args(["-c", script, "bash", argument]).env("HOME", host.path(""));
     command.env("PATH", search_path());
+    command.env("CREDIMG_CACHE", concat!(env!("CARGO_MANIFEST_DIR"), "/.cache"));
     command.env("LIBVIRT_DEFAULT_URI", domains).env("CREDIMG_DB", "hunter2");
     command.stdin(Stdio::null());
     command

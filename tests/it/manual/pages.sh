@@ -43,6 +43,7 @@ END
 build() { credimg build secrets.yaml --args none --quiet "$@"; }
 case $1 in
     *root.img*) qemu-img create -q -f qcow2 root.img 1M ;;
+    *'credimg probe'*) ln -s "$CREDIMG_CACHE/kernel/boot/vmlinux" vmlinuz ;;
 esac
 case $1 in
     *'secret wrap'* | *'secret unwrap'*)

@@ -1,0 +1,32 @@
+//! The console, by which credimg hears what was found.
+
+use crate::system::{self, File, PATH_BYTES};
+
+/// What each line for credimg begins with.
+const START: &[u8] = b"\n@credimg ";
+
+/// The kernel's console.
+pub(crate) struct Console {
+    file: Option<File>,
+}
+
+impl Console {
+    pub(crate) fn open() -> Self {
+        Self { file: File::open_to_write(b"/dev/console\0").ok() }
+    }
+
+    /// Writes one line: what it is about, and what there is to say of it.
+    pub(crate) fn say(&self, what: &[u8], words: &[&[u8]]) {
+        let mut line = system::Text::<PATH_BYTES>::new();
+        line.add(START);
+        line.add(what);
+        for word in words {
+            line.add(b" ");
+            line.add(word);
+        }
+        line.add(b"\n");
+        if let Some(file) = &self.file {
+            file.write(line.bytes());
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Where things arrive that a machine was given, and what is found there.
+
+use crate::console::Console;
+use crate::mark::{Key, Mark};
+use crate::system::{self, Directory, File};
+use crate::tables;
+
+/// The tables of SMBIOS, as the firmware has made them.
+const TABLES: &[u8] = b"/sys/firmware/dmi/tables/DMI\0";
+/// Each item of `fw_cfg` is a directory here, called by its number.
+const ITEMS: &[u8] = b"/sys/firmware/qemu_fw_cfg/by_key\0";
+/// What the names of items begin with that users give a machine.
+const OWN_ITEMS: &[u8] = b"opt/";
+
+/// Tells each OEM string.
+pub(crate) fn smbios(console: &Console, key: &Key, buffer: &mut [u8]) {
+    match File::read_all(TABLES, buffer) {
+        Ok(tables) => {
+            tables::oem_strings(tables, |string| tell(console, key.mark(b"smbios"), &[string]));
+        }
+        Err(_) => console.say(b"no-smbios", &[]),
+    }
+}
+
+/// Tells each item of `fw_cfg` that is a user's.
+pub(crate) fn fw_cfg(console: &Console, key: &Key, buffer: &mut [u8]) {
+    let Ok(directory) = Directory::open(ITEMS) else { return console.say(b"no-fw_cfg", &[]) };
+    directory.each(|item| {
+        let own = |name: &[u8]| system::join(&[without_zero(ITEMS), b"/", item, b"/", name]);
+        let mut name = [0; 128];
+        let Ok(name) = File::read_all(&own(b"name"), &mut name) else { return };
+        let name = name.trim_ascii_end();
+        if let Ok(content) = File::read_all(&own(b"raw"), buffer)
+            && name.starts_with(OWN_ITEMS)
+        {
+            tell(console, key.mark(b"fw_cfg"), &[name, &[0], content]);
+        }
+    });
+}
+
+/// Tells each word of the kernel's command line.
+pub(crate) fn words(console: &Console, key: &Key, buffer: &mut [u8]) {
+    let line = File::read_all(b"/proc/cmdline\0", buffer).unwrap_or_default();
+    for word in line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+        tell(console, key.mark(b"word"), &[word]);
+    }
+}
+
+/// Tells each file that the list names, one a line, as it was unpacked from the initrd.
+pub(crate) fn files(console: &Console, key: &Key, list: &[u8], buffer: &mut [u8]) {
+    let mut names = [0; 16_384];
+    let names = File::read_all(list, &mut names).unwrap_or_default();
+    for name in names.split(|byte| *byte == b'\n').filter(|name| !name.is_empty()) {
+        if let Ok(content) = File::read_all(&system::join(&[b"/", name]), buffer) {
+            tell(console, key.mark(b"file"), &[name, &[0], content]);
+        }
+    }
+}
+
+/// Tells each disk: its size and how it begins; then its serial.
+pub(crate) fn disks(console: &Console, key: &Key, buffer: &mut [u8]) {
+    let Ok(directory) = Directory::open(b"/sys/block\0") else { return };
+    directory.each(|name| {
+        // Disks in memory, of which each Linux has some, and those that nobody waits for.
+        if [&b"loop"[..], b"ram", b"fd", b"zram"].iter().any(|kind| name.starts_with(kind)) {
+            return;
+        }
+        let Ok(file) = File::open(&system::join(&[b"/dev/", name])) else { return };
+        let Ok(content) = file.read_start(buffer) else { return };
+        let size = file.disk_bytes().to_le_bytes();
+        let mut disk = key.mark(b"disk");
+        disk.add(&size);
+        disk.add(content);
+        let mut serial = [0; 256];
+        let serial = serial_of(name, &mut serial).map(|serial| {
+            let mut mark = key.mark(b"serial");
+            mark.add(serial);
+            mark.digits()
+        });
+        let serial = serial.as_ref().map_or(b"-".as_slice(), |digits| digits);
+        console.say(b"disk", &[&disk.digits(), serial]);
+    });
+}
+
+/// The serial of a disk: by virtio, by `NVMe`, or as page 0x80 of SCSI, which has a header of four
+/// bytes.
+fn serial_of<'b>(disk: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    for (name, header) in [(&b"/serial"[..], 0), (b"/device/serial", 0), (b"/device/vpd_pg80", 4)] {
+        let path = system::join(&[b"/sys/block/", disk, name]);
+        if let Ok(file) = File::open(&path)
+            && let Ok(length) = file.read_start(buffer).map(<[u8]>::len)
+        {
+            return Some(buffer.get(header..length).unwrap_or_default().trim_ascii());
+        }
+    }
+    None
+}
+
+/// Tells something by its hash.
+fn tell(console: &Console, mut mark: Mark, parts: &[&[u8]]) {
+    for part in parts {
+        mark.add(part);
+    }
+    console.say(b"has", &[&mark.digits()]);
+}
+
+fn without_zero(path: &[u8]) -> &[u8] {
+    path.strip_suffix(&[0]).unwrap_or(path)
+}

@@ -1,0 +1,41 @@
+//! The program that the machine starts: `init/`, for the guest's processor.
+
+use std::borrow::Cow;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::report::{Exit, Failure, reason, shown};
+
+/// The one for the processor that credimg itself runs on, which `build.rs` has compiled.
+const OWN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe-init"));
+
+/// The program in `file`, or else the one for `architecture`: the own one, or what packages put
+/// into `lib/credimg` beside the `bin` that credimg is in.
+pub(super) fn find(file: Option<&Path>, architecture: &str) -> Result<Cow<'static, [u8]>, Failure> {
+    if let Some(file) = file {
+        return read(file).map(Cow::Owned);
+    }
+    if architecture == env::consts::ARCH && !OWN.is_empty() {
+        return Ok(Cow::Borrowed(OWN));
+    }
+    if let Some(path) = installed(architecture).filter(|path| path.is_file()) {
+        return read(&path).map(Cow::Owned);
+    }
+    let message = format!("there is no program for guests of {architecture}");
+    let hint = "--init names one: `scripts/probe-init ARCHITECTURE FILE` makes it";
+    Err(Failure::new(Exit::Usage, message).hint(hint))
+}
+
+/// Where packages put the program for another processor.
+fn installed(architecture: &str) -> Option<PathBuf> {
+    let own = env::current_exe().ok()?;
+    let prefix = own.parent()?.parent()?;
+    Some(prefix.join("lib/credimg").join(format!("probe-init-{architecture}")))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| {
+        Failure::new(Exit::Source, format!("cannot read {}: {}", shown(path), reason(&error)))
+    })
+}

@@ -1,0 +1,135 @@
+//! The value of one of QEMU's options: properties, as words with commas or as JSON.
+
+use serde_json::Value;
+
+use crate::monitors::qemu::escaped;
+
+/// Properties in their order, each with its key.
+#[derive(Clone)]
+pub(super) struct Properties(Vec<(String, Vec<u8>)>);
+
+impl Properties {
+    /// Reads a value. `implied` is the key of what stands first and has none. A comma that is
+    /// doubled stands for itself; of JSON the keys of inner objects follow a dot.
+    pub(super) fn parse(value: &[u8], implied: &str) -> Self {
+        if value.starts_with(b"{")
+            && let Ok(json) = serde_json::from_slice(value)
+        {
+            let mut found = Vec::new();
+            flatten("", &json, &mut found);
+            return Self(found);
+        }
+        let parts = split(value).into_iter().enumerate().map(|(index, part)| {
+            let at = part.iter().position(|byte| *byte == b'=');
+            match at.and_then(|at| Some((part.get(..at)?, part.get(at + 1..)?))) {
+                Some((key, value)) => (String::from_utf8_lossy(key).into_owned(), value.to_vec()),
+                None if index == 0 => (implied.to_owned(), part),
+                None => (String::from_utf8_lossy(&part).into_owned(), b"on".to_vec()),
+            }
+        });
+        Self(parts.collect())
+    }
+
+    /// The value of the last property with this key, which wins.
+    pub(super) fn get(&self, key: &str) -> Option<&[u8]> {
+        self.all(key).last()
+    }
+
+    /// The value as text.
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        std::str::from_utf8(self.get(key)?).ok()
+    }
+
+    /// The values of every property with this key.
+    pub(super) fn all(&self, key: &str) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().filter(move |(own, _)| own == key).map(|(_, value)| value.as_slice())
+    }
+
+    /// Whether a property with one of these keys is on.
+    pub(super) fn is_on(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| {
+            self.get(key).is_some_and(|value| [&b"on"[..], b"yes", b"true"].contains(&value))
+        })
+    }
+
+    /// The properties that `keeps` wants, as words with commas.
+    pub(super) fn only(&self, keeps: impl Fn(&str, &[u8]) -> bool) -> Vec<u8> {
+        let kept = self.0.iter().filter(|(key, value)| keeps(key, value));
+        let words = kept.map(|(key, value)| [key.as_bytes(), b"=", &escaped(value)].concat());
+        words.collect::<Vec<_>>().join(&b","[..])
+    }
+}
+
+/// The parts between single commas, with a single comma for each doubled one.
+fn split(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut parts = vec![Vec::new()];
+    let mut bytes = value.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        let is_end = byte == b',' && bytes.next_if_eq(&b',').is_none();
+        match parts.last_mut() {
+            Some(part) if !is_end => part.push(byte),
+            Some(_) | None => parts.push(Vec::new()),
+        }
+    }
+    parts
+}
+
+fn flatten(path: &str, value: &Value, found: &mut Vec<(String, Vec<u8>)>) {
+    let text = match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(&path, value, found);
+            }
+            return;
+        }
+        Value::Bool(is_on) => (if *is_on { "on" } else { "off" }).to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Null | Value::Number(_) | Value::Array(_) => value.to_string(),
+    };
+    found.push((path.to_owned(), text.into_bytes()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str, key: &str) -> Option<String> {
+        let properties = Properties::parse(text.as_bytes(), "driver");
+        properties.get(key).map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    #[test]
+    fn words_with_commas_are_read_as_qemu_reads_them() {
+        for (text, key, expected) in [
+            ("virtio-blk,drive=x", "driver", Some("virtio-blk")),
+            ("type=11,path=a,,b,value=c", "path", Some("a,b")),
+            ("a=,,,b=,,", "a", Some(",")),
+            ("a=,,,b=,,", "b", Some(",")),
+            ("a=1,a=2", "a", Some("2")),
+            ("x,read-only", "read-only", Some("on")),
+            ("a=b=c", "a", Some("b=c")),
+            ("", "driver", Some("")),
+            ("a=1", "b", None),
+        ] {
+            assert_eq!(value(text, key).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn json_is_read_with_what_is_inside() {
+        let text = r#"{"driver":"raw","read-only":true,"file":{"filename":"a,b"},"n":7}"#;
+        for (key, expected) in
+            [("driver", "raw"), ("read-only", "on"), ("file.filename", "a,b"), ("n", "7")]
+        {
+            assert_eq!(value(text, key).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_written_again() {
+        let properties = Properties::parse(b"q35,pflash0=a,,b,memory-backend=m", "type");
+        let kept = properties.only(|key, _| key != "memory-backend");
+        assert_eq!(kept, b"type=q35,pflash0=a,,b");
+    }
+}

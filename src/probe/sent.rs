@@ -1,0 +1,245 @@
+//! What was sent to the machine: each thing that its arguments name, with the hash by which the
+//! guest tells that it has arrived.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::arguments::{Disk, Own};
+use super::drivers;
+use super::mark::{Digits, Key};
+use super::properties::Properties;
+use super::tables;
+use crate::host::input;
+use crate::host::open::open_file;
+use crate::monitors::ITEM_PREFIX;
+use crate::report::{Exit, Failure, shown, shown_bytes};
+
+/// Longest file of the firmware: far more than QEMU takes.
+const FILE_MAX_BYTES: usize = 1 << 20;
+/// How much of a disk is compared, besides its size: as much as the guest reads.
+const START_MAX_BYTES: u64 = 1 << 20;
+/// What disks are counted in.
+const SECTOR_BYTES: u64 = 512;
+/// What OEM strings of credentials begin with, before their name.
+const CREDENTIAL_PREFIXES: [&str; 2] = ["io.systemd.credential:", "io.systemd.credential.binary:"];
+/// Words of the kernel's command line that are for the guest's systemd.
+const WORD_PREFIXES: [&str; 2] = ["systemd.mount-extra=", "systemd.set_credential"];
+
+/// By what something was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// An OEM string of the SMBIOS tables.
+    Smbios,
+    /// An item of QEMU's firmware configuration device.
+    FwCfg,
+    /// A word of the kernel's command line.
+    KernelLine,
+    /// A disk.
+    Disk,
+}
+
+impl Way {
+    /// The name in messages and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smbios => "smbios",
+            Self::FwCfg => "fw_cfg",
+            Self::KernelLine => "kernel line",
+            Self::Disk => "disk",
+        }
+    }
+}
+
+/// Something that was sent.
+pub(super) struct Thing {
+    /// A credential's name, an item's whole one, a disk's serial or file.
+    pub(super) name: String,
+    pub(super) way: Way,
+    pub(super) expected: Expected,
+    /// Drivers without which a guest does not see it.
+    pub(super) drivers: Vec<&'static str>,
+}
+
+/// What the guest says when it is there.
+pub(super) enum Expected {
+    /// That it has something with this hash.
+    Has(Digits),
+    /// That it has a disk with this content, where that is known, and with this serial, where the
+    /// machine gives it one.
+    Disk { content: Option<Digits>, serial: Option<Digits> },
+}
+
+/// Everything that the arguments name.
+pub(super) fn things(own: &Own, key: &Key) -> Result<Vec<Thing>, Failure> {
+    let mut things = Vec::new();
+    for properties in &own.smbios {
+        smbios(properties, key, &mut things)?;
+    }
+    for properties in &own.items {
+        things.extend(item(properties, key)?);
+    }
+    for word in own.words.iter().filter(|word| is_for_guest(word)) {
+        things.push(Thing {
+            name: shown_bytes(word.split(|byte| b"=:".contains(byte)).next().unwrap_or_default()),
+            way: Way::KernelLine,
+            expected: Expected::Has(hash(key, b"word", &[word])),
+            drivers: Vec::new(),
+        });
+    }
+    for disk in &own.disks {
+        things.push(of_disk(disk, own, key)?);
+    }
+    Ok(things)
+}
+
+/// Whether a word of the kernel's command line brings something to the guest.
+pub(super) fn is_for_guest(word: &[u8]) -> bool {
+    WORD_PREFIXES.iter().any(|prefix| word.starts_with(prefix.as_bytes()))
+}
+
+/// The OEM strings of one `-smbios`.
+fn smbios(properties: &Properties, key: &Key, things: &mut Vec<Thing>) -> Result<(), Failure> {
+    let mut add = |string: &[u8]| {
+        let (name, way) = (string_name(string), Way::Smbios);
+        let expected = Expected::Has(hash(key, b"smbios", &[string]));
+        things.push(Thing { name, way, expected, drivers: Vec::new() });
+    };
+    if let Some(file) = properties.get("file") {
+        tables::oem_strings(&read(path(file))?, add);
+    } else if properties.get("type") == Some(b"11") {
+        properties.all("value").for_each(&mut add);
+        for file in properties.all("path") {
+            add(&read(path(file))?);
+        }
+    }
+    Ok(())
+}
+
+/// What messages call an OEM string, of which nothing else may be shown.
+fn string_name(string: &[u8]) -> String {
+    let credential = CREDENTIAL_PREFIXES.iter().find_map(|prefix| {
+        let rest = string.strip_prefix(prefix.as_bytes())?;
+        rest.iter().position(|byte| *byte == b'=').and_then(|end| rest.get(..end))
+    });
+    credential.map_or_else(|| "an OEM string".to_owned(), shown_bytes)
+}
+
+/// The item of one `-fw_cfg`; none where it is no user's.
+fn item(properties: &Properties, key: &Key) -> Result<Option<Thing>, Failure> {
+    let name = properties.get("name").unwrap_or_default();
+    let content = match (properties.get("file"), properties.get("string")) {
+        (Some(file), _) => read(path(file))?,
+        (None, Some(text)) => Zeroizing::new(text.to_vec()),
+        (None, None) => return Ok(None),
+    };
+    // The guest looks at those of users alone, as the others can be large.
+    if !name.starts_with(b"opt/") {
+        return Ok(None);
+    }
+    let credential = name.strip_prefix(ITEM_PREFIX.as_bytes());
+    Ok(Some(Thing {
+        name: shown_bytes(credential.unwrap_or(name)),
+        way: Way::FwCfg,
+        expected: Expected::Has(hash(key, b"fw_cfg", &[name, b"\0", &content])),
+        drivers: vec!["qemu_fw_cfg"],
+    }))
+}
+
+/// A disk and the device that it is plugged into.
+fn of_disk(Disk { drive, device }: &Disk, own: &Own, key: &Key) -> Result<Thing, Failure> {
+    let serial = device.get("serial").filter(|serial| !serial.is_empty());
+    let format = drive.get("format").or_else(|| drive.get("driver")).unwrap_or_default();
+    let file = disk_file(drive, own);
+    // The guest sees what QEMU has made of any other format.
+    let content = match file.as_deref().filter(|_| format == b"raw") {
+        Some(file) => Some(start_of_disk(file, key)?),
+        None => None,
+    };
+    let driver = device.text("driver").unwrap_or_default();
+    let devices = own.controllers.iter().map(String::as_str).chain([driver]);
+    // QEMU names a descriptor in place of a file that is in memory.
+    let named = file.filter(|file| !file.starts_with("/proc/self/fd"));
+    let name = serial.map(shown_bytes).or_else(|| named.as_deref().map(shown));
+    Ok(Thing {
+        name: name.unwrap_or_else(|| "the disk".to_owned()),
+        way: Way::Disk,
+        expected: Expected::Disk { content, serial: serial.map(|it| hash(key, b"serial", &[it])) },
+        drivers: devices.flat_map(drivers::of_device).copied().collect(),
+    })
+}
+
+/// The file that a disk is in; none where it is nothing of the kind.
+fn disk_file(drive: &Properties, own: &Own) -> Option<PathBuf> {
+    let file = drive.get("file.filename").or_else(|| drive.get("filename"));
+    if let Some(file) = file {
+        return Some(inherited(path(file), own));
+    }
+    let file = drive.get("file")?;
+    let node = own.nodes.iter().find(|node| node.get("node-name") == Some(file));
+    if let Some(node) = node {
+        return node.get("filename").map(|file| inherited(path(file), own));
+    }
+    // A colon before the first slash ends a protocol.
+    let is_protocol = file.iter().find(|byte| b":/".contains(byte)) == Some(&b':');
+    (!is_protocol).then(|| inherited(path(file), own))
+}
+
+/// The file itself where QEMU finds it by a set of descriptors.
+fn inherited(file: &Path, own: &Own) -> PathBuf {
+    let set = file.strip_prefix("/dev/fdset").ok().and_then(Path::to_str);
+    let found = set.and_then(|set| own.descriptors.iter().find(|it| it.text("set") == Some(set)));
+    match found.and_then(|descriptor| descriptor.text("fd")) {
+        Some(number) => Path::new("/proc/self/fd").join(number),
+        None => file.to_owned(),
+    }
+}
+
+/// The hash of a disk's size and of how it begins.
+fn start_of_disk(path: &Path, key: &Key) -> Result<Digits, Failure> {
+    let unreadable = |error: std::io::Error| cannot_read(path, &error);
+    let (file, stat) = open_file(path)?;
+    let length = u64::try_from(stat.st_size).unwrap_or(0);
+    let size = length.next_multiple_of(SECTOR_BYTES);
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(START_MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+    // QEMU shows zeros up to the end of the last sector.
+    bytes.resize(usize::try_from(size.min(START_MAX_BYTES)).unwrap_or(0), 0);
+    Ok(hash(key, b"disk", &[&size.to_le_bytes(), &bytes]))
+}
+
+fn hash(key: &Key, kind: &[u8], parts: &[&[u8]]) -> Digits {
+    let mut mark = key.mark(kind);
+    for part in parts {
+        mark.add(part);
+    }
+    mark.digits()
+}
+
+fn path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+/// What a private file holds that QEMU reads when it starts.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let (file, stat): (File, _) = open_file(path)?;
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    let content = input::read_regular(&file, size, FILE_MAX_BYTES)
+        .map_err(|error| cannot_read(path, &error))?;
+    if content.len() > FILE_MAX_BYTES {
+        let message = format!("{} is longer than {FILE_MAX_BYTES} bytes", shown(path));
+        return Err(Failure::new(Exit::Source, message));
+    }
+    Ok(content)
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::inside(error).cloned().unwrap_or_else(|| {
+        let message = format!("cannot read {}: {}", shown(path), crate::report::reason(error));
+        Failure::new(Exit::Source, message)
+    })
+}
