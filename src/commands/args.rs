@@ -109,6 +109,11 @@ pub(super) fn print_arguments(
     let machine = Machine { drive: Some(drive), firmware, ..Machine::default() };
     let machine = if options.absolute { machine.absolute()? } else { machine };
     let arguments = target.arguments(&machine, attach.style)?;
+    if let Some(drive) = &machine.drive
+        && let Some(note) = target.opening_note(drive)?
+    {
+        report::note(&note);
+    }
     if !options.json {
         let text = arguments.printed(attach.style)?;
         drive::warn(target, attach.bus, label);

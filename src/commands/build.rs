@@ -82,7 +82,7 @@ pub struct Build {
 pub(super) fn run(options: &Build) -> Result<(), Failure> {
     let early = |failure| old_output::early(&options.output, "image", failure);
     let builder = Builder::new(options).map_err(early)?;
-    builder.job.advise(options.quiet);
+    builder.job.advise(options.quiet)?;
     if files::is_streamed(&options.output) {
         // There is no path to attach.
         let summary = builder.build_stream()?;

@@ -197,7 +197,7 @@ fn make(options: &InMemory<'_>, invocation: &Invocation<'_>) -> Result<Inheritan
     wishes.attach.target = Some(target(options));
     let job = Job::new(manifest, &wishes, Destination::Memory(heir))?;
     require_delivery(&job, invocation)?;
-    job.advise(options.quiet);
+    job.advise(options.quiet)?;
     if let Some(encryptor) = job.image.encryptor.as_ref().filter(|_| !options.quiet) {
         encryptor.note();
     }

@@ -281,14 +281,10 @@ impl Blob {
         if !options.json {
             return Ok(None);
         }
-        let attachment = match options.style {
-            Style::None => Attachment::default(),
-            Style::Shell
-            | Style::Lines
-            | Style::Json
-            | Style::Blockdev
-            | Style::Readconfig
-            | Style::Api => arguments.reported()?,
+        let attachment = if options.style == Style::None {
+            Attachment::default()
+        } else {
+            arguments.reported()?
         };
         let report = Report {
             blob: json::path(&options.output),

@@ -21,7 +21,7 @@ impl Device {
     pub fn of_serial(serial: &Serial, bus: Bus) -> Option<Self> {
         match bus {
             Bus::Virtio => Some(Self::Serial(serial.clone())),
-            Bus::Scsi | Bus::Usb | Bus::Nvme | Bus::Cdrom => None,
+            Bus::Scsi | Bus::Usb | Bus::Nvme | Bus::Cdrom | Bus::Sata => None,
         }
     }
 

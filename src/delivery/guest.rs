@@ -17,6 +17,9 @@ const IMPORT_SYSTEMD: u32 = 254;
 const UNIT_SYSTEMD: u32 = 256;
 /// The first systemd with credentials at all: `LoadCredential=`.
 const LOAD_SYSTEMD: u32 = 247;
+/// The first systemd that takes credentials from the SMBIOS tables of a TDX guest, which its
+/// firmware measures (src/core/import-creds.c, systemd's pull request 42835).
+const TDX_SYSTEMD: u32 = 262;
 /// The first Linux with EROFS in its final form, and with what every kernel in use has.
 const EROFS_KERNEL: Kernel = Kernel { major: 5, minor: 4 };
 const OLD_KERNEL: Kernel = Kernel { major: 2, minor: 6 };
@@ -28,12 +31,37 @@ pub struct Guest {
     pub systemd: Option<u32>,
     /// Version of the kernel.
     pub kernel: Option<Kernel>,
-    /// Whether it runs as a confidential machine, such as SEV-SNP or TDX.
-    pub is_confidential: bool,
+    /// As which confidential machine it runs; none where its host sees its memory.
+    pub confidential: Option<Confidential>,
     /// Its distribution.
     pub distribution: Option<Distribution>,
     /// The machine that QEMU emulates for it.
     pub machine_type: Option<MachineType>,
+}
+
+/// A kind of confidential machine, whose guest does not trust its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confidential {
+    /// AMD SEV or SEV-ES.
+    Sev,
+    /// AMD SEV-SNP.
+    Snp,
+    /// Intel TDX.
+    Tdx,
+    /// One of which nothing else is known.
+    Unknown,
+}
+
+impl Confidential {
+    /// What messages call its guest.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Sev => "an SEV guest",
+            Self::Snp => "an SEV-SNP guest",
+            Self::Tdx => "a TDX guest",
+            Self::Unknown => "a confidential guest",
+        }
+    }
 }
 
 /// The version of a kernel, as far as it counts here.
@@ -77,8 +105,7 @@ impl Guest {
                 "systemd" => guest.systemd = Some(number(value).ok_or_else(usage)?),
                 "kernel" => guest.kernel = Some(Kernel::parse(value).ok_or_else(usage)?),
                 "os" => guest.distribution = Some(distribution(value)?),
-                "cvm" if value == "yes" => guest.is_confidential = true,
-                "cvm" if value == "no" => {}
+                "cvm" => guest.confidential = confidential(value)?,
                 "machine" => guest.machine_type = Some(value.parse().map_err(machine_usage)?),
                 "pcie" | "acpi" if matches!(value, "on" | "off") => {
                     let machine = guest.machine_type.ok_or_else(usage)?;
@@ -94,21 +121,20 @@ impl Guest {
     /// line each with the way to mend it.
     pub fn warnings(&self, format: Format, routes: &Routes) -> Vec<String> {
         let mut warnings = Vec::new();
-        let mut channels = routes.routes.iter().map(|route| route.channel);
         // One that is not known yet may become one of the firmware.
-        let may_use_firmware = channels.any(|channel| channel.is_none_or(Channel::is_firmware));
+        let channels = routes.routes.iter().map(|route| route.channel.unwrap_or(Channel::Smbios));
+        let may_use_firmware = channels.clone().any(Channel::is_firmware);
         if may_use_firmware && let Some(systemd) = self.systemd_before(FIRMWARE_SYSTEMD) {
             warnings.push(format!(
                 "systemd {systemd} takes no credentials from the firmware, {FIRMWARE_SYSTEMD} \
                  does: give them `via: disk`"
             ));
         }
-        if may_use_firmware && self.is_confidential {
-            warnings.push(
-                "a confidential guest ignores credentials of the firmware, as the host could \
-                 forge them: give them `via: disk`"
-                    .to_owned(),
-            );
+        if let Some((kind, hint)) = channels.clone().find_map(|channel| self.doubt(channel)) {
+            warnings.push(format!(
+                "{kind} ignores credentials of the firmware, as the host could forge them: give \
+                 them `via: disk`{hint}"
+            ));
         }
         warnings.extend(self.opening_warning(routes));
         warnings.extend(routes.mount.as_ref().and_then(|mount| self.mount_warning(mount.by)));
@@ -128,6 +154,37 @@ impl Guest {
         self.systemd.filter(|systemd| *systemd < version)
     }
 
+    /// The guest as messages call it, where it does not trust what comes by `channel`, and
+    /// whether there is a way by which it would.
+    fn doubt(&self, channel: Channel) -> Option<(&'static str, &'static str)> {
+        let kind = self.confidential?;
+        let hint = match (kind, channel) {
+            // Whoever attests the guest measures its initrd as well.
+            (_, Channel::Disk | Channel::Initrd) => return None,
+            (Confidential::Tdx, Channel::Smbios) => {
+                if self.systemd.is_some_and(|systemd| systemd >= TDX_SYSTEMD) {
+                    return None;
+                }
+                "; systemd 262 trusts OEM strings there"
+            }
+            (Confidential::Tdx, Channel::FwCfg) => "; systemd 262 trusts `via: smbios` there",
+            (
+                Confidential::Sev | Confidential::Snp | Confidential::Unknown,
+                Channel::Smbios | Channel::FwCfg,
+            ) => "",
+        };
+        Some((kind.title(), hint))
+    }
+
+    /// As [`Self::doubt`], of what tells the guest something that is no secret.
+    fn doubt_of(&self, by: Teller) -> Option<(&'static str, &'static str)> {
+        match by {
+            Teller::Channel(channel) => self.doubt(channel),
+            Teller::Argument => self.doubt(Channel::Smbios),
+            Teller::KernelLine => None,
+        }
+    }
+
     fn service_warning(&self) -> Option<String> {
         if let Some(systemd) = self.systemd_before(LOAD_SYSTEMD) {
             return Some(format!(
@@ -143,9 +200,9 @@ impl Guest {
     }
 
     fn mount_warning(&self, by: Teller) -> Option<String> {
-        let (what, is_credential) = match by {
-            Teller::Channel(_) | Teller::Argument => (MOUNT_CREDENTIAL, true),
-            Teller::KernelLine => (MOUNT_WORD, false),
+        let what = match by {
+            Teller::Channel(_) | Teller::Argument => MOUNT_CREDENTIAL,
+            Teller::KernelLine => MOUNT_WORD,
         };
         if let Some(systemd) = self.systemd_before(IMPORT_SYSTEMD) {
             return Some(format!(
@@ -153,28 +210,27 @@ impl Guest {
                  install what `credimg guest-unit` prints"
             ));
         }
-        (self.is_confidential && is_credential).then(|| {
-            format!(
-                "a confidential guest ignores {what}, as the host could forge it: install what \
-                 `credimg guest-unit` prints"
-            )
-        })
+        let (kind, hint) = self.doubt_of(by)?;
+        Some(format!(
+            "{kind} ignores {what}, as the host could forge it: install what `credimg guest-unit` \
+             prints{hint}"
+        ))
     }
 
     fn opening_warning(&self, routes: &Routes) -> Option<String> {
         let opening = routes.opening?;
-        if self.is_confidential && opening.has_key {
-            let reason = "a confidential guest ignores the key that comes by the firmware";
-            return Some(format!(
-                "{reason}, as the host could forge it: give it the key otherwise"
-            ));
-        }
-        if self.is_confidential {
-            return Some(
-                "a confidential guest ignores the unit that checks the disk, as the host could \
-                 forge it: install what `credimg guest-unit --image` prints"
-                    .to_owned(),
-            );
+        if let Some((kind, hint)) = self.doubt_of(opening.by) {
+            return Some(if opening.has_key {
+                format!(
+                    "{kind} ignores the key that comes by the firmware, as the host could forge \
+                     it: give it the key otherwise{hint}"
+                )
+            } else {
+                format!(
+                    "{kind} ignores the unit that checks the disk, as the host could forge it: \
+                     install what `credimg guest-unit --image` prints{hint}"
+                )
+            });
         }
         let systemd = self.systemd_before(UNIT_SYSTEMD)?;
         if systemd < FIRMWARE_SYSTEMD && opening.has_key {
@@ -205,6 +261,21 @@ fn usage() -> Failure {
                    in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35";
     Failure::new(Exit::Usage, message)
         .hint("in the guest `systemctl --version` and `uname -r` tell the versions")
+}
+
+fn confidential(text: &str) -> Result<Option<Confidential>, Failure> {
+    match text {
+        "no" => Ok(None),
+        "yes" => Ok(Some(Confidential::Unknown)),
+        "sev" => Ok(Some(Confidential::Sev)),
+        "snp" => Ok(Some(Confidential::Snp)),
+        "tdx" => Ok(Some(Confidential::Tdx)),
+        _ => {
+            let message = "--guest: cvm: expected no, yes, sev, snp or tdx";
+            let hint = "in the guest `systemd-detect-virt --cvm` tells it";
+            Err(Failure::new(Exit::Usage, message).hint(hint))
+        }
+    }
 }
 
 fn distribution(text: &str) -> Result<Distribution, Failure> {
@@ -239,7 +310,16 @@ mod tests {
         };
         assert_eq!(Guest::parse("systemd=252,kernel=5.14,cvm=no").unwrap(), known);
         assert_eq!(Guest::parse("kernel=5.14.0-570.el9.x86_64,systemd=252").unwrap(), known);
-        assert!(Guest::parse("cvm=yes").unwrap().is_confidential);
+        for (text, expected) in [
+            ("no", None),
+            ("yes", Some(Confidential::Unknown)),
+            ("sev", Some(Confidential::Sev)),
+            ("snp", Some(Confidential::Snp)),
+            ("tdx", Some(Confidential::Tdx)),
+        ] {
+            let guest = Guest::parse(&format!("cvm={text}")).unwrap();
+            assert_eq!(guest.confidential, expected, "{text}");
+        }
         let guest = Guest::parse("machine=microvm,pcie=on,cvm=no").unwrap();
         assert_eq!(guest.machine_type, "microvm,pcie=on".parse().ok());
         for bad in [
@@ -272,6 +352,36 @@ mod tests {
         let warnings = Guest::parse(guest).unwrap().warnings(Format::Erofs, routes);
         let first = |text: String| text.split(',').next().unwrap().to_owned();
         warnings.into_iter().map(first).collect()
+    }
+
+    /// Of each kind, what it drops of a credential and of the lines that mount the disk.
+    #[test]
+    fn a_confidential_guest_trusts_what_is_measured() {
+        let by = |channel| Routes {
+            routes: vec![Route { channel: Some(channel), why: String::new() }],
+            mount: Some(Mount { by: Teller::Channel(channel), fstab: String::new() }),
+            ..Routes::default()
+        };
+        for (guest, channel, expected) in [
+            ("cvm=tdx,systemd=262", Channel::Smbios, None),
+            ("cvm=tdx,systemd=261", Channel::Smbios, Some("a TDX guest")),
+            ("cvm=tdx", Channel::Smbios, Some("a TDX guest")),
+            ("cvm=tdx,systemd=262", Channel::FwCfg, Some("a TDX guest")),
+            ("cvm=snp,systemd=262", Channel::Smbios, Some("an SEV-SNP guest")),
+            ("cvm=sev,systemd=262", Channel::FwCfg, Some("an SEV guest")),
+            ("cvm=yes,systemd=262", Channel::Smbios, Some("a confidential guest")),
+            ("cvm=snp,systemd=262", Channel::Initrd, None),
+            ("cvm=no", Channel::Smbios, None),
+        ] {
+            let expected: Vec<_> = expected
+                .iter()
+                .flat_map(|kind| {
+                    ["credentials of the firmware", "fstab.extra"]
+                        .map(|what| format!("{kind} ignores {what}"))
+                })
+                .collect();
+            assert_eq!(warnings(guest, &by(channel)), expected, "{guest} {channel:?}");
+        }
     }
 
     #[test]

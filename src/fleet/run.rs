@@ -262,7 +262,7 @@ impl Run<'_> {
             require_key_file(encryptor.key_file.as_deref())?;
             dependencies.extend(encryptor.inputs().cloned());
         }
-        job.advise(true);
+        job.advise(true)?;
         let built = self.image(index, job, permissions, &path, dependencies, made_in)?;
         // Before anything there has changed.
         directory.map_or(Ok(()), |directory| built.complete.require_in(&directory))?;

@@ -5,11 +5,14 @@ use super::drive;
 use super::seed;
 use super::xattrs;
 use crate::manifest::Format;
-use crate::report;
+use crate::report::{self, Failure};
 
 impl Job {
-    /// Says it.
-    pub(crate) fn advise(&self, is_quiet: bool) {
+    /// Says it. Errors are those of the arguments.
+    pub(crate) fn advise(&self, is_quiet: bool) -> Result<(), Failure> {
+        if let Some(note) = self.target.opening_note(&self.drive)?.filter(|_| !is_quiet) {
+            report::note(&note);
+        }
         for warning in xattrs::warnings(&self.manifest) {
             report::warn(&warning);
         }
@@ -48,5 +51,6 @@ impl Job {
                 "a {title} image has no label: the drive's serial stands for it"
             ));
         }
+        Ok(())
     }
 }

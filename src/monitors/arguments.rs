@@ -38,12 +38,19 @@ impl Arguments {
             (Self::Text(text), _) => Ok(text.clone()),
             (Self::Words(words), _) if words.is_empty() => Ok(Vec::new()),
             (Self::Words(_), Style::None) => Ok(Vec::new()),
-            (
-                Self::Words(words),
-                Style::Shell | Style::Blockdev | Style::Readconfig | Style::Api,
-            ) => Ok(shell::line(words)),
             (Self::Words(words), Style::Lines) => lines(words),
             (Self::Words(words), Style::Json) => json_array(words),
+            // Those that are for a text have no words.
+            (
+                Self::Words(words),
+                Style::Shell
+                | Style::Blockdev
+                | Style::Readconfig
+                | Style::Api
+                | Style::Disk
+                | Style::Sysinfo
+                | Style::Secret,
+            ) => Ok(shell::line(words)),
         }
     }
 

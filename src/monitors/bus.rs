@@ -16,13 +16,16 @@ pub enum Bus {
     Nvme,
     /// A CD-ROM on its own virtio-scsi controller: /dev/srX in the guest, open to its group cdrom
     Cdrom,
+    /// A CD-ROM on a SATA controller, for guests without drivers for virtio, as Windows: /dev/srX
+    /// in the guest, open to its group cdrom
+    Sata,
 }
 
 impl Bus {
     /// Whether the device, or its controller, exists for PCI alone.
     pub(crate) fn needs_pci(self) -> bool {
         match self {
-            Self::Usb | Self::Nvme => true,
+            Self::Usb | Self::Nvme | Self::Sata => true,
             Self::Virtio | Self::Scsi | Self::Cdrom => false,
         }
     }
@@ -30,7 +33,7 @@ impl Bus {
     /// What people should know before they use this bus for secrets.
     pub fn warning(self) -> Option<&'static str> {
         match self {
-            Self::Cdrom => Some(
+            Self::Cdrom | Self::Sata => Some(
                 "guests give CD-ROM drives (/dev/sr0) to the group cdrom and to whoever sits at the \
                  console: they can read the whole disk, and desktops mount it with owners and \
                  modes of their own; prefer --bus virtio",

@@ -5,7 +5,9 @@
 //! meaning, and two of them stand for one. White space around a value is dropped
 //! unless it is quoted.
 
-use super::facts::{Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started};
+use super::facts::{
+    Facts, FwCfg, KernelLine, Machines, Opener, Paths, Printed, Public, Smbios, Started,
+};
 use super::{Bus, FwCfgItem, Machine, PublicCredential, Style, refusal};
 use crate::report::shell;
 use crate::report::{Exit, Failure};
@@ -19,7 +21,7 @@ pub(super) static FACTS: Facts = Facts {
     paths: Paths::Absolute,
     buses: &[Bus::Virtio],
     sets_serial: true,
-    opens_luks1: false,
+    opens_luks1: Opener::None,
     machines: Machines::All,
     is_told_machine: false,
     smbios: Smbios::Refused(

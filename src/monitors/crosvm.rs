@@ -5,7 +5,9 @@
 //! stand in double quotes, in which `\"` and `\\` are escapes. A bare value ends
 //! at a comma and holds neither brackets nor quotes.
 
-use super::facts::{Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started};
+use super::facts::{
+    Facts, FwCfg, KernelLine, Machines, Opener, Paths, Printed, Public, Smbios, Started,
+};
 use super::{Bus, FwCfgItem, Machine, Style, refusal};
 use crate::report::Failure;
 use crate::report::shell;
@@ -19,7 +21,7 @@ pub(super) static FACTS: Facts = Facts {
     paths: Paths::Absolute,
     buses: &[Bus::Virtio],
     sets_serial: true,
-    opens_luks1: false,
+    opens_luks1: Opener::None,
     machines: Machines::None,
     is_told_machine: false,
     smbios: Smbios::Refused(

@@ -1,6 +1,6 @@
 //! What is known of a monitor: each has its facts in the file of its renderer.
 
-use super::{Arguments, Board, Bus, Machine, MachineType, Style};
+use super::{Arguments, Board, Bus, Drive, Machine, MachineType, Style};
 use crate::manifest::Channel;
 use crate::report::Failure;
 
@@ -21,7 +21,7 @@ pub(super) struct Facts {
     /// Whether the disk has the serial that was asked for; else the monitor makes one up.
     pub(super) sets_serial: bool,
     /// Whether it opens a LUKS1 image itself.
-    pub(super) opens_luks1: bool,
+    pub(super) opens_luks1: Opener,
     /// The machine types of QEMU that its machines can be, or be like.
     pub(super) machines: Machines,
     /// Whether one of its own arguments names such a machine type.
@@ -44,8 +44,6 @@ pub(super) enum Printed {
     Styled(fn(&Machine, Style) -> Result<Arguments, Failure>),
     /// It is words of a command line, which are written for a shell.
     Words(fn(&Machine) -> Result<Words, Failure>),
-    /// It is a text in a syntax of its own.
-    Text(fn(&Machine) -> Result<Vec<u8>, Failure>),
 }
 
 /// Arguments, one a word.
@@ -66,6 +64,18 @@ pub(super) enum Paths {
     AsGiven,
     /// It starts elsewhere than the caller, or keeps them.
     Absolute,
+}
+
+/// How a monitor opens a LUKS1 image itself.
+#[derive(Clone, Copy)]
+pub(super) enum Opener {
+    /// It is given the file of the key, or the wrapped key.
+    Key,
+    /// It has the key from a secret, which people give it before the machine starts, as this tells
+    /// of a drive that has one.
+    Secret(fn(&Drive) -> Option<String>),
+    /// It does not.
+    None,
 }
 
 /// The machine types of QEMU that a monitor has.

@@ -8,7 +8,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::facts::{Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started};
+use super::facts::{
+    Facts, FwCfg, KernelLine, Machines, Opener, Paths, Printed, Public, Smbios, Started,
+};
 use super::{Arguments, Bus, Drive, Machine, Style, refusal};
 use crate::report::Failure;
 
@@ -21,7 +23,7 @@ pub(super) static FACTS: Facts = Facts {
     paths: Paths::Absolute,
     buses: &[Bus::Virtio],
     sets_serial: false,
-    opens_luks1: false,
+    opens_luks1: Opener::None,
     machines: Machines::None,
     is_told_machine: false,
     smbios: Smbios::Refused("it has no SMBIOS tables"),

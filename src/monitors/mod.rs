@@ -34,7 +34,7 @@ pub use arguments::Arguments;
 pub(crate) use arguments::Attachment;
 pub use block::Block;
 pub use bus::Bus;
-use facts::{Facts, FwCfg, Paths, Printed, Smbios, Started};
+use facts::{Facts, FwCfg, Opener, Paths, Printed, Smbios, Started};
 #[cfg(feature = "seal")]
 pub(crate) use machine::absolute_path;
 pub use machine::{
@@ -104,6 +104,18 @@ impl Monitor {
     /// guest sees the plain disk.
     pub fn require_opener(self) -> Result<(), Failure> {
         refusal::require_opener(self.facts())
+    }
+
+    /// What people do besides, before the machine starts, so that it opens the drive's image.
+    /// Errors are those of [`Self::arguments`].
+    pub fn opening_note(self, drive: &Drive) -> Result<Option<String>, Failure> {
+        match self.facts().opens_luks1 {
+            Opener::Secret(note) => {
+                let machine = Machine::from(drive.clone()).absolute()?;
+                Ok(machine.drive.as_ref().and_then(note))
+            }
+            Opener::Key | Opener::None => Ok(None),
+        }
     }
 
     /// Whether its machines can be, or be like, this one of QEMU.
@@ -195,7 +207,6 @@ impl Monitor {
             Printed::Styled(render) if style != Style::None => return render(machine, style),
             Printed::Styled(_) => return Ok(Arguments::NONE),
             Printed::Words(words) => Arguments::Words(words(machine)?),
-            Printed::Text(render) => Arguments::Text(render(machine)?),
         };
         Ok(if style == Style::None { Arguments::NONE } else { arguments })
     }

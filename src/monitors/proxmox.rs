@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use super::facts::{
-    Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started, Words,
+    Facts, FwCfg, KernelLine, Machines, Opener, Paths, Printed, Public, Smbios, Started, Words,
 };
 use super::{
     Board, Bus, Drive, Firmware, FwCfgItem, Machine, Place, SmbiosFile, Style, qemu, refusal,
@@ -25,9 +25,9 @@ pub(super) static FACTS: Facts = Facts {
     started: Started::Never("its machines are started by a process of its own"),
     paths: Paths::Absolute,
     // Of the other buses no test has seen a machine that migrates.
-    buses: &[Bus::Virtio, Bus::Scsi],
+    buses: &[Bus::Virtio, Bus::Scsi, Bus::Cdrom, Bus::Sata],
     sets_serial: true,
-    opens_luks1: false,
+    opens_luks1: Opener::None,
     // Its `PVE::QemuServer::Machine` names no other.
     machines: Machines::Boards(&[Board::Pc, Board::Q35, Board::Virt, Board::VirtUefi]),
     is_told_machine: false,

@@ -16,7 +16,9 @@ use serde_json::json;
 
 use self::devices::{Device, Plug};
 use super::arguments::no_path;
-use super::facts::{Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started};
+use super::facts::{
+    Facts, FwCfg, KernelLine, Machines, Opener, Paths, Printed, Public, Smbios, Started,
+};
 use super::{Arguments, Bus, Drive, Firmware, FwCfgItem, Machine, SmbiosFile, Style, refusal};
 use crate::report::{Exit, Failure};
 
@@ -34,9 +36,9 @@ pub(super) static FACTS: Facts = Facts {
     ],
     started: Started::Words { styles: &[Style::Shell, Style::Blockdev], words },
     paths: Paths::AsGiven,
-    buses: &[Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom],
+    buses: &[Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom, Bus::Sata],
     sets_serial: true,
-    opens_luks1: true,
+    opens_luks1: Opener::Key,
     machines: Machines::All,
     is_told_machine: true,
     smbios: Smbios::Strings,
@@ -67,7 +69,9 @@ fn styled(machine: &Machine, style: Style) -> Result<Arguments, Failure> {
             Ok(Arguments::Words(arguments(machine, style)?))
         }
         Style::Readconfig => Ok(Arguments::Text(config_file::render(machine)?)),
-        Style::None | Style::Api => Ok(Arguments::NONE),
+        Style::None | Style::Api | Style::Disk | Style::Sysinfo | Style::Secret => {
+            Ok(Arguments::NONE)
+        }
     }
 }
 
@@ -87,14 +91,10 @@ fn arguments(machine: &Machine, style: Style) -> Result<Vec<Vec<u8>>, Failure> {
             None => file_name(&drive.path)?,
             Some(descriptor) => Cow::Owned(pass_descriptor(descriptor, &mut arguments)),
         };
-        arguments.extend(match style {
-            Style::Blockdev => blockdev_arguments(drive, &name)?,
-            Style::Shell
-            | Style::Lines
-            | Style::Json
-            | Style::Readconfig
-            | Style::Api
-            | Style::None => drive_arguments(drive, &name, devices::own_slot(drive)),
+        arguments.extend(if style == Style::Blockdev {
+            blockdev_arguments(drive, &name)?
+        } else {
+            drive_arguments(drive, &name, devices::own_slot(drive))
         });
     }
     arguments.extend(firmware_arguments(firmware));

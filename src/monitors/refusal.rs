@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::facts::{Facts, FwCfg, Public, Smbios};
+use super::facts::{Facts, FwCfg, Opener, Public, Smbios};
 use super::{Bus, Drive, Firmware, PublicCredential, Style};
 use crate::manifest::Channel;
 use crate::report::{Exit, Failure, shown};
@@ -58,8 +58,9 @@ pub(super) fn require_public(facts: &Facts, firmware: &Firmware) -> Result<(), F
 
 /// An error where the monitor is to open a LUKS1 image, and does not.
 pub(super) fn require_opener(facts: &Facts) -> Result<(), Failure> {
-    if facts.opens_luks1 {
-        return Ok(());
+    match facts.opens_luks1 {
+        Opener::Key | Opener::Secret(_) => return Ok(()),
+        Opener::None => {}
     }
     let message = format!("{} does not open a LUKS1 image", facts.name);
     Err(Failure::new(Exit::Usage, message).hint("use LUKS2, which the guest opens"))

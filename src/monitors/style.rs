@@ -18,6 +18,12 @@ pub enum Style {
     Readconfig,
     /// JSON as the monitor's API takes it
     Api,
+    /// libvirt's `<disk>` alone, for virsh attach-device
+    Disk,
+    /// libvirt's `<sysinfo>` alone
+    Sysinfo,
+    /// libvirt's `<secret>` for a LUKS1 image, for virsh secret-define
+    Secret,
     /// Nothing
     None,
 }

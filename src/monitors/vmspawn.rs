@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::facts::{
-    Facts, FwCfg, KernelLine, Machines, Paths, Printed, Public, Smbios, Started, Words,
+    Facts, FwCfg, KernelLine, Machines, Opener, Paths, Printed, Public, Smbios, Started, Words,
 };
 use super::{Bus, Drive, Firmware, Machine, PublicCredential, Style, refusal};
 use crate::report::shell;
@@ -19,7 +19,7 @@ pub(super) static FACTS: Facts = Facts {
     paths: Paths::Absolute,
     buses: &[Bus::Cdrom],
     sets_serial: false,
-    opens_luks1: false,
+    opens_luks1: Opener::None,
     // It takes the one of its processor.
     machines: Machines::All,
     is_told_machine: false,

@@ -74,6 +74,10 @@ pub(super) fn of_drive(drive: &Drive, mut plug: Plug) -> Vec<Device> {
         }
         Bus::Nvme => (vec![], "nvme", true),
         Bus::Cdrom => (vec![scsi], "scsi-cd", false),
+        Bus::Sata => {
+            let ahci = Controller { driver: "ahci", suffix: "sata", has_serial: false };
+            (vec![ahci], "ide-cd", false)
+        }
     };
     let serial = ("serial", drive.serial.as_str().to_owned());
     let mut devices = Vec::new();

@@ -70,7 +70,12 @@ pub fn printed(arguments: &Arguments, style: Style) -> Result<Vec<u8>, Failure> 
         Style::Shell | Style::None => arguments.printed(style),
         Style::Lines => arguments.printed(style).map_err(|_| refusal("lines", "holds a newline")),
         Style::Json => arguments.printed(style).map_err(|_| refusal("json", "is not UTF-8")),
-        Style::Blockdev | Style::Readconfig | Style::Api => {
+        Style::Blockdev
+        | Style::Readconfig
+        | Style::Api
+        | Style::Disk
+        | Style::Sysinfo
+        | Style::Secret => {
             Err(Failure::new(Exit::Usage, "a share has the styles shell, lines, json and none"))
         }
     }

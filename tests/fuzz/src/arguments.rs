@@ -16,7 +16,7 @@ use super::{Target, monitors, parsers};
 pub const TARGET: Target =
     Target { name: "arguments", max_bytes: 2048, memory_max_bytes: 8 << 20, run, seeds };
 
-const BUSES: [Bus; 5] = [Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom];
+const BUSES: [Bus; 6] = [Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom, Bus::Sata];
 
 fn run(data: &[u8]) {
     let machine = machine(&mut Input(data));

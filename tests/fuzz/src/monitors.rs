@@ -12,7 +12,7 @@ use super::parsers;
 pub fn check(machine: &Machine) {
     let path = machine.drive.as_ref().map(|drive| drive.path.as_os_str().as_bytes());
     let text = path.and_then(|path| std::str::from_utf8(path).ok());
-    if let Ok(xml) = libvirt::render(machine) {
+    if let Ok(xml) = libvirt::render(machine, Style::Shell) {
         let xml = String::from_utf8(xml).expect("XML in UTF-8");
         let disks = parsers::xml_values(&xml, "source", "file");
         assert!(disks.iter().map(String::as_str).eq(text));

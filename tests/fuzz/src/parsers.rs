@@ -99,6 +99,7 @@ fn xml_text(text: &str) -> String {
             "gt" => '>',
             "apos" => '\'',
             "quot" => '"',
+            "#10" => '\n',
             _ => panic!("an unknown reference &{name};"),
         });
         plain.push_str(rest);

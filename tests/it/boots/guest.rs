@@ -1,4 +1,4 @@
-//! One boot of a real Linux guest with ten disks, attached on each bus by the
+//! One boot of a real Linux guest with eleven disks, attached on each bus by the
 //! arguments exactly as the program printed them. `make setup` installs what
 //! this needs; without it the test fails.
 
@@ -17,12 +17,13 @@ use sha2::{Digest, Sha256};
 const CHECKS: &str = concat!(include_str!("../support/checks.sh"), include_str!("guest/checks.sh"));
 
 /// Name, bus, format and label of each disk.
-const DISKS: [(&str, &str, &str, &str); 10] = [
+const DISKS: [(&str, &str, &str, &str); 11] = [
     ("virtio", "virtio", "erofs", "CHIMERA"),
     ("scsi", "scsi", "erofs", "CHIMERA-SCSI"),
     ("usb", "usb", "erofs", "CHIMERA-USB"),
     ("nvme", "nvme", "erofs", "CHIMERA-NVME"),
     ("cdrom", "cdrom", "erofs", "CHIMERA-CDROM"),
+    ("sata", "sata", "iso9660", "CHIMERA-SATA"),
     ("squashfs", "virtio", "squashfs", "CHIMERA-SQUASH"),
     ("iso9660", "virtio", "iso9660", "a-label-of-32-bytes-on-iso9660.@"),
     ("joliet", "scsi", "iso9660", "CHIMERA-JOLIET"),
@@ -162,7 +163,7 @@ fn build(
     let (name, bus, format, label) = disk;
     let image = images.join(format!("{name}.img"));
     let options: &[&str] = match *name {
-        "iso9660" => &["--lossy"],
+        "iso9660" | "sata" => &["--lossy"],
         "joliet" => &["--lossy", "--joliet"],
         "luks" => &["--encrypt", "luks1", "--key-out", "a, key"],
         // The key is in no file, only in the arguments.

@@ -291,7 +291,7 @@ fn a_microvm_starts_with_its_disk_on_every_bus() {
     let host = Host::new(&many);
     for (machine, buses) in [
         ("microvm", &["virtio", "scsi", "cdrom"][..]),
-        ("microvm,pcie=on", &["virtio", "scsi", "usb", "nvme", "cdrom"]),
+        ("microvm,pcie=on", &["virtio", "scsi", "usb", "nvme", "cdrom", "sata"]),
     ] {
         for bus in buses {
             let styles: &[_] =

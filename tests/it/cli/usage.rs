@@ -40,7 +40,7 @@ fn errors_of_the_command_line_have_the_shape_of_all_others() {
     assert_line_told(
         "args a.erofs --args josn",
         "error: invalid value 'josn' for '--args <STYLE>'
-         hint: possible values: shell, lines, json, blockdev, readconfig, api, none
+         hint: possible values: shell, lines, json, blockdev, readconfig, api, disk, sysinfo, secret, none
          hint: a similar value exists: 'json'
          hint: `credimg args --help` tells more",
     );

@@ -211,8 +211,23 @@ fn every_target_opens_what_it_can() {
             "build secrets.yaml -o a.erofs --key-file key --quiet --target {target} --bus {bus} --encrypt"
         );
         let output = run(&host, &format!("{build} luks1"));
-        let message = format!("{target} does not open a LUKS1 image");
-        assert_refused(&output, 2, &message, Some("use LUKS2, which the guest opens"));
+        if target == "libvirt" {
+            assert_done(&output);
+            assert!(stdout(&output).contains("<encryption format='luks'>"), "{output:?}");
+            assert!(!stdout(&output).contains(KEY));
+            let args = "args a.erofs --key-file key --target libvirt";
+            let again = run(&host, args);
+            assert_eq!(stdout(&again), stdout(&output));
+            let note = "libvirt opens the disk with a secret: define what --args secret prints";
+            assert!(stderr(&again).starts_with(note), "{again:?}");
+            let secret = stdout(&run(&host, &format!("{args} --args secret")));
+            assert!(secret.starts_with("<secret ephemeral='yes' private='yes'>"), "{secret}");
+            assert!(!secret.contains(KEY));
+            fs::remove_file(host.path("a.erofs")).unwrap();
+        } else {
+            let message = format!("{target} does not open a LUKS1 image");
+            assert_refused(&output, 2, &message, Some("use LUKS2, which the guest opens"));
+        }
         assert!(!host.path("a.erofs").exists());
 
         let output = run(&host, &format!("{build} luks2"));
@@ -221,14 +236,14 @@ fn every_target_opens_what_it_can() {
             "cloud-hypervisor" => {
                 "its fw_cfg device is a feature that its releases are built without"
             }
-            "crosvm" => "its fw_cfg device is on x86 alone and not in every release",
+            "crosvm" => {
+                "it has fw_cfg on x86 alone, and the guest finds it where its kernel has \
+                 CONFIG_FW_CFG_SYSFS_CMDLINE and qemu_fw_cfg.ioport=4@0x510 on its command line"
+            }
             _ => "it has no fw_cfg device",
         };
         let warned = match target {
-            "libvirt" => "nothing tells the guest to open the disk, as the name of a unit is too \
-                          long for fw_cfg: install the units that `credimg guest-unit` prints"
-                .to_owned(),
-            "proxmox" | "vmspawn" => String::new(),
+            "libvirt" | "proxmox" | "vmspawn" => String::new(),
             _ => format!(
                 "the key does not reach the guest by itself ({target}: {no_fw_cfg}): {UNTOLD}"
             ),
@@ -243,7 +258,11 @@ fn every_target_opens_what_it_can() {
             .filter(|suffix| suffix != "sidecars")
             .collect();
         let expected: &[&str] = match target {
-            "libvirt" => &["fw_cfg.luks.chimera"],
+            "libvirt" => &[
+                "fw_cfg.fstab.extra",
+                "fw_cfg.luks.chimera",
+                "fw_cfg.systemd.extra-unit.c.service",
+            ],
             "proxmox" => &["smbios"],
             "vmspawn" => &[
                 "credential.fstab.extra",

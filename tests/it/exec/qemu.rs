@@ -20,7 +20,7 @@ fn qemu_takes_the_image_on_every_bus_in_both_styles() {
     let built = host.build(&["-q"]);
     assert!(built.status.success(), "{}", stderr(&built));
     let size_bytes = fs::metadata(host.path("out.erofs")).unwrap().len();
-    for bus in ["virtio", "scsi", "usb", "nvme", "cdrom"] {
+    for bus in ["virtio", "scsi", "usb", "nvme", "cdrom", "sata"] {
         for style in ["shell", "blockdev"] {
             let mut command = host.exec(&["--bus", bus, "--args", style], MACHINE);
             let mut qemu = Qemu::start(command.stderr(Stdio::null()));

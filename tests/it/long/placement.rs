@@ -3,7 +3,7 @@
 
 use crate::support::places::{Places, ROOTS, Root};
 
-const BUSES: [&str; 5] = ["virtio", "scsi", "usb", "nvme", "cdrom"];
+const BUSES: [&str; 6] = ["virtio", "scsi", "usb", "nvme", "cdrom", "sata"];
 /// The first stands alone, the others together: the other formats, and an encrypted one.
 const IMAGES: [(&str, &[&str]); 4] = [
     ("c.erofs", &[]),

@@ -1,6 +1,6 @@
 //! libvirt's own validation and parser judge the elements for it.
 
-use credimg::monitors::libvirt;
+use credimg::monitors::{DriveKey, libvirt};
 
 use super::*;
 
@@ -9,7 +9,7 @@ use super::*;
 fn libvirt_accepts_the_elements_and_reads_the_same_paths() {
     let carried: Vec<_> = odd_paths()
         .into_iter()
-        .filter(|path| libvirt::render(&with_disk(path, Bus::Virtio)).is_ok())
+        .filter(|path| libvirt::render(&with_disk(path, Bus::Virtio), Style::Shell).is_ok())
         .collect();
     assert_eq!(odd_paths().len() - carried.len(), 6, "refused paths");
     let mut machine = Machine::default();
@@ -19,10 +19,10 @@ fn libvirt_accepts_the_elements_and_reads_the_same_paths() {
     };
     machine.firmware.fw_cfg = carried.iter().enumerate().map(item).collect();
     machine.firmware.public = vec![fstab()];
-    let sysinfo = String::from_utf8(libvirt::render(&machine).unwrap()).unwrap();
+    let sysinfo = text(&machine, Style::Sysinfo);
     let disk = |(index, path): (usize, &PathBuf)| {
         let bus = if index % 2 == 0 { Bus::Virtio } else { Bus::Usb };
-        let disk = String::from_utf8(libvirt::render(&with_disk(path, bus)).unwrap()).unwrap();
+        let disk = text(&with_disk(path, bus), Style::Shell);
         // A domain has each place once.
         disk.replace("dev='vdz'", &format!("dev='vda{index}'"))
             .replace("dev='sdz'", &format!("dev='sda{index}'"))
@@ -51,11 +51,101 @@ fn libvirt_accepts_the_elements_and_reads_the_same_paths() {
 /// The elements as they are printed, for one drive on each bus.
 #[test]
 fn libvirt_accepts_what_is_printed() {
-    for bus in [Bus::Virtio, Bus::Usb] {
-        let disk = libvirt::render(&with_disk("/vm/chimera.erofs", bus)).unwrap();
-        let seen = libvirt_reads("", std::str::from_utf8(&disk).unwrap());
+    for (bus, device) in [(Bus::Virtio, "disk"), (Bus::Usb, "disk"), (Bus::Sata, "cdrom")] {
+        let disk = text(&with_disk("/vm/chimera.erofs", bus), Style::Shell);
+        let seen = libvirt_reads("", &disk);
         assert_eq!(seen["disks"][0]["file"], "/vm/chimera.erofs");
+        assert_eq!(seen["disks"][0]["device"], device);
+        // The first SATA controller is on q35 anyway, and no other comes with the disk.
+        let controllers = seen["controllers"].as_array().unwrap();
+        assert!(controllers.len() < 2, "{controllers:?}");
     }
+}
+
+/// What is printed is one document by itself, of which each element can be had alone.
+#[test]
+fn libvirt_gets_one_document() {
+    let mut machine = with_disk("/vm/a&b.erofs", Bus::Virtio);
+    let disk = text(&machine, Style::Shell);
+    assert_eq!(disk, text(&machine, Style::Disk));
+    machine.firmware.public = vec![fstab()];
+    machine.initrd = Some("/vm/a&b.initrd".into());
+    let (all, sysinfo) = (text(&machine, Style::Shell), text(&machine, Style::Sysinfo));
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let expected = format!(
+        "<domain> <os> <initrd>/vm/a&amp;b.initrd</initrd> </os> {} <devices> {} </devices> \
+         </domain>",
+        plain(&sysinfo),
+        plain(&disk)
+    );
+    assert_eq!(plain(&all), expected);
+    assert_eq!(text(&machine, Style::Disk), disk);
+    for document in [all, sysinfo, disk] {
+        xmllint(&document, &[]);
+    }
+    assert_eq!(text(&machine, Style::Secret), "");
+    assert_eq!(text(&Machine::default(), Style::Sysinfo), "");
+}
+
+/// The domain names the secret, which is private and in the daemon's memory alone.
+#[test]
+fn libvirt_opens_luks1_with_a_secret() {
+    let mut machine = with_disk("/vm/a&b.erofs", Bus::Virtio);
+    machine.drive.as_mut().unwrap().key = Some(DriveKey::File("/vm/it's a key".into()));
+    let drive = machine.drive.clone().unwrap();
+    let secret = text(&machine, Style::Secret);
+    let uuid = xmllint(&secret, &["--xpath", "string(/secret/uuid)"]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret.xml");
+    fs::write(&file, &secret).unwrap();
+    let output = Command::new("virt-xml-validate").arg(&file).arg("secret").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    for (path, expected) in [
+        ("string(/secret/usage/volume)", "/vm/a&b.erofs"),
+        ("string(/secret/@ephemeral)", "yes"),
+        ("string(/secret/@private)", "yes"),
+    ] {
+        assert_eq!(xmllint(&secret, &["--xpath", path]), expected);
+    }
+    // A version and a variant that say that it is made of something of our own.
+    assert_eq!((&uuid[14..15], "89ab".contains(&uuid[19..20])), ("8", true), "{uuid}");
+    let seen = libvirt_reads("", &text(&machine, Style::Shell));
+    assert_eq!(seen["disks"][0]["secret"], uuid);
+    let note = Monitor::Libvirt.opening_note(&drive).unwrap().unwrap();
+    let command = format!("`virsh secret-set-value {uuid} --plain --file '/vm/it'\\''s a key'`");
+    assert!(note.ends_with(&command), "{note}");
+    machine.drive.as_mut().unwrap().path = "/vm/other.erofs".into();
+    assert!(!text(&machine, Style::Secret).contains(&uuid));
+}
+
+#[test]
+fn libvirt_has_six_places_for_cdroms() {
+    let mut machine = with_disk("/vm/a.erofs", Bus::Sata);
+    let mut targets = Vec::new();
+    for nth in 1..=6 {
+        machine.drive.as_mut().unwrap().place = Place::Nth(nth);
+        let disk = text(&machine, Style::Disk);
+        targets.push(xmllint(&disk, &["--xpath", "string(/disk/target/@dev)"]));
+    }
+    assert_eq!(targets, ["sdf", "sde", "sdd", "sdc", "sdb", "sda"]);
+    machine.drive.as_mut().unwrap().place = Place::Nth(7);
+    let failure = libvirt::render(&machine, Style::Disk).unwrap_err();
+    assert_eq!(failure.message, "libvirt has places for 6 images on the bus sata");
+}
+
+fn text(machine: &Machine, style: Style) -> String {
+    String::from_utf8(libvirt::render(machine, style).unwrap()).unwrap()
+}
+
+/// What xmllint says of a document that is well-formed.
+fn xmllint(document: &str, options: &[&str]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("document.xml");
+    fs::write(&file, document).unwrap();
+    let output = Command::new("xmllint").args(options).arg(&file).output();
+    let output = output.expect("xmllint starts; `make setup` installs it");
+    assert!(output.status.success(), "{document}\n{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
 #[test]
@@ -64,7 +154,7 @@ fn libvirt_gets_no_name_that_it_would_store_wrongly() {
     for character in ['&', '<', '>', '\'', '"'] {
         let name = format!("opt/io.systemd.credentials/a{character}b");
         machine.firmware.fw_cfg = vec![FwCfgItem { name, file: "/vm/a".into() }];
-        let failure = libvirt::render(&machine).unwrap_err();
+        let failure = libvirt::render(&machine, Style::Shell).unwrap_err();
         assert_eq!(
             failure.message,
             "libvirt cannot carry a fw_cfg item whose name holds one of & < > ' \""
@@ -113,6 +203,9 @@ print(json.dumps({
         'type': disk.find('driver').get('type'),
         'serial': disk.find('serial').text,
         'readonly': disk.find('readonly') is not None,
+        'device': disk.get('device'),
+        'secret': next((s.get('uuid') for s in disk.iter('secret')), None),
     } for disk in domain.findall('devices/disk')],
+    'controllers': [c.get('type') for c in domain.findall('devices/controller')],
     'entries': [[e.get('name'), e.get('file'), e.text] for e in domain.findall('sysinfo/entry')],
 }))";

@@ -162,12 +162,12 @@ const FSTAB: &str =
 
 #[test]
 fn a_bus_without_a_read_only_drive_is_refused() {
-    let all = [Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom];
+    let all = [Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom, Bus::Sata];
     for monitor in others() {
         let name = monitor.name();
         let possible: &[Bus] = match name {
-            "libvirt" => &[Bus::Virtio, Bus::Usb],
-            "proxmox" => &[Bus::Virtio, Bus::Scsi],
+            "libvirt" => &[Bus::Virtio, Bus::Usb, Bus::Sata],
+            "proxmox" => &[Bus::Virtio, Bus::Scsi, Bus::Cdrom, Bus::Sata],
             "vmspawn" => &[Bus::Cdrom],
             "cloud-hypervisor" | "crosvm" | "firecracker" => &[Bus::Virtio],
             _ => monitor.buses(),
@@ -177,11 +177,10 @@ fn a_bus_without_a_read_only_drive_is_refused() {
             assert_eq!(outcome.is_ok(), possible.contains(&bus), "{name} {bus:?}");
         }
     }
-    let failure =
-        credimg::monitors::libvirt::render(&with_disk("/vm/a.erofs", Bus::Nvme)).unwrap_err();
+    let failure = render(Monitor::Libvirt, &with_disk("/vm/a.erofs", Bus::Nvme)).unwrap_err();
     assert_eq!(failure.exit, Exit::Usage);
     assert_eq!(failure.message, "libvirt cannot attach a read-only drive by the bus nvme");
-    assert_eq!(failure.hint.unwrap(), "use --bus virtio or --bus usb");
+    assert_eq!(failure.hint.unwrap(), "use --bus virtio or --bus usb or --bus sata");
     let failure = vmspawn::render(&with_disk("/vm/a.erofs", Bus::Virtio)).unwrap_err();
     assert_eq!(
         failure.message,

@@ -43,13 +43,13 @@ fn a_path_that_cannot_be_carried_is_named() {
     for (name, render, path, expected) in [
         (
             "libvirt",
-            credimg::monitors::libvirt::render as Render,
+            (|machine| credimg::monitors::libvirt::render(machine, Style::Shell)) as Render,
             "a.erofs",
             "the path a.erofs: it is not absolute",
         ),
         (
             "libvirt",
-            credimg::monitors::libvirt::render,
+            |machine| credimg::monitors::libvirt::render(machine, Style::Shell),
             "/a\nb",
             "the path \"/a\\nb\": it holds a control character",
         ),

@@ -31,7 +31,9 @@ fn own_devices(machine: &str) -> Vec<String> {
 #[test]
 fn a_machine_of_proxmox_starts_with_seven_images_and_can_be_saved() {
     let directory = tempfile::tempdir().unwrap();
-    for (machine, bus) in [("pc", Bus::Virtio), ("q35", Bus::Scsi)] {
+    for (machine, bus) in
+        [("pc", Bus::Virtio), ("q35", Bus::Scsi), ("pc", Bus::Sata), ("q35", Bus::Cdrom)]
+    {
         let mut words = own_devices(machine);
         let mut expected = BTreeSet::new();
         for nth in 1..=7 {
