@@ -50,19 +50,26 @@ pub struct Watch<'s, S> {
 impl<'s, S: Sink> Watch<'s, S> {
     /// Watches what goes to `sink`, from the image's first byte on.
     pub fn new(sink: &'s mut S) -> Self {
-        Self { sink, start: Wiped::default(), passed_bytes: 0 }
+        Self::of_image(sink, 0)
+    }
+
+    /// Watches an image of about so many bytes, for which there is room at once.
+    pub fn of_image(sink: &'s mut S, size_bytes: u64) -> Self {
+        let room = usize::try_from(size_bytes).unwrap_or(usize::MAX).min(START_BYTES);
+        Self { sink, start: Wiped::with_capacity(room), passed_bytes: 0 }
     }
 
     /// What the image, which is of the format that blkid calls `own`, looks like besides;
     /// the first signature of each format.
     pub fn found(&self, own: &str) -> Vec<Signature> {
         let mut found: Vec<Signature> = Vec::new();
+        // What is seldom so comes first: there are hundreds of places.
         for (signature, is_plausible) in rows() {
             let Signature { format, offset_bytes, magic } = signature;
-            let is_told = format == own || found.iter().any(|other| other.format == format);
             let there = self.start.get(offset_bytes..);
-            if !is_told
-                && there.is_some_and(|there| there.starts_with(magic))
+            if there.is_some_and(|there| there.starts_with(magic))
+                && format != own
+                && found.iter().all(|other| other.format != format)
                 && is_plausible(&self.start)
             {
                 found.push(signature);

@@ -19,7 +19,7 @@ use crate::job::permissions;
 use crate::job::read_back;
 use crate::job::reports;
 use crate::job::summary::{self, Summary};
-use crate::monitors::{Attachment, Machine};
+use crate::monitors::Attachment;
 use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure, line};
 
@@ -167,7 +167,7 @@ impl<'a> Builder<'a> {
         let builder = Self { options, job: Job::new(manifest, &wishes, destination)?, permissions };
         if !is_streamed {
             // Whether they can be printed, before anything is read.
-            builder.making().arguments(Machine::from(builder.job.drive.clone()))?;
+            builder.making().arguments_alone()?;
         }
         Ok(builder)
     }

@@ -18,6 +18,8 @@ use crate::report::{Exit, Failure, shell_word, shown};
 
 /// The owner of files whose owner has no number in a user namespace (`overflowuid` of Linux).
 const UNMAPPED: u32 = 65534;
+/// So many directories and links are known from one machine of a fleet to the next.
+const SEEN_MAX: usize = 1024;
 
 /// What is known already of the files and directories of this host. There is one only where
 /// the permissions of files do not bind the caller.
@@ -57,6 +59,13 @@ impl Census {
             here: None,
             seen: HashMap::new(),
         })
+    }
+
+    /// Forgets what is known where that is much, as of the directories of thousands of machines.
+    pub(crate) fn limit(&mut self) {
+        if self.seen.len() > SEEN_MAX {
+            self.seen.clear();
+        }
     }
 
     /// An error of exit code 5 where another user can change the file at `path`, which
@@ -206,6 +215,16 @@ impl Exchangeable {
         self.note(faults);
     }
 
+    /// Looks at a directory in one that was looked at, itself no link: its path is followed only
+    /// where that finds something.
+    pub(crate) fn look_at_directory(&mut self, path: &Path, stat: &Stat) {
+        let mut faults = Vec::new();
+        self.census.add(path, stat, &mut faults);
+        if !faults.is_empty() {
+            self.look_at(path);
+        }
+    }
+
     /// Looks at an entry of a directory that was looked at.
     pub(crate) fn look_at_entry(&mut self, path: impl Fn() -> PathBuf, stat: &Stat) {
         let mut faults = Vec::new();
@@ -221,6 +240,11 @@ impl Exchangeable {
             self.places.insert(fault.id);
             self.first.get_or_insert(fault);
         }
+    }
+
+    /// What is known now of the files and directories of this host.
+    pub(crate) fn into_census(self) -> Census {
+        self.census
     }
 
     /// What people should know, if anything was found.

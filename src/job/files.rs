@@ -148,8 +148,19 @@ impl Files<'_> {
         for stream in [Stream::Output, Stream::Error] {
             let Some(file) = stream.file_id() else { continue };
             let mut replaced = self.files().filter(|(role, _)| *role != Role::Manifest);
-            let found =
-                replaced.find(|(_, path)| id(std::fs::symlink_metadata(path)) == Some(file));
+            let found = replaced.find(|(role, path)| {
+                let there = match role {
+                    Role::Image => own_files.file,
+                    Role::Manifest
+                    | Role::Pseudo
+                    | Role::Source
+                    | Role::Key
+                    | Role::MasterKey
+                    | Role::Dependencies
+                    | Role::Report => id(std::fs::symlink_metadata(path)),
+                };
+                there == Some(file)
+            });
             let found = found.map(|(role, _)| format!("the {}", role.name()));
             let beside =
                 own_files.sidecars.contains(&file).then(|| "a file of the old image".to_owned());

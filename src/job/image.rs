@@ -61,7 +61,7 @@ impl Image {
             Some(size_bytes) => size_bytes,
             None => content_bytes(tree),
         };
-        let mut sink = Watch::new(sink);
+        let mut sink = Watch::of_image(sink, total_bytes);
         let mut counted = Counted::new(&mut sink, total_bytes);
         let size_bytes = image.write(&mut counted).map_err(|error| self.explain(&error))?;
         if self.warns {

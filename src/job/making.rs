@@ -14,7 +14,7 @@ use super::read_back;
 use super::summary::{Delivery, Summary};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::output::{OutputFile, Permissions};
-use crate::monitors::{Attachment, Firmware, Machine};
+use crate::monitors::{Arguments, Attachment, Firmware, Machine};
 use crate::report::Failure;
 use crate::sources::assemble::Assembly;
 
@@ -81,13 +81,25 @@ pub(crate) struct Ready {
 }
 
 impl Making<'_> {
-    /// What attaches the image to this machine.
-    pub(crate) fn arguments(&self, machine: Machine) -> Result<Attached, Failure> {
-        let Job { target, style, .. } = self.job;
+    /// What attaches the image to a machine that is given nothing else.
+    pub(crate) fn arguments_alone(&self) -> Result<Attached, Failure> {
+        self.arguments(self.job.drive.clone().into())
+    }
+
+    /// What attaches the image to this machine, which is given the job's drive.
+    fn arguments(&self, machine: Machine) -> Result<Attached, Failure> {
+        let Job { target, style, arguments, .. } = self.job;
+        let known = arguments.as_ref().filter(|_| !self.is_absolute && machine.is_disk_alone());
+        if let Some(arguments) = known {
+            return self.attached(arguments);
+        }
         let machine = if self.is_absolute { machine.absolute()? } else { machine };
-        let arguments = target.arguments(&machine, *style)?;
+        self.attached(&target.arguments(&machine, *style)?)
+    }
+
+    fn attached(&self, arguments: &Arguments) -> Result<Attached, Failure> {
         Ok(match self.printed {
-            Printed::Arguments => Attached::Text(arguments.printed(*style)?),
+            Printed::Arguments => Attached::Text(arguments.printed(self.job.style)?),
             Printed::Report => Attached::Members(arguments.reported()?),
         })
     }

@@ -58,7 +58,7 @@ use crate::delivery::mount::Disk;
 use crate::delivery::route::Means;
 use crate::host::guard;
 use crate::manifest::Manifest;
-use crate::monitors::{Drive, MachineType, Monitor, Style};
+use crate::monitors::{Arguments, Drive, MachineType, Monitor, Style};
 use crate::report::{Exit, Failure, verbose};
 use crate::sources::assemble::{self, OnExchangeable, OwnFiles};
 use crate::sources::command::Limits;
@@ -80,6 +80,8 @@ pub(crate) struct Job {
     pub(crate) target: Monitor,
     /// How the arguments are written that attach it.
     pub(crate) style: Style,
+    /// What attaches the drive alone, where anything can.
+    arguments: Option<Arguments>,
     pub(crate) guest: Guest,
     /// What its tree is made with.
     pub(crate) settings: assemble::Settings,
@@ -120,9 +122,13 @@ impl Job {
 
         let mut encryptor = destination.encryptor(encryption.as_ref(), style)?;
         drive.key = encryptor.as_ref().map(Encryptor::drive_key).transpose()?.flatten();
-        if destination.is_attached() {
+        let arguments = destination
+            .is_attached()
+            .then(|| target.arguments(&drive.clone().into(), style))
+            .transpose()?;
+        if let Some(arguments) = &arguments {
             // Whether the style carries the path, before anything is read.
-            target.render(&drive.clone().into(), style)?;
+            arguments.printed(style)?;
         }
         let existing = destination.existing(encryptor.as_ref(), volume.label.as_deref());
         let kept = destination.kept(existing.as_ref());
@@ -158,6 +164,7 @@ impl Job {
             drive,
             target,
             style,
+            arguments,
             guest,
             settings,
             has_own_uuid: own_uuid.is_some(),

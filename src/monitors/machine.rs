@@ -37,6 +37,19 @@ impl Machine {
         machine_type.map_or(Ok(()), |machine_type| machine_type.require_carried(&self.firmware))
     }
 
+    /// Whether it is given a disk and nothing else.
+    pub(crate) fn is_disk_alone(&self) -> bool {
+        let Self { drive, firmware, initrd, kernel_line } = self;
+        let Firmware { smbios, fw_cfg, credentials, public } = firmware;
+        drive.is_some()
+            && smbios.is_empty()
+            && fw_cfg.is_empty()
+            && credentials.is_empty()
+            && public.is_empty()
+            && initrd.is_none()
+            && kernel_line.is_empty()
+    }
+
     /// The machine with absolute paths, in which links stay as they are; an error of
     /// [`Exit::Usage`] where one has none.
     pub(crate) fn absolute(&self) -> Result<Self, Failure> {

@@ -131,7 +131,9 @@ impl<'a> TreeBuilder<'a> {
         let exchangeable = match settings.on_exchangeable {
             OnExchangeable::Taken => None,
             OnExchangeable::Told | OnExchangeable::Refused => {
-                Census::of_privileged().map(trust::Exchangeable::new)
+                let shared = settings.shared.as_ref();
+                let census = shared.map_or_else(Census::of_privileged, |it| it.take_census());
+                census.map(trust::Exchangeable::new)
             }
         };
         let defaults = &manifest.parents;
@@ -264,7 +266,11 @@ impl<'a> TreeBuilder<'a> {
         let is_undated = self.provenances.iter().map(|it| it.is_undated).collect();
         let of_fleet = self.provenances.iter().filter(|_| self.manifest.machine.is_some());
         let granted = of_fleet.map(|it| self.granted(it.adder?)).collect();
-        Built { tree: self.tree, is_undated, granted, inputs: self.inputs.into_noted() }
+        let (inputs, exchangeable) = self.inputs.into_parts();
+        if let Some((shared, exchangeable)) = self.shared.zip(exchangeable) {
+            shared.keep_census(exchangeable.into_census());
+        }
+        Built { tree: self.tree, is_undated, granted, inputs }
     }
 
     /// How what `adder` adds came to the machine of a fleet.

@@ -1,7 +1,7 @@
 //! What the manifest of a fleet shares among machines: in one run it is read, or run, once.
 //!
-//! Invariant: nothing is kept here but what `shared: true` says of, so that no secret of one
-//! machine outlives its build.
+//! Invariant: of sources nothing is kept here but what `shared: true` says of, so that no secret of
+//! one machine outlives its build.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use credimg_formats::Secret;
 use rustix::fs::Stat;
 
+use crate::host::trust::Census;
 use crate::report::Failure;
 
 /// Most bytes of all files that are kept.
@@ -24,6 +25,8 @@ pub struct Shared {
     files: Mutex<HashMap<PathBuf, Arc<FileSlot>>>,
     kept_bytes: AtomicUsize,
     commands: Mutex<HashMap<CommandKey, Arc<Slot>>>,
+    /// What is known of who can write where: one of each machine that is built at a time.
+    censuses: Mutex<Vec<Census>>,
 }
 
 /// What a file held when it was read, and what it was. Whoever reads it holds the lock, for which
@@ -47,6 +50,19 @@ impl Shared {
     pub(super) fn takes_file(&self, length_bytes: usize) -> bool {
         let before = self.kept_bytes.fetch_add(length_bytes, Ordering::Relaxed);
         before.saturating_add(length_bytes) <= FILES_MAX_BYTES
+    }
+
+    /// What an earlier machine has found out of who can write where, or a new one; none where the
+    /// caller is bound by permissions.
+    pub(super) fn take_census(&self) -> Option<Census> {
+        let mut censuses = self.censuses.lock().unwrap_or_else(PoisonError::into_inner);
+        censuses.pop().or_else(Census::of_privileged)
+    }
+
+    /// Keeps it for the next machine.
+    pub(super) fn keep_census(&self, mut census: Census) {
+        census.limit();
+        self.censuses.lock().unwrap_or_else(PoisonError::into_inner).push(census);
     }
 
     /// The place for what comes of a command.

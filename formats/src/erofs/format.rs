@@ -364,7 +364,7 @@ pub fn is_mistaken_for_ext2(uuid: &[u8; 16]) -> bool {
 /// checksum field zero.
 pub fn checksum(block_from_super: &[u8]) -> u32 {
     const PLAIN: crc::Algorithm<u32> = crc::Algorithm { xorout: 0, ..crc::CRC_32_ISCSI };
-    // Its table is made by the compiler.
-    static CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&PLAIN);
+    // Its tables are made by the compiler. Sixteen of them take a quarter of the time of one.
+    static CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&PLAIN);
     CRC.checksum(block_from_super)
 }

@@ -1,16 +1,19 @@
 //! A number of 64 bits for each value, by a key that nobody knows.
 
+use std::hash::Hasher;
 use std::io::{self, Write};
 
 use credimg_formats::{Content, Error, Sink};
-use sha2::{Digest, Sha256};
+use siphasher::sip::SipHasher13;
 
 use crate::host::memory;
 use crate::host::random;
 use crate::report::Failure;
 
-/// A block of SHA-256, so that the value begins at one.
-const KEY_BYTES: usize = 64;
+/// The key of `SipHash`, by which the number is made: without it no number tells anything of its value.
+/// Of the hashes that promise so it is the fastest: 7 µs for the files of a small machine, where
+/// SHA-256 takes 19 µs with instructions of its own and several times as long without.
+const KEY_BYTES: usize = 16;
 
 /// A random key, in memory that no swap gets. It is wiped like all that is freed.
 pub(super) struct Key(Box<[u8; KEY_BYTES]>);
@@ -40,13 +43,13 @@ impl Key {
     }
 
     fn digester(&self) -> Digester {
-        Digester { hash: Sha256::new_with_prefix(&self.0[..]), newline: false }
+        Digester { hash: SipHasher13::new_with_key(&self.0), newline: false }
     }
 }
 
 /// What streams into a hash.
 struct Digester {
-    hash: Sha256,
+    hash: SipHasher13,
     /// Whether a newline is held back, as it may be the last byte.
     newline: bool,
 }
@@ -55,15 +58,14 @@ impl Digester {
     fn take(&mut self, bytes: &[u8]) {
         let Some((last, before)) = bytes.split_last() else { return };
         if self.newline {
-            self.hash.update(b"\n");
+            self.hash.write(b"\n");
         }
         self.newline = *last == b'\n';
-        self.hash.update(if self.newline { before } else { bytes });
+        self.hash.write(if self.newline { before } else { bytes });
     }
 
-    fn number(self) -> u64 {
-        let digest = self.hash.finalize();
-        digest.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+    fn number(&self) -> u64 {
+        self.hash.finish()
     }
 }
 

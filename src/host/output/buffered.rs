@@ -42,6 +42,8 @@ pub(super) struct Buffered {
     is_own_file: bool,
     buffer: Buffer,
     filled: usize,
+    /// How far it was ever filled: behind that are zeros.
+    used: usize,
 }
 
 impl Buffered {
@@ -54,7 +56,7 @@ impl Buffered {
     pub(super) fn stream(file: File, subject: Subject) -> Self {
         let spare = SPARE.with_borrow_mut(Option::take);
         let buffer = spare.unwrap_or_else(|| Buffer::zeroed(SMALL_BUFFER_BYTES));
-        Self { to: Descriptor { file, subject }, is_own_file: false, buffer, filled: 0 }
+        Self { to: Descriptor { file, subject }, is_own_file: false, buffer, filled: 0, used: 0 }
     }
 
     pub(super) fn file(&self) -> &File {
@@ -76,6 +78,7 @@ impl Buffered {
 
     /// Writes out what the buffer holds.
     pub(super) fn spill(&mut self) -> Result<(), Failure> {
+        self.used = self.used.max(self.filled);
         self.to.write(self.buffer.get(..self.filled).unwrap_or_default())?;
         self.filled = 0;
         Ok(())
@@ -93,7 +96,9 @@ impl Buffered {
     pub(super) fn forget(&mut self) {
         let mut buffer = std::mem::take(&mut self.buffer);
         if !buffer.is_empty() {
-            buffer.fill(0);
+            let used = self.used.max(self.filled);
+            buffer.get_mut(..used).unwrap_or_default().fill(0);
+            self.used = 0;
             SPARE.set(Some(buffer));
         }
     }
@@ -107,6 +112,7 @@ impl Buffered {
             if self.buffer.len() < LARGE_BUFFER_BYTES {
                 let length_bytes = (2 * self.buffer.len()).max(SMALL_BUFFER_BYTES);
                 self.buffer = Buffer::zeroed(length_bytes);
+                self.used = 0;
             }
         }
         Ok(self.buffer.get_mut(self.filled..).unwrap_or_default())
@@ -166,9 +172,11 @@ impl Sink for Buffered {
             left -= self.to.copy_in_kernel(file, left)?;
         }
         while left > 0 {
-            let room = self.room()?;
-            let want = usize::try_from(left).unwrap_or(usize::MAX).min(room.len());
-            let (window, _) = room.split_at_mut(want);
+            let want = usize::try_from(left).unwrap_or(usize::MAX).min(self.room()?.len());
+            let end = self.filled + want;
+            // Also where reading fails half way.
+            self.used = self.used.max(end);
+            let window = self.buffer.get_mut(self.filled..end).unwrap_or_default();
             let got = read_full(file, window)?;
             self.filled += got;
             left -= got as u64;

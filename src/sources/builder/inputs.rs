@@ -43,6 +43,16 @@ impl Inputs {
         self.own_files.refuse(path, stat)
     }
 
+    /// Takes a directory in one that is an input, itself no link, as [`take`](Self::take) does:
+    /// what is above it was looked at.
+    pub(crate) fn take_directory(&mut self, path: &Path, stat: &Stat) -> Result<(), Failure> {
+        self.note(|| path.to_owned());
+        if let Some(exchangeable) = &mut self.exchangeable {
+            exchangeable.look_at_directory(path, stat);
+        }
+        self.own_files.refuse(path, stat)
+    }
+
     /// Takes a file of a directory that is an input, unless the file is a key.
     pub(crate) fn take_file(
         &mut self,
@@ -61,8 +71,9 @@ impl Inputs {
         self.exchangeable.as_ref().and_then(Exchangeable::message)
     }
 
-    /// The inputs in the order in which they were met; none where nobody wants to know them.
-    pub(super) fn into_noted(self) -> Vec<PathBuf> {
-        self.noted.unwrap_or_default()
+    /// The inputs in the order in which they were met, none where nobody wants to know them; and
+    /// what is known of those that another user can exchange.
+    pub(super) fn into_parts(self) -> (Vec<PathBuf>, Option<Exchangeable>) {
+        (self.noted.unwrap_or_default(), self.exchangeable)
     }
 }

@@ -51,6 +51,7 @@ pub(super) fn collect(path: &Path, links: Links, to: EntryScope) -> Result<(), F
     let mut walk = Walk { to, latest, links: HashMap::new(), listing: Vec::new(), followed };
     let stat = fstat(&descriptor).map_err(|errno| open::cannot_read(path, errno))?;
     let id = walk.to.top_directory(Some(InodeAttributes::of_host(&stat)), Xattrs::new())?;
+    walk.to.scope.inputs().take(path, &stat)?;
     let top = walk.level(path.into(), None, Opened { descriptor, stat, listed: None }, id)?;
     walk.descend(top, Ahead::WherePossible)?;
     walk.followed.require_unchanged()
@@ -169,6 +170,12 @@ impl Walk<'_, '_> {
         }
         let own = Some(InodeAttributes::of_host(&opened.stat));
         let id = self.to.directory(level.id, name, own, Xattrs::new())?;
+        let inputs = self.to.scope.inputs();
+        if *is_link {
+            inputs.take(&path, &opened.stat)?;
+        } else {
+            inputs.take_directory(&path, &opened.stat)?;
+        }
         self.level(path, Some(Arc::clone(&level.directory)), opened, id)
     }
 
@@ -181,7 +188,6 @@ impl Walk<'_, '_> {
         id: InodeId,
     ) -> Result<Level, Failure> {
         let Opened { descriptor, stat, listed } = opened;
-        self.to.scope.inputs().take(&path, &stat)?;
         wait_for_rest(&stat, &mut || self.to.scope.report_waiting())?;
         let latest = Arc::clone(&self.latest);
         let directory = Directory { path, id: identity::file_id(&stat), parent, latest };
