@@ -1,10 +1,12 @@
 //! libvirt's own daemon calls the hook: in which order, with what in its directories, and
-//! whether the machine then starts. It runs in a mount namespace, so it wants root.
+//! whether the machine then starts; and it starts a guest with the elements that are printed for
+//! it. It runs by `daemon.bash` in a mount namespace, so it wants root.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::support::cache;
+use crate::support::systemd::{Case, Way, boot};
 
 /// `restore` comes before `prepare`; a revert has none. A refused restore leaves the machine
 /// off, and giving its memory up makes room for a new image.
@@ -45,4 +47,25 @@ fn libvirt_saves_restores_and_reverts_a_machine_with_its_image() {
     let said = std::fs::read_to_string(directory.path().join("virsh.log")).unwrap_or_default();
     assert_eq!(String::from_utf8_lossy(&output.stdout), SESSION, "{output:?}\n{said}");
     assert!(output.status.success(), "{output:?}");
+}
+
+/// libvirt opens LUKS1 by its secret and reads the items of fw_cfg: the service sees all
+/// credentials, and QEMU's arguments hold no key.
+#[test]
+fn libvirt_starts_a_guest_with_its_disk_its_items_and_the_key() {
+    boot(&Case {
+        image: "chimera.erofs",
+        head: "label: CHIMERA\nfiles: [{path: /extra, text: more}]\n",
+        options: &["--target", "libvirt", "--encrypt", "luks1", "--key-out", "luks.key"],
+        machine: "q35",
+        without: &["smbios"],
+        way: Way::Libvirt("luks.key"),
+        places: &[
+            "/run/credstore/api.bytes",
+            "/run/secrets/extra",
+            "/dev/disk/by-label/CHIMERA",
+            "/dev/disk/by-id/virtio-chimera",
+            "/sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials/api.firmware/raw",
+        ],
+    });
 }

@@ -10,6 +10,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::cache;
+
 const PROBE: &str = include_str!("../boots/systemd_guest/probe");
 const SERVICE: &str = include_str!("../boots/systemd_guest/probe.service");
 
@@ -38,6 +40,8 @@ pub(crate) enum Way {
     Units,
     /// The monitor's command line and the kernel's.
     KernelLine,
+    /// libvirt's daemon, which the elements of a domain are given to, and the key in this file.
+    Libvirt(&'static str),
 }
 
 impl Case {
@@ -77,7 +81,7 @@ pub(crate) fn boot_with(case: &Case, add: impl FnOnce(&Path) -> String) {
     let mut arguments = build(scratch.path(), case);
     let mut kernel_line = String::new();
     match case.way {
-        Way::Arguments => {}
+        Way::Arguments | Way::Libvirt(_) => {}
         Way::Units => {
             fs::write(scratch.path().join("disk.cfg"), &arguments).unwrap();
             "-readconfig disk.cfg".clone_into(&mut arguments);
@@ -89,7 +93,12 @@ pub(crate) fn boot_with(case: &Case, add: impl FnOnce(&Path) -> String) {
     arguments.push_str(&added);
 
     let machine = [("GUEST_MACHINE", case.machine), ("GUEST_KERNEL_LINE", &kernel_line)];
-    let guest = guest(scratch.path(), &tree, &arguments, &machine);
+    let guest = match case.way {
+        Way::Libvirt(key) => domain(scratch.path(), &tree, case.image, key),
+        Way::Arguments | Way::Units | Way::KernelLine => {
+            guest(scratch.path(), &tree, &arguments, &machine)
+        }
+    };
 
     let stdout = String::from_utf8_lossy(&guest.stdout);
     let stderr = String::from_utf8_lossy(&guest.stderr);
@@ -110,6 +119,24 @@ pub(crate) fn guest(
         .arg(tree)
         .arg(arguments)
         .envs(variables.iter().copied())
+        .current_dir(scratch)
+        .output()
+        .unwrap()
+}
+
+/// Boots the guest as a domain of libvirt's daemon, which starts a QEMU with `image`.
+fn domain(scratch: &Path, tree: &Path, image: &str, key: &str) -> Output {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let libvirt = cache().join("libvirt");
+    assert!(libvirt.exists(), "libvirt's packages are missing: run `make setup`");
+    // `as-domain` beside it stands for QEMU.
+    Command::new("unshare")
+        .arg("--mount")
+        .arg(root.join("tests/it/long/libvirt/guest.sh"))
+        .arg(libvirt.canonicalize().unwrap())
+        .arg(env!("CARGO_BIN_EXE_credimg"))
+        .arg(tree)
+        .args([image, key])
         .current_dir(scratch)
         .output()
         .unwrap()

@@ -9,13 +9,8 @@ set -euo pipefail
 tree=$1 hook=$2 credimg=$3
 here=$PWD
 
-mount --make-rprivate /
-mount -t overlay overlay -o "lowerdir=$tree/usr:/usr" /usr
-mkdir -p etc/hooks/qemu.d var drivers manifests images
-cp "$tree"/usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so drivers
-cp -a "$tree/etc/libvirt/." etc
-printf '%s\n' 'user = "root"' 'group = "root"' 'security_driver = "none"' 'namespaces = []' \
-    'cgroup_controllers = []' 'stdio_handler = "file"' 'remember_owner = 0' >etc/qemu.conf
+. "$(dirname "$0")/daemon.bash"
+mkdir manifests images
 cat >etc/hooks/qemu.d/credimg <<END
 #!/bin/sh
 echo "\$2" >>$here/calls
@@ -23,29 +18,7 @@ export CREDIMG=$credimg CREDIMG_MANIFESTS=$here/manifests CREDIMG_IMAGES=$here/i
 exec $hook "\$@"
 END
 chmod 755 etc/hooks/qemu.d/credimg
-# The daemon asks for this user whatever user its machines run as.
-cp /etc/passwd /etc/group .
-grep -q ^libvirt-qemu: passwd || echo libvirt-qemu:x:64055:64055::/:/bin/false >>passwd
-grep -q ^libvirt-qemu: group || echo libvirt-qemu:x:64055: >>group
-grep -q ^libvirt: group || echo libvirt:x:64056: >>group
-mount --bind passwd /etc/passwd
-mount --bind group /etc/group
-mount --bind etc /etc/libvirt
-mount --bind var /var/lib
-for directory in /run /var/cache /var/log; do mount -t tmpfs tmpfs "$directory"; done
-
-LIBVIRT_DRIVER_DIR=$here/drivers /usr/sbin/libvirtd >daemon.log 2>&1 &
-daemon=$!
-end() {
-    virsh --connect qemu:///system destroy chimera >/dev/null 2>&1 || :
-    kill "$daemon" 2>/dev/null || :
-    wait "$daemon" || :
-}
-trap end EXIT
-until virsh --connect qemu:///system version >/dev/null 2>&1; do
-    kill -0 "$daemon" || { cat daemon.log >&2; exit 1; }
-    sleep 0.2
-done
+start_daemon
 
 # Prints the step, the calls and the number of the image, each new one having the next.
 step() {
