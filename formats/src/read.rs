@@ -32,6 +32,9 @@ mod account;
 mod diff;
 #[cfg(any(feature = "erofs", feature = "luks", feature = "squashfs"))]
 mod dump;
+#[cfg(feature = "luks")]
+pub(crate) mod fields;
+mod hash_tree;
 mod into_tree;
 mod limits;
 mod links;

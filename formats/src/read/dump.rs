@@ -32,7 +32,7 @@ use sha2::{Digest, Sha256};
 
 use super::regions::{Problems, Regions};
 use super::sweep::first_not_zero;
-use super::{Account, Reader, Region, RegionKind, Storage};
+use super::{Account, Reader, Region, RegionKind, Storage, hash_tree};
 use crate::content::Buffer;
 use crate::error::{Error, ErrorKind, Result, unreadable};
 
@@ -73,7 +73,8 @@ pub fn dump_volume(
     digests: Digests,
     out: &mut dyn Write,
 ) -> Result<Problems> {
-    list("luks", &|account| crate::luks::account(storage, account), storage, digests, out)
+    let data = hash_tree::data(storage)?;
+    list("luks", &|account| crate::luks::account(&*data, account), storage, digests, out)
 }
 
 fn list(
@@ -86,7 +87,7 @@ fn list(
     let size_bytes = storage.size_bytes().map_err(unreadable)?;
     let mut regions = Regions::new(size_bytes, true);
     let mut is_whole = true;
-    match account(&mut regions) {
+    match account(&mut regions).and_then(|()| hash_tree::account(storage, &mut regions)) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             is_whole = false;

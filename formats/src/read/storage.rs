@@ -38,6 +38,16 @@ impl dyn Storage + '_ {
     }
 }
 
+impl<S: Storage + ?Sized> Storage for &S {
+    fn size_bytes(&self) -> io::Result<u64> {
+        (**self).size_bytes()
+    }
+
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        (**self).read_at(offset_bytes, buffer)
+    }
+}
+
 /// One storage for a reader and for whoever looks at its bytes besides.
 impl<S: Storage + ?Sized> Storage for Arc<S> {
     fn size_bytes(&self) -> io::Result<u64> {

@@ -3,7 +3,7 @@
 use zerocopy::FromBytes;
 
 use super::regions::{Problems, Regions};
-use super::{RegionKind, Storage};
+use super::{RegionKind, Storage, hash_tree};
 use crate::content::Buffer;
 use crate::error::{ErrorKind, Result, unreadable};
 use crate::luks::format::{LUKS1_SLOTS, Luks1, MAGIC, SECTOR_BYTES, STRIPES};
@@ -20,7 +20,9 @@ const RANDOM_BYTES: usize = 32;
 pub fn verify_volume(storage: &dyn Storage) -> Result<Problems> {
     let size_bytes = storage.size_bytes().map_err(unreadable)?;
     let mut regions = Regions::new(size_bytes, false);
-    match crate::luks::account(storage, &mut regions) {
+    let data = hash_tree::data(storage)?;
+    let told = crate::luks::account(&*data, &mut regions);
+    match told.and_then(|()| hash_tree::account(storage, &mut regions)) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             regions.problems.nowhere(error.to_string());

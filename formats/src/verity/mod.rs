@@ -29,6 +29,7 @@
 //! # Ok::<(), credimg_formats::Error>(())
 //! ```
 
+mod account;
 mod data;
 mod find;
 pub mod format;
@@ -39,8 +40,9 @@ mod tree;
 mod verify;
 mod write;
 
+pub use account::account;
 pub use data::Data;
 pub use find::{Found, find};
 pub use options::{Algorithm, Options};
-pub use verify::verify;
+pub use verify::{root_hash, verify};
 pub use write::{Sealed, Writer};

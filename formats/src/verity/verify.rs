@@ -40,6 +40,19 @@ pub fn verify(storage: &dyn Storage, found: &Found, root_hash: &[u8]) -> Result<
     Ok(check.problems)
 }
 
+/// The root hash that the tree itself has: nothing but its top is read. It tells what [`verify`]
+/// would have to be given, and not whether data or tree are what they were.
+pub fn root_hash(storage: &dyn Storage, found: &Found) -> Result<Vec<u8>> {
+    let layout = found.layout().ok_or_else(|| corrupt("the hash tree has no valid size"))?;
+    let (offset_bytes, block_bytes) = match layout.levels.last() {
+        Some(top) => (top.offset_bytes, found.options.hash_block_bytes),
+        // One block of data has no hashes above it.
+        None => (0, found.options.data_block_bytes),
+    };
+    let mut top = Blocks::new(storage, offset_bytes, block_bytes);
+    Ok(found.hasher().hash(top.next(1)?))
+}
+
 /// The blocks whose hashes a level holds.
 struct Below {
     what: &'static str,

@@ -27,6 +27,7 @@ pub mod read_iso9660;
 pub mod read_squashfs;
 pub mod trees;
 pub mod user_data;
+pub mod verity;
 pub mod wrapped;
 pub mod writers;
 
@@ -56,7 +57,7 @@ pub struct Target {
 }
 
 /// Every target, by name.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     archive::TARGET,
     arguments::TARGET,
     audit::TARGET,
@@ -75,6 +76,7 @@ pub const TARGETS: [Target; 20] = [
     read_iso9660::TARGET,
     read_squashfs::TARGET,
     user_data::TARGET,
+    verity::TARGET,
     wrapped::TARGET,
     writers::TARGET,
 ];

@@ -1,7 +1,6 @@
 //! What each byte of a volume is, for a dump: the headers by their fields, key material and
 //! ciphertext as content.
 
-use std::fmt::Write;
 use std::io::{Seek, SeekFrom};
 
 use zerocopy::FromBytes;
@@ -9,11 +8,10 @@ use zerocopy::FromBytes;
 use super::{Header, corrupt, cut_off};
 use crate::content::Buffer;
 use crate::error::{Result, unreadable};
-use crate::luks::format::{
-    HEADER_BYTES, Luks1, Luks1Slot, Luks2, MAGIC, SLOT_ACTIVE, STRIPES, text_of,
-};
+use crate::luks::format::{HEADER_BYTES, Luks1, Luks1Slot, Luks2, MAGIC, SLOT_ACTIVE, STRIPES};
 use crate::luks::plan::Version;
-use crate::read::{Account, Field, Region, RegionKind, Storage, start};
+use crate::read::fields::{field, hex, record, text, whole, zeros};
+use crate::read::{Account, Field, RegionKind, Storage, start};
 
 /// Tells what each byte of the volume in `storage` is, without opening it. What its header is
 /// refused for is an error, as of [`Header::read`].
@@ -39,42 +37,6 @@ pub fn account(storage: &dyn Storage, account: &mut dyn Account) -> Result<()> {
     let start = header.payload.offset_bytes;
     let length = header.payload.length_bytes.unwrap_or(size_bytes.saturating_sub(start));
     account.region(whole(start, length, RegionKind::Content, "ciphertext".to_owned()))
-}
-
-/// A region without fields.
-fn whole(offset_bytes: u64, length_bytes: u64, kind: RegionKind, title: String) -> Region {
-    Region { offset_bytes, length_bytes, kind, title, fields: Vec::new(), notes: Vec::new() }
-}
-
-/// A record of these fields.
-fn record(offset_bytes: u64, title: String, fields: Vec<Field>) -> Region {
-    let length_bytes = fields.iter().map(|field| field.length_bytes).sum();
-    Region { fields, ..whole(offset_bytes, length_bytes, RegionKind::Record, title) }
-}
-
-fn field(length: usize, name: &'static str, value: String) -> Field {
-    Field { length_bytes: length as u64, name, value: Some(value) }
-}
-
-fn text(bytes: &[u8], name: &'static str) -> Field {
-    let (text, rest) = bytes.split_at(bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len()));
-    let is_clean = rest.iter().all(|byte| *byte == 0);
-    let behind = if is_clean { "" } else { ", and more behind it" };
-    field(bytes.len(), name, format!("\"{}\"{behind}", text_of(text)))
-}
-
-fn hex(bytes: &[u8], name: &'static str) -> Field {
-    let digits = bytes.iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    });
-    field(bytes.len(), name, digits)
-}
-
-fn zeros(bytes: &[u8], name: &'static str) -> Field {
-    let is_zero = bytes.iter().all(|byte| *byte == 0);
-    let value = if is_zero { "zeros" } else { "not zero" };
-    field(bytes.len(), name, value.to_owned())
 }
 
 /// LUKS1 3 and 3.1.

@@ -8,6 +8,7 @@ mod readers_erofs;
 mod readers_iso9660;
 mod readers_squashfs;
 mod squashfs;
+mod verity;
 
 use crate::tree::insertion;
 

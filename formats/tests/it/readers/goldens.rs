@@ -9,9 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use credimg_formats::luks::{self, Kdf, RANDOM_BYTES, Version, VolumeKey};
-use credimg_formats::read::{Digests, dump, dump_volume};
+use credimg_formats::read::{Digests, Limits, dump, dump_volume, open};
 use credimg_formats::{
     Device, Image, InodeId, Kind, Metadata, Secret, Timestamp, Tree, erofs, iso9660, squashfs,
+    verity,
 };
 use sha2::{Digest, Sha256};
 
@@ -19,8 +20,8 @@ use crate::readers::whole::read;
 use crate::support::generator::Random;
 use crate::support::{BUILD_TIME, file, name, plain};
 
-/// How many there are: each tree in each format, and the volumes.
-const COUNT: usize = 3 * TREES.len() + VOLUMES.len();
+/// How many there are: each tree in each format, the volumes, and the hash trees.
+const COUNT: usize = 3 * TREES.len() + VOLUMES.len() + SEALED.len();
 
 type Make = fn(&mut Tree);
 
@@ -212,6 +213,24 @@ fn volume(number: usize) -> Vec<u8> {
     bytes
 }
 
+/// Images with a hash tree behind them, and the size of its blocks of data.
+const SEALED: [(&str, u32); 4] =
+    [("erofs", 4096), ("squashfs", 4096), ("iso9660", 2048), ("luks2", 4096)];
+
+fn sealed(number: usize) -> Vec<u8> {
+    let (what, data_block_bytes) = SEALED[number];
+    let salt = Random::new(number as u64).bytes(32);
+    let options =
+        verity::Options { salt, uuid: [0x3c; 16], data_block_bytes, ..Default::default() };
+    let mut bytes = Vec::new();
+    let mut writer = verity::Writer::new(&options, &mut bytes).unwrap();
+    // The tree with some content; the volume whose sectors have 512 bytes.
+    let data = if what == "luks2" { volume(1) } else { image(what, 4) };
+    writer.write_all(&data).unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
 /// All goldens, by the names of their files.
 fn goldens() -> BTreeMap<String, String> {
     let mut goldens = BTreeMap::new();
@@ -238,6 +257,20 @@ fn goldens() -> BTreeMap<String, String> {
         let problems = dump_volume(&image, Digests::Shown, &mut text).unwrap();
         assert_eq!(problems.kept, [], "{volume_name}");
         add(format!("{volume_name}.txt"), &image, text);
+    }
+    for (number, (what, _)) in SEALED.iter().enumerate() {
+        let image = Arc::new(sealed(number));
+        let mut text = Vec::new();
+        let problems = if *what == "luks2" {
+            dump_volume(&image, Digests::Shown, &mut text)
+        } else {
+            let found = verity::find(&image).unwrap().unwrap();
+            let data = Box::new(verity::Data::new(Arc::clone(&image), &found));
+            let reader = open(data, Limits::for_image(found.data_bytes)).unwrap();
+            dump(&*reader, &image, Digests::Shown, &mut text)
+        };
+        assert_eq!(problems.unwrap().kept, [], "{what}");
+        add(format!("{what}-verity.txt"), &image, text);
     }
     goldens
 }
