@@ -173,7 +173,7 @@ impl Means {
             return Some("the guest's own initrd is not given".to_owned());
         }
         let target = self.target;
-        if let Err(reason) = target.carries(channel) {
+        if let Err(reason) = target.carries(channel, self.style, self.machine_type) {
             return Some(format!("{}: {reason}", target.name()));
         }
         let machine = self.machine_type?;

@@ -16,7 +16,7 @@ use crate::host::memory::{held, hold};
 use crate::host::output::INDEX_SUFFIX;
 use crate::manifest::{Channel, MOUNT_CREDENTIAL, is_credential_name, is_fw_cfg_name};
 use crate::monitors::{
-    CredentialFile, Firmware, FwCfgItem, ITEM_PREFIX, PublicCredential, SmbiosFile, SmbiosForm,
+    CredentialFile, Firmware, FwCfgItem, ITEM_PREFIX, PublicCredential, SmbiosFile, StringFiles,
 };
 use crate::report::Failure;
 
@@ -26,6 +26,8 @@ const STRUCTURE: &str = "smbios";
 const STRING: &str = "smbios.";
 const ITEM: &str = "fw_cfg.";
 const CREDENTIAL: &str = "credential.";
+/// The file of JSON with every OEM string, as Cloud Hypervisor's API takes them.
+const PLATFORM: &str = "platform";
 
 /// A value that goes by the firmware.
 #[derive(Clone, Debug)]
@@ -84,17 +86,16 @@ pub fn pack(
     });
     let mut sidecars = Vec::new();
     let mut strings = Vec::new();
+    let files = means.target.string_files(means.form);
     for Value { name, channel, secret } in lines.iter().chain(values) {
-        let (prefix, content) = match (channel, means.form) {
+        let (prefix, content) = match (channel, files) {
             (Channel::Disk | Channel::Initrd, _) => continue,
             (Channel::FwCfg, _) => (ITEM, secret.clone()),
-            (Channel::Smbios, _) if means.target.loads_credentials() => {
-                (CREDENTIAL, secret.clone())
-            }
-            (Channel::Smbios, SmbiosForm::Path) => {
+            (Channel::Smbios, StringFiles::Values) => (CREDENTIAL, secret.clone()),
+            (Channel::Smbios, StringFiles::Strings) => {
                 (STRING, smbios::oem_string(name, secret.expose()))
             }
-            (Channel::Smbios, SmbiosForm::File) => {
+            (Channel::Smbios, StringFiles::Structure | StringFiles::Json) => {
                 strings.push(smbios::oem_string(name, secret.expose()));
                 continue;
             }
@@ -104,15 +105,20 @@ pub fn pack(
         sidecars.push(Sidecar { suffix, content });
     }
     if !strings.is_empty() {
-        let content = smbios::structure(&strings)?;
-        sidecars.push(Sidecar { suffix: STRUCTURE.to_owned(), content });
+        let (suffix, content) = match files {
+            StringFiles::Json => (PLATFORM, smbios::platform(&strings)),
+            StringFiles::Structure | StringFiles::Strings | StringFiles::Values => {
+                (STRUCTURE, smbios::structure(&strings)?)
+            }
+        };
+        sidecars.push(Sidecar { suffix: suffix.to_owned(), content });
     }
     Ok(sidecars)
 }
 
 /// Keeps the files that may hold the key of this name out of the swap.
 pub fn hold_key(sidecars: &[Sidecar], key_name: &str) {
-    let holds = |suffix: &str| suffix == STRUCTURE || suffix.ends_with(key_name);
+    let holds = |suffix: &str| matches!(suffix, STRUCTURE | PLATFORM) || suffix.ends_with(key_name);
     for sidecar in sidecars.iter().filter(|sidecar| holds(&sidecar.suffix)) {
         hold(sidecar.content.expose());
     }
@@ -153,6 +159,7 @@ pub fn firmware_of<'a>(files: impl IntoIterator<Item = (&'a str, PathBuf)>) -> F
     for (suffix, file) in files {
         match kind(suffix.as_bytes()) {
             None => {}
+            Some(Kind::Platform) => firmware.platform = Some(file),
             Some(Kind::Structure) => firmware.smbios.push(SmbiosFile::Structure(file)),
             Some(Kind::String) => firmware.smbios.push(SmbiosFile::String(file)),
             Some(Kind::Item(name)) => {
@@ -186,6 +193,7 @@ pub fn path(image: &Path, suffix: &str) -> PathBuf {
 }
 
 enum Kind<'a> {
+    Platform,
     Structure,
     String,
     Item(&'a str),
@@ -195,8 +203,10 @@ enum Kind<'a> {
 
 fn kind(suffix: &[u8]) -> Option<Kind<'_>> {
     let text = std::str::from_utf8(suffix).ok()?;
-    if text == STRUCTURE {
-        return Some(Kind::Structure);
+    match text {
+        STRUCTURE => return Some(Kind::Structure),
+        PLATFORM => return Some(Kind::Platform),
+        _ => {}
     }
     let named = |prefix| text.strip_prefix(prefix).filter(|name| is_credential_name(name));
     if let Some(name) = named(ITEM) {
@@ -218,7 +228,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
     use super::*;
-    use crate::monitors::Monitor;
+    use crate::monitors::{Monitor, SmbiosForm};
 
     fn value(name: &str, channel: Channel) -> Value {
         Value { name: name.to_owned(), channel, secret: Secret::from(&b"v\0"[..]) }
@@ -252,10 +262,18 @@ mod tests {
         let means = Means { target: Monitor::Vmspawn, ..Means::default() };
         let expected = [
             ("credential.fstab.extra".to_owned(), b"x\n".to_vec()),
-            item,
+            item.clone(),
             ("credential.c d".to_owned(), b"v\0".to_vec()),
         ];
         assert_eq!(packed(&means), expected);
+
+        let means = Means { target: Monitor::CloudHypervisor, ..Means::default() };
+        let json = format!(
+            "{{\"platform\":{{\"oem_strings\":[\"{}\",\"{}\"]}}}}\n",
+            str::from_utf8(lines).unwrap(),
+            str::from_utf8(string).unwrap()
+        );
+        assert_eq!(packed(&means), [item, ("platform".to_owned(), json.into_bytes())]);
     }
 
     #[test]

@@ -56,6 +56,33 @@ pub(super) fn structure(strings: &[Secret]) -> Result<Secret, Failure> {
     Ok(Secret::new(bytes))
 }
 
+/// The JSON in which Cloud Hypervisor's API takes these strings (`PlatformConfig` of its
+/// `vmm/src/vm_config.rs`), to be merged into a whole machine's.
+pub(super) fn platform(strings: &[Secret]) -> Secret {
+    let head = br#"{"platform":{"oem_strings":["#;
+    // Each may have a backslash before every byte, and has quotes and a comma.
+    let most: usize = strings.iter().map(|string| 2 * string.len() + 3).sum();
+    // As large as it gets, so that no shorter copy of it is left in the heap.
+    let mut bytes = Vec::with_capacity(head.len() + most + 4);
+    bytes.extend_from_slice(head);
+    for (index, string) in strings.iter().enumerate() {
+        if index > 0 {
+            bytes.push(b',');
+        }
+        bytes.push(b'"');
+        for byte in string.expose() {
+            // What a credential's name can hold of what JSON escapes (RFC 8259, 7).
+            if matches!(byte, b'"' | b'\\') {
+                bytes.push(b'\\');
+            }
+            bytes.push(*byte);
+        }
+        bytes.push(b'"');
+    }
+    bytes.extend_from_slice(b"]}}\n");
+    Secret::new(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -69,6 +96,15 @@ mod tests {
                          io.systemd.credential.binary:a=eA==\0\
                          io.systemd.credential.binary:b.c=AP8K\0\0";
         assert_eq!(structure(&strings).unwrap().expose(), expected);
+    }
+
+    #[test]
+    fn a_platform_is_json_of_the_very_strings() {
+        let strings = [oem_string("a\"\\b", b"x"), oem_string("c", b"")];
+        let json: serde_json::Value = serde_json::from_slice(platform(&strings).expose()).unwrap();
+        let expected =
+            [r#"io.systemd.credential.binary:a"\b=eA=="#, "io.systemd.credential.binary:c="];
+        assert_eq!(json, serde_json::json!({ "platform": { "oem_strings": expected } }));
     }
 
     #[test]

@@ -97,6 +97,9 @@ pub(super) enum Smbios {
     /// It reads each credential from a private file, and makes an OEM string of it, or an
     /// item of fw_cfg where it chooses so.
     Credentials,
+    /// It is given them by its API, in the style of [`Style::Api`] alone, by a private file of JSON,
+    /// on x86; with arguments none, for this reason.
+    Platform(&'static str),
     /// It is given none, for this reason.
     Refused(&'static str),
 }

@@ -40,8 +40,9 @@ impl Machine {
     /// Whether it is given a disk and nothing else.
     pub(crate) fn is_disk_alone(&self) -> bool {
         let Self { drive, firmware, initrd, kernel_line } = self;
-        let Firmware { smbios, fw_cfg, credentials, public } = firmware;
+        let Firmware { smbios, fw_cfg, platform, credentials, public } = firmware;
         drive.is_some()
+            && platform.is_none()
             && smbios.is_empty()
             && fw_cfg.is_empty()
             && credentials.is_empty()
@@ -54,7 +55,7 @@ impl Machine {
     /// [`Exit::Usage`] where one has none.
     pub(crate) fn absolute(&self) -> Result<Self, Failure> {
         let mut machine = self.clone();
-        let Firmware { smbios, fw_cfg, credentials, public: _ } = &mut machine.firmware;
+        let Firmware { smbios, fw_cfg, platform, credentials, public: _ } = &mut machine.firmware;
         let strings = smbios.iter_mut().map(|file| match file {
             SmbiosFile::Structure(path) | SmbiosFile::String(path) => path,
         });
@@ -66,6 +67,7 @@ impl Machine {
         });
         let paths = drive.chain(strings);
         let paths = paths.chain(machine.initrd.as_mut());
+        let paths = paths.chain(platform);
         let paths = paths.chain(fw_cfg.iter_mut().map(|item| &mut item.file));
         for path in paths.chain(credentials.iter_mut().map(|file| &mut file.file)) {
             *path = absolute_path(path)?;
@@ -91,6 +93,8 @@ pub struct Firmware {
     pub smbios: Vec<SmbiosFile>,
     /// Items of QEMU's firmware configuration device.
     pub fw_cfg: Vec<FwCfgItem>,
+    /// The private file of JSON that holds OEM strings as Cloud Hypervisor's API takes them.
+    pub platform: Option<PathBuf>,
     /// Credentials that the monitor reads from files itself, as systemd-vmspawn does.
     pub credentials: Vec<CredentialFile>,
     /// Credentials that are no secret and may stand on a command line. Empty
@@ -152,6 +156,19 @@ pub enum SmbiosForm {
     File,
     /// One file a string, beside `-smbios type=11` of your own, for QEMU from 10.0 or 7.2.18 on
     Path,
+}
+
+/// What the private files of credentials hold that go by SMBIOS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StringFiles {
+    /// One file with a raw structure of all strings.
+    Structure,
+    /// One file a string.
+    Strings,
+    /// One file a bare value.
+    Values,
+    /// One file with all strings in the JSON of Cloud Hypervisor's API.
+    Json,
 }
 
 /// The drive to attach. It is read-only on every bus and in every style.

@@ -151,9 +151,10 @@ impl MachineType {
     /// An error where files are beside an image that this machine's guest would not get. A
     /// build plans around them: these were made for another machine.
     pub fn require_carried(self, firmware: &Firmware) -> Result<(), Failure> {
-        let Firmware { smbios, fw_cfg, credentials: _, public: _ } = firmware;
+        let Firmware { smbios, fw_cfg, platform, credentials: _, public: _ } = firmware;
+        let has_strings = !smbios.is_empty() || platform.is_some();
         for (channel, is_used) in
-            [(Channel::Smbios, !smbios.is_empty()), (Channel::FwCfg, !fw_cfg.is_empty())]
+            [(Channel::Smbios, has_strings), (Channel::FwCfg, !fw_cfg.is_empty())]
         {
             if let Some(reason) = self.carries(channel).err().filter(|_| is_used) {
                 let (machine, channel) = (self.name(), channel.name());

@@ -39,7 +39,7 @@ use facts::{Facts, FwCfg, Opener, Paths, Printed, Smbios, Started};
 pub(crate) use machine::absolute_path;
 pub use machine::{
     CredentialFile, Drive, DriveKey, Firmware, FwCfgItem, ITEM_PREFIX, Machine, OEM_PREFIX,
-    PublicCredential, SmbiosFile, SmbiosForm,
+    PublicCredential, SmbiosFile, SmbiosForm, StringFiles,
 };
 pub use machine_type::{Board, MachineType};
 pub use names::{DriveId, Serial};
@@ -128,14 +128,24 @@ impl Monitor {
         self.facts().is_told_machine
     }
 
-    /// Whether secrets can go by `channel` without anybody else on the host
-    /// seeing them; if not, the reason, in lower case and without a full stop.
-    pub fn carries(self, channel: Channel) -> Result<(), &'static str> {
+    /// Whether secrets can go by `channel` to such a machine, with arguments of this style, without
+    /// anybody else on the host seeing them; if not, the reason, in lower case and without a full
+    /// stop.
+    pub fn carries(
+        self,
+        channel: Channel,
+        style: Style,
+        machine: Option<MachineType>,
+    ) -> Result<(), &'static str> {
         match channel {
             // Each is given an initrd together with its kernel.
             Channel::Disk | Channel::Initrd => Ok(()),
             Channel::Smbios => match self.facts().smbios {
-                Smbios::Strings | Smbios::Credentials => Ok(()),
+                Smbios::Platform(reason) if style != Style::Api => Err(reason),
+                Smbios::Platform(_) if machine.is_some_and(|it| !it.board.is_x86()) => {
+                    Err("it has SMBIOS tables on x86 alone")
+                }
+                Smbios::Strings | Smbios::Credentials | Smbios::Platform(_) => Ok(()),
                 Smbios::Refused(reason) => Err(reason),
             },
             Channel::FwCfg => match self.facts().fw_cfg {
@@ -170,11 +180,13 @@ impl Monitor {
         self.facts().no_items
     }
 
-    /// Whether it reads a credential that goes by SMBIOS from a file with the bare value.
-    pub fn loads_credentials(self) -> bool {
-        match self.facts().smbios {
-            Smbios::Credentials => true,
-            Smbios::Strings | Smbios::Refused(_) => false,
+    /// What the private files of credentials hold that go by SMBIOS.
+    pub fn string_files(self, form: SmbiosForm) -> StringFiles {
+        match (self.facts().smbios, form) {
+            (Smbios::Credentials, _) => StringFiles::Values,
+            (Smbios::Platform(_), _) => StringFiles::Json,
+            (Smbios::Strings | Smbios::Refused(_), SmbiosForm::File) => StringFiles::Structure,
+            (Smbios::Strings | Smbios::Refused(_), SmbiosForm::Path) => StringFiles::Strings,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::report::{Exit, Failure, shown};
 /// An error where private files are beside an image that the monitor does not
 /// carry safely. A build plans around them: these were made for another monitor.
 pub(super) fn require_carried(facts: &Facts, firmware: &Firmware) -> Result<(), Failure> {
-    let Firmware { smbios, fw_cfg, credentials, public: _ } = firmware;
+    let Firmware { smbios, fw_cfg, platform, credentials, public: _ } = firmware;
     let refused = |channel: Channel, reason: &str| {
         let message =
             format!("{} cannot carry credentials by {}: {reason}", facts.name, channel.name());
@@ -21,7 +21,7 @@ pub(super) fn require_carried(facts: &Facts, firmware: &Firmware) -> Result<(), 
     let no_strings = match facts.smbios {
         Smbios::Strings => None,
         Smbios::Credentials => Some("it loads them from files itself"),
-        Smbios::Refused(reason) => Some(reason),
+        Smbios::Platform(reason) | Smbios::Refused(reason) => Some(reason),
     };
     if let Some(reason) = no_strings.filter(|_| !smbios.is_empty()) {
         return refused(Channel::Smbios, reason);
@@ -30,14 +30,20 @@ pub(super) fn require_carried(facts: &Facts, firmware: &Firmware) -> Result<(), 
         FwCfg::Refused(reason) if !fw_cfg.is_empty() => return refused(Channel::FwCfg, reason),
         FwCfg::Files | FwCfg::OnRequest(_) | FwCfg::Refused(_) => {}
     }
-    match facts.smbios {
-        Smbios::Credentials => Ok(()),
-        Smbios::Strings | Smbios::Refused(_) if credentials.is_empty() => Ok(()),
-        Smbios::Strings | Smbios::Refused(_) => {
-            let message = format!("{} loads no credentials from files of their own", facts.name);
-            Err(made_for_another(facts, message))
-        }
+    let (loads, has_platform) = match facts.smbios {
+        Smbios::Credentials => (true, false),
+        Smbios::Platform(_) => (false, true),
+        Smbios::Strings | Smbios::Refused(_) => (false, false),
+    };
+    if platform.is_some() && !has_platform {
+        let message = format!("{} takes no OEM strings from a file of JSON", facts.name);
+        return Err(made_for_another(facts, message));
     }
+    if credentials.is_empty() || loads {
+        return Ok(());
+    }
+    let message = format!("{} loads no credentials from files of their own", facts.name);
+    Err(made_for_another(facts, message))
 }
 
 fn made_for_another(facts: &Facts, message: String) -> Failure {

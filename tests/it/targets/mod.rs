@@ -118,7 +118,7 @@ fn a_channel_that_is_not_private_is_refused_with_what_to_use_instead() {
             "cannot carry credentials by fw_cfg: it chooses between SMBIOS and fw_cfg itself: ask \
              for `smbios`",
         ),
-        ("cloud-hypervisor", smbios, OEM_STRINGS),
+        ("cloud-hypervisor", smbios, BY_API),
         ("cloud-hypervisor", files, NO_FILES),
         ("crosvm", smbios, OEM_STRINGS),
         (
@@ -157,6 +157,8 @@ type Give = fn(&mut Machine);
 const NO_FILES: &str = "loads no credentials from files of their own";
 const OEM_STRINGS: &str = "cannot carry credentials by smbios: OEM strings would stand in its \
                            arguments, which every user of the host can read";
+const BY_API: &str = "cannot carry credentials by smbios: OEM strings would stand in its arguments, \
+                      which every user of the host can read: --args api keeps them in a file";
 const FSTAB: &str =
     "leave it out, and let the guest mount the disk by its own fstab or a mount unit";
 

@@ -1,5 +1,7 @@
 //! The program with `--target`, from the manifest to what it prints.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 /// The whole way: a manifest with credentials, for every target, and the same
@@ -149,6 +151,51 @@ fn a_guest_without_firmware_mounts_the_disk_by_its_kernel_line() {
             assert_eq!(stdout.contains("by-id"), target == "crosvm" && image == "a.sqfs");
         }
     }
+}
+
+/// By its API Cloud Hypervisor takes OEM strings, of which no output holds a secret one.
+#[test]
+fn cloud_hypervisor_gets_secrets_in_a_private_file_for_its_api() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = "label: CHIMERA\ncredentials: [{name: token, text: c4n4ry}]\n";
+    fs::write(directory.path().join("secrets.yaml"), manifest).unwrap();
+    let api = ["--target", "cloud-hypervisor", "--args", "api"];
+    let credimg = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_credimg"));
+        command.args(arguments).current_dir(&directory).output().unwrap()
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let output = credimg(&[&["build", "secrets.yaml", "-o", "a.erofs"][..], &api].concat());
+    assert!(output.status.success(), "{output:?}");
+    let path = directory.path().canonicalize().unwrap().join("a.erofs");
+    let disk = serde_json::json!({
+        "path": path, "readonly": true, "serial": "chimera", "image_type": "Raw",
+    });
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed, serde_json::json!({ "disks": [disk] }));
+    let secret = format!("{}{}", text(output.stdout.clone()), text(output.stderr));
+    assert!(!secret.contains("c4n4ry") && !secret.contains("YzRuNHJ5"), "{secret}");
+    let again = credimg(&[&["args", "a.erofs"][..], &api].concat());
+    assert_eq!(text(again.stdout), text(output.stdout));
+
+    let file = directory.path().join("a.erofs.platform");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let platform: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let strings = serde_json::json!(["io.systemd.credential.binary:token=YzRuNHJ5"]);
+    assert_eq!(platform, serde_json::json!({ "platform": { "oem_strings": strings } }));
+    for (target, message) in [
+        ("cloud-hypervisor", "cloud-hypervisor takes these OEM strings by its API alone"),
+        ("qemu", "qemu takes no OEM strings from a file of JSON"),
+    ] {
+        let output = credimg(&["args", "a.erofs", "--target", target]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(text(output.stderr).starts_with(&format!("credimg: error: {message}")));
+    }
+    // On Arm it has no SMBIOS tables.
+    let check = ["check", "secrets.yaml", "--machine", "virt-uefi"];
+    let table = text(credimg(&[&check[..], &api].concat()).stdout);
+    let reason = "disk     cloud-hypervisor: it has SMBIOS tables on x86 alone";
+    assert!(table.contains(reason), "{table}");
 }
 
 /// What the guest may not find goes where the manifest asks for it alone, and people are told.

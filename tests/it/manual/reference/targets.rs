@@ -57,7 +57,7 @@ fn channels() -> String {
     let row = |monitor: &Monitor| {
         let fw_cfg = match monitor.condition(Channel::FwCfg) {
             Some(condition) => format!("on request: {condition}"),
-            None => told(monitor.carries(Channel::FwCfg)),
+            None => told(monitor.carries(Channel::FwCfg, Style::Shell, None)),
         };
         let items = match monitor.no_items() {
             Some(reason) => format!("no: {reason}"),
@@ -66,7 +66,7 @@ fn channels() -> String {
         let public = if monitor.carries_public(None) { "yes" } else { "no" };
         [
             format!("`{}`", monitor.name()),
-            told(monitor.carries(Channel::Smbios)),
+            told(monitor.carries(Channel::Smbios, Style::Shell, None)),
             fw_cfg,
             items,
             public.to_owned(),
