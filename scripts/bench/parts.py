@@ -153,6 +153,20 @@ def luks(programs, place, bench):
         yield Table(f"luks {name}", title, seconds, "plain", contenders, batch=name == "S")
 
 
+def verity(programs, place, _bench):
+    """What a hash tree adds, to a small image and to a large one."""
+    for name, seconds in (("S", 10), ("L", 15)):
+        workloads.make(name, place.memory)
+        tree, image = place.tree(name), place.image()
+        contenders = {
+            "plain": programs.build_of("credimg", tree, image, "erofs"),
+            "verity": programs.build_of("credimg", tree, image, "erofs", "--verity"),
+            **programs.veritysetup(tree, image),
+        }
+        title = f"{name}: EROFS with a hash tree"
+        yield Table(f"verity {name}", title, seconds, "plain", contenders, batch=name == "S")
+
+
 def openssl_speed(sector):
     """Bytes a second that OpenSSL encrypts on one core, in sectors of a size."""
     speed = ["openssl", "speed", "-seconds", "1", "-bytes", sector, "-evp", "aes-256-xts"]
@@ -284,6 +298,7 @@ PARTS = {
     "fleets": (fleets, 60),
     "compressed": (compressed, 130),
     "luks": (luks, 32),
+    "verity": (verity, 30),
     "readers": (readers, 30),
     "beside": (beside, 22),
     "many": (many, 50),

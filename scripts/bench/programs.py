@@ -115,6 +115,14 @@ class Programs:
         tools["backhand"] = [self.peers / "release/backhand", tree, image, compression]
         return resting(tools, image)
 
+    def veritysetup(self, tree, image):
+        """mkfs.erofs, and veritysetup, which reads the image again and adds the tree behind it."""
+        make = shlex.join(str(word) for word in self.newer("mkfs.erofs"))
+        words = f"{make} --quiet {' '.join(NO_XATTRS)} {image} {tree}"
+        add = f"/usr/sbin/veritysetup format {image} {image} --hash-offset=$(stat -c %s {image})"
+        script = f"{words} && {add} >/dev/null"
+        return resting({"mkfs.erofs, veritysetup": ["/bin/sh", "-c", script]}, image)
+
     def peers_of(self, name, tree, image):
         """Every other program that makes an image of that workload, with no compression."""
         tools = {}

@@ -130,7 +130,8 @@ def others(results):
     for number in BESIDE[1:]:
         more = results.middle("beside", f"beside {number:,}", few)
         rows[f"S beside {number:,} files, to S beside {BESIDE[0]}"] = Cell(more, 1.03)
-    return rows | of_fleets(results) | of_many(results) | of_luks(results) | of_commands(results)
+    rows |= of_fleets(results) | of_many(results) | of_luks(results)
+    return rows | of_verity(results) | of_commands(results)
 
 
 def of_fleets(results):
@@ -188,6 +189,18 @@ def of_luks(results):
         more = speed and image and (cpu - plain) / 1000 / (image * 1024 / speed)
         rows[f"{kind}, time to OpenSSL's AES-XTS"] = Cell(more, 1.5)
     return rows
+
+
+def of_verity(results):
+    """The time that a hash tree adds to a small image, and the processor's to a large one."""
+    small, plain = (results.median("verity S", name) for name in ("verity", "plain"))
+    cpu, less = (results.median("verity L", name, CPU_MS) for name in ("verity", "plain"))
+    image = results.median("verity L", "plain", IMAGE_KIB)
+    a_gigabyte = cpu and image and (cpu - less) / 1000 / (image * 1024 / 1e9)
+    return {
+        "S, ms that a hash tree adds": Cell(small and plain and small - plain, 0.3),
+        "L, seconds of the processor that a hash tree adds a GB": Cell(a_gigabyte, 1),
+    }
 
 
 def of_commands(results):
