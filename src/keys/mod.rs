@@ -1,6 +1,7 @@
 //! Keys: of encrypted images, and of QEMU's secret objects.
 //!
-//! `file` reads key files and makes them, `identity` is age's kind of key, `wrap` encrypts what may then stand on a command line.
+//! `file` reads key files and makes them, `identity` is age's kind of key, `signer` signs,
+//! `wrap` encrypts what may then stand on a command line.
 //!
 //! Invariant: what is kept of a key is in locked memory (`held`), and what works with one
 //! leaves nothing of it on the stack (`without_traces`).
@@ -8,6 +9,7 @@
 mod file;
 #[cfg(feature = "seal")]
 pub mod identity;
+pub mod signer;
 pub mod wrap;
 
 use std::rc::Rc;

@@ -41,6 +41,7 @@ mod qemu_args;
 mod races;
 mod seal;
 mod setup;
+mod signature;
 mod sources;
 mod support;
 mod targets;

@@ -1,0 +1,117 @@
+//! Signatures of root hashes, judged by OpenSSL.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use credimg::keys::signer::Signer;
+
+use crate::support::host::{Host, stderr};
+
+const TEXT: &str = "8f3a5b0c3e6f1d2a7b4c5d6e8f9a0b1c2d3e4f5061728394a5b6c7d8e9f00112";
+
+/// Runs openssl with these arguments, which no white space is in.
+#[track_caller]
+fn openssl(host: &Host, arguments: &str) {
+    let output = host.command("openssl").args(arguments.split(' ')).output().unwrap();
+    assert!(output.status.success(), "openssl {arguments}: {}", stderr(&output));
+}
+
+/// Makes a key and a certificate, of which these options say more.
+fn make(host: &Host, name: &str, options: &str) {
+    openssl(
+        host,
+        &format!(
+            "req -x509 -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.crt -days 2 {options}"
+        ),
+    );
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(host.path(format!("{name}.key")), private).unwrap();
+}
+
+fn read(host: &Host, key: &str, certificate: &str) -> Result<Signer, String> {
+    let signer = Signer::read(&host.path(key), &host.path(certificate));
+    signer.map_err(|failure| format!("{failure:?}"))
+}
+
+#[test]
+fn a_signature_is_that_of_openssl_byte_for_byte() {
+    let host = Host::new("signature-openssl");
+    fs::write(host.path("text"), TEXT).unwrap();
+    let long = format!("/O={}/CN=x", "long".repeat(15));
+    for (name, options) in [
+        ("short", "-subj /CN=chimera".to_owned()),
+        // A serial number with its highest bit set, and an issuer whose length takes two bytes.
+        ("long", format!("-set_serial 0xf123456789abcdef -subj {long}")),
+    ] {
+        make(&host, name, &options);
+        openssl(
+            &host,
+            &format!(
+                "smime -sign -nocerts -noattr -binary -outform DER -md sha256 -in text \
+                 -inkey {name}.key -signer {name}.crt -out {name}.theirs"
+            ),
+        );
+        let signer = read(&host, &format!("{name}.key"), &format!("{name}.crt")).unwrap();
+        let ours = signer.sign(TEXT).unwrap();
+        assert!(ours == host.read(&format!("{name}.theirs")), "{name}");
+        fs::write(host.path("ours"), &ours).unwrap();
+        let verify = format!(
+            "smime -verify -binary -inform DER -in ours -content text -certfile {name}.crt \
+             -nointern -noverify -out verified"
+        );
+        openssl(&host, &verify);
+        assert_eq!(host.read("verified"), TEXT.as_bytes());
+    }
+}
+
+#[test]
+fn what_cannot_sign_is_refused() {
+    let host = Host::new("signature-refused");
+    make(&host, "one", "-subj /CN=one");
+    make(&host, "two", "-subj /CN=two");
+    openssl(&host, "pkcs8 -topk8 -passout pass:x -in one.key -out encrypted.key");
+    openssl(&host, "rsa -traditional -in one.key -out old.key");
+    openssl(&host, "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out curve.key");
+    let key = String::from_utf8(host.read("one.key")).unwrap();
+    let lines: Vec<_> = key.lines().collect();
+    let cut_off = [&lines[..3], &lines[lines.len() - 1..]].concat().join("\n");
+    for (name, text) in [
+        ("empty.key", ""),
+        ("text.key", "hunter2"),
+        ("cut.key", &cut_off),
+        ("large.key", &"x".repeat(70_000)),
+    ] {
+        fs::write(host.path(name), text).unwrap();
+    }
+    let private = fs::Permissions::from_mode(0o600);
+    for (name, expected) in [
+        ("encrypted.key", "is encrypted"),
+        ("old.key", "is in PKCS#1"),
+        ("curve.key", "is no private key of RSA in PEM"),
+        ("empty.key", "is no private key of RSA in PEM"),
+        ("text.key", "is no private key of RSA in PEM"),
+        ("cut.key", "is no private key of RSA in PEM"),
+        ("large.key", "has over 65536 bytes"),
+        ("two.key", "is not that of the key"),
+        ("missing.key", "makes both"),
+    ] {
+        if name != "missing.key" {
+            fs::set_permissions(host.path(name), private.clone()).unwrap();
+        }
+        let message = read(&host, name, "one.crt").err().unwrap();
+        assert!(message.contains(expected), "{name}: {message}");
+        assert!(!message.contains("hunter2") && !message.contains(lines[1]), "{name}: {message}");
+    }
+    for (certificate, expected) in [
+        ("one.key", "is no certificate in PEM"),
+        ("large.key", "is no certificate in PEM"),
+        ("missing.crt", "missing.crt"),
+    ] {
+        let message = read(&host, "one.key", certificate).err().unwrap();
+        assert!(message.contains(expected), "{certificate}: {message}");
+        assert!(!message.contains(lines[1]), "{certificate}: {message}");
+    }
+    fs::set_permissions(host.path("one.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let message = read(&host, "one.key", "one.crt").err().unwrap();
+    assert!(message.contains("Policy"), "{message}");
+}
