@@ -276,7 +276,12 @@ mod tests {
             assert_eq!(refusal::option_name(monitor), name);
             assert!(!monitor.buses().is_empty(), "{name}");
             for bus in Bus::value_variants() {
-                let rendered = monitor.render(&machine(*bus), Style::Shell);
+                let mut machine = machine(*bus);
+                if *monitor == Monitor::Vmspawn && *bus != Bus::Cdrom {
+                    let path = "/var/lib/storage/chimera.volume";
+                    machine.drive.as_mut().unwrap().path = path.into();
+                }
+                let rendered = monitor.render(&machine, Style::Shell);
                 let is_there = rendered.is_ok_and(|text| !text.is_empty());
                 assert_eq!(is_there, monitor.buses().contains(bus), "{name} {bus:?}");
             }

@@ -17,7 +17,7 @@ pub(super) static FACTS: Facts = Facts {
     styles: &[Style::Shell, Style::None],
     started: Started::Never("its machines are started by a process of its own"),
     paths: Paths::Absolute,
-    buses: &[Bus::Cdrom],
+    buses: &[Bus::Virtio, Bus::Scsi, Bus::Nvme, Bus::Cdrom],
     sets_serial: false,
     opens_luks1: Opener::None,
     // It takes the one of its processor.
@@ -31,12 +31,12 @@ pub(super) static FACTS: Facts = Facts {
     kernel_line: KernelLine::WRITTEN,
 };
 
-/// One line of `--load-credential=`, `--set-credential=`, `--initrd=` and `--extra-drive=`,
-/// quoted for the shell; nothing where there is nothing to give.
+/// One line of `--load-credential=`, `--set-credential=`, `--initrd=`, and `--bind-volume=` or
+/// `--extra-drive=`, quoted for the shell; nothing where there is nothing to give.
 ///
-/// The program opens extra drives for writing, and there is no option against
-/// it, but for CD-ROMs (from systemd 261 on): only such a drive is accepted. The
-/// guest finds it by its label: its serial is made from the file's name.
+/// The program opens extra drives for writing, and there is no option against it, but for CD-ROMs
+/// and for volumes (both from systemd 261 on): only such a drive is accepted. The guest finds it by
+/// its label: its serial is made from the file's name.
 /// Whatever cannot be carried is an error of [`Exit::Usage`].
 pub fn render(machine: &Machine) -> Result<Vec<u8>, Failure> {
     let arguments = words(machine)?;
@@ -64,28 +64,47 @@ fn words(machine: &Machine) -> Result<Words, Failure> {
         arguments.push(format!("--initrd={path}").into_bytes());
     }
     if let Some(drive) = &machine.drive {
-        arguments.push(extra_drive(drive)?.into_bytes());
+        arguments.push(read_only_drive(drive)?.into_bytes());
     }
     Ok(arguments)
 }
 
-fn extra_drive(drive: &Drive) -> Result<String, Failure> {
-    if drive.key.is_some() {
-        refusal::require_opener(&FACTS)?;
-    }
-    if !FACTS.buses.contains(&drive.bus) {
-        let message = "vmspawn attaches every drive but a CD-ROM writable: the guest could change \
-                       the image";
-        return Err(Failure::new(Exit::Usage, message).hint("use --bus cdrom"));
-    }
+/// A drive that the guest cannot write: a CD-ROM by its path, any other one as a volume of the
+/// provider `fs`, which opens it for reading (systemd-storage-fs(8); src/shared/machine-util.c has
+/// the grammar).
+fn read_only_drive(drive: &Drive) -> Result<String, Failure> {
+    refusal::require_drive(&FACTS, drive)?;
     let path = refusal::absolute_text(&FACTS, &drive.path)?;
-    // Formats and kinds of disk were taken from either end of the argument,
-    // whatever stood between colons; a backslash would be an escape.
-    if path.contains([':', '\\']) {
-        let fault = "holds a colon or a backslash";
-        return Err(refusal::no_path(&FACTS, &drive.path, fault));
-    }
-    Ok(format!("--extra-drive=raw:scsi-cd:{path}"))
+    let device = match drive.bus {
+        Bus::Virtio => "virtio-blk",
+        Bus::Scsi => "virtio-scsi",
+        Bus::Nvme => "nvme",
+        Bus::Cdrom => {
+            // Formats and kinds of disk were taken from either end of the argument,
+            // whatever stood between colons; a backslash would be an escape.
+            if path.contains([':', '\\']) {
+                let fault = "holds a colon or a backslash";
+                return Err(refusal::no_path(&FACTS, &drive.path, fault));
+            }
+            return Ok(format!("--extra-drive=raw:scsi-cd:{path}"));
+        }
+        Bus::Usb | Bus::Sata => return Err(refusal::no_bus(&FACTS, drive.bus)),
+    };
+    let Some(volume) = volume(path) else {
+        let message = "vmspawn attaches every drive writable but a CD-ROM and a volume of \
+                       /var/lib/storage: the guest could change the image";
+        let hint = "use --bus cdrom, or let the image be /var/lib/storage/NAME.volume, of letters, \
+                    digits, `_` and `-`";
+        return Err(Failure::new(Exit::Usage, message).hint(hint));
+    };
+    Ok(format!("--bind-volume=fs:{volume}:{device}:read-only=yes"))
+}
+
+/// The name of the volume that the file with this path is.
+fn volume(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("/var/lib/storage/")?.strip_suffix(".volume")?;
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    (!name.is_empty() && name.bytes().all(is_word)).then_some(name)
 }
 
 /// The name ends at the first colon; a backslash in it would be an escape.

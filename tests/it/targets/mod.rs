@@ -36,7 +36,8 @@ fn render(monitor: Monitor, machine: &Machine) -> Result<Vec<u8>, Failure> {
 fn every_target_looks_as_documented() {
     for monitor in others() {
         let name = monitor.name();
-        let mut machine = with_disk("/vm/chimera.erofs", monitor.buses()[0]);
+        let bus = if name == "vmspawn" { Bus::Cdrom } else { Bus::Virtio };
+        let mut machine = with_disk("/vm/chimera.erofs", bus);
         let firmware = &mut machine.firmware;
         let item = |name: &str, file: &str| FwCfgItem {
             name: format!("opt/io.systemd.credentials/{name}"),
@@ -170,12 +171,12 @@ fn a_bus_without_a_read_only_drive_is_refused() {
         let possible: &[Bus] = match name {
             "libvirt" => &[Bus::Virtio, Bus::Usb, Bus::Sata],
             "proxmox" => &[Bus::Virtio, Bus::Scsi, Bus::Cdrom, Bus::Sata],
-            "vmspawn" => &[Bus::Cdrom],
+            "vmspawn" => &[Bus::Virtio, Bus::Scsi, Bus::Nvme, Bus::Cdrom],
             "cloud-hypervisor" | "crosvm" | "firecracker" => &[Bus::Virtio],
             _ => monitor.buses(),
         };
         for bus in all {
-            let outcome = render(monitor, &with_disk("/vm/a.erofs", bus));
+            let outcome = render(monitor, &with_disk("/var/lib/storage/a_b-1.volume", bus));
             assert_eq!(outcome.is_ok(), possible.contains(&bus), "{name} {bus:?}");
         }
     }
@@ -186,8 +187,20 @@ fn a_bus_without_a_read_only_drive_is_refused() {
     let failure = vmspawn::render(&with_disk("/vm/a.erofs", Bus::Virtio)).unwrap_err();
     assert_eq!(
         failure.message,
-        "vmspawn attaches every drive but a CD-ROM writable: the guest could change the image"
+        "vmspawn attaches every drive writable but a CD-ROM and a volume of /var/lib/storage: the \
+         guest could change the image"
     );
+    for (path, bus, expected) in [
+        ("/var/lib/storage/a_b-1.volume", Bus::Virtio, "fs:a_b-1:virtio-blk:read-only=yes"),
+        ("/var/lib/storage/a.volume", Bus::Scsi, "fs:a:virtio-scsi:read-only=yes"),
+        ("/var/lib/storage/a.volume", Bus::Nvme, "fs:a:nvme:read-only=yes"),
+    ] {
+        let text = vmspawn::render(&with_disk(path, bus)).unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), format!("--bind-volume={expected}\n"));
+    }
+    for path in ["/var/lib/storage/a.b.volume", "/var/lib/storage/a/b.volume", "/vm/a.volume"] {
+        assert!(vmspawn::render(&with_disk(path, Bus::Virtio)).is_err(), "{path}");
+    }
 }
 
 fn with_disk(path: impl AsRef<Path>, bus: Bus) -> Machine {
