@@ -6,18 +6,17 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-fn main() {
+fn main() -> Result<(), String> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=init");
-    if let Err(fault) = make_init() {
-        println!("cargo::error=cannot make init/: {fault}");
-    }
+    make_init().map_err(|fault| format!("cannot make init/: {fault}"))?;
     // A build for development names no commit: each commit would mean to compile it anew.
     let is_release = env::var_os("PROFILE").is_some_and(|profile| profile == "release");
     let commit = if is_release { from_package().or_else(from_git) } else { None };
     if let Some(commit) = commit {
         println!("cargo::rustc-env=CREDIMG_COMMIT={commit}");
     }
+    Ok(())
 }
 
 /// Compiles `init/`, which is no package, as it wants other flags than all that cargo compiles. For

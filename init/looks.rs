@@ -30,8 +30,9 @@ pub(crate) fn fw_cfg(console: &Console, key: &Key, buffer: &mut [u8]) {
         let mut name = [0; 128];
         let Ok(name) = File::read_all(&own(b"name"), &mut name) else { return };
         let name = name.trim_ascii_end();
-        if let Ok(content) = File::read_all(&own(b"raw"), buffer)
-            && name.starts_with(OWN_ITEMS)
+        // Each byte of an item is a call to the device, and those of the firmware are long.
+        if name.starts_with(OWN_ITEMS)
+            && let Ok(content) = File::read_all(&own(b"raw"), buffer)
         {
             tell(console, key.mark(b"fw_cfg"), &[name, &[0], content]);
         }
@@ -72,7 +73,7 @@ pub(crate) fn disks(console: &Console, key: &Key, buffer: &mut [u8]) {
         disk.add(&size);
         disk.add(content);
         let mut serial = [0; 256];
-        let serial = serial_of(name, &mut serial).map(|serial| {
+        let serial = serial_of(name, &file, &mut serial).map(|serial| {
             let mut mark = key.mark(b"serial");
             mark.add(serial);
             mark.digits()
@@ -82,18 +83,16 @@ pub(crate) fn disks(console: &Console, key: &Key, buffer: &mut [u8]) {
     });
 }
 
-/// The serial of a disk: by virtio, by `NVMe`, or as page 0x80 of SCSI, which has a header of four
-/// bytes.
-fn serial_of<'b>(disk: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-    for (name, header) in [(&b"/serial"[..], 0), (b"/device/serial", 0), (b"/device/vpd_pg80", 4)] {
+/// The serial of a disk: by virtio or `NVMe`; else by SCSI, or of an ATA drive.
+fn serial_of<'b>(disk: &[u8], drive: &File, buffer: &'b mut [u8; 256]) -> Option<&'b [u8]> {
+    for name in [b"/serial".as_slice(), b"/device/serial"] {
         let path = system::join(&[b"/sys/block/", disk, name]);
-        if let Ok(file) = File::open(&path)
-            && let Ok(length) = file.read_start(buffer).map(<[u8]>::len)
-        {
-            return Some(buffer.get(header..length).unwrap_or_default().trim_ascii());
+        if let Ok(length) = File::read_all(&path, buffer).map(<[u8]>::len) {
+            return buffer.get(..length).map(<[u8]>::trim_ascii);
         }
     }
-    None
+    let length = drive.scsi_serial(buffer).or_else(|_| drive.ata_serial(buffer)).ok()?;
+    buffer.get(..length).map(<[u8]>::trim_ascii)
 }
 
 /// Tells something by its hash.

@@ -2,7 +2,9 @@
 //! this file: there is no library that would do it, and the rest of credimg has none.
 
 use core::arch::{asm, global_asm};
+use core::ops::Range;
 use core::panic::PanicInfo;
+use core::ptr::null_mut;
 
 /// Numbers of system calls: `arch/x86/entry/syscalls/syscall_64.tbl` of Linux.
 #[cfg(target_arch = "x86_64")]
@@ -40,6 +42,13 @@ const READ_ONLY: usize = 0;
 const WRITE_ONLY: usize = 1;
 /// The size of a disk in bytes (linux/fs.h).
 const BLKGETSIZE64: usize = 0x8008_1272;
+/// Sends a command of SCSI (scsi/sg.h), and asks what an ATA drive says of itself (linux/hdreg.h).
+const SG_IO: usize = 0x2285;
+const HDIO_GET_IDENTITY: usize = 0x030d;
+/// Where an ATA drive's serial stands in that.
+const ATA_SERIAL: Range<usize> = 20..40;
+/// The page of a SCSI disk that holds its serial, behind four bytes (SPC-4, 7.8.18).
+const SERIAL_PAGE: u8 = 0x80;
 /// What reboot(2) wants to be told.
 const MAGIC: [usize; 2] = [0xfee1_dead, 672_274_793];
 const RESTART: usize = 0x0123_4567;
@@ -80,6 +89,7 @@ pub(crate) struct ErrorNumber(usize);
 
 impl ErrorNumber {
     pub(crate) const EXISTS: Self = Self(17);
+    const NOT_THERE: Self = Self(2);
 }
 
 /// An open file.
@@ -141,6 +151,35 @@ impl File {
         size_bytes
     }
 
+    /// Reads the serial of the SCSI disk that this is; returns its length.
+    pub(crate) fn scsi_serial(&self, serial: &mut [u8; 256]) -> Result<usize, ErrorNumber> {
+        // INQUIRY, one of the pages of vital data.
+        let command = [0x12, 1, SERIAL_PAGE, 0, 255, 0];
+        let mut page = [0_u8; 256];
+        let mut order = ScsiOrder::new(&command, &mut page);
+        // SAFETY: what the order points to lives as long as this call.
+        unsafe { call(number::IOCTL, [self.0, SG_IO, (&raw mut order) as usize, 0, 0]) }?;
+        match (order.status, page) {
+            (0, [_, SERIAL_PAGE, _, length, ref text @ ..]) => {
+                let text = text.get(..usize::from(length)).unwrap_or(text);
+                serial.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+                Ok(text.len())
+            }
+            _ => Err(ErrorNumber::NOT_THERE),
+        }
+    }
+
+    /// Reads the serial of the ATA drive that this is; returns its length.
+    pub(crate) fn ata_serial(&self, serial: &mut [u8; 256]) -> Result<usize, ErrorNumber> {
+        let mut identity = [0_u8; 512];
+        let place = identity.as_mut_ptr() as usize;
+        // SAFETY: this call writes one sector.
+        unsafe { call(number::IOCTL, [self.0, HDIO_GET_IDENTITY, place, 0, 0]) }?;
+        let text = identity.get(ATA_SERIAL).unwrap_or_default();
+        serial.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+        Ok(text.len())
+    }
+
     /// Loads the module that the file holds; `parameters` ends in a zero byte.
     pub(crate) fn load_module(&self, parameters: &[u8]) -> Result<(), ErrorNumber> {
         let parameters = ending_in_zero(parameters);
@@ -154,6 +193,55 @@ impl Drop for File {
     fn drop(&mut self) {
         // SAFETY: nobody uses the descriptor any more.
         let _ = unsafe { call(number::CLOSE, [self.0, 0, 0, 0, 0]) };
+    }
+}
+
+/// A command of SCSI and what comes of it: `struct sg_io_hdr` of scsi/sg.h.
+#[repr(C)]
+struct ScsiOrder {
+    interface: i32,
+    direction: i32,
+    command_bytes: u8,
+    sense_bytes: u8,
+    parts: u16,
+    data_bytes: u32,
+    data: *mut u8,
+    command: *const u8,
+    sense: *mut u8,
+    timeout_milliseconds: u32,
+    flags: u32,
+    number: i32,
+    tag: *mut u8,
+    status: u8,
+    other_statuses: [u8; 7],
+    missing_bytes: i32,
+    duration_milliseconds: u32,
+    info: u32,
+}
+
+impl ScsiOrder {
+    /// A command that answers with data.
+    fn new(command: &[u8; 6], data: &mut [u8; 256]) -> Self {
+        Self {
+            interface: i32::from(b'S'),
+            direction: -3,
+            command_bytes: 6,
+            sense_bytes: 0,
+            parts: 0,
+            data_bytes: 255,
+            data: data.as_mut_ptr(),
+            command: command.as_ptr(),
+            sense: null_mut(),
+            timeout_milliseconds: 5000,
+            flags: 0,
+            number: 0,
+            tag: null_mut(),
+            status: 0,
+            other_statuses: [0; 7],
+            missing_bytes: 0,
+            duration_milliseconds: 0,
+            info: 0,
+        }
     }
 }
 

@@ -36,6 +36,8 @@ const CONTROLLERS: &[&str] = &[
     "ich9-usb",
     "piix3-usb",
     "piix4-usb",
+    "usb-bot",
+    "usb-uas",
 ];
 /// What names something of the host, or another part of the machine that may not be there.
 const REFERENCES: &[&str] = &["chardev", "netdev", "host", "hostaddr", "sysfsdev", "vhostfd"];

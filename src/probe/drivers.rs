@@ -8,6 +8,8 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ("scsi-cd", &["sr_mod"]),
     ("nvme", &["nvme"]),
     ("usb-storage", &["usb_storage", "sd_mod"]),
+    ("usb-bot", &["usb_storage"]),
+    ("usb-uas", &["uas"]),
     ("qemu-xhci", &["xhci_pci"]),
     ("nec-usb-xhci", &["xhci_pci"]),
     ("usb-ehci", &["ehci_pci"]),

@@ -38,7 +38,7 @@ pub(super) struct Told {
     /// Modules that its kernel did not take.
     pub(super) refused: BTreeSet<String>,
     /// When it had told everything for the first time.
-    looked: Option<Instant>,
+    pub(super) looked: Option<Instant>,
 }
 
 /// Runs the machine until it has told everything, within `timeout`, and then for as long as
@@ -84,10 +84,12 @@ impl Told {
     fn hear(&mut self, line: &[u8], last: &mut Vec<String>) {
         let text = String::from_utf8_lossy(line);
         let Some(text) = text.strip_prefix(START) else {
-            let text = shown_bytes(line);
-            if !text.is_empty() {
-                verbose::tell(|| format!("console: {text}"));
-                last.push(text);
+            if !line.is_empty() {
+                verbose::tell(|| format!("console: {}", shown_bytes(line)));
+            }
+            // What a firmware draws on its screen is nothing to read.
+            if !line.is_empty() && !text.contains(char::is_control) {
+                last.push(shown_bytes(line));
                 last.drain(..last.len().saturating_sub(LAST_LINES));
             }
             return;

@@ -243,3 +243,41 @@ fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
         Failure::new(Exit::Source, message)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(tables: &[u8]) -> Vec<String> {
+        let mut found = Vec::new();
+        tables::oem_strings(tables, |string| found.push(string_name(string)));
+        found
+    }
+
+    #[test]
+    fn strings_of_tables_are_called_by_their_credentials() {
+        let structure = b"\x0b\x05\x00\x0e\x03io.systemd.credential:a=hunter2\0\
+                          io.systemd.credential.binary:b.c=aHVudGVyMg==\0hunter2\0\0";
+        let names = ["a", "b.c", "an OEM string"];
+        assert_eq!(strings(structure), names);
+        let other = b"\x01\x04\x00\x01\0\0";
+        let end = b"\x7f\x04\xff\xff\0\0";
+        assert_eq!(strings(&[&other[..], structure, end, structure].concat()), names);
+    }
+
+    #[test]
+    fn broken_tables_end_the_search() {
+        for tables in [
+            &b""[..],
+            b"\x0b",
+            b"\x0b\x05",
+            b"\x0b\xff\x00\x0e\x01abc\0\0",
+            b"\x0b\x00",
+            b"\x0b\x05\x00\x0e\x01",
+            b"\x01\x00\0\0\0\0\0\0",
+        ] {
+            assert_eq!(strings(tables), [""; 0], "{tables:?}");
+        }
+        assert_eq!(strings(b"\x0b\x05\x00\x0e\x01abc"), ["an OEM string"]);
+    }
+}

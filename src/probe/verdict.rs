@@ -109,3 +109,70 @@ fn absence(thing: &Thing, told: &Told) -> &'static str {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitors::Board;
+
+    const ONE: [u8; 16] = *b"0123456789abcdef";
+    const OTHER: [u8; 16] = *b"fedcba9876543210";
+    const Q35: MachineType = MachineType::new(Board::Q35);
+
+    fn thing(way: Way, expected: Expected) -> Thing {
+        Thing { name: "a".to_owned(), way, expected, drivers: Vec::new() }
+    }
+
+    fn disk(content: Option<[u8; 16]>, serial: Option<[u8; 16]>) -> Thing {
+        thing(Way::Disk, Expected::Disk { content, serial })
+    }
+
+    fn verdict(thing: Thing, told: &Told, machine: MachineType) -> Verdict {
+        judge(vec![thing], told, machine, None).remove(0).verdict
+    }
+
+    fn lost(reason: &str) -> Verdict {
+        Verdict::Lost(reason.to_owned())
+    }
+
+    #[test]
+    fn a_disk_has_arrived_with_its_content_and_its_serial() {
+        let told = Told { disks: [(ONE, Some(OTHER))].into(), ..Told::default() };
+        for (content, serial, arrived) in [
+            (Some(ONE), Some(OTHER), true),
+            (Some(ONE), None, true),
+            (None, Some(OTHER), true),
+            (None, None, false),
+            (Some(OTHER), Some(OTHER), false),
+            (Some(ONE), Some(ONE), false),
+        ] {
+            assert_eq!(has_arrived(&disk(content, serial), &told), arrived);
+        }
+        let reason = "the disk is there, and has another serial";
+        assert_eq!(verdict(disk(Some(ONE), Some(ONE)), &told, Q35), lost(reason));
+        let reason = "no disk of the machine has its content";
+        assert_eq!(verdict(disk(Some(OTHER), None), &told, Q35), lost(reason));
+    }
+
+    #[test]
+    fn what_the_guest_has_counts_more_than_what_is_known_of_the_machine() {
+        let told = Told { has: [ONE].into(), has_no_smbios: true, ..Told::default() };
+        let microvm = MachineType::new(Board::Microvm);
+        let string = |hash| thing(Way::Smbios, Expected::Has(hash));
+        assert_eq!(verdict(string(ONE), &told, microvm), Verdict::Arrived);
+        let reason = "microvm: it has no SMBIOS tables";
+        assert_eq!(verdict(string(OTHER), &told, microvm), lost(reason));
+        let reason = "the guest has no SMBIOS tables";
+        assert_eq!(verdict(string(OTHER), &told, MachineType::UNKNOWN), lost(reason));
+        let reason = "the guest's SMBIOS tables do not have it";
+        assert_eq!(verdict(string(OTHER), &Told::default(), Q35), lost(reason));
+    }
+
+    #[test]
+    fn what_needs_a_driver_is_not_lost_where_that_is_missing() {
+        let drivers = vec!["virtio_blk"];
+        let disk = Thing { drivers, ..disk(Some(ONE), None) };
+        let judged = verdict(disk, &Told::default(), Q35);
+        assert!(matches!(judged, Verdict::Unseen(_)), "{judged:?}");
+    }
+}

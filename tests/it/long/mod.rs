@@ -5,3 +5,4 @@ mod kernels;
 mod libvirt;
 mod machines;
 mod placement;
+mod probe;
