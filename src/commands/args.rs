@@ -17,7 +17,7 @@ use crate::job::drive::{self, drive};
 use crate::job::encryption::{self, LABEL_END};
 use crate::job::encryptor;
 use crate::keys::{self, Key, Owners};
-use crate::look::opened::{Opened, no_encryption};
+use crate::look::opened::{HashTree, Opened, no_encryption};
 use crate::monitors::{Attachment, Drive, DriveKey, Machine, Monitor, Place};
 use crate::report::{self, Exit, Failure, json};
 
@@ -61,6 +61,9 @@ pub struct How {
 struct Report {
     image: String,
     label: Option<String>,
+    /// What stands for the whole image, where it has a hash tree, and where that begins.
+    root_hash: Option<String>,
+    hash_offset_bytes: Option<u64>,
     serial: String,
     drive_id: String,
     /// The paths of the private files beside the image.
@@ -90,14 +93,17 @@ pub(super) fn print_arguments(
     };
     let drive_key = drive_key(&image, target, options, key.as_ref().map(|(_, key)| key))?;
     let inside = match &key {
-        Some((file, key)) => image.inside(file, key, options.allow_cost)?.map(|it| it.probe),
+        Some((file, key)) => image.inside(file, key, options.allow_cost)?,
         None => None,
     };
+    let (inside, inner_tree) = inside.map_or((None, None), |it| (Some(it.probe), it.tree));
+    let tree = image.tree()?.or(inner_tree);
     let label = label_of(&image, inside.as_ref())?;
     let attach = options.attach.wishes();
     let machine_type = attach.machine.machine_type(false)?;
     job::require_machine(machine_type, target)?;
-    let block = blocks::of_existing(&image, inside.as_ref().filter(|_| drive_key.is_some()));
+    let opened = inside.as_ref().filter(|_| drive_key.is_some());
+    let block = blocks::of_existing(&image, opened, tree.as_ref().map(|tree| &tree.found));
     let label = label.as_deref();
     let named = label.or(known_label);
     let drive = drive(&attach, machine_type, named, path, Place::default(), block)?;
@@ -122,8 +128,11 @@ pub(super) fn print_arguments(
     let attachment = arguments.reported()?;
     drive::warn(target, attach.bus, label);
     let sidecar = |suffix: &String| json::path(&sidecar::path(path, suffix));
+    let tree = tree.as_ref().map(HashTree::told).transpose()?;
     print(&json::line(&Report {
         image: json::path(path),
+        hash_offset_bytes: tree.as_ref().map(|tree| tree.offset_bytes),
+        root_hash: tree.map(|tree| tree.root_hash),
         label: label.map(str::to_owned),
         serial,
         drive_id,

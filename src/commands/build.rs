@@ -192,9 +192,9 @@ impl<'a> Builder<'a> {
         }
         let _standing = line::begin(!self.options.quiet);
         let collected = self.job.collect()?;
-        let summary = self.making().write(&collected, &[], &mut stream)?;
+        let (summary, written) = self.making().write(&collected, &mut stream)?;
         if let Some(staged) = stream.reread()?.filter(|_| verifies) {
-            read_back::check(image, &collected.assembly.tree, staged)?;
+            read_back::check(image, &collected.assembly.tree, staged, &written)?;
         }
         stream.finish()?;
         Ok(summary)

@@ -84,6 +84,8 @@ struct Report {
     /// None where the image's name decides it, or the label gives none.
     serial: Option<String>,
     encryption: Option<&'static str>,
+    /// Whether there is a hash tree.
+    verity: bool,
     entries: Vec<plan::Planned>,
     credentials: Vec<plan::Value>,
     limits: Vec<plan::Limit>,
@@ -97,7 +99,9 @@ pub(super) fn run(options: &Check) -> Result<(), Failure> {
         one::load(&options.manifest, options.machine.name(), trust.trust, pseudo_file, None)?;
     let luks = encryption::version(options.volume.encrypt, &manifest);
     let has_values = manifest.values().next().is_some();
-    let is_told = has_values || manifest.mount.is_some() || luks.is_some_and(is_opened_by_guest);
+    let has_tree = options.volume.verity || manifest.verity.is_some();
+    let is_opened = has_tree || luks.is_some_and(is_opened_by_guest);
+    let is_told = has_values || manifest.mount.is_some() || is_opened;
     let mut wishes = options.wishes();
     if !is_told && options.guest.is_none() {
         // Then nothing depends on the serial, and the build may be given one.
@@ -144,6 +148,9 @@ fn text(
     if let Some(luks) = luks {
         text.push_str(opener(luks));
     }
+    if job.image.verity.is_some() {
+        text.push_str("\nwith a hash tree: the guest checks the disk by it\n");
+    }
     if let Some(routes) = routes {
         if !text.is_empty() {
             text.push('\n');
@@ -170,6 +177,7 @@ impl Check {
             label: image.label.clone(),
             serial: own.or_else(of_label).map(|serial| serial.as_str().to_owned()),
             encryption: luks.map(Version::name),
+            verity: image.verity.is_some(),
             entries: plan::entries(manifest, definitions),
             credentials: routes.map(|routes| plan::values(job, routes)).unwrap_or_default(),
             limits: routes.map(|routes| plan::limits(job, routes)).unwrap_or_default(),

@@ -10,7 +10,7 @@ use super::options::Look;
 use crate::host::output::Stdout;
 use crate::host::random;
 use crate::look::contents::{self, Contents};
-use crate::look::opened::Opened;
+use crate::look::opened::{Opened, Outside};
 use crate::report::{Exit, Failure, shown};
 
 #[derive(Args, Debug)]
@@ -40,8 +40,8 @@ pub(super) fn run(options: &Dump) -> Result<(), Failure> {
     let mut stdout = Stdout::open()?;
     let mut is_valid = true;
     let outside = opened.outside()?;
-    if let Some((_, file)) = &outside {
-        let told = dump_volume(file, digests, &mut stdout);
+    if let Some(Outside { storage, .. }) = &outside {
+        let told = dump_volume(storage, digests, &mut stdout);
         let failure = |error| contents::failure(&shown(&look.image), None, &error);
         is_valid &= told.map_err(failure)?.is_empty();
     }

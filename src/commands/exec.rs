@@ -24,6 +24,7 @@ use crate::host::output::{MemoryFile, SealedFile};
 use crate::host::signals;
 use crate::job::Job;
 use crate::job::destination::{Destination, Heir};
+use crate::job::image::Written;
 use crate::job::read_back;
 use crate::monitors::qemu::{own_machine, taken_slots};
 use crate::monitors::{Drive, DriveKey, Firmware, Machine, MachineType, Monitor, Place, Style};
@@ -205,8 +206,9 @@ fn make(options: &InMemory<'_>, invocation: &Invocation<'_>) -> Result<Inheritan
     let collected = job.collect()?;
     collected.losses(&job.image).warn();
     let assembly = collected.assembly;
-    let sidecars = job.sidecars(&assembly)?;
-    let image = write_image(&job, &assembly, options.recipe.verify)?;
+    let (image, written) = write_image(&job, &assembly, options.recipe.verify)?;
+    let unlock = job.unlock(written.sealed.as_ref());
+    let sidecars = job.sidecars(&assembly, unlock.as_ref())?;
     let mut files = Vec::with_capacity(sidecars.len());
     for Sidecar { content, .. } in &sidecars {
         let mut file = MemoryFile::create("a credential in memory")?;
@@ -217,7 +219,7 @@ fn make(options: &InMemory<'_>, invocation: &Invocation<'_>) -> Result<Inheritan
     // into no set of descriptors.
     let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
     let firmware = Firmware {
-        public: sidecar::public(&assembly.routes, job.settings.means.unlock.as_ref()),
+        public: sidecar::public(&assembly.routes, unlock.as_ref()),
         ..sidecar::firmware_of(suffixes.zip(files.iter().map(SealedFile::path)))
     };
     let key = drive_key(&job, &mut files)?;
@@ -271,13 +273,17 @@ fn drive_key(job: &Job, files: &mut Vec<SealedFile>) -> Result<Option<DriveKey>,
 }
 
 /// The one place that an image passes on its way into memory.
-fn write_image(job: &Job, assembly: &Assembly, verifies: bool) -> Result<SealedFile, Failure> {
+fn write_image(
+    job: &Job,
+    assembly: &Assembly,
+    verifies: bool,
+) -> Result<(SealedFile, Written), Failure> {
     let mut file = MemoryFile::create("the image in memory")?;
-    job.image.write(&assembly.tree, file.sink())?;
+    let written = job.image.write(&assembly.tree, file.sink())?;
     if verifies {
-        read_back::check(&job.image, &assembly.tree, file.reread()?)?;
+        read_back::check(&job.image, &assembly.tree, file.reread()?, &written)?;
     }
-    file.seal()
+    Ok((file.seal()?, written))
 }
 
 /// The program and its words, as the command line has them.

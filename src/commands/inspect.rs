@@ -14,7 +14,7 @@ use super::print;
 use crate::host::random;
 use crate::keys::{self, Owners};
 use crate::look::contents;
-use crate::look::opened::{Inside, Opened, no_encryption};
+use crate::look::opened::{HashTree, Inside, Opened, no_encryption};
 use crate::look::tally::Tally;
 use crate::report::{self, Failure, json, shown};
 
@@ -44,6 +44,7 @@ fn look(image: Opened, options: &Inspect) -> Result<Report, Failure> {
     // Walks make hash tables.
     random::seed_tables()?;
     let mut report = Report::new(&image.probe, image.size_bytes);
+    report.add_tree(image.tree()?.as_ref())?;
     let path = shown(&options.look.image);
     match (&image.header, &options.look.key_file) {
         (None, None) => {
@@ -55,10 +56,11 @@ fn look(image: Opened, options: &Inspect) -> Result<Report, Failure> {
             report.header = Some(HeaderReport::new(header));
             let key = keys::read(file, Owners::Any)?;
             let size_bytes = image.size_bytes.saturating_sub(header.payload_offset_bytes());
-            if let Some(Inside { probe, storage }) =
+            if let Some(Inside { probe, storage, tree }) =
                 image.inside(file, &key, options.look.allow_cost)?
             {
                 let mut inside = Report::new(&probe, size_bytes);
+                inside.add_tree(tree.as_ref())?;
                 inside.contents = holdings(storage, &path)?;
                 report.inside = Some(Box::new(inside));
             }
@@ -90,6 +92,11 @@ struct Report {
     label: Option<String>,
     uuid: Option<String>,
     size_bytes: u64,
+    /// What stands for the whole image, where it has a hash tree, and where that begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash_offset_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     header: Option<HeaderReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,7 +139,24 @@ impl Report {
             }
         };
         let label = (!label.is_empty()).then(|| String::from_utf8_lossy(label).into_owned());
-        Self { format, label, uuid, size_bytes, header: None, inside: None, contents: None }
+        Self {
+            format,
+            label,
+            uuid,
+            size_bytes,
+            root_hash: None,
+            hash_offset_bytes: None,
+            header: None,
+            inside: None,
+            contents: None,
+        }
+    }
+
+    fn add_tree(&mut self, tree: Option<&HashTree>) -> Result<(), Failure> {
+        let tree = tree.map(HashTree::told).transpose()?;
+        self.hash_offset_bytes = tree.as_ref().map(|tree| tree.offset_bytes);
+        self.root_hash = tree.map(|tree| tree.root_hash);
+        Ok(())
     }
 
     /// One line a thing, what is inside indented.
@@ -145,6 +169,9 @@ impl Report {
                 .filter_map(|(name, text)| Some((name, shown(Path::new(text.as_ref()?))))),
         );
         lines.push(("size", format!("{} bytes", self.size_bytes)));
+        if let (Some(root_hash), Some(offset_bytes)) = (&self.root_hash, self.hash_offset_bytes) {
+            lines.push(("tree", format!("from byte {offset_bytes} on, root hash {root_hash}")));
+        }
         if let Some(HeaderReport {
             cipher,
             key_bits,

@@ -19,6 +19,7 @@ use crate::sources::pseudo::Policy;
 
 // What is made of a manifest, and how, wherever it goes.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Recipe {
     /// The image's format.
     #[command(flatten)]
@@ -50,6 +51,10 @@ pub struct Recipe {
     /// every path compared with its source
     #[arg(long)]
     pub verify: bool,
+    /// Add a hash tree (dm-verity), by which the guest checks the disk; it takes its root hash from
+    /// a credential
+    #[arg(long)]
+    pub verity: bool,
     /// Seconds that a command of the manifest may take
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TIMEOUT_SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     pub command_timeout: u32,
@@ -79,6 +84,7 @@ impl Recipe {
             label: self.label.clone(),
             uuid: self.uuid.clone(),
             encryption: encryption.wishes(),
+            verity: self.verity,
             sources: SourceWishes {
                 strict: self.strict,
                 command_timeout_seconds: self.command_timeout,
@@ -266,6 +272,9 @@ pub struct Volume {
     /// Volume label, whatever the manifest says
     #[arg(long, value_name = "LABEL")]
     pub label: Option<String>,
+    /// Whether the image has a hash tree, whatever the manifest says
+    #[arg(long)]
+    pub verity: bool,
     /// Drive serial, by which a SquashFS image is found [default: the label in lower case; without
     /// one the build takes it from the image's file name]
     #[arg(long)]
@@ -278,6 +287,7 @@ impl Volume {
             format: self.format,
             label: self.label.clone(),
             encryption: EncryptionWishes { luks: self.encrypt, ..EncryptionWishes::default() },
+            verity: self.verity,
             attach: AttachWishes { serial: self.serial.clone(), ..AttachWishes::default() },
             ..Wishes::default()
         }

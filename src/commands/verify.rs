@@ -1,10 +1,12 @@
 //! `credimg verify`: whether an image is valid, and holds what a manifest says.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{Args, ValueHint};
 use credimg_formats::luks::{Header, Version};
 use credimg_formats::read::{Facts, Side, TreeReader};
+use credimg_formats::verity::Algorithm;
 use serde::Serialize;
 
 use super::options::{Attach, Look, Sources, formats, jobs, size};
@@ -16,9 +18,10 @@ use crate::job::expected;
 use crate::job::wishes::{EncryptionWishes, SourceWishes, Wishes};
 use crate::look::contents::Contents;
 use crate::look::differences::{self, Told, comparison};
-use crate::look::opened::Opened;
+use crate::look::opened::{HashTree, Opened, Outside};
 use crate::look::records::{self, Fault};
 use crate::manifest::Format;
+use crate::manifest::verity::{digits, hex};
 use crate::monitors::SmbiosForm;
 use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure, json, line, shown};
@@ -43,6 +46,10 @@ pub struct Verify {
     /// Compare with what a build of this manifest would hold, or - for standard input
     #[arg(long, value_name = "MANIFEST", value_hint = ValueHint::FilePath)]
     pub manifest: Option<PathBuf>,
+    /// Check the image by its hash tree against this root hash [default: what the tree itself has,
+    /// which whoever changed the image may have made]
+    #[arg(long, value_name = "HEX")]
+    pub root_hash: Option<RootHash>,
     /// Print nothing where all is well
     #[arg(short, long)]
     pub quiet: bool,
@@ -124,6 +131,20 @@ impl BuildOptions {
     }
 }
 
+/// The root hash that an image is to have.
+#[derive(Clone, Debug)]
+pub struct RootHash(Vec<u8>);
+
+impl FromStr for RootHash {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lengths = Algorithm::ALL.map(Algorithm::digest_bytes);
+        let bytes = hex(text).filter(|bytes| lengths.contains(&bytes.len()));
+        bytes.map(Self).ok_or_else(|| "expected 64 or 128 hexadecimal digits".to_owned())
+    }
+}
+
 /// How many faults, and how many differences, are told one by one.
 const TOLD_MAX: usize = 1000;
 /// How many bytes of paths are told: those of a hostile image may be long.
@@ -137,6 +158,7 @@ pub(super) fn run(options: &Verify) -> Result<(), Failure> {
     let header = check_header(&opened, &mut report)?;
     if header.is_some() && options.look.key_file.is_none() {
         require_no_manifest(options)?;
+        check_tree(options, opened.tree()?.as_ref(), &mut report)?;
         let message = "what is inside the encryption is not checked: --key-file opens it";
         report::warn(&format!("{}: {message}", shown(&options.look.image)));
     } else {
@@ -152,11 +174,35 @@ pub(super) fn run(options: &Verify) -> Result<(), Failure> {
 
 /// The header of an encrypted image, and what is wrong with it.
 fn check_header(image: &Opened, report: &mut Report) -> Result<Option<Header>, Failure> {
-    let Some((header, storage)) = image.outside()? else { return Ok(None) };
+    let Some(Outside { header, storage }) = image.outside()? else { return Ok(None) };
     let more = records::check_volume(&storage, &mut |fault| report.add(fault));
     report.problems_total += more.map_err(|error| image.failure(&error))?;
     report.format = Some(header.version().name());
     Ok(Some(header))
+}
+
+/// What is wrong with the image by its hash tree.
+fn check_tree(
+    options: &Verify,
+    tree: Option<&HashTree>,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let Some(tree) = tree else {
+        if options.root_hash.is_some() {
+            let message = "it has no hash tree, of which --root-hash would be".to_owned();
+            report.add(Fault { offset_bytes: None, message });
+        }
+        return Ok(());
+    };
+    let step = Step::begin();
+    let own = tree.root_hash()?;
+    let root_hash = options.root_hash.as_ref().map_or(&own, |RootHash(bytes)| bytes);
+    let problems = tree.check(root_hash)?;
+    report.problems_total += problems.more;
+    problems.kept.into_iter().for_each(|problem| report.add(problem.into()));
+    report.root_hash = Some(digits(&own));
+    step.end(|| "checked every byte by the hash tree".to_owned());
+    Ok(())
 }
 
 fn require_no_manifest(options: &Verify) -> Result<(), Failure> {
@@ -177,7 +223,8 @@ fn check_inside(
     let Verify { look, manifest, .. } = options;
     let contents = Contents::of(opened, &look.image, look.key_file.as_deref(), look.allow_cost)?;
     report.format = Some(contents.reader.facts().format.name());
-    let Contents { reader, storage, .. } = &contents;
+    let Contents { reader, storage, tree, .. } = &contents;
+    check_tree(options, tree.as_ref(), report)?;
     let step = Step::begin();
     let more =
         records::check(&**reader, storage, *contents.limits(), &mut |fault| report.add(fault));
@@ -205,7 +252,9 @@ fn compare(
     let expected = expected::collect(manifest, &wishes, &options.look.image, facts, header)?;
     let step = Step::begin();
     report.differences = Some(Vec::new());
-    for (what, differs) in volume(&expected, facts, header) {
+    let misses_tree = expected.has_tree && contents.tree.is_none();
+    let of_volume = volume(&expected, facts, header);
+    for (what, differs) in of_volume.into_iter().chain([("hash tree", misses_tree)]) {
         if differs {
             report.differ(Told::of_volume(what), || {
                 format!("the {what} is not that of the manifest")
@@ -257,6 +306,8 @@ fn volume(
 struct Report {
     format: Option<&'static str>,
     valid: bool,
+    /// The one that its hash tree has, where it has one.
+    root_hash: Option<String>,
     /// The first ones.
     problems: Vec<Fault>,
     problems_total: u64,
@@ -298,6 +349,10 @@ impl Report {
         let total = self.problems_total + self.differences_total;
         if total == 0 {
             if !options.quiet && !options.json {
+                // What it is worth is for the reader to say, who may know what it has to be.
+                if let (Some(root_hash), None) = (&self.root_hash, &options.root_hash) {
+                    report::note(&format!("{image} has the root hash {root_hash}"));
+                }
                 let rest = if options.manifest.is_some() {
                     " and holds what the manifest says"
                 } else {

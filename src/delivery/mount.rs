@@ -63,7 +63,7 @@ impl Disk {
     }
 
     /// By what it is found, or exit code 2 where that is not known.
-    pub(super) fn device(&self) -> Result<&Device, Failure> {
+    pub(crate) fn device(&self) -> Result<&Device, Failure> {
         self.device.as_ref().ok_or_else(|| {
             Failure::new(
                 Exit::Usage,

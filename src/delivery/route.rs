@@ -339,7 +339,7 @@ impl<'a> Planner<'a> {
         }
         if let Teller::Channel(channel) = by {
             let unit = (unlock.unit_credential(by), unlock.unit().len() as u64);
-            let key = unlock.key_bytes.map(|key_bytes| (unlock.key_name(), key_bytes));
+            let key = unlock.key_bytes().map(|key_bytes| (unlock.key_name(), key_bytes));
             for (name, length_bytes) in iter::once(unit).chain(key) {
                 let taken = self.budget.take(channel, &name, length_bytes);
                 debug_assert_eq!(taken, Ok(()), "nothing else has taken room yet");

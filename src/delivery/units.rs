@@ -19,6 +19,13 @@ pub struct GuestFile {
     pub content: String,
 }
 
+impl GuestFile {
+    /// A table of /etc.
+    pub fn table(path: &str, content: String) -> Self {
+        Self { path: path.to_owned(), content }
+    }
+}
+
 /// The files as `systemctl cat` shows them: each behind a comment with its path.
 pub fn text(files: &[GuestFile]) -> String {
     let shown: Vec<_> =
@@ -26,20 +33,16 @@ pub fn text(files: &[GuestFile]) -> String {
     shown.join("\n")
 }
 
-/// The units and the drop-in for services that take credentials.
-///
-/// `crypttab` is the line that opens the disk, where it is encrypted.
+/// The units and the drop-in for services that take credentials, behind the `tables` that open the
+/// disk, where something has to.
 pub fn files(
     manifest: &Manifest,
     disk: &Disk,
-    crypttab: Option<&str>,
+    tables: Vec<GuestFile>,
 ) -> Result<Vec<GuestFile>, Failure> {
     let point = manifest.mount.clone().unwrap_or_else(MountPoint::standard);
     let (what, at) = (disk.device()?.path(), point.as_str());
-    let mut files = Vec::new();
-    if let Some(line) = crypttab {
-        files.push(GuestFile { path: "/etc/crypttab".to_owned(), content: line.to_owned() });
-    }
+    let mut files = tables;
     files.push(mount(&what, at, disk.kind(), &point.options()));
     let has_store = !manifest.credentials.is_empty() && !point.is_credstore();
     if has_store {

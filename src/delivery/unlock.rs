@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::device::Device;
 use super::route::Teller;
-use super::units::escaped;
+use super::units::{GuestFile, escaped};
 use super::verity::{self, HashTree};
 use crate::manifest::Channel;
 use crate::monitors::{Bus, Serial};
@@ -30,7 +30,7 @@ pub struct Unlock {
     /// What it is checked by, where it has a hash tree.
     tree: Option<HashTree>,
     /// Length of the key in bytes, where it is encrypted.
-    pub(super) key_bytes: Option<u64>,
+    key_bytes: Option<u64>,
 }
 
 impl Unlock {
@@ -69,14 +69,14 @@ impl Unlock {
         Self { tree: Some(tree), ..self }
     }
 
-    /// What is known of its tree, where it has one.
-    pub fn tree(&self) -> Option<&HashTree> {
-        self.tree.as_ref()
-    }
-
     /// By what the guest finds it.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Length of the key, where it is encrypted.
+    pub fn key_bytes(&self) -> Option<u64> {
+        self.key_bytes
     }
 
     /// Whether it is encrypted.
@@ -147,6 +147,29 @@ impl Unlock {
         text
     }
 
+    /// The lines of /etc for guests that take no unit from a credential: of veritytab(5), where the
+    /// disk has this hash tree, and of crypttab(5), where it is encrypted. The key is where systemd
+    /// puts what comes by the firmware.
+    pub fn tables(&self, tree: Option<&HashTree>) -> Vec<GuestFile> {
+        let mut tables = Vec::new();
+        let (mapping, mut device) = (mapping(&self.serial), self.device.clone());
+        if let Some(tree) = tree {
+            let checked =
+                if self.has_key() { verity::inner(&self.serial) } else { mapping.clone() };
+            let line = verity::veritytab(tree, &device, &checked);
+            tables.push(GuestFile::table("/etc/veritytab", line));
+            device = Device::Mapping(checked);
+        }
+        if self.has_key() {
+            let (device, key) = (device.in_table(), self.key_name());
+            let line = format!(
+                "{mapping} {device} /run/credentials/@system/{key} luks,read-only,headless\n"
+            );
+            tables.push(GuestFile::table("/etc/crypttab", line));
+        }
+        tables
+    }
+
     /// The lines of a unit that wait for the device, and end with it.
     fn waits_for_device(&self) -> String {
         let device = escaped(&self.device.path());
@@ -177,19 +200,6 @@ const WAITS_FOR_UDEV: &str = "Wants=systemd-udevd.service\n\
 /// The name of the credential with the key of the disk with this serial.
 pub fn key_name(serial: &Serial) -> String {
     format!("{KEY_PREFIX}{}", serial.as_str())
-}
-
-/// The line of crypttab(5) for guests that take no unit from a credential: the disk is
-/// found by its header's label, else by the drive's serial, the key where systemd puts
-/// what comes by the firmware.
-pub fn crypttab(serial: &Serial, header_label: Option<&str>) -> String {
-    let device = match header_label {
-        Some(label) => Device::Label(label.to_owned()),
-        None => Device::Serial(serial.clone()),
-    };
-    let device = device.in_table();
-    let (mapping, key) = (mapping(serial), key_name(serial));
-    format!("{mapping} {device} /run/credentials/@system/{key} luks,read-only,headless\n")
 }
 
 /// What the disk with this serial is called in `/dev/mapper` when it is open.

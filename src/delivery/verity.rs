@@ -9,8 +9,11 @@ use crate::monitors::Serial;
 
 /// Where systemd has the program that opens such a disk; it is in no search path.
 const PROGRAM: &str = "/usr/lib/systemd/systemd-veritysetup";
-/// How long the guest waits for the disk once it looks for disks at all.
-const WAIT_SECONDS: u32 = 15;
+/// How long the guest waits for a disk once it looks for disks at all: as long as systemd does for
+/// any, since a slow guest takes its time.
+const WAIT_SECONDS: u32 = 90;
+/// How long for one that is found by what is on it, which may have been changed.
+const WAIT_FOR_CONTENT_SECONDS: u32 = 20;
 /// Longest root hash in hexadecimal digits, that of SHA-512.
 const ROOT_HASH_MAX: usize = 128;
 
@@ -36,12 +39,16 @@ impl HashTree {
 /// it: dm-verity checks a block when it is read, and a disk that was changed is not to be
 /// mounted at all.
 pub(super) fn commands(tree: &HashTree, device: &Device, mapping: &str) -> String {
+    let seconds = match device {
+        Device::Serial(_) | Device::Mapping(_) => WAIT_SECONDS,
+        Device::Label(_) | Device::Uuid(_) => WAIT_FOR_CONTENT_SECONDS,
+    };
     let (HashTree { root_hash, offset_bytes }, device) = (tree, device.path());
     let mut text = String::new();
     // A String takes everything.
     let _ = write!(
         text,
-        "ExecStart=udevadm wait --timeout={WAIT_SECONDS} {device}\n\
+        "ExecStart=udevadm wait --timeout={seconds} {device}\n\
          ExecStart={PROGRAM} attach {mapping} {device} {device} {root_hash} \
          hash-offset={offset_bytes}\n\
          ExecStart=cat /dev/mapper/{mapping}\n"
@@ -54,11 +61,9 @@ pub(super) fn end(mapping: &str) -> String {
     format!("ExecStopPost={PROGRAM} detach {mapping}\n")
 }
 
-/// The line of veritytab(5) for guests that take no unit from a credential.
-pub fn veritytab(tree: &HashTree, serial: &Serial, device: &Device, has_more: bool) -> String {
-    let HashTree { root_hash, offset_bytes } = tree;
-    let mapping = if has_more { inner(serial) } else { unlock::mapping(serial) };
-    let device = device.in_table();
+/// The line of veritytab(5) that makes `mapping` of the disk `device`.
+pub(super) fn veritytab(tree: &HashTree, device: &Device, mapping: &str) -> String {
+    let (HashTree { root_hash, offset_bytes }, device) = (tree, device.in_table());
     format!("{mapping} {device} {device} {root_hash} hash-offset={offset_bytes}\n")
 }
 

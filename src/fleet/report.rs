@@ -11,6 +11,11 @@ use crate::report::{Exit, Failure, json};
 #[derive(Serialize)]
 pub(super) struct Told {
     pub(super) size_bytes: u64,
+    /// What stands for the whole image, where it has a hash tree, and where that begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash_offset_bytes: Option<u64>,
     /// The paths of the private files beside the image.
     pub(super) sidecars: Vec<String>,
     #[serde(flatten)]
@@ -22,8 +27,9 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn new(summary: Summary, attachment: Attachment) -> Self {
         let is_kept = summary.changed == Some(false);
-        let (size_bytes, sidecars) = (summary.size_bytes, summary.delivery.sidecars);
-        Self { size_bytes, sidecars, attachment, is_kept }
+        let Summary { size_bytes, root_hash, hash_offset_bytes, delivery, .. } = summary;
+        let sidecars = delivery.sidecars;
+        Self { size_bytes, root_hash, hash_offset_bytes, sidecars, attachment, is_kept }
     }
 }
 

@@ -3,8 +3,10 @@
 
 use credimg_formats::luks::Version;
 use credimg_formats::probe::Probe;
+use credimg_formats::verity::Found;
 
 use super::encryption::{Encryption, SMALL_SECTOR_BYTES};
+use super::verity;
 use crate::look::opened::Opened;
 use crate::manifest::Format;
 use crate::monitors::Block;
@@ -20,9 +22,9 @@ pub(crate) fn of_build(format: Format, encryption: Option<&Encryption>) -> Block
     }
 }
 
-/// The block of an image that exists and may come from another tool; `inside` is what QEMU
-/// opens.
-pub(crate) fn of_existing(image: &Opened, inside: Option<&Probe>) -> Block {
+/// The block of an image that exists and may come from another tool, with this hash tree; `inside`
+/// is what QEMU opens.
+pub(crate) fn of_existing(image: &Opened, inside: Option<&Probe>, tree: Option<&Found>) -> Block {
     let header = image.header.as_ref();
     let (seen, start_bytes) = match (inside, header) {
         (Some(inside), Some(header)) => (inside, header.payload_offset_bytes()),
@@ -35,6 +37,12 @@ pub(crate) fn of_existing(image: &Opened, inside: Option<&Probe>) -> Block {
         Probe::Erofs { .. } | Probe::Squashfs {} => Block::Page,
         Probe::Iso9660 { .. } => Block::Cd,
         Probe::Luks { .. } => header.map_or(Block::Small, |it| of_sectors(it.sector_bytes())),
+    };
+    let block = match tree {
+        Some(Found { options, .. }) => {
+            verity::fitting(block, options.data_block_bytes, options.hash_block_bytes)
+        }
+        None => block,
     };
     block.dividing(image.size_bytes.saturating_sub(start_bytes))
 }

@@ -1,5 +1,7 @@
 //! From a job to its tree and the files that go with it: every source is read here.
 
+use credimg_formats::verity::Sealed;
+
 use super::Job;
 use super::image::{Image, content_bytes};
 use super::links;
@@ -7,8 +9,10 @@ use super::loss;
 use super::loss::Losses;
 use super::progress;
 use super::seed;
+use super::verity;
 use crate::delivery::route::{self, Route, Routes};
 use crate::delivery::sidecar::{self, Sidecar};
+use crate::delivery::unlock::Unlock;
 use crate::host::memory::without_traces;
 use crate::manifest::{Channel, Entry};
 use crate::report::verbose::{self, Step};
@@ -99,15 +103,27 @@ impl Job {
         }
     }
 
-    /// The private files of what goes by the firmware.
-    pub(crate) fn sidecars(&self, assembly: &Assembly) -> Result<Vec<Sidecar>, Failure> {
+    /// What the guest opens the disk with, which has this hash tree.
+    pub(crate) fn unlock(&self, sealed: Option<&Sealed>) -> Option<Unlock> {
+        let unlock = self.settings.means.unlock.clone()?;
+        Some(match sealed {
+            Some(sealed) => unlock.with_tree(verity::told(sealed)),
+            None => unlock,
+        })
+    }
+
+    /// The private files of what goes by the firmware, with what opens the disk.
+    pub(crate) fn sidecars(
+        &self,
+        assembly: &Assembly,
+        unlock: Option<&Unlock>,
+    ) -> Result<Vec<Sidecar>, Failure> {
         let Assembly { routes, values, .. } = assembly;
         let mut values = values.clone();
-        let unlock = self.settings.means.unlock.as_ref();
         let key = self.image.encryptor.as_ref().map(|encryptor| encryptor.key.secret());
         values.extend(sidecar::opening(routes.opening, unlock, key));
         let pack = || sidecar::pack(&values, routes.mount.as_ref(), &self.settings.means);
-        let Some(unlock) = &self.settings.means.unlock else { return pack() };
+        let Some(unlock) = unlock.filter(|unlock| unlock.has_key()) else { return pack() };
         // One of them holds the key, in base64, which goes by the stack.
         let sidecars = without_traces(pack)?;
         sidecar::hold_key(&sidecars, &unlock.key_name());

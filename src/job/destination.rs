@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use credimg_formats::Timestamp;
 
+use super::drive::drive;
 use super::encryption::Encryption;
 use super::encryptor::{Encryptor, Keeping};
 use super::existing::Existing;
 use super::image::Image;
+use super::volume::Volume;
+use super::wishes::AttachWishes;
 use crate::host::output;
-use crate::monitors::{MachineType, Place, Style};
+use crate::monitors::{Block, Drive, MachineType, Place, Style};
 use crate::report::Failure;
 use crate::sources::assemble::OwnFiles;
 
@@ -165,22 +168,35 @@ impl Destination {
 
     /// Where the drive stands of which nobody says it: at the first place that the monitor's
     /// own arguments leave free.
-    pub(super) fn free_place(&self) -> Place {
+    fn free_place(&self) -> Place {
         match self {
             Self::Memory(heir) => heir.free_place,
             Self::File(_) | Self::Stream(_) | Self::Compared(_) | Self::Nothing => Place::default(),
         }
     }
 
+    /// The drive that attaches the volume, to a machine of this type, with blocks of this size.
+    pub(super) fn drive(
+        &self,
+        wishes: &AttachWishes,
+        machine_type: Option<MachineType>,
+        volume: &Volume,
+        block: Block,
+    ) -> Result<Drive, Failure> {
+        let (label, place) = (volume.label.as_deref(), self.free_place());
+        drive(wishes, machine_type, label, self.path(), place, block)
+    }
+
     /// The image that is there and may stay as it is, if one is.
     pub(super) fn existing(
         &self,
         encryptor: Option<&Encryptor>,
+        has_tree: bool,
         label: Option<&str>,
     ) -> Option<Existing> {
         match self {
             Self::File(file) if file.if_changed => {
-                Existing::open(&file.path, file.permissions, encryptor, label)
+                Existing::open(&file.path, file.permissions, encryptor, has_tree, label)
             }
             Self::File(_)
             | Self::Stream(_)

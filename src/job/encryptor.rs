@@ -1,7 +1,6 @@
 //! The encryption of an image with its key: the header and ciphertext around whatever format is
 //! inside.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use credimg_formats::luks::{self, Kdf, RANDOM_BYTES, Version, VolumeKey};
@@ -14,6 +13,7 @@ use super::uuid;
 use crate::host::output;
 use crate::host::random;
 use crate::keys::{self, Key, Owners};
+use crate::look::part::Part;
 use crate::monitors::DriveKey;
 use crate::report::{self, Exit, Failure};
 
@@ -34,7 +34,7 @@ pub(crate) struct Encryptor {
 
 /// What is inside an encrypted image.
 pub(crate) struct Inside {
-    pub(crate) plain: luks::Reader<File>,
+    pub(crate) plain: luks::Reader<Part>,
     /// Where it begins.
     pub(crate) offset_bytes: u64,
     /// Of the header.
@@ -92,7 +92,7 @@ impl Encryptor {
 
     /// What is inside `image` where it is encrypted as a build would do it, with this
     /// key and no other.
-    pub(crate) fn open(&self, mut image: File, label: Option<&str>) -> Option<Inside> {
+    pub(crate) fn open(&self, mut image: Part, label: Option<&str>) -> Option<Inside> {
         let header = luks::Header::read(&mut image).ok()?;
         let (version, label) = (self.luks(), self.encryption.label_of_header(label));
         let is_alike = header.is_whole()
@@ -135,13 +135,13 @@ impl Encryptor {
         drive_key(*luks, &self.key, self.key_file.as_deref(), master.as_deref())
     }
 
-    /// Writes the header and what `write` makes of the sink behind it, encrypted; returns
-    /// the size of the whole in bytes.
+    /// Writes the header and what `write` writes behind it, encrypted; returns the size of the whole
+    /// in bytes.
     pub(crate) fn write(
         &self,
         label: Option<&str>,
         sink: &mut dyn Sink,
-        write: impl FnOnce(&mut luks::Writer<'_, '_>) -> Result<u64, Failure>,
+        write: impl FnOnce(&mut luks::Writer<'_, '_>) -> Result<(), Failure>,
     ) -> Result<u64, Failure> {
         keys::without_traces(|| self.write_traced(label, sink, write))
     }
@@ -150,7 +150,7 @@ impl Encryptor {
         &self,
         label: Option<&str>,
         sink: &mut dyn Sink,
-        write: impl FnOnce(&mut luks::Writer<'_, '_>) -> Result<u64, Failure>,
+        write: impl FnOnce(&mut luks::Writer<'_, '_>) -> Result<(), Failure>,
     ) -> Result<u64, Failure> {
         let mut random = Buffer::zeroed(RANDOM_BYTES);
         random::fill(&mut random)?;

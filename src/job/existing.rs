@@ -12,27 +12,31 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use credimg_formats::content::read_full;
+use credimg_formats::luks::Version;
 use credimg_formats::probe::{self, Stamp};
-use credimg_formats::{Sink, Tree};
+use credimg_formats::{Sink, Tree, verity};
 use rustix::fs::{CWD, Mode, OFlags, Stat, fstat};
 use zeroize::Zeroizing;
 
 use super::beside;
 use super::encryptor::{Encryptor, Inside};
-use super::image::Image;
+use super::image::{Image, Written};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::identity::Identity;
 use crate::host::lease::{Hold, is_open_for_writing};
 use crate::host::memory::without_traces;
 use crate::host::output::{self, INDEX_SUFFIX, index_text};
 use crate::host::signals;
-use crate::report::{Exit, Failure};
+use crate::look::part::Part;
+use crate::report::{self, Exit, Failure};
 
 /// An image that may stay as it is.
 pub(crate) struct Existing {
     file: File,
     /// What is inside, where it is encrypted.
     inside: Option<RefCell<Inside>>,
+    /// Where the hash tree begins that is around an encrypted one.
+    tree_offset_bytes: Option<u64>,
     /// What it was made with.
     pub(crate) stamp: Stamp,
 }
@@ -45,25 +49,34 @@ impl Existing {
         path: &Path,
         wanted: output::Permissions,
         encryptor: Option<&Encryptor>,
+        has_tree: bool,
         label: Option<&str>,
     ) -> Option<Self> {
-        without_traces(|| Self::open_here(path, wanted, encryptor, label))
+        without_traces(|| Self::open_here(path, wanted, encryptor, has_tree, label))
     }
 
     fn open_here(
         path: &Path,
         wanted: output::Permissions,
         encryptor: Option<&Encryptor>,
+        has_tree: bool,
         label: Option<&str>,
     ) -> Option<Self> {
         let file = open(path, wanted)?;
         let Some(encryptor) = encryptor else {
             let stamp = probe::stamp(&mut &file).ok()??;
-            return Some(Self { file, inside: None, stamp });
+            return Some(Self { file, inside: None, tree_offset_bytes: None, stamp });
         };
-        let mut inside = encryptor.open(file.try_clone().ok()?, label)?;
+        let is_around = match encryptor.luks() {
+            Version::Luks1 => false,
+            Version::Luks2 => has_tree,
+        };
+        let tree_offset_bytes =
+            if is_around { Some(verity::find(&file).ok()??.data_bytes) } else { None };
+        let part = Part::new(file.try_clone().ok()?, tree_offset_bytes.unwrap_or(u64::MAX));
+        let mut inside = encryptor.open(part, label)?;
         let stamp = probe::stamp(&mut inside.plain).ok()??;
-        Some(Self { file, inside: Some(RefCell::new(inside)), stamp })
+        Some(Self { file, inside: Some(RefCell::new(inside)), tree_offset_bytes, stamp })
     }
 
     /// The UUID of the header around it, where it is encrypted.
@@ -71,11 +84,11 @@ impl Existing {
         self.inside.as_ref().map(|inside| inside.borrow().uuid)
     }
 
-    /// The size in bytes if `image` of `tree`, which must have this stamp, is this
+    /// What was written if `image` of `tree`, which must have this stamp, is this
     /// very file; none if it is another one, or cannot be told: its time may be one
     /// that this format does not hold. The build itself then meets any error again.
     /// The only error here is a signal.
-    pub(crate) fn compare(&self, image: &Image, tree: &Tree) -> Result<Option<u64>, Failure> {
+    pub(crate) fn compare(&self, image: &Image, tree: &Tree) -> Result<Option<Written>, Failure> {
         let mut inside = self.inside.as_ref().map(RefCell::borrow_mut);
         let (old, offset_bytes): (&mut dyn ReadSeek, u64) = match inside.as_deref_mut() {
             Some(Inside { plain, offset_bytes, .. }) => (plain, *offset_bytes),
@@ -83,14 +96,36 @@ impl Existing {
         };
         let Ok(before) = fstat(&self.file) else { return Ok(None) };
         let Ok(mut comparison) = Comparison::new(old) else { return Ok(None) };
-        match without_traces(|| image.write_plain(tree, &mut comparison)) {
-            Ok(size_bytes) => {
-                let is_same = comparison.found_equal() && self.is_at_rest(&before);
-                Ok(is_same.then_some(offset_bytes + size_bytes))
-            }
-            Err(failure) if failure.exit == Exit::Interrupted => Err(failure),
-            Err(_) => Ok(None),
+        let written = without_traces(|| image.write_inside(tree, &mut comparison));
+        let Some(Written { size_bytes, sealed }) = unless_interrupted(written)? else {
+            return Ok(None);
+        };
+        if !comparison.found_equal() {
+            return Ok(None);
         }
+        let written = match self.tree_offset_bytes {
+            Some(tree_offset_bytes) => self.seal_again(image, tree_offset_bytes)?,
+            None => Some(Written { size_bytes: offset_bytes + size_bytes, sealed }),
+        };
+        Ok(written.filter(|_| self.is_at_rest(&before)))
+    }
+
+    /// What was written if the tree behind so many bytes of the file is the one that `image` would
+    /// get: an encrypted one is never written the same again, so its tree is made of what is there.
+    fn seal_again(&self, image: &Image, data_bytes: u64) -> Result<Option<Written>, Failure> {
+        let (Ok(whole), Ok(data)) = (self.file.try_clone(), self.file.try_clone()) else {
+            return Ok(None);
+        };
+        let mut whole = Part::whole(whole);
+        let Ok(mut comparison) = Comparison::new(&mut whole) else { return Ok(None) };
+        let mut data = BufReader::with_capacity(256 << 10, Part::new(data, data_bytes));
+        let sealed = image.sealed(&mut comparison, &mut |mut sink| {
+            io::copy(&mut data, &mut sink).map_err(|error| {
+                let failure = Failure::inside(&error).cloned();
+                failure.unwrap_or_else(|| Failure::new(Exit::Output, report::reason(&error)))
+            })
+        });
+        Ok(unless_interrupted(sealed)?.filter(|_| comparison.found_equal()))
     }
 
     /// Whether nobody has written to the image since it was looked at, nor can do it now: what
@@ -120,6 +155,16 @@ impl Existing {
     /// Makes sure that the image is on the disk and alone, as after a build.
     pub(crate) fn keep(&self, path: &Path, wanted: output::Permissions) -> Result<(), Failure> {
         output::sync(path, &self.file, wanted)
+    }
+}
+
+/// What was written; none where that failed: the build itself then meets any error again. The only
+/// error is a signal.
+fn unless_interrupted(written: Result<Written, Failure>) -> Result<Option<Written>, Failure> {
+    match written {
+        Ok(written) => Ok(Some(written)),
+        Err(failure) if failure.exit == Exit::Interrupted => Err(failure),
+        Err(_) => Ok(None),
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Expected {
     pub(crate) format: Format,
     /// None where the manifest asks for no encryption.
     pub(crate) luks: Option<Version>,
+    /// Whether the manifest asks for a hash tree.
+    pub(crate) has_tree: bool,
 }
 
 /// Reads every source, and runs every command, as a build would that makes the image at `path`
@@ -37,6 +39,7 @@ pub(crate) fn collect(
     let own_format = facts.format;
     let format = wishes.format.or(manifest.format).unwrap_or(own_format);
     let luks = encryption::version(None, &manifest);
+    let has_tree = manifest.verity.take().is_some();
     fit(&mut manifest, own_format);
     if header.is_none() {
         manifest.encrypt = None;
@@ -59,7 +62,7 @@ pub(crate) fn collect(
     };
     let job = Job::new(manifest, &wishes, Destination::Compared(compared))?;
     let collected = job.collect()?;
-    Ok(Expected { tree: collected.assembly.tree, label: job.image.label, format, luks })
+    Ok(Expected { tree: collected.assembly.tree, label: job.image.label, format, luks, has_tree })
 }
 
 /// How deep and large a tree may be that is read from a manifest: it has its own limits.

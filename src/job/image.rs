@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
+use credimg_formats::luks::Version;
 use credimg_formats::signature::{Signature, Watch};
+use credimg_formats::verity::{self, Sealed};
 use credimg_formats::{
     Content, ErrorKind, Format, Image as LaidOut, Inode, Profile, Sink, Spec, Timestamp, Tree,
     iso9660,
@@ -10,6 +12,7 @@ use credimg_formats::{
 
 use super::encryptor::Encryptor;
 use super::loss::Losses;
+use super::verity::{Verity, broken as broken_tree};
 use super::volume::{self, FormatOptions};
 use crate::job::progress::Counted;
 use crate::report::verbose::Step;
@@ -26,6 +29,8 @@ pub(crate) struct Image {
     pub(crate) options: FormatOptions,
     /// What is around the image, where it is encrypted.
     pub(crate) encryptor: Option<Rc<Encryptor>>,
+    /// The hash tree behind it, where it gets one.
+    pub(crate) verity: Option<Verity>,
     /// Leaves out, with warnings, what the format cannot hold.
     pub(crate) lossy: bool,
     /// Most bytes of it, without what encryption adds.
@@ -34,19 +39,97 @@ pub(crate) struct Image {
     pub(crate) warns: bool,
 }
 
+/// What was written.
+#[derive(Clone)]
+pub(crate) struct Written {
+    /// The size of the whole.
+    pub(crate) size_bytes: u64,
+    /// The hash tree, where there is one.
+    pub(crate) sealed: Option<Sealed>,
+}
+
+/// Where a hash tree is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TreePlace {
+    /// Behind the image itself, inside an encryption that QEMU opens.
+    Inside,
+    /// Behind the encryption, which the guest opens.
+    Outside,
+}
+
 impl Image {
-    /// Writes the image of `tree`, encrypted where it is; returns its size in bytes.
-    pub(crate) fn write<S: Sink>(&self, tree: &Tree, sink: &mut S) -> Result<u64, Failure> {
+    /// Writes the image of `tree`, encrypted where it is and with its hash tree. The tree is the
+    /// guest's: it is behind what the guest opens, and so inside what QEMU opens.
+    pub(crate) fn write(&self, tree: &Tree, sink: &mut dyn Sink) -> Result<Written, Failure> {
         let step = Step::begin();
-        let size_bytes = match &self.encryptor {
-            None => self.write_plain(tree, sink)?,
+        let written = match &self.encryptor {
+            None => self.write_inside(tree, sink)?,
             Some(encryptor) => {
                 let label = self.label.as_deref();
-                encryptor.write(label, sink, |inner| self.write_plain(tree, inner))?
+                match encryptor.luks() {
+                    Version::Luks1 => {
+                        let mut sealed = None;
+                        let size_bytes = encryptor.write(label, sink, |inner| {
+                            sealed = self.write_inside(tree, inner)?.sealed;
+                            Ok(())
+                        })?;
+                        Written { size_bytes, sealed }
+                    }
+                    Version::Luks2 => self.sealed(sink, &mut |sink| {
+                        encryptor
+                            .write(label, sink, |inner| self.write_plain(tree, inner).map(drop))
+                    })?,
+                }
             }
         };
-        step.end(|| format!("wrote the image: {size_bytes} bytes"));
-        Ok(size_bytes)
+        step.end(|| format!("wrote the image: {} bytes", written.size_bytes));
+        Ok(written)
+    }
+
+    /// Writes what is inside the encryption, or all of it where there is none.
+    pub(crate) fn write_inside(
+        &self,
+        tree: &Tree,
+        mut sink: &mut dyn Sink,
+    ) -> Result<Written, Failure> {
+        match self.place_of_tree() {
+            Some(TreePlace::Inside) => {
+                self.sealed(sink, &mut |mut sink| self.write_plain(tree, &mut sink))
+            }
+            Some(TreePlace::Outside) | None => {
+                let size_bytes = self.write_plain(tree, &mut sink)?;
+                Ok(Written { size_bytes, sealed: None })
+            }
+        }
+    }
+
+    /// Where its hash tree is; none where it has none.
+    pub(crate) fn place_of_tree(&self) -> Option<TreePlace> {
+        self.verity.as_ref()?;
+        Some(match self.encryptor.as_ref().map(|encryptor| encryptor.luks()) {
+            Some(Version::Luks2) => TreePlace::Outside,
+            Some(Version::Luks1) | None => TreePlace::Inside,
+        })
+    }
+
+    /// Gives what `write` writes its hash tree, if it gets one.
+    pub(crate) fn sealed(
+        &self,
+        sink: &mut dyn Sink,
+        write: &mut dyn FnMut(&mut dyn Sink) -> Result<u64, Failure>,
+    ) -> Result<Written, Failure> {
+        let Some(verity) = &self.verity else {
+            return Ok(Written { size_bytes: write(sink)?, sealed: None });
+        };
+        let writer = verity::Writer::new(&verity.options(self), sink);
+        let writer = writer.map_err(|error| broken_tree(&error))?;
+        let mut writer = writer.rewritable_at(match self.place_of_tree() {
+            Some(TreePlace::Outside) => Version::Luks2.payload_offset_bytes(),
+            Some(TreePlace::Inside) | None => 0,
+        });
+        write(&mut writer)?;
+        let sealed = writer.finish().map_err(|error| broken_tree(&error))?;
+        Ok(Written { size_bytes: sealed.size_bytes, sealed: Some(sealed) })
     }
 
     /// Writes the image alone, which an encrypted one has inside.

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use credimg_formats::Sink;
+use credimg_formats::verity::Sealed;
 
 use super::Job;
 use super::beside;
 use super::collect::Collected;
 use super::depfile::Dependencies;
 use super::existing;
-use super::image::Image;
+use super::image::{Image, Written};
 use super::read_back;
 use super::summary::{Delivery, Summary};
 use crate::delivery::sidecar::{self, Sidecar};
@@ -80,6 +81,22 @@ pub(crate) struct Ready {
     pub(crate) knows_all: bool,
 }
 
+/// What goes with an image.
+struct Beside {
+    sidecars: Vec<Sidecar>,
+    attached: Attached,
+    knows_all: bool,
+}
+
+impl Beside {
+    /// Writes the private files.
+    fn add_to(&self, file: &mut OutputFile) -> Result<(), Failure> {
+        let add =
+            |Sidecar { suffix, content }: &Sidecar| file.add_sidecar(suffix, content.expose());
+        self.sidecars.iter().try_for_each(add)
+    }
+}
+
 impl Making<'_> {
     /// What attaches the image to a machine that is given nothing else.
     pub(crate) fn arguments_alone(&self) -> Result<Attached, Failure> {
@@ -113,69 +130,82 @@ impl Making<'_> {
         let job = self.job;
         dependencies.extend(std::mem::take(&mut collected.assembly.inputs));
         dependencies.render(self.output)?;
-        let sidecars = job.sidecars(&collected.assembly)?;
-        beside::require_names(self.output, &sidecars, self.permissions)?;
-        let machine = self.machine(&collected.assembly, &sidecars);
-        let has_key = machine.drive.as_ref().is_some_and(|drive| drive.key.is_some());
-        let is_told = machine.firmware.public.is_empty() && machine.kernel_line.is_empty();
-        let knows_all = is_told && !has_key;
-        let attached = self.arguments(machine)?;
-        if let Some(summary) = self.keep(&mut collected, &sidecars)? {
-            return Ok(Ready { file: None, summary, attached, knows_all });
+        // What they tell of a hash tree that is not written yet is as long as what they will tell.
+        let mut beside = self.beside(&collected.assembly, None)?;
+        beside::require_names(self.output, &beside.sidecars, self.permissions)?;
+        if let Some(ready) = self.keep(&mut collected, &beside)? {
+            return Ok(ready);
         }
         let mut file = OutputFile::create(self.output, self.permissions)?;
-        for Sidecar { suffix, content } in &sidecars {
-            file.add_sidecar(suffix, content.expose())?;
+        if job.image.verity.is_none() {
+            beside.add_to(&mut file)?;
         }
-        let summary = self.write(&collected, &sidecars, &mut file)?;
+        let written = job.image.write(&collected.assembly.tree, &mut file)?;
+        if written.sealed.is_some() {
+            beside = self.beside(&collected.assembly, written.sealed.as_ref())?;
+            beside.add_to(&mut file)?;
+        }
         if self.verifies {
-            read_back::check(&job.image, &collected.assembly.tree, file.reread()?)?;
+            read_back::check(&job.image, &collected.assembly.tree, file.reread()?, &written)?;
         }
+        let summary = self.summary(&job.image, &collected, &beside.sidecars, &written);
+        let Beside { attached, knows_all, .. } = beside;
         Ok(Ready { file: Some(file), summary, attached, knows_all })
     }
 
-    /// What is told of the existing image where it is the one that would be
-    /// written. Where it is not, the tree has the time of a new one.
-    fn keep(
-        &self,
-        collected: &mut Collected,
-        sidecars: &[Sidecar],
-    ) -> Result<Option<Summary>, Failure> {
+    /// The existing image where it is the one that would be written. Where it is not, the tree has
+    /// the time of a new one.
+    fn keep(&self, collected: &mut Collected, foreseen: &Beside) -> Result<Option<Ready>, Failure> {
         let Self { output, job, permissions, .. } = self;
         let Some(existing) = &job.existing else { return Ok(None) };
         let same = job.like(existing);
         collected.assembly.date(same.build_time);
-        if existing::has_sidecars(output, sidecars, *permissions)
-            && let Some(size_bytes) = existing.compare(&same, &collected.assembly.tree)?
+        let has = |beside: &Beside| existing::has_sidecars(output, &beside.sidecars, *permissions);
+        // With a hash tree they are known when the image is.
+        let is_possible = same.verity.is_some() || has(foreseen);
+        if is_possible
+            && let Some(written) = existing.compare(&same, &collected.assembly.tree)?
             && existing.is_at(output)
         {
-            return Ok(Some(self.summary(&same, collected, sidecars, size_bytes).unchanged()));
+            let beside = self.beside(&collected.assembly, written.sealed.as_ref())?;
+            if written.sealed.is_none() || has(&beside) {
+                let summary = self.summary(&same, collected, &beside.sidecars, &written);
+                let summary = summary.unchanged();
+                let Beside { attached, knows_all, .. } = beside;
+                return Ok(Some(Ready { file: None, summary, attached, knows_all }));
+            }
         }
         collected.assembly.date(job.image.build_time);
         Ok(None)
     }
 
-    fn machine(&self, assembly: &Assembly, sidecars: &[Sidecar]) -> Machine {
+    /// What goes with the image that has this hash tree, or one that is foreseen.
+    fn beside(&self, assembly: &Assembly, sealed: Option<&Sealed>) -> Result<Beside, Failure> {
+        let unlock = self.job.unlock(sealed);
+        let sidecars = self.job.sidecars(assembly, unlock.as_ref())?;
         let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
         let firmware = Firmware {
-            public: sidecar::public(&assembly.routes, self.job.settings.means.unlock.as_ref()),
+            public: sidecar::public(&assembly.routes, unlock.as_ref()),
             ..sidecar::firmware(self.output, suffixes)
         };
-        let drive = Some(self.job.drive.clone());
+        let drive = self.job.drive.clone();
         let kernel_line = self.job.kernel_line(&assembly.routes);
-        Machine { drive, firmware, initrd: None, kernel_line }
+        let is_told = firmware.public.is_empty() && kernel_line.is_empty();
+        let knows_all = is_told && drive.key.is_none();
+        let machine = Machine { drive: Some(drive), firmware, initrd: None, kernel_line };
+        let attached = self.arguments(machine)?;
+        Ok(Beside { sidecars, attached, knows_all })
     }
 
-    /// Writes the image.
-    pub(crate) fn write<S: Sink>(
+    /// Writes the image to where nothing can be beside it.
+    pub(crate) fn write(
         &self,
         collected: &Collected,
-        sidecars: &[Sidecar],
-        sink: &mut S,
-    ) -> Result<Summary, Failure> {
+        sink: &mut dyn Sink,
+    ) -> Result<(Summary, Written), Failure> {
         let image = &self.job.image;
-        let size_bytes = image.write(&collected.assembly.tree, sink)?;
-        Ok(self.summary(image, collected, sidecars, size_bytes))
+        let written = image.write(&collected.assembly.tree, sink)?;
+        Ok((self.summary(image, collected, &[], &written), written))
     }
 
     fn summary(
@@ -183,12 +213,12 @@ impl Making<'_> {
         image: &Image,
         collected: &Collected,
         sidecars: &[Sidecar],
-        size_bytes: u64,
+        written: &Written,
     ) -> Summary {
         let sidecars = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
         let Assembly { tree, routes, .. } = &collected.assembly;
         let delivery = Delivery::new(self.output, &self.job.manifest, routes, sidecars);
-        let mut summary = Summary::new(self.job, image, tree, size_bytes, delivery);
+        let mut summary = Summary::new(self.job, image, tree, written, delivery);
         summary.losses = collected.losses(image);
         summary
     }

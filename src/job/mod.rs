@@ -34,6 +34,7 @@ mod tests;
 pub(crate) mod trusted;
 pub(crate) mod user_data;
 pub(crate) mod uuid;
+pub(crate) mod verity;
 pub(crate) mod volume;
 pub(crate) mod wishes;
 pub(crate) mod xattrs;
@@ -46,16 +47,19 @@ use credimg_formats::Timestamp;
 use credimg_formats::luks::Version;
 
 use self::destination::Destination;
-use self::drive::drive;
 use self::encryption::Encryption;
 use self::encryptor::Encryptor;
 use self::existing::Existing;
 use self::image::Image;
+use self::verity::Verity;
 use self::volume::Volume;
 use self::wishes::{AttachWishes, SourceWishes, Wishes};
+use crate::delivery::device::Device;
 use crate::delivery::guest::Guest;
 use crate::delivery::mount::Disk;
 use crate::delivery::route::Means;
+use crate::delivery::unlock::Unlock;
+use crate::delivery::verity::HashTree;
 use crate::host::guard;
 use crate::manifest::Manifest;
 use crate::monitors::{Arguments, Drive, MachineType, Monitor, Style};
@@ -109,14 +113,10 @@ impl Job {
         let machine_type =
             machine_type(&wishes.attach, target, &guest, &destination, manifest.machine.is_some())?;
         let encryption = Encryption::new(&manifest, &wishes.encryption, volume.format, target)?;
-        let mut drive = drive(
-            &wishes.attach,
-            machine_type,
-            volume.label.as_deref(),
-            destination.path(),
-            destination.free_place(),
-            blocks::of_build(volume.format, encryption.as_ref()),
-        )?;
+        let block = blocks::of_build(volume.format, encryption.as_ref());
+        let verity = Verity::new(&manifest, wishes.verity, block)?;
+        let block = verity.as_ref().map_or(block, |verity| verity.block(block));
+        let mut drive = destination.drive(&wishes.attach, machine_type, &volume, block)?;
         let own_uuid = volume::own_uuid(wishes.uuid.as_deref(), volume.format)?;
         let own_time = own_time(&wishes.sources, &destination)?;
 
@@ -130,7 +130,8 @@ impl Job {
             // Whether the style carries the path, before anything is read.
             arguments.printed(style)?;
         }
-        let existing = destination.existing(encryptor.as_ref(), volume.label.as_deref());
+        let label = volume.label.as_deref();
+        let existing = destination.existing(encryptor.as_ref(), verity.is_some(), label);
         let kept = destination.kept(existing.as_ref());
         if let (Some(encryptor), Some(uuid)) = (&mut encryptor, kept.header_uuid) {
             // The guest finds the disk by it.
@@ -143,11 +144,12 @@ impl Job {
             label: volume.label,
             options: volume.options,
             encryptor: encryptor.map(Rc::new),
+            verity,
             lossy: wishes.lossy,
             warns: true,
             max_size_bytes: wishes.sources.max_size_bytes,
         };
-        let means = means(wishes, target, &destination, encryption.as_ref(), &image, &drive);
+        let means = means(wishes, target, &destination, encryption.as_ref(), &image, &drive)?;
         let settings = assemble::Settings {
             means,
             output: destination.own_files(&image),
@@ -187,8 +189,9 @@ impl Job {
                 Version::Luks2 => "encrypted by LUKS2",
             });
         let (target, serial) = (target.name(), drive.serial.as_str());
+        let tree = if image.verity.is_some() { ", has a hash tree" } else { "" };
         format!(
-            "the image has {label}, is {encrypted}, and goes to {target} with the serial {serial}"
+            "the image has {label}, is {encrypted}{tree}, and goes to {target} with the serial {serial}"
         )
     }
 
@@ -302,18 +305,20 @@ fn means(
     encryption: Option<&Encryption>,
     image: &Image,
     drive: &Drive,
-) -> Means {
+) -> Result<Means, Failure> {
     let label = image.label.as_deref();
     let encryptor = image.encryptor.as_deref();
-    let unlock = encryption.and_then(|it| it.unlock(drive, label, encryptor));
-    let disk = if unlock.is_some() {
-        Disk::opened(image.format, &drive.serial)
-    } else {
-        let uuid = credimg_formats::uuid_text(image.uuid);
-        let disk = Disk::new(image.format, label, &uuid, &drive.serial, drive.bus);
-        if wishes.uuid.is_none() { disk.with_random_uuid() } else { disk }
-    };
-    Means {
+    let uuid = credimg_formats::uuid_text(image.uuid);
+    let plain = Disk::new(image.format, label, &uuid, &drive.serial, drive.bus);
+    let plain = if wishes.uuid.is_none() { plain.with_random_uuid() } else { plain };
+    let mut unlock = encryption.and_then(|it| it.unlock(drive, label, encryptor));
+    if image.verity.is_some() {
+        let device = checked_device(target, drive, unlock.as_ref(), &plain)?;
+        let key_bytes = unlock.and_then(|unlock| unlock.key_bytes());
+        unlock = Some(Unlock::checked(&drive.serial, device, HashTree::foreseen(), key_bytes));
+    }
+    let disk = if unlock.is_some() { Disk::opened(image.format, &drive.serial) } else { plain };
+    Ok(Means {
         target,
         machine_type: drive.machine_type,
         form: wishes.smbios,
@@ -322,5 +327,22 @@ fn means(
         initrd: None,
         disk,
         unlock,
+    })
+}
+
+/// By what the guest finds a disk with a hash tree: by its serial where it can, as a changed disk
+/// may have lost its label. Else by what is on it: the encryption that `unlock` opens, or what is on
+/// a `plain` one; an error of exit code 2 where the guest has no name for that.
+fn checked_device(
+    target: Monitor,
+    drive: &Drive,
+    unlock: Option<&Unlock>,
+    plain: &Disk,
+) -> Result<Device, Failure> {
+    let of_serial = Device::of_serial(&drive.serial, drive.bus);
+    match (of_serial.filter(|_| target.sets_serial()), unlock) {
+        (Some(device), _) => Ok(device),
+        (None, Some(unlock)) => Ok(unlock.device().clone()),
+        (None, None) => plain.device().cloned(),
     }
 }

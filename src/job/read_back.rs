@@ -9,15 +9,17 @@ use std::io;
 use std::sync::Arc;
 
 use credimg_formats::read::{self, Limits, Seekable, Side, Storage, TreeReader};
+use credimg_formats::verity::{self, Found, Sealed};
 use credimg_formats::{Error, Tree, luks};
 
 use super::encryptor::Encryptor;
-use super::image::{self, Image};
+use super::image::{self, Image, TreePlace, Written};
 use crate::host::random;
 use crate::host::signals;
 use crate::keys;
 use crate::look::differences::{self, comparison};
-use crate::look::records;
+use crate::look::part::Part;
+use crate::look::records::{self, Fault};
 use crate::report::verbose::Step;
 use crate::report::{Exit, Failure, human_size, line, reason};
 
@@ -26,27 +28,55 @@ const TOLD_MAX: usize = 5;
 
 /// Checks that `file` holds `image` of `tree`, and that all its records are valid. Errors are
 /// of exit code 7 where it does not, and of 4 where a source has changed since.
-pub(crate) fn check(image: &Image, tree: &Tree, file: File) -> Result<(), Failure> {
+pub(crate) fn check(
+    image: &Image,
+    tree: &Tree,
+    file: File,
+    written: &Written,
+) -> Result<(), Failure> {
     random::seed_tables()?;
     let step = Step::begin();
+    let sealed = written.sealed.as_ref();
+    let (outside, inside) = match image.place_of_tree() {
+        Some(TreePlace::Outside) => (sealed, None),
+        Some(TreePlace::Inside) | None => (None, sealed),
+    };
     match &image.encryptor {
-        None => check_plain(image, tree, Box::new(file))?,
+        None => check_plain(image, tree, Box::new(file), inside)?,
         // What opens it goes by the stack.
         Some(encryptor) => keys::without_traces(|| {
-            let plain = open(encryptor, file)?;
+            if let Some(sealed) = outside {
+                require_tree(&file, sealed)?;
+            }
+            let part = Part::new(file, outside.map_or(u64::MAX, |sealed| sealed.data_bytes));
+            let plain = open(encryptor, part)?;
             let (start, length_bytes) = plain.memory();
             keys::hold_range(start, length_bytes);
-            check_plain(image, tree, Box::new(Seekable::new(plain)))
+            check_plain(image, tree, Box::new(Seekable::new(plain)), inside)
         })?,
     }
     step.end(|| "read the image back: it holds what it was made of".to_owned());
     Ok(())
 }
 
-fn open(encryptor: &Encryptor, mut file: File) -> Result<luks::Reader<File>, Failure> {
+/// An error where the tree in `storage` is not the one that was written, or not that of the data.
+fn require_tree(storage: &dyn Storage, sealed: &Sealed) -> Result<Found, Failure> {
+    let found = verity::find(storage).map_err(|error| unreadable(&error))?;
+    let Some(found) = found.filter(|found| found.data_bytes == sealed.data_bytes) else {
+        return Err(broken("its hash tree is not where it was written"));
+    };
+    let problems = verity::verify(storage, &found, &sealed.root_hash);
+    let problems = problems.map_err(|error| unreadable(&error))?;
+    let faults: Vec<_> =
+        problems.kept.into_iter().map(|problem| Fault::from(problem).text()).collect();
+    require_none(&faults)?;
+    Ok(found)
+}
+
+fn open(encryptor: &Encryptor, mut file: Part) -> Result<luks::Reader<Part>, Failure> {
     let header = luks::Header::read(&mut file).map_err(|error| unreadable(&error))?;
     let mut faults = Vec::new();
-    let storage = file.try_clone().map_err(|error| unreadable(&error.into()))?;
+    let storage = Seekable::new(file.try_clone().map_err(|error| unreadable(&error.into()))?);
     records::check_volume(&storage, &mut |fault| faults.push(fault.text()))
         .map_err(|error| unreadable(&error))?;
     require_none(&faults)?;
@@ -55,7 +85,17 @@ fn open(encryptor: &Encryptor, mut file: File) -> Result<luks::Reader<File>, Fai
         .map_err(|error| unreadable(&error))
 }
 
-fn check_plain(image: &Image, tree: &Tree, storage: Box<dyn Storage>) -> Result<(), Failure> {
+fn check_plain(
+    image: &Image,
+    tree: &Tree,
+    mut storage: Box<dyn Storage>,
+    sealed: Option<&Sealed>,
+) -> Result<(), Failure> {
+    if let Some(sealed) = sealed {
+        let found = require_tree(&*storage, sealed)?;
+        let whole: Arc<dyn Storage> = Arc::from(storage);
+        storage = Box::new(verity::Data::new(whole, &found));
+    }
     let size_bytes = storage.size_bytes().map_err(|error| unreadable(&error.into()))?;
     let limits = Limits::for_image(size_bytes);
     let storage: Arc<dyn Storage> = Arc::new(Attentive(storage));

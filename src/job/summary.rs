@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::Job;
 use super::encryptor::Encryptor;
-use super::image::Image;
+use super::image::{Image, Written};
 use super::loss::Losses;
+use super::verity;
 use crate::delivery::device::Device;
 use crate::delivery::route::{Route, Routes};
 use crate::delivery::sidecar;
@@ -36,6 +37,10 @@ pub(crate) struct Summary {
     pub(crate) label: Option<String>,
     pub(crate) uuid: Option<String>,
     pub(crate) encryption: Option<Encrypted>,
+    /// What stands for the whole image, where it has a hash tree.
+    pub(crate) root_hash: Option<String>,
+    /// Where the tree begins in what the guest checks.
+    pub(crate) hash_offset_bytes: Option<u64>,
     pub(crate) serial: String,
     pub(crate) drive_id: String,
     pub(crate) size_bytes: u64,
@@ -149,9 +154,11 @@ impl Summary {
         job: &Job,
         made: &Image,
         tree: &Tree,
-        size_bytes: u64,
+        written: &Written,
         delivery: Delivery,
     ) -> Self {
+        let Written { size_bytes, sealed } = written;
+        let hash_tree = sealed.as_ref().map(verity::told);
         let (files, directories, symlinks) = count(tree);
         let path = job.destination.path();
         let is_streamed = job.destination.is_stream();
@@ -171,9 +178,11 @@ impl Summary {
             label: made.label.clone().filter(|_| has_label),
             uuid,
             encryption: made.encryptor.as_deref().map(Encrypted::new),
+            hash_offset_bytes: hash_tree.as_ref().map(|tree| tree.offset_bytes),
+            root_hash: hash_tree.map(|tree| tree.root_hash),
             serial: job.drive.serial.as_str().to_owned(),
             drive_id: job.drive.id.as_str().to_owned(),
-            size_bytes,
+            size_bytes: *size_bytes,
             files,
             directories,
             symlinks,
@@ -201,6 +210,7 @@ impl Summary {
         let plural = |count| if count == 1 { "" } else { "s" };
         let around =
             self.encryption.as_ref().map_or_else(String::new, |it| format!(" in {}", it.luks));
+        let tree = if self.root_hash.is_some() { " with a hash tree" } else { "" };
         let firmware = match self.delivery.by_firmware {
             0 => String::new(),
             count => format!(", {count} credential{} by the firmware", plural(count)),
@@ -210,7 +220,7 @@ impl Summary {
             count => format!(", {count} item{} of fw_cfg", plural(count)),
         };
         format!(
-            "wrote {}: {}{around},{label} {} file{}, {}{firmware}{items}",
+            "wrote {}: {}{around}{tree},{label} {} file{}, {}{firmware}{items}",
             self.shown,
             self.format,
             self.files,

@@ -25,6 +25,8 @@ pub(crate) struct Wishes {
     pub(crate) label: Option<String>,
     pub(crate) uuid: Option<String>,
     pub(crate) encryption: EncryptionWishes,
+    /// Wants a hash tree, whatever the manifest says.
+    pub(crate) verity: bool,
     pub(crate) sources: SourceWishes,
     pub(crate) attach: AttachWishes,
     pub(crate) smbios: SmbiosForm,

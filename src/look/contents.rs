@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use credimg_formats::read::{self, Limits, Reader, Storage};
 use credimg_formats::{Error, ErrorKind};
 
-use super::opened::Opened;
+use super::opened::{HashTree, Opened, Parts};
 use crate::host::random;
 use crate::report::{self, Exit, Failure, human_size, line, verbose};
 
@@ -16,8 +16,10 @@ use crate::report::{self, Exit, Failure, human_size, line, verbose};
 pub(crate) struct Contents {
     /// What reads it.
     pub(crate) reader: Box<dyn Reader>,
-    /// What that one reads.
+    /// What that one reads, with a hash tree behind it where there is one.
     pub(crate) storage: Arc<dyn Storage>,
+    /// The image's hash tree, be it that one or one that is around an encryption.
+    pub(crate) tree: Option<HashTree>,
     limits: Limits,
     path: PathBuf,
     /// The path for messages.
@@ -34,8 +36,7 @@ impl Contents {
         allow_cost: bool,
     ) -> Result<Self, Failure> {
         let image = Opened::new(path)?;
-        let storage = image.into_storage(key_file, allow_cost)?;
-        Self::new(Arc::from(storage), path)
+        Self::new(image.into_parts(key_file, allow_cost)?, path)
     }
 
     /// What `image` holds, which is at `path`, with a line that tells how much of it was read,
@@ -46,11 +47,13 @@ impl Contents {
         key_file: Option<&Path>,
         allow_cost: bool,
     ) -> Result<Self, Failure> {
-        let storage = image.into_storage(key_file, allow_cost)?;
-        Self::new(Arc::new(Shown::new(storage, report::shown(path))), path)
+        let parts = image.into_parts(key_file, allow_cost)?;
+        let storage = Arc::new(Shown::new(parts.storage, report::shown(path)));
+        Self::new(Parts { storage, ..parts }, path)
     }
 
-    fn new(storage: Arc<dyn Storage>, path: &Path) -> Result<Self, Failure> {
+    fn new(parts: Parts, path: &Path) -> Result<Self, Failure> {
+        let Parts { storage, found, tree } = parts;
         let shown = report::shown(path);
         // Walks make hash tables.
         random::seed_tables()?;
@@ -59,12 +62,12 @@ impl Contents {
             Failure::new(Exit::Image, format!("cannot read {shown}: {reason}"))
         })?;
         let limits = Limits::for_image(size_bytes);
-        let reader = read::open(Box::new(Arc::clone(&storage)), limits);
+        let reader = read::open(Parts::data(Arc::clone(&storage), found.as_ref()), limits);
         let reader = reader.map_err(|error| failure(&shown, None, &error))?;
         verbose::tell(|| {
             format!("opened {shown}: {}, {size_bytes} bytes", reader.facts().format.name())
         });
-        Ok(Self { reader, storage, limits, path: path.to_owned(), shown })
+        Ok(Self { reader, storage, tree, limits, path: path.to_owned(), shown })
     }
 
     /// How much may be taken of the image.
@@ -95,14 +98,14 @@ impl Contents {
 
 /// Shows how much of an image was read, where there is a line for that.
 struct Shown {
-    storage: Box<dyn Storage>,
+    storage: Arc<dyn Storage>,
     /// The image's path for messages.
     image: String,
     read_bytes: AtomicU64,
 }
 
 impl Shown {
-    fn new(storage: Box<dyn Storage>, image: String) -> Self {
+    fn new(storage: Arc<dyn Storage>, image: String) -> Self {
         Self { storage, image, read_bytes: AtomicU64::new(0) }
     }
 }

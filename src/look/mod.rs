@@ -4,5 +4,6 @@ pub(crate) mod contents;
 pub(crate) mod differences;
 pub(crate) mod inside;
 pub(crate) mod opened;
+pub(crate) mod part;
 pub(crate) mod records;
 pub(crate) mod tally;

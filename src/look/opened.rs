@@ -3,14 +3,19 @@
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
+use std::sync::Arc;
 
 use credimg_formats::probe::{Probe, probe};
-use credimg_formats::read::{Seekable, Storage};
+use credimg_formats::read::{Problems, Seekable, Storage};
+use credimg_formats::verity::{self, Found};
 use credimg_formats::{ErrorKind, luks};
 
+use super::part::Part;
+use crate::delivery::verity as verity_unit;
 use crate::host::open::open_file;
 use crate::host::output::Access;
 use crate::keys::{self, Key, Owners};
+use crate::manifest::verity::digits;
 use crate::report::{self, Exit, Failure, reason};
 
 /// An image and what it says of itself.
@@ -20,7 +25,76 @@ pub(crate) struct Opened {
     pub(crate) probe: Probe,
     /// The header, where the image is encrypted.
     pub(crate) header: Option<luks::Header>,
+    /// The hash tree behind all of it, where there is one.
+    tree: Option<Found>,
     shown: String,
+}
+
+/// An encrypted image, as far as it is read without its key.
+pub(crate) struct Outside {
+    pub(crate) header: luks::Header,
+    /// All of it, with a hash tree behind it.
+    pub(crate) storage: File,
+}
+
+/// The hash tree of an image.
+pub(crate) struct HashTree {
+    pub(crate) found: Found,
+    /// The bytes that it stands in, behind those that it is made of.
+    storage: Arc<dyn Storage>,
+    /// The image's path for messages.
+    shown: String,
+}
+
+impl HashTree {
+    /// The hash that stands for the whole image, as the tree has it: whether the image is the one
+    /// that it was made of is not checked.
+    pub(crate) fn root_hash(&self) -> Result<Vec<u8>, Failure> {
+        verity::root_hash(&*self.storage, &self.found).map_err(|error| invalid(&self.shown, &error))
+    }
+
+    /// Reads the whole image, and gives all that is not as this root hash says.
+    pub(crate) fn check(&self, root_hash: &[u8]) -> Result<Problems, Failure> {
+        verity::verify(&*self.storage, &self.found, root_hash)
+            .map_err(|error| invalid(&self.shown, &error))
+    }
+
+    /// What a guest is told of it.
+    pub(crate) fn told(&self) -> Result<verity_unit::HashTree, Failure> {
+        let root_hash = digits(&self.root_hash()?);
+        Ok(verity_unit::HashTree { root_hash, offset_bytes: self.found.data_bytes })
+    }
+}
+
+/// What holds a file system: the bytes, with a hash tree behind them where there is one.
+pub(crate) struct Parts {
+    pub(crate) storage: Arc<dyn Storage>,
+    /// That tree.
+    pub(crate) found: Option<Found>,
+    /// The tree of the image, be it that one or one that is around an encryption.
+    pub(crate) tree: Option<HashTree>,
+}
+
+impl Parts {
+    /// Looks for a tree in the plain bytes of an encrypted image. Errors are of exit code 8.
+    fn inside(plain: luks::Reader<Part>, shown: &str) -> Result<Self, Failure> {
+        let storage: Arc<dyn Storage> = Arc::new(Seekable::new(plain));
+        let found = verity::find(&*storage).map_err(|error| invalid(shown, &error))?;
+        let tree = found.clone().map(|found| HashTree {
+            found,
+            storage: Arc::clone(&storage),
+            shown: shown.to_owned(),
+        });
+        Ok(Self { storage, found, tree })
+    }
+
+    /// The bytes of the file system alone, from `storage`, which holds those of all parts.
+    pub(crate) fn data(storage: Arc<dyn Storage>, found: Option<&Found>) -> Box<dyn Storage> {
+        match found {
+            Some(found) => Box::new(verity::Data::new(storage, found)),
+            None => Box::new(storage),
+        }
+    }
 }
 
 /// What a key opens.
@@ -28,6 +102,8 @@ pub(crate) struct Inside {
     pub(crate) probe: Probe,
     /// The plain bytes.
     pub(crate) storage: Box<dyn Storage>,
+    /// The hash tree behind them, where there is one.
+    pub(crate) tree: Option<HashTree>,
 }
 
 impl Opened {
@@ -59,7 +135,28 @@ impl Opened {
             let message = format!("{shown}: the image is cut off before its payload");
             return Err(Failure::new(Exit::Image, message));
         }
-        Ok(Self { file, size_bytes, probe: found, header, shown })
+        let tree = verity::find(&file).map_err(|error| invalid(&shown, &error))?;
+        Ok(Self { file, size_bytes, probe: found, header, tree, shown })
+    }
+
+    /// The hash tree behind all of the file, where there is one; that of an encrypted image may be
+    /// [inside](Self::inside).
+    pub(crate) fn tree(&self) -> Result<Option<HashTree>, Failure> {
+        let Some(found) = self.tree.clone() else { return Ok(None) };
+        let (storage, shown) = (Arc::new(self.again()?), self.shown.clone());
+        Ok(Some(HashTree { found, storage, shown }))
+    }
+
+    /// How many bytes are before the hash tree, or in all.
+    fn data_bytes(&self) -> u64 {
+        self.tree.as_ref().map_or(self.size_bytes, |tree| tree.data_bytes)
+    }
+
+    /// The file once more.
+    fn again(&self) -> Result<File, Failure> {
+        self.file.try_clone().map_err(|error| {
+            Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
+        })
     }
 
     /// What is inside an encrypted image, by its key; none of one that is not.
@@ -83,7 +180,9 @@ impl Opened {
             let failure = invalid(&self.shown, &error);
             Failure { message: format!("{} (inside the encryption)", failure.message), ..failure }
         })?;
-        Ok(Some(Inside { probe: found, storage: Box::new(Seekable::new(plain)) }))
+        let Parts { storage, found: inner, tree } = Parts::inside(plain, &self.shown)?;
+        let storage = Parts::data(storage, inner.as_ref());
+        Ok(Some(Inside { probe: found, storage, tree }))
     }
 
     /// The bytes of the file system: those of the image, or of an encrypted one what its key
@@ -94,9 +193,21 @@ impl Opened {
         key_file: Option<&Path>,
         allow_cost: bool,
     ) -> Result<Box<dyn Storage>, Failure> {
+        let Parts { storage, found, .. } = self.into_parts(key_file, allow_cost)?;
+        Ok(Parts::data(storage, found.as_ref()))
+    }
+
+    /// The bytes of the file system with a hash tree behind them. Errors are those of
+    /// [`Self::into_storage`].
+    pub(crate) fn into_parts(
+        self,
+        key_file: Option<&Path>,
+        allow_cost: bool,
+    ) -> Result<Parts, Failure> {
+        let tree = self.tree()?;
         let Some(file) = key_file else {
             if self.header.is_none() {
-                return Ok(Box::new(self.file));
+                return Ok(Parts { storage: Arc::new(self.file), found: self.tree, tree });
             }
             let message = format!("{} is encrypted", self.shown);
             let hint = "name the file of its key with --key-file";
@@ -109,7 +220,8 @@ impl Opened {
         let Some(plain) = self.unlock(file, &key, allow_cost)? else {
             return Err(no_encryption("--key-file"));
         };
-        Ok(Box::new(Seekable::new(plain)))
+        let inside = Parts::inside(plain, &self.shown)?;
+        Ok(Parts { tree: tree.or(inside.tree), ..inside })
     }
 
     /// The plain bytes of an encrypted image; none of one that is not.
@@ -118,7 +230,7 @@ impl Opened {
         key_file: &Path,
         key: &Key,
         allow_cost: bool,
-    ) -> Result<Option<luks::Reader<File>>, Failure> {
+    ) -> Result<Option<luks::Reader<Part>>, Failure> {
         let Some(header) = &self.header else { return Ok(None) };
         if !allow_cost {
             header.require_cheap().map_err(|error| {
@@ -126,9 +238,7 @@ impl Opened {
                     .hint("where you know who made the image, --allow-cost opens it")
             })?;
         }
-        let file = self.file.try_clone().map_err(|error| {
-            Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
-        })?;
+        let file = Part::new(self.again()?, self.data_bytes());
         let secret = key.secret().expose();
         let opened = keys::without_traces(|| header.open_at_any_cost(file, secret));
         let plain = opened.map_err(|error| {
@@ -146,15 +256,13 @@ impl Opened {
 
     /// The header once more, and the bytes of the encrypted image itself; none of one that is
     /// not encrypted. Errors are of exit code 8.
-    pub(crate) fn outside(&self) -> Result<Option<(luks::Header, File)>, Failure> {
+    pub(crate) fn outside(&self) -> Result<Option<Outside>, Failure> {
         if self.header.is_none() {
             return Ok(None);
         }
-        let mut file = self.file.try_clone().map_err(|error| {
-            Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
-        })?;
-        let header = luks::Header::read(&mut file).map_err(|error| self.failure(&error))?;
-        Ok(Some((header, file)))
+        let mut part = Part::new(self.again()?, self.data_bytes());
+        let header = luks::Header::read(&mut part).map_err(|error| self.failure(&error))?;
+        Ok(Some(Outside { header, storage: self.again()? }))
     }
 
     /// The failure for an error of reading the image, of exit code 8.

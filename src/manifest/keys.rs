@@ -96,6 +96,12 @@ pub const MANIFEST: &[Key] = &[
         .only_with(&["iso9660"]),
     Key::optional("encrypt", "mapping", "not encrypted", "how the image is encrypted"),
     Key::optional(
+        "verity",
+        "true, false, or a mapping",
+        "false",
+        "whether the image has a hash tree, by which the guest checks it",
+    ),
+    Key::optional(
         "defaults",
         "mapping",
         "those of each key",
@@ -191,6 +197,24 @@ pub const ENCRYPT: &[Key] = &[
     ),
     Key::optional("sector_size", "512 or 4096", "the format's", "bytes that are encrypted at once")
         .only_with(&["luks: 2"]),
+];
+
+/// The keys of `verity`.
+pub const VERITY: &[Key] = &[
+    Key::optional(
+        "salt",
+        "hexadecimal digits, or `-` for none",
+        "made of the image's UUID, label and time",
+        "what is hashed with every block",
+    ),
+    Key::optional("uuid", "UUID", "made as the salt is", "the UUID of the tree"),
+    Key::optional(
+        "data_block",
+        "512, 1024, 2048 or 4096",
+        "4096; 2048 of ISO 9660",
+        "bytes that are checked at once, and the guest's sector",
+    ),
+    Key::optional("hash_block", "512, 1024, 2048 or 4096", "4096", "bytes of a block of hashes"),
 ];
 
 /// The keys of `mount`.
@@ -374,6 +398,7 @@ pub const ALL: &[(&str, &[Key])] = &[
     ("fw_cfg[]", FW_CFG),
     ("mount", MOUNT),
     ("encrypt", ENCRYPT),
+    ("verity", VERITY),
     ("machines.NAME", MACHINE),
     ("files[].to", TO),
     ("pseudo[]", PSEUDO),

@@ -40,6 +40,7 @@ mod source;
 mod syntax;
 pub(crate) mod time;
 mod values;
+pub(crate) mod verity;
 mod xattrs;
 
 pub use channel::Channel;
@@ -60,6 +61,7 @@ pub use resolved::{
 };
 pub use source::{Makes, Source, SourceKey};
 pub(crate) use values::{MOUNT_CREDENTIAL, is_credential_name, label_max_bytes};
+pub use verity::Verity;
 
 /// Reads the manifest at `path`, `-` being standard input, and resolves it.
 /// Host paths in it are relative to its directory, those of standard input to

@@ -13,7 +13,7 @@ use super::source::Product;
 use super::xattrs::Resolved;
 use super::{
     conflicts, credentials, encrypt, format_options, fw_cfg, mount, pass_env, schema, source, time,
-    values, xattrs,
+    values, verity, xattrs,
 };
 use crate::report::{Problem, Problems};
 
@@ -36,6 +36,7 @@ pub(super) fn resolve(
     let directory = path.parent().unwrap_or(Path::new(""));
     let encrypt =
         typed.encrypt.as_ref().and_then(|typed| encrypt::resolve(typed, directory, problems));
+    let verity = typed.verity.as_ref().and_then(|typed| verity::resolve(typed, problems));
     let built_in = Attributes {
         mode: Keep::Set(DEFAULT_MODE),
         dir_mode: Keep::Set(DEFAULT_DIR_MODE),
@@ -75,6 +76,7 @@ pub(super) fn resolve(
         format,
         format_options,
         encrypt,
+        verity,
         parents,
         entries,
         credentials,

@@ -16,6 +16,7 @@ use super::format_options::FormatOptions;
 use super::mapping::At;
 use super::mount;
 use super::source::Source;
+use super::verity::Verity;
 use crate::report::{Position, shown_bytes};
 
 /// Where the key of an encrypted image comes from.
@@ -268,6 +269,8 @@ pub struct Manifest {
     pub format_options: FormatOptions,
     /// How the image is encrypted, where it is.
     pub encrypt: Option<Encrypt>,
+    /// The hash tree that it gets, where it gets one.
+    pub verity: Option<Verity>,
     /// Mode, owner and time of the root and of parents made on the way.
     pub parents: Attributes,
     /// The entries, in the manifest's order.

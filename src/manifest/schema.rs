@@ -7,7 +7,7 @@ use super::error::Fault;
 use super::keys::{self, Key};
 use super::mapping::{At, Keys};
 use super::node::{Node, ScalarKind, Text, Value};
-use super::{fleet, format_options, source};
+use super::{fleet, format_options, source, verity};
 use crate::report::{Position, Problem, Problems};
 
 /// The manifest as typed.
@@ -18,6 +18,7 @@ pub(super) struct Typed {
     pub(super) format: Option<At<Text>>,
     pub(super) format_options: format_options::Typed,
     pub(super) encrypt: Option<Encrypt>,
+    pub(super) verity: Option<verity::Typed>,
     pub(super) defaults: Attributes,
     /// `xattrs` of `defaults`.
     pub(super) default_xattrs: Option<At<Xattrs>>,
@@ -153,6 +154,7 @@ pub(super) fn read(root: Node, file: &Arc<str>, problems: &mut Problems) -> Opti
     let format = keys.read("format", text, problems);
     let format_options = format_options::read(&mut keys, problems);
     let encrypt = keys.take("encrypt").and_then(|(node, at)| encrypt(node, at, problems));
+    let verity = keys.take("verity").and_then(|(node, at)| verity::read(node, at, problems));
     let defaults = keys.take("defaults").and_then(|(node, at)| {
         let mut keys = Keys::open(node, at, keys::DEFAULTS, problems)?;
         let attributes = attributes(&mut keys, problems);
@@ -188,6 +190,7 @@ pub(super) fn read(root: Node, file: &Arc<str>, problems: &mut Problems) -> Opti
         format,
         format_options,
         encrypt,
+        verity,
         defaults,
         default_xattrs,
         files,

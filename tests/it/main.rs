@@ -47,3 +47,4 @@ mod support;
 mod targets;
 mod tidy;
 mod trust;
+mod verity;

@@ -43,6 +43,14 @@ impl Version {
             Self::Luks2 => "luks2",
         }
     }
+
+    /// Where the payload begins in a volume that is written here.
+    pub const fn payload_offset_bytes(self) -> u64 {
+        match self {
+            Self::Luks1 => LUKS1_PAYLOAD_BYTES,
+            Self::Luks2 => LUKS2_PAYLOAD_BYTES,
+        }
+    }
 }
 
 impl FromStr for Version {
@@ -242,10 +250,11 @@ impl<'k> Plan<'k> {
     pub fn new(options: Options<'k>) -> Result<Self> {
         check(&options)?;
         let draw = Draw::of(options.random.expose())?;
-        let (head, payload_offset_bytes) = match options.version {
-            Version::Luks1 => (luks1(&options, &draw)?, LUKS1_PAYLOAD_BYTES),
-            Version::Luks2 => (luks2(&options, &draw)?, LUKS2_PAYLOAD_BYTES),
+        let head = match options.version {
+            Version::Luks1 => luks1(&options, &draw)?,
+            Version::Luks2 => luks2(&options, &draw)?,
         };
+        let payload_offset_bytes = options.version.payload_offset_bytes();
         let Options { volume_key, sector_bytes, .. } = options;
         Ok(Self { volume_key, sector_bytes, payload_offset_bytes, head })
     }

@@ -65,6 +65,7 @@ pub(super) fn of_machine(
         format: to.copy(own_format.or(typed.format.as_ref())),
         format_options: typed.format_options.clone(),
         encrypt: typed.encrypt.as_ref().and_then(|it| to.encrypt(it)),
+        verity: typed.verity.clone(),
         defaults,
         default_xattrs: typed.default_xattrs.as_ref().map(|it| to.default_xattrs(it)),
         files,

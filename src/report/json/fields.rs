@@ -13,6 +13,8 @@ pub const FIELDS: &[Field] = &[
     field("build", "encryption.uuid", "string", "the UUID of the header"),
     field("build", "encryption.key_file", "string or null", "the key's file, where it has one"),
     field("build", "encryption.key_made", "boolean", "whether this build made the key"),
+    field("build", "root_hash", "string or null", ROOT_HASH),
+    field("build", "hash_offset_bytes", "number or null", HASH_OFFSET),
     field("build", "serial", "string", "the drive's serial"),
     field("build", "drive_id", "string", "the drive's id in QEMU"),
     field("build", "size_bytes", "number", "the image's size"),
@@ -43,6 +45,7 @@ pub const FIELDS: &[Field] = &[
     field("check", "label", "string or null", "the volume label"),
     field("check", "serial", "string or null", SERIAL),
     field("check", "encryption", "string or null", "`luks1` or `luks2`"),
+    field("check", "verity", "boolean", "whether there is a hash tree"),
     field("check", "entries", "array of objects", "entries of `files`, then pseudo definitions"),
     field("check", "entries[].path", "string", PLANNED_PATH),
     field("check", "entries[].path_hex", "optional string", PATH_HEX),
@@ -85,6 +88,8 @@ pub const FIELDS: &[Field] = &[
     field("fleet build", "machines[].output", "string", "the path of its image"),
     field("fleet build", "machines[].result", "string", FLEET_RESULT),
     field("fleet build", "machines[].size_bytes", "optional number", "the image's size"),
+    field("fleet build", "machines[].root_hash", "optional string", ROOT_HASH),
+    field("fleet build", "machines[].hash_offset_bytes", "optional number", HASH_OFFSET),
     field("fleet build", "machines[].sidecars", "optional array of strings", FLEET_SIDECARS),
     field("fleet build", "machines[].arguments", "optional array of strings", FLEET_ARGUMENTS),
     field("fleet build", "machines[].configuration", "optional string", CONFIGURATION),
@@ -133,6 +138,8 @@ pub const FIELDS: &[Field] = &[
     field("extract", "devices_left_out", "number", "devices that `--devices` would have made"),
     field("args", "image", "string", "the image's path as it was given"),
     field("args", "label", "string or null", "the volume label"),
+    field("args", "root_hash", "string or null", ROOT_HASH),
+    field("args", "hash_offset_bytes", "number or null", HASH_OFFSET),
     field("args", "serial", "string", "the drive's serial"),
     field("args", "drive_id", "string", "the drive's id in QEMU"),
     field("args", "sidecars", "array of strings", "the private files beside the image"),
@@ -148,6 +155,8 @@ pub const FIELDS: &[Field] = &[
     ),
     field("inspect", "uuid", "string or null", "the volume UUID"),
     field("inspect", "size_bytes", "number", "the file's size; of `inside` without the header"),
+    field("inspect", "root_hash", "optional string", ROOT_HASH),
+    field("inspect", "hash_offset_bytes", "optional number", HASH_OFFSET),
     field("inspect", "header", "optional object", "the header of an encrypted image"),
     field("inspect", "header.cipher", "string", "as `aes-xts-plain64`"),
     field("inspect", "header.key_bits", "number", "the length of the volume key"),
@@ -202,6 +211,7 @@ pub const FIELDS: &[Field] = &[
     field("ls", "entries[].xattrs[].size_bytes", "number", "the length of its value"),
     field("verify", "format", "string or null", "the format, or `luks1` or `luks2` without a key"),
     field("verify", "valid", "boolean", "whether nothing is wrong with the image itself"),
+    field("verify", "root_hash", "string or null", ROOT_HASH),
     field("verify", "problems", "array of objects", "what is wrong, the first 1000 at most"),
     field("verify", "problems[].offset_bytes", "number or null", "where in the image, if known"),
     field("verify", "problems[].message", "string", "what it is, for people"),
@@ -238,6 +248,9 @@ pub const FIELDS: &[Field] = &[
     field("audit", "skipped", "number", "how many files of directories are no text"),
 ];
 
+const ROOT_HASH: &str =
+    "the root hash of its hash tree, in hexadecimal digits: it stands for the whole image";
+const HASH_OFFSET: &str = "where the hash tree begins in what the guest checks";
 const ARGUMENTS: &str = "the words that attach it, one an element, whatever the style of `--args`; \
                          `build --json=FILE` has none, as they are printed besides";
 const CONFIGURATION: &str = "in place of `arguments` where `--target` or `--args` asks for a text: \

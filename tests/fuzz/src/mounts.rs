@@ -55,7 +55,7 @@ fn of_disk(plan: &Manifest, disk: &Disk, format: Format, has_store: bool) {
     }
     let first = &lines[0];
     assert_eq!((first[1], first[2]), (point.as_str(), format.name()));
-    let files = units::files(plan, disk, None).expect("its name is known");
+    let files = units::files(plan, disk, Vec::new()).expect("its name is known");
     let text = units::text(&files);
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
     assert_eq!(value("Where="), Some(point.as_str()));

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::examples::bootc;
-use crate::support::systemd::{Case, Way, boot, boot_with, credimg, guest};
+use crate::support::systemd::{Case, Way, boot, boot_with, credimg, guest, oem_strings};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -50,12 +50,14 @@ const EROFS: Case = Case {
     ],
 };
 
-/// The guest opens the disk by a key and a unit that both are credentials.
+/// The guest checks the disk by its hash tree and opens it, by a key and a unit that both are
+/// credentials.
 ///
 /// SquashFS, and mounted in place of the store: it holds credentials alone.
 const ENCRYPTED: Case = Case {
     image: "chimera.squashfs",
-    head: "label: CHIMERA\nencrypt: {luks: 2, key: generate}\nmount: /run/credstore\n",
+    head: "label: CHIMERA\nencrypt: {luks: 2, key: generate}\nverity: true\n\
+           mount: /run/credstore\n",
     options: &["--key-out", "chimera.key"],
     machine: "q35",
     without: &[],
@@ -64,6 +66,7 @@ const ENCRYPTED: Case = Case {
         "/run/credstore",
         "/run/credstore/api.bytes",
         "/dev/mapper/credimg-chimera",
+        "/dev/mapper/credimg-chimera-verity",
         "/dev/disk/by-id/virtio-chimera",
         OEM_STRINGS,
         FIRMWARE_ITEM,
@@ -133,10 +136,11 @@ fn a_guest_opens_an_encrypted_disk_by_its_own_units() {
     boot(&CRYPTTAB);
 }
 
-/// Two disks, of which one has the key of another image and one has none: the guest says
-/// so, opens neither, mounts nothing, and stops before anything that needs them.
+/// Three disks, of which one has the key of another image, one has none, and one of which a byte was
+/// changed that nothing but its hash tree tells of: the guest says so, opens none, mounts nothing, and
+/// stops before anything that needs them.
 #[test]
-fn a_wrong_or_a_missing_key_opens_nothing() {
+fn what_has_the_wrong_key_or_was_changed_is_not_mounted() {
     let scratch = tempfile::tempdir().unwrap();
     let tree = scratch.path().join("tree");
     let programs = tree.join("usr/local/bin");
@@ -150,22 +154,28 @@ fn a_wrong_or_a_missing_key_opens_nothing() {
     let wrong = STANDARD.encode("0".repeat(64));
     let mut strings = Vec::new();
     let mut arguments = String::new();
-    for (name, mount, place) in [("chimera", "/run/secrets", "1"), ("medusa", "/run/others", "2")] {
+    for (name, mount, options) in [
+        ("chimera", "/run/secrets", &["--place=1", "--encrypt=luks2", "--key-out=chimera.key"][..]),
+        ("medusa", "/run/others", &["--place=2", "--encrypt=luks2", "--key-out=medusa.key"]),
+        ("hydra", "/run/checked", &["--place=3", "--verity"]),
+    ] {
         let label = name.to_uppercase();
-        let head = format!("label: {label}\nencrypt: {{luks: 2, key: generate}}\n");
-        let manifest = format!("{head}mount: {mount}\nfiles: [{{path: /extra, text: more}}]\n");
+        let files = "files: [{path: /extra, text: more}, {path: /big, shell: 'seq 9999'}]";
+        let manifest = format!("label: {label}\nmount: {mount}\n{files}\n");
         fs::write(scratch.path().join("secrets.yaml"), manifest).unwrap();
         let image = format!("{name}.erofs");
-        let key = format!("{name}.key");
-        let printed = credimg(scratch.path(), &image, &["--key-out", &key, "--place", place]);
+        let printed = credimg(scratch.path(), &image, options);
         let drive = printed.split(" -smbios").next().unwrap();
         write!(arguments, "{drive} ").unwrap();
         let structure = fs::read(scratch.path().join(format!("{image}.smbios"))).unwrap();
-        let text = String::from_utf8(structure[5..].to_vec()).unwrap();
-        strings
-            .extend(text.split_terminator('\0').filter(|text| !text.is_empty()).map(str::to_owned));
+        strings.extend(oem_strings(&structure));
     }
-    // One credential tells of both mounts, the first key is another one, the second is gone.
+    // A byte of a file's content.
+    let changed = scratch.path().join("hydra.erofs");
+    let mut bytes = fs::read(&changed).unwrap();
+    bytes[5 << 12] ^= 1;
+    fs::write(&changed, bytes).unwrap();
+    // One credential tells of all mounts, the first key is another one, the second is gone.
     let fstab = |string: &String| string.contains(":fstab.extra=");
     let lines = strings.iter().filter(|string| fstab(string));
     let lines: Vec<u8> = lines.flat_map(|string| STANDARD.decode(value(string)).unwrap()).collect();
@@ -186,15 +196,20 @@ fn a_wrong_or_a_missing_key_opens_nothing() {
     for line in [
         "credimg-chimera.service: failed",
         "credimg-medusa.service: failed",
+        "credimg-hydra.service: failed",
         "run-secrets.mount: inactive",
         "run-others.mount: inactive",
+        "run-checked.mount: inactive",
     ] {
         assert!(stdout.lines().any(|found| found == line), "{line} is missing:\n{stdout}");
     }
-    for reason in ["(Key data incorrect?)", "luks.medusa' missing."] {
+    for reason in
+        ["(Key data incorrect?)", "luks.medusa' missing.", "cat: /dev/mapper/credimg-hydra: "]
+    {
         assert!(stdout.contains(reason), "{reason} is missing:\n{stdout}");
     }
-    assert!(!stdout.contains("credimg-chimera\n") && !stdout.contains("extra"), "{stdout}");
+    let is_open = stdout.contains("credimg-chimera\n") || stdout.contains("credimg-hydra\n");
+    assert!(!is_open && !stdout.contains("extra"), "{stdout}");
 }
 
 /// The value of an OEM string, in base64.

@@ -32,7 +32,8 @@ fn the_json_report_is_for_programs() {
     let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     let expected = serde_json::json!({
         "report_version": 1, "image": "out.erofs", "format": "erofs", "label": "CHIMERA", "uuid": UUID,
-        "encryption": null, "serial": "chimera", "drive_id": "credimg-chimera", "size_bytes": 4096,
+        "encryption": null, "root_hash": null, "hash_offset_bytes": null, "serial": "chimera",
+        "drive_id": "credimg-chimera", "size_bytes": 4096,
         "files": 1, "directories": 2, "symlinks": 1,
         "losses": [], "credentials": [], "sidecars": [], "kernel_arguments": [], "warnings": [],
     });

@@ -54,7 +54,8 @@ fn an_iso_9660_image_is_found_by_label_and_time() {
     let size_bytes = fs::metadata(host.path("out.iso")).unwrap().len();
     let expected = serde_json::json!({
         "report_version": 1, "image": "out.iso", "format": "iso9660", "label": label, "uuid": time,
-        "encryption": null, "serial": "chimera", "drive_id": "credimg-chimera", "size_bytes": size_bytes,
+        "encryption": null, "root_hash": null, "hash_offset_bytes": null, "serial": "chimera",
+        "drive_id": "credimg-chimera", "size_bytes": size_bytes,
         "files": 1, "directories": 1, "symlinks": 0, "losses": [],
         "credentials": [], "sidecars": [], "kernel_arguments": [], "warnings": [],
     });

@@ -29,7 +29,7 @@ const KEY: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789ABC
 
 /// Commands whose reports have every member that there is, each once at least; in order, as the
 /// later ones look at what the earlier ones have made.
-const RUNS: [&str; 34] = [
+const RUNS: [&str; 39] = [
     "build m.yaml --allow-devices -o a.erofs --json=report --if-changed",
     "build m.yaml --allow-devices -o l.erofs --json=report --encrypt luks1 --key-file key",
     "build m.yaml --allow-devices -o a.iso --json=report --lossy",
@@ -53,6 +53,11 @@ const RUNS: [&str; 34] = [
     "inspect z.sqfs --json",
     "inspect l.erofs --json",
     "inspect l.erofs --json --key-file key",
+    "build m.yaml --allow-devices -o v.erofs --json --verity",
+    "fleet build fleet.yaml -o fleet-{machine}.erofs --json --verity",
+    "args v.erofs --json",
+    "inspect v.erofs --json",
+    "verify v.erofs --json",
     "ls a.erofs --json -R",
     "verify a.erofs --json",
     "verify a.erofs --json --manifest other.yaml",

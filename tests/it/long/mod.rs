@@ -6,3 +6,4 @@ mod libvirt;
 mod machines;
 mod placement;
 mod probe;
+mod verity;

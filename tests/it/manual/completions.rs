@@ -33,7 +33,7 @@ const LINES: &[(&str, &str)] = &[
     ),
     ("credimg man ma", "credimg man man-pages"),
     // The program that is started.
-    ("credimg exec m.yaml --veri", "credimg exec m.yaml --verify"),
+    ("credimg exec m.yaml --verif", "credimg exec m.yaml --verify"),
     ("credimg exec m.yaml -- monitor-of", "credimg exec m.yaml -- monitor-of-a-test"),
 ];
 

@@ -119,6 +119,7 @@ pub(crate) fn plan(entries: Vec<Entry>) -> Manifest {
         format: None,
         format_options: FormatOptions::default(),
         encrypt: None,
+        verity: None,
         parents: defaults(),
         entries,
         credentials: Vec::new(),

@@ -226,6 +226,13 @@ pub(crate) fn credimg(scratch: &Path, image: &str, options: &[&str]) -> String {
     String::from_utf8(build.stdout).unwrap().trim_end().to_owned()
 }
 
+/// The OEM strings in a raw structure.
+pub(crate) fn oem_strings(structure: &[u8]) -> Vec<String> {
+    let text = String::from_utf8(structure[5..].to_vec()).unwrap();
+    let strings = text.split_terminator('\0').filter(|text| !text.is_empty());
+    strings.map(str::to_owned).collect()
+}
+
 fn digest(content: &[u8]) -> String {
     Sha256::digest(content).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

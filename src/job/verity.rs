@@ -1,0 +1,140 @@
+//! The hash tree of an image: whether there is one and of which shape, and what is left to the
+//! build, made of what the image is called.
+
+use credimg_formats::verity::{Options, Sealed};
+use credimg_formats::{Error, ErrorKind, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::image::Image;
+use crate::delivery::verity::HashTree;
+use crate::manifest::verity::digits;
+use crate::manifest::{self, Manifest};
+use crate::monitors::Block;
+use crate::report::{self, Exit, Failure};
+
+/// What salts and UUIDs begin with, before they are hashed.
+const SALT_PREFIX: &[u8] = b"credimg: salt of a hash tree\0";
+const UUID_PREFIX: &[u8] = b"credimg: UUID of a hash tree\0";
+
+/// The shape of a hash tree.
+#[derive(Clone)]
+pub(crate) struct Verity {
+    salt: Option<Vec<u8>>,
+    uuid: Option<[u8; 16]>,
+    data_block_bytes: u32,
+    hash_block_bytes: u32,
+}
+
+impl Verity {
+    /// What the command line, else the manifest, asks for, of an image in a disk of these blocks;
+    /// none where there is no tree. Errors are of exit code 3.
+    pub(crate) fn new(
+        manifest: &Manifest,
+        wish: bool,
+        block: Block,
+    ) -> Result<Option<Self>, Failure> {
+        let default = manifest::Verity::default();
+        let typed = match &manifest.verity {
+            Some(typed) => typed,
+            None if wish => &default,
+            None => return Ok(None),
+        };
+        let max_bytes = u32::from(block.bytes());
+        if let Some((bytes, at)) = &typed.data_block_bytes
+            && *bytes > max_bytes
+        {
+            let message = format!("{at}: Linux reads no such image from a disk of larger sectors");
+            let hint = format!("at most {max_bytes} will do");
+            return Err(Failure::new(Exit::Manifest, message).hint(hint));
+        }
+        Ok(Some(Self {
+            salt: typed.salt.clone(),
+            uuid: typed.uuid,
+            data_block_bytes: typed
+                .data_block_bytes
+                .as_ref()
+                .map_or(max_bytes, |(bytes, _)| *bytes),
+            hash_block_bytes: typed.hash_block_bytes.unwrap_or(4096),
+        }))
+    }
+
+    /// The largest block of a disk that dm-verity takes it from.
+    pub(crate) fn block(&self, block: Block) -> Block {
+        fitting(block, self.data_block_bytes, self.hash_block_bytes)
+    }
+
+    /// What the tree of `image` is made with. The same image has the same tree: what nobody has
+    /// chosen is made of what tells it from others, and of nothing that it holds.
+    pub(crate) fn options(&self, image: &Image) -> Options {
+        let salt = self.salt.clone().unwrap_or_else(|| derived(SALT_PREFIX, image).to_vec());
+        Options {
+            salt,
+            uuid: self.uuid.unwrap_or_else(|| uuid(image)),
+            data_block_bytes: self.data_block_bytes,
+            hash_block_bytes: self.hash_block_bytes,
+            ..Options::default()
+        }
+    }
+}
+
+/// The largest block of a disk, up to `block`, that dm-verity takes these blocks from.
+pub(crate) fn fitting(block: Block, data_block_bytes: u32, hash_block_bytes: u32) -> Block {
+    let smaller = data_block_bytes.min(hash_block_bytes);
+    let fits = |block: &Block| u32::from(block.bytes()) <= smaller;
+    [block, Block::Cd].into_iter().find(fits).unwrap_or(Block::Small)
+}
+
+/// What the guest is told of a tree that was written.
+pub(crate) fn told(sealed: &Sealed) -> HashTree {
+    let Sealed { root_hash, data_bytes, .. } = sealed;
+    HashTree { root_hash: digits(root_hash), offset_bytes: *data_bytes }
+}
+
+/// The failure to make a hash tree; errors of what it wraps pass by.
+pub(crate) fn broken(error: &Error) -> Failure {
+    let cause = error.io_error();
+    if let Some(failure) = cause.and_then(Failure::inside) {
+        return failure.clone();
+    }
+    if error.kind() == ErrorKind::Bug {
+        return Failure::bug(&format!(": {error}"));
+    }
+    let reason = cause.map_or_else(String::new, |cause| format!(": {}", report::reason(cause)));
+    Failure::new(Exit::Output, format!("cannot write the hash tree: {error}{reason}"))
+}
+
+/// A hash of what the image is called. Its UUID is in it where its format has one: else each
+/// build would make up another.
+fn derived(prefix: &[u8], image: &Image) -> [u8; 32] {
+    let Image { format, label, uuid, build_time, .. } = image;
+    let profile = format.profile();
+    let uuid = if profile.has_uuid { &uuid[..] } else { &[] };
+    let mut hash = Sha256::new();
+    for part in [
+        prefix,
+        profile.name.as_bytes(),
+        b"\0",
+        label.as_deref().unwrap_or_default().as_bytes(),
+        b"\0",
+        &seconds(*build_time),
+        uuid,
+    ] {
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+fn seconds(time: Timestamp) -> [u8; 8] {
+    time.seconds().to_le_bytes()
+}
+
+/// One of version 8, which is of whoever makes it (RFC 9562 5.8).
+fn uuid(image: &Image) -> [u8; 16] {
+    let hash = derived(UUID_PREFIX, image);
+    let mut uuid = [0; 16];
+    uuid.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    let [_, _, _, _, _, _, version, _, variant, ..] = &mut uuid;
+    *version = *version & 0x0f | 0x80;
+    *variant = *variant & 0x3f | 0x80;
+    uuid
+}
