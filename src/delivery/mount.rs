@@ -79,8 +79,8 @@ impl Disk {
     }
 
     /// The value of `fstab.extra`, public: the disk at `point` and, where it
-    /// holds credentials below its root, these at the place where systemd looks. The unit
-    /// `opened_by` opens it, where one does.
+    /// holds credentials below its root, these at the place where systemd looks. The
+    /// options of `opened_by` make it wait for what opens it, where something does.
     pub fn fstab(
         &self,
         point: &MountPoint,
@@ -88,8 +88,7 @@ impl Disk {
         opened_by: Option<&str>,
     ) -> Result<String, Failure> {
         let (what, kind, at) = (self.device()?.in_table(), self.kind, point.as_str());
-        let needs = |unit| format!(",x-systemd.requires={unit}");
-        let needs = opened_by.map_or_else(String::new, needs);
+        let needs = opened_by.map_or_else(String::new, |options| format!(",{options}"));
         let options = point.options();
         let disk = format!("{what} {at} {kind} {options}{needs} 0 0\n");
         if !has_store || point.is_credstore() {
@@ -169,7 +168,7 @@ mod tests {
         let line = "/dev/mapper/credimg-chimera /run/secrets erofs \
                     ro,nosuid,nodev,noexec,x-systemd.requires=credimg-chimera.service 0 0\n";
         let disk = Disk::opened(Format::Erofs, &serial);
-        let unit = Some("credimg-chimera.service");
+        let unit = Some("x-systemd.requires=credimg-chimera.service");
         assert_eq!(disk.fstab(&MountPoint::standard(), false, unit).unwrap(), line);
     }
 

@@ -289,8 +289,8 @@ impl<'a> Planner<'a> {
             return Ok(None);
         }
         let unlock = self.means.unlock.as_ref();
-        let unit = opening.zip(unlock).map(|(opening, unlock)| unlock.unit_name(opening.by));
-        let fstab = self.means.disk.fstab(&point, has_store, unit.as_deref())?;
+        let needs = opening.zip(unlock).map(|(it, unlock)| unlock.mount_options(it.by, &point));
+        let fstab = self.means.disk.fstab(&point, has_store, needs.as_deref())?;
         let mount = Mount { by, fstab };
         if let Some(channel) = mount.channel() {
             // Next to nothing has taken room yet.

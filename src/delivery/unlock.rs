@@ -7,7 +7,7 @@ use super::device::Device;
 use super::route::Teller;
 use super::units::{GuestFile, escaped};
 use super::verity::{self, HashTree};
-use crate::manifest::Channel;
+use crate::manifest::{Channel, MountPoint};
 use crate::monitors::{Bus, Serial};
 
 /// The start of the name of the credential that holds the key; the serial follows. With
@@ -102,6 +102,16 @@ impl Unlock {
             | Teller::Argument
             | Teller::KernelLine => format!("{}.service", mapping(&self.serial)),
         }
+    }
+
+    /// The options of fstab(5) that have the mount at `point` wait for the unit. One that checks a
+    /// disk waits for that itself, and fails where it does not come: systemd, which would wait for
+    /// the mapping from the boot's first moment on, has not to be in a hurry besides.
+    pub(super) fn mount_options(&self, by: Teller, point: &MountPoint) -> String {
+        const TIMEOUT: &str = "x-systemd.device-timeout";
+        let needs = format!("x-systemd.requires={}", self.unit_name(by));
+        let is_given = point.options().contains(TIMEOUT);
+        if self.tree.is_some() && !is_given { format!("{needs},{TIMEOUT}=0") } else { needs }
     }
 
     /// The unit, public. It runs what systemd's own generators would for lines of

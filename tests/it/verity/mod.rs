@@ -268,7 +268,8 @@ ExecStopPost=/usr/lib/systemd/systemd-veritysetup detach credimg-chimera
     assert_eq!(unit, expected);
     // The label is on the raw disk as well, which nothing checks: it never mounts by that.
     let fstab = "/dev/mapper/credimg-chimera /run/secrets erofs \
-                 ro,nosuid,nodev,noexec,x-systemd.requires=credimg-chimera.service 0 0\n";
+                 ro,nosuid,nodev,noexec,x-systemd.requires=credimg-chimera.service,\
+                 x-systemd.device-timeout=0 0 0\n";
     assert_eq!(credential(&structure, "fstab.extra"), fstab);
 
     // Encrypted: the tree is around the ciphertext.
@@ -294,7 +295,7 @@ ExecStopPost=/usr/lib/systemd/systemd-veritysetup detach credimg-chimera
     let unit = host.read("d.erofs.fw_cfg.systemd.extra-unit.c.service");
     assert!(String::from_utf8(unit).unwrap().contains("hash-offset="));
     let fstab = String::from_utf8(host.read("d.erofs.fw_cfg.fstab.extra")).unwrap();
-    assert!(fstab.contains(",x-systemd.requires=c.service "), "{fstab}");
+    assert!(fstab.contains(",x-systemd.requires=c.service,"), "{fstab}");
     let output = run(&host, "build secrets.yaml -o e.squashfs --bus nvme");
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
 }
