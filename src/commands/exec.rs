@@ -207,7 +207,7 @@ fn make(options: &InMemory<'_>, invocation: &Invocation<'_>) -> Result<Inheritan
     collected.losses(&job.image).warn();
     let assembly = collected.assembly;
     let (image, written) = write_image(&job, &assembly, options.recipe.verify)?;
-    let unlock = job.unlock(written.sealed.as_ref());
+    let unlock = job.unlock(written.sealed.as_ref())?;
     let sidecars = job.sidecars(&assembly, unlock.as_ref())?;
     let mut files = Vec::with_capacity(sidecars.len());
     for Sidecar { content, .. } in &sidecars {

@@ -8,7 +8,8 @@ use credimg_formats::luks::Version;
 
 use super::suggested::{compressions, machine_types, machines};
 use crate::job::wishes::{
-    AttachWishes, EncryptionWishes, MachineWishes, NamedMachine, SourceWishes, Wishes,
+    AttachWishes, EncryptionWishes, MachineWishes, NamedMachine, SigningWishes, SourceWishes,
+    Wishes,
 };
 use crate::look::contents::Contents;
 use crate::manifest::Format;
@@ -140,11 +141,20 @@ pub struct EncryptionChoice {
     /// can stand in QEMU's arguments
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub master_key: Option<PathBuf>,
+    /// Give the image a hash tree and sign its root hash with the private key in KEY (RSA, PEM), for
+    /// guests whose kernel takes no other disk
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath, requires = "verity_cert")]
+    pub verity_sign: Option<PathBuf>,
+    /// The certificate of the key that signs (PEM)
+    #[arg(long, value_name = "CERT", value_hint = ValueHint::FilePath, requires = "verity_sign")]
+    pub verity_cert: Option<PathBuf>,
 }
 
 impl EncryptionChoice {
     fn wishes(&self) -> EncryptionWishes {
+        let signing = self.verity_sign.clone().zip(self.verity_cert.clone());
         EncryptionWishes {
+            signing: signing.map(|(key, certificate)| SigningWishes { key, certificate }),
             luks: self.encrypt,
             key_file: self.key_file.clone(),
             key_out: self.key_out.clone(),

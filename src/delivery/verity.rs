@@ -25,13 +25,23 @@ pub struct HashTree {
     pub root_hash: String,
     /// Where the tree's superblock is, behind what the disk holds.
     pub offset_bytes: u64,
+    /// The signature of the root hash in base64, where there is one.
+    pub signature: Option<String>,
 }
 
 impl HashTree {
     /// Stands for the tree of an image that is not written yet: as long in every text as one
     /// can be.
     pub fn foreseen() -> Self {
-        Self { root_hash: "0".repeat(ROOT_HASH_MAX), offset_bytes: u64::MAX }
+        let root_hash = "0".repeat(ROOT_HASH_MAX);
+        Self { root_hash, offset_bytes: u64::MAX, signature: None }
+    }
+
+    /// The options of systemd-veritysetup(8).
+    fn options(&self) -> String {
+        let signed = |signature| format!(",root-hash-signature=base64:{signature}");
+        let signature = self.signature.as_ref().map(signed).unwrap_or_default();
+        format!("hash-offset={}{signature}", self.offset_bytes)
     }
 }
 
@@ -43,14 +53,14 @@ pub(super) fn commands(tree: &HashTree, device: &Device, mapping: &str) -> Strin
         Device::Serial(_) | Device::Mapping(_) => WAIT_SECONDS,
         Device::Label(_) | Device::Uuid(_) => WAIT_FOR_CONTENT_SECONDS,
     };
-    let (HashTree { root_hash, offset_bytes }, device) = (tree, device.path());
+    let (root_hash, options, device) = (&tree.root_hash, tree.options(), device.path());
     let mut text = String::new();
     // A String takes everything.
     let _ = write!(
         text,
         "ExecStart=udevadm wait --timeout={seconds} {device}\n\
          ExecStart={PROGRAM} attach {mapping} {device} {device} {root_hash} \
-         hash-offset={offset_bytes}\n\
+         {options}\n\
          ExecStart=cat /dev/mapper/{mapping}\n"
     );
     text
@@ -63,8 +73,8 @@ pub(super) fn end(mapping: &str) -> String {
 
 /// The line of veritytab(5) that makes `mapping` of the disk `device`.
 pub(super) fn veritytab(tree: &HashTree, device: &Device, mapping: &str) -> String {
-    let (HashTree { root_hash, offset_bytes }, device) = (tree, device.in_table());
-    format!("{mapping} {device} {device} {root_hash} hash-offset={offset_bytes}\n")
+    let (root_hash, options, device) = (&tree.root_hash, tree.options(), device.in_table());
+    format!("{mapping} {device} {device} {root_hash} {options}\n")
 }
 
 /// What a checked disk is called in `/dev/mapper` that is encrypted as well.

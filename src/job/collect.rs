@@ -104,12 +104,11 @@ impl Job {
     }
 
     /// What the guest opens the disk with, which has this hash tree.
-    pub(crate) fn unlock(&self, sealed: Option<&Sealed>) -> Option<Unlock> {
-        let unlock = self.settings.means.unlock.clone()?;
-        Some(match sealed {
-            Some(sealed) => unlock.with_tree(verity::told(sealed)),
-            None => unlock,
-        })
+    pub(crate) fn unlock(&self, sealed: Option<&Sealed>) -> Result<Option<Unlock>, Failure> {
+        let unlock = self.settings.means.unlock.clone();
+        let (Some(verity), Some(sealed)) = (&self.image.verity, sealed) else { return Ok(unlock) };
+        let tree = verity.signed(verity::told(sealed))?;
+        Ok(unlock.map(|unlock| unlock.with_tree(tree)))
     }
 
     /// The private files of what goes by the firmware, with what opens the disk.

@@ -34,6 +34,8 @@ enum Role {
     Source,
     Key,
     MasterKey,
+    SigningKey,
+    Certificate,
     Image,
     Dependencies,
     Report,
@@ -48,6 +50,8 @@ impl Role {
             Self::Source => "source",
             Self::Key => "key file",
             Self::MasterKey => "master key",
+            Self::SigningKey => "key that signs",
+            Self::Certificate => "certificate",
             Self::Image => "image",
             Self::Dependencies => "dependency file",
             Self::Report => "report",
@@ -156,6 +160,8 @@ impl Files<'_> {
                     | Role::Source
                     | Role::Key
                     | Role::MasterKey
+                    | Role::SigningKey
+                    | Role::Certificate
                     | Role::Dependencies
                     | Role::Report => id(std::fs::symlink_metadata(path)),
                 };
@@ -193,14 +199,20 @@ impl Files<'_> {
 
     /// The files of keys, those of the command line and that of the manifest.
     fn keys(&self) -> impl Iterator<Item = (Role, &Path)> {
-        let EncryptionWishes { key_file, key_out, master_key, .. } = self.keys;
+        let EncryptionWishes { key_file, key_out, master_key, signing, .. } = self.keys;
         let planned = self.manifest.encrypt.as_ref().and_then(|encrypt| match &encrypt.key {
             Some(KeySource::File(path)) => Some(path),
             Some(KeySource::Generate) | None => None,
         });
         let keys = [key_file.as_ref(), key_out.as_ref(), planned].into_iter().flatten();
         let master = master_key.iter().map(|path| (Role::MasterKey, path.as_path()));
-        keys.map(|path| (Role::Key, path.as_path())).chain(master)
+        let signing = signing.iter().flat_map(|signing| {
+            [
+                (Role::SigningKey, signing.key.as_path()),
+                (Role::Certificate, signing.certificate.as_path()),
+            ]
+        });
+        keys.map(|path| (Role::Key, path.as_path())).chain(master).chain(signing)
     }
 }
 

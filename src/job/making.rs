@@ -181,7 +181,7 @@ impl Making<'_> {
 
     /// What goes with the image that has this hash tree, or one that is foreseen.
     fn beside(&self, assembly: &Assembly, sealed: Option<&Sealed>) -> Result<Beside, Failure> {
-        let unlock = self.job.unlock(sealed);
+        let unlock = self.job.unlock(sealed)?;
         let sidecars = self.job.sidecars(assembly, unlock.as_ref())?;
         let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
         let firmware = Firmware {

@@ -114,7 +114,8 @@ impl Job {
             machine_type(&wishes.attach, target, &guest, &destination, manifest.machine.is_some())?;
         let encryption = Encryption::new(&manifest, &wishes.encryption, volume.format, target)?;
         let block = blocks::of_build(volume.format, encryption.as_ref());
-        let verity = Verity::new(&manifest, wishes.verity, block)?;
+        let verity =
+            Verity::new(&manifest, wishes.verity, wishes.encryption.signing.as_ref(), block)?;
         let block = verity.as_ref().map_or(block, |verity| verity.block(block));
         let mut drive = destination.drive(&wishes.attach, machine_type, &volume, block)?;
         let own_uuid = volume::own_uuid(wishes.uuid.as_deref(), volume.format)?;
@@ -312,10 +313,11 @@ fn means(
     let plain = Disk::new(image.format, label, &uuid, &drive.serial, drive.bus);
     let plain = if wishes.uuid.is_none() { plain.with_random_uuid() } else { plain };
     let mut unlock = encryption.and_then(|it| it.unlock(drive, label, encryptor));
-    if image.verity.is_some() {
+    if let Some(verity) = &image.verity {
         let device = checked_device(target, drive, unlock.as_ref(), &plain)?;
         let key_bytes = unlock.and_then(|unlock| unlock.key_bytes());
-        unlock = Some(Unlock::checked(&drive.serial, device, HashTree::foreseen(), key_bytes));
+        let tree = verity.signed(HashTree::foreseen())?;
+        unlock = Some(Unlock::checked(&drive.serial, device, tree, key_bytes));
     }
     let disk = if unlock.is_some() { Disk::opened(image.format, &drive.serial) } else { plain };
     Ok(Means {

@@ -1,12 +1,18 @@
 //! The hash tree of an image: whether there is one and of which shape, and what is left to the
 //! build, made of what the image is called.
 
+use std::rc::Rc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use credimg_formats::verity::{Options, Sealed};
 use credimg_formats::{Error, ErrorKind, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::image::Image;
+use super::wishes::SigningWishes;
 use crate::delivery::verity::HashTree;
+use crate::keys::signer::Signer;
 use crate::manifest::verity::digits;
 use crate::manifest::{self, Manifest};
 use crate::monitors::Block;
@@ -23,20 +29,23 @@ pub(crate) struct Verity {
     uuid: Option<[u8; 16]>,
     data_block_bytes: u32,
     hash_block_bytes: u32,
+    /// Signs the root hash.
+    signer: Option<Rc<Signer>>,
 }
 
 impl Verity {
     /// What the command line, else the manifest, asks for, of an image in a disk of these blocks;
-    /// none where there is no tree. Errors are of exit code 3.
+    /// none where there is no tree. Errors are of exit code 3, and of what signs 4 or 5.
     pub(crate) fn new(
         manifest: &Manifest,
         wish: bool,
+        signing: Option<&SigningWishes>,
         block: Block,
     ) -> Result<Option<Self>, Failure> {
         let default = manifest::Verity::default();
         let typed = match &manifest.verity {
             Some(typed) => typed,
-            None if wish => &default,
+            None if wish || signing.is_some() => &default,
             None => return Ok(None),
         };
         let max_bytes = u32::from(block.bytes());
@@ -47,7 +56,10 @@ impl Verity {
             let hint = format!("at most {max_bytes} will do");
             return Err(Failure::new(Exit::Manifest, message).hint(hint));
         }
+        let signer = signing
+            .map(|SigningWishes { key, certificate }| Signer::read(key, certificate).map(Rc::new));
         Ok(Some(Self {
+            signer: signer.transpose()?,
             salt: typed.salt.clone(),
             uuid: typed.uuid,
             data_block_bytes: typed
@@ -61,6 +73,13 @@ impl Verity {
     /// The largest block of a disk that dm-verity takes it from.
     pub(crate) fn block(&self, block: Block) -> Block {
         fitting(block, self.data_block_bytes, self.hash_block_bytes)
+    }
+
+    /// The tree with the signature of its root hash, where somebody signs.
+    pub(crate) fn signed(&self, tree: HashTree) -> Result<HashTree, Failure> {
+        let Some(signer) = &self.signer else { return Ok(tree) };
+        let signature = STANDARD.encode(signer.sign(&tree.root_hash)?);
+        Ok(HashTree { signature: Some(signature), ..tree })
     }
 
     /// What the tree of `image` is made with. The same image has the same tree: what nobody has
@@ -87,7 +106,7 @@ pub(crate) fn fitting(block: Block, data_block_bytes: u32, hash_block_bytes: u32
 /// What the guest is told of a tree that was written.
 pub(crate) fn told(sealed: &Sealed) -> HashTree {
     let Sealed { root_hash, data_bytes, .. } = sealed;
-    HashTree { root_hash: digits(root_hash), offset_bytes: *data_bytes }
+    HashTree { root_hash: digits(root_hash), offset_bytes: *data_bytes, signature: None }
 }
 
 /// The failure to make a hash tree; errors of what it wraps pass by.

@@ -42,6 +42,15 @@ pub(crate) struct EncryptionWishes {
     /// Where a key is made that is not there yet.
     pub(crate) key_out: Option<PathBuf>,
     pub(crate) master_key: Option<PathBuf>,
+    /// What signs the root hash of the hash tree.
+    pub(crate) signing: Option<SigningWishes>,
+}
+
+/// Who is to sign the root hash: files in PEM.
+#[derive(Clone, Debug)]
+pub(crate) struct SigningWishes {
+    pub(crate) key: PathBuf,
+    pub(crate) certificate: PathBuf,
 }
 
 /// What is wished of the sources, and of what is made of them.

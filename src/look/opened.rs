@@ -62,7 +62,11 @@ impl HashTree {
     /// What a guest is told of it.
     pub(crate) fn told(&self) -> Result<verity_unit::HashTree, Failure> {
         let root_hash = digits(&self.root_hash()?);
-        Ok(verity_unit::HashTree { root_hash, offset_bytes: self.found.data_bytes })
+        Ok(verity_unit::HashTree {
+            root_hash,
+            offset_bytes: self.found.data_bytes,
+            signature: None,
+        })
     }
 }
 

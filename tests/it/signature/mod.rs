@@ -3,10 +3,15 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use credimg::keys::signer::Signer;
+use serde_json::Value;
 
 use crate::support::host::{Host, stderr};
+use crate::support::systemd::oem_strings;
 
+const MANIFEST: &str = "label: CHIMERA\nfiles:\n- {path: /token, text: hunter2}\n";
 const TEXT: &str = "8f3a5b0c3e6f1d2a7b4c5d6e8f9a0b1c2d3e4f5061728394a5b6c7d8e9f00112";
 
 /// Runs openssl with these arguments, which no white space is in.
@@ -35,7 +40,7 @@ fn read(host: &Host, key: &str, certificate: &str) -> Result<Signer, String> {
 
 #[test]
 fn a_signature_is_that_of_openssl_byte_for_byte() {
-    let host = Host::new("signature-openssl");
+    let host = Host::new(MANIFEST);
     fs::write(host.path("text"), TEXT).unwrap();
     let long = format!("/O={}/CN=x", "long".repeat(15));
     for (name, options) in [
@@ -64,9 +69,65 @@ fn a_signature_is_that_of_openssl_byte_for_byte() {
     }
 }
 
+/// The unit in the OEM strings of the file.
+fn unit(host: &Host, structure: &str) -> String {
+    let structure = host.read(structure);
+    let start = "io.systemd.credential.binary:systemd.extra-unit.credimg-chimera.service=";
+    let strings = oem_strings(&structure);
+    let value = strings.iter().find_map(|string| string.strip_prefix(start)).unwrap();
+    String::from_utf8(STANDARD.decode(value).unwrap()).unwrap()
+}
+
+#[test]
+fn the_guest_is_given_the_signature_with_the_root_hash() {
+    let host = Host::new(MANIFEST);
+    make(&host, "one", "-subj /CN=one");
+    for (image, options) in [
+        ("a.erofs", "--verity-sign one.key --verity-cert one.crt"),
+        ("b.iso", "--verity --verity-sign one.key --verity-cert one.crt"),
+    ] {
+        let build = format!("build secrets.yaml -o {image} --json --label CHIMERA {options}");
+        let output = host.credimg().args(build.split(' ')).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let root_hash = report["root_hash"].as_str().unwrap();
+        let unit = unit(&host, &format!("{image}.smbios"));
+        let (_, behind) = unit.split_once(",root-hash-signature=base64:").unwrap();
+        let signature = STANDARD.decode(behind.lines().next().unwrap()).unwrap();
+        assert!(unit.contains(&format!(" {root_hash} hash-offset=")), "{unit}");
+        fs::write(host.path("text"), root_hash).unwrap();
+        fs::write(host.path("signature"), signature).unwrap();
+        let verify = "smime -verify -binary -inform DER -in signature -content text \
+                      -certfile one.crt -nointern -noverify -out verified";
+        openssl(&host, verify);
+    }
+}
+
+#[test]
+fn no_output_takes_the_place_of_what_signs() {
+    let host = Host::new(MANIFEST);
+    make(&host, "one", "-subj /CN=one");
+    let (key, certificate) = (host.read("one.key"), host.read("one.crt"));
+    for (options, expected) in [
+        (
+            "-o one.key --format erofs --verity-sign one.key --verity-cert one.crt",
+            "replace the key",
+        ),
+        ("-o one.crt --format erofs --verity-sign one.key --verity-cert one.crt", "certificate"),
+        ("-o a.erofs --verity-sign one.key", "--verity-cert"),
+        ("-o a.erofs --verity-cert one.crt", "--verity-sign"),
+    ] {
+        let build = format!("build secrets.yaml {options}");
+        let output = host.credimg().args(build.split(' ')).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{options}");
+        assert!(stderr(&output).contains(expected), "{options}: {}", stderr(&output));
+    }
+    assert!(key == host.read("one.key") && certificate == host.read("one.crt"));
+}
+
 #[test]
 fn what_cannot_sign_is_refused() {
-    let host = Host::new("signature-refused");
+    let host = Host::new(MANIFEST);
     make(&host, "one", "-subj /CN=one");
     make(&host, "two", "-subj /CN=two");
     openssl(&host, "pkcs8 -topk8 -passout pass:x -in one.key -out encrypted.key");
