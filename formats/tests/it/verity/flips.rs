@@ -1,6 +1,6 @@
 //! One changed byte: our verifier finds it where veritysetup does, and only there.
 
-use credimg_formats::verity::{Algorithm, Options, Writer, find, verify};
+use credimg_formats::verity::{Algorithm, Options, Writer, find, root_hash, verify};
 
 use super::veritysetup::verifies;
 use super::{bytes, hexadecimal};
@@ -60,4 +60,28 @@ fn a_changed_byte_is_found_where_veritysetup_finds_it() {
     let unfound = compare(&scratch, &[7; 32], 0x01, superblock.chain(others));
     // One of the UUID, two behind the hash's name, the others behind the salt.
     assert_eq!(unfound, 40);
+}
+
+/// Linux reads it; veritysetup does not take it for a tree, and neither do we.
+#[test]
+fn hashes_with_something_behind_them_are_refused() {
+    let scratch = Scratch::new("verity-spare");
+    let mut image = Vec::new();
+    let mut writer = Writer::new(&OPTIONS, &mut image).unwrap();
+    std::io::Write::write_all(&mut writer, &bytes(&mut Random::new(1), DATA_BYTES)).unwrap();
+    writer.finish().unwrap();
+    let found = find(&image).unwrap().unwrap();
+    // The block at the top holds two hashes.
+    let top = DATA_BYTES + 512;
+    for (place, is_good) in [(None, true), (Some(top + 2 * 64), false), (Some(top + 511), false)] {
+        let mut image = image.clone();
+        if let Some(place) = place {
+            image[place] = 1;
+        }
+        let root_hash = root_hash(&image, &found).unwrap();
+        let path = scratch.path("image");
+        std::fs::write(&path, &image).unwrap();
+        assert_eq!(verifies(&path, DATA_BYTES as u64, &hexadecimal(&root_hash)), is_good);
+        assert_eq!(verify(&image, &found, &root_hash).unwrap().is_empty(), is_good, "{place:?}");
+    }
 }
