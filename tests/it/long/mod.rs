@@ -7,3 +7,4 @@ mod machines;
 mod placement;
 mod probe;
 mod verity;
+mod vmspawn;

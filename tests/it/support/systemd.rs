@@ -40,6 +40,8 @@ pub(crate) enum Way {
     Units,
     /// The monitor's command line and the kernel's.
     KernelLine,
+    /// systemd-vmspawn, which makes an image of its own of the manifest, `guest.sh` says how.
+    Vmspawn,
     /// libvirt's daemon, which the elements of a domain are given to, and the key in this file.
     Libvirt(&'static str),
 }
@@ -81,7 +83,7 @@ pub(crate) fn boot_with(case: &Case, add: impl FnOnce(&Path) -> String) {
     let mut arguments = build(scratch.path(), case);
     let mut kernel_line = String::new();
     match case.way {
-        Way::Arguments | Way::Libvirt(_) => {}
+        Way::Arguments | Way::Libvirt(_) | Way::Vmspawn => {}
         Way::Units => {
             fs::write(scratch.path().join("disk.cfg"), &arguments).unwrap();
             "-readconfig disk.cfg".clone_into(&mut arguments);
@@ -95,6 +97,7 @@ pub(crate) fn boot_with(case: &Case, add: impl FnOnce(&Path) -> String) {
     let machine = [("GUEST_MACHINE", case.machine), ("GUEST_KERNEL_LINE", &kernel_line)];
     let guest = match case.way {
         Way::Libvirt(key) => domain(scratch.path(), &tree, case.image, key),
+        Way::Vmspawn => vmspawn(scratch.path(), &tree),
         Way::Arguments | Way::Units | Way::KernelLine => {
             guest(scratch.path(), &tree, &arguments, &machine)
         }
@@ -137,6 +140,23 @@ fn domain(scratch: &Path, tree: &Path, image: &str, key: &str) -> Output {
         .arg(env!("CARGO_BIN_EXE_credimg"))
         .arg(tree)
         .args([image, key])
+        .current_dir(scratch)
+        .output()
+        .unwrap()
+}
+
+/// Boots the guest by systemd-vmspawn.
+fn vmspawn(scratch: &Path, tree: &Path) -> Output {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let vmspawn = cache().join("vmspawn");
+    assert!(vmspawn.exists(), "systemd-vmspawn is missing: run `scripts/setup-tools long`");
+    // `as-vmspawn` beside it stands for QEMU.
+    Command::new("unshare")
+        .args(["--mount", "--pid", "--fork", "--kill-child"])
+        .arg(root.join("tests/it/long/vmspawn/guest.sh"))
+        .arg(vmspawn.canonicalize().unwrap())
+        .arg(env!("CARGO_BIN_EXE_credimg"))
+        .arg(tree)
         .current_dir(scratch)
         .output()
         .unwrap()

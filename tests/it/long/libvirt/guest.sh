@@ -7,9 +7,12 @@
 # LIBVIRT is where libvirt's packages are unpacked, TREE what is laid over the guest's root, KEY the
 # file with the image's key; the working directory is for scratch.
 set -euo pipefail
-tree=$1 here=$PWD
+# shellcheck disable=SC2034 # daemon.bash uses it
+tree=$1
+here=$PWD
 export CREDIMG=$2 IMAGE=$4 KEY=$5
 beside=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/it/long/libvirt/daemon.bash
 . "$beside/daemon.bash"
 start_daemon
 # What stands for QEMU takes its arguments to libvirt.

@@ -9,6 +9,7 @@ set -euo pipefail
 tree=$1 hook=$2 credimg=$3
 here=$PWD
 
+# shellcheck source=tests/it/long/libvirt/daemon.bash
 . "$(dirname "$0")/daemon.bash"
 mkdir manifests images
 cat >etc/hooks/qemu.d/credimg <<END
