@@ -63,17 +63,15 @@ impl<'s, S: Sink> Watch<'s, S> {
     /// the first signature of each format.
     pub fn found(&self, own: &str) -> Vec<Signature> {
         let mut found: Vec<Signature> = Vec::new();
-        // What is seldom so comes first: there are hundreds of places.
-        for (signature, is_plausible) in rows() {
-            let Signature { format, offset_bytes, magic } = signature;
-            let there = self.start.get(offset_bytes..);
-            if there.is_some_and(|there| there.starts_with(magic))
-                && format != own
-                && found.iter().all(|other| other.format != format)
-                && is_plausible(&self.start)
-            {
-                found.push(signature);
-            }
+        for Row { format, offsets, magics, is_plausible } in KNOWN {
+            // There are hundreds of places, and seldom anything at one of them.
+            let first = offsets.iter().find_map(|offset_bytes| {
+                let there = self.start.get(*offset_bytes..)?;
+                let magic = magics.iter().find(|magic| there.starts_with(magic))?;
+                Some(Signature { format, offset_bytes: *offset_bytes, magic })
+            });
+            let is_told = *format == own || found.iter().any(|other| other.format == *format);
+            found.extend(first.filter(|_| !is_told && is_plausible(&self.start)));
         }
         found
     }

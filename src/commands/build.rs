@@ -167,7 +167,7 @@ impl<'a> Builder<'a> {
         let builder = Self { options, job: Job::new(manifest, &wishes, destination)?, permissions };
         if !is_streamed {
             // Whether they can be printed, before anything is read.
-            builder.making().arguments_alone()?;
+            builder.making().require_told()?;
         }
         Ok(builder)
     }

@@ -287,7 +287,7 @@ impl Run<'_> {
             printed: Printed::Report,
         };
         // Whether they can be told, before anything is read.
-        making.arguments_alone()?;
+        making.require_told()?;
         let collected = job.collect()?;
         if let Some(met) = self.equal.note(index, &job, &collected)? {
             if !self.order.allows_equal {

@@ -1,5 +1,6 @@
 //! From a job to a file that is complete and not yet in place, with what is to be told of it.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use credimg_formats::Sink;
@@ -98,20 +99,25 @@ impl Beside {
 }
 
 impl Making<'_> {
-    /// What attaches the image to a machine that is given nothing else.
-    pub(crate) fn arguments_alone(&self) -> Result<Attached, Failure> {
-        self.arguments(self.job.drive.clone().into())
+    /// An error where it cannot be told how a machine gets the image and nothing else.
+    pub(crate) fn require_told(&self) -> Result<(), Failure> {
+        let machine = self.job.drive.clone().into();
+        let arguments = self.arguments(machine)?;
+        match self.printed {
+            Printed::Arguments => arguments.printed(self.job.style).map(drop),
+            Printed::Report => arguments.require_reported(),
+        }
     }
 
     /// What attaches the image to this machine, which is given the job's drive.
-    fn arguments(&self, machine: Machine) -> Result<Attached, Failure> {
+    fn arguments(&self, machine: Machine) -> Result<Cow<'_, Arguments>, Failure> {
         let Job { target, style, arguments, .. } = self.job;
         let known = arguments.as_ref().filter(|_| !self.is_absolute && machine.is_disk_alone());
         if let Some(arguments) = known {
-            return self.attached(arguments);
+            return Ok(Cow::Borrowed(arguments));
         }
         let machine = if self.is_absolute { machine.absolute()? } else { machine };
-        self.attached(&target.arguments(&machine, *style)?)
+        Ok(Cow::Owned(target.arguments(&machine, *style)?))
     }
 
     fn attached(&self, arguments: &Arguments) -> Result<Attached, Failure> {
@@ -193,7 +199,7 @@ impl Making<'_> {
         let is_told = firmware.public.is_empty() && kernel_line.is_empty();
         let knows_all = is_told && drive.key.is_none();
         let machine = Machine { drive: Some(drive), firmware, initrd: None, kernel_line };
-        let attached = self.arguments(machine)?;
+        let attached = self.attached(&*self.arguments(machine)?)?;
         Ok(Beside { sidecars, attached, knows_all })
     }
 

@@ -10,6 +10,7 @@ use super::facts::Words;
 use crate::report::{Exit, Failure, shell};
 
 /// What gives a machine to a monitor.
+#[derive(Clone)]
 pub enum Arguments {
     /// Words of a command line. Paths need not be UTF-8, so they are bytes.
     Words(Words),
@@ -54,6 +55,15 @@ impl Arguments {
         }
     }
 
+    /// An error as of [`Self::reported`].
+    pub(crate) fn require_reported(&self) -> Result<(), Failure> {
+        let is_text = match self {
+            Self::Text(bytes) => str::from_utf8(bytes).is_ok(),
+            Self::Words(words) => words.iter().all(|word| str::from_utf8(word).is_ok()),
+        };
+        if is_text { Ok(()) } else { Err(not_reported()) }
+    }
+
     /// For a report, which is UTF-8; an error of [`Exit::Usage`] where a path is not.
     pub(crate) fn reported(&self) -> Result<Attachment, Failure> {
         let attachment = match self {
@@ -65,11 +75,13 @@ impl Arguments {
             Self::Words(words) => texts(words)
                 .map(|words| Attachment { arguments: Some(words), ..Attachment::default() }),
         };
-        attachment.map_err(|_| {
-            let message = "the report cannot carry a path: it is not UTF-8";
-            Failure::new(Exit::Usage, message).hint("use another path, or leave --json out")
-        })
+        attachment.map_err(|_| not_reported())
     }
+}
+
+fn not_reported() -> Failure {
+    let message = "the report cannot carry a path: it is not UTF-8";
+    Failure::new(Exit::Usage, message).hint("use another path, or leave --json out")
 }
 
 fn texts(words: &[Vec<u8>]) -> Result<Vec<String>, FromUtf8Error> {

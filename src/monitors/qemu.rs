@@ -216,10 +216,12 @@ fn device_arguments(drive: &Drive, plug: Plug) -> Vec<Vec<u8>> {
     let mut arguments = Vec::new();
     for Device { driver, id, properties } in devices::of_drive(drive, plug) {
         let id = id.map(|id| ("id", id));
-        let options =
-            id.into_iter().chain(properties).map(|(key, value)| format!(",{key}={value}"));
+        let mut device = driver.to_owned();
+        for (key, value) in id.into_iter().chain(properties) {
+            device.extend([",", key, "=", &value]);
+        }
         arguments.push(b"-device".to_vec());
-        arguments.push(format!("{driver}{}", options.collect::<String>()).into_bytes());
+        arguments.push(device.into_bytes());
     }
     arguments
 }

@@ -7,6 +7,7 @@
 //! program, such as that of a command's agent, asks there for a passphrase.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,9 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const DRAWS_PER_SECOND: u8 = 100;
 
 static LINE: Mutex<Option<Line>> = Mutex::new(None);
+/// Whether there is one: as a rule there is none, and the lock would have workers of a fleet wait
+/// for each other many times an image.
+static IS_STANDING: AtomicBool = AtomicBool::new(false);
 
 /// The line of something that is under way.
 struct Line {
@@ -92,6 +96,7 @@ pub(crate) struct Standing(());
 pub(crate) fn begin(is_wanted: bool) -> Standing {
     if is_wanted && terminal::can_redraw(&io::stderr()) {
         *line() = Some(Line::new());
+        IS_STANDING.store(true, Ordering::Relaxed);
     }
     Standing(())
 }
@@ -116,6 +121,7 @@ impl Drop for Standing {
 pub(crate) fn end() {
     wipe();
     *line() = None;
+    IS_STANDING.store(false, Ordering::Relaxed);
 }
 
 /// Shows this text, now and then, where a line may stand that is not of many things.
@@ -156,6 +162,9 @@ pub(crate) fn show_bytes(doing: &'static str, done_bytes: u64, total_bytes: u64)
 
 /// Draws by `draw`, which hears whether it is the first time for this kind of line.
 fn draw(kind: Kind, is_of_many: bool, draw: impl FnOnce(&mut Line, bool)) {
+    if !IS_STANDING.load(Ordering::Relaxed) {
+        return;
+    }
     let mut guard = line();
     let Some(line) = guard.as_mut().filter(|line| line.is_of_many == is_of_many) else { return };
     let now = Instant::now();

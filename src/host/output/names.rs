@@ -20,7 +20,9 @@ const NAME_MAX_BYTES: usize = 255;
 /// Whether a build of `target` may replace or remove what has this name, both names without
 /// a directory.
 pub fn is_temporary_name(name: &OsStr, target: &OsStr) -> bool {
-    [turn(target), private_directory(target)].iter().any(|own| own == name)
+    // Other files are called so by chance alone.
+    name.as_bytes().starts_with(b".")
+        && [turn(target), private_directory(target)].iter().any(|own| own == name)
 }
 
 /// The temporary name that all builders of the target know.
