@@ -20,6 +20,7 @@ mod properties;
 mod sent;
 #[path = "../../init/tables.rs"]
 mod tables;
+mod tail;
 mod verdict;
 
 use std::collections::BTreeSet;
@@ -73,7 +74,8 @@ pub fn run(setup: &Setup) -> Result<Vec<Judged>, Failure> {
     let mut random = Zeroizing::new([0; 16]);
     random::fill(&mut *random)?;
     let key = Key::new(&*random);
-    let things = sent::things(&own, &key)?;
+    let end = sent::end_of_initrd(&own)?;
+    let things = sent::things(&own, &end, &key)?;
     if things.is_empty() {
         let message = "these arguments send nothing";
         let hint = "name a manifest, or add what `credimg args` prints";
@@ -82,7 +84,7 @@ pub fn run(setup: &Setup) -> Result<Vec<Judged>, Failure> {
     let kernel = Kernel::find(setup.kernel.as_deref(), setup.modules.as_deref(), architecture)?;
     let modules = kernel.modules.as_deref().map(Modules::open).transpose()?;
     let program = program::find(setup.init.as_deref(), architecture)?;
-    let initrd = initrd(&program, &*random, &things, modules.as_ref())?;
+    let initrd = initrd(&program, &*random, &things, modules.as_ref(), &end)?;
 
     let machine_type = own_machine::read(setup.words).unwrap_or(MachineType::UNKNOWN);
     let mut words = before.to_vec();
@@ -102,6 +104,7 @@ fn initrd(
     key: &[u8],
     things: &[Thing],
     modules: Option<&Modules>,
+    end_of_own: &[u8],
 ) -> Result<SealedFile, Failure> {
     let mut initrd = Initrd::new(program);
     initrd.add_own("key", key);
@@ -114,8 +117,13 @@ fn initrd(
         }
         initrd.add_own("modules", names.as_bytes());
     }
+    let (tail, members) = tail::archive(end_of_own).unwrap_or_default();
+    let paths = members.iter().map(|member| member.path).collect::<Vec<_>>();
+    initrd.add_own("files", &paths.join(&b'\n'));
     let mut file = MemoryFile::create("the initrd in memory")?;
     file.write(&initrd.finish())?;
+    // As the guest's own initrd has it: the last archive.
+    file.write(tail)?;
     file.seal()
 }
 

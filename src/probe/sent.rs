@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use super::drivers;
 use super::mark::{Digits, Key};
 use super::properties::Properties;
 use super::tables;
+use super::tail::{self, Member, TAIL_MAX_BYTES};
 use crate::host::input;
 use crate::host::open::open_file;
 use crate::monitors::ITEM_PREFIX;
@@ -30,6 +31,11 @@ const CREDENTIAL_PREFIXES: [&str; 2] = ["io.systemd.credential:", "io.systemd.cr
 /// Words of the kernel's command line that are for the guest's systemd.
 const WORD_PREFIXES: [&str; 2] = ["systemd.mount-extra=", "systemd.set_credential"];
 
+/// Where a systemd takes credentials from the initrd itself, and how a line of systemd-tmpfiles
+/// begins that hands one on.
+const EXTRA_DIRECTORY: &[u8] = b".extra/system_credentials/";
+const COPY: &[u8] = b"C \"/run/credentials/@initrd/";
+
 /// By what something was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -37,6 +43,8 @@ pub enum Way {
     Smbios,
     /// An item of QEMU's firmware configuration device.
     FwCfg,
+    /// A file behind the guest's own initrd.
+    Initrd,
     /// A word of the kernel's command line.
     KernelLine,
     /// A disk.
@@ -49,6 +57,7 @@ impl Way {
         match self {
             Self::Smbios => "smbios",
             Self::FwCfg => "fw_cfg",
+            Self::Initrd => "initrd",
             Self::KernelLine => "kernel line",
             Self::Disk => "disk",
         }
@@ -74,8 +83,22 @@ pub(super) enum Expected {
     Disk { content: Option<Digits>, serial: Option<Digits> },
 }
 
-/// Everything that the arguments name.
-pub(super) fn things(own: &Own, key: &Key) -> Result<Vec<Thing>, Failure> {
+/// The end of the initrd that the arguments name, where credentials lie behind the guest's own;
+/// nothing without one.
+pub(super) fn end_of_initrd(own: &Own) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    if let Some(path) = own.initrd.as_deref().map(Path::new) {
+        let (mut file, stat) = open_file(path)?;
+        let before = u64::try_from(stat.st_size).unwrap_or(0).saturating_sub(TAIL_MAX_BYTES);
+        file.seek(SeekFrom::Start(before))
+            .and_then(|_| file.take(TAIL_MAX_BYTES).read_to_end(&mut bytes))
+            .map_err(|error| cannot_read(path, &error))?;
+    }
+    Ok(bytes)
+}
+
+/// Everything that the arguments name; `initrd` is the end of theirs.
+pub(super) fn things(own: &Own, initrd: &[u8], key: &Key) -> Result<Vec<Thing>, Failure> {
     let mut things = Vec::new();
     for properties in &own.smbios {
         smbios(properties, key, &mut things)?;
@@ -91,10 +114,35 @@ pub(super) fn things(own: &Own, key: &Key) -> Result<Vec<Thing>, Failure> {
             drivers: Vec::new(),
         });
     }
+    if let Some((_, members)) = tail::archive(initrd) {
+        things.extend(members.iter().map(|Member { path, content }| Thing {
+            name: file_name(path, &members),
+            way: Way::Initrd,
+            expected: Expected::Has(hash(key, b"file", &[path, b"\0", content])),
+            drivers: Vec::new(),
+        }));
+    }
     for disk in &own.disks {
         things.push(of_disk(disk, own, key)?);
     }
     Ok(things)
+}
+
+/// What messages call a file of an initrd: the credential, where its own name or a line for
+/// systemd-tmpfiles tells that.
+fn file_name(path: &[u8], members: &[Member]) -> String {
+    let own = path.strip_prefix(EXTRA_DIRECTORY).and_then(|name| name.strip_suffix(b".cred"));
+    if let Some(name) = own {
+        return shown_bytes(name);
+    }
+    let lines = members.iter().filter(|member| member.path.ends_with(b".conf"));
+    let mut lines = lines.flat_map(|member| member.content.split(|byte| *byte == b'\n'));
+    let line = lines.find(|line| line.strip_suffix(path).is_some_and(|it| it.ends_with(b" /")));
+    let name = line.and_then(|line| {
+        let line = line.strip_prefix(COPY)?;
+        line.get(..line.iter().position(|byte| *byte == b'"')?)
+    });
+    shown_bytes(name.unwrap_or(path))
 }
 
 /// Whether a word of the kernel's command line brings something to the guest.

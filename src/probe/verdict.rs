@@ -67,7 +67,7 @@ fn why_not(thing: &Thing, machine: MachineType) -> Option<String> {
     let channel = match thing.way {
         Way::Smbios => Channel::Smbios,
         Way::FwCfg => Channel::FwCfg,
-        Way::KernelLine | Way::Disk => return None,
+        Way::Initrd | Way::KernelLine | Way::Disk => return None,
     };
     // Of a machine that is not known nothing is foreseen: what was looked at counts.
     let reason = machine.carries(channel).err().filter(|_| machine != MachineType::UNKNOWN)?;
@@ -105,6 +105,7 @@ fn absence(thing: &Thing, told: &Told) -> &'static str {
             Way::Smbios => "the guest's SMBIOS tables do not have it",
             Way::FwCfg if told.has_no_fw_cfg => "the guest finds no fw_cfg device",
             Way::FwCfg => "the guest's fw_cfg device does not have it",
+            Way::Initrd => "Linux has not unpacked it",
             Way::KernelLine | Way::Disk => "the kernel's command line does not have it",
         },
     }

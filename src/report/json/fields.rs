@@ -255,7 +255,7 @@ const ARGUMENTS: &str = "the words that attach it, one an element, whatever the 
                          `build --json=FILE` has none, as they are printed besides";
 const CONFIGURATION: &str = "in place of `arguments` where `--target` or `--args` asks for a text: \
                              libvirt's XML, Firecracker's JSON or QEMU's configuration file";
-const PROBE_CHANNEL: &str = "`smbios`, `fw_cfg`, `kernel line` or `disk`";
+const PROBE_CHANNEL: &str = "`smbios`, `fw_cfg`, `initrd`, `kernel line` or `disk`";
 const WARNINGS: &str = "what was warned of on standard error, for people";
 const SERIAL: &str = "the serial; null where the image's name decides, or the label gives none";
 const PLANNED_PATH: &str = "where it is in the image, with U+FFFD for what is no UTF-8";

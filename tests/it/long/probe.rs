@@ -125,6 +125,19 @@ fn words_for_systemd_arrive_and_others_stay_away() {
     assert!(stdout(&output).contains(expected), "{}", stdout(&output));
 }
 
+/// Behind an initrd of the guest's own stands an archive as credimg writes it.
+#[test]
+fn files_behind_an_initrd_arrive() {
+    let host = Host::empty();
+    host.write(".extra/system_credentials/api.token.cred", "hunter2");
+    let script = "printf packed >own && truncate -s 12 own && \
+                  find .extra | cpio --quiet -o -H newc >tail && cat own tail >initrd";
+    let made = host.command("sh").args(["-c", script]).status().unwrap();
+    assert!(made.success());
+    let machine = "qemu-system-x86_64 -machine microvm -m 256 -kernel missing -initrd initrd";
+    assert_tells(&of_x86(&host, "", machine), 0, "1 sent, 1 arrived\n");
+}
+
 /// The other machine has locked its root disk and its variables of UEFI, which are not touched.
 #[test]
 fn a_machine_that_runs_is_not_disturbed() {
