@@ -144,14 +144,21 @@ impl Unlock {
             Some(tree) if !self.has_key() => {
                 let mapping = mapping(&self.serial);
                 let commands = verity::commands(tree, &self.device, &mapping);
-                write!(text, "StandardOutput=null\n{commands}{}", verity::end(&mapping))
+                write!(
+                    text,
+                    "StandardOutput=null\nStandardError=journal\n{commands}{}",
+                    verity::end(&mapping)
+                )
             }
             Some(tree) => {
                 let inner = verity::inner(&self.serial);
                 let commands = verity::commands(tree, &self.device, &inner);
                 let encrypted = self.encrypted(&format!("/dev/mapper/{inner}"), "ExecStopPost");
                 let end = verity::end(&inner);
-                write!(text, "StandardOutput=null\n{commands}{encrypted}{end}")
+                write!(
+                    text,
+                    "StandardOutput=null\nStandardError=journal\n{commands}{encrypted}{end}"
+                )
             }
         };
         text

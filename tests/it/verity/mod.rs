@@ -257,6 +257,7 @@ Conflicts=umount.target
 Type=oneshot
 RemainAfterExit=yes
 StandardOutput=null
+StandardError=journal
 ExecStart=udevadm wait --timeout=90 /dev/disk/by-id/virtio-chimera
 ExecStart=/usr/lib/systemd/systemd-veritysetup attach credimg-chimera \
          /dev/disk/by-id/virtio-chimera /dev/disk/by-id/virtio-chimera {root_hash} \
