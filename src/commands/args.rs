@@ -111,8 +111,9 @@ pub(super) fn print_arguments(
     // The names of the private files beside the image say all about them.
     let suffixes = beside::of_image(path, &image)?;
     let firmware = sidecar::firmware(path, suffixes.iter().map(String::as_str));
+    let initrd = sidecar::initrd(path, suffixes.iter().map(String::as_str));
     let (serial, drive_id) = (drive.serial.as_str().to_owned(), drive.id.as_str().to_owned());
-    let machine = Machine { drive: Some(drive), firmware, ..Machine::default() };
+    let machine = Machine { drive: Some(drive), firmware, initrd, ..Machine::default() };
     let machine = if options.absolute { machine.absolute()? } else { machine };
     let arguments = target.arguments(&machine, attach.style)?;
     if let Some(drive) = &machine.drive

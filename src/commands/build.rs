@@ -153,6 +153,7 @@ impl<'a> Builder<'a> {
             manifest: &manifest,
             image: output,
             keys: &wishes.encryption,
+            initrd: wishes.initrd.as_deref(),
             depfile: depfile.as_deref(),
             report: options.report_file(),
         };

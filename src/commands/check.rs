@@ -54,6 +54,9 @@ pub struct Check {
     /// Which machine.
     #[command(flatten)]
     pub machine: WhichMachine,
+    /// The guest's own initrd, as `build` is given it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub initrd: Option<PathBuf>,
     /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,
@@ -194,6 +197,7 @@ impl Check {
             sources: SourceWishes { max_size_bytes, ..self.sources.wishes() },
             attach: AttachWishes { target, machine, style: self.style, ..wishes.attach },
             guest: self.guest.clone(),
+            initrd: self.initrd.clone(),
             ..wishes
         }
     }

@@ -36,7 +36,9 @@ use crate::sources::environment;
 #[command(override_usage = "credimg exec <MANIFEST> [OPTIONS] -- <PROGRAM> [ARG]...")]
 #[command(after_help = "\
 The arguments that attach the image follow those of PROGRAM, or stand where one of these is {}.
-Where one holds {image}, this becomes the image's path, and the drive is attached by it alone.
+Where one holds {image}, this becomes the image's path, and the drive is attached by it alone; so
+does {initrd} become the path of the initrd with credentials. An -initrd of QEMU's own arguments is
+taken for the guest's own, and replaced where credentials go by it.
 
 PROGRAM takes the place of credimg: its process, terminal and exit code are its own. Exit code 6
 says that it could not be started.
@@ -81,6 +83,8 @@ pub(super) struct InMemory<'a> {
 const ARGUMENTS: &str = "{}";
 /// In a word this stands for the image's path.
 const IMAGE: &str = "{image}";
+/// In a word this stands for the initrd's path.
+const INITRD: &str = "{initrd}";
 /// Where `execvp` of the GNU C library looks without a PATH.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
@@ -193,7 +197,11 @@ fn make(options: &InMemory<'_>, invocation: &Invocation<'_>) -> Result<Inheritan
     let own_machine = own_machine(options, manifest.machine.is_some())?;
     // Whoever reads the monitor's environment shall not find there what the image holds.
     let variables = environment::sources(&manifest).cloned().collect();
-    let heir = Heir { machine_type: own_machine, free_place: invocation.free_place() };
+    let heir = Heir {
+        machine_type: own_machine,
+        free_place: invocation.free_place(),
+        initrd: invocation.own_initrd(options)?,
+    };
     let mut wishes = options.recipe.wishes(options.attach);
     wishes.attach.target = Some(target(options));
     let job = Job::new(manifest, &wishes, Destination::Memory(heir))?;
@@ -210,8 +218,9 @@ fn make(options: &InMemory<'_>, invocation: &Invocation<'_>) -> Result<Inheritan
     let unlock = job.unlock(written.sealed.as_ref())?;
     let sidecars = job.sidecars(&assembly, unlock.as_ref())?;
     let mut files = Vec::with_capacity(sidecars.len());
-    for Sidecar { content, .. } in &sidecars {
+    for Sidecar { head, content, .. } in &sidecars {
         let mut file = MemoryFile::create("a credential in memory")?;
+        head.as_ref().map_or(Ok(()), |head| head.copy_to(file.sink()))?;
         file.write(content.expose())?;
         files.push(file.seal()?);
     }
@@ -220,13 +229,14 @@ fn make(options: &InMemory<'_>, invocation: &Invocation<'_>) -> Result<Inheritan
     let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
     let firmware = Firmware {
         public: sidecar::public(&assembly.routes, unlock.as_ref()),
-        ..sidecar::firmware_of(suffixes.zip(files.iter().map(SealedFile::path)))
+        ..sidecar::firmware_of(suffixes.clone().zip(files.iter().map(SealedFile::path)))
     };
+    let initrd = sidecar::initrd_of(suffixes.zip(files.iter().map(SealedFile::path)));
     let key = drive_key(&job, &mut files)?;
     let (path, descriptor) = (image.path(), Some(image.number()));
     let kernel_line = job.kernel_line(&assembly.routes);
     let drive = Some(Drive { path, descriptor, key, ..job.drive });
-    let machine = Machine { drive, firmware, initrd: None, kernel_line };
+    let machine = Machine { drive, firmware, initrd, kernel_line };
     Ok(Inheritance { machine, image, files, variables })
 }
 
@@ -248,7 +258,7 @@ fn require_delivery(job: &Job, invocation: &Invocation) -> Result<(), Failure> {
             return Err(Failure::new(Exit::Usage, message).hint(hint));
         }
     }
-    if !invocation.has_room() && job.may_need_firmware()? {
+    if !invocation.has_room() && job.may_need_arguments(invocation.has_mark(INITRD))? {
         return Err(no_room());
     }
     Ok(())
@@ -317,7 +327,42 @@ impl<'a> Invocation<'a> {
     }
 
     fn has_image(&self) -> bool {
-        self.words.iter().any(|word| replaced(word, OsStr::new("")) != *word)
+        self.has_mark(IMAGE)
+    }
+
+    fn has_mark(&self, mark: &str) -> bool {
+        self.words.iter().any(|word| replaced(word, mark, OsStr::new("")) != *word)
+    }
+
+    /// Where QEMU's own arguments name an initrd.
+    fn initrd_at(&self, target: Monitor) -> Option<usize> {
+        let is_mark = |at: &usize| self.words.get(*at).is_some_and(|word| word == INITRD);
+        // The name of a program is known, but not here that of a QEMU that a script starts.
+        let words: Vec<_> =
+            std::iter::once(self.name).chain(self.words.iter().map(|it| &**it)).collect();
+        let at = own_machine::initrd(&words).filter(|_| target.is_told_machine())?;
+        at.checked_sub(1).filter(|at| !is_mark(at))
+    }
+
+    /// The guest's own initrd, as QEMU's arguments name it; an error where an option names one,
+    /// too, or where there is none to put in place of `{initrd}`.
+    fn own_initrd(&self, options: &InMemory<'_>) -> Result<Option<PathBuf>, Failure> {
+        let at = self.initrd_at(target(options));
+        let has_mark = self.has_mark(INITRD);
+        match (&options.recipe.initrd, at) {
+            (Some(_), Some(_)) => {
+                let message = "--initrd and the program's own -initrd name two initrds";
+                let hint = format!("leave one of them out, or write -initrd {INITRD}");
+                Err(Failure::new(Exit::Usage, message).hint(hint))
+            }
+            (None, _) if has_mark => {
+                let message = format!("{INITRD} stands for an initrd, and none is given");
+                let hint = "name the guest's own initrd with --initrd";
+                Err(Failure::new(Exit::Usage, message).hint(hint))
+            }
+            (Some(_), None) => Ok(None),
+            (None, at) => Ok(at.and_then(|at| self.words.get(at)).map(PathBuf::from)),
+        }
     }
 
     /// Whether there is a place for arguments of the firmware.
@@ -337,16 +382,23 @@ impl<'a> Invocation<'a> {
         if self.has_image() {
             machine.drive = None;
         }
+        let initrd_at = self.initrd_at(target);
+        let initrd =
+            if self.has_mark(INITRD) || initrd_at.is_some() { machine.initrd.take() } else { None };
         let mut arguments = target.words(&machine, style)?;
         if !self.has_room() && !arguments.is_empty() {
             return Err(no_room());
         }
         let mut words = Vec::with_capacity(self.words.len() + arguments.len());
-        for word in self.words {
-            if word == ARGUMENTS {
-                words.append(&mut arguments);
-            } else {
-                words.push(replaced(word, image.as_os_str()));
+        for (at, word) in self.words.iter().enumerate() {
+            match &initrd {
+                _ if word == ARGUMENTS => words.append(&mut arguments),
+                Some(initrd) if initrd_at == Some(at) => words.push(initrd.into()),
+                Some(initrd) => {
+                    let word = replaced(word, INITRD, initrd.as_os_str());
+                    words.push(replaced(&word, IMAGE, image.as_os_str()));
+                }
+                None => words.push(replaced(word, IMAGE, image.as_os_str())),
             }
         }
         words.append(&mut arguments);
@@ -360,14 +412,14 @@ fn no_room() -> Failure {
     Failure::new(Exit::Usage, message).hint(hint)
 }
 
-/// The word with `image` in every place that is kept for it.
-fn replaced(word: &OsStr, image: &OsStr) -> OsString {
-    let mark = IMAGE.as_bytes();
+/// The word with `path` in every place that `mark` keeps for it.
+fn replaced(word: &OsStr, mark: &str, path: &OsStr) -> OsString {
+    let mark = mark.as_bytes();
     let mut bytes = Vec::with_capacity(word.len());
     let mut rest = word.as_bytes();
     while let Some(at) = rest.windows(mark.len()).position(|window| window == mark) {
         let (before, from_mark) = rest.split_at(at);
-        bytes.extend([before, image.as_bytes()].concat());
+        bytes.extend([before, path.as_bytes()].concat());
         rest = from_mark.strip_prefix(mark).unwrap_or_default();
     }
     bytes.extend(rest);

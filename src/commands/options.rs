@@ -45,6 +45,10 @@ pub struct Recipe {
     /// How credentials that go by SMBIOS are given to QEMU
     #[arg(long, value_name = "FORM", value_enum, default_value_t = SmbiosForm::File)]
     pub smbios: SmbiosForm,
+    /// The guest's own initrd, which the machine gets with credentials behind it, as
+    /// IMAGE.initrd: made by dracut, say, with systemd 254 or later in it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub initrd: Option<PathBuf>,
     /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35
     #[arg(long, value_name = "FACTS")]
     pub guest: Option<String>,
@@ -97,6 +101,7 @@ impl Recipe {
             },
             attach: attach.wishes(),
             smbios: self.smbios,
+            initrd: self.initrd.clone(),
             guest: self.guest.clone(),
         }
     }

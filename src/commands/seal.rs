@@ -353,7 +353,7 @@ impl Blob {
         let value = Value { name, channel, secret: keys::held(identity.line().clone()) };
         let mut file = OutputFile::create(&self.carrier, self.permissions)?;
         // Base64 goes by the stack.
-        let pack = || sidecar::pack(&[value], None, &Means::default());
+        let pack = || sidecar::pack(&[value], None, &Means::default(), None);
         for sidecar in keys::without_traces(pack)? {
             keys::hold(sidecar.content.expose());
             std::io::Write::write_all(&mut file, sidecar.content.expose())

@@ -86,6 +86,9 @@ pub struct BuildOptions {
     /// How credentials that go by SMBIOS are given to QEMU
     #[arg(long, value_name = "FORM", value_enum, default_value_t = SmbiosForm::File)]
     pub smbios: SmbiosForm,
+    /// The guest's own initrd, as `build` is given it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "manifest")]
+    pub initrd: Option<PathBuf>,
     /// Warn of what this guest drops, as in systemd=252,kernel=5.14,cvm=no,os=rhel-9,machine=q35
     #[arg(long, value_name = "FACTS", requires = "manifest")]
     pub guest: Option<String>,
@@ -126,6 +129,7 @@ impl BuildOptions {
             attach: self.attach.wishes(),
             smbios: self.smbios,
             guest: self.guest.clone(),
+            initrd: self.initrd.clone(),
             ..Wishes::default()
         }
     }

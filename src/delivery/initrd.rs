@@ -1,14 +1,31 @@
-//! Credentials that go behind the guest's own initrd.
+//! Credentials that go behind the guest's own initrd: a small archive, which Linux unpacks over
+//! what the initrd holds. The guest's own part is never changed.
 
-use std::path::PathBuf;
+mod newc;
 
-/// The guest's own initrd, which is never changed, and how its systemd takes credentials.
+use std::fmt::Write;
+
+use credimg_formats::Secret;
+
+use self::newc::Archive;
+
+/// The first systemd that takes from the initrd what lies in `/run/credentials/@initrd`, and the
+/// first that takes what lies in the initrd itself (systemd's NEWS).
+const HANDED_ON_SYSTEMD: u32 = 254;
+const EXTRA_SYSTEMD: u32 = 262;
+/// Linux unpacks an archive that begins at a multiple of this.
+const ALIGNMENT_BYTES: u64 = 4;
+
+/// What the planner knows of the guest's own initrd.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuestInitrd {
-    /// Where it lies.
-    pub path: PathBuf,
-    /// What the guest takes.
-    pub form: Form,
+    /// Its length.
+    pub size_bytes: u64,
+    /// How it takes credentials, else the reason why it takes none, in lower case and without a
+    /// full stop.
+    pub form: Result<Form, String>,
+    /// Whether the machine gets an initrd of ours even where no credential goes by it.
+    pub is_always_given: bool,
 }
 
 /// How credentials lie in an initrd.
@@ -20,4 +37,171 @@ pub enum Form {
     Tmpfiles,
     /// Files where systemd itself takes them from: from systemd 262 on.
     Extra,
+}
+
+/// What an initrd holds, as far as it counts here and the names in it tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Whether systemd is its first process, or can be.
+    pub has_systemd: bool,
+    /// Whether systemd-tmpfiles is there.
+    pub has_tmpfiles: bool,
+    /// Whether initramfs-tools has made it.
+    pub is_initramfs_tools: bool,
+    /// The version of its systemd.
+    pub systemd: Option<u32>,
+    /// Why not all of it could be looked into, in lower case and without a full stop.
+    pub unread: Option<&'static str>,
+}
+
+impl Contents {
+    /// Whether nothing more can be learned that counts.
+    pub fn is_settled(&self) -> bool {
+        self.has_systemd && self.has_tmpfiles && self.systemd.is_some()
+    }
+
+    /// How the guest takes credentials whose systemd is said to have this version; else the
+    /// reason why it takes none. Where nothing is said and no name tells the version, it is the
+    /// form that every systemd from 254 on takes.
+    pub fn form(&self, guest_systemd: Option<u32>) -> Result<Form, String> {
+        let systemd = [self.systemd, guest_systemd].into_iter().flatten().min();
+        if let Some(old) = systemd.filter(|systemd| *systemd < HANDED_ON_SYSTEMD) {
+            return Err(format!(
+                "systemd {old} takes no credentials from an initrd, {HANDED_ON_SYSTEMD} does"
+            ));
+        }
+        // What could not be looked into may hold all that is needed.
+        let has = |is_seen: bool| is_seen || self.unread.is_some();
+        if self.is_initramfs_tools {
+            Err("it is made by initramfs-tools, which starts no systemd in it".to_owned())
+        } else if systemd.is_some_and(|it| it >= EXTRA_SYSTEMD) && has(self.has_systemd) {
+            Ok(Form::Extra)
+        } else if has(self.has_tmpfiles) {
+            Ok(Form::Tmpfiles)
+        } else {
+            Err("it holds no systemd-tmpfiles, which would put them in place".to_owned())
+        }
+    }
+}
+
+/// What follows the guest's own initrd of this length, so that its systemd takes these
+/// credentials, each a name and a value. Nothing where there are none.
+pub fn behind(initrd_bytes: u64, form: Form, credentials: &[(&str, &[u8])]) -> Secret {
+    if credentials.is_empty() {
+        return Secret::new(Vec::new());
+    }
+    let mut archive = Archive::behind(padding_bytes(initrd_bytes));
+    match form {
+        Form::Extra => extra(&mut archive, credentials),
+        Form::Tmpfiles => tmpfiles(&mut archive, credentials),
+    }
+    archive.finish()
+}
+
+/// Zeros between the two: Linux passes over them. Four of them at least, as an initrd that is
+/// packed by lz4 has no other end (`lib/decompress_unlz4.c` of Linux).
+fn padding_bytes(initrd_bytes: u64) -> usize {
+    let over = initrd_bytes % ALIGNMENT_BYTES;
+    let padding = ALIGNMENT_BYTES + (ALIGNMENT_BYTES - over) % ALIGNMENT_BYTES;
+    usize::try_from(padding).unwrap_or(0)
+}
+
+/// Where systemd looks itself, as it does for systemd-stub(7).
+fn extra(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
+    archive.directory(".extra", 0o555);
+    archive.directory(".extra/system_credentials", 0o700);
+    for (name, value) in credentials {
+        archive.file(&format!(".extra/system_credentials/{name}.cred"), 0o400, value);
+    }
+}
+
+/// Files with numbers for names, which need no quotes, and lines of tmpfiles.d(5) that copy
+/// each to where it has its name.
+fn tmpfiles(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
+    let mut lines =
+        "d /run/credentials 0755 root root -\nd /run/credentials/@initrd 0700 root root -\n"
+            .to_owned();
+    archive.directory(".credimg", 0o700);
+    for (index, (name, value)) in credentials.iter().enumerate() {
+        archive.file(&format!(".credimg/{index}"), 0o400, value);
+        let name = escaped(name);
+        // A String takes everything.
+        let _ = writeln!(
+            lines,
+            "C \"/run/credentials/@initrd/{name}\" 0400 root root - /.credimg/{index}"
+        );
+    }
+    // Linux gives directories that are there already these modes, which they have.
+    for directory in ["usr", "usr/lib", "usr/lib/tmpfiles.d"] {
+        archive.directory(directory, 0o755);
+    }
+    archive.file("usr/lib/tmpfiles.d/credimg.conf", 0o444, lines.as_bytes());
+}
+
+/// A name inside double quotes of tmpfiles.d(5): a backslash begins an escape, `%` a specifier.
+fn escaped(name: &str) -> String {
+    name.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_follows_the_older_of_the_versions() {
+        let dracut = |systemd| Contents {
+            has_systemd: true,
+            has_tmpfiles: true,
+            systemd,
+            ..Contents::default()
+        };
+        for (seen, said, expected) in [
+            (None, None, Ok(Form::Tmpfiles)),
+            (None, Some(254), Ok(Form::Tmpfiles)),
+            (None, Some(262), Ok(Form::Extra)),
+            (Some(262), None, Ok(Form::Extra)),
+            (Some(257), None, Ok(Form::Tmpfiles)),
+            (Some(257), Some(262), Ok(Form::Tmpfiles)),
+            (Some(262), Some(261), Ok(Form::Tmpfiles)),
+            (Some(252), None, Err("systemd 252 takes no credentials from an initrd, 254 does")),
+            (None, Some(253), Err("systemd 253 takes no credentials from an initrd, 254 does")),
+        ] {
+            let form = dracut(seen).form(said);
+            assert_eq!(form, expected.map_err(str::to_owned), "{seen:?} {said:?}");
+        }
+    }
+
+    #[test]
+    fn an_initrd_without_systemd_takes_none() {
+        let tools = Contents { is_initramfs_tools: true, ..Contents::default() };
+        let unread = Some("it is packed by lzo");
+        for contents in [tools.clone(), Contents { unread, ..tools }] {
+            let reason = contents.form(Some(262)).err();
+            let expected = "it is made by initramfs-tools, which starts no systemd in it";
+            assert_eq!(reason.as_deref(), Some(expected));
+        }
+        let reason = Contents::default().form(Some(262)).err();
+        let expected = "it holds no systemd-tmpfiles, which would put them in place";
+        assert_eq!(reason.as_deref(), Some(expected));
+        let unread = Contents { unread, ..Contents::default() };
+        assert_eq!(unread.form(None), Ok(Form::Tmpfiles));
+        assert_eq!(unread.form(Some(262)), Ok(Form::Extra));
+    }
+
+    #[test]
+    fn the_archive_begins_at_a_multiple_of_four_behind_zeros() {
+        for length in 0..9 {
+            let padding = padding_bytes(length);
+            assert!(
+                (4..8).contains(&padding) && (length + padding as u64).is_multiple_of(4),
+                "{length}"
+            );
+        }
+        assert!(behind(7, Form::Extra, &[]).expose().is_empty());
+    }
+
+    #[test]
+    fn a_name_stands_for_itself_in_a_line_of_tmpfiles() {
+        assert_eq!(escaped("a b=c,d%e\"\\"), "a b=c,d%%e\\\"\\\\");
+    }
 }

@@ -156,6 +156,11 @@ impl Means {
         Some(format!("{}: {condition}", self.target.name()))
     }
 
+    /// Whether anything can go by the firmware.
+    pub(crate) fn has_firmware(&self) -> bool {
+        [Channel::Smbios, Channel::FwCfg].into_iter().any(|it| self.refusal(it).is_none())
+    }
+
     /// Why nothing goes by `channel`; none where it is open.
     fn refusal(&self, channel: Channel) -> Option<String> {
         let is_lost_in_file = match channel {
@@ -169,8 +174,12 @@ impl Means {
         if is_lost_in_file {
             return Some("QEMU ignores SMBIOS in a file for -readconfig".to_owned());
         }
-        if channel == Channel::Initrd && self.initrd.is_none() {
-            return Some("the guest's own initrd is not given".to_owned());
+        if channel == Channel::Initrd {
+            match self.initrd.as_ref().map(|initrd| &initrd.form) {
+                None => return Some("the guest's own initrd is not given".to_owned()),
+                Some(Err(reason)) => return Some(format!("the guest's own initrd: {reason}")),
+                Some(Ok(_)) => {}
+            }
         }
         let target = self.target;
         if let Err(reason) = target.carries(channel, self.style, self.machine_type) {

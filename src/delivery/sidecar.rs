@@ -6,14 +6,17 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use credimg_formats::Secret;
 
+use super::initrd::{self, GuestInitrd};
 use super::route::{Means, Mount, Opening, Routes, Teller};
 use super::smbios;
 use super::unlock::Unlock;
 use crate::host::memory::{held, hold};
 use crate::host::output::INDEX_SUFFIX;
+use crate::host::steady::Steady;
 use crate::manifest::{Channel, MOUNT_CREDENTIAL, is_credential_name, is_fw_cfg_name};
 use crate::monitors::{
     CredentialFile, Firmware, FwCfgItem, ITEM_PREFIX, PublicCredential, SmbiosFile, StringFiles,
@@ -22,6 +25,8 @@ use crate::report::Failure;
 
 /// The file of one SMBIOS structure with every OEM string.
 const STRUCTURE: &str = "smbios";
+/// The file of the whole initrd: the guest's own with credentials behind it.
+const INITRD: &str = "initrd";
 /// Files of one OEM string, of one fw_cfg item and of one credential, before its name.
 const STRING: &str = "smbios.";
 const ITEM: &str = "fw_cfg.";
@@ -45,7 +50,9 @@ pub struct Value {
 pub struct Sidecar {
     /// What follows the image's name and a dot.
     pub suffix: String,
-    /// What it holds.
+    /// What it begins with, where that is a file of the host.
+    pub head: Option<Arc<Steady>>,
+    /// What it holds, behind that.
     pub content: Secret,
 }
 
@@ -74,11 +81,12 @@ pub fn opening(
     key.into_iter().chain(std::iter::once(unit)).collect()
 }
 
-/// The files of these values and of the lines for the disk.
+/// The files of these values and of the lines for the disk. `head` is the guest's own initrd.
 pub fn pack(
     values: &[Value],
     mount: Option<&Mount>,
     means: &Means,
+    head: Option<&Arc<Steady>>,
 ) -> Result<Vec<Sidecar>, Failure> {
     let lines = mount.and_then(|mount| {
         let secret = Secret::from(mount.fstab.as_bytes());
@@ -86,10 +94,15 @@ pub fn pack(
     });
     let mut sidecars = Vec::new();
     let mut strings = Vec::new();
+    let mut behind_initrd = Vec::new();
     let files = means.target.string_files(means.form);
     for Value { name, channel, secret } in lines.iter().chain(values) {
         let (prefix, content) = match (channel, files) {
-            (Channel::Disk | Channel::Initrd, _) => continue,
+            (Channel::Disk, _) => continue,
+            (Channel::Initrd, _) => {
+                behind_initrd.push((name.as_str(), secret.expose()));
+                continue;
+            }
             (Channel::FwCfg, _) => (ITEM, secret.clone()),
             (Channel::Smbios, StringFiles::Values) => (CREDENTIAL, secret.clone()),
             (Channel::Smbios, StringFiles::Strings) => {
@@ -102,7 +115,7 @@ pub fn pack(
         };
         // No file's name holds a slash, and no credential's and no item's a colon.
         let suffix = format!("{prefix}{}", name.replace('/', ":"));
-        sidecars.push(Sidecar { suffix, content });
+        sidecars.push(Sidecar { suffix, head: None, content });
     }
     if !strings.is_empty() {
         let (suffix, content) = match files {
@@ -111,14 +124,22 @@ pub fn pack(
                 (STRUCTURE, smbios::structure(&strings)?)
             }
         };
-        sidecars.push(Sidecar { suffix: suffix.to_owned(), content });
+        sidecars.push(Sidecar { suffix: suffix.to_owned(), head: None, content });
+    }
+    if let Some(GuestInitrd { size_bytes, form, is_always_given }) = &means.initrd
+        && (*is_always_given || !behind_initrd.is_empty())
+    {
+        let form = form.as_ref().copied().unwrap_or_default();
+        let content = initrd::behind(*size_bytes, form, &behind_initrd);
+        sidecars.push(Sidecar { suffix: INITRD.to_owned(), head: head.cloned(), content });
     }
     Ok(sidecars)
 }
 
 /// Keeps the files that may hold the key of this name out of the swap.
 pub fn hold_key(sidecars: &[Sidecar], key_name: &str) {
-    let holds = |suffix: &str| matches!(suffix, STRUCTURE | PLATFORM) || suffix.ends_with(key_name);
+    let is_common = |suffix: &str| matches!(suffix, STRUCTURE | PLATFORM | INITRD);
+    let holds = |suffix: &str| is_common(suffix) || suffix.ends_with(key_name);
     for sidecar in sidecars.iter().filter(|sidecar| holds(&sidecar.suffix)) {
         hold(sidecar.content.expose());
     }
@@ -158,7 +179,7 @@ pub fn firmware_of<'a>(files: impl IntoIterator<Item = (&'a str, PathBuf)>) -> F
     let mut firmware = Firmware::default();
     for (suffix, file) in files {
         match kind(suffix.as_bytes()) {
-            None => {}
+            None | Some(Kind::Initrd) => {}
             Some(Kind::Platform) => firmware.platform = Some(file),
             Some(Kind::Structure) => firmware.smbios.push(SmbiosFile::Structure(file)),
             Some(Kind::String) => firmware.smbios.push(SmbiosFile::String(file)),
@@ -172,6 +193,16 @@ pub fn firmware_of<'a>(files: impl IntoIterator<Item = (&'a str, PathBuf)>) -> F
         }
     }
     firmware
+}
+
+/// The path of the initrd among the files with these suffixes beside `image`.
+pub fn initrd<'a>(image: &Path, suffixes: impl IntoIterator<Item = &'a str>) -> Option<PathBuf> {
+    initrd_of(suffixes.into_iter().map(|suffix| (suffix, path(image, suffix))))
+}
+
+/// The path of the initrd among files that lie anywhere, each with its suffix.
+pub fn initrd_of<'a>(files: impl IntoIterator<Item = (&'a str, PathBuf)>) -> Option<PathBuf> {
+    files.into_iter().find(|(suffix, _)| *suffix == INITRD).map(|(_, path)| path)
 }
 
 /// Whether a file `IMAGE.SUFFIX` is one that a build made.
@@ -195,6 +226,7 @@ pub fn path(image: &Path, suffix: &str) -> PathBuf {
 enum Kind<'a> {
     Platform,
     Structure,
+    Initrd,
     String,
     Item(&'a str),
     OtherItem(String),
@@ -206,6 +238,7 @@ fn kind(suffix: &[u8]) -> Option<Kind<'_>> {
     match text {
         STRUCTURE => return Some(Kind::Structure),
         PLATFORM => return Some(Kind::Platform),
+        INITRD => return Some(Kind::Initrd),
         _ => {}
     }
     let named = |prefix| text.strip_prefix(prefix).filter(|name| is_credential_name(name));
@@ -237,7 +270,7 @@ mod tests {
     fn packed(means: &Means) -> Vec<(String, Vec<u8>)> {
         let values = [value("b", Channel::FwCfg), value("c d", Channel::Smbios)];
         let mount = Mount { by: Teller::Channel(Channel::Smbios), fstab: "x\n".to_owned() };
-        let sidecars = pack(&values, Some(&mount), means).unwrap();
+        let sidecars = pack(&values, Some(&mount), means, None).unwrap();
         let pair = |sidecar: Sidecar| (sidecar.suffix, sidecar.content.expose().to_vec());
         sidecars.into_iter().map(pair).collect()
     }
@@ -296,7 +329,9 @@ mod tests {
     fn lines_without_a_channel_are_an_argument() {
         let mount = |by| Mount { by, fstab: "x\n".to_owned() };
         let routes = |by| Routes { mount: Some(mount(by)), ..Routes::default() };
-        assert!(pack(&[], Some(&mount(Teller::Argument)), &Means::default()).unwrap().is_empty());
+        assert!(
+            pack(&[], Some(&mount(Teller::Argument)), &Means::default(), None).unwrap().is_empty()
+        );
         let (name, value) = ("fstab.extra".to_owned(), "x\n".to_owned());
         assert_eq!(public(&routes(Teller::Argument), None), [PublicCredential { name, value }]);
         for by in [Teller::Channel(Channel::FwCfg), Teller::KernelLine] {

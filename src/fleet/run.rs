@@ -45,9 +45,9 @@ pub(crate) struct Order<'a> {
     pub(crate) machines: Vec<usize>,
     pub(crate) output: &'a Template,
     pub(crate) depfile: Option<&'a Template>,
-    /// Those of every machine; its key files come to them.
+    /// Those of every machine; its own files come to them.
     pub(crate) wishes: Wishes,
-    pub(crate) keys: Keys,
+    pub(crate) templates: Templates,
     pub(crate) pseudo_files: &'a [PathBuf],
     /// Where the report goes, if it goes into a file.
     pub(crate) report: Option<&'a Path>,
@@ -68,11 +68,13 @@ impl Order<'_> {
     }
 }
 
-/// Where the keys are, as options say it.
+/// Where files of each machine are, as options say it.
 #[derive(Default)]
-pub(crate) struct Keys {
+pub(crate) struct Templates {
     pub(crate) key_file: Option<Template>,
     pub(crate) key_out: Option<Template>,
+    /// The guest's own initrd, which machines may have in common.
+    pub(crate) initrd: Option<Template>,
 }
 
 /// Builds every machine of the order; returns what came of each. The order has been found to
@@ -228,7 +230,7 @@ impl Run<'_> {
         let mut manifest = fleet.manifest_of(index)?;
         trusted::add_pseudo_files(&mut manifest, self.order.pseudo_files, census)?;
         let (path, depfile) = (output.of(machine)?, depfile.map(|it| it.of(machine)).transpose()?);
-        let wishes = self.order.keys.wishes(wishes, machine)?;
+        let wishes = self.order.templates.wishes(wishes, machine)?;
         let (owner, reader) = (machine.owner.as_ref(), machine.reader.as_ref());
         let (permissions, of_directory) = permissions::of_machine(&self.users, owner, reader)?;
         let (mut made_in, mut directory) = (Vec::new(), None);
@@ -243,6 +245,7 @@ impl Run<'_> {
             manifest: &manifest,
             image: &path,
             keys: &wishes.encryption,
+            initrd: wishes.initrd.as_deref(),
             depfile: depfile.as_deref(),
             report: self.order.report,
         };
@@ -314,13 +317,14 @@ impl Run<'_> {
     }
 }
 
-impl Keys {
-    /// The wishes with the key files of one machine.
+impl Templates {
+    /// The wishes with the files of one machine.
     fn wishes(&self, wishes: &Wishes, machine: &Machine) -> Result<Wishes, Failure> {
         let of = |key: &Option<Template>| key.as_ref().map(|key| key.of(machine)).transpose();
         let mut wishes = wishes.clone();
         wishes.encryption.key_file = of(&self.key_file)?;
         wishes.encryption.key_out = of(&self.key_out)?;
+        wishes.initrd = of(&self.initrd)?;
         Ok(wishes)
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod places;
 pub(crate) mod private;
 pub mod random;
 pub mod signals;
+pub mod steady;
 pub(crate) mod streams;
 pub(crate) mod trust;
 pub(crate) mod users;

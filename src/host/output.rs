@@ -39,6 +39,7 @@ use rustix::fs::{Gid, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::host::signals;
+use crate::host::steady::Steady;
 use crate::report::{self, Exit, Failure};
 pub use access::{Access, Excess};
 use buffered::Buffered;
@@ -195,7 +196,19 @@ impl OutputFile {
     /// Writes the sidecar `IMAGE.SUFFIX` into a temporary of its own and onto
     /// the disk; it gets the image's owner and mode. Errors as of [`create`](Self::create).
     pub fn add_sidecar(&mut self, suffix: &str, content: &[u8]) -> Result<(), Failure> {
-        self.sidecars.add(&self.target, suffix, content, self.permissions)
+        self.sidecars.add(&self.target, suffix, None, content, self.permissions)
+    }
+
+    /// Writes a sidecar that begins with a copy of `head`, which the kernel makes where it can.
+    /// Errors as of [`add_sidecar`](Self::add_sidecar), and of exit code 4 for a file that has
+    /// changed since it was opened.
+    pub(crate) fn add_sidecar_behind(
+        &mut self,
+        suffix: &str,
+        head: &Steady,
+        content: &[u8],
+    ) -> Result<(), Failure> {
+        self.sidecars.add(&self.target, suffix, Some(head), content, self.permissions)
     }
 
     /// Writes out what is still in memory, once the file is complete: it may wait for others that

@@ -10,7 +10,7 @@ use super::loss::Losses;
 use super::progress;
 use super::seed;
 use super::verity;
-use crate::delivery::route::{self, Route, Routes};
+use crate::delivery::route::{self, Route, Routes, Teller};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::delivery::unlock::Unlock;
 use crate::host::memory::without_traces;
@@ -48,13 +48,24 @@ impl Job {
         Ok(self.settings.means.unlock.is_some() && routes.opening.is_none())
     }
 
-    /// Whether anything will go, or may go, by the firmware, as far as the
-    /// manifest alone tells. The errors are those of [`route::plan_routes`].
-    pub(crate) fn may_need_firmware(&self) -> Result<bool, Failure> {
-        let routes = route::plan_routes(&self.manifest, &[], &self.settings.means)?;
-        let is_off_disk = |route: &Route| route.channel.is_none_or(Channel::is_off_disk);
-        let is_told = routes.mount.is_some() || routes.opening.is_some();
-        Ok(is_told || !self.manifest.fw_cfg.is_empty() || routes.routes.iter().any(is_off_disk))
+    /// Whether the monitor will be, or may be, given more than the disk, as far as the manifest
+    /// alone tells: anything by the firmware, or by the initrd unless somebody else gives that to
+    /// it. The errors are those of [`route::plan_routes`].
+    pub(crate) fn may_need_arguments(&self, places_initrd: bool) -> Result<bool, Failure> {
+        let means = &self.settings.means;
+        let routes = route::plan_routes(&self.manifest, &[], means)?;
+        let may_be_any = !places_initrd || means.has_firmware();
+        let needs = |channel: Channel| match channel {
+            Channel::Smbios | Channel::FwCfg => true,
+            Channel::Initrd => !places_initrd,
+            Channel::Disk => false,
+        };
+        let is_placed = |by: Teller| places_initrd && by == Teller::Channel(Channel::Initrd);
+        let mut told = routes.mount.iter().map(|mount| mount.by);
+        let opens = routes.opening.is_some_and(|opening| !is_placed(opening.by));
+        let is_told = opens || told.any(|by| !is_placed(by));
+        let may_go = |route: &Route| route.channel.map_or(may_be_any, needs);
+        Ok(is_told || !self.manifest.fw_cfg.is_empty() || routes.routes.iter().any(may_go))
     }
 
     /// The words for the guest's kernel command line that the arguments are to hold; none where
@@ -121,7 +132,8 @@ impl Job {
         let mut values = values.clone();
         let key = self.image.encryptor.as_ref().map(|encryptor| encryptor.key.secret());
         values.extend(sidecar::opening(routes.opening, unlock, key));
-        let pack = || sidecar::pack(&values, routes.mount.as_ref(), &self.settings.means);
+        let (means, head) = (&self.settings.means, self.settings.initrd.as_ref());
+        let pack = || sidecar::pack(&values, routes.mount.as_ref(), means, head);
         let Some(unlock) = unlock.filter(|unlock| unlock.has_key()) else { return pack() };
         // One of them holds the key, in base64, which goes by the stack.
         let sidecars = without_traces(pack)?;

@@ -49,6 +49,8 @@ pub(crate) struct Heir {
     pub(crate) machine_type: Option<MachineType>,
     /// The first place that they leave free.
     pub(crate) free_place: Place,
+    /// The guest's own initrd, as they name it.
+    pub(crate) initrd: Option<PathBuf>,
 }
 
 /// An image that is there.
@@ -162,6 +164,14 @@ impl Destination {
     pub(super) fn machine_type(&self) -> Option<MachineType> {
         match self {
             Self::Memory(heir) => heir.machine_type,
+            Self::File(_) | Self::Stream(_) | Self::Compared(_) | Self::Nothing => None,
+        }
+    }
+
+    /// The guest's own initrd, as the monitor's own arguments name it.
+    pub(super) fn initrd(&self) -> Option<&Path> {
+        match self {
+            Self::Memory(heir) => heir.initrd.as_deref(),
             Self::File(_) | Self::Stream(_) | Self::Compared(_) | Self::Nothing => None,
         }
     }

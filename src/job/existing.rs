@@ -27,6 +27,7 @@ use crate::host::lease::{Hold, is_open_for_writing};
 use crate::host::memory::without_traces;
 use crate::host::output::{self, INDEX_SUFFIX, index_text};
 use crate::host::signals;
+use crate::host::steady::Steady;
 use crate::look::part::Part;
 use crate::report::{self, Exit, Failure};
 
@@ -171,18 +172,45 @@ fn unless_interrupted(written: Result<Written, Failure>) -> Result<Option<Writte
 /// Whether the private files beside the image at `path` are these, and no others that its index
 /// names.
 pub(crate) fn has_sidecars(path: &Path, sidecars: &[Sidecar], wanted: output::Permissions) -> bool {
-    let is_there = |suffix: &str, content: &[u8]| {
+    let is_there = |suffix: &str, head: Option<&Steady>, content: &[u8]| {
         let file = open(&sidecar::path(path, suffix), wanted);
-        file.is_some_and(|file| holds(&file, content))
+        let begins_so = |file: &File| head.is_none_or(|head| begins_with(file, head));
+        file.is_some_and(|file| begins_so(&file) && holds(&file, content))
     };
     if sidecars.is_empty() {
         return beside::look(path).is_ok_and(|all| all.is_empty());
     }
     let mut suffixes: Vec<_> = sidecars.iter().map(|sidecar| sidecar.suffix.clone()).collect();
     suffixes.sort_unstable();
-    is_there(INDEX_SUFFIX, index_text(&suffixes).as_bytes())
-        && sidecars.iter().all(|it| is_there(&it.suffix, it.content.expose()))
+    is_there(INDEX_SUFFIX, None, index_text(&suffixes).as_bytes())
+        && sidecars.iter().all(|it| is_there(&it.suffix, it.head.as_deref(), it.content.expose()))
 }
+
+/// Whether the file holds what `head` does, from its offset on, which is behind that then. What
+/// cannot be told makes a new build, which meets the error again.
+fn begins_with(file: &File, head: &Steady) -> bool {
+    let is_same = || -> io::Result<bool> {
+        let mut left = BufReader::with_capacity(COMPARED_BYTES, head.rewound()?);
+        let mut found = Vec::with_capacity(COMPARED_BYTES);
+        loop {
+            signals::check()?;
+            let piece = left.fill_buf()?;
+            if piece.is_empty() {
+                return Ok(true);
+            }
+            found.clear();
+            let got = file.take(piece.len() as u64).read_to_end(&mut found)?;
+            if got < piece.len() || found != piece {
+                return Ok(false);
+            }
+            left.consume(got);
+        }
+    };
+    is_same().unwrap_or(false) && head.require_unchanged().is_ok()
+}
+
+/// What is read at once of two files that are compared.
+const COMPARED_BYTES: usize = 256 << 10;
 
 /// The file at `path` where it is what a build would leave, but for its bytes.
 fn open(path: &Path, wanted: output::Permissions) -> Option<File> {
@@ -191,7 +219,7 @@ fn open(path: &Path, wanted: output::Permissions) -> Option<File> {
     looks_as_wanted(&file, wanted).then_some(file)
 }
 
-/// Whether the file holds these bytes and no more.
+/// Whether the file holds these bytes from its offset on, and no more.
 fn holds(file: &File, bytes: &[u8]) -> bool {
     let mut found = Zeroizing::new(vec![0; bytes.len() + 1]);
     read_full(file, &mut found).is_ok_and(|length| found.get(..length) == Some(bytes))

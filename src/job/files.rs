@@ -22,6 +22,8 @@ pub(crate) struct Files<'a> {
     /// Where the image goes; `-` is standard output.
     pub(crate) image: &'a Path,
     pub(crate) keys: &'a EncryptionWishes,
+    /// The guest's own initrd.
+    pub(crate) initrd: Option<&'a Path>,
     pub(crate) depfile: Option<&'a Path>,
     pub(crate) report: Option<&'a Path>,
 }
@@ -36,6 +38,7 @@ enum Role {
     MasterKey,
     SigningKey,
     Certificate,
+    Initrd,
     Image,
     Dependencies,
     Report,
@@ -52,6 +55,7 @@ impl Role {
             Self::MasterKey => "master key",
             Self::SigningKey => "key that signs",
             Self::Certificate => "certificate",
+            Self::Initrd => "guest's own initrd",
             Self::Image => "image",
             Self::Dependencies => "dependency file",
             Self::Report => "report",
@@ -79,7 +83,7 @@ impl Files<'_> {
     /// An error where the image, the dependency file or the report is one file with another
     /// of them, with the manifest or with a key: one would destroy the other.
     fn require_apart(&self) -> Result<(), Failure> {
-        let mut earlier: Vec<(Role, &Path)> = self.keys().collect();
+        let mut earlier: Vec<(Role, &Path)> = self.keys().chain(self.initrd()).collect();
         for (role, path) in self.files() {
             if let Some((other, _)) = earlier.iter().find(|(_, other)| is_same(path, other)) {
                 let clash = if role == Role::Manifest {
@@ -132,7 +136,7 @@ impl Files<'_> {
             has_such_name && is_together(path, image)
                 || role != Role::Image && !own_files.sidecars.is_empty() && is_there()
         };
-        let read = self.keys().chain(self.pseudo());
+        let read = self.keys().chain(self.pseudo()).chain(self.initrd());
         let Some((role, path)) =
             self.files().chain(read).find(|(role, path)| is_beside(*role, path))
         else {
@@ -162,6 +166,7 @@ impl Files<'_> {
                     | Role::MasterKey
                     | Role::SigningKey
                     | Role::Certificate
+                    | Role::Initrd
                     | Role::Dependencies
                     | Role::Report => id(std::fs::symlink_metadata(path)),
                 };
@@ -195,6 +200,11 @@ impl Files<'_> {
     /// The files of pseudo definitions.
     fn pseudo(&self) -> impl Iterator<Item = (Role, &Path)> {
         self.manifest.pseudo.files.iter().map(|file| (Role::Pseudo, file.path.as_path()))
+    }
+
+    /// The guest's own initrd.
+    fn initrd(&self) -> impl Iterator<Item = (Role, &Path)> {
+        self.initrd.into_iter().map(|path| (Role::Initrd, path))
     }
 
     /// The files of keys, those of the command line and that of the manifest.

@@ -92,9 +92,10 @@ struct Beside {
 impl Beside {
     /// Writes the private files.
     fn add_to(&self, file: &mut OutputFile) -> Result<(), Failure> {
-        let add =
-            |Sidecar { suffix, content }: &Sidecar| file.add_sidecar(suffix, content.expose());
-        self.sidecars.iter().try_for_each(add)
+        self.sidecars.iter().try_for_each(|Sidecar { suffix, head, content }| match head {
+            Some(head) => file.add_sidecar_behind(suffix, head, content.expose()),
+            None => file.add_sidecar(suffix, content.expose()),
+        })
     }
 }
 
@@ -192,13 +193,14 @@ impl Making<'_> {
         let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
         let firmware = Firmware {
             public: sidecar::public(&assembly.routes, unlock.as_ref()),
-            ..sidecar::firmware(self.output, suffixes)
+            ..sidecar::firmware(self.output, suffixes.clone())
         };
+        let initrd = sidecar::initrd(self.output, suffixes);
         let drive = self.job.drive.clone();
         let kernel_line = self.job.kernel_line(&assembly.routes);
         let is_told = firmware.public.is_empty() && kernel_line.is_empty();
         let knows_all = is_told && drive.key.is_none();
-        let machine = Machine { drive: Some(drive), firmware, initrd: None, kernel_line };
+        let machine = Machine { drive: Some(drive), firmware, initrd, kernel_line };
         let attached = self.attached(&*self.arguments(machine)?)?;
         Ok(Beside { sidecars, attached, knows_all })
     }

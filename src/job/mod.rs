@@ -18,6 +18,7 @@ pub(crate) mod expected;
 pub(crate) mod files;
 pub(crate) mod fleet_machine;
 pub(crate) mod image;
+pub(crate) mod initrd;
 pub(crate) mod links;
 pub(crate) mod loss;
 pub(crate) mod making;
@@ -131,6 +132,7 @@ impl Job {
             // Whether the style carries the path, before anything is read.
             arguments.printed(style)?;
         }
+        let initrd = initrd::own(wishes, &destination, &guest)?;
         let label = volume.label.as_deref();
         let existing = destination.existing(encryptor.as_ref(), verity.is_some(), label);
         let kept = destination.kept(existing.as_ref());
@@ -150,11 +152,16 @@ impl Job {
             warns: true,
             max_size_bytes: wishes.sources.max_size_bytes,
         };
-        let means = means(wishes, target, &destination, encryption.as_ref(), &image, &drive)?;
+        let mut means = means(wishes, target, &destination, encryption.as_ref(), &image, &drive)?;
+        means.initrd = initrd.as_ref().map(|initrd| initrd.told.clone());
+        if means.initrd.is_none() {
+            means.initrd = initrd::supposed(&manifest, &destination);
+        }
         let settings = assemble::Settings {
             means,
             output: destination.own_files(&image),
             notes_inputs: destination.notes_inputs(),
+            initrd: initrd.map(|initrd| initrd.file),
             ..settings(&wishes.sources, image.build_time)
         };
         let job = Self {
@@ -225,6 +232,7 @@ pub(crate) fn settings(wishes: &SourceWishes, build_time: Timestamp) -> assemble
         output: OwnFiles::default(),
         means: Means::default(),
         notes_inputs: false,
+        initrd: None,
         shared: None,
         on_exchangeable: match (trust, strict) {
             (true, _) => OnExchangeable::Taken,

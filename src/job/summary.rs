@@ -99,6 +99,9 @@ pub(crate) struct Delivery {
     /// How many of the credentials go by the firmware.
     #[serde(skip)]
     by_firmware: usize,
+    /// How many go by the initrd.
+    #[serde(skip)]
+    by_initrd: usize,
     /// How many items of fw_cfg go that are no credentials.
     #[serde(skip)]
     items: usize,
@@ -130,6 +133,7 @@ impl Delivery {
             sidecars: sidecars.collect(),
             kernel_arguments: routes.kernel_arguments(),
             by_firmware: routes.routes.iter().filter(|route| channel(route).is_firmware()).count(),
+            by_initrd: routes.routes.iter().filter(|it| channel(it) == Channel::Initrd).count(),
             items: manifest.fw_cfg.len(),
         }
     }
@@ -215,12 +219,16 @@ impl Summary {
             0 => String::new(),
             count => format!(", {count} credential{} by the firmware", plural(count)),
         };
+        let initrd = match self.delivery.by_initrd {
+            0 => String::new(),
+            count => format!(", {count} credential{} by the initrd", plural(count)),
+        };
         let items = match self.delivery.items {
             0 => String::new(),
             count => format!(", {count} item{} of fw_cfg", plural(count)),
         };
         format!(
-            "wrote {}: {}{around}{tree},{label} {} file{}, {}{firmware}{items}",
+            "wrote {}: {}{around}{tree},{label} {} file{}, {}{firmware}{initrd}{items}",
             self.shown,
             self.format,
             self.files,

@@ -34,7 +34,7 @@ fn file(name: &str) -> Destination {
 
 fn memory() -> Destination {
     let machine_type = Some("microvm".parse().unwrap());
-    Destination::Memory(Heir { machine_type, free_place: "3".parse().unwrap() })
+    Destination::Memory(Heir { machine_type, free_place: "3".parse().unwrap(), initrd: None })
 }
 
 fn compared() -> Destination {

@@ -30,6 +30,8 @@ pub(crate) struct Wishes {
     pub(crate) sources: SourceWishes,
     pub(crate) attach: AttachWishes,
     pub(crate) smbios: SmbiosForm,
+    /// The guest's own initrd.
+    pub(crate) initrd: Option<PathBuf>,
     /// Facts of the guest, as in `systemd=252,kernel=5.14`.
     pub(crate) guest: Option<String>,
 }

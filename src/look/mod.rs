@@ -2,6 +2,7 @@
 
 pub(crate) mod contents;
 pub(crate) mod differences;
+pub(crate) mod initrd;
 pub(crate) mod inside;
 pub(crate) mod opened;
 pub(crate) mod part;

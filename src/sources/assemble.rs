@@ -12,6 +12,7 @@ use credimg_formats::{Content, InodeId, Secret, Timestamp, Tree};
 
 use crate::delivery::route::{Means, Routes, plan_routes};
 use crate::delivery::sidecar::Value;
+use crate::host::steady::Steady;
 use crate::manifest::{Channel, Credential, Entry, FwCfg, Granted, Manifest};
 use crate::report::{Exit, Failure};
 use crate::sources;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub max_size_bytes: u64,
     /// Whether [`Assembly::inputs`] is wanted.
     pub notes_inputs: bool,
+    /// The guest's own initrd, which is an input besides the sources.
+    pub initrd: Option<Arc<Steady>>,
     /// What other machines of a fleet have read and this one may have, where there are any.
     pub shared: Option<Arc<Shared>>,
 }
@@ -150,6 +153,9 @@ pub fn assemble(
     let routes = plan_routes(manifest, &lengths, &settings.means)?;
     let values = distribute(manifest, contents, &routes, &mut builder)?;
     pseudo::collect(&definitions, Purpose::Build(&mut commands), &mut builder)?;
+    if let Some(initrd) = &settings.initrd {
+        builder.inputs.take(initrd.path(), initrd.stat())?;
+    }
     let warning = builder.inputs.warning();
     if let (Some(message), OnExchangeable::Refused) = (&warning, settings.on_exchangeable) {
         return Err(Failure::new(Exit::Policy, format!("--strict: {message}"))

@@ -70,6 +70,7 @@ pub(crate) fn rehearse(
 /// The settings of a build that reads and runs nothing.
 pub(crate) fn settings() -> Settings {
     Settings {
+        initrd: None,
         build_time: Timestamp::default(),
         // Nothing is run.
         commands: Limits::new(Path::new("")),

@@ -8,12 +8,12 @@ use super::{homeless, template};
 use crate::commands::options::{Attach, Recipe};
 use crate::commands::print;
 use crate::fleet::isolation::{self, Files};
-use crate::fleet::run::{self, Keys, Order};
+use crate::fleet::run::{self, Order, Templates};
 use crate::host::signals;
 use crate::job::reports;
 use crate::job::summary;
 use crate::job::trusted;
-use crate::job::wishes::EncryptionWishes;
+use crate::job::wishes::Wishes;
 use crate::report::{self, Exit, Failure};
 
 #[derive(Args, Debug)]
@@ -59,7 +59,7 @@ pub struct Build {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_hint = ValueHint::FilePath)]
     #[expect(clippy::option_option, reason = "clap's type of an option that may have a value")]
     pub json: Option<Option<PathBuf>>,
-    /// What is made, and of what. Key files are templates.
+    /// What is made, and of what. Key files and initrds are templates.
     #[command(flatten)]
     pub recipe: Recipe,
     /// How each image is attached.
@@ -81,8 +81,8 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
         );
     }
     let mut wishes = recipe.wishes(&options.attach);
-    let keys = keys(&mut wishes.encryption)?;
-    let templates = [("--key-file", &keys.key_file), ("--key-out", &keys.key_out)];
+    let of_machines = templates(&mut wishes)?;
+    let templates = [("--key-file", &of_machines.key_file), ("--key-out", &of_machines.key_out)];
     let templates: Vec<_> =
         templates.into_iter().filter_map(|(option, key)| Some((option, key.as_ref()?))).collect();
     let report_file = options.json.as_ref().and_then(Option::as_deref);
@@ -107,7 +107,7 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
         output,
         depfile: depfile.as_ref(),
         wishes,
-        keys,
+        templates: of_machines,
         pseudo_files: &recipe.sources.pseudo_file,
         report: report_file,
         is_reported: options.json.is_some(),
@@ -132,8 +132,8 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
     done.exit().map_or(told, |exit| Err(Failure::silent(exit)))
 }
 
-/// The key files of the options, which are templates; the wishes are left without them.
-fn keys(wishes: &mut EncryptionWishes) -> Result<Keys, Failure> {
+/// The files of the options that are templates; the wishes are left without them.
+fn templates(wishes: &mut Wishes) -> Result<Templates, Failure> {
     let of_path = |path: Option<PathBuf>, option| {
         let Some(path) = path else { return Ok(None) };
         let text = path
@@ -141,9 +141,11 @@ fn keys(wishes: &mut EncryptionWishes) -> Result<Keys, Failure> {
             .ok_or_else(|| Failure::new(Exit::Usage, format!("{option}: a template is UTF-8")))?;
         template(Some(text), option)
     };
-    Ok(Keys {
-        key_file: of_path(wishes.key_file.take(), "--key-file")?,
-        key_out: of_path(wishes.key_out.take(), "--key-out")?,
+    let encryption = &mut wishes.encryption;
+    Ok(Templates {
+        key_file: of_path(encryption.key_file.take(), "--key-file")?,
+        key_out: of_path(encryption.key_out.take(), "--key-out")?,
+        initrd: of_path(wishes.initrd.take(), "--initrd")?,
     })
 }
 

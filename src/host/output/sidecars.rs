@@ -15,11 +15,13 @@ use std::path::Path;
 use rustix::fs::{FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::buffered::Buffered;
 use super::durable::Unsynced;
 use super::index::{self, INDEX_SUFFIX, index_text};
 use super::output_name::{Entry, OutputName, replaceable};
 use super::temporary::{self, Taken, Temporary};
 use super::{IsSidecar, Permissions, Subject, no_access, private_directory, widen};
+use crate::host::steady::Steady;
 use crate::report::{self, Exit, Failure};
 
 /// How often a name may be taken and given away by others while it is replaced.
@@ -66,15 +68,17 @@ struct Kept {
 }
 
 impl Sidecars {
-    /// Writes a sidecar, which is neither on the disk nor in place then.
+    /// Writes a sidecar, which is neither on the disk nor in place then: a copy of `head`, if there
+    /// is one, and the content.
     pub(super) fn add(
         &mut self,
         target: &OutputName,
         suffix: &str,
+        head: Option<&Steady>,
         content: &[u8],
         permissions: Permissions,
     ) -> Result<(), Failure> {
-        let (sidecar, written) = Sidecar::write(target, suffix, content, permissions)?;
+        let (sidecar, written) = Sidecar::write(target, suffix, head, content, permissions)?;
         // Also a file that is not complete: its temporary is removed with the others.
         self.files.push(sidecar);
         written
@@ -139,7 +143,8 @@ impl Sidecars {
         both.sort_unstable();
         both.dedup();
         let text = index_text(&both);
-        let (index, written) = Sidecar::write(target, INDEX_SUFFIX, text.as_bytes(), permissions)?;
+        let (index, written) =
+            Sidecar::write(target, INDEX_SUFFIX, None, text.as_bytes(), permissions)?;
         self.files.insert(0, index);
         self.foreseen = Some(old);
         self.final_index = (both != new).then(|| index_text(&new));
@@ -272,7 +277,8 @@ fn old_suffixes(
 
 /// Puts an index in the place of the one that is there.
 fn replace_index(target: &OutputName, text: &str, permissions: Permissions) -> Result<(), Failure> {
-    let (mut index, written) = Sidecar::write(target, INDEX_SUFFIX, text.as_bytes(), permissions)?;
+    let (mut index, written) =
+        Sidecar::write(target, INDEX_SUFFIX, None, text.as_bytes(), permissions)?;
     let replaced = written.and_then(|()| index.unsynced().sync()).and_then(|()| {
         let own = index.temporary.take_any_name(target, &mut index.file, permissions)?;
         match own.rename(&index.name) {
@@ -289,6 +295,14 @@ fn replace_index(target: &OutputName, text: &str, permissions: Permissions) -> R
     replaced
 }
 
+/// Copies the whole of `from` to the offset of `to`, which is behind it then.
+fn copy(from: &Steady, to: &File, subject: &Subject) -> Result<(), Failure> {
+    let to = to.try_clone().map_err(|error| subject.failure("write", error))?;
+    let mut sink = Buffered::new(to, subject.clone());
+    from.copy_to(&mut sink)?;
+    sink.spill()
+}
+
 /// The name of the sidecar `IMAGE.SUFFIX`.
 fn name_of(target: &OutputName, suffix: &str) -> Entry {
     let name = [target.entry.name.as_bytes(), b".", suffix.as_bytes()].concat();
@@ -301,6 +315,7 @@ impl Sidecar {
     fn write(
         target: &OutputName,
         suffix: &str,
+        head: Option<&Steady>,
         content: &[u8],
         permissions: Permissions,
     ) -> Result<(Self, Result<(), Failure>), Failure> {
@@ -311,7 +326,9 @@ impl Sidecar {
         replaceable(&subject, &name)?;
         let (mut file, temporary) = Temporary::create(target, None)?;
         let to_failure = |error: std::io::Error| subject.failure("write", error);
-        let written = file.write_all(content).map_err(to_failure).and_then(|()| {
+        let copied = head.map_or(Ok(()), |head| copy(head, &file, &subject));
+        let written = copied.and_then(|()| file.write_all(content).map_err(to_failure));
+        let written = written.and_then(|()| {
             widen(&file, permissions).map_err(|error| no_access(&subject, error, permissions))
         });
         let (suffix, state) = (suffix.to_owned(), State::Written);

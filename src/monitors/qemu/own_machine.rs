@@ -53,6 +53,16 @@ pub fn position(words: &[impl AsRef<OsStr>]) -> Option<(usize, &str)> {
         .find_map(|(index, word)| Some((index, program(word.as_ref().to_str()?)?)))
 }
 
+/// Where the value of the last `-initrd` stands among `words`, a program and its arguments. None
+/// where no word is a QEMU: a script may mean anything by the option.
+pub fn initrd(words: &[impl AsRef<OsStr>]) -> Option<usize> {
+    let (start, _) = position(words)?;
+    let options = words.iter().enumerate().skip(start + 1);
+    let is_option = |word: &OsStr| word == "-initrd" || word == "--initrd";
+    let (at, _) = options.filter(|(_, word)| is_option(word.as_ref())).last()?;
+    (at + 1 < words.len()).then_some(at + 1)
+}
+
 /// The words of a program for a shell, without the quotes around them; of any other word itself.
 fn shell_words(text: &str) -> Vec<&str> {
     let is_mark = |letter: char| "\"';&|()".contains(letter);
@@ -152,6 +162,15 @@ mod tests {
         ] {
             assert_eq!(board(line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn the_last_initrd_counts() {
+        let at = |line: &str| initrd(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(at("qemu-system-x86_64 -initrd a -m 1G --initrd b"), Some(5));
+        assert_eq!(at("setpriv -initrd a qemu-system-x86_64"), None);
+        assert_eq!(at("qemu-system-x86_64 -initrd"), None);
+        assert_eq!(at("./start-vm.sh -initrd a"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use credimg::delivery::initrd::GuestInitrd;
+use credimg::delivery::initrd::{Form, GuestInitrd};
 use credimg::delivery::mount::Disk;
 use credimg::delivery::route::{Means, Routes, Teller, plan_routes};
 use credimg::manifest::{Channel, Format, parse};
@@ -11,7 +11,7 @@ use credimg::report::{Exit, Failure};
 
 fn means(target: Monitor, machine: &str) -> Means {
     let serial = Serial::new("chimera").unwrap();
-    let initrd = GuestInitrd { path: "initrd.img".into(), form: <_>::default() };
+    let initrd = GuestInitrd { size_bytes: 5, form: Ok(Form::Tmpfiles), is_always_given: true };
     Means {
         target,
         machine_type: machine.parse().ok(),

@@ -120,6 +120,7 @@ fn hostile_definitions_cost_little() {
         means: Means::default(),
         on_exchangeable: OnExchangeable::Taken,
         max_size_bytes: MAX_SIZE_BYTES,
+        initrd: None,
         notes_inputs: false,
         shared: None,
     };

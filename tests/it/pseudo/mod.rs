@@ -33,6 +33,7 @@ pub(crate) fn settings() -> Settings {
         means: Means::default(),
         on_exchangeable: OnExchangeable::Taken,
         max_size_bytes: MAX_SIZE_BYTES,
+        initrd: None,
         notes_inputs: false,
         shared: None,
     }

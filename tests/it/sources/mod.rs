@@ -83,6 +83,7 @@ pub(crate) fn settings() -> Settings {
         means,
         on_exchangeable,
         max_size_bytes,
+        initrd: None,
         notes_inputs: false,
         shared: None,
     }

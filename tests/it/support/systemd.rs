@@ -78,7 +78,7 @@ pub(crate) fn boot(case: &Case) {
 pub(crate) fn boot_with(case: &Case, add: impl FnOnce(&Path) -> String) {
     let scratch = tempfile::tempdir().unwrap();
     let tree = scratch.path().join("tree");
-    write_tree(&tree, case);
+    write_tree(&tree, case.places);
     let added = add(&tree);
     let mut arguments = build(scratch.path(), case);
     let mut kernel_line = String::new();
@@ -171,24 +171,33 @@ fn kernel_arguments(scratch: &Path) -> String {
     words.join(" ")
 }
 
+/// What the probe of this case prints when all is well.
+fn expected_report(case: &Case) -> String {
+    let credentials = case.credentials();
+    report(case.places, credentials.iter().map(|(name, _, content)| (*name, &**content)))
+}
+
 /// What the probe prints when all is well: root reads every place, so that each is
 /// there and a refusal is one.
-fn expected_report(case: &Case) -> String {
+pub(crate) fn report<'a>(
+    places: &[&str],
+    credentials: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> String {
     let mut report = String::new();
-    for place in case.places {
+    for place in places {
         writeln!(report, "root reads {place}").unwrap();
     }
-    for (name, _, content) in case.credentials() {
-        writeln!(report, "credential {name} {}", digest(&content)).unwrap();
+    for (name, content) in credentials {
+        writeln!(report, "credential {name} {}", digest(content)).unwrap();
     }
-    for place in case.places {
+    for place in places {
         writeln!(report, "service is refused {place}").unwrap();
     }
     report
 }
 
 /// The service of the test, which the guest knows nothing of, and its start at boot.
-fn write_tree(tree: &Path, case: &Case) {
+pub(crate) fn write_tree(tree: &Path, places: &[&str]) {
     let units = tree.join("etc/systemd/system");
     fs::create_dir_all(units.join("multi-user.target.wants")).unwrap();
     fs::write(units.join("probe.service"), SERVICE).unwrap();
@@ -198,7 +207,7 @@ fn write_tree(tree: &Path, case: &Case) {
     fs::write(programs.join("probe"), PROBE).unwrap();
     fs::set_permissions(programs.join("probe"), PermissionsExt::from_mode(0o755)).unwrap();
     fs::create_dir_all(tree.join("usr/local/share")).unwrap();
-    let places = case.places.join("\n") + "\n";
+    let places = places.join("\n") + "\n";
     fs::write(tree.join("usr/local/share/places"), places).unwrap();
 }
 

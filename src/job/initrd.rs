@@ -1,0 +1,83 @@
+//! The guest's own initrd: which it is, and whether credentials can go behind it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::destination::Destination;
+use super::wishes::Wishes;
+use crate::delivery::guest::Guest;
+use crate::delivery::initrd::{Form, GuestInitrd};
+use crate::host::steady::Steady;
+use crate::look;
+use crate::manifest::{Channel, Manifest};
+use crate::report::{self, Exit, Failure, shown};
+
+/// The guest's own initrd, opened, with what the planner is told of it.
+pub(super) struct OwnInitrd {
+    pub(super) file: Arc<Steady>,
+    pub(super) told: GuestInitrd,
+}
+
+/// The initrd that an option names, else that of the monitor's own arguments; none without
+/// either.
+///
+/// One that an option names has to take credentials, which else is an error of exit code 4. Of
+/// one that the arguments name the planner is told the reason, and nothing goes by it.
+pub(super) fn own(
+    wishes: &Wishes,
+    destination: &Destination,
+    guest: &Guest,
+) -> Result<Option<OwnInitrd>, Failure> {
+    if let Some(path) = &wishes.initrd {
+        if destination.is_stream() {
+            let message = "--initrd has no meaning for an image on standard output";
+            return Err(Failure::new(Exit::Usage, message).hint("name a file with -o"));
+        }
+        let own = open(path, guest, true)?;
+        return match &own.told.form {
+            Ok(_) => Ok(Some(own)),
+            Err(reason) => Err(refused(path, reason)),
+        };
+    }
+    destination.initrd().map(|path| open(path, guest, false)).transpose()
+}
+
+/// What is supposed where nothing is written, and the manifest says that something goes by the
+/// initrd: the build was given, or will be given, one that takes credentials.
+pub(super) fn supposed(manifest: &Manifest, destination: &Destination) -> Option<GuestInitrd> {
+    let is_written = match destination {
+        Destination::File(_) | Destination::Stream(_) | Destination::Memory(_) => true,
+        Destination::Compared(_) | Destination::Nothing => false,
+    };
+    let mut asked = manifest.credentials.iter().map(|credential| credential.via);
+    (!is_written && asked.any(|via| via == Some(Channel::Initrd))).then(|| GuestInitrd {
+        size_bytes: 0,
+        form: Ok(Form::default()),
+        is_always_given: false,
+    })
+}
+
+fn open(path: &Path, guest: &Guest, is_always_given: bool) -> Result<OwnInitrd, Failure> {
+    let file = Steady::open(path).map_err(|failure| {
+        // Its hints speak of manifests, but for that of a policy.
+        if failure.exit == Exit::Source { Failure { hint: None, ..failure } } else { failure }
+    })?;
+    let contents = look::initrd::look(&file)?;
+    if let Some(reason) = contents.unread {
+        report::warn(&format!(
+            "whether {} takes credentials is not known for certain: {reason}",
+            shown(path)
+        ));
+    }
+    let form = contents.form(guest.systemd);
+    let told = GuestInitrd { size_bytes: file.size_bytes(), form, is_always_given };
+    Ok(OwnInitrd { file: Arc::new(file), told })
+}
+
+fn refused(path: &Path, reason: &str) -> Failure {
+    let message = format!("no credentials can go by the initrd {}: {reason}", shown(path));
+    Failure::new(Exit::Source, message).hint(
+        "make the guest's initrd with dracut, or with mkinitcpio's hook systemd; or leave \
+         --initrd out, and give the credentials `via: disk`",
+    )
+}

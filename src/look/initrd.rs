@@ -1,0 +1,184 @@
+//! What a guest's initrd holds, by the names in it: archives of cpio behind one another, plain or
+//! packed, as Linux unpacks them (Documentation/driver-api/early-userspace/buffer-format.rst).
+//!
+//! Nothing is unpacked but to pass over it, and how much of it is limited: an initrd that costs
+//! more is not looked into to its end.
+
+mod names;
+mod unpack;
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read};
+use std::sync::{Mutex, PoisonError};
+
+use self::names::Names;
+use crate::delivery::initrd::Contents;
+use crate::host::identity::Identity;
+use crate::host::steady::Steady;
+use crate::report::Failure;
+
+/// Most bytes of a whole initrd, unpacked: far more than any has.
+const UNPACKED_MAX_BYTES: u64 = 1 << 30;
+const BUFFER_BYTES: usize = 64 << 10;
+/// The longest of the marks by which packed data is told.
+const MARK_BYTES: usize = 6;
+
+/// Why an initrd could not be looked into.
+const DAMAGED: &str = "it is damaged";
+const TOO_LARGE: &str = "it is larger than 1 GiB unpacked";
+
+/// What was seen in the last initrds: the machines of a fleet have one in common as a rule.
+static SEEN: Mutex<Vec<(Identity, Contents)>> = Mutex::new(Vec::new());
+const SEEN_MAX: usize = 16;
+
+/// Looks into the guest's initrd. The only errors are that it cannot be read, of exit code 4, and
+/// a signal.
+pub(crate) fn look(initrd: &Steady) -> Result<Contents, Failure> {
+    let identity = initrd.identity();
+    let seen = || SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, contents)) = seen().iter().find(|(known, _)| *known == identity) {
+        return Ok(contents.clone());
+    }
+    let contents = read(initrd.rewound()?)?;
+    let mut seen = seen();
+    if seen.len() == SEEN_MAX {
+        seen.remove(0);
+    }
+    seen.push((identity, contents.clone()));
+    Ok(contents)
+}
+
+/// What the file at its offset holds. The only error is a signal.
+pub(crate) fn read(file: &File) -> Result<Contents, Failure> {
+    let mut contents = Contents::default();
+    let mut left_bytes = UNPACKED_MAX_BYTES;
+    let mut reader = BufReader::with_capacity(BUFFER_BYTES, file);
+    loop {
+        let read = member(&mut reader, &mut left_bytes, &mut contents);
+        match read {
+            Ok(true) if !contents.is_settled() => {}
+            Ok(_) => return Ok(contents),
+            Err(error) => {
+                if let Some(failure) = Failure::inside(&error) {
+                    return Err(failure.clone());
+                }
+                let is_large = error.kind() == io::ErrorKind::QuotaExceeded;
+                contents.unread = Some(if is_large { TOO_LARGE } else { DAMAGED });
+                return Ok(contents);
+            }
+        }
+    }
+}
+
+/// Reads the next archive, with the zeros before it; false at the end of the initrd.
+fn member(
+    reader: &mut BufReader<&File>,
+    left_bytes: &mut u64,
+    contents: &mut Contents,
+) -> io::Result<bool> {
+    names::pass_zeros(reader, left_bytes)?;
+    let mut mark = Vec::new();
+    reader.by_ref().take(MARK_BYTES as u64).read_to_end(&mut mark)?;
+    if mark.is_empty() {
+        return Ok(false);
+    }
+    let mut whole = Cursor::new(&mark).chain(&mut *reader);
+    if names::is_archive(&mark) {
+        Names::new(&mut whole, left_bytes, contents).one()?;
+        return Ok(true);
+    }
+    match unpack::unpacker(&mark, whole) {
+        Ok(mut unpacked) => {
+            Names::new(&mut BufReader::new(&mut unpacked), left_bytes, contents).all()?;
+            Ok(true)
+        }
+        Err(reason) => {
+            contents.unread = Some(reason);
+            Ok(false)
+        }
+    }
+}
+
+/// Takes what a path in the initrd tells.
+fn note(path: &[u8], contents: &mut Contents) {
+    let path = path.strip_prefix(b"./").or_else(|| path.strip_prefix(b"/")).unwrap_or(path);
+    let path = path.strip_prefix(b"usr/").unwrap_or(path);
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    match path {
+        b"bin/systemd-tmpfiles" => contents.has_tmpfiles = true,
+        b"lib/systemd/systemd" => contents.has_systemd = true,
+        // Its own settings, which every initrd of it has.
+        b"conf/initramfs.conf" | b"scripts/init-top/ORDER" => contents.is_initramfs_tools = true,
+        // As Debian calls it, and with a version of the package behind it, as Fedora and Arch do.
+        _ => {
+            if let Some(version) = name.strip_prefix(b"libsystemd-shared-") {
+                let digits = version.split(|byte| !byte.is_ascii_digit()).next();
+                let number = digits.and_then(|digits| str::from_utf8(digits).ok()?.parse().ok());
+                contents.systemd = number.or(contents.systemd);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a panic is how a test fails"
+    )]
+
+    use std::io::{Seek, Write};
+
+    use super::*;
+    use crate::delivery::initrd::{Form, behind};
+
+    fn looked(bytes: &[u8]) -> Contents {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        read(&file).unwrap()
+    }
+
+    /// One byte of it is another one, or all behind a place is gone: whatever is read of it
+    /// then, nothing panics, and what was seen before is not lost.
+    #[test]
+    fn a_damaged_initrd_is_read_as_far_as_it_goes() {
+        let plain = behind(4, Form::Tmpfiles, &[("a", &[7; 90])]).expose().to_vec();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(&plain).unwrap();
+        let image = [&plain[..], &packed.finish().unwrap()].concat();
+        assert_eq!(looked(&image), Contents::default());
+        let mut faults = 0;
+        for at in 0..image.len() {
+            let mut damaged = image.clone();
+            damaged[at] ^= 0xff;
+            faults += usize::from(looked(&damaged).unread.is_some());
+            faults += usize::from(looked(&image[..at]).unread.is_some());
+        }
+        // Most do no harm to a name, or end behind an archive.
+        assert!(faults > image.len(), "{faults} of {}", image.len());
+    }
+
+    #[test]
+    fn names_tell_what_there_is() {
+        let seen = |paths: &[&str]| {
+            let mut contents = Contents::default();
+            for path in paths {
+                note(path.as_bytes(), &mut contents);
+            }
+            contents
+        };
+        let dracut = seen(&[
+            "usr/bin/systemd-tmpfiles",
+            "./usr/lib/systemd/systemd",
+            "usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-257.so",
+        ]);
+        assert!(dracut.is_settled() && dracut.systemd == Some(257));
+        let arch = seen(&["/usr/lib/systemd/libsystemd-shared-258.1-2.so", "bin/systemd-tmpfiles"]);
+        assert_eq!((arch.systemd, arch.has_tmpfiles), (Some(258), true));
+        assert!(seen(&["scripts/init-top/ORDER"]).is_initramfs_tools);
+        let other = seen(&["usr/share/systemd-tmpfiles", "libsystemd-shared-x", "conf/x", ""]);
+        assert_eq!(other, Contents::default());
+    }
+}

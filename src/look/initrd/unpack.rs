@@ -1,0 +1,138 @@
+//! Unpacks what Linux unpacks of an initrd, as far as mkinitrds write it: one packed part, and not
+//! a byte more than it has.
+
+use std::io::{self, BufRead, Read};
+
+use credimg_formats::content::read_full;
+use flate2::bufread::GzDecoder;
+use lzma_rust2::XzReader;
+use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
+
+/// Memory for unpacking xz in KiB: a dictionary of 64 MiB, as of `xz -9`, and a little.
+const XZ_MEMORY_MAX_KIB: u32 = (64 << 10) + 256;
+/// Largest window of zstd as a power of two: 128 MiB, as zstd(1) takes it without an option.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// The mark of lz4's legacy form, of which Linux unpacks no other: `lz4 -l`.
+const LZ4_MARK: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
+/// What a block of that form unpacks to, and the most that it may be packed (`LZ4_compressBound`).
+const LZ4_BLOCK_BYTES: usize = 8 << 20;
+const LZ4_PACKED_MAX_BYTES: usize = LZ4_BLOCK_BYTES + LZ4_BLOCK_BYTES / 255 + 16;
+
+/// Packed data whose unpacker this program has not, by its mark, and the reason that is told.
+const UNKNOWN: [(&[u8], &str); 4] = [
+    (b"BZh", "it is packed by bzip2"),
+    (b"\x5d\0\0", "it is packed by lzma"),
+    (b"\x89LZO", "it is packed by lzo"),
+    (b"", "it is packed in a way that is not known"),
+];
+
+/// What unpacks the data in `from`, which begins with `mark`; the reason where nothing does.
+pub(super) fn unpacker<'r>(
+    mark: &[u8],
+    from: impl BufRead + 'r,
+) -> Result<Box<dyn Read + 'r>, &'static str> {
+    // RFC 1952, 2.3.1: ID1 and ID2.
+    if mark.starts_with(b"\x1f\x8b") {
+        return Ok(Box::new(GzDecoder::new(from)));
+    }
+    // The .xz File Format, 2.1.1.1.
+    if mark.starts_with(b"\xfd7zXZ\0") {
+        return Ok(Box::new(XzReader::new_mem_limit(from, false, XZ_MEMORY_MAX_KIB)));
+    }
+    // RFC 8878, 3.1.1.
+    if mark.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        return Ok(Box::new(Zstd::new(from)));
+    }
+    if mark.starts_with(&LZ4_MARK) {
+        return Ok(Box::new(Lz4 { from, block: Vec::new(), passed: 0 }));
+    }
+    let known = UNKNOWN.iter().find(|(unknown, _)| mark.starts_with(unknown));
+    Err(known.map_or("", |(_, reason)| reason))
+}
+
+/// One frame of zstd.
+struct Zstd<R> {
+    from: R,
+    context: DCtx<'static>,
+    is_inside: bool,
+}
+
+impl<R: BufRead> Zstd<R> {
+    fn new(from: R) -> Self {
+        let mut context = DCtx::create();
+        // If that failed, the library's own limit of the same size would hold.
+        let _ = context.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX));
+        Self { from, context, is_inside: true }
+    }
+}
+
+impl<R: BufRead> Read for Zstd<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut output = OutBuffer::around(into);
+        while self.is_inside && output.pos() == 0 && output.capacity() > 0 {
+            let packed = self.from.fill_buf()?;
+            let is_end = packed.is_empty();
+            let mut input = InBuffer::around(packed);
+            let left = self.context.decompress_stream(&mut output, &mut input);
+            self.is_inside = left.map_err(|_| io::ErrorKind::InvalidData)? > 0;
+            let passed = input.pos();
+            self.from.consume(passed);
+            if is_end && self.is_inside && output.pos() == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(output.pos())
+    }
+}
+
+/// Blocks of lz4's legacy form. They end where the data ends, or at a length of zero.
+struct Lz4<R> {
+    from: R,
+    block: Vec<u8>,
+    /// How much of the block was read.
+    passed: usize,
+}
+
+impl<R: BufRead> Lz4<R> {
+    /// Unpacks the next block; false where there is none.
+    fn next_block(&mut self) -> io::Result<bool> {
+        let mut length = [0; 4];
+        loop {
+            let got = read_full(&mut self.from, &mut length)?;
+            if got < length.len() || length == [0; 4] {
+                return Ok(false);
+            }
+            if length != LZ4_MARK {
+                break;
+            }
+        }
+        let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+        if length > LZ4_PACKED_MAX_BYTES {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut packed = Vec::new();
+        let got = self.from.by_ref().take(length as u64).read_to_end(&mut packed)?;
+        if got < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.block.resize(LZ4_BLOCK_BYTES, 0);
+        let unpacked = lz4_flex::block::decompress_into(&packed, &mut self.block);
+        self.block.truncate(unpacked.map_err(|_| io::ErrorKind::InvalidData)?);
+        self.passed = 0;
+        Ok(true)
+    }
+}
+
+impl<R: BufRead> Read for Lz4<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.passed == self.block.len() {
+            if !self.next_block()? {
+                return Ok(0);
+            }
+        }
+        let mut rest = self.block.get(self.passed..).unwrap_or_default();
+        let got = rest.read(into)?;
+        self.passed += got;
+        Ok(got)
+    }
+}
