@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn the_last_initrd_counts() {
         let at = |line: &str| initrd(&line.split(' ').collect::<Vec<_>>());
-        assert_eq!(at("qemu-system-x86_64 -initrd a -m 1G --initrd b"), Some(5));
+        assert_eq!(at("qemu-system-x86_64 -initrd a -m 1G --initrd b"), Some(6));
         assert_eq!(at("setpriv -initrd a qemu-system-x86_64"), None);
         assert_eq!(at("qemu-system-x86_64 -initrd"), None);
         assert_eq!(at("./start-vm.sh -initrd a"), None);
