@@ -43,6 +43,14 @@ pub(crate) fn open_file(path: &Path) -> Result<(File, Stat), Failure> {
     Ok((file.into(), stat))
 }
 
+/// Opens a file that no manifest names, whose errors give no hints for manifests.
+pub(crate) fn open_named(path: &Path) -> Result<(File, Stat), Failure> {
+    open_file(path).map_err(|failure| {
+        let is_policy = failure.exit == Exit::Policy;
+        if is_policy { failure } else { Failure { hint: None, ..failure } }
+    })
+}
+
 /// An error unless `stat` is that of a regular file.
 pub(crate) fn require_regular(path: &Path, stat: &Stat) -> Result<(), Failure> {
     let kind = file_type(stat);

@@ -39,6 +39,18 @@ const CONTROLLERS: &[&str] = &[
     "usb-bot",
     "usb-uas",
 ];
+/// Objects that a disk or a controller may name: the key of an image that QEMU itself opens, and
+/// the thread that serves a disk.
+const OBJECTS: &[&str] = &["secret", "iothread"];
+/// Properties of the machine type that name a part that stays away, or a file that QEMU writes.
+const MACHINE_PARTS: &[&str] = &[
+    "memory-backend",
+    "isa-serial",
+    "confidential-guest-support",
+    "memory-encryption",
+    "pcspk-audiodev",
+    "dumpdtb",
+];
 /// What names something of the host, or another part of the machine that may not be there.
 const REFERENCES: &[&str] = &["chardev", "netdev", "host", "hostaddr", "sysfsdev", "vhostfd"];
 
@@ -119,8 +131,12 @@ impl Own {
                 let file = [b"if=pflash,format=raw,file=", &escaped(value)[..]].concat();
                 return self.flash(&file);
             }
-            // The key of an image that QEMU itself opens.
-            "object" if value.starts_with(b"secret,") => return self.keep(name, value),
+            "object" => {
+                let object = Properties::parse(value, "qom-type");
+                if object.text("qom-type").is_some_and(|kind| OBJECTS.contains(&kind)) {
+                    self.keep(name, value);
+                }
+            }
             _ => {}
         }
         if KEPT.contains(&name) {
@@ -128,15 +144,15 @@ impl Own {
         }
     }
 
-    /// Takes the machine type, without memory that is shared, and without flash memory and ports
-    /// that stay away.
+    /// Takes the machine type, without the parts of the machine and the flash memory that stay
+    /// away.
     fn machine(&mut self, value: &[u8]) {
         let properties = Properties::parse(value, "type");
         let has_node = |name: &[u8]| {
             self.nodes.iter().any(|node| node.get("node-name").is_some_and(|own| own == name))
         };
         let kept = properties.only(|key, value| match key {
-            "memory-backend" | "isa-serial" => false,
+            _ if MACHINE_PARTS.contains(&key) => false,
             "pflash0" | "pflash1" => has_node(value),
             _ => true,
         });
@@ -267,6 +283,8 @@ mod tests {
             "-cpu max -m 1G -smp 2 -accel kvm -enable-kvm -no-acpi -nodefaults -bios OVMF.fd",
             "-smbios file=a.smbios -smbios type=11,value=x -fw_cfg name=opt/a,file=a",
             "-object secret,id=k,file=key",
+            "-object qom-type=iothread,id=t -device virtio-scsi,id=s,iothread=t",
+            "-object {\"qom-type\":\"secret\",\"id\":\"k\",\"file\":\"key\"}",
             "-drive if=none,id=c,file=a.erofs,format=raw,read-only=on -device virtio-blk,drive=c",
             "-blockdev {\"driver\":\"raw\",\"node-name\":\"c\",\"read-only\":true} -device nvme,drive=c",
             "-device virtio-scsi,id=s -device pcie-root-port,id=p -device qemu-xhci",
@@ -287,6 +305,11 @@ mod tests {
             ("-M q35", "-machine type=q35"),
             ("--machine microvm,pcie=on,isa-serial=off", "-machine type=microvm,pcie=on"),
             ("-machine q35,memory-backend=m,pflash1=v", "-machine type=q35"),
+            (
+                "-machine q35,confidential-guest-support=c,pcspk-audiodev=a,smm=off",
+                "-machine type=q35,smm=off",
+            ),
+            ("-machine virt,dumpdtb=virt.dtb", "-machine type=virt"),
         ] {
             assert_eq!(kept(line), expected);
         }

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::host::open::open_file;
+use crate::host::open::open_named;
 use crate::report::{Exit, Failure};
 
 /// The part of a bzImage's head that says where its version stands (Linux's
@@ -96,7 +96,7 @@ fn only_entry(directory: &Path) -> Option<PathBuf> {
 
 /// The version that the head of a bzImage names, or else the name of the file.
 fn version(image: &Path) -> Result<Option<PathBuf>, Failure> {
-    let (file, _) = open_file(image)?;
+    let (file, _) = open_named(image)?;
     let mut head = [0; HEAD_BYTES];
     let has_head = file.read_exact_at(&mut head, 0).is_ok()
         && head.get(MAGIC_START..).is_some_and(|head| head.starts_with(MAGIC));

@@ -16,7 +16,7 @@ use super::properties::Properties;
 use super::tables;
 use super::tail::{self, Member, TAIL_MAX_BYTES};
 use crate::host::input;
-use crate::host::open::open_file;
+use crate::host::open::open_named;
 use crate::monitors::ITEM_PREFIX;
 use crate::report::{Exit, Failure, shown, shown_bytes};
 
@@ -88,7 +88,7 @@ pub(super) enum Expected {
 pub(super) fn end_of_initrd(own: &Own) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let mut bytes = Zeroizing::new(Vec::new());
     if let Some(path) = own.initrd.as_deref().map(Path::new) {
-        let (mut file, stat) = open_file(path)?;
+        let (mut file, stat) = open_named(path)?;
         let before = u64::try_from(stat.st_size).unwrap_or(0).saturating_sub(TAIL_MAX_BYTES);
         file.seek(SeekFrom::Start(before))
             .and_then(|_| file.take(TAIL_MAX_BYTES).read_to_end(&mut bytes))
@@ -250,7 +250,7 @@ fn inherited(file: &Path, own: &Own) -> PathBuf {
 /// The hash of a disk's size and of how it begins.
 fn start_of_disk(path: &Path, key: &Key) -> Result<Digits, Failure> {
     let unreadable = |error: std::io::Error| cannot_read(path, &error);
-    let (file, stat) = open_file(path)?;
+    let (file, stat) = open_named(path)?;
     let length = u64::try_from(stat.st_size).unwrap_or(0);
     let size = length.next_multiple_of(SECTOR_BYTES);
     let mut bytes = Zeroizing::new(Vec::new());
@@ -274,7 +274,7 @@ fn path(bytes: &[u8]) -> &Path {
 
 /// What a private file holds that QEMU reads when it starts.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let (file, stat): (File, _) = open_file(path)?;
+    let (file, stat): (File, _) = open_named(path)?;
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     let content = input::read_regular(&file, size, FILE_MAX_BYTES)
         .map_err(|error| cannot_read(path, &error))?;

@@ -76,6 +76,7 @@ fn what_cannot_be_probed_is_told_before_anything_starts() {
         assert_eq!(output.status.code(), Some(code), "{machine}: {said}");
         assert!(said.contains(expected), "{machine}: {said}");
         assert!(output.stdout.is_empty());
+        assert!(!said.contains("manifest's directory"), "{machine}: {said}");
     }
     let other = format!("qemu-system-aarch64 -M virt {smbios}");
     let output = host.credimg().args(["probe", "--"]).args(other.split(' ')).output().unwrap();
