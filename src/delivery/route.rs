@@ -339,7 +339,8 @@ impl<'a> Planner<'a> {
         let by = self.public_teller();
         let is_told = match by {
             Teller::Channel(_) => true,
-            Teller::Argument => !unlock.has_key(),
+            // Beside an image on standard output there are no arguments.
+            Teller::Argument => !unlock.has_key() && !self.means.is_streamed,
             Teller::KernelLine => false,
         };
         if !is_told {
@@ -360,18 +361,27 @@ impl<'a> Planner<'a> {
     /// Why the guest does not open the disk by itself.
     fn untold(&self, unlock: &Unlock) -> String {
         let reason = self.means.closed(Channel::FwCfg).unwrap_or_default();
-        if !unlock.has_key() {
-            return format!(
+        let advice = if unlock.has_key() {
+            format!(
+                "the key does not reach the guest by itself ({reason}): give the guest what \
+                 `credimg guest-unit` prints, and there the path of a file of its own in place of \
+                 /run/credentials/@system/{}",
+                unlock.key_name()
+            )
+        } else {
+            format!(
                 "nothing tells the guest to check and mount the disk ({reason}): install what \
                  `credimg guest-unit --image` prints for this image"
-            );
-        }
-        format!(
-            "the key does not reach the guest by itself ({reason}): give the guest what \
-             `credimg guest-unit` prints, and there the path of a file of its own in place of \
-             /run/credentials/@system/{}",
-            unlock.key_name()
-        )
+            )
+        };
+        // It stands in the unit alone, which is not written.
+        let signature = if unlock.is_signed() {
+            "; the signature of the root hash is not in it: sign that with openssl, and add \
+             root-hash-signature= to the line of veritytab(5)"
+        } else {
+            ""
+        };
+        advice + signature
     }
 
     /// What tells the guest that which is no secret. It goes where secrets would go, so that

@@ -79,6 +79,11 @@ impl Unlock {
         self.key_bytes
     }
 
+    /// Whether its root hash has a signature.
+    pub(super) fn is_signed(&self) -> bool {
+        self.tree.as_ref().is_some_and(|tree| tree.signature.is_some())
+    }
+
     /// Whether it is encrypted.
     pub fn has_key(&self) -> bool {
         self.key_bytes.is_some()

@@ -101,6 +101,14 @@ fn the_guest_is_given_the_signature_with_the_root_hash() {
                       -certfile one.crt -nointern -noverify -out verified";
         openssl(&host, verify);
     }
+    // Where the unit goes nowhere, so does the signature.
+    for output in ["c.erofs --target firecracker", "- --format erofs"] {
+        let build = format!("build secrets.yaml -o {output} --label CHIMERA");
+        let options = "--verity-sign one.key --verity-cert one.crt";
+        let output = host.credimg().args(build.split(' ')).args(options.split(' ')).output();
+        let said = stderr(&output.unwrap());
+        assert!(said.contains("the signature of the root hash is not in it"), "{build}: {said}");
+    }
 }
 
 #[test]

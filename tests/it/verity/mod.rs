@@ -307,9 +307,12 @@ fn an_argument_tells_of_the_tree_where_no_file_can() {
     let host = Host::new(MANIFEST);
     let built = build(&host, "a.erofs", "--target proxmox --args none");
     assert!(built["root_hash"].is_string());
-    let output = done(&host, "build secrets.yaml -o b.erofs --target crosvm");
     let warning = "nothing tells the guest to check and mount the disk";
-    assert!(stderr(&output).contains(warning), "{}", stderr(&output));
+    // Nor has an image on standard output arguments beside it.
+    for options in ["b.erofs --target crosvm", "- --format erofs"] {
+        let output = done(&host, &format!("build secrets.yaml -o {options}"));
+        assert!(stderr(&output).contains(warning), "{options}: {}", stderr(&output));
+    }
 }
 
 #[test]
