@@ -8,6 +8,8 @@ use flate2::bufread::GzDecoder;
 use lzma_rust2::XzReader;
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
+use crate::host::signals;
+
 /// Memory for unpacking xz in KiB: a dictionary of 64 MiB, as of `xz -9`, and a little.
 const XZ_MEMORY_MAX_KIB: u32 = (64 << 10) + 256;
 /// Largest window of zstd as a power of two: 128 MiB, as zstd(1) takes it without an option.
@@ -44,7 +46,7 @@ pub(super) fn unpacker<'r>(
         return Ok(Box::new(Zstd::new(from)));
     }
     if mark.starts_with(&LZ4_MARK) {
-        return Ok(Box::new(Lz4 { from, block: Vec::new(), passed: 0 }));
+        return Ok(Box::new(Lz4 { from, block: Vec::new(), unpacked: 0, passed: 0 }));
     }
     let known = UNKNOWN.iter().find(|(unknown, _)| mark.starts_with(unknown));
     Err(known.map_or("", |(_, reason)| reason))
@@ -88,7 +90,10 @@ impl<R: BufRead> Read for Zstd<R> {
 /// Blocks of lz4's legacy form. They end where the data ends, or at a length of zero.
 struct Lz4<R> {
     from: R,
+    /// Room for every block, which is filled with zeros once: many blocks may hold next to nothing.
     block: Vec<u8>,
+    /// How much of it is the block.
+    unpacked: usize,
     /// How much of the block was read.
     passed: usize,
 }
@@ -98,6 +103,7 @@ impl<R: BufRead> Lz4<R> {
     fn next_block(&mut self) -> io::Result<bool> {
         let mut length = [0; 4];
         loop {
+            signals::check()?;
             let got = read_full(&mut self.from, &mut length)?;
             if got < length.len() || length == [0; 4] {
                 return Ok(false);
@@ -117,7 +123,7 @@ impl<R: BufRead> Lz4<R> {
         }
         self.block.resize(LZ4_BLOCK_BYTES, 0);
         let unpacked = lz4_flex::block::decompress_into(&packed, &mut self.block);
-        self.block.truncate(unpacked.map_err(|_| io::ErrorKind::InvalidData)?);
+        self.unpacked = unpacked.map_err(|_| io::ErrorKind::InvalidData)?;
         self.passed = 0;
         Ok(true)
     }
@@ -125,12 +131,12 @@ impl<R: BufRead> Lz4<R> {
 
 impl<R: BufRead> Read for Lz4<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.passed == self.block.len() {
+        while self.passed == self.unpacked {
             if !self.next_block()? {
                 return Ok(0);
             }
         }
-        let mut rest = self.block.get(self.passed..).unwrap_or_default();
+        let mut rest = self.block.get(self.passed..self.unpacked).unwrap_or_default();
         let got = rest.read(into)?;
         self.passed += got;
         Ok(got)

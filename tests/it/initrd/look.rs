@@ -89,6 +89,17 @@ fn an_initrd_that_cannot_be_looked_into_is_taken_with_a_warning() {
     assert!(code == 0 && message.ends_with("it is larger than 1 GiB unpacked\n"), "{message}");
 }
 
+/// Blocks of lz4 that hold nothing cost next to nothing: each once cost that of a full one.
+#[test]
+fn empty_blocks_are_passed_over_at_once() {
+    let host = Host::new(MANIFEST);
+    let packed = filtered(&host.path("packing"), &["lz4", "-qlc"], &archive(&host, DRACUT));
+    let (mark, block) = packed.split_at(4);
+    let empty = [1, 0, 0, 0, 0].repeat(50_000);
+    fs::write(host.path("guest.img"), [mark, &empty, block].concat()).unwrap();
+    assert_eq!(build(&host, &[]), (0, String::new()));
+}
+
 /// The version in the initrd decides, unless the guest is said to be older.
 #[test]
 fn the_form_follows_the_systemd_that_is_there() {
