@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::beside::{self, Beside};
 use super::wishes::EncryptionWishes;
@@ -59,6 +59,21 @@ impl Role {
             Self::Image => "image",
             Self::Dependencies => "dependency file",
             Self::Report => "report",
+        }
+    }
+
+    /// Whether it is read, or written, where a link at its path leads to.
+    fn is_followed(self) -> bool {
+        match self {
+            Self::Manifest
+            | Self::Pseudo
+            | Self::Source
+            | Self::Key
+            | Self::MasterKey
+            | Self::SigningKey
+            | Self::Certificate
+            | Self::Initrd => true,
+            Self::Image | Self::Dependencies | Self::Report => false,
         }
     }
 }
@@ -124,16 +139,20 @@ impl Files<'_> {
         if is_streamed(image) {
             return Ok(());
         }
-        let is_beside = |role: Role, path: &Path| {
-            let has_such_name = sidecar_suffix(path, image).is_some_and(sidecar::is_own)
+        let has_such_name = |path: &Path| {
+            let is_own = sidecar_suffix(path, image).is_some_and(sidecar::is_own)
                 || has_temporary_name(path, image);
+            is_own && is_together(path, image)
+        };
+        let is_beside = |role: Role, path: &Path| {
             let is_there = || {
                 let found = id(std::fs::metadata(path));
                 found.is_some_and(|found| own_files.sidecars.contains(&found))
             };
             // As a rule there are none, and nothing has to be asked of the file. The image has another
             // name, and another build may have given it the number of a sidecar that is gone.
-            has_such_name && is_together(path, image)
+            has_such_name(path)
+                || role.is_followed() && behind_link(path).is_some_and(|path| has_such_name(&path))
                 || role != Role::Image && !own_files.sidecars.is_empty() && is_there()
         };
         let read = self.keys().chain(self.pseudo()).chain(self.initrd());
@@ -235,6 +254,12 @@ pub(crate) fn is_streamed(output: &Path) -> bool {
 fn has_temporary_name(path: &Path, image: &Path) -> bool {
     let names = path.file_name().zip(image.file_name());
     names.is_some_and(|(name, image)| output::is_temporary_name(name, image))
+}
+
+/// Where the link at this path leads to, followed to its end; none where there is no link.
+fn behind_link(path: &Path) -> Option<PathBuf> {
+    std::fs::read_link(path).ok()?;
+    std::fs::canonicalize(path).ok()
 }
 
 /// What follows the image's name and a dot in the name of another file.

@@ -1,6 +1,7 @@
 //! `build` and `args` with an initrd: it comes and goes with the image, as its other files do.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use super::guests::{DRACUT, write};
 use crate::support::host::{Host, stderr, stdout};
@@ -105,6 +106,13 @@ fn the_guests_own_initrd_is_no_file_of_the_image() {
     let expected = "credimg: error: the guest's own initrd out.erofs.initrd has the name of a file \
                     that comes and goes with the image\n";
     assert!(stderr(&output).starts_with(expected), "{}", stderr(&output));
+    // Nor does a link lead to one: the build would replace what it is to keep.
+    let before = host.read("out.erofs.initrd");
+    symlink("out.erofs.initrd", host.path("link.img")).unwrap();
+    let output = host.build(&["-q", "--initrd", "link.img"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with(&expected.replace("out.erofs.initrd", "link.img")));
+    assert!(host.read("out.erofs.initrd") == before && !host.path("out.erofs").exists());
     let output = host
         .credimg()
         .args(["build", "secrets.yaml", "--format", "erofs", "-o", "-"])
