@@ -24,6 +24,8 @@ pub struct GuestInitrd {
     /// How it takes credentials, else the reason why it takes none, in lower case and without a
     /// full stop.
     pub form: Result<Form, String>,
+    /// A warning where something goes by it and its form is not known for certain.
+    pub doubt: Option<String>,
     /// Whether the machine gets an initrd of ours even where no credential goes by it.
     pub is_always_given: bool,
 }

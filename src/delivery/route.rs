@@ -120,6 +120,14 @@ impl Routes {
         self.routes.iter().any(|route| route.channel == Some(channel))
     }
 
+    /// Whether anything goes by the initrd for certain.
+    fn need_initrd(&self) -> bool {
+        let by_initrd = Teller::Channel(Channel::Initrd);
+        self.uses(Channel::Initrd)
+            || self.mount.as_ref().is_some_and(|mount| mount.by == by_initrd)
+            || self.opening.is_some_and(|opening| opening.by == by_initrd)
+    }
+
     /// The words that the guest's kernel needs on its command line.
     pub fn kernel_arguments(&self) -> Vec<String> {
         self.mount.as_ref().map_or_else(Vec::new, Mount::kernel_arguments)
@@ -156,9 +164,9 @@ impl Means {
         Some(format!("{}: {condition}", self.target.name()))
     }
 
-    /// Whether anything can go by the firmware.
+    /// Whether what may go anywhere can go by the firmware.
     pub(crate) fn has_firmware(&self) -> bool {
-        [Channel::Smbios, Channel::FwCfg].into_iter().any(|it| self.refusal(it).is_none())
+        [Channel::Smbios, Channel::FwCfg].into_iter().any(|it| self.closed(it).is_none())
     }
 
     /// Why nothing goes by `channel`; none where it is open.
@@ -194,8 +202,8 @@ impl Means {
 /// in bytes; none is a length that is not known before the source is read.
 ///
 /// What `via` asks for comes first, then `auto` in the manifest's order: by OEM
-/// string, or by fw_cfg where the machine has no SMBIOS tables, what fits, the rest onto
-/// the disk. The guest is told to mount the
+/// string, or by fw_cfg where the machine has no SMBIOS tables, else by the initrd what fits, the
+/// rest onto the disk. The guest is told to mount the
 /// disk where the manifest says so, where it holds credentials, or where it is to open it.
 ///
 /// A credential that cannot go is an error of exit code 3 with its place; 2
@@ -256,8 +264,14 @@ impl<'a> Planner<'a> {
             })
             .collect();
         self.warn();
-        let warnings = std::mem::take(&mut self.warnings);
-        Ok(Routes { routes, mount, opening, budget: std::mem::take(&mut self.budget), warnings })
+        let budget = std::mem::take(&mut self.budget);
+        let mut routes = Routes { routes, mount, opening, budget, warnings: Vec::new() };
+        if routes.need_initrd() {
+            let doubt = self.means.initrd.as_ref().and_then(|initrd| initrd.doubt.clone());
+            self.warnings.extend(doubt);
+        }
+        routes.warnings = std::mem::take(&mut self.warnings);
+        Ok(routes)
     }
 
     /// The lines for fstab(5), which take their room first.

@@ -126,7 +126,7 @@ pub fn pack(
         };
         sidecars.push(Sidecar { suffix: suffix.to_owned(), head: None, content });
     }
-    if let Some(GuestInitrd { size_bytes, form, is_always_given }) = &means.initrd
+    if let Some(GuestInitrd { size_bytes, form, is_always_given, .. }) = &means.initrd
         && (*is_always_given || !behind_initrd.is_empty())
     {
         let form = form.as_ref().copied().unwrap_or_default();

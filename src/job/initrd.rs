@@ -10,7 +10,7 @@ use crate::delivery::initrd::{Form, GuestInitrd};
 use crate::host::steady::Steady;
 use crate::look;
 use crate::manifest::{Channel, Manifest};
-use crate::report::{self, Exit, Failure, shown};
+use crate::report::{Exit, Failure, shown};
 
 /// The guest's own initrd, opened, with what the planner is told of it.
 pub(super) struct OwnInitrd {
@@ -53,6 +53,7 @@ pub(super) fn supposed(manifest: &Manifest, destination: &Destination) -> Option
     (!is_written && asked.any(|via| via == Some(Channel::Initrd))).then(|| GuestInitrd {
         size_bytes: 0,
         form: Ok(Form::default()),
+        doubt: None,
         is_always_given: false,
     })
 }
@@ -63,14 +64,11 @@ fn open(path: &Path, guest: &Guest, is_always_given: bool) -> Result<OwnInitrd, 
         if failure.exit == Exit::Source { Failure { hint: None, ..failure } } else { failure }
     })?;
     let contents = look::initrd::look(&file)?;
-    if let Some(reason) = contents.unread {
-        report::warn(&format!(
-            "whether {} takes credentials is not known for certain: {reason}",
-            shown(path)
-        ));
-    }
+    let doubt = contents.unread.map(|reason| {
+        format!("whether {} takes credentials is not known for certain: {reason}", shown(path))
+    });
     let form = contents.form(guest.systemd);
-    let told = GuestInitrd { size_bytes: file.size_bytes(), form, is_always_given };
+    let told = GuestInitrd { size_bytes: file.size_bytes(), form, doubt, is_always_given };
     Ok(OwnInitrd { file: Arc::new(file), told })
 }
 

@@ -64,6 +64,11 @@ fn an_initrd_by_which_nothing_goes_is_left_alone() {
         let words = arguments(&host, &[], &["-M", machine, "-initrd", "guest.img"]);
         assert_eq!(initrd_of(&words), Some("guest.img"), "{machine}");
     }
+    // Nor does it matter that it cannot be looked into.
+    write(&host, DRACUT, &["bzip2", "-c"]);
+    let program = host.path("qemu-system-x86_64");
+    let words = [program.to_str().unwrap(), "-M", "q35", "-initrd", "guest.img"];
+    assert_eq!(stderr(&exec(&host, &[], &words).output().unwrap()), "");
     // One that takes them has them on a machine that has nothing else.
     write(&host, DRACUT, &["gzip", "-nc"]);
     let words = arguments(&host, &[], &["-M", "microvm,acpi=off", "-initrd", "guest.img"]);
@@ -93,15 +98,20 @@ fn two_initrds_and_none_are_refused() {
 /// A monitor that is told of both paths in its own words needs no further arguments.
 #[test]
 fn another_monitor_is_told_of_the_path() {
-    let host = Host::new(MANIFEST);
-    write(&host, DRACUT, &["zstd", "-qc"]);
-    let options = ["--target", "crosvm", "--initrd", "guest.img"];
-    let program = ["echo", "run", "--initrd={initrd}", "--block", "path={image},ro"];
-    let output = exec(&host, &options, &program).output().unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
-    let words = stdout(&output);
-    assert!(words.starts_with("run --initrd=/proc/self/fd/") && !words.contains('{'), "{words}");
-    assert_eq!(words.split_whitespace().count(), 4, "{words}");
+    // What may go anywhere goes by the initrd as well.
+    for manifest in [MANIFEST, "label: CHIMERA\ncredentials: [{name: a, text: hello}]\n"] {
+        let host = Host::new(manifest);
+        write(&host, DRACUT, &["zstd", "-qc"]);
+        for target in ["crosvm", "cloud-hypervisor"] {
+            let options = ["--target", target, "--initrd", "guest.img"];
+            let program = ["echo", "run", "--initrd={initrd}", "--block", "path={image},ro"];
+            let output = exec(&host, &options, &program).output().unwrap();
+            assert!(output.status.success(), "{target} {manifest} {}", stderr(&output));
+            let words = stdout(&output);
+            assert!(words.starts_with("run --initrd=/proc/self/fd/"), "{words}");
+            assert!(!words.contains('{') && words.split_whitespace().count() == 4, "{words}");
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,8 @@ use credimg::report::{Exit, Failure};
 
 fn means(target: Monitor, machine: &str) -> Means {
     let serial = Serial::new("chimera").unwrap();
-    let initrd = GuestInitrd { size_bytes: 5, form: Ok(Form::Tmpfiles), is_always_given: true };
+    let initrd =
+        GuestInitrd { size_bytes: 5, form: Ok(Form::Tmpfiles), doubt: None, is_always_given: true };
     Means {
         target,
         machine_type: machine.parse().ok(),
