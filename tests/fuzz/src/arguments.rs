@@ -21,8 +21,8 @@ const BUSES: [Bus; 6] = [Bus::Virtio, Bus::Scsi, Bus::Usb, Bus::Nvme, Bus::Cdrom
 fn run(data: &[u8]) {
     let machine = machine(&mut Input(data));
     let Ok(words) = qemu::words(&machine, Style::Shell) else {
-        let path = machine.drive.as_ref().map(|drive| drive.path.as_os_str().as_bytes());
-        assert!(path.is_some_and(|path| path.is_empty() || path.contains(&0)));
+        let mut paths = machine.drive.iter().map(|drive| &drive.path).chain(&machine.initrd);
+        assert!(paths.any(|path| is_no_path(path.as_os_str().as_bytes())));
         return;
     };
     as_options(&machine, &words);
@@ -93,6 +93,11 @@ fn machine(input: &mut Input<'_>) -> Machine {
     let initrd = (choices & 2 != 0).then(|| self::path(input.text()));
     let drive = (choices & 0x80 == 0).then_some(drive);
     Machine { drive, firmware, initrd, ..Machine::default() }
+}
+
+/// Whether no file can have this path.
+fn is_no_path(path: &[u8]) -> bool {
+    path.is_empty() || path.contains(&0)
 }
 
 fn path(bytes: &[u8]) -> PathBuf {
