@@ -1,5 +1,6 @@
 //! Where things arrive that a machine was given, and what is found there.
 
+use crate::BUFFER_BYTES;
 use crate::console::Console;
 use crate::mark::{Key, Mark};
 use crate::system::{self, Directory, File};
@@ -47,9 +48,11 @@ pub(crate) fn words(console: &Console, key: &Key, buffer: &mut [u8]) {
     }
 }
 
-/// Tells each file that the list names, one a line, as it was unpacked from the initrd.
+/// Tells each file that the list names, one a line, as it was unpacked from the initrd. A thousand
+/// credentials with long names make a long list.
+#[expect(clippy::large_stack_arrays, reason = "the stack may have 8 MiB, and there is no heap")]
 pub(crate) fn files(console: &Console, key: &Key, list: &[u8], buffer: &mut [u8]) {
-    let mut names = [0; 16_384];
+    let mut names = [0; BUFFER_BYTES];
     let names = File::read_all(list, &mut names).unwrap_or_default();
     for name in names.split(|byte| *byte == b'\n').filter(|name| !name.is_empty()) {
         if let Ok(content) = File::read_all(&system::join(&[b"/", name]), buffer) {

@@ -129,13 +129,16 @@ fn words_for_systemd_arrive_and_others_stay_away() {
 #[test]
 fn files_behind_an_initrd_arrive() {
     let host = Host::empty();
-    host.write(".extra/system_credentials/api.token.cred", "hunter2");
+    for number in 0..400 {
+        let name = format!("{}.{number}", "long".repeat(40));
+        host.write(format!(".extra/system_credentials/{name}.cred"), "hunter2");
+    }
     let script = "printf packed >own && truncate -s 12 own && \
                   find .extra | cpio --quiet -o -H newc >tail && cat own tail >initrd";
     let made = host.command("sh").args(["-c", script]).status().unwrap();
     assert!(made.success());
     let machine = "qemu-system-x86_64 -machine microvm -m 256 -kernel missing -initrd initrd";
-    assert_tells(&of_x86(&host, "", machine), 0, "1 sent, 1 arrived\n");
+    assert_tells(&of_x86(&host, "", machine), 0, "400 sent, 400 arrived\n");
 }
 
 /// The other machine has locked its root disk and its variables of UEFI, which are not touched.
