@@ -162,7 +162,11 @@ pub(super) fn run(options: &Verify) -> Result<(), Failure> {
     let header = check_header(&opened, &mut report)?;
     if header.is_some() && options.look.key_file.is_none() {
         require_no_manifest(options)?;
-        check_tree(options, opened.tree()?.as_ref(), &mut report)?;
+        let tree = opened.tree()?;
+        if tree.is_none() {
+            require_no_root_hash(options, header.as_ref())?;
+        }
+        check_tree(options, tree.as_ref(), &mut report)?;
         let message = "what is inside the encryption is not checked: --key-file opens it";
         report::warn(&format!("{}: {message}", shown(&options.look.image)));
     } else {
@@ -214,6 +218,20 @@ fn require_no_manifest(options: &Verify) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!("{} is encrypted", shown(&options.look.image));
+    Err(Failure::new(Exit::Usage, message).hint("name the file of its key with --key-file"))
+}
+
+/// The tree of a LUKS1 image is inside: without the key nobody can say that there is none.
+fn require_no_root_hash(options: &Verify, header: Option<&Header>) -> Result<(), Failure> {
+    let is_inside = match header.map(Header::version) {
+        Some(Version::Luks1) => true,
+        Some(Version::Luks2) | None => false,
+    };
+    if options.root_hash.is_none() || !is_inside {
+        return Ok(());
+    }
+    let image = shown(&options.look.image);
+    let message = format!("{image}: --root-hash is of a tree inside the encryption");
     Err(Failure::new(Exit::Usage, message).hint("name the file of its key with --key-file"))
 }
 

@@ -340,6 +340,18 @@ fn units_of_the_guest_are_for_one_image() {
     done(&host, "guest-unit secrets.yaml --image c.erofs --key-file key");
 }
 
+/// Without the key nobody can say that there is no tree.
+#[test]
+fn the_tree_inside_a_luks1_image_is_checked_with_its_key() {
+    let host = Host::new(MANIFEST);
+    let (root_hash, _) = tree(&build(&host, "a.erofs", "--encrypt luks1 --key-out key"));
+    let verify = format!("verify a.erofs --root-hash {root_hash}");
+    let output = run(&host, &verify);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--key-file"), "{}", stderr(&output));
+    done(&host, &format!("{verify} --key-file key"));
+}
+
 #[test]
 fn what_no_guest_could_read_is_refused() {
     for (verity, message) in [
