@@ -13,6 +13,9 @@ use self::newc::Archive;
 /// first that takes what lies in the initrd itself (systemd's NEWS).
 const HANDED_ON_SYSTEMD: u32 = 254;
 const EXTRA_SYSTEMD: u32 = 262;
+/// Where the lines for systemd-tmpfiles lie in the initrd, and where systemd looks itself.
+const TMPFILES_CONF: &str = "usr/lib/tmpfiles.d/credimg.conf";
+const EXTRA_DIRECTORY: &str = ".extra/system_credentials";
 /// Linux unpacks an archive that begins at a multiple of this.
 const ALIGNMENT_BYTES: u64 = 4;
 
@@ -48,12 +51,34 @@ pub struct Contents {
     pub has_systemd: bool,
     /// Whether systemd-tmpfiles is there.
     pub has_tmpfiles: bool,
-    /// Whether initramfs-tools has made it.
-    pub is_initramfs_tools: bool,
+    /// What has made it.
+    pub maker: Maker,
     /// The version of its systemd.
     pub systemd: Option<u32>,
     /// Why not all of it could be looked into, in lower case and without a full stop.
     pub unread: Option<&'static str>,
+}
+
+/// What has made an initrd, as far as it counts here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Maker {
+    /// Whatever takes credentials.
+    #[default]
+    Other,
+    /// initramfs-tools.
+    InitramfsTools,
+    /// A build, which has put credentials behind the guest's own.
+    Build,
+}
+
+/// Why nothing goes behind an initrd of ours: the guest would have the credentials of another
+/// image, or miss them, as files of one name replace each other.
+pub const IS_OURS: &str = "credentials of an image are behind it already";
+
+/// Whether a file that ends so is an initrd with credentials behind it.
+pub fn is_ours(end: &[u8]) -> bool {
+    let holds = |name: &str| end.windows(name.len()).any(|window| window == name.as_bytes());
+    holds(TMPFILES_CONF) || holds(EXTRA_DIRECTORY)
 }
 
 impl Contents {
@@ -66,6 +91,14 @@ impl Contents {
     /// reason why it takes none. Where nothing is said and no name tells the version, it is the
     /// form that every systemd from 254 on takes.
     pub fn form(&self, guest_systemd: Option<u32>) -> Result<Form, String> {
+        match self.maker {
+            Maker::Other => {}
+            Maker::InitramfsTools => {
+                let reason = "it is made by initramfs-tools, which starts no systemd in it";
+                return Err(reason.to_owned());
+            }
+            Maker::Build => return Err(IS_OURS.to_owned()),
+        }
         let systemd = [self.systemd, guest_systemd].into_iter().flatten().min();
         if let Some(old) = systemd.filter(|systemd| *systemd < HANDED_ON_SYSTEMD) {
             return Err(format!(
@@ -74,9 +107,7 @@ impl Contents {
         }
         // What could not be looked into may hold all that is needed.
         let has = |is_seen: bool| is_seen || self.unread.is_some();
-        if self.is_initramfs_tools {
-            Err("it is made by initramfs-tools, which starts no systemd in it".to_owned())
-        } else if systemd.is_some_and(|it| it >= EXTRA_SYSTEMD) && has(self.has_systemd) {
+        if systemd.is_some_and(|it| it >= EXTRA_SYSTEMD) && has(self.has_systemd) {
             Ok(Form::Extra)
         } else if has(self.has_tmpfiles) {
             Ok(Form::Tmpfiles)
@@ -111,9 +142,9 @@ fn padding_bytes(initrd_bytes: u64) -> usize {
 /// Where systemd looks itself, as it does for systemd-stub(7).
 fn extra(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
     archive.directory(".extra", 0o555);
-    archive.directory(".extra/system_credentials", 0o700);
+    archive.directory(EXTRA_DIRECTORY, 0o700);
     for (name, value) in credentials {
-        archive.file(&format!(".extra/system_credentials/{name}.cred"), 0o400, value);
+        archive.file(&format!("{EXTRA_DIRECTORY}/{name}.cred"), 0o400, value);
     }
 }
 
@@ -137,7 +168,7 @@ fn tmpfiles(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
     for directory in ["usr", "usr/lib", "usr/lib/tmpfiles.d"] {
         archive.directory(directory, 0o755);
     }
-    archive.file("usr/lib/tmpfiles.d/credimg.conf", 0o444, lines.as_bytes());
+    archive.file(TMPFILES_CONF, 0o444, lines.as_bytes());
 }
 
 /// A name inside double quotes of tmpfiles.d(5): a backslash begins an escape, `%` a specifier.
@@ -175,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_initrd_without_systemd_takes_none() {
-        let tools = Contents { is_initramfs_tools: true, ..Contents::default() };
+        let tools = Contents { maker: Maker::InitramfsTools, ..Contents::default() };
         let unread = Some("it is packed by lzo");
         for contents in [tools.clone(), Contents { unread, ..tools }] {
             let reason = contents.form(Some(262)).err();

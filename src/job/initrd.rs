@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::destination::Destination;
 use super::wishes::Wishes;
 use crate::delivery::guest::Guest;
-use crate::delivery::initrd::{Form, GuestInitrd};
+use crate::delivery::initrd::{Form, GuestInitrd, IS_OURS};
 use crate::host::steady::Steady;
 use crate::look;
 use crate::manifest::{Channel, Manifest};
@@ -74,6 +74,9 @@ fn open(path: &Path, guest: &Guest, is_always_given: bool) -> Result<OwnInitrd, 
 
 fn refused(path: &Path, reason: &str) -> Failure {
     let message = format!("no credentials can go by the initrd {}: {reason}", shown(path));
+    if reason == IS_OURS {
+        return Failure::new(Exit::Source, message).hint("name the guest's own, as it was before");
+    }
     Failure::new(Exit::Source, message).hint(
         "make the guest's initrd with dracut, or with mkinitcpio's hook systemd; or leave \
          --initrd out, and give the credentials `via: disk`",

@@ -8,11 +8,12 @@ mod names;
 mod unpack;
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::sync::{Mutex, PoisonError};
 
 use self::names::Names;
-use crate::delivery::initrd::Contents;
+use crate::delivery;
+use crate::delivery::initrd::{Contents, Maker};
 use crate::host::identity::Identity;
 use crate::host::steady::Steady;
 use crate::report::Failure;
@@ -20,6 +21,9 @@ use crate::report::Failure;
 /// Most bytes of a whole initrd, unpacked: far more than any has.
 const UNPACKED_MAX_BYTES: u64 = 1 << 30;
 const BUFFER_BYTES: usize = 64 << 10;
+/// The end of an initrd that holds, of what a build puts behind it, the name that tells it: it
+/// stands before the last value, or before lines for all of them.
+const BEHIND_MAX_BYTES: u64 = (1 << 20) + (64 << 10);
 /// The longest of the marks by which packed data is told.
 const MARK_BYTES: usize = 6;
 
@@ -39,13 +43,29 @@ pub(crate) fn look(initrd: &Steady) -> Result<Contents, Failure> {
     if let Some((_, contents)) = seen().iter().find(|(known, _)| *known == identity) {
         return Ok(contents.clone());
     }
-    let contents = read(initrd.rewound()?)?;
+    let mut contents = read(initrd.rewound()?)?;
+    if is_ours(initrd)? {
+        contents.maker = Maker::Build;
+    }
     let mut seen = seen();
     if seen.len() == SEEN_MAX {
         seen.remove(0);
     }
     seen.push((identity, contents.clone()));
     Ok(contents)
+}
+
+/// Whether credentials are behind it already, by its end: there lies all that a build puts there,
+/// and the rest may be packed.
+fn is_ours(initrd: &Steady) -> Result<bool, Failure> {
+    let mut file = initrd.rewound()?;
+    let mut end = Vec::new();
+    let start_bytes = initrd.size_bytes().saturating_sub(BEHIND_MAX_BYTES);
+    let read = file
+        .seek(SeekFrom::Start(start_bytes))
+        .and_then(|_| file.take(BEHIND_MAX_BYTES).read_to_end(&mut end));
+    // What cannot be read is an error where it is copied.
+    Ok(read.is_ok() && delivery::initrd::is_ours(&end))
 }
 
 /// What the file at its offset holds. The only error is a signal.
@@ -108,7 +128,9 @@ fn note(path: &[u8], contents: &mut Contents) {
         b"bin/systemd-tmpfiles" => contents.has_tmpfiles = true,
         b"lib/systemd/systemd" => contents.has_systemd = true,
         // Its own settings, which every initrd of it has.
-        b"conf/initramfs.conf" | b"scripts/init-top/ORDER" => contents.is_initramfs_tools = true,
+        b"conf/initramfs.conf" | b"scripts/init-top/ORDER" => {
+            contents.maker = Maker::InitramfsTools;
+        }
         // As Debian calls it, and with a version of the package behind it, as Fedora and Arch do.
         _ => {
             if let Some(version) = name.strip_prefix(b"libsystemd-shared-") {
@@ -177,7 +199,7 @@ mod tests {
         assert!(dracut.is_settled() && dracut.systemd == Some(257));
         let arch = seen(&["/usr/lib/systemd/libsystemd-shared-258.1-2.so", "bin/systemd-tmpfiles"]);
         assert_eq!((arch.systemd, arch.has_tmpfiles), (Some(258), true));
-        assert!(seen(&["scripts/init-top/ORDER"]).is_initramfs_tools);
+        assert!(seen(&["scripts/init-top/ORDER"]).maker == Maker::InitramfsTools);
         let other = seen(&["usr/share/systemd-tmpfiles", "libsystemd-shared-x", "conf/x", ""]);
         assert_eq!(other, Contents::default());
     }

@@ -125,6 +125,24 @@ fn the_guests_own_initrd_is_no_file_of_the_image() {
     );
 }
 
+/// A second image behind that of a first would give its guest the secrets of both, or hide the
+/// first's.
+#[test]
+fn credentials_go_behind_an_initrd_once() {
+    let host = Host::new(MANIFEST);
+    write(&host, DRACUT, &["zstd", "-qc"]);
+    for version in ["systemd=257", "systemd=262"] {
+        build(&host, &[&WITH[..], &["--guest", version]].concat());
+        fs::copy(host.path("out.erofs.initrd"), host.path("other.img")).unwrap();
+        let output = host.build(&["-q", "--initrd", "other.img"]);
+        assert_eq!(output.status.code(), Some(4));
+        let expected = "credimg: error: no credentials can go by the initrd other.img: credentials \
+                        of an image are behind it already\n\
+                        credimg: hint: name the guest's own, as it was before\n";
+        assert_eq!(stderr(&output), expected);
+    }
+}
+
 /// What has the name of an image's initrd and belongs to no build is never given to a machine.
 #[test]
 fn a_strange_initrd_beside_an_image_is_refused() {
