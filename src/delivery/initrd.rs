@@ -1,7 +1,7 @@
 //! Credentials that go behind the guest's own initrd: a small archive, which Linux unpacks over
 //! what the initrd holds. The guest's own part is never changed.
 
-mod newc;
+pub(crate) mod newc;
 
 use std::fmt::Write;
 

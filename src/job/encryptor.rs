@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use credimg_formats::luks::{self, Kdf, RANDOM_BYTES, Version, VolumeKey};
-use credimg_formats::{Buffer, ErrorKind, Secret, Sink};
+use credimg_formats::{Buffer, Secret, Sink};
 use zeroize::Zeroizing;
 
 use super::encryption::{Encryption, KeyOrigin};
 use super::files;
+use super::image;
 use super::uuid;
 use crate::host::output;
 use crate::host::random;
@@ -218,13 +219,5 @@ fn keyless() -> Failure {
 
 /// What the encryption itself cannot do; errors of what it wraps pass by.
 pub(crate) fn broken(error: &credimg_formats::Error) -> Failure {
-    let cause = error.io_error();
-    if let Some(failure) = cause.and_then(Failure::inside) {
-        return failure.clone();
-    }
-    if error.kind() == ErrorKind::Bug {
-        return Failure::bug(&format!(": {error}"));
-    }
-    let reason = cause.map_or_else(String::new, |cause| format!(": {}", report::reason(cause)));
-    Failure::new(Exit::Output, format!("cannot encrypt the image: {error}{reason}"))
+    image::broken_around(error, "encrypt the image")
 }

@@ -212,6 +212,19 @@ pub(crate) fn content_bytes(tree: &Tree) -> u64 {
     tree.inodes().filter_map(|(_, inode)| inode.kind().content()).map(Content::len).sum()
 }
 
+/// The failure of what goes around an image to `do_it`; errors of what it wraps pass by.
+pub(super) fn broken_around(error: &credimg_formats::Error, do_it: &str) -> Failure {
+    let cause = error.io_error();
+    if let Some(failure) = cause.and_then(Failure::inside) {
+        return failure.clone();
+    }
+    if error.kind() == ErrorKind::Bug {
+        return Failure::bug(&format!(": {error}"));
+    }
+    let reason = cause.map_or_else(String::new, |cause| format!(": {}", report::reason(cause)));
+    Failure::new(Exit::Output, format!("cannot {do_it}: {error}{reason}"))
+}
+
 /// Says whose fault an error of the writer of this format is.
 pub(crate) fn explain(error: &credimg_formats::Error, format: &str) -> Failure {
     let cause = error.io_error();

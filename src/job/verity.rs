@@ -6,17 +6,17 @@ use std::rc::Rc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credimg_formats::verity::{Options, Sealed};
-use credimg_formats::{Error, ErrorKind, Timestamp};
+use credimg_formats::{Error, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::image::Image;
+use super::image::{self, Image};
 use super::wishes::SigningWishes;
 use crate::delivery::verity::HashTree;
 use crate::keys::signer::Signer;
 use crate::manifest::verity::digits;
 use crate::manifest::{self, Manifest};
 use crate::monitors::Block;
-use crate::report::{self, Exit, Failure};
+use crate::report::{Exit, Failure};
 
 /// What salts and UUIDs begin with, before they are hashed.
 const SALT_PREFIX: &[u8] = b"credimg: salt of a hash tree\0";
@@ -111,15 +111,7 @@ pub(crate) fn told(sealed: &Sealed) -> HashTree {
 
 /// The failure to make a hash tree; errors of what it wraps pass by.
 pub(crate) fn broken(error: &Error) -> Failure {
-    let cause = error.io_error();
-    if let Some(failure) = cause.and_then(Failure::inside) {
-        return failure.clone();
-    }
-    if error.kind() == ErrorKind::Bug {
-        return Failure::bug(&format!(": {error}"));
-    }
-    let reason = cause.map_or_else(String::new, |cause| format!(": {}", report::reason(cause)));
-    Failure::new(Exit::Output, format!("cannot write the hash tree: {error}{reason}"))
+    image::broken_around(error, "write the hash tree")
 }
 
 /// A hash of what the image is called. Its UUID is in it where its format has one: else each

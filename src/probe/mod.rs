@@ -121,7 +121,7 @@ fn initrd(
     let paths = members.iter().map(|member| member.path).collect::<Vec<_>>();
     initrd.add_own("files", &paths.join(&b'\n'));
     let mut file = MemoryFile::create("the initrd in memory")?;
-    file.write(&initrd.finish())?;
+    file.write(initrd.finish().expose())?;
     // As the guest's own initrd has it: the last archive.
     file.write(tail)?;
     file.seal()

@@ -14,7 +14,7 @@ const REGULAR: u32 = 0o100_000;
 const ALIGNMENT_BYTES: usize = 4;
 
 /// An archive in the making. All that it holds is root's, of the time 0.
-pub(super) struct Archive {
+pub(crate) struct Archive {
     bytes: Vec<u8>,
     /// Where the archive itself begins.
     start: usize,
@@ -24,24 +24,25 @@ pub(super) struct Archive {
 
 impl Archive {
     /// An archive behind so many zeros.
-    pub(super) fn behind(zeros: usize) -> Self {
+    pub(crate) fn behind(zeros: usize) -> Self {
         Self { bytes: vec![0; zeros], start: zeros, inodes: 0 }
     }
 
     /// Adds a directory. Those above it have to be there, here or in the initrd.
-    pub(super) fn directory(&mut self, path: &str, mode: u32) {
+    pub(crate) fn directory(&mut self, path: &str, mode: u32) {
         self.inodes += 1;
         self.entry(path, DIRECTORY | mode, 2, &[]);
     }
 
-    /// Adds a file of at most 4 GiB, which the planner has limited to far less.
-    pub(super) fn file(&mut self, path: &str, mode: u32, content: &[u8]) {
+    /// Adds a file of less than 4 GiB, which the form has no room for: credentials and what a probe
+    /// takes along are far smaller.
+    pub(crate) fn file(&mut self, path: &str, mode: u32, content: &[u8]) {
         self.inodes += 1;
         self.entry(path, REGULAR | mode, 1, content);
     }
 
     /// The zeros and the archive.
-    pub(super) fn finish(mut self) -> Secret {
+    pub(crate) fn finish(mut self) -> Secret {
         self.inodes = 0;
         self.entry(TRAILER, 0, 1, &[]);
         Secret::new(self.bytes)
