@@ -118,10 +118,12 @@ class Programs:
     def veritysetup(self, tree, image):
         """mkfs.erofs, and veritysetup, which reads the image again and adds the tree behind it."""
         make = shlex.join(str(word) for word in self.newer("mkfs.erofs"))
-        words = f"{make} --quiet {' '.join(NO_XATTRS)} {image} {tree}"
-        add = f"/usr/sbin/veritysetup format {image} {image} --hash-offset=$(stat -c %s {image})"
+        # `measure` fills in the number of the run once a word.
+        words = f'{make} --quiet {" ".join(NO_XATTRS)} "$1" "$2"'
+        add = '/usr/sbin/veritysetup format "$1" "$1" --hash-offset=$(stat -c %s "$1")'
         script = f"{words} && {add} >/dev/null"
-        return resting({"mkfs.erofs, veritysetup": ["/bin/sh", "-c", script]}, image)
+        command = ["/bin/sh", "-c", script, "sh", image, tree]
+        return resting({"mkfs.erofs, veritysetup": command}, image)
 
     def peers_of(self, name, tree, image):
         """Every other program that makes an image of that workload, with no compression."""
