@@ -1,6 +1,9 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2317 # a trap calls what ends the daemon
 # Runs libvirt's daemon in a mount namespace of its own, until the script ends. Before it is sourced,
 # `tree` is where libvirt's packages are unpacked, and `here` a directory for scratch. A hook goes
 # into etc/hooks/qemu.d there, before `start_daemon`.
+: "${tree:?}" "${here:?}"
 mount --make-rprivate /
 mount -t overlay overlay -o "lowerdir=$tree/usr:/usr" /usr
 mkdir -p etc/hooks/qemu.d var drivers
