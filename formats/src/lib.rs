@@ -90,6 +90,7 @@ pub mod error;
 #[cfg(feature = "iso9660")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hex;
 mod image;
 #[cfg(feature = "iso9660")]
 pub mod iso9660;
@@ -117,6 +118,7 @@ mod zeros;
 pub use calendar::DateTime;
 pub use content::{Buffer, Content, Secret, Sink, Source};
 pub use error::{Error, ErrorKind, Result};
+pub use hex::{hex_bytes, hex_text};
 #[cfg(any(feature = "erofs", feature = "iso9660", feature = "squashfs"))]
 pub use image::Spec;
 pub use image::{Format, Image, Profile};
@@ -124,6 +126,6 @@ pub use sinks::ForwardOnly;
 pub use tree::{
     Device, Entries, Inode, InodeId, Kind, Metadata, Mode, Name, Timestamp, Tree, Xattrs,
 };
-pub use uuid::uuid_text;
+pub use uuid::{uuid_bytes, uuid_text};
 #[cfg(any(feature = "erofs", feature = "iso9660", feature = "luks", feature = "squashfs"))]
 pub use wipe::{without_traces, without_traces_below};

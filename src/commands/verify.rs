@@ -7,6 +7,7 @@ use clap::{Args, ValueHint};
 use credimg_formats::luks::{Header, Version};
 use credimg_formats::read::{Facts, Side, TreeReader};
 use credimg_formats::verity::Algorithm;
+use credimg_formats::{hex_bytes, hex_text};
 use serde::Serialize;
 
 use super::options::{Attach, Look, Sources, formats, jobs, size};
@@ -21,7 +22,6 @@ use crate::look::differences::{self, Told, comparison};
 use crate::look::opened::{HashTree, Opened, Outside};
 use crate::look::records::{self, Fault};
 use crate::manifest::Format;
-use crate::manifest::verity::{digits, hex};
 use crate::monitors::SmbiosForm;
 use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure, json, line, shown};
@@ -144,7 +144,7 @@ impl FromStr for RootHash {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let lengths = Algorithm::ALL.map(Algorithm::digest_bytes);
-        let bytes = hex(text).filter(|bytes| lengths.contains(&bytes.len()));
+        let bytes = hex_bytes(text).filter(|bytes| lengths.contains(&bytes.len()));
         bytes.map(Self).ok_or_else(|| "expected 64 or 128 hexadecimal digits".to_owned())
     }
 }
@@ -208,7 +208,7 @@ fn check_tree(
     let problems = tree.check(root_hash)?;
     report.problems_total += problems.more;
     problems.kept.into_iter().for_each(|problem| report.add(problem.into()));
-    report.root_hash = Some(digits(&own));
+    report.root_hash = Some(hex_text(&own));
     step.end(|| "checked every byte by the hash tree".to_owned());
     Ok(())
 }

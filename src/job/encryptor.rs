@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use credimg_formats::luks::{self, Kdf, RANDOM_BYTES, Version, VolumeKey};
-use credimg_formats::{Buffer, Secret, Sink};
+use credimg_formats::{Buffer, Secret, Sink, uuid_bytes};
 use zeroize::Zeroizing;
 
 use super::encryption::{Encryption, KeyOrigin};
@@ -103,7 +103,7 @@ impl Encryptor {
             // What opens it costs no more than it would of a new one.
             && matches!(header.slots(), [slot] if slot.is_derived_by(self.kdf(version)))
             && header.digest_iterations() <= DIGEST_ITERATIONS_MAX;
-        let uuid = uuid::parse(header.uuid()).filter(|_| is_alike)?;
+        let uuid = uuid_bytes(header.uuid()).filter(|_| is_alike)?;
         let offset_bytes = header.payload_offset_bytes();
         let open = || header.open(image, self.key.secret().expose()).ok();
         let plain = keys::without_traces(open)?;

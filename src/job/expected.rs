@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use credimg_formats::Tree;
 use credimg_formats::luks::{Header, Version};
 use credimg_formats::read::{Facts, Limits};
+use credimg_formats::{Tree, uuid_bytes};
 
 use super::Job;
 use super::destination::{Compared, Destination, Kept};
 use super::encryption;
 use super::files;
-use super::uuid;
 use super::wishes::{EncryptionWishes, Wishes};
 use crate::manifest::{Format, Manifest};
 use crate::report::Failure;
@@ -55,8 +54,8 @@ pub(crate) fn collect(
         path: path.to_owned(),
         own_files: files::own_files(path, &files::beside(path)?),
         kept: Kept {
-            uuid: facts.uuid.as_deref().and_then(uuid::parse),
-            header_uuid: header.and_then(|header| uuid::parse(header.uuid())),
+            uuid: facts.uuid.as_deref().and_then(uuid_bytes),
+            header_uuid: header.and_then(|header| uuid_bytes(header.uuid())),
             build_time: facts.build_time,
         },
     };

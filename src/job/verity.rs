@@ -6,14 +6,13 @@ use std::rc::Rc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credimg_formats::verity::{Options, Sealed};
-use credimg_formats::{Error, Timestamp};
+use credimg_formats::{Error, Timestamp, hex_text};
 use sha2::{Digest, Sha256};
 
 use super::image::{self, Image};
 use super::wishes::SigningWishes;
 use crate::delivery::verity::HashTree;
 use crate::keys::signer::Signer;
-use crate::manifest::verity::digits;
 use crate::manifest::{self, Manifest};
 use crate::monitors::Block;
 use crate::report::{Exit, Failure};
@@ -106,7 +105,7 @@ pub(crate) fn fitting(block: Block, data_block_bytes: u32, hash_block_bytes: u32
 /// What the guest is told of a tree that was written.
 pub(crate) fn told(sealed: &Sealed) -> HashTree {
     let Sealed { root_hash, data_bytes, .. } = sealed;
-    HashTree { root_hash: digits(root_hash), offset_bytes: *data_bytes, signature: None }
+    HashTree { root_hash: hex_text(root_hash), offset_bytes: *data_bytes, signature: None }
 }
 
 /// The failure to make a hash tree; errors of what it wraps pass by.

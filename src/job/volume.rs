@@ -5,7 +5,7 @@ use std::path::Path;
 
 use credimg_formats::erofs::format::is_mistaken_for_ext2;
 use credimg_formats::squashfs::Compression;
-use credimg_formats::{Spec, Timestamp, erofs, iso9660, squashfs};
+use credimg_formats::{Spec, Timestamp, erofs, iso9660, squashfs, uuid_bytes};
 
 use super::destination::Destination;
 use super::image::Image;
@@ -173,7 +173,7 @@ fn label_fault(label: &str, format: Format, joliet: bool) -> Option<String> {
 /// The UUID that the command line wishes.
 pub(super) fn own_uuid(wish: Option<&str>, format: Format) -> Result<Option<[u8; 16]>, Failure> {
     let Some(text) = wish else { return Ok(None) };
-    let uuid = uuid::parse(text).ok_or_else(|| {
+    let uuid = uuid_bytes(text).ok_or_else(|| {
         Failure::new(Exit::Usage, "--uuid: expected 32 hexadecimal digits as 8-4-4-4-12")
     })?;
     let is_mistaken = match format {

@@ -1,10 +1,8 @@
 //! How two images are compared, and what is told of what differs: paths and respects, never a
 //! value.
 
-use std::fmt::Write;
-
-use credimg_formats::Format;
 use credimg_formats::read::{Aspect, Change, Comparison, Difference, Facts};
+use credimg_formats::{Format, hex_text};
 use serde::Serialize;
 
 use crate::report::shown_bytes;
@@ -96,12 +94,7 @@ pub(crate) fn hex(bytes: &[u8]) -> Option<String> {
     if str::from_utf8(bytes).is_ok() {
         return None;
     }
-    let mut digits = String::new();
-    for byte in bytes {
-        // Memory takes all that is written.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    Some(digits)
+    Some(hex_text(bytes))
 }
 
 /// The line of `credimg diff` for people.

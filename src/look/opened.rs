@@ -8,14 +8,13 @@ use std::sync::Arc;
 use credimg_formats::probe::{Probe, probe};
 use credimg_formats::read::{Problems, Seekable, Storage};
 use credimg_formats::verity::{self, Found};
-use credimg_formats::{ErrorKind, luks};
+use credimg_formats::{ErrorKind, hex_text, luks};
 
 use super::part::Part;
 use crate::delivery::verity as verity_unit;
 use crate::host::open::open_file;
 use crate::host::output::Access;
 use crate::keys::{self, Key, Owners};
-use crate::manifest::verity::digits;
 use crate::report::{self, Exit, Failure, reason};
 
 /// An image and what it says of itself.
@@ -61,7 +60,7 @@ impl HashTree {
 
     /// What a guest is told of it.
     pub(crate) fn told(&self) -> Result<verity_unit::HashTree, Failure> {
-        let root_hash = digits(&self.root_hash()?);
+        let root_hash = hex_text(&self.root_hash()?);
         Ok(verity_unit::HashTree {
             root_hash,
             offset_bytes: self.found.data_bytes,

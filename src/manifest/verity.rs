@@ -1,8 +1,6 @@
 //! `verity`, as typed and as understood.
 
-use std::fmt::Write;
-
-use credimg_formats::uuid_text;
+use credimg_formats::{hex_bytes, uuid_bytes};
 
 use super::error::Fault;
 use super::keys;
@@ -75,7 +73,7 @@ pub(super) fn resolve(typed: &Typed, problems: &mut Problems) -> Option<Verity> 
     let data_block_at = data_block.as_ref().map(|typed| typed.at.clone());
     Some(Verity {
         salt: optional(salt.as_ref(), salt_bytes, problems),
-        uuid: optional(uuid.as_ref(), uuid_bytes, problems),
+        uuid: optional(uuid.as_ref(), self::uuid, problems),
         data_block_bytes: data_block_bytes.zip(data_block_at),
         hash_block_bytes: optional(hash_block.as_ref(), block_bytes, problems),
     })
@@ -92,37 +90,12 @@ fn salt_bytes(text: &str) -> Result<Vec<u8>, Fault> {
     if text == "-" {
         return Ok(Vec::new());
     }
-    let bytes = hex(text).filter(|bytes| (1..=SALT_MAX_BYTES).contains(&bytes.len()));
+    let bytes = hex_bytes(text).filter(|bytes| (1..=SALT_MAX_BYTES).contains(&bytes.len()));
     bytes.ok_or_else(expected)
 }
 
-/// The bytes that hexadecimal digits stand for, none where they are none.
-pub(crate) fn hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let pairs = text.as_bytes().chunks(2).map(|pair| {
-        let digits = std::str::from_utf8(pair).ok()?;
-        u8::from_str_radix(digits, 16).ok()
-    });
-    pairs.collect()
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn digits(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // A String takes everything.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-fn uuid_bytes(text: &str) -> Result<[u8; 16], Fault> {
-    let bytes = hex(&text.replace('-', "")).and_then(|bytes| bytes.try_into().ok());
-    bytes
-        .filter(|bytes| uuid_text(*bytes) == text.to_ascii_lowercase())
-        .ok_or_else(|| Fault::new("expected 32 hexadecimal digits as 8-4-4-4-12"))
+fn uuid(text: &str) -> Result<[u8; 16], Fault> {
+    uuid_bytes(text).ok_or_else(|| Fault::new("expected 32 hexadecimal digits as 8-4-4-4-12"))
 }
 
 fn block_bytes(text: &str) -> Result<u32, Fault> {
@@ -139,6 +112,8 @@ fn block_bytes(text: &str) -> Result<u32, Fault> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+    use credimg_formats::uuid_text;
+
     use super::*;
 
     #[test]
@@ -149,16 +124,15 @@ mod tests {
         for bad in ["", "0", "+1", "0x", "zz", "a b ", "äa", &"ab".repeat(257)] {
             assert!(salt_bytes(bad).is_err(), "{bad}");
         }
-        assert_eq!(hex(&digits(&[1, 0xab])).unwrap(), [1, 0xab]);
     }
 
     #[test]
     fn uuids_have_their_form() {
         let text = "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b81";
-        assert_eq!(uuid_text(uuid_bytes(text).unwrap()), text);
-        assert!(uuid_bytes(&text.to_uppercase()).is_ok());
+        assert_eq!(uuid_text(uuid(text).unwrap()), text);
+        assert!(uuid(&text.to_uppercase()).is_ok());
         for bad in ["", "6f1c2ad00b5e4c779a341d2f00fe9b81", "6f1c2ad0-0b5e-4c77-9a34-1d2f00fe9b8"] {
-            assert!(uuid_bytes(bad).is_err(), "{bad}");
+            assert!(uuid(bad).is_err(), "{bad}");
         }
     }
 }

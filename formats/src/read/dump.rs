@@ -35,6 +35,7 @@ use super::sweep::first_not_zero;
 use super::{Account, Reader, Region, RegionKind, Storage, hash_tree};
 use crate::content::Buffer;
 use crate::error::{Error, ErrorKind, Result, unreadable};
+use crate::hex::hex_text;
 
 /// How many digits of a digest are shown: enough to tell any two images apart.
 const DIGEST_BYTES: usize = 8;
@@ -216,13 +217,11 @@ impl Lines<'_> {
             }
             at = at.saturating_add(want as u64);
         }
-        let mut text = String::new();
-        if wants_digest {
-            for byte in hash.finalize().iter().take(DIGEST_BYTES) {
-                let _ = write!(text, "{byte:02x}");
-            }
+        if !wants_digest {
+            return Ok((is_other, String::new()));
         }
-        Ok((is_other, text))
+        let digest = hash.finalize();
+        Ok((is_other, hex_text(digest.get(..DIGEST_BYTES).unwrap_or_default())))
     }
 
     /// The line of what stands up to `end`.

@@ -1,8 +1,7 @@
 //! Regions and fields of what lies around a file system: LUKS and dm-verity.
 
-use std::fmt::Write;
-
 use super::{Field, Region, RegionKind};
+use crate::hex::hex_text;
 
 /// A region without fields.
 pub(crate) fn whole(
@@ -36,11 +35,7 @@ pub(crate) fn text(bytes: &[u8], name: &'static str) -> Field {
 
 /// Bytes as digits.
 pub(crate) fn hex(bytes: &[u8], name: &'static str) -> Field {
-    let digits = bytes.iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    });
-    field(bytes.len(), name, digits)
+    field(bytes.len(), name, hex_text(bytes))
 }
 
 /// What has to be zero.

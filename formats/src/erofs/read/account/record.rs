@@ -1,10 +1,9 @@
 //! Records field by field.
 
-use std::fmt::Write;
-
 use super::super::metadata::Metadata;
 use crate::content::Buffer;
 use crate::error::Result;
+use crate::hex::hex_text;
 use crate::read::{Field, Problem};
 use crate::uuid_text;
 
@@ -124,12 +123,6 @@ fn shown(bytes: &[u8], column: Column) -> String {
             bytes.get(..end).unwrap_or_default().escape_ascii().to_string()
         }
         Column::Zero if bytes.iter().all(|byte| *byte == 0) => "0".to_owned(),
-        Column::Zero => {
-            let mut text = String::new();
-            for byte in bytes {
-                let _ = write!(text, "{byte:02x}");
-            }
-            text
-        }
+        Column::Zero => hex_text(bytes),
     }
 }
