@@ -15,7 +15,12 @@ const HANDED_ON_SYSTEMD: u32 = 254;
 const EXTRA_SYSTEMD: u32 = 262;
 /// Where the lines for systemd-tmpfiles lie in the initrd, and where systemd looks itself.
 const TMPFILES_CONF: &str = "usr/lib/tmpfiles.d/credimg.conf";
-const EXTRA_DIRECTORY: &str = ".extra/system_credentials";
+pub(crate) const EXTRA_DIRECTORY: &str = ".extra/system_credentials";
+/// What an archive begins with, in each of its forms: the directory that all its values are below.
+pub(crate) const EXTRA_TOP: &str = ".extra";
+pub(crate) const TMPFILES_TOP: &str = ".credimg";
+/// How a line for systemd-tmpfiles begins that copies a value; its name follows, then a quote.
+pub(crate) const COPY_START: &str = "C \"/run/credentials/@initrd/";
 /// Linux unpacks an archive that begins at a multiple of this.
 const ALIGNMENT_BYTES: u64 = 4;
 
@@ -141,7 +146,7 @@ fn padding_bytes(initrd_bytes: u64) -> usize {
 
 /// Where systemd looks itself, as it does for systemd-stub(7).
 fn extra(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
-    archive.directory(".extra", 0o555);
+    archive.directory(EXTRA_TOP, 0o555);
     archive.directory(EXTRA_DIRECTORY, 0o700);
     for (name, value) in credentials {
         archive.file(&format!("{EXTRA_DIRECTORY}/{name}.cred"), 0o400, value);
@@ -154,15 +159,12 @@ fn tmpfiles(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
     let mut lines =
         "d /run/credentials 0755 root root -\nd /run/credentials/@initrd 0700 root root -\n"
             .to_owned();
-    archive.directory(".credimg", 0o700);
+    archive.directory(TMPFILES_TOP, 0o700);
     for (index, (name, value)) in credentials.iter().enumerate() {
-        archive.file(&format!(".credimg/{index}"), 0o400, value);
+        archive.file(&format!("{TMPFILES_TOP}/{index}"), 0o400, value);
         let name = escaped(name);
         // A String takes everything.
-        let _ = writeln!(
-            lines,
-            "C \"/run/credentials/@initrd/{name}\" 0400 root root - /.credimg/{index}"
-        );
+        let _ = writeln!(lines, "{COPY_START}{name}\" 0400 root root - /{TMPFILES_TOP}/{index}");
     }
     // Linux gives directories that are there already these modes, which they have.
     for directory in ["usr", "usr/lib", "usr/lib/tmpfiles.d"] {

@@ -15,9 +15,10 @@ use super::mark::{Digits, Key};
 use super::properties::Properties;
 use super::tables;
 use super::tail::{self, Member, TAIL_MAX_BYTES};
+use crate::delivery::initrd::{COPY_START, EXTRA_DIRECTORY};
 use crate::host::input;
 use crate::host::open::open_named;
-use crate::monitors::ITEM_PREFIX;
+use crate::monitors::{ITEM_PREFIX, OEM_PREFIX};
 use crate::report::{Exit, Failure, shown, shown_bytes};
 
 /// Longest file of the firmware: far more than QEMU takes.
@@ -27,14 +28,9 @@ const START_MAX_BYTES: u64 = 1 << 20;
 /// What disks are counted in.
 const SECTOR_BYTES: u64 = 512;
 /// What OEM strings of credentials begin with, before their name.
-const CREDENTIAL_PREFIXES: [&str; 2] = ["io.systemd.credential:", "io.systemd.credential.binary:"];
+const CREDENTIAL_PREFIXES: [&str; 2] = ["io.systemd.credential:", OEM_PREFIX];
 /// Words of the kernel's command line that are for the guest's systemd.
 const WORD_PREFIXES: [&str; 2] = ["systemd.mount-extra=", "systemd.set_credential"];
-
-/// Where a systemd takes credentials from the initrd itself, and how a line of systemd-tmpfiles
-/// begins that hands one on.
-const EXTRA_DIRECTORY: &[u8] = b".extra/system_credentials/";
-const COPY: &[u8] = b"C \"/run/credentials/@initrd/";
 
 /// By what something was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,15 +127,15 @@ pub(super) fn things(own: &Own, initrd: &[u8], key: &Key) -> Result<Vec<Thing>, 
 /// What messages call a file of an initrd: the credential, where its own name or a line for
 /// systemd-tmpfiles tells that.
 fn file_name(path: &[u8], members: &[Member]) -> String {
-    let own = path.strip_prefix(EXTRA_DIRECTORY).and_then(|name| name.strip_suffix(b".cred"));
-    if let Some(name) = own {
+    let own = path.strip_prefix(EXTRA_DIRECTORY.as_bytes());
+    if let Some(name) = own.and_then(|it| it.strip_prefix(b"/")?.strip_suffix(b".cred")) {
         return shown_bytes(name);
     }
     let lines = members.iter().filter(|member| member.path.ends_with(b".conf"));
     let mut lines = lines.flat_map(|member| member.content.split(|byte| *byte == b'\n'));
     let line = lines.find(|line| line.strip_suffix(path).is_some_and(|it| it.ends_with(b" /")));
     let name = line.and_then(|line| {
-        let line = line.strip_prefix(COPY)?;
+        let line = line.strip_prefix(COPY_START.as_bytes())?;
         line.get(..line.iter().position(|byte| *byte == b'"')?)
     });
     shown_bytes(name.unwrap_or(path))

@@ -1,16 +1,12 @@
-//! What credimg has put behind a guest's own initrd: the last archive of the file, in the form `newc`
-//! (Linux's Documentation/driver-api/early-userspace/buffer-format.rst).
+//! What credimg has put behind a guest's own initrd: the last archive of the file, in the form `newc`.
+
+use crate::delivery::initrd::newc::{
+    ALIGNMENT_BYTES, HEADER_BYTES, KIND, MAGIC, Number, REGULAR, TRAILER, number,
+};
+use crate::delivery::initrd::{EXTRA_TOP, TMPFILES_TOP};
 
 /// More than any archive of credentials is long: systemd takes a mebibyte of them.
 pub(super) const TAIL_MAX_BYTES: u64 = 4 << 20;
-/// What such an archive begins with: the directory that it brings.
-const FIRST_NAMES: [&[u8]; 2] = [b".extra\0", b".credimg\0"];
-const MAGIC: &[u8] = b"070701";
-const HEAD_BYTES: usize = 110;
-const TRAILER: &[u8] = b"TRAILER!!!";
-/// The bits of a mode that tell the kind, and those of a regular file.
-const KIND: usize = 0o170_000;
-const REGULAR: usize = 0o100_000;
 
 /// A file of an archive.
 pub(super) struct Member<'a> {
@@ -22,10 +18,14 @@ pub(super) struct Member<'a> {
 /// files; none where the guest's own initrd stands alone.
 pub(super) fn archive(end: &[u8]) -> Option<(&[u8], Vec<Member<'_>>)> {
     let mut left = end;
-    while let Some(at) = left.windows(MAGIC.len()).position(|bytes| bytes == MAGIC) {
+    // What such an archive begins with is the directory that it brings.
+    let is_first = |name: &[u8]| {
+        let path = name.split(|byte| *byte == 0).next();
+        [EXTRA_TOP, TMPFILES_TOP].iter().any(|first| path == Some(first.as_bytes()))
+    };
+    while let Some(at) = left.windows(MAGIC.len()).position(|bytes| bytes == MAGIC.as_bytes()) {
         left = left.get(at..)?;
-        let name = left.get(HEAD_BYTES..).unwrap_or_default();
-        if FIRST_NAMES.iter().any(|first| name.starts_with(first))
+        if is_first(left.get(HEADER_BYTES..).unwrap_or_default())
             && let Some(members) = members(left)
         {
             return Some((left, members));
@@ -39,19 +39,19 @@ pub(super) fn archive(end: &[u8]) -> Option<(&[u8], Vec<Member<'_>>)> {
 fn members(mut left: &[u8]) -> Option<Vec<Member<'_>>> {
     let mut members = Vec::new();
     loop {
-        let (head, rest) = left.split_at_checked(HEAD_BYTES)?;
-        let numbers = head.strip_prefix(MAGIC)?;
-        let number = |index: usize| {
-            let digits = numbers.get(index * 8..index * 8 + 8)?;
-            usize::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
-        };
-        let (mode, content_bytes, name_bytes) = (number(1)?, number(6)?, number(11)?);
+        let (header, rest) = left.split_at_checked(HEADER_BYTES)?;
+        if !header.starts_with(MAGIC.as_bytes()) {
+            return None;
+        }
+        let length = |which| usize::try_from(number(header, which)?).ok();
+        let (content_bytes, name_bytes) =
+            (length(Number::ContentBytes)?, length(Number::NameBytes)?);
+        let mode = number(header, Number::Mode)?;
         let path = rest.get(..name_bytes)?.strip_suffix(b"\0")?;
-        // Head and name, and the content, are filled up to a multiple of four.
-        let rest = left.get((HEAD_BYTES + name_bytes).next_multiple_of(4)..)?;
+        let rest = left.get((HEADER_BYTES + name_bytes).next_multiple_of(ALIGNMENT_BYTES)..)?;
         let content = rest.get(..content_bytes)?;
-        left = rest.get(content_bytes.next_multiple_of(4)..)?;
-        if path == TRAILER {
+        left = rest.get(content_bytes.next_multiple_of(ALIGNMENT_BYTES)..)?;
+        if path == TRAILER.as_bytes() {
             return left.iter().all(|byte| *byte == 0).then_some(members);
         }
         if mode & KIND == REGULAR {

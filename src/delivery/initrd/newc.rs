@@ -1,17 +1,44 @@
-//! Writes archives of cpio in the form `newc`, as Linux unpacks them
-//! (Documentation/driver-api/early-userspace/buffer-format.rst).
+//! Archives of cpio in the form `newc`, as Linux unpacks them
+//! (Documentation/driver-api/early-userspace/buffer-format.rst): writes them, and tells what a
+//! header of one says.
 
 use std::io::Write;
 
 use credimg_formats::Secret;
 
-const MAGIC: &str = "070701";
+/// What a header begins with.
+pub(crate) const MAGIC: &str = "070701";
+/// A header: its mark, and thirteen numbers of eight hexadecimal digits.
+pub(crate) const HEADER_BYTES: usize = 110;
+const NUMBER_BYTES: usize = 8;
 /// The name of what ends an archive.
-const TRAILER: &str = "TRAILER!!!";
+pub(crate) const TRAILER: &str = "TRAILER!!!";
+/// The bits of a mode that tell the kind of an entry, and those of two kinds.
+pub(crate) const KIND: u32 = 0o170_000;
 const DIRECTORY: u32 = 0o040_000;
-const REGULAR: u32 = 0o100_000;
+pub(crate) const REGULAR: u32 = 0o100_000;
 /// Headers with their names, and contents, are filled up with zeros to a multiple of this.
-const ALIGNMENT_BYTES: usize = 4;
+pub(crate) const ALIGNMENT_BYTES: usize = 4;
+
+/// A number of a header, by its index among them.
+#[derive(Clone, Copy)]
+pub(crate) enum Number {
+    Mode = 1,
+    ContentBytes = 6,
+    /// With the zero behind the name.
+    NameBytes = 11,
+}
+
+/// What a header says; none where it is too short, or there are no digits. The mark is not looked
+/// at.
+pub(crate) fn number(header: &[u8], which: Number) -> Option<u32> {
+    let at = MAGIC.len() + which as usize * NUMBER_BYTES;
+    let digits = header.get(at..at + NUMBER_BYTES)?;
+    // `from_str_radix` takes a sign, too.
+    let digits =
+        str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_hexdigit))?;
+    u32::from_str_radix(digits, 16).ok()
+}
 
 /// An archive in the making. All that it holds is root's, of the time 0.
 pub(crate) struct Archive {

@@ -4,25 +4,19 @@ use std::io::{self, BufRead, Read};
 
 use super::note;
 use crate::delivery::initrd::Contents;
+use crate::delivery::initrd::newc::{
+    ALIGNMENT_BYTES, HEADER_BYTES, MAGIC, Number, TRAILER, number,
+};
 use crate::host::signals;
 
-/// The marks of the two forms.
-const MAGICS: [&[u8]; 2] = [b"070701", b"070702"];
-/// A header: a mark and thirteen numbers of eight hexadecimal digits.
-const HEADER_BYTES: u64 = 110;
-/// Where the length of the content and that of the name stand.
-const CONTENT_AT: usize = 54;
-const NAME_AT: usize = 94;
-const NUMBER_BYTES: usize = 8;
+/// The mark of the form `crc`, whose headers are those of `newc`.
+const CRC_MAGIC: &str = "070702";
 /// The longest name that Linux takes, with its zero (`PATH_MAX`).
 const NAME_MAX_BYTES: u32 = 4096;
-const ALIGNMENT_BYTES: u64 = 4;
-/// The name of what ends an archive.
-const TRAILER: &[u8] = b"TRAILER!!!";
 
 /// Whether an archive begins so.
 pub(super) fn is_archive(start: &[u8]) -> bool {
-    MAGICS.contains(&start)
+    start == MAGIC.as_bytes() || start == CRC_MAGIC.as_bytes()
 }
 
 /// Passes over zeros.
@@ -88,20 +82,21 @@ impl<'a, R: BufRead> Names<'a, R> {
     /// Reads one entry; false for the last.
     fn entry(&mut self) -> io::Result<bool> {
         let mut header = Vec::new();
-        self.take(HEADER_BYTES, &mut header)?;
-        let is_known = header.get(..6).is_some_and(is_archive);
-        let content_bytes = number(&header, CONTENT_AT).filter(|_| is_known);
-        let name_bytes = number(&header, NAME_AT).filter(|length| *length <= NAME_MAX_BYTES);
+        self.take(HEADER_BYTES as u64, &mut header)?;
+        let is_known = header.get(..MAGIC.len()).is_some_and(is_archive);
+        let content_bytes = number(&header, Number::ContentBytes).filter(|_| is_known);
+        let name_bytes =
+            number(&header, Number::NameBytes).filter(|length| *length <= NAME_MAX_BYTES);
         let (Some(content_bytes), Some(name_bytes)) = (content_bytes, name_bytes) else {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let mut name = Vec::new();
         self.take(name_bytes.into(), &mut name)?;
-        self.pass(padding_bytes(HEADER_BYTES + u64::from(name_bytes)))?;
+        self.pass(padding_bytes(HEADER_BYTES as u64 + u64::from(name_bytes)))?;
         let name = name.strip_suffix(&[0]).unwrap_or(&name);
         note(name, self.contents);
         self.pass(u64::from(content_bytes) + padding_bytes(content_bytes.into()))?;
-        Ok(name != TRAILER)
+        Ok(name != TRAILER.as_bytes())
     }
 
     /// Reads exactly so many bytes, which are few.
@@ -129,15 +124,6 @@ impl<'a, R: BufRead> Names<'a, R> {
     }
 }
 
-/// The number at this place of a header.
-fn number(header: &[u8], at: usize) -> Option<u32> {
-    let digits = header.get(at..at + NUMBER_BYTES)?;
-    // `from_str_radix` takes a sign, too.
-    let digits =
-        str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_hexdigit))?;
-    u32::from_str_radix(digits, 16).ok()
-}
-
 fn padding_bytes(length_bytes: u64) -> u64 {
-    length_bytes.next_multiple_of(ALIGNMENT_BYTES) - length_bytes
+    length_bytes.next_multiple_of(ALIGNMENT_BYTES as u64) - length_bytes
 }
