@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::options::{Trust, Volume};
 use super::print;
-use crate::delivery::route::Means;
+use crate::delivery::means::Means;
 use crate::delivery::units::{self, GuestFile};
 use crate::delivery::verity::HashTree;
 use crate::fleet::one;

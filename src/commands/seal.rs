@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::naming;
 use super::options::{Sources, WhichMachine, jobs, size};
-use crate::delivery::route::Means;
+use crate::delivery::means::Means;
 use crate::delivery::sidecar::{self, Value};
 use crate::fleet::one;
 use crate::host::output::{self, OutputFile, StreamOutput};

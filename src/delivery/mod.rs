@@ -15,6 +15,7 @@ pub mod distribution;
 pub mod guest;
 pub mod initrd;
 pub mod limits;
+pub mod means;
 pub mod mount;
 pub mod route;
 pub mod sidecar;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use credimg_formats::Secret;
 
 use super::initrd::{self, GuestInitrd};
-use super::route::{Means, Mount, Opening, Routes, Teller};
+use super::means::Means;
+use super::route::{Mount, Opening, Routes, Teller};
 use super::smbios;
 use super::unlock::Unlock;
 use crate::host::memory::{held, hold};

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use credimg_formats::{Content, InodeId, Secret, Timestamp, Tree};
 
-use crate::delivery::route::{Means, Routes, plan_routes};
+use crate::delivery::means::Means;
+use crate::delivery::route::{Routes, plan_routes};
 use crate::delivery::sidecar::Value;
 use crate::host::steady::Steady;
 use crate::manifest::{Channel, Credential, Entry, FwCfg, Granted, Manifest};

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use credimg_formats::{Content, InodeId, Secret, Timestamp, Tree, Xattrs};
 
-use crate::delivery::route::Means;
+use crate::delivery::means::Means;
 use crate::manifest::{Channel, Credential, Entry, Keep, Makes, Manifest};
 use crate::report::Failure;
 use crate::sources::assemble::{MAX_SIZE_BYTES, OnExchangeable, OwnFiles, Settings, Step};

@@ -40,10 +40,12 @@ mod kdf;
 mod plan;
 mod read;
 mod stripes;
+mod version;
 mod write;
 mod xts;
 
-pub use plan::{Kdf, Label, Options, Plan, RANDOM_BYTES, Version};
+pub use plan::{Kdf, Label, Options, Plan, RANDOM_BYTES};
 pub use read::{Header, Reader, Slot, account};
+pub use version::Version;
 pub use write::Writer;
 pub use xts::VolumeKey;

@@ -16,53 +16,13 @@ use super::format::{
 };
 use super::kdf::{self, Hash};
 use super::stripes;
+use super::version::{LUKS1_PAYLOAD_BYTES, LUKS2_PAYLOAD_BYTES, Version};
 use super::write::Writer;
 use super::xts::{VolumeKey, Xts};
 use crate::content::{Secret, Sink};
 use crate::error::{Error, ErrorKind, Result, inconsistent};
 use crate::image::Image;
 use crate::uuid_text;
-
-/// A version of LUKS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// What QEMU itself decrypts, besides cryptsetup and Linux.
-    Luks1,
-    /// What has a label; a memory-hard key derivation and larger sectors on request.
-    Luks2,
-}
-
-impl Version {
-    /// All there are.
-    pub const ALL: [Self; 2] = [Self::Luks1, Self::Luks2];
-
-    /// The name in options and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Luks1 => "luks1",
-            Self::Luks2 => "luks2",
-        }
-    }
-
-    /// Where the payload begins in a volume that is written here.
-    pub const fn payload_offset_bytes(self) -> u64 {
-        match self {
-            Self::Luks1 => LUKS1_PAYLOAD_BYTES,
-            Self::Luks2 => LUKS2_PAYLOAD_BYTES,
-        }
-    }
-}
-
-impl FromStr for Version {
-    type Err = Error;
-
-    /// Takes the [name](Self::name).
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|version| version.name() == text).ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, "unknown version of LUKS: expected luks1 or luks2")
-        })
-    }
-}
 
 /// How a passphrase becomes the key of the key slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,14 +176,10 @@ const AREA_BYTES: u64 = (MATERIAL_BYTES as u64).next_multiple_of(ALIGN_BYTES);
 /// How many random bytes a volume takes: salts, and the seed of the stripes.
 pub const RANDOM_BYTES: usize = 2 * SALT_BYTES + 2 * COPY_SALT_BYTES + VolumeKey::BYTES;
 
-/// The payload of LUKS1 begins behind all its key slots.
-const LUKS1_PAYLOAD_BYTES: u64 = 2 << 20;
 const _: () = assert!(ALIGN_BYTES + LUKS1_SLOTS as u64 * AREA_BYTES <= LUKS1_PAYLOAD_BYTES);
 /// Length of one copy of a LUKS2 header, the least that there is.
 const LUKS2_HEADER_BYTES: usize = 16 << 10;
 const LUKS2_JSON_BYTES: usize = LUKS2_HEADER_BYTES - size_of::<Luks2>();
-/// The payload of LUKS2 begins where partitions do.
-const LUKS2_PAYLOAD_BYTES: u64 = 1 << 20;
 
 /// Fewest iterations of PBKDF2, and as many as the digests have: the volume key is
 /// random (cryptsetup takes no fewer).

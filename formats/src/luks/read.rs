@@ -16,8 +16,9 @@ use zeroize::Zeroizing;
 
 use super::format::{CIPHER, Luks1, MAGIC, SECTOR_BYTES, STRIPES};
 use super::kdf::{self, Hash};
-use super::plan::{Kdf, Version};
+use super::plan::Kdf;
 use super::stripes;
+use super::version::Version;
 use super::xts::Xts;
 use crate::content::{Buffer, read_full};
 use crate::error::{Error, ErrorKind, Result, corrupt, unreadable};

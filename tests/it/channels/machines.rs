@@ -4,7 +4,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use credimg::delivery::route::{Means, Opening, Teller};
+use credimg::delivery::means::Means;
+use credimg::delivery::route::{Opening, Teller};
 use credimg::manifest::Channel;
 use credimg::monitors::{MachineType, Monitor, SmbiosForm};
 

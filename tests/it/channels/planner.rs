@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use credimg::delivery::means::Means;
 use credimg::delivery::mount::Disk;
-use credimg::delivery::route::{Means, Opening, Routes, Teller, plan_routes};
+use credimg::delivery::route::{Opening, Routes, Teller, plan_routes};
 use credimg::delivery::sidecar;
 use credimg::delivery::unlock::Unlock;
 use credimg::manifest::{Channel, Format, parse};

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use credimg::delivery::initrd::{Form, GuestInitrd};
+use credimg::delivery::means::Means;
 use credimg::delivery::mount::Disk;
-use credimg::delivery::route::{Means, Routes, Teller, plan_routes};
+use credimg::delivery::route::{Routes, Teller, plan_routes};
 use credimg::manifest::{Channel, Format, parse};
 use credimg::monitors::{Bus, Monitor, Serial};
 use credimg::report::{Exit, Failure};

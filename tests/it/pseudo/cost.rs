@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use credimg::delivery::route::Means;
+use credimg::delivery::means::Means;
 use credimg::manifest::{PseudoFile, parse};
 use credimg::sources::assemble::{
     Assembly, MAX_SIZE_BYTES, OnExchangeable, OwnFiles, Settings, assemble,

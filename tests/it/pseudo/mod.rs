@@ -8,7 +8,7 @@ mod reference;
 
 use std::path::Path;
 
-use credimg::delivery::route::Means;
+use credimg::delivery::means::Means;
 use credimg::manifest::{Manifest, PseudoFile, parse};
 use credimg::report::Failure;
 use credimg::sources::assemble::{MAX_SIZE_BYTES, OnExchangeable, OwnFiles, Settings, assemble};

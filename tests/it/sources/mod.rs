@@ -17,7 +17,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use credimg::delivery::route::Means;
+use credimg::delivery::means::Means;
 use credimg::manifest::{
     Attributes, Entry, FormatOptions, Keep, Manifest, Pseudo, Source, TreePath,
 };

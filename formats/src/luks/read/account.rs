@@ -9,7 +9,7 @@ use super::{Header, corrupt, cut_off};
 use crate::content::Buffer;
 use crate::error::{Result, unreadable};
 use crate::luks::format::{HEADER_BYTES, Luks1, Luks1Slot, Luks2, MAGIC, SLOT_ACTIVE, STRIPES};
-use crate::luks::plan::Version;
+use crate::luks::version::Version;
 use crate::read::fields::{field, hex, record, text, whole, zeros};
 use crate::read::{Account, Field, RegionKind, Storage, start};
 

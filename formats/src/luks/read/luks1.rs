@@ -9,7 +9,7 @@ use crate::luks::format::{
     CIPHER, Luks1, Luks1Slot, SECTOR_BYTES, SLOT_ACTIVE, SLOT_INACTIVE, STRIPES, text_of,
 };
 use crate::luks::kdf::Hash;
-use crate::luks::plan::Version;
+use crate::luks::version::Version;
 
 pub(super) fn header(record: &Luks1) -> Result<Header> {
     let cipher = format!("{}-{}", text_of(&record.cipher_name), text_of(&record.cipher_mode));

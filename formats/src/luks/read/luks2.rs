@@ -18,7 +18,7 @@ use crate::luks::format::{
     MAGIC, MAGIC_SECONDARY, STRIPES, Segment, text_of,
 };
 use crate::luks::kdf::Hash;
-use crate::luks::plan::Version;
+use crate::luks::version::Version;
 
 /// Most key slots (LUKS2 3.2).
 const SLOTS_MAX: usize = 32;
