@@ -1,11 +1,13 @@
 //! What the tests need of the host: tools, a directory, loop mounts.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use credimg_formats::{Result, Sink, Source};
 
@@ -55,9 +57,16 @@ impl Source for Whole {
 /// A directory of the test's own, removed at its end.
 pub(crate) struct Scratch(PathBuf);
 
+/// Those that tests have just now.
+static IN_USE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
 impl Scratch {
+    /// The directory for this purpose, which no other test that runs has.
     pub(crate) fn new(purpose: &str) -> Self {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(purpose);
+        let is_new = IN_USE.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
+        assert!(is_new, "two tests use {} at a time", path.display());
+        unmount_below(&path);
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(path.join("mnt")).unwrap();
         Self(path)
@@ -80,6 +89,13 @@ impl Scratch {
             std::panic::resume_unwind(panic);
         }
     }
+}
+
+/// Unmounts what a run that was killed has left there.
+fn unmount_below(path: &Path) {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let roots = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
+    roots.filter(|root| root.starts_with(path)).for_each(unmount);
 }
 
 /// A program that another test has just started holds all open files until it runs.
@@ -112,6 +128,7 @@ impl Drop for Scratch {
         if !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.0);
         }
+        IN_USE.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
     }
 }
 

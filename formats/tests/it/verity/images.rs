@@ -47,8 +47,12 @@ fn volume(version: Version, make: impl FnOnce(&luks::Plan<'_>)) {
 }
 
 /// Has veritysetup make the tree of the same data anew.
-fn assert_is_of_veritysetup(image: &[u8], sealed: &verity::Sealed, options: &Options) {
-    let scratch = Scratch::new("verity-images");
+fn assert_is_of_veritysetup(
+    scratch: &Scratch,
+    image: &[u8],
+    sealed: &verity::Sealed,
+    options: &Options,
+) {
     let path = scratch.path("image");
     std::fs::write(&path, &image[..sealed.data_bytes as usize]).unwrap();
     assert_eq!(format(&path, sealed.data_bytes, options), hexadecimal(&sealed.root_hash));
@@ -82,6 +86,7 @@ fn assert_is_read(storage: &Arc<dyn Storage>, sealed: &verity::Sealed, content: 
 
 #[test]
 fn every_format_is_sealed_in_one_pass() {
+    let scratch = Scratch::new("verity-images");
     for format in Format::ALL {
         let content = bytes(&mut Random::new(1), 700_001);
         let options = options(format);
@@ -93,7 +98,7 @@ fn every_format_is_sealed_in_one_pass() {
             let mut alone = Vec::new();
             plan.write(&mut alone).unwrap();
             assert!(image.starts_with(&alone), "{format}");
-            assert_is_of_veritysetup(&image, &sealed, &options);
+            assert_is_of_veritysetup(&scratch, &image, &sealed, &options);
             let storage: Arc<dyn Storage> = Arc::new(image);
             assert_is_read(&storage, &sealed, &content);
         });
@@ -103,6 +108,7 @@ fn every_format_is_sealed_in_one_pass() {
 /// LUKS2 is inside the tree, which is made of ciphertext.
 #[test]
 fn every_format_is_sealed_around_luks2() {
+    let scratch = Scratch::new("verity-luks2");
     for format in Format::ALL {
         let content = bytes(&mut Random::new(2), 70_001);
         let options = Options { data_block_bytes: 4096, ..options(format) };
@@ -114,7 +120,7 @@ fn every_format_is_sealed_around_luks2() {
             sealed = Some(writer.finish().unwrap());
         });
         let sealed = sealed.unwrap();
-        assert_is_of_veritysetup(&image, &sealed, &options);
+        assert_is_of_veritysetup(&scratch, &image, &sealed, &options);
         assert_eq!(verify_volume(&image).unwrap().kept, [], "{format}");
         let found = find(&image).unwrap().unwrap();
         assert_eq!(found.data_bytes, sealed.data_bytes);
