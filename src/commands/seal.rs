@@ -281,11 +281,8 @@ impl Blob {
         if !options.json {
             return Ok(None);
         }
-        let attachment = if options.style == Style::None {
-            Attachment::default()
-        } else {
-            arguments.reported()?
-        };
+        let attachment =
+            if options.style.is_printed() { arguments.reported()? } else { Attachment::default() };
         let report = Report {
             blob: json::path(&options.output),
             share: json::path(share.path()),

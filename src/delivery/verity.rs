@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use credimg_formats::hex_text;
+
 use super::device::Device;
 use super::unlock;
 use crate::monitors::Serial;
@@ -30,6 +32,11 @@ pub struct HashTree {
 }
 
 impl HashTree {
+    /// The tree that begins at `offset_bytes`, without a signature.
+    pub(crate) fn new(root_hash: &[u8], offset_bytes: u64) -> Self {
+        Self { root_hash: hex_text(root_hash), offset_bytes, signature: None }
+    }
+
     /// Stands for the tree of an image that is not written yet: as long in every text as one
     /// can be.
     pub fn foreseen() -> Self {

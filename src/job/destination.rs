@@ -120,9 +120,8 @@ impl Destination {
     /// Where a key may be; none where no key is taken.
     fn keeping(&self, style: Style) -> Option<Keeping> {
         match self {
-            Self::File(_) if style == Style::None => Some(Keeping::File),
-            Self::File(_) => Some(Keeping::Arguments),
-            Self::Stream(_) | Self::Compared(_) => Some(Keeping::File),
+            Self::File(_) if style.is_printed() => Some(Keeping::Arguments),
+            Self::File(_) | Self::Stream(_) | Self::Compared(_) => Some(Keeping::File),
             Self::Memory(_) => Some(Keeping::Memory),
             Self::Nothing => None,
         }

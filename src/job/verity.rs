@@ -6,7 +6,7 @@ use std::rc::Rc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credimg_formats::verity::{Options, Sealed};
-use credimg_formats::{Error, Timestamp, hex_text};
+use credimg_formats::{Error, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::image::{self, Image};
@@ -104,8 +104,7 @@ pub(crate) fn fitting(block: Block, data_block_bytes: u32, hash_block_bytes: u32
 
 /// What the guest is told of a tree that was written.
 pub(crate) fn told(sealed: &Sealed) -> HashTree {
-    let Sealed { root_hash, data_bytes, .. } = sealed;
-    HashTree { root_hash: hex_text(root_hash), offset_bytes: *data_bytes, signature: None }
+    HashTree::new(&sealed.root_hash, sealed.data_bytes)
 }
 
 /// The failure to make a hash tree; errors of what it wraps pass by.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use credimg_formats::probe::{Probe, probe};
 use credimg_formats::read::{Problems, Seekable, Storage};
 use credimg_formats::verity::{self, Found};
-use credimg_formats::{ErrorKind, hex_text, luks};
+use credimg_formats::{ErrorKind, luks};
 
 use super::part::Part;
 use crate::delivery::verity as verity_unit;
@@ -60,12 +60,7 @@ impl HashTree {
 
     /// What a guest is told of it.
     pub(crate) fn told(&self) -> Result<verity_unit::HashTree, Failure> {
-        let root_hash = hex_text(&self.root_hash()?);
-        Ok(verity_unit::HashTree {
-            root_hash,
-            offset_bytes: self.found.data_bytes,
-            signature: None,
-        })
+        Ok(verity_unit::HashTree::new(&self.root_hash()?, self.found.data_bytes))
     }
 }
 

@@ -216,11 +216,11 @@ impl Monitor {
         };
         let machine = absolute.as_ref().unwrap_or(machine);
         let arguments = match printed {
-            Printed::Styled(render) if style != Style::None => return render(machine, style),
+            Printed::Styled(render) if style.is_printed() => return render(machine, style),
             Printed::Styled(_) => return Ok(Arguments::NONE),
             Printed::Words(words) => Arguments::Words(words(machine)?),
         };
-        Ok(if style == Style::None { Arguments::NONE } else { arguments })
+        Ok(if style.is_printed() { arguments } else { Arguments::NONE })
     }
 
     /// The words that give it `machine` when it is started and inherits the files, whose

@@ -27,3 +27,21 @@ pub enum Style {
     /// Nothing
     None,
 }
+
+impl Style {
+    /// Whether anything is printed.
+    pub(crate) fn is_printed(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Shell
+            | Self::Lines
+            | Self::Json
+            | Self::Blockdev
+            | Self::Readconfig
+            | Self::Api
+            | Self::Disk
+            | Self::Sysinfo
+            | Self::Secret => true,
+        }
+    }
+}

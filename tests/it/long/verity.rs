@@ -4,13 +4,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::support::systemd::{credimg, guest, oem_strings};
+use crate::support::systemd::{credimg, guest, oem_strings, write_service};
 
 const REPORT: &str = include_str!("verity/report");
 const SERVICE: &str = include_str!("verity/report.service");
@@ -88,17 +87,8 @@ fn a_guest_mounts_what_was_built_and_nothing_that_was_changed() {
     fs::write(directory.join("structure"), structure).unwrap();
 
     let tree = directory.join("tree");
-    let units = tree.join("etc/systemd/system");
-    fs::create_dir_all(units.join("multi-user.target.wants")).unwrap();
-    fs::write(units.join("report.service"), SERVICE).unwrap();
-    symlink("../report.service", units.join("multi-user.target.wants/report.service")).unwrap();
-    let programs = tree.join("usr/local/bin");
-    fs::create_dir_all(&programs).unwrap();
-    fs::write(programs.join("report"), REPORT).unwrap();
-    fs::set_permissions(programs.join("report"), PermissionsExt::from_mode(0o755)).unwrap();
-    fs::create_dir_all(tree.join("usr/local/share")).unwrap();
     let names: Vec<_> = DISKS.iter().map(|(name, ..)| *name).collect();
-    fs::write(tree.join("usr/local/share/disks"), names.join("\n") + "\n").unwrap();
+    write_service(&tree, "report", SERVICE, REPORT, ("disks", &names));
 
     // Nine disks take a busy host longer than others do.
     let time = [("GUEST_TIMEOUT", "600")];

@@ -198,17 +198,29 @@ pub(crate) fn report<'a>(
 
 /// The service of the test, which the guest knows nothing of, and its start at boot.
 pub(crate) fn write_tree(tree: &Path, places: &[&str]) {
+    write_service(tree, "probe", SERVICE, PROBE, ("places", places));
+}
+
+/// A service of this name with its program, its start at boot, and a list that the program reads.
+pub(crate) fn write_service(
+    tree: &Path,
+    name: &str,
+    service: &str,
+    program: &str,
+    (list, lines): (&str, &[&str]),
+) {
     let units = tree.join("etc/systemd/system");
+    let unit = format!("{name}.service");
     fs::create_dir_all(units.join("multi-user.target.wants")).unwrap();
-    fs::write(units.join("probe.service"), SERVICE).unwrap();
-    symlink("../probe.service", units.join("multi-user.target.wants/probe.service")).unwrap();
+    fs::write(units.join(&unit), service).unwrap();
+    let start = units.join("multi-user.target.wants").join(&unit);
+    symlink(Path::new("..").join(&unit), start).unwrap();
     let programs = tree.join("usr/local/bin");
     fs::create_dir_all(&programs).unwrap();
-    fs::write(programs.join("probe"), PROBE).unwrap();
-    fs::set_permissions(programs.join("probe"), PermissionsExt::from_mode(0o755)).unwrap();
+    fs::write(programs.join(name), program).unwrap();
+    fs::set_permissions(programs.join(name), PermissionsExt::from_mode(0o755)).unwrap();
     fs::create_dir_all(tree.join("usr/local/share")).unwrap();
-    let places = places.join("\n") + "\n";
-    fs::write(tree.join("usr/local/share/places"), places).unwrap();
+    fs::write(tree.join("usr/local/share").join(list), lines.join("\n") + "\n").unwrap();
 }
 
 /// Installs what `guest-unit` prints, each part behind a comment with its path, for the
