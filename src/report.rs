@@ -65,7 +65,7 @@ impl Exit {
                 "what was compared differs: two images (`diff`), an image and its manifest \
                  (`verify`), or what was sent to a machine and what arrives there (`probe`)"
             }
-            Self::Usage => "the command line is wrong",
+            Self::Usage => "the command line is wrong, or names for output what is a source",
             Self::Manifest => {
                 "the manifest cannot be read, or is wrong: every problem with line, column and key \
                  path"

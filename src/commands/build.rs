@@ -11,7 +11,7 @@ use crate::fleet::one;
 use crate::host::output::{self, OutputFile, StreamOutput};
 use crate::job::Job;
 use crate::job::depfile::Dependencies;
-use crate::job::destination::{Destination, NewFile};
+use crate::job::destination::{Destination, NewFile, Streamed};
 use crate::job::files::{self, Files};
 use crate::job::making::{Making, Printed, Ready};
 use crate::job::old_output;
@@ -159,7 +159,7 @@ impl<'a> Builder<'a> {
         };
         let own_files = files.own_files(permissions)?;
         let destination = if is_streamed {
-            Destination::Stream(permissions)
+            Destination::Stream(Streamed { permissions, own_files })
         } else {
             let (path, if_changed) = (output.clone(), options.if_changed);
             let notes_inputs = depfile.is_some();

@@ -31,7 +31,7 @@ use crate::monitors::{self, Arguments, Attachment, MachineType, Style};
 use crate::report::{self, Exit, Failure, json, line, shown};
 use crate::seal::age::Sealed;
 use crate::seal::tar;
-use crate::sources::assemble::{self, Assembly};
+use crate::sources::assemble::{self, Assembly, OwnFiles};
 use crate::sources::command::Limits;
 
 #[derive(Args, Debug)]
@@ -249,9 +249,14 @@ impl Blob {
         // Whether it is one, before anything is read in vain.
         Identity::check(&options.key_out)?;
         OutputFile::check(&carrier)?;
-        let mut own_files = files::own_files(&options.output, &files::beside(&options.output)?);
-        own_files.sidecars.extend(files::id(std::fs::symlink_metadata(&carrier)));
-        own_files.keys.extend(files::id(std::fs::metadata(&options.key_out)));
+        let blob = Some(&*options.output).filter(|output| !files::is_streamed(output));
+        let replaced = blob.map(|blob| files::replaced("blob", blob)).into_iter();
+        let own_files = OwnFiles {
+            others: replaced.chain([files::replaced(CARRIER, &carrier)]).collect(),
+            keys: files::id(std::fs::metadata(&options.key_out)).into_iter().collect(),
+            ..OwnFiles::default()
+        };
+        files::require_no_source(&manifest, &own_files)?;
         let (owner, reader) = (options.owner.as_deref(), options.reader.as_deref());
         let permissions = permissions::of_options(owner, options.mode.as_deref(), reader)?;
         let wishes = options.wishes();
@@ -376,6 +381,9 @@ fn of_carrier(failure: Failure, has_old: bool) -> Failure {
     failure.hint(if has_old { "the old blob is unchanged" } else { "no blob was written" })
 }
 
+/// What messages call the file that carries the key to the guest.
+const CARRIER: &str = "key's own file";
+
 /// What was sealed.
 struct Made {
     files: usize,
@@ -441,7 +449,7 @@ fn require_apart(options: &Seal, carrier: &Path, manifest: &Manifest) -> Result<
     let Some((name, path)) = files.find(|(_, path)| files::is_same(carrier, path)) else {
         return Ok(());
     };
-    let message = format!("the {name} {} has the name of the key's own file", shown(path));
+    let message = format!("the {name} {} has the name of the {CARRIER}", shown(path));
     Err(Failure::new(Exit::Usage, message).hint("give it another name"))
 }
 

@@ -8,11 +8,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use super::files;
 use crate::delivery::sidecar::{self, Sidecar};
+use crate::host::identity::FileId;
 use crate::host::listing;
 use crate::host::output::{self, Access, Excess, INDEX_SUFFIX};
 use crate::look::opened::Opened;
+use crate::manifest::Manifest;
 use crate::report::{Exit, Failure, reason, shell_word, shown};
+use crate::sources::assemble::in_entry;
 
 /// The index of the image at `path` and what it names, in the order of the names. What
 /// another build removes meanwhile was not there.
@@ -65,6 +69,12 @@ pub(crate) struct Beside {
     pub(crate) found: Metadata,
 }
 
+impl Beside {
+    fn id(&self) -> FileId {
+        (self.found.dev(), self.found.ino())
+    }
+}
+
 /// The suffixes of the files that belong to `image`, which lies at `path`: regular files of
 /// its owner that let nobody do more than the image does.
 ///
@@ -87,10 +97,7 @@ pub(crate) fn of_image(path: &Path, image: &Opened) -> Result<Vec<String>, Failu
         let listed = listed.unwrap_or_default();
         all.retain(|beside| beside.suffix != INDEX_SUFFIX);
         if let Some(stray) = all.iter().find(|beside| !listed.contains(&beside.suffix)) {
-            let index = sidecar::path(path, INDEX_SUFFIX);
-            let what = format!("{} does not name it", shown(&index));
-            let hint = "remove it, or copy the index together with the image";
-            return Err(foreign(path, &stray.file, &what).hint(hint));
+            return Err(unnamed(path, stray));
         }
     }
     Ok(all.into_iter().map(|beside| beside.suffix).collect())
@@ -123,20 +130,55 @@ pub(crate) fn require_replaceable(
     Ok(())
 }
 
-/// An error as of [`require_replaceable`] where a new sidecar, or the index, would take the place
-/// of something that does not belong to the image at `path`.
+/// An error where a new sidecar, or the index, would take the place of something that does not
+/// belong to the image at `path`: that is no file that [`require_replaceable`] takes, or none that
+/// the index names. `known` are those that it named when the build began.
+///
+/// Errors: exit code 5; 2 where it is a source of `manifest`, under another name.
 pub(crate) fn require_names(
     path: &Path,
     sidecars: &[Sidecar],
     wanted: output::Permissions,
+    known: &[FileId],
+    manifest: &Manifest,
 ) -> Result<(), Failure> {
     if sidecars.is_empty() {
         return Ok(());
     }
     let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.clone());
     let suffixes = suffixes.chain(std::iter::once(INDEX_SUFFIX.to_owned()));
-    let all = things(path, suffixes).map_err(|error| unread(Exit::Output, path, &error))?;
-    require_replaceable(path, &all, wanted)
+    let unread = |error| unread(Exit::Output, path, &error);
+    let all = things(path, suffixes).map_err(unread)?;
+    require_replaceable(path, &all, wanted)?;
+    let is_known = |beside: &Beside| beside.suffix == INDEX_SUFFIX || known.contains(&beside.id());
+    let strays: Vec<_> = all.iter().filter(|beside| !is_known(beside)).collect();
+    if strays.is_empty() {
+        return Ok(());
+    }
+    // Another builder may have made them since: then the index names them, or they are gone.
+    let now = output::read_index(path, &sidecar::is_suffix).map_err(unread)?.unwrap_or_default();
+    let is_there =
+        |beside: &&Beside| files::id(beside.file.symlink_metadata()) == Some(beside.id());
+    let mut strays = strays.into_iter().filter(|beside| !now.contains(&beside.suffix));
+    strays.find(is_there).map_or(Ok(()), |stray| Err(refusal_of_stray(path, stray, manifest)))
+}
+
+/// The failure of a file beside the image at `path` that no build of the image has made.
+fn refusal_of_stray(path: &Path, stray: &Beside, manifest: &Manifest) -> Failure {
+    let is_source = |path: &Path| files::id(std::fs::metadata(path)) == Some(stray.id());
+    let mut sources = manifest.sources();
+    let source = sources.find(|entry| entry.source.host_path().is_some_and(is_source));
+    let Some(source) = source else { return unnamed(path, stray) };
+    let message = format!("its source is {}, which the image would replace", shown(&stray.file));
+    let failure = Failure::new(Exit::Usage, message);
+    in_entry(failure.hint("write the image to another directory"), source)
+}
+
+/// The failure of a file beside the image at `path` that the image's index does not name.
+fn unnamed(path: &Path, stray: &Beside) -> Failure {
+    let what = format!("{} does not name it", shown(&sidecar::path(path, INDEX_SUFFIX)));
+    let hint = "remove it, or copy the index together with the image";
+    foreign(path, &stray.file, &what).hint(hint)
 }
 
 /// The failure to read what lies beside the image at `path`.

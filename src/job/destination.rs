@@ -20,8 +20,8 @@ use crate::sources::assemble::OwnFiles;
 pub(crate) enum Destination {
     /// Into a file of a name of its own.
     File(NewFile),
-    /// To standard output. A key that is made beside it is for whom these say.
-    Stream(output::Permissions),
+    /// To standard output.
+    Stream(Streamed),
     /// Into memory, of which a monitor inherits the descriptor.
     Memory(Heir),
     /// Nowhere: it is compared with one that is there.
@@ -35,12 +35,20 @@ pub(crate) struct NewFile {
     pub(crate) path: PathBuf,
     /// Who may read it, and the files beside it.
     pub(crate) permissions: output::Permissions,
-    /// Where it lies: no source of its own.
+    /// What is replaced and removed: no source.
     pub(crate) own_files: OwnFiles,
     /// Leaves an image alone that would be made again.
     pub(crate) if_changed: bool,
     /// Whether somebody wants to know what it was made of.
     pub(crate) notes_inputs: bool,
+}
+
+/// What there is besides an image that goes to standard output.
+pub(crate) struct Streamed {
+    /// Who may read a key that is made.
+    pub(crate) permissions: output::Permissions,
+    /// What else is written.
+    pub(crate) own_files: OwnFiles,
 }
 
 /// The monitor that inherits an image, as far as its own arguments tell.
@@ -131,7 +139,7 @@ impl Destination {
     fn permissions(&self) -> output::Permissions {
         match self {
             Self::File(file) => file.permissions,
-            Self::Stream(permissions) => *permissions,
+            Self::Stream(stream) => stream.permissions,
             Self::Memory(_) | Self::Compared(_) | Self::Nothing => output::Permissions::default(),
         }
     }
@@ -148,12 +156,13 @@ impl Destination {
         Encryptor::new(encryption.clone(), keeping, self.permissions()).map(Some)
     }
 
-    /// Where the image lies, or will lie, and its keys.
+    /// What the run writes, and the keys of `image`.
     pub(super) fn own_files(&self, image: &Image) -> OwnFiles {
         let own_files = match self {
             Self::File(file) => file.own_files.clone(),
             Self::Compared(image) => image.own_files.clone(),
-            Self::Stream(_) | Self::Memory(_) | Self::Nothing => OwnFiles::default(),
+            Self::Stream(stream) => stream.own_files.clone(),
+            Self::Memory(_) | Self::Nothing => OwnFiles::default(),
         };
         let keys = image.encryptor.as_ref().map_or_else(Vec::new, |it| it.input_ids());
         OwnFiles { keys, ..own_files }

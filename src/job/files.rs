@@ -3,18 +3,17 @@
 
 use std::fs::Metadata;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::beside::{self, Beside};
+use super::old_output;
 use super::wishes::EncryptionWishes;
-use crate::delivery::sidecar;
 use crate::host::output;
 use crate::host::streams::Stream;
 use crate::manifest::{KeySource, Manifest};
 use crate::report::{self, Exit, Failure};
-use crate::sources::assemble::OwnFiles;
+use crate::sources::assemble::{OwnFiles, Replaced, directory_of, in_entry};
 
 /// The files that a build reads and writes by name, besides its sources.
 pub(crate) struct Files<'a> {
@@ -79,8 +78,8 @@ impl Role {
 }
 
 impl Files<'_> {
-    /// Where the image will lie, once nothing of what is replaced with it is anything else that
-    /// the build needs. Its files get the owner and the mode of `permissions`.
+    /// What the build replaces and removes, once nothing of it is anything that the build
+    /// needs, as far as names tell. Its files get the owner and the mode of `permissions`.
     ///
     /// Errors: exit code 2 for files that are one, 5 for what has the name of one of the
     /// image's files and is none, 7 for a directory that cannot be read.
@@ -88,8 +87,17 @@ impl Files<'_> {
         self.require_apart()?;
         self.require_no_input()?;
         let beside = beside(self.image)?;
-        let own_files = own_files(self.image, &beside);
+        let others = [(Role::Dependencies, self.depfile), (Role::Report, self.report)];
+        let others = others.into_iter().filter_map(|(role, path)| Some((role.name(), path?)));
+        let own_files = OwnFiles {
+            others: others.map(|(what, path)| replaced(what, path)).collect(),
+            ..own_files(self.image, &beside)
+        };
         self.require_not_beside(&own_files)?;
+        let has_old = own_files.image.as_ref().is_some_and(|image| image.file.is_some());
+        require_no_source(self.manifest, &own_files).map_err(|failure| {
+            if has_old { old_output::unchanged("image", failure) } else { failure }
+        })?;
         self.require_streams_apart(&own_files)?;
         beside::require_replaceable(self.image, &beside, permissions)?;
         Ok(own_files)
@@ -135,26 +143,22 @@ impl Files<'_> {
     /// those that it replaces or removes with its image, which lies at `own_files`: a
     /// build with other credentials would destroy it.
     fn require_not_beside(&self, own_files: &OwnFiles) -> Result<(), Failure> {
-        let image = self.image;
-        if is_streamed(image) {
-            return Ok(());
-        }
-        let has_such_name = |path: &Path| {
-            let is_own = sidecar_suffix(path, image).is_some_and(sidecar::is_own)
-                || has_temporary_name(path, image);
-            is_own && is_together(path, image)
-        };
         let is_beside = |role: Role, path: &Path| {
             let is_there = || {
                 let found = id(std::fs::metadata(path));
                 found.is_some_and(|found| own_files.sidecars.contains(&found))
             };
+            let is_beside_image = |path: &Path| own_files.is_beside_image(path);
             // As a rule there are none, and nothing has to be asked of the file. The image has another
             // name, and another build may have given it the number of a sidecar that is gone.
-            has_such_name(path)
-                || role.is_followed() && behind_link(path).is_some_and(|path| has_such_name(&path))
+            is_beside_image(path)
+                || role.is_followed()
+                    && behind_link(path).is_some_and(|path| is_beside_image(&path))
                 || role != Role::Image && !own_files.sidecars.is_empty() && is_there()
         };
+        if own_files.image.is_none() {
+            return Ok(());
+        }
         let read = self.keys().chain(self.pseudo()).chain(self.initrd());
         let Some((role, path)) =
             self.files().chain(read).find(|(role, path)| is_beside(*role, path))
@@ -177,7 +181,7 @@ impl Files<'_> {
             let mut replaced = self.files().filter(|(role, _)| *role != Role::Manifest);
             let found = replaced.find(|(role, path)| {
                 let there = match role {
-                    Role::Image => own_files.file,
+                    Role::Image => own_files.image.as_ref().and_then(|image| image.file),
                     Role::Manifest
                     | Role::Pseudo
                     | Role::Source
@@ -250,22 +254,10 @@ pub(crate) fn is_streamed(output: &Path) -> bool {
     output.as_os_str() == "-"
 }
 
-/// Whether the next build may take the file for one of its own temporaries.
-fn has_temporary_name(path: &Path, image: &Path) -> bool {
-    let names = path.file_name().zip(image.file_name());
-    names.is_some_and(|(name, image)| output::is_temporary_name(name, image))
-}
-
 /// Where the link at this path leads to, followed to its end; none where there is no link.
 fn behind_link(path: &Path) -> Option<PathBuf> {
     std::fs::read_link(path).ok()?;
     std::fs::canonicalize(path).ok()
-}
-
-/// What follows the image's name and a dot in the name of another file.
-fn sidecar_suffix<'a>(path: &'a Path, image: &Path) -> Option<&'a [u8]> {
-    let name = path.file_name()?.as_bytes();
-    name.strip_prefix(image.file_name()?.as_bytes())?.strip_prefix(b".")
 }
 
 /// Whether two paths lead to one file, or would once both are written.
@@ -293,7 +285,7 @@ pub(crate) fn beside(path: &Path) -> Result<Vec<Beside>, Failure> {
     }
 }
 
-/// Where a file lies, or will lie, that has these beside it.
+/// What a build replaces and removes whose image goes to `path`, where these lie beside it.
 pub(crate) fn own_files(path: &Path, beside: &[Beside]) -> OwnFiles {
     if is_streamed(path) {
         return OwnFiles::default();
@@ -301,8 +293,28 @@ pub(crate) fn own_files(path: &Path, beside: &[Beside]) -> OwnFiles {
     let sidecars = beside.iter().map(|Beside { found, .. }| found);
     let sidecars = sidecars.filter(|found| found.is_file());
     OwnFiles {
+        image: Some(replaced(Role::Image.name(), path)),
         sidecars: sidecars.map(|found| (found.dev(), found.ino())).collect(),
-        keys: Vec::new(),
+        ..OwnFiles::default()
+    }
+}
+
+/// An error where a source has a name that the run replaces or removes. Only names are compared:
+/// which file lies there is known when it is read.
+pub(crate) fn require_no_source(manifest: &Manifest, own_files: &OwnFiles) -> Result<(), Failure> {
+    for entry in manifest.sources() {
+        let path = entry.source.host_path();
+        path.map_or(Ok(()), |path| own_files.refuse_name(path))
+            .map_err(|failure| in_entry(failure, entry))?;
+    }
+    manifest.pseudo.files.iter().try_for_each(|file| own_files.refuse_name(&file.path))
+}
+
+/// The file at `path`, which is replaced and which messages call `what`.
+pub(crate) fn replaced(what: &'static str, path: &Path) -> Replaced {
+    Replaced {
+        what,
+        name: path.file_name().unwrap_or_default().to_owned(),
         directory: directory_of(path),
         file: id(std::fs::symlink_metadata(path)),
     }
@@ -317,12 +329,6 @@ fn is_no_directory(error: &io::Error) -> bool {
 fn is_together(left: &Path, right: &Path) -> bool {
     let directory = directory_of(left);
     directory.is_some() && directory == directory_of(right)
-}
-
-/// The directory that a file lies in, or will lie in.
-fn directory_of(path: &Path) -> Option<(u64, u64)> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    id(std::fs::metadata(parent.unwrap_or(Path::new("."))))
 }
 
 /// Which file was found.

@@ -7,7 +7,7 @@ use credimg_formats::luks::Version;
 use credimg_formats::{Format, Timestamp};
 
 use super::Job;
-use super::destination::{Compared, Destination, Heir, Kept, NewFile};
+use super::destination::{Compared, Destination, Heir, Kept, NewFile, Streamed};
 use super::wishes::{AttachWishes, MachineWishes, SourceWishes, Wishes};
 use crate::host::output;
 use crate::manifest::parse;
@@ -64,7 +64,10 @@ fn the_format_is_wished_or_the_manifests_or_the_names() {
         assert!(job.is_format_known);
     }
     assert!(!job("", &Wishes::default(), Destination::Nothing).unwrap().is_format_known);
-    let stream = Destination::Stream(output::Permissions::default());
+    let stream = Destination::Stream(Streamed {
+        permissions: output::Permissions::default(),
+        own_files: OwnFiles::default(),
+    });
     assert_eq!(job("", &Wishes::default(), stream).err().unwrap().exit, Exit::Usage);
 }
 

@@ -17,13 +17,14 @@ use crate::host::steady::Steady;
 use crate::manifest::{Channel, Credential, Entry, FwCfg, Granted, Manifest};
 use crate::report::{Exit, Failure};
 use crate::sources;
-use crate::sources::builder::{Adder, Built, EntryScope, TreeBuilder, in_entry};
+use crate::sources::builder::{Adder, Built, EntryScope, TreeBuilder};
 use crate::sources::command::{self, Commands};
 use crate::sources::pseudo::{self, Policy, Purpose};
 use crate::sources::rehearsal::rehearse;
 use crate::sources::shared::Shared;
 
-pub use crate::sources::builder::{Doing, OwnFiles, Step};
+pub use crate::sources::builder::{Doing, OwnFiles, Replaced, Step};
+pub(crate) use crate::sources::builder::{directory_of, in_entry};
 
 /// What an assembly depends on besides the manifest.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub struct Settings {
     pub commands: command::Limits,
     /// What is allowed at all.
     pub policy: Policy,
-    /// Where the image will lie: no source of its own.
+    /// What the run writes, which is no source of it.
     pub output: OwnFiles,
     /// By which channels credentials can go.
     pub means: Means,

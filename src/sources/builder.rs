@@ -32,7 +32,8 @@ use crate::report::{Exit, Failure, Position};
 use crate::sources::assemble::{OnExchangeable, Settings};
 pub(crate) use attributes::InodeAttributes;
 pub(crate) use entry::EntryScope;
-pub use own_files::OwnFiles;
+pub(crate) use own_files::directory_of;
+pub use own_files::{OwnFiles, Replaced};
 pub(crate) use scope::Scope;
 
 /// How many inodes are made between two reports of progress.

@@ -34,7 +34,7 @@ impl Inputs {
         }
     }
 
-    /// Takes an input, unless the image would take itself in or destroy it.
+    /// Takes an input, unless the run would take in or destroy what it writes itself.
     pub(crate) fn take(&mut self, path: &Path, stat: &Stat) -> Result<(), Failure> {
         self.note(|| path.to_owned());
         if let Some(exchangeable) = &mut self.exchangeable {
@@ -50,7 +50,7 @@ impl Inputs {
         if let Some(exchangeable) = &mut self.exchangeable {
             exchangeable.look_at_directory(path, stat);
         }
-        self.own_files.refuse(path, stat)
+        self.own_files.refuse_directory(path, stat)
     }
 
     /// Takes a file of a directory that is an input, unless the file is a key.

@@ -1,41 +1,73 @@
-//! Where the image will lie, and what is no source of it.
+//! What a run replaces, removes or keeps its keys in: nothing of it is a source.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Stat;
 
-use crate::host::identity;
+use crate::delivery::sidecar;
+use crate::host::identity::{self, FileId};
+use crate::host::output;
 use crate::report::{Exit, Failure, shown};
 
-/// Where the image will lie, as device and inode numbers.
+/// The files that a run replaces or removes, and those of its keys.
+///
+/// Each is known by its name, as another file may lie there under the name of a link, and by its
+/// number, as the same file may have other names: by a link, a second name or a mount.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnFiles {
-    /// Its directory; none where the image is streamed.
-    pub directory: Option<(u64, u64)>,
-    /// The file that it replaces, if there is one.
-    pub file: Option<(u64, u64)>,
-    /// The files beside it that a build replaces or removes with it.
-    pub sidecars: Vec<(u64, u64)>,
+    /// The image; none where it is streamed or stays in memory.
+    pub image: Option<Replaced>,
+    /// Other files that are replaced, such as a report.
+    pub others: Vec<Replaced>,
+    /// The files beside the image that a build replaces or removes with it.
+    pub sidecars: Vec<FileId>,
     /// The files of keys.
-    pub keys: Vec<(u64, u64)>,
+    pub keys: Vec<FileId>,
+}
+
+/// A file that a run replaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// What messages call it.
+    pub what: &'static str,
+    /// Its name in its directory.
+    pub name: OsString,
+    /// Its directory; none where it does not exist.
+    pub directory: Option<FileId>,
+    /// What lies there, itself where it is a link; none where nothing does.
+    pub file: Option<FileId>,
 }
 
 impl OwnFiles {
-    /// An error where the file or directory at `path` is a part of the output: the image
-    /// would take itself in or destroy it, or hold a key.
+    /// An error where the file or directory at `path` is, or holds, what the run replaces or
+    /// removes, or is a key.
     pub(super) fn refuse(&self, path: &Path, stat: &Stat) -> Result<(), Failure> {
+        self.refuse_name(path)?;
+        let id = identity::file_id(stat);
+        if let Some(replaced) = self.replaced().find(|replaced| replaced.file == Some(id)) {
+            return Err(replaced.refusal(path));
+        }
+        if self.sidecars.contains(&id) {
+            return Err(is_beside(path));
+        }
+        self.refuse_directory(path, stat)?;
+        self.refuse_key(|| path.to_owned(), stat)
+    }
+
+    /// An error where the directory at `path` will hold what the run writes: the next run would take
+    /// that for a source, and replace it.
+    pub(super) fn refuse_directory(&self, path: &Path, stat: &Stat) -> Result<(), Failure> {
         let id = Some(identity::file_id(stat));
-        let message = if id == self.directory {
-            format!("the image would lie in {}, and the next one hold it", shown(path))
-        } else if id == self.file {
-            format!("the image would replace its own source {}", shown(path))
-        } else if id.is_some_and(|id| self.sidecars.contains(&id)) {
-            let path = shown(path);
-            format!("its source {path} has the name of a file that comes and goes with the image")
-        } else {
-            return self.refuse_key(|| path.to_owned(), stat);
+        let Some(Replaced { what, .. }) = self.replaced().find(|replaced| replaced.directory == id)
+        else {
+            return Ok(());
         };
-        Err(Failure::new(Exit::Source, message).hint("write the image to another directory"))
+        let message = format!("the {what} would lie in {}, which is a source", shown(path));
+        let hint = format!("write the {what} to another directory");
+        Err(Failure::new(Exit::Usage, message).hint(hint))
     }
 
     /// An error where the file is a key of the image: it opens this one or others.
@@ -51,4 +83,60 @@ impl OwnFiles {
         let message = format!("its source {} is a key, which no guest is to have", shown(&path()));
         Err(Failure::new(Exit::Source, message).hint("put it into another directory"))
     }
+
+    /// An error where `path` itself is a name that the run replaces or removes, whatever lies
+    /// there. The host is asked of the directory alone, and only where the names are alike.
+    pub(crate) fn refuse_name(&self, path: &Path) -> Result<(), Failure> {
+        if let Some(replaced) = self.replaced().find(|replaced| replaced.is_at(path)) {
+            return Err(replaced.refusal(path));
+        }
+        if self.is_beside_image(path) { Err(is_beside(path)) } else { Ok(()) }
+    }
+
+    /// Whether `path` is the name of a file that may come and go with the image, such as
+    /// `IMAGE.smbios`, or of a temporary, and lies in the image's directory.
+    pub(crate) fn is_beside_image(&self, path: &Path) -> bool {
+        let Some((image, name)) = self.image.as_ref().zip(path.file_name()) else { return false };
+        let suffix = name.as_bytes().strip_prefix(image.name.as_bytes());
+        let suffix = suffix.and_then(|suffix| suffix.strip_prefix(b"."));
+        let is_own =
+            suffix.is_some_and(sidecar::is_own) || output::is_temporary_name(name, &image.name);
+        is_own && image.is_in_directory_of(path)
+    }
+
+    fn replaced(&self) -> impl Iterator<Item = &Replaced> {
+        self.image.iter().chain(&self.others)
+    }
+}
+
+impl Replaced {
+    /// Whether `path` is its name.
+    fn is_at(&self, path: &Path) -> bool {
+        path.file_name() == Some(&self.name) && self.is_in_directory_of(path)
+    }
+
+    fn is_in_directory_of(&self, path: &Path) -> bool {
+        self.directory.is_some() && self.directory == directory_of(path)
+    }
+
+    fn refusal(&self, path: &Path) -> Failure {
+        let Self { what, .. } = self;
+        let message = format!("the {what} would replace the source {}", shown(path));
+        Failure::new(Exit::Usage, message).hint(format!("write the {what} to another directory"))
+    }
+}
+
+/// The failure of a source that a build would replace or remove with its image.
+fn is_beside(path: &Path) -> Failure {
+    let path = shown(path);
+    let message =
+        format!("its source {path} has the name of a file that comes and goes with the image");
+    Failure::new(Exit::Usage, message).hint("write the image to another directory")
+}
+
+/// The directory that a file lies in, or will lie in.
+pub(crate) fn directory_of(path: &Path) -> Option<FileId> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let found = std::fs::metadata(parent.unwrap_or(Path::new("."))).ok()?;
+    Some((found.dev(), found.ino()))
 }

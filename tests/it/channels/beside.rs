@@ -260,8 +260,13 @@ fn a_file_that_the_index_does_not_name_is_none_of_the_images() {
     }
     set_mode(&index, 0o600);
     assert!(args(&host, &[]).status.success());
-    // The next build of these credentials names it again.
+    // Nor does a build replace it, which makes it again once it is gone.
     fs::remove_file(&index).unwrap();
+    let old = fs::read(host.path("out.erofs")).unwrap();
+    let hint = format!("{hint}; the old image is unchanged");
+    assert_refused(&host.build(&[]), &message, &hint);
+    assert!(fs::read(host.path("out.erofs")).unwrap() == old);
+    fs::remove_file(host.path(name)).unwrap();
     assert!(host.build(&[]).status.success());
     assert!(args(&host, &[]).status.success());
 }

@@ -3,6 +3,7 @@
 
 mod beside;
 mod guests;
+mod inputs;
 mod items;
 mod limits;
 mod machines;

@@ -143,10 +143,33 @@ fn a_blob_takes_in_nothing_of_its_own() {
         assert!(stderr(&output).contains("lies in the share"), "{}", stderr(&output));
     }
     let host = Host::with_share("files: []\n");
-    fs::write(host.path("secrets.yaml"), "files: [{path: /a, file: key.smbios}]\n").unwrap();
-    fs::write(host.path("key.smbios"), "x").unwrap();
-    let output = host.seal(&[]);
-    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    fs::create_dir(host.path("tree")).unwrap();
+    fs::write(host.path("token"), "x").unwrap();
+    symlink("key.smbios", host.path("far")).unwrap();
+    let news = "the key's own file would replace the source";
+    for (make, source, key, message) in [
+        (None, "file: key.smbios", "key", format!("{news} key.smbios")),
+        (None, "tar: ./tree/../key.smbios", "key", format!("{news} ./tree/../key.smbios")),
+        (None, "file: far", "key", format!("{news} far")),
+        // A link of this name is replaced as well.
+        (Some("../token"), "file: tree/key.smbios", "tree/key", format!("{news} tree/key.smbios")),
+        (None, "dir: tree", "tree/key", "the key's own file would lie in tree".to_owned()),
+    ] {
+        let manifest = format!("files: [{{path: /a, {source}}}]\n");
+        fs::write(host.path("secrets.yaml"), manifest).unwrap();
+        fs::write(host.path("key.smbios"), "x").unwrap();
+        match make {
+            Some(target) => symlink(target, host.path("tree/key.smbios")).unwrap(),
+            None => drop(fs::remove_file(host.path("tree/key.smbios"))),
+        }
+        let arguments = ["seal", "secrets.yaml", "-o", BLOB, "--key-out", key];
+        let output = host.credimg().args(arguments).output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{source}: {said}");
+        assert!(said.contains(&format!("files[0] (/a): {message}")), "{said}");
+        assert_eq!(fs::read(host.path("key.smbios")).unwrap(), b"x");
+        assert!(!host.path(BLOB).exists());
+    }
 }
 
 #[test]

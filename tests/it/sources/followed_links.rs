@@ -127,15 +127,19 @@ fn links_into_the_output_are_refused() {
     };
     let (image, key) = (host.write("out/image", "old"), host.write("keys/key", "k"));
     let output = OwnFiles {
-        directory: Some(id(&host.path("out"))),
-        file: Some(id(&image)),
-        sidecars: Vec::new(),
+        image: Some(Replaced {
+            what: "image",
+            name: "image".into(),
+            directory: Some(id(&host.path("out"))),
+            file: Some(id(&image)),
+        }),
         keys: vec![id(&key)],
+        ..OwnFiles::default()
     };
     let settings = Settings { output, ..settings() };
     for (target, expected) in [
         ("../out", "the image would lie in"),
-        ("../out/image", "the image would replace its own source"),
+        ("../out/image", "the image would replace the source"),
         ("../keys/key", "is a key, which no guest is to have"),
         ("../keys", "is a key, which no guest is to have"),
     ] {

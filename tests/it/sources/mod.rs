@@ -23,7 +23,7 @@ use credimg::manifest::{
 };
 use credimg::report::{Exit, Failure, Position};
 use credimg::sources::assemble::{
-    Doing, MAX_SIZE_BYTES, OnExchangeable, OwnFiles, Settings, Step, assemble,
+    Doing, MAX_SIZE_BYTES, OnExchangeable, OwnFiles, Replaced, Settings, Step, assemble,
 };
 use credimg::sources::command::Limits;
 use credimg::sources::pseudo::Policy;
