@@ -33,6 +33,8 @@ pub(crate) struct Files<'a> {
     pub(crate) report: Option<&'a Path>,
     /// Keys, and the options that name them.
     pub(crate) keys: &'a [(&'static str, &'a Template)],
+    /// The guests' own initrds, which machines may have in common.
+    pub(crate) initrd: Option<&'a Template>,
 }
 
 /// What reaches whom, where nothing reaches anybody it must not.
@@ -69,6 +71,7 @@ pub(crate) fn require<'a>(fleet: &'a Fleet, files: &Files) -> Result<Isolated<'a
     problems.sort();
     problems.finish()?;
     search.require_options_apart()?;
+    search.require_initrds()?;
     step.end(|| format!("no source reaches two of {} machines", fleet.machines().len()));
     Ok(Isolated { fleet, reaches: search.reaches })
 }
@@ -267,13 +270,16 @@ impl Search<'_> {
         }
     }
 
-    fn add_path(&mut self, way: usize, path: &Path, reached: Reached, found: &mut Found) {
-        let Place { path, id } = self.places.place(path);
+    fn add_path(&mut self, way: usize, source: &Path, reached: Reached, found: &mut Found) {
+        let Place { path, id } = self.places.place(source);
         let key = id.map_or(Key::Missing(&path), Key::File);
         self.add_key(way, &key, reached);
         let may_share = may_share(self.fleet);
         self.reaches.add_below(&path, number(way), reached, &may_share);
-        if let Some((machine, output)) = self.outputs.foreign(&path, reached.0) {
+        // The name itself is replaced, also where it is a link.
+        let names = [self.places.name(source), path];
+        let foreign = names.iter().find_map(|name| self.outputs.foreign(name, reached.0));
+        if let Some((machine, output)) = foreign {
             let message = format!(
                 "a source of {} that is, or holds, the image of {} or a file beside it: {}",
                 self.name(reached.0),
@@ -283,8 +289,8 @@ impl Search<'_> {
             let problem = || self.problem(way, message, "name another output, or another source");
             found.entry(way).or_insert_with(problem);
         }
-        if let Some(file) = self.outputs.replaced(&path) {
-            let message = format!("{file} would replace a source of {}", self.name(reached.0));
+        if let Some(harm) = names.iter().find_map(|name| self.outputs.harm(name)) {
+            let message = format!("{harm} a source of {}", self.name(reached.0));
             let problem = || self.problem(way, message, "give each a name of its own");
             found.entry(way).or_insert_with(problem);
         }
@@ -327,6 +333,30 @@ impl Search<'_> {
             if let Some(option) = self.option(index(way)) {
                 let message = format!("{option}: {}", self.message(way, crossing));
                 return Err(Failure::new(Exit::Usage, message).hint(KEY_HINT));
+            }
+        }
+        Ok(())
+    }
+
+    /// An error of exit code 2 where a run would replace a guest's own initrd. What the image of its
+    /// own machine would replace is seen when that is built.
+    fn require_initrds(&mut self) -> Result<(), Failure> {
+        let Some(template) = self.files.initrd else { return Ok(()) };
+        for (index, machine) in self.fleet.machines().iter().enumerate() {
+            let path = template.of(machine)?;
+            for name in [self.places.name(&path), self.places.place(&path).path] {
+                let initrd = format!("the initrd of {}", machine.name);
+                let foreign = self.outputs.foreign(&name, number(index));
+                let message = match (foreign, self.outputs.harm(&name)) {
+                    (Some((other, _)), _) => {
+                        let other = self.name(other);
+                        format!("{initrd} is the image of {other} or a file beside it")
+                    }
+                    (None, Some(harm)) => format!("{harm} {initrd}"),
+                    (None, None) => continue,
+                };
+                let failure = Failure::new(Exit::Usage, format!("--initrd: {message}"));
+                return Err(failure.hint("name another output, or another initrd"));
             }
         }
         Ok(())

@@ -91,6 +91,7 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
         depfile: depfile.as_ref(),
         report: report_file,
         keys: &templates,
+        initrd: of_machines.initrd.as_ref(),
         ..Files::default()
     };
     isolation::require(&fleet, &files)?;

@@ -22,6 +22,8 @@ pub(super) struct Outputs {
     others: HashMap<PathBuf, String>,
     /// Whose images lie below a directory: one machine, or two of several.
     below: HashMap<PathBuf, (Machine, Option<Machine>)>,
+    /// What the first of the other files is called that lie below a directory.
+    others_below: HashMap<PathBuf, String>,
 }
 
 impl Outputs {
@@ -124,7 +126,7 @@ impl Outputs {
         }
     }
 
-    /// Learns which directories hold images, for sources that are directories.
+    /// Learns which directories hold files that a run replaces, for sources that are directories.
     pub(super) fn look_above(&mut self) {
         for (path, machine) in &self.machines {
             for above in path.ancestors().skip(1) {
@@ -133,6 +135,14 @@ impl Outputs {
                 let (low, high) = (below.0, below.1.unwrap_or(below.0));
                 let (low, high) = (low.min(*machine), high.max(*machine));
                 *below = (low, Some(high).filter(|high| *high != low));
+            }
+        }
+        for (path, name) in &self.others {
+            for above in path.ancestors().skip(1) {
+                let first = self.others_below.entry(above.to_owned()).or_insert(name.clone());
+                if name < first {
+                    first.clone_from(name);
+                }
             }
         }
     }
@@ -177,9 +187,11 @@ impl Outputs {
         Some((other, path))
     }
 
-    /// What a run calls the file at this path, which it would replace and is no image.
-    pub(super) fn replaced(&self, path: &Path) -> Option<&str> {
-        self.others.get(path).map(String::as_str)
+    /// What a run would do, beside what it does to images, to the file or directory at this path:
+    /// the begin of a message that ends with what lies there.
+    pub(super) fn harm(&self, path: &Path) -> Option<String> {
+        let replaced = self.others.get(path).map(|file| format!("{file} would replace"));
+        replaced.or_else(|| Some(format!("{} would lie in", self.others_below.get(path)?)))
     }
 }
 

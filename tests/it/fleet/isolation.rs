@@ -147,10 +147,17 @@ fn no_file_of_a_run_replaces_what_is_another_machines() {
     let beside = "machines: {a: {}, b: {}}\nformat: erofs\nfiles:\n  - {path: /k, to: b, file: out-a.smbios}\n  \
                   - {path: /k, to: a, text: of a}\n";
     host.write("beside.yaml", beside);
-    let kept = ["keys/a", "keys/a.d", "out-a", "out-a.d", "out-a.smbios"];
+    let head = "machines: {a: {vars: {n: a}}, b: {vars: {n: a}}}\nformat: erofs\nfiles:\n  - {path: /k, to: a, text: of a}\n  \
+                - {path: /k, to: b, ";
+    host.write("tree.yaml", format!("{head}dir: tree}}\n"));
+    host.write("link.yaml", format!("{head}file: out-a}}\n"));
+    host.write("other.yaml", format!("{head}text: of b}}\n"));
+    let kept =
+        ["keys/a", "keys/a.d", "out-a.d", "out-a.smbios", "tree/below/a.d", "tree/r", "token"];
     for name in kept {
         host.write(name, name);
     }
+    symlink("token", host.path("out-a")).unwrap();
     for (manifest, options, code, told) in [
         (
             "text",
@@ -178,6 +185,32 @@ fn no_file_of_a_run_replaces_what_is_another_machines() {
             "the dependency file of a would replace a source of a.d",
         ),
         ("file", "--json=keys/a.d --only a", 3, "the report would replace a source of a.d"),
+        (
+            "tree",
+            "--depfile tree/below/{machine}.d",
+            3,
+            "the dependency file of a would lie in a source of b",
+        ),
+        ("tree", "--json=tree/r", 3, "the report would lie in a source of b"),
+        // A link of the image's name is replaced, and the source is lost under this name.
+        (
+            "link",
+            "--quiet",
+            3,
+            "a source of b that is, or holds, the image of a or a file beside it",
+        ),
+        (
+            "other",
+            "--initrd out-{vars.n}.smbios",
+            2,
+            "the initrd of b is the image of a or a file beside it",
+        ),
+        (
+            "other",
+            "--depfile keys/{machine} --initrd keys/{vars.n}",
+            2,
+            "the dependency file of a would replace the initrd of a",
+        ),
         (
             "beside",
             "--only a",
