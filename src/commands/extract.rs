@@ -11,8 +11,11 @@ use serde::Serialize;
 
 use super::options::{Look, size};
 use super::print;
-use crate::host::output::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node};
+use crate::host::output::{
+    Attributes, Content, DirectoryId, Extracted, LinkTarget, Node, Replacing,
+};
 use crate::host::signals;
+use crate::job::files;
 use crate::look::contents::Contents;
 use crate::look::inside::{self, Links, Located};
 use crate::report::{self, Exit, Failure, human_size, json, line, shown, verbose};
@@ -91,7 +94,7 @@ pub(super) fn run(options: &Extract) -> Result<(), Failure> {
     }
     let contents = options.look.open()?;
     let places = apart(inside::find_all(&contents, &options.paths, Links::Kept)?);
-    let to = Extracted::open(&options.directory, options.force)?;
+    let to = Extracted::open(&options.directory, options.replacing())?;
     let mut extraction = Extraction {
         contents: &contents,
         options,
@@ -121,6 +124,17 @@ pub(super) fn run(options: &Extract) -> Result<(), Failure> {
         report::note(&counts.summary(&options.directory));
     }
     Ok(())
+}
+
+impl Extract {
+    /// What becomes of files that are there already: never of those that are read.
+    fn replacing(&self) -> Replacing {
+        if !self.force {
+            return Replacing::Nothing;
+        }
+        let read = std::iter::once(&self.look.image).chain(&self.look.key_file);
+        Replacing::AllBut(read.filter_map(|path| files::id(std::fs::metadata(path))).collect())
+    }
 }
 
 fn require_root(options: &Extract) -> Result<(), Failure> {

@@ -45,7 +45,7 @@ pub use access::{Access, Excess};
 use buffered::Buffered;
 pub use directory::{DirectoryPermissions, MachineDirectory, common_directory, machine_directory};
 use durable::{Unsynced, sync_directory};
-pub use extracted::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node};
+pub use extracted::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node, Replacing};
 pub use index::{INDEX_SUFFIX, index_text, read_index};
 pub use memory::{MemoryFile, SealedFile};
 pub use names::is_temporary_name;

@@ -23,6 +23,7 @@ use super::buffered::Buffered;
 use super::names;
 use super::output_name::Id;
 use crate::host::follow;
+use crate::host::identity::{FileId, file_id};
 use crate::host::signals;
 use crate::report::{Exit, Failure, reason, shown, warn};
 pub use attributes::Attributes;
@@ -66,10 +67,17 @@ pub enum Node {
 /// The directory that is filled.
 pub struct Extracted {
     directories: Directories,
-    /// Whether files, links and nodes that lie there already are replaced.
-    replaces: bool,
+    replacing: Replacing,
     /// Whether a file can be made without a name, as far as is known.
     has_nameless: bool,
+}
+
+/// What becomes of files, links and nodes that lie there already.
+pub enum Replacing {
+    /// Whatever is in the way is an error.
+    Nothing,
+    /// They are replaced, but for these files, which are still read.
+    AllBut(Vec<FileId>),
 }
 
 /// Where something is about to be made.
@@ -77,6 +85,7 @@ struct Spot<'a> {
     directory: BorrowedFd<'a>,
     name: &'a OsStr,
     shown: String,
+    replacing: &'a Replacing,
 }
 
 impl Extracted {
@@ -86,12 +95,12 @@ impl Extracted {
     ///
     /// From now on the process has no umask, so that modes are set exactly. Files are made with
     /// mode 0600 and directories with 0700, until they get their attributes.
-    pub fn open(path: &Path, replaces: bool) -> Result<Self, Failure> {
+    pub fn open(path: &Path, replacing: Replacing) -> Result<Self, Failure> {
         signals::note()?;
         rustix::process::umask(Mode::empty());
         let base = open_base(path)?;
         let directories = Directories::new(base, path.to_owned());
-        Ok(Self { directories, replaces, has_nameless: true })
+        Ok(Self { directories, replacing, has_nameless: true })
     }
 
     /// Makes a directory, or enters the one that is there; true where it was made.
@@ -136,14 +145,13 @@ impl Extracted {
             }
             self.has_nameless = false;
         }
-        let replaces = self.replaces;
         let spot = self.spot(parent, name)?;
         let make = |name: &OsStr| {
             let flags =
                 OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             retry_on_intr(|| openat(spot.directory, name, flags, PRIVATE_FILE))
         };
-        let (file, own_name) = spot.make(replaces, make)?;
+        let (file, own_name) = spot.make(make)?;
         let file = File::from(file);
         let written = spot.fill(&file, &mut content, attributes).and_then(|id| {
             close(file).map_err(|errno| failure("write", &spot.shown, errno))?;
@@ -165,7 +173,6 @@ impl Extracted {
         content: &mut Content<'_>,
         attributes: Option<&Attributes>,
     ) -> Result<Option<LinkTarget>, Failure> {
-        let replaces = self.replaces;
         let spot = self.spot(parent, name)?;
         let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
         let open = || openat(spot.directory, ".", flags, PRIVATE_FILE);
@@ -180,7 +187,7 @@ impl Extracted {
         match link(spot.name) {
             Ok(()) => {}
             Err(Errno::EXIST) => {
-                let ((), own_name) = spot.make(replaces, link)?;
+                let ((), own_name) = spot.make(link)?;
                 if let Err(failure) = spot.place(own_name.as_deref()) {
                     spot.unlink(own_name.as_deref());
                     return Err(failure);
@@ -244,10 +251,9 @@ impl Extracted {
         let of = self.directories.enter(to.parent)?.try_clone_to_owned();
         let shown = self.directories.shown(to.parent, &to.name);
         let of = of.map_err(|error| failure("open the directory of", &shown, error))?;
-        let replaces = self.replaces;
         let spot = self.spot(parent, name)?;
         let make = |name: &OsStr| linkat(&of, &to.name, spot.directory, name, AtFlags::empty());
-        let ((), own_name) = spot.make(replaces, make)?;
+        let ((), own_name) = spot.make(make)?;
         let name = own_name.as_deref().unwrap_or(spot.name);
         // Somebody may have put another file in the place of the first one.
         let seen = statat(spot.directory, name, AtFlags::SYMLINK_NOFOLLOW);
@@ -280,7 +286,8 @@ impl Extracted {
     fn spot<'a>(&'a mut self, parent: DirectoryId, name: &'a [u8]) -> Result<Spot<'a>, Failure> {
         let name = OsStr::from_bytes(name);
         let shown = self.directories.shown(parent, name);
-        Ok(Spot { directory: self.directories.enter(parent)?, name, shown })
+        let (directory, replacing) = (self.directories.enter(parent)?, &self.replacing);
+        Ok(Spot { directory, name, shown, replacing })
     }
 
     fn entry(
@@ -290,9 +297,8 @@ impl Extracted {
         attributes: Option<&Attributes>,
         make: impl Fn(BorrowedFd, &OsStr) -> Result<(), Errno>,
     ) -> Result<LinkTarget, Failure> {
-        let replaces = self.replaces;
         let spot = self.spot(parent, name)?;
-        let ((), own_name) = spot.make(replaces, |name| make(spot.directory, name))?;
+        let ((), own_name) = spot.make(|name| make(spot.directory, name))?;
         let name = own_name.as_deref().unwrap_or(spot.name);
         let attributes = attributes.map_or(Ok(()), |attributes| {
             let applied = attributes.apply_to_entry(spot.directory, name);
@@ -318,7 +324,6 @@ impl Spot<'_> {
     /// that name.
     fn make<T>(
         &self,
-        replaces: bool,
         make: impl Fn(&OsStr) -> Result<T, Errno>,
     ) -> Result<(T, Option<OsString>), Failure> {
         /// One is enough unless somebody takes the same random name.
@@ -326,7 +331,7 @@ impl Spot<'_> {
         let failed = |errno| failure("make", &self.shown, errno);
         match make(self.name) {
             Ok(new) => return Ok((new, None)),
-            Err(Errno::EXIST) => self.require_replaceable(replaces)?,
+            Err(Errno::EXIST) => self.require_replaceable()?,
             Err(errno) => return Err(failed(errno)),
         }
         for _ in 0..ATTEMPTS {
@@ -340,17 +345,24 @@ impl Spot<'_> {
         Err(failed(Errno::EXIST))
     }
 
-    fn require_replaceable(&self, replaces: bool) -> Result<(), Failure> {
+    fn require_replaceable(&self) -> Result<(), Failure> {
         let seen = statat(self.directory, self.name, AtFlags::SYMLINK_NOFOLLOW);
-        let kind = seen.map(|seen| FileType::from_raw_mode(seen.st_mode));
         let message = format!("cannot make {}: {}", self.shown, reason(&Errno::EXIST.into()));
         let failure = Failure::new(Exit::Output, message);
-        match kind {
-            Ok(FileType::Directory) => {
-                Err(failure.hint("a directory is there, which nothing else replaces"))
+        let seen = seen.as_ref().ok();
+        if seen.map(|seen| FileType::from_raw_mode(seen.st_mode)) == Some(FileType::Directory) {
+            return Err(failure.hint("a directory is there, which nothing else replaces"));
+        }
+        match self.replacing {
+            Replacing::Nothing => {
+                Err(failure.hint("--force replaces files and links, never directories"))
             }
-            _ if replaces => Ok(()),
-            _ => Err(failure.hint("--force replaces files and links, never directories")),
+            Replacing::AllBut(read) if seen.is_some_and(|seen| read.contains(&file_id(seen))) => {
+                let message = format!("{} would replace what it is extracted from", self.shown);
+                let failure = Failure::new(Exit::Usage, message);
+                Err(failure.hint("extract into another directory"))
+            }
+            Replacing::AllBut(_) => Ok(()),
         }
     }
 

@@ -150,6 +150,23 @@ fn paths_are_extracted_with_what_is_below_them() {
     assert_eq!(ino("out/motd"), ino("out/api/deep/deeper/hard"));
 }
 
+/// The image may be the only copy of what is in it.
+#[test]
+fn what_is_extracted_from_is_never_replaced() {
+    let images = Images::new(&["ours.erofs"]);
+    fs::create_dir(images.path("out")).unwrap();
+    let old = fs::read(images.path("ours.erofs")).unwrap();
+    fs::rename(images.path("ours.erofs"), images.path("out/motd")).unwrap();
+    symlink("out/motd", images.path("link")).unwrap();
+    for (image, directory) in [("out/motd", "out"), ("link", "out"), ("motd", ".")] {
+        let at = images.path(if directory == "." { "out" } else { "" });
+        let message = refused(&at, 2, &["extract", image, directory, "motd", "--force"]);
+        assert!(message.contains("motd would replace what it is extracted from"), "{message}");
+        assert!(message.contains("hint: extract into another directory"), "{message}");
+        assert!(fs::read(images.path("out/motd")).unwrap() == old);
+    }
+}
+
 #[test]
 fn nothing_is_replaced_without_being_asked() {
     let images = Images::new(&["ours.erofs"]);
