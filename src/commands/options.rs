@@ -344,7 +344,7 @@ pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
 }
 
 /// Takes the name of a version of LUKS.
-fn versions() -> impl TypedValueParser<Value = Version> {
+pub(super) fn versions() -> impl TypedValueParser<Value = Version> {
     let value = |version: Version| {
         PossibleValue::new(version.name()).help(match version {
             Version::Luks1 => "LUKS1, which QEMU opens: the guest sees the plain disk",

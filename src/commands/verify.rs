@@ -5,17 +5,16 @@ use std::str::FromStr;
 
 use clap::{Args, ValueHint};
 use credimg_formats::luks::{Header, Version};
-use credimg_formats::read::{Facts, Side, TreeReader};
+use credimg_formats::read::{Side, TreeReader};
 use credimg_formats::verity::Algorithm;
 use credimg_formats::{hex_bytes, hex_text};
 use serde::Serialize;
 
-use super::options::{Attach, Look, Sources, formats, jobs, size};
+use super::options::{Attach, Look, Sources, formats, jobs, size, versions};
 use super::print;
 use crate::fleet::one;
 use crate::host::random;
-use crate::job::encryption;
-use crate::job::expected;
+use crate::job::expected::{self, Volume};
 use crate::job::wishes::{EncryptionWishes, SourceWishes, Wishes};
 use crate::look::contents::Contents;
 use crate::look::differences::{self, Told, comparison};
@@ -31,14 +30,14 @@ use crate::sources::command::Limits;
 #[command(after_help = "\
 Every record of the image is checked: superblock, checksums, directories, link counts, padding, and
 that nothing overlaps. With --manifest its sources are read and its commands run as by a build, and
-each path is compared: content, mode, owner, time, extended attributes, and the label. Give the
-options that the image was built with. What differs is named, never shown.
+each path is compared: content, mode, owner, time, extended attributes. So are the label, the
+encryption and the shape of the hash tree. Give the options that the image was built with. What differs is named, never shown.
 
 Exit codes: 0 valid, 8 not valid, 1 valid but not what the manifest says.
 
 Examples:
   credimg verify chimera.erofs
-  credimg verify chimera.erofs --key-file chimera.key --manifest secrets.yaml")]
+  credimg verify chimera.erofs --key-file chimera.key --encrypt luks2 --manifest secrets.yaml")]
 pub struct Verify {
     /// The image.
     #[command(flatten)]
@@ -63,6 +62,7 @@ pub struct Verify {
 
 // What a build is told that decides what its image holds.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a flag of the command line each")]
 pub struct BuildOptions {
     /// Image format, whatever the manifest says [default: the image's]
     #[arg(long, value_name = "FORMAT", value_parser = formats(), requires = "manifest")]
@@ -70,6 +70,12 @@ pub struct BuildOptions {
     /// Volume label, whatever the manifest says
     #[arg(long, value_name = "LABEL", requires = "manifest")]
     pub label: Option<String>,
+    /// Version of LUKS around the image, whatever the manifest says
+    #[arg(long, value_name = "VERSION", value_parser = versions(), requires = "manifest")]
+    pub encrypt: Option<Version>,
+    /// Whether the image has a hash tree, whatever the manifest says
+    #[arg(long, requires = "manifest")]
+    pub verity: bool,
     /// Time of every entry without one, in seconds since 1970 [default: `SOURCE_DATE_EPOCH`, else
     /// the image's own]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, requires = "manifest")]
@@ -116,7 +122,12 @@ impl BuildOptions {
             format: self.format,
             label: self.label.clone(),
             lossy: self.lossy,
-            encryption: EncryptionWishes { key_file, ..EncryptionWishes::default() },
+            encryption: EncryptionWishes {
+                luks: self.encrypt,
+                key_file,
+                ..EncryptionWishes::default()
+            },
+            verity: self.verity,
             sources: SourceWishes {
                 strict: self.strict,
                 command_timeout_seconds: self.command_timeout,
@@ -271,17 +282,13 @@ fn compare(
         one::load(manifest, options.build.attach.machine.name(), trust.trust, pseudo_file, None)?;
     let wishes = options.build.wishes(options.look.key_file.clone());
     let facts = contents.reader.facts();
-    let expected = expected::collect(manifest, &wishes, &options.look.image, facts, header)?;
+    let hash_tree = contents.tree.as_ref().map(|tree| &tree.found);
+    let volume = Volume { facts, header, hash_tree };
+    let expected = expected::collect(manifest, &wishes, &options.look.image, volume)?;
     let step = Step::begin();
     report.differences = Some(Vec::new());
-    let misses_tree = expected.has_tree && contents.tree.is_none();
-    let of_volume = volume(&expected, facts, header);
-    for (what, differs) in of_volume.into_iter().chain([("hash tree", misses_tree)]) {
-        if differs {
-            report.differ(Told::of_volume(what), || {
-                format!("the {what} is not that of the manifest")
-            });
-        }
+    for what in &expected.of_volume {
+        report.differ(Told::of_volume(what), || format!("the {what} is not that of the manifest"));
     }
     let limits = *contents.limits();
     let wanted = (&TreeReader::new(&expected.tree, facts.format) as _, expected::limits(limits));
@@ -300,27 +307,6 @@ fn compare(
     })?;
     step.end(|| format!("compared {} with what a build would make", contents.shown()));
     Ok(())
-}
-
-/// What of the volume itself differs.
-fn volume(
-    expected: &expected::Expected,
-    facts: &Facts,
-    header: Option<&Header>,
-) -> [(&'static str, bool); 4] {
-    let version = header.map(Header::version);
-    let label = expected.label.as_deref().unwrap_or_default();
-    let header_label = expected.label.as_deref().map(encryption::header_label);
-    let is_other_header = header.is_some_and(|header| match header.version() {
-        Version::Luks1 => false,
-        Version::Luks2 => header.label() != header_label.unwrap_or_default(),
-    });
-    [
-        ("format", facts.format != expected.format),
-        ("encryption", expected.luks.is_some_and(|luks| version != Some(luks))),
-        ("label", facts.format.profile().has_label() && facts.label != label.as_bytes()),
-        ("header's label", is_other_header),
-    ]
 }
 
 /// What was found. The field names are stable: programs read them.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use credimg_formats::verity::{Options, Sealed};
+use credimg_formats::verity::{Found, Options, Sealed};
 use credimg_formats::{Error, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -79,6 +79,22 @@ impl Verity {
         let Some(signer) = &self.signer else { return Ok(tree) };
         let signature = STANDARD.encode(signer.sign(&tree.root_hash)?);
         Ok(HashTree { signature: Some(signature), ..tree })
+    }
+
+    /// In which respects a tree that was found is another one. A salt and a UUID that nobody has
+    /// chosen may be any: they are made of the image's own UUID and time, which may be any, too.
+    pub(crate) fn differences(&self, found: &Found) -> Vec<&'static str> {
+        let Found { options, .. } = found;
+        let is_other_hash =
+            options.algorithm != Options::default().algorithm || found.has_salt_behind();
+        let respects = [
+            ("hash tree's hash", is_other_hash),
+            ("hash tree's block of data", options.data_block_bytes != self.data_block_bytes),
+            ("hash tree's block of hashes", options.hash_block_bytes != self.hash_block_bytes),
+            ("hash tree's salt", self.salt.as_ref().is_some_and(|salt| *salt != options.salt)),
+            ("hash tree's UUID", self.uuid.is_some_and(|uuid| uuid != options.uuid)),
+        ];
+        respects.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect()
     }
 
     /// What the tree of `image` is made with. The same image has the same tree: what nobody has

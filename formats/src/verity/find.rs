@@ -35,6 +35,12 @@ impl Found {
         Layout::new(&self.options, self.data_bytes)
     }
 
+    /// Whether the salt comes behind a block, as in Chromium OS. [`Writer`](super::Writer) has it
+    /// before the block.
+    pub fn has_salt_behind(&self) -> bool {
+        self.is_salt_behind
+    }
+
     /// What hashes blocks as the tree says.
     pub(super) fn hasher(&self) -> Hasher {
         let Options { salt, algorithm, .. } = &self.options;

@@ -12,7 +12,7 @@ const COMMANDS: [&str; 14] = [
     "build secrets.yaml -o old.erofs --encrypt luks1 --key-file key --if-changed",
     "build secrets.yaml -o NEW.erofs --verify",
     "inspect old.erofs --key-file key",
-    "verify old.erofs --key-file key --manifest secrets.yaml",
+    "verify old.erofs --encrypt luks1 --key-file key --manifest secrets.yaml",
     "diff old.erofs old.erofs --key-file key",
     "dump old.erofs --key-file key",
     "check secrets.yaml",

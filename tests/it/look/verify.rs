@@ -77,8 +77,8 @@ fn what_the_manifest_says_otherwise_is_named() {
         ("l.iso", &luks),
     ] {
         build(&images, MANIFEST, name, options);
-        let key: &[&str] = if options.is_empty() { &[] } else { &["--key-file", "key"] };
-        let arguments = [&["verify", name, "--manifest", "manifest.yaml"], key].concat();
+        // The option that the build was given, which the manifest does not say.
+        let arguments = [&["verify", name, "--manifest", "manifest.yaml"], options].concat();
         let output = credimg(images.directory(), &arguments);
         assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
         // Both ran it, the build and this.
@@ -159,8 +159,35 @@ fn options_of_the_build_decide_what_is_expected() {
     fs::write(images.path("manifest.yaml"), manifest).unwrap();
     let said = refused(at, 1, &["verify", "plain.erofs", "--manifest", "manifest.yaml"]);
     assert_eq!(said, "credimg: error: plain.erofs: the encryption is not that of the manifest\n");
+    // And what is encrypted, though it should not be, or in another way.
+    let said = "the encryption is not that of the manifest\n";
+    let encrypted = |version: &str, option: &str| {
+        fs::write(images.path("manifest.yaml"), manifest.replace("luks: 2", version)).unwrap();
+        let (code, told) = verify("a.erofs", &[option]);
+        (code, told.replace("credimg: error: a.erofs: ", ""))
+    };
+    assert_eq!(encrypted("luks: 1", "--no-commands"), (1, said.to_owned()));
+    assert_eq!(
+        encrypted("luks: 1", "--encrypt=luks2"),
+        (0, "a.erofs is valid and holds what the manifest says\n".to_owned())
+    );
+    assert_eq!(encrypted("luks: 2", "--encrypt=luks1"), (1, said.to_owned()));
+    let sectors = "the encryption's sector is not that of the manifest\n";
+    assert_eq!(encrypted("luks: 2, sector_size: 512", "--no-commands"), (1, sectors.to_owned()));
+    assert_eq!(encrypted("luks: 2, sector_size: 4096", "--no-commands").0, 0);
+    fs::write(images.path("manifest.yaml"), &plain).unwrap();
+    let (code, told) = verify("a.erofs", &[]);
+    assert_eq!((code, told), (1, format!("credimg: error: a.erofs: {said}")));
     // The options of a manifest that is not there.
-    for option in ["--label=x", "--mtime=5", "--lossy", "--strict", "--format=erofs"] {
+    for option in [
+        "--label=x",
+        "--mtime=5",
+        "--lossy",
+        "--strict",
+        "--format=erofs",
+        "--encrypt=luks2",
+        "--verity",
+    ] {
         let said = refused(at, 2, &["verify", "plain.erofs", option]);
         assert!(said.contains("--manifest"), "{said}");
     }

@@ -117,12 +117,87 @@ fn an_image_with_a_tree_is_read_as_one_without() {
         done(&host, &format!("dump {image}{key}"));
         done(&host, &format!("extract {image} into-{image}{key}"));
         assert_eq!(host.read(format!("into-{image}/extra").as_str()), b"more");
+        let key = if options.is_empty() { "" } else { " --key-file key --encrypt luks2" };
         done(&host, &format!("verify {image} --manifest secrets.yaml --mtime 0{key}"));
         // A manifest that says so misses the tree in an image that has none.
         let output = run(&host, &format!("verify {plain} --manifest secrets.yaml --mtime 0{key}"));
         assert_eq!(output.status.code(), Some(1), "{image}");
         let missed = "the hash tree is not that of the manifest";
         assert!(stderr(&output).contains(missed), "{}", stderr(&output));
+    }
+}
+
+/// What `verify` says is not as the manifest has it, which says this of the tree.
+#[track_caller]
+fn differences(host: &Host, image: &str, verity: &str, options: &str) -> Vec<String> {
+    host.write("other.yaml", MANIFEST.replace("verity: true\n", verity));
+    let command = format!("verify {image} --manifest other.yaml --mtime 0 --json {options}");
+    let output = run(host, command.trim_end());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let differences = report["differences"].as_array().unwrap();
+    assert_eq!(output.status.code(), Some(i32::from(!differences.is_empty())), "{verity}");
+    let respect = |difference: &Value| {
+        assert_eq!(difference["change"], "volume", "{verity}: {report}");
+        difference["respects"][0].as_str().unwrap().to_owned()
+    };
+    differences.iter().map(respect).collect()
+}
+
+/// The shape of the tree is a part of what the manifest says, for images of ours and for trees
+/// that veritysetup has made.
+#[test]
+fn a_tree_of_another_shape_is_not_that_of_the_manifest() {
+    let host = Host::new(MANIFEST);
+    let none: [&str; 0] = [];
+    let luks2 = "--encrypt luks2 --key-file key";
+    for (image, options) in IMAGES {
+        build(&host, image, options);
+        let with = if options.is_empty() { "" } else { luks2 };
+        for (verity, expected) in [
+            ("", &["hash tree"][..]),
+            ("verity: true\n", &none),
+            ("verity: {hash_block: 4096}\n", &none),
+            (
+                "verity: {data_block: 512, hash_block: 1024}\n",
+                &["hash tree's block of data", "hash tree's block of hashes"],
+            ),
+            ("verity: {salt: '00ff'}\n", &["hash tree's salt"]),
+            ("verity: {salt: '-'}\n", &["hash tree's salt"]),
+            (&format!("verity: {{uuid: {UUID}}}\n"), &["hash tree's UUID"]),
+        ] {
+            assert_eq!(differences(&host, image, verity, with), expected, "{image} {verity}");
+        }
+        assert_eq!(differences(&host, image, "", format!("--verity {with}").trim_end()), none);
+    }
+    // Of other shapes from the beginning, one inside an encryption.
+    for (image, options) in [("c.erofs", ""), ("d.erofs", "--encrypt luks1 --key-out key1")] {
+        let shape = format!("verity: {{salt: '00ff', uuid: {UUID}, data_block: 512}}\n");
+        host.write("secrets.yaml", MANIFEST.replace("verity: true\n", &shape));
+        build(&host, image, options);
+        let with = options.replace("--key-out", "--key-file");
+        assert_eq!(differences(&host, image, &shape, &with), none, "{image}");
+        // A salt and a UUID that nobody asks for may be any.
+        let blocks = "verity: {data_block: 512}\n";
+        assert_eq!(differences(&host, image, blocks, &with), none, "{image}");
+        let other = shape.replace("00ff", "00fe");
+        assert_eq!(differences(&host, image, &other, &with), ["hash tree's salt"], "{image}");
+        let larger = differences(&host, image, "verity: true\n", &with);
+        assert_eq!(larger, ["hash tree's block of data"], "{image}");
+    }
+    // Trees of veritysetup behind an image of ours.
+    host.write("secrets.yaml", MANIFEST.replace("verity: true\n", ""));
+    for (options, expected) in [
+        ("", &none[..]),
+        ("--hash=sha512", &["hash tree's hash"]),
+        ("--format=0", &["hash tree's hash"]),
+        ("--data-block-size=1024", &["hash tree's block of data"]),
+    ] {
+        build(&host, "v.erofs", "");
+        let offset = format!("--hash-offset={}", host.read("v.erofs").len());
+        let mut command = host.command("veritysetup");
+        command.args(["format", "v.erofs", "v.erofs", &offset]).args(options.split_terminator(' '));
+        assert!(command.status().unwrap().success());
+        assert_eq!(differences(&host, "v.erofs", "verity: true\n", ""), expected, "{options}");
     }
 }
 
