@@ -15,6 +15,7 @@ mod buffered;
 mod directory;
 mod durable;
 mod extracted;
+mod finished;
 mod index;
 mod leftovers;
 mod lock;
@@ -22,6 +23,7 @@ mod memory;
 mod names;
 mod once;
 mod output_name;
+mod permissions;
 mod private_directory;
 mod sidecars;
 mod stream;
@@ -29,13 +31,11 @@ mod temporary;
 mod together;
 mod turn;
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use credimg_formats::{Mode, Sink};
-use rustix::fs::{Gid, Uid, XattrFlags};
+use credimg_formats::Sink;
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::host::signals;
@@ -46,58 +46,21 @@ use buffered::Buffered;
 pub use directory::{DirectoryPermissions, MachineDirectory, common_directory, machine_directory};
 use durable::{Unsynced, sync_directory};
 pub use extracted::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node, Replacing};
+use finished::Finished;
 pub use index::{INDEX_SUFFIX, index_text, read_index};
 pub use memory::{MemoryFile, SealedFile};
 pub use names::is_temporary_name;
 pub use once::{create_once, finish_once};
 use output_name::{OutputName, There};
+pub use permissions::Permissions;
+use permissions::{no_access, widen};
 use sidecars::Sidecars;
 pub use stream::{Stdout, StreamOutput, hand_over, require_reader, to_stdout};
 use temporary::Temporary;
 pub use together::{Complete, KeptFile, commit_all, sync_directory_at};
 
-/// The mode of a file for which none is asked.
-const PRIVATE_MODE: Mode = Mode::of::<0o600>();
-
 /// Tells from the suffix whether `IMAGE.SUFFIX` is a sidecar.
 pub type IsSidecar<'a> = &'a dyn Fn(&[u8]) -> bool;
-
-/// Who may read and write a file that is made.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Permissions {
-    /// User and group id; the caller's own without it.
-    pub owner: Option<(u32, u32)>,
-    /// 0600 without it, whatever the old file has.
-    pub mode: Option<Mode>,
-    /// A user who may read it besides, by an access control list.
-    pub reader: Option<u32>,
-}
-
-impl Permissions {
-    /// The access control list and the mode, as stat(2) shows it, of a file that `owner`
-    /// owns; none of the two where any will do.
-    fn access(&self, owner: u32) -> (Option<Vec<u8>>, Option<Mode>) {
-        // Who owns the file may read it anyway, and needs no entry of a list.
-        let Some(reader) = self.reader.filter(|reader| *reader != owner) else {
-            return (None, self.mode);
-        };
-        let mode = self.mode.unwrap_or(PRIVATE_MODE);
-        (Some(acl::with_user(mode, reader, acl::READ)), Some(acl::shown_mode(mode)))
-    }
-
-    /// Whether the file, of which `found` was told, has the mode and the access control
-    /// list that [`OutputFile::commit`] gives it.
-    pub fn has_access(&self, file: &File, found: &Metadata) -> bool {
-        let (list, mode) = self.access(found.uid());
-        let mut bytes = [0; 64];
-        let has_list = match (rustix::fs::fgetxattr(file, acl::NAME, &mut bytes[..]), list) {
-            (Ok(length), Some(list)) => bytes.get(..length) == Some(&*list),
-            (Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS), None) => true,
-            _ => false,
-        };
-        has_list && mode.is_none_or(|mode| u32::from(mode) == found.mode() & 0o7777)
-    }
-}
 
 /// An image in the making. Dropped without [`commit`](Self::commit), it leaves
 /// no trace and the old image as it was, with its sidecars.
@@ -120,53 +83,6 @@ enum State {
     /// After an error of the file system it is not known whether the image has taken its
     /// name, or not everything could be undone. Nothing is cleaned up.
     Unknown,
-}
-
-/// An image that is in place, with what has gone wrong since.
-struct Finished {
-    failures: Vec<Failure>,
-    /// Files of the old image that stay.
-    not_removed: Vec<Failure>,
-    /// The image as messages call it.
-    shown: String,
-    /// What messages say of it.
-    hint: &'static str,
-}
-
-impl Finished {
-    fn new(target: &OutputName, failures: Vec<Failure>, not_removed: Vec<Failure>) -> Self {
-        let hint = "the new image is in place, but a crash of the machine may undo that";
-        Self { failures, not_removed, shown: target.subject.shown.clone(), hint }
-    }
-
-    /// An old image that stays in place.
-    fn of_kept(target: &OutputName) -> Self {
-        let hint = target.subject.hint.unwrap_or("the image is in place");
-        Self { hint, ..Self::new(target, Vec::new(), Vec::new()) }
-    }
-
-    /// Notes whether the names of the image's directory are on the disk.
-    fn synced(&mut self, outcome: Result<(), Errno>) {
-        if let Err(error) = outcome {
-            let message = format!(
-                "cannot write the directory of {} to the disk: {}",
-                self.shown,
-                report::reason(&error.into())
-            );
-            self.failures.push(Failure::new(Exit::Output, message).hint(self.hint));
-        }
-    }
-
-    /// Of several failures the first is returned; the others are printed as warnings.
-    fn outcome(self) -> Result<(), Failure> {
-        let mut failures = self.failures.into_iter().chain(self.not_removed);
-        let first = failures.next();
-        for other in failures {
-            // None of them is dropped: each may name a file with secrets that was not removed.
-            report::warn(&other.message);
-        }
-        first.map_or(Ok(()), Err)
-    }
 }
 
 impl OutputFile {
@@ -471,38 +387,4 @@ impl Subject {
         let message = format!("cannot {operation} {}: {reason}", self.shown);
         Failure { exit: Exit::Output, message, hint: self.hint.map(str::to_owned) }
     }
-}
-
-/// The failure of [`widen`].
-fn no_access(subject: &Subject, error: Errno, permissions: Permissions) -> Failure {
-    let failure = subject.failure("set the owner and mode of", error);
-    if error != Errno::OPNOTSUPP || permissions.reader.is_none() {
-        return failure;
-    }
-    let hint = "its file system has no access control lists, as --reader wants: give --owner";
-    let both = failure.hint.as_ref().map(|news| format!("{hint}; {news}"));
-    failure.hint(both.unwrap_or_else(|| hint.to_owned()))
-}
-
-/// Gives the finished image the owner, mode and reader that were asked for: the owner
-/// first, because a change of owner clears bits of the mode.
-fn widen(file: &File, permissions: Permissions) -> rustix::io::Result<()> {
-    if let Some((uid, gid)) = permissions.owner {
-        rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-    }
-    if let Some(mode) = permissions.mode {
-        // The directory's default ACL may have named other readers. While the
-        // mode is 0600 they are masked; a wider mode would let them in.
-        match rustix::fs::fremovexattr(file, acl::NAME) {
-            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => {}
-            Err(error) => return Err(error),
-        }
-        rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(mode.into()))?;
-    }
-    if permissions.reader.is_some()
-        && let (Some(list), _) = permissions.access(rustix::fs::fstat(file)?.st_uid)
-    {
-        rustix::fs::fsetxattr(file, acl::NAME, &list, XattrFlags::empty())?;
-    }
-    Ok(())
 }
