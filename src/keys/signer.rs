@@ -11,13 +11,13 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use credimg_formats::Buffer;
+use credimg_formats::{Buffer, Secret};
 use rsa::PrivateKey;
 use rsa::pkcs8::{DecodePrivateKey, EncodePublicKey};
 use sha2::Sha256;
 
 use self::der::{Certificate, null, octets, oid, sequence, set, tagged, version};
-use super::without_traces;
+use super::{hold, without_traces};
 use crate::host::input;
 use crate::host::open::open_file;
 use crate::host::private::{self, Owners};
@@ -31,7 +31,9 @@ const MAKE: &str = "`openssl req -x509 -newkey rsa:2048 -nodes -keyout KEY -out 
 
 /// A key with its certificate.
 pub struct Signer {
-    key: PrivateKey,
+    /// PKCS#8, in DER. The numbers that the library makes of it are in memory that is not locked:
+    /// so they are there for as long as something is signed.
+    key: Secret,
     certificate: Certificate,
 }
 
@@ -39,9 +41,9 @@ impl Signer {
     /// Reads the private key at `key` and its certificate at `certificate`, both in PEM. The key
     /// has to be private, as others are: errors as of [`read`](super::read).
     pub fn read(key: &Path, certificate: &Path) -> Result<Self, Failure> {
-        let signer = Self { key: read_key(key)?, certificate: read_certificate(certificate)? };
-        let public = signer.key.to_public_key().to_public_key_der();
-        if !public.is_ok_and(|public| public.as_bytes() == signer.certificate.public_key) {
+        let (secret, public_key) = read_key(key)?;
+        let signer = Self { key: secret, certificate: read_certificate(certificate)? };
+        if public_key != signer.certificate.public_key {
             let (key, certificate) = (shown(key), shown(certificate));
             let message = format!("the certificate {certificate} is not that of the key {key}");
             return Err(Failure::new(Exit::Source, message).hint(MAKE));
@@ -51,8 +53,11 @@ impl Signer {
 
     /// The signature of `text`, in DER.
     pub fn sign(&self, text: &str) -> Result<Vec<u8>, Failure> {
-        let signed = without_traces(|| self.key.pkcs1v15_sign::<Sha256>(text.as_bytes()));
-        let signature = signed.map_err(|_| {
+        let signed = without_traces(|| {
+            let key = PrivateKey::from_pkcs8_der(self.key.expose()).ok()?;
+            key.pkcs1v15_sign::<Sha256>(text.as_bytes()).ok()
+        });
+        let signature = signed.ok_or_else(|| {
             Failure::new(Exit::Source, "the key that signs the root hash is too small for it")
         })?;
         Ok(self.pkcs7(&signature))
@@ -76,7 +81,8 @@ impl Signer {
     }
 }
 
-fn read_key(path: &Path) -> Result<PrivateKey, Failure> {
+/// The key in DER, and its public half as certificates have it.
+fn read_key(path: &Path) -> Result<(Secret, Vec<u8>), Failure> {
     let what = "the key file";
     let fault = |fault: &str, hint: &str| {
         let message = format!("{what} {} {fault}", shown(path));
@@ -99,7 +105,9 @@ fn read_key(path: &Path) -> Result<PrivateKey, Failure> {
     // The library's error is dropped: it may quote what it stumbled over.
     let key = without_traces(|| {
         let der = pem(text, "PRIVATE KEY")?;
-        PrivateKey::from_pkcs8_der(&der).ok()
+        let key = PrivateKey::from_pkcs8_der(der.expose()).ok()?;
+        let public_key = key.to_public_key().to_public_key_der().ok()?;
+        Some((der, public_key.as_bytes().to_vec()))
     });
     key.map_or_else(|| fault("is no private key of RSA in PEM", MAKE), Ok)
 }
@@ -114,26 +122,26 @@ fn read_certificate(path: &Path) -> Result<Certificate, Failure> {
         Failure::new(Exit::Source, message)
     })?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    let certificate = pem(text, "CERTIFICATE").and_then(|der| Certificate::parse(&der));
+    let certificate = pem(text, "CERTIFICATE").and_then(|der| Certificate::parse(der.expose()));
     certificate.ok_or_else(|| {
         let message = format!("{} is no certificate in PEM", shown(path));
         Failure::new(Exit::Source, message).hint(MAKE)
     })
 }
 
-/// The bytes between the lines of that label (RFC 7468 2).
-fn pem(text: &str, label: &str) -> Option<Buffer> {
+/// The bytes between the lines of that label (RFC 7468 2), in locked memory.
+fn pem(text: &str, label: &str) -> Option<Secret> {
     let (_, behind) = text.split_once(&format!("-----BEGIN {label}-----"))?;
     let (body, _) = behind.split_once(&format!("-----END {label}-----"))?;
     let mut digits = Buffer::zeroed(body.len());
+    hold(&digits);
     let mut count = 0;
     for (to, digit) in digits.iter_mut().zip(body.bytes().filter(|b| !b.is_ascii_whitespace())) {
         *to = digit;
         count += 1;
     }
     let mut bytes = Buffer::zeroed(body.len());
+    hold(&bytes);
     let length = STANDARD.decode_slice(digits.get(..count)?, &mut bytes).ok()?;
-    let mut exact = Buffer::zeroed(length);
-    exact.copy_from_slice(bytes.get(..length)?);
-    Some(exact)
+    Some(bytes.into_secret(length))
 }

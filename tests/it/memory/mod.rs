@@ -11,6 +11,7 @@ mod commands;
 mod dump;
 mod fleets;
 mod needles;
+mod signing;
 
 use std::fs;
 use std::process::Command;
