@@ -1,8 +1,8 @@
-//! The console, by which credimg hears what was found.
+//! The console, on which the program tells credimg what it has found.
 
 use crate::system::{self, File, PATH_BYTES};
 
-/// What each line for credimg begins with.
+/// The start of each line for credimg; `src/probe/guest.rs` has it too.
 const START: &[u8] = b"\n@credimg ";
 
 /// The kernel's console.
@@ -15,7 +15,7 @@ impl Console {
         Self { file: File::open_to_write(b"/dev/console\0").ok() }
     }
 
-    /// Writes one line: what it is about, and what there is to say of it.
+    /// Writes one line: the kind of message, and words that depend on it.
     pub(crate) fn say(&self, what: &[u8], words: &[&[u8]]) {
         let mut line = system::Text::<PATH_BYTES>::new();
         line.add(START);

@@ -1,39 +1,40 @@
-//! The program that `credimg probe` starts in a machine, in place of what is on its disks: it looks
-//! at all that the machine was given, and tells what it has found on the console.
+//! The program that `credimg probe` starts in a machine, in place of what is on its disks. It looks
+//! at everything that the machine was given, and tells on the console what it has found.
 //!
-//! It is the first process of a Linux that has nothing but this file, so it uses no library. What it
-//! finds it tells as keyed hashes, never as it is: the key is another one in each run, and only
-//! credimg and this process know it. `src/probe/` is the other side; ARCHITECTURE.md says how the
-//! two talk.
+//! It is the first process of a Linux that has nothing but this file, so it uses no library. It
+//! tells keyed hashes, never the content itself. Each run has a new key, which only credimg and
+//! this process know. `src/probe/` is the other side, and ARCHITECTURE.md describes the lines
+//! between them.
 
 #![no_std]
 #![no_main]
-// Else the compiler would make the functions at the end of `system.rs` call themselves.
+// Without this the compiler would make the functions at the end of `system.rs` call themselves.
 #![no_builtins]
 
 mod console;
-mod looks;
-mod mark;
+mod channels;
+mod keyed_hash;
 mod system;
-mod tables;
+mod smbios;
 
 use console::Console;
-use mark::Key;
+use keyed_hash::Key;
 use system::{ErrorNumber, File};
 
-/// Where everything of credimg's lies in the initrd.
+/// The path of a file of credimg's in the initrd, with its zero byte.
 macro_rules! own {
     ($name:literal) => {
         concat!("/.credimg-probe/", $name, "\0").as_bytes()
     };
 }
 
-/// Holds a table of SMBIOS, an item of `fw_cfg`, a module's parameters or the beginning of a disk.
+/// The size of the buffer for SMBIOS tables, an item of `fw_cfg`, a module's parameters or the
+/// first bytes of a disk.
 pub(crate) const BUFFER_BYTES: usize = 1 << 20;
-/// Time between two looks: some drivers find their disks long after they are loaded.
+/// The time between two looks. Some drivers find their disks long after they are loaded.
 const PAUSE_MILLISECONDS: i64 = 200;
 
-/// What the first process does. The kernel has no other one to go on with.
+/// The first process. It never returns: the kernel has nothing else to run.
 #[expect(clippy::large_stack_arrays, reason = "the stack may have 8 MiB, and there is no heap")]
 pub(crate) extern "C" fn begin() -> ! {
     for (file_system, place) in [
@@ -44,7 +45,7 @@ pub(crate) extern "C" fn begin() -> ! {
         system::mount(file_system, place);
     }
     let console = Console::open();
-    // From now on the kernel says nothing that could stand in the middle of a line.
+    // From now on no message of the kernel interrupts a line of ours.
     if let Ok(file) = File::open_to_write(b"/proc/sys/kernel/printk\0") {
         file.write(b"1");
     }
@@ -57,20 +58,20 @@ pub(crate) extern "C" fn begin() -> ! {
     system::restart();
 }
 
-/// Tells what is there, again and again: credimg ends the machine when it has heard enough.
+/// Tells what is there, again and again, until credimg ends the machine.
 fn look(console: &Console, key: &Key, buffer: &mut [u8]) -> ! {
     loop {
-        looks::smbios(console, key, buffer);
-        looks::fw_cfg(console, key, buffer);
-        looks::words(console, key, buffer);
-        looks::files(console, key, own!("files"), buffer);
-        looks::disks(console, key, buffer);
+        channels::smbios(console, key, buffer);
+        channels::fw_cfg(console, key, buffer);
+        channels::words(console, key, buffer);
+        channels::files(console, key, own!("files"), buffer);
+        channels::disks(console, key, buffer);
         console.say(b"round", &[]);
         system::sleep(PAUSE_MILLISECONDS);
     }
 }
 
-/// Loads the modules of the list, which is in the order in which they need one another.
+/// Loads the modules that the file `modules` lists. Each stands behind those that it needs.
 fn load_modules(console: &Console, buffer: &mut [u8]) {
     let mut list = [0; 4096];
     let mut line = [0; 4096];
@@ -87,8 +88,8 @@ fn load_modules(console: &Console, buffer: &mut [u8]) {
     }
 }
 
-/// What the kernel's command line says of this module, as text that ends in a zero byte. A module
-/// that is loaded later does not find it there.
+/// The parameters of a module from the kernel's command line, with a zero byte at the end. Linux
+/// itself applies them only to modules that are built in.
 fn parameters<'b>(module: &[u8], line: &[u8], buffer: &'b mut [u8]) -> &'b [u8] {
     let mut length = 0;
     for word in line.split(u8::is_ascii_whitespace) {

@@ -1,5 +1,5 @@
-//! The system calls that are needed, for Linux on x86-64 and on 64-bit Arm. All that is unsafe is in
-//! this file: there is no library that would do it, and the rest of credimg has none.
+//! The system calls that the program needs, for Linux on x86-64 and on 64-bit Arm. All unsafe code
+//! is in this file: there is no library to do it, and the rest of credimg has none.
 
 use core::arch::{asm, global_asm};
 use core::ops::Range;
@@ -36,7 +36,7 @@ mod number {
     pub(super) const FINIT_MODULE: usize = 273;
 }
 
-/// A path is relative to the working directory (fcntl.h).
+/// Makes a path relative to the working directory (fcntl.h).
 const CURRENT_DIRECTORY: usize = (-100_isize).cast_unsigned();
 const READ_ONLY: usize = 0;
 const WRITE_ONLY: usize = 1;
@@ -45,14 +45,14 @@ const BLKGETSIZE64: usize = 0x8008_1272;
 /// Sends a command of SCSI (scsi/sg.h), and asks what an ATA drive says of itself (linux/hdreg.h).
 const SG_IO: usize = 0x2285;
 const HDIO_GET_IDENTITY: usize = 0x030d;
-/// Where an ATA drive's serial stands in that.
+/// The place of the serial in what an ATA drive says of itself.
 const ATA_SERIAL: Range<usize> = 20..40;
-/// The page of a SCSI disk that holds its serial, behind four bytes (SPC-4, 7.8.18).
+/// The page of a SCSI disk that holds its serial behind a header of four bytes (SPC-4, 7.8.18).
 const SERIAL_PAGE: u8 = 0x80;
-/// What reboot(2) wants to be told.
+/// The arguments of reboot(2).
 const MAGIC: [usize; 2] = [0xfee1_dead, 672_274_793];
 const RESTART: usize = 0x0123_4567;
-/// The longest path here, with its zero byte.
+/// The longest path that the program uses, with its zero byte.
 pub(crate) const PATH_BYTES: usize = 512;
 
 #[cfg(target_arch = "x86_64")]
@@ -60,10 +60,7 @@ global_asm!(".globl _start", "_start:", "xor ebp, ebp", "call {begin}", "ud2", b
 #[cfg(target_arch = "aarch64")]
 global_asm!(".globl _start", "_start:", "bl {begin}", "brk #1", begin = sym crate::begin);
 
-/// Asks the kernel.
-///
-/// # Safety
-/// What the arguments point to is valid for the whole call, as the system call demands it.
+/// Makes a system call.
 unsafe fn call(number: usize, arguments: [usize; 5]) -> Result<usize, ErrorNumber> {
     let [first, second, third, fourth, fifth] = arguments;
     let answer: isize;
@@ -134,7 +131,7 @@ impl File {
         Ok(buffer.get(..length).unwrap_or_default())
     }
 
-    /// Writes it at once; nobody can be told of an error.
+    /// Writes these bytes. An error is ignored, as nobody could be told of it.
     pub(crate) fn write(&self, bytes: &[u8]) {
         // SAFETY: the kernel reads what `bytes` holds.
         let _ =
@@ -254,7 +251,7 @@ impl Directory {
         File::open(path).map(Self)
     }
 
-    /// Names each entry, but those that begin with a dot.
+    /// Calls `name` with the name of each entry that does not begin with a dot.
     pub(crate) fn each(&self, mut name: impl FnMut(&[u8])) {
         let mut buffer = [0_u8; 4096];
         loop {

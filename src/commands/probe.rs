@@ -60,7 +60,7 @@ pub struct Probe {
     pub attach: Attach,
 }
 
-/// What is told of the machine. The field names are stable: programs read them.
+/// The report for programs. The field names are stable.
 #[derive(Serialize)]
 struct Report {
     sent: usize,
@@ -74,7 +74,7 @@ struct Report {
 struct Thing {
     name: String,
     channel: &'static str,
-    /// None where that could not be looked at.
+    /// None where the probe's kernel could not look for it.
     arrived: Option<bool>,
     reason: Option<String>,
 }
@@ -119,26 +119,26 @@ pub(super) fn run(options: &Probe) -> Result<(), Failure> {
     if arrived == judged.len() { Ok(()) } else { Err(Failure::silent(Exit::Different)) }
 }
 
-/// What a report says of one thing.
+/// One thing that was sent, for the report.
 fn thing(judged: &Judged) -> Thing {
     let (arrived, reason) = match &judged.verdict {
         Verdict::Arrived => (Some(true), None),
         Verdict::Lost(reason) => (Some(false), Some(reason.clone())),
         Verdict::Unseen(reason) => (None, Some(reason.clone())),
     };
-    Thing { name: judged.name.clone(), channel: judged.way.name(), arrived, reason }
+    Thing { name: judged.name.clone(), channel: judged.carrier.name(), arrived, reason }
 }
 
-/// What people read: how many have arrived, then a line for each that has not.
+/// The text for people: how many things have arrived, then a line for each that has not.
 fn text(judged: &[Judged], arrived: usize) -> String {
     let first = format!("{} sent, {arrived} arrived\n", judged.len());
-    let lines = judged.iter().filter_map(|Judged { name, way, verdict }| {
+    let lines = judged.iter().filter_map(|Judged { name, carrier, verdict }| {
         let (fate, reason) = match verdict {
             Verdict::Arrived => return None,
             Verdict::Lost(reason) => ("lost", reason),
             Verdict::Unseen(reason) => ("not looked at", reason),
         };
-        Some(format!("{fate}: {name}, by {} ({reason})\n", way.name()))
+        Some(format!("{fate}: {name}, by {} ({reason})\n", carrier.name()))
     });
     std::iter::once(first).chain(lines).collect()
 }

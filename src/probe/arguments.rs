@@ -1,5 +1,5 @@
-//! The machine's own arguments: which of them start a machine that is the same for all that is sent
-//! to it, and does nothing to a machine that runs.
+//! The machine's own arguments: chooses those that the probe starts QEMU with. They must carry
+//! everything that was sent, and must not disturb a machine that already runs with them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -8,12 +8,13 @@ use super::properties::Properties;
 use crate::monitors::qemu::escaped;
 use crate::report::{Exit, Failure};
 
-/// Options that stand as they are, and have a value.
+/// Options with a value that are kept unchanged.
 const KEPT: &[&str] =
     &["cpu", "m", "smp", "accel", "bios", "global", "L", "smbios", "fw_cfg", "add-fd"];
-/// Options that stand as they are, and have none.
+/// Options without a value that are kept unchanged.
 const KEPT_FLAGS: &[&str] = &["enable-kvm", "no-acpi", "nodefaults", "no-user-config", "no-hpet"];
-/// Devices that disks are plugged into. Others may reach out to the host or to other machines.
+/// Devices that disks are plugged into. They and the disks are the only devices that are kept, as
+/// others may reach the host or other machines.
 const CONTROLLERS: &[&str] = &[
     "pcie-root-port",
     "pcie-pci-bridge",
@@ -42,7 +43,8 @@ const CONTROLLERS: &[&str] = &[
 /// Objects that a disk or a controller may name: the key of an image that QEMU itself opens, and
 /// the thread that serves a disk.
 const OBJECTS: &[&str] = &["secret", "iothread"];
-/// Properties of the machine type that name a part that stays away, or a file that QEMU writes.
+/// Properties of the machine type that are dropped: each names a part of the machine that is left
+/// out, or a file that QEMU writes.
 const MACHINE_PARTS: &[&str] = &[
     "memory-backend",
     "isa-serial",
@@ -51,44 +53,45 @@ const MACHINE_PARTS: &[&str] = &[
     "pcspk-audiodev",
     "dumpdtb",
 ];
-/// What names something of the host, or another part of the machine that may not be there.
+/// Properties that name something of the host, or a part of the machine that may be left out. A
+/// controller that has one is left out too.
 const REFERENCES: &[&str] = &["chardev", "netdev", "host", "hostaddr", "sysfsdev", "vhostfd"];
 
-/// One option with its value.
+/// One option of QEMU's command line, with its value.
 struct Given<'w> {
     name: &'w str,
     value: Option<&'w [u8]>,
 }
 
-/// A disk that the machine is given, with the device that has it.
+/// A disk that the machine is given, and the device that it is attached as.
 pub(super) struct Disk {
     pub(super) drive: Properties,
     pub(super) device: Properties,
 }
 
-/// What the arguments say.
+/// What the machine's arguments say, as far as the probe needs it.
 #[derive(Default)]
-pub(super) struct Own {
-    /// Those with which the machine is started again.
+pub(super) struct MachineArguments {
+    /// The arguments that the probe starts QEMU with.
     pub(super) kept: Vec<OsString>,
     /// The values of `-smbios`, of `-fw_cfg` and of `-add-fd`.
     pub(super) smbios: Vec<Properties>,
     pub(super) items: Vec<Properties>,
     pub(super) descriptors: Vec<Properties>,
-    /// Disks that can only be read.
+    /// Read-only disks.
     pub(super) disks: Vec<Disk>,
-    /// Nodes of `-blockdev` that can only be read.
+    /// Read-only nodes of `-blockdev`.
     pub(super) nodes: Vec<Properties>,
-    /// What the disks are plugged into.
+    /// The controllers that the disks are plugged into.
     pub(super) controllers: Vec<String>,
-    /// The initrd, and the words of the kernel's command line, where the machine has its kernel
-    /// from the host.
+    /// The initrd and the words of the kernel's command line, where the arguments give the machine
+    /// a kernel.
     pub(super) initrd: Option<OsString>,
     pub(super) words: Vec<Vec<u8>>,
 }
 
-impl Own {
-    /// Reads QEMU's arguments, without its name.
+impl MachineArguments {
+    /// Reads QEMU's arguments; the program's name is not among them.
     pub(super) fn read(words: &[OsString]) -> Result<Self, Failure> {
         let given = given(words);
         let mut own = Self::default();
@@ -108,7 +111,7 @@ impl Own {
         Ok(own)
     }
 
-    /// Whether the processor is to be the host's.
+    /// Whether KVM runs the machine: only then does the guest have KVM's clock.
     pub(super) fn asks_kvm(&self) -> bool {
         self.kept.iter().any(|word| {
             let word = word.as_bytes();
@@ -144,8 +147,7 @@ impl Own {
         }
     }
 
-    /// Takes the machine type, without the parts of the machine and the flash memory that stay
-    /// away.
+    /// Keeps the machine type, without the properties that name what is left out.
     fn machine(&mut self, value: &[u8]) {
         let properties = Properties::parse(value, "type");
         let has_node = |name: &[u8]| {
@@ -159,16 +161,16 @@ impl Own {
         self.keep("machine", &kept);
     }
 
-    /// Takes flash memory. What the firmware writes there is forgotten, and no lock is asked for:
-    /// the file may be that of a machine that runs.
+    /// Keeps flash memory. The firmware's writes go to a snapshot that is dropped, and the file is
+    /// not locked: a running machine may use it.
     fn flash(&mut self, value: &[u8]) {
         let is_read_only = Properties::parse(value, "file").is_on(&["readonly", "read-only"]);
         let end: &[u8] = if is_read_only { b"" } else { b",snapshot=on,file.locking=off" };
         self.keep("drive", &[value, end].concat());
     }
 
-    /// Takes the disks that can only be read, with their devices and what those are plugged into.
-    /// All others stay away: a machine that runs may have them.
+    /// Keeps the read-only disks, their devices and their controllers. Writable disks are left out:
+    /// a running machine may have them.
     fn drives(&mut self, given: &[Given<'_>]) {
         let all = |name: &'static str| {
             given.iter().filter(move |given| given.name == name).filter_map(|given| given.value)
@@ -196,7 +198,7 @@ impl Own {
         }
     }
 
-    /// Takes a device that has one of these drives, or into which such a one is plugged.
+    /// Keeps a device that has one of these drives, or that is a controller.
     fn device(&mut self, value: &[u8], drives: &mut Vec<Properties>) {
         let device = Properties::parse(value, "driver");
         let kind = device.text("driver").unwrap_or_default().to_owned();
@@ -226,8 +228,8 @@ impl Own {
     }
 }
 
-/// The options in their order. One that begins with a dash has what follows for its value, unless
-/// that begins with a dash as well; what else stands alone is a disk.
+/// The options in their order. The word behind an option is its value, unless it begins with a dash
+/// as well. A word that stands alone is the path of a disk, and is left out.
 fn given(words: &[OsString]) -> Vec<Given<'_>> {
     let mut words = words.iter().map(|word| word.as_bytes()).peekable();
     let mut given = Vec::new();
@@ -247,8 +249,8 @@ mod tests {
 
     use super::*;
 
-    fn own(line: &str) -> Own {
-        Own::read(&line.split(' ').map(OsString::from).collect::<Vec<_>>()).unwrap()
+    fn own(line: &str) -> MachineArguments {
+        MachineArguments::read(&line.split(' ').map(OsString::from).collect::<Vec<_>>()).unwrap()
     }
 
     fn kept(line: &str) -> String {
@@ -332,7 +334,7 @@ mod tests {
     #[test]
     fn the_kernels_words_are_those_of_the_last_option() {
         let words = ["-append", "a  -b", "-append", "c=d e"].map(OsString::from);
-        assert_eq!(Own::read(&words).unwrap().words, [b"c=d".to_vec(), b"e".to_vec()]);
-        assert!(Own::read(&["-readconfig", "vm.cfg"].map(OsString::from)).is_err());
+        assert_eq!(MachineArguments::read(&words).unwrap().words, [b"c=d".to_vec(), b"e".to_vec()]);
+        assert!(MachineArguments::read(&["-readconfig", "vm.cfg"].map(OsString::from)).is_err());
     }
 }

@@ -24,7 +24,7 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ("pvscsi", &["vmw_pvscsi"]),
 ];
 
-/// The modules that drive this device of QEMU.
+/// The names of the modules that drive this device of QEMU.
 pub(super) fn of_device(device: &str) -> impl Iterator<Item = &'static &'static str> {
     let named = DRIVERS.iter().filter(move |(name, _)| device.starts_with(name));
     let transport: &[&str] = match device.strip_prefix("virtio-") {

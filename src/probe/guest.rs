@@ -10,49 +10,49 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::mark::Digits;
+use super::keyed_hash::Digits;
 use crate::host::guard::{Guard, OWN_PROGRAM};
 use crate::host::signals;
 use crate::report::{self, Exit, Failure, line, shown_bytes, verbose};
 
-/// What each line for us begins with; `init/console.rs` writes it.
+/// The start of each line that the program prints for credimg; `init/console.rs` has it too.
 const START: &str = "@credimg ";
-/// How often signals and the time are looked at.
+/// How long one wait for output lasts. Between two waits signals and the timeout are looked at.
 const TENTH: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-/// The least time that a disk is waited for: a driver of USB finds its disks after seconds.
+/// How long to wait for a missing disk, at least: drivers of USB find their disks after seconds.
 const DISK_PATIENCE: Duration = Duration::from_secs(3);
-/// How many of the last other lines an error shows.
+/// How many of the console's last lines an error shows.
 const LAST_LINES: usize = 3;
-/// The longest line that is understood.
+/// Longer lines of the console are dropped.
 const LINE_MAX_BYTES: usize = 4096;
 
-/// What the guest has told.
+/// What the guest has reported so far.
 #[derive(Default)]
-pub(super) struct Told {
-    /// The hashes of what it has.
+pub(super) struct GuestReport {
+    /// The hashes of OEM strings, items, files and words that it has.
     pub(super) has: BTreeSet<Digits>,
-    /// Its disks: the hashes of content and serial.
+    /// Its disks: the hash of each disk's content, and that of its serial if it has one.
     pub(super) disks: BTreeSet<(Digits, Option<Digits>)>,
     pub(super) has_no_smbios: bool,
     pub(super) has_no_fw_cfg: bool,
-    /// Modules that its kernel did not take.
+    /// Modules that its kernel has refused to load.
     pub(super) refused: BTreeSet<String>,
-    /// When it had told everything for the first time.
+    /// When the guest had looked everywhere for the first time.
     pub(super) looked: Option<Instant>,
 }
 
-/// Runs the machine until it has told everything, within `timeout`, and then for as long as
-/// `misses_disk` says that a disk may still come.
+/// Runs the machine until the guest has looked everywhere, which may take as long as `timeout`.
+/// Goes on for some seconds while `misses_disk` says that a disk is missing.
 pub(super) fn run(
     words: &[OsString],
     hidden: &[OsString],
     timeout: Duration,
-    misses_disk: impl Fn(&Told) -> bool,
-) -> Result<Told, Failure> {
+    misses_disk: impl Fn(&GuestReport) -> bool,
+) -> Result<GuestReport, Failure> {
     signals::note()?;
     let mut machine = Running::start(words, hidden)?;
     let started = Instant::now();
-    let mut told = Told::default();
+    let mut told = GuestReport::default();
     let mut last = Vec::new();
     let mut rest = Vec::new();
     loop {
@@ -68,7 +68,7 @@ pub(super) fn run(
             rest.clear();
         }
         match told.looked {
-            // A busy host that is slow to get there is slow to find a disk, too.
+            // A host that was slow to boot the guest is also slow to find a disk.
             Some(looked) if looked.elapsed() > DISK_PATIENCE.max((looked - started) / 2) => {
                 return Ok(told);
             }
@@ -79,15 +79,16 @@ pub(super) fn run(
     }
 }
 
-impl Told {
-    /// Takes one line of the console.
+impl GuestReport {
+    /// Reads one line of the console. `last` collects those that are not for credimg.
     fn hear(&mut self, line: &[u8], last: &mut Vec<String>) {
         let text = String::from_utf8_lossy(line);
         let Some(text) = text.strip_prefix(START) else {
             if !line.is_empty() {
                 verbose::tell(|| format!("console: {}", shown_bytes(line)));
             }
-            // What a firmware draws on its screen is nothing to read.
+            // Firmware draws on its screen by control characters, which nobody can read in an
+            // error.
             if !line.is_empty() && !text.contains(char::is_control) {
                 last.push(shown_bytes(line));
                 last.drain(..last.len().saturating_sub(LAST_LINES));
@@ -109,12 +110,12 @@ impl Told {
     }
 }
 
-/// QEMU with its output. Dropped, it is killed.
+/// A running QEMU and its output. It is killed when dropped.
 struct Running {
     child: Child,
     output: PipeReader,
     buffer: Vec<u8>,
-    /// What kills it when we have died; dropped last.
+    /// Kills QEMU if credimg itself is killed. It is dropped last.
     guard: Guard,
 }
 
@@ -146,7 +147,7 @@ impl Running {
         Ok(Self { child, output, buffer: vec![0; LINE_MAX_BYTES], guard })
     }
 
-    /// What it prints, perhaps nothing yet; none at its end.
+    /// The next output, which is empty if there is none yet; none once QEMU has ended.
     fn read(&mut self) -> Result<Option<&[u8]>, Failure> {
         let failure = |error: io::Error| {
             Failure::new(
@@ -163,7 +164,7 @@ impl Running {
         Ok((got > 0).then(|| self.buffer.get(..got).unwrap_or_default()))
     }
 
-    /// The failure of a machine that ended by itself.
+    /// The failure of a machine that ended before the guest had reported everything.
     fn ended(mut self, last: &[String]) -> Failure {
         let status = self.child.wait().ok().and_then(|status| status.code());
         let message = match status {

@@ -4,13 +4,14 @@ use credimg_formats::Secret;
 
 use crate::delivery::initrd::newc::Archive;
 
-/// What the kernel starts, and the directory of all that it reads; `init/` knows both.
+/// The program that the kernel starts, and the directory of the files that the program reads.
+/// `init/main.rs` knows both names.
 pub(super) const PROGRAM: &str = "credimg-probe";
 const OWN: &str = ".credimg-probe";
-/// Where the file systems are mounted that the kernel makes up.
+/// Directories where the program mounts the kernel's virtual file systems.
 const MOUNTS: [&str; 3] = ["proc", "sys", "dev"];
 
-/// An initrd in the making. It may hold a key, and is wiped when dropped.
+/// An initrd that is being put together. It may hold a key, and is wiped when dropped.
 pub(super) struct Initrd(Archive);
 
 impl Initrd {

@@ -13,7 +13,7 @@ use crate::report::{Exit, Failure};
 const HEAD_BYTES: usize = 0x210;
 const MAGIC: &[u8] = b"HdrS";
 const MAGIC_START: usize = 0x202;
-/// What the place of the version is counted from.
+/// The header gives the version's place relative to this offset.
 const VERSION_BASE: u64 = 0x200;
 /// Longer than any version, with what follows it.
 const VERSION_MAX_BYTES: usize = 128;
@@ -28,8 +28,8 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// The kernel in `image`, or else the host's own where that is for `architecture`; its modules
-    /// are in `modules`, or where they belong.
+    /// The kernel in `image`, or else the host's own kernel if that is for `architecture`. Its
+    /// modules are in `modules`, or else in one of the usual places.
     pub(super) fn find(
         image: Option<&Path>,
         modules: Option<&Path>,
@@ -87,14 +87,14 @@ fn modules_of(image: &Path) -> Result<Option<PathBuf>, Failure> {
     Ok(places.into_iter().find(|place| place.join(LIST).is_file()))
 }
 
-/// What alone is in this directory.
+/// The only entry of this directory; none where there are several or none.
 fn only_entry(directory: &Path) -> Option<PathBuf> {
     let mut entries = std::fs::read_dir(directory).ok()?;
     let only = entries.next()?.ok()?;
     entries.next().is_none().then(|| only.path())
 }
 
-/// The version that the head of a bzImage names, or else the name of the file.
+/// The kernel's version: from the header of a bzImage, else from the file's name.
 fn version(image: &Path) -> Result<Option<PathBuf>, Failure> {
     let (file, _) = open_named(image)?;
     let mut head = [0; HEAD_BYTES];
@@ -112,7 +112,7 @@ fn version(image: &Path) -> Result<Option<PathBuf>, Failure> {
         return Ok(named());
     }
     let text = text.split(|byte| *byte == 0 || *byte == b' ').next().unwrap_or_default();
-    // Nothing but a name, which leads nowhere else.
+    // The version becomes part of a path, so it must be a plain file name.
     let is_name = !text.is_empty() && !text.contains(&b'/') && !text.starts_with(b".");
     Ok(is_name.then(|| OsStr::from_bytes(text).into()))
 }

@@ -1,25 +1,26 @@
-//! Starts the machine that QEMU's arguments describe, with a kernel and a program of ours in place
-//! of what is on its disks, and compares what arrives there with what was sent.
+//! Starts the machine that QEMU's arguments describe and compares what arrives in it with what was
+//! sent. The machine runs a kernel and a program of ours, not what is on its disks.
 //!
-//! The program is `init/`, for the guest's processor. It tells keyed hashes alone, by the console;
-//! the key is another one each time. ARCHITECTURE.md says more of how the two talk.
+//! That program is `init/`, compiled for the guest's processor. It reports keyed hashes on the
+//! console, never the content itself, and every run has a new key. ARCHITECTURE.md describes the
+//! lines that it prints.
 //!
-//! Invariant: nothing that was sent stands in QEMU's arguments that did not before, nor in any
-//! output, and no disk that can be written is opened.
+//! Invariant: nothing that was sent appears in QEMU's arguments unless it was there before, nor in
+//! any output, and no writable disk is opened.
 
 mod arguments;
 mod drivers;
 mod guest;
 mod initrd;
 mod kernel;
-#[path = "../../init/mark.rs"]
-mod mark;
+#[path = "../../init/keyed_hash.rs"]
+mod keyed_hash;
 mod modules;
 mod program;
 mod properties;
 mod sent;
-#[path = "../../init/tables.rs"]
-mod tables;
+#[path = "../../init/smbios.rs"]
+mod smbios;
 mod tail;
 mod verdict;
 
@@ -31,13 +32,13 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use self::arguments::Own;
+use self::arguments::MachineArguments;
 use self::initrd::{Initrd, PROGRAM};
 use self::kernel::Kernel;
-use self::mark::Key;
+use self::keyed_hash::Key;
 use self::modules::Modules;
-use self::sent::Thing;
-pub use self::sent::Way;
+pub use self::sent::Carrier;
+use self::sent::Sent;
 pub use self::verdict::{Judged, Verdict};
 use crate::host::output::{MemoryFile, SealedFile};
 use crate::host::random;
@@ -47,17 +48,17 @@ use crate::report::{Exit, Failure};
 
 /// What a probe is made with.
 pub struct Setup<'a> {
-    /// QEMU, perhaps with what starts it before and its arguments behind.
+    /// QEMU with its arguments; a program that starts it, such as `env`, may stand before.
     pub words: &'a [OsString],
-    /// What QEMU does not inherit of the environment.
+    /// Names of environment variables that QEMU does not inherit.
     pub hidden: &'a [OsString],
-    /// Another kernel than the host's.
+    /// The kernel to start, in place of the host's.
     pub kernel: Option<PathBuf>,
-    /// Where its modules are, if not where they belong.
+    /// The directory of the kernel's modules, where it is not in its usual place.
     pub modules: Option<PathBuf>,
-    /// Another program than the own one.
+    /// A program for the guest to start, in place of the one that belongs to credimg.
     pub init: Option<PathBuf>,
-    /// How long the machine may take.
+    /// How long the guest may take to report everything once.
     pub timeout: Duration,
 }
 
@@ -70,7 +71,7 @@ pub fn run(setup: &Setup) -> Result<Vec<Judged>, Failure> {
         return Err(Failure::new(Exit::Usage, message).hint(hint));
     };
     let (before, arguments) = setup.words.split_at_checked(start + 1).unwrap_or_default();
-    let own = Own::read(arguments)?;
+    let own = MachineArguments::read(arguments)?;
     let mut random = Zeroizing::new([0; 16]);
     random::fill(&mut *random)?;
     let key = Key::new(&*random);
@@ -92,17 +93,18 @@ pub fn run(setup: &Setup) -> Result<Vec<Judged>, Failure> {
     words.extend(ours(&kernel, &initrd, kernel_line(machine_type, architecture, &own)));
     initrd.pass_on()?;
     let told = guest::run(&words, setup.hidden, setup.timeout, |told| {
-        let mut disks = things.iter().filter(|thing| thing.way == Way::Disk);
+        let mut disks = things.iter().filter(|thing| thing.carrier == Carrier::Disk);
         disks.any(|disk| !verdict::has_arrived(disk, told))
     })?;
     Ok(verdict::judge(things, &told, machine_type, modules.as_ref()))
 }
 
-/// What the machine unpacks.
+/// The initrd of the probe. Behind it comes a copy of the archive of credentials that ends the
+/// machine's own initrd.
 fn initrd(
     program: &[u8],
     key: &[u8],
-    things: &[Thing],
+    things: &[Sent],
     modules: Option<&Modules>,
     end_of_own: &[u8],
 ) -> Result<SealedFile, Failure> {
@@ -122,13 +124,13 @@ fn initrd(
     initrd.add_own("files", &paths.join(&b'\n'));
     let mut file = MemoryFile::create("the initrd in memory")?;
     file.write(initrd.finish().expose())?;
-    // As the guest's own initrd has it: the last archive.
+    // Credentials are the last archive here, as they are in the machine's own initrd.
     file.write(tail)?;
     file.seal()
 }
 
-/// What the kernel is told. It says little; what it says of a panic ends the machine.
-fn kernel_line(machine: MachineType, architecture: &str, own: &Own) -> Vec<u8> {
+/// The command line of the kernel. It keeps the kernel quiet, and has a panic end the machine.
+fn kernel_line(machine: MachineType, architecture: &str, own: &MachineArguments) -> Vec<u8> {
     let is_x86 = architecture != "aarch64";
     let console = if is_x86 { "ttyS0" } else { "ttyAMA0" };
     let mut line = format!(
@@ -146,7 +148,7 @@ fn kernel_line(machine: MachineType, architecture: &str, own: &Own) -> Vec<u8> {
     words.fold(line.into_bytes(), |line, word| [&line[..], b" ", word].concat())
 }
 
-/// The arguments that stand in place of the machine's own kernel, console and network.
+/// The arguments that replace the machine's own kernel, console and network.
 fn ours(kernel: &Kernel, initrd: &SealedFile, line: Vec<u8>) -> Vec<OsString> {
     let fixed = [
         "-display",

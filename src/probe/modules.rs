@@ -9,15 +9,16 @@ use super::kernel::LIST;
 use crate::report::{Exit, Failure, reason, shown};
 use crate::sources::archive::unpacked;
 
-/// The longest module that is taken; the largest file system of Linux is a tenth of it.
+/// The longest module that is read. The largest file system of Linux is a tenth of that.
 const MODULE_MAX_BYTES: u64 = 64 << 20;
 
 /// What a directory such as /lib/modules/6.1.0-57-amd64 says of its modules.
 pub(super) struct Modules {
     directory: PathBuf,
-    /// By name: the file, and the files of those that it needs, the last of which comes first.
+    /// By name: the module's file, and the files of the modules that it needs. The last of these is
+    /// loaded first.
     files: BTreeMap<String, (String, Vec<String>)>,
-    /// Those that are part of the kernel itself.
+    /// Modules that are compiled into the kernel.
     builtin: BTreeSet<String>,
 }
 
@@ -46,12 +47,13 @@ impl Modules {
         Ok(Self { directory: directory.to_owned(), files, builtin })
     }
 
-    /// Whether the kernel has it in either way.
+    /// Whether the kernel has the module, as a file or built in.
     pub(super) fn has(&self, module: &str) -> bool {
         self.builtin.contains(module) || self.files.contains_key(module)
     }
 
-    /// These modules with all that they need, unpacked.
+    /// The wanted modules and those that they need, unpacked, in the order in which they are
+    /// loaded. Modules that are built in need no file.
     pub(super) fn load(&self, wanted: &BTreeSet<&str>) -> Result<Vec<Module>, Failure> {
         let mut files = Vec::new();
         for (file, needs) in wanted.iter().filter_map(|module| self.files.get(*module)) {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use crate::report::{Exit, Failure, reason, shown};
 
-/// The one for the processor that credimg itself runs on, which `build.rs` has compiled.
+/// The program for the processor that credimg itself runs on; `build.rs` has compiled it.
 const OWN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe-init"));
 
-/// The program in `file`, or else the one for `architecture`: the own one, or what packages put
-/// into `lib/credimg` beside the `bin` that credimg is in.
+/// The program in `file`. Without a file it is the one for `architecture`: compiled into credimg,
+/// or installed in `lib/credimg` beside the `bin` directory that holds credimg.
 pub(super) fn find(file: Option<&Path>, architecture: &str) -> Result<Cow<'static, [u8]>, Failure> {
     if let Some(file) = file {
         return read(file).map(Cow::Owned);

@@ -9,8 +9,8 @@ use crate::monitors::qemu::escaped;
 pub(super) struct Properties(Vec<(String, Vec<u8>)>);
 
 impl Properties {
-    /// Reads a value. `implied` is the key of what stands first and has none. A comma that is
-    /// doubled stands for itself; of JSON the keys of inner objects follow a dot.
+    /// Reads an option's value. `implied` is the key of a first word that has none. A doubled comma
+    /// stands for one comma. The keys of nested JSON objects are joined by dots.
     pub(super) fn parse(value: &[u8], implied: &str) -> Self {
         if value.starts_with(b"{")
             && let Ok(json) = serde_json::from_slice(value)
@@ -35,7 +35,7 @@ impl Properties {
         self.all(key).last()
     }
 
-    /// The value as text.
+    /// The value as text; none where it is not UTF-8.
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         std::str::from_utf8(self.get(key)?).ok()
     }
@@ -52,7 +52,7 @@ impl Properties {
         })
     }
 
-    /// The properties that `keeps` wants, as words with commas.
+    /// The properties for which `keeps` is true, as words with commas.
     pub(super) fn only(&self, keeps: impl Fn(&str, &[u8]) -> bool) -> Vec<u8> {
         let kept = self.0.iter().filter(|(key, value)| keeps(key, value));
         let words = kept.map(|(key, value)| [key.as_bytes(), b"=", &escaped(value)].concat());

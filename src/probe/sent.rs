@@ -1,5 +1,5 @@
-//! What was sent to the machine: each thing that its arguments name, with the hash by which the
-//! guest tells that it has arrived.
+//! What was sent to the machine: everything that its arguments name, each with the hash that the
+//! guest reports when it has arrived.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::arguments::{Disk, Own};
+use super::arguments::{Disk, MachineArguments};
 use super::drivers;
-use super::mark::{Digits, Key};
+use super::keyed_hash::{Digits, Key};
 use super::properties::Properties;
-use super::tables;
+use super::smbios;
 use super::tail::{self, Member, TAIL_MAX_BYTES};
 use crate::delivery::initrd::{COPY_START, EXTRA_DIRECTORY};
 use crate::host::input;
@@ -23,18 +23,18 @@ use crate::report::{Exit, Failure, shown, shown_bytes};
 
 /// Longest file of the firmware: far more than QEMU takes.
 const FILE_MAX_BYTES: usize = 1 << 20;
-/// How much of a disk is compared, besides its size: as much as the guest reads.
+/// How many bytes from the start of a disk are compared, besides its size. The guest reads as many.
 const START_MAX_BYTES: u64 = 1 << 20;
-/// What disks are counted in.
+/// The unit in which QEMU rounds up the size of a disk.
 const SECTOR_BYTES: u64 = 512;
-/// What OEM strings of credentials begin with, before their name.
+/// Prefixes of OEM strings that hold a credential; the credential's name follows.
 const CREDENTIAL_PREFIXES: [&str; 2] = ["io.systemd.credential:", OEM_PREFIX];
 /// Words of the kernel's command line that are for the guest's systemd.
 const WORD_PREFIXES: [&str; 2] = ["systemd.mount-extra=", "systemd.set_credential"];
 
-/// By what something was sent.
+/// What brings something to the guest: a channel for credentials, or the kernel's command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Carrier {
     /// An OEM string of the SMBIOS tables.
     Smbios,
     /// An item of QEMU's firmware configuration device.
@@ -47,7 +47,7 @@ pub enum Way {
     Disk,
 }
 
-impl Way {
+impl Carrier {
     /// The name in messages and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -60,28 +60,28 @@ impl Way {
     }
 }
 
-/// Something that was sent.
-pub(super) struct Thing {
-    /// A credential's name, an item's whole one, a disk's serial or file.
+/// Something that was sent to the machine.
+pub(super) struct Sent {
+    /// The name for messages: of a credential, of an item of fw_cfg, or a disk's serial or file.
     pub(super) name: String,
-    pub(super) way: Way,
+    pub(super) carrier: Carrier,
     pub(super) expected: Expected,
-    /// Drivers without which a guest does not see it.
+    /// Modules of Linux without which the guest does not see it.
     pub(super) drivers: Vec<&'static str>,
 }
 
-/// What the guest says when it is there.
+/// What the guest reports when it has arrived.
 pub(super) enum Expected {
-    /// That it has something with this hash.
+    /// The guest has something with this hash.
     Has(Digits),
-    /// That it has a disk with this content, where that is known, and with this serial, where the
-    /// machine gives it one.
+    /// The guest has a disk with this content and serial. The content is none where it is not
+    /// known, the serial where the machine gives the disk none.
     Disk { content: Option<Digits>, serial: Option<Digits> },
 }
 
-/// The end of the initrd that the arguments name, where credentials lie behind the guest's own;
-/// nothing without one.
-pub(super) fn end_of_initrd(own: &Own) -> Result<Zeroizing<Vec<u8>>, Failure> {
+/// The last bytes of the initrd that the arguments name. Credentials lie there, behind the guest's
+/// own initrd. Empty where the arguments name no initrd.
+pub(super) fn end_of_initrd(own: &MachineArguments) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let mut bytes = Zeroizing::new(Vec::new());
     if let Some(path) = own.initrd.as_deref().map(Path::new) {
         let (mut file, stat) = open_named(path)?;
@@ -93,27 +93,31 @@ pub(super) fn end_of_initrd(own: &Own) -> Result<Zeroizing<Vec<u8>>, Failure> {
     Ok(bytes)
 }
 
-/// Everything that the arguments name; `initrd` is the end of theirs.
-pub(super) fn things(own: &Own, initrd: &[u8], key: &Key) -> Result<Vec<Thing>, Failure> {
+/// Everything that the arguments send. `initrd` is what [`end_of_initrd`] has read.
+pub(super) fn things(
+    own: &MachineArguments,
+    initrd: &[u8],
+    key: &Key,
+) -> Result<Vec<Sent>, Failure> {
     let mut things = Vec::new();
     for properties in &own.smbios {
-        smbios(properties, key, &mut things)?;
+        of_smbios(properties, key, &mut things)?;
     }
     for properties in &own.items {
         things.extend(item(properties, key)?);
     }
     for word in own.words.iter().filter(|word| is_for_guest(word)) {
-        things.push(Thing {
+        things.push(Sent {
             name: shown_bytes(word.split(|byte| b"=:".contains(byte)).next().unwrap_or_default()),
-            way: Way::KernelLine,
+            carrier: Carrier::KernelLine,
             expected: Expected::Has(hash(key, b"word", &[word])),
             drivers: Vec::new(),
         });
     }
     if let Some((_, members)) = tail::archive(initrd) {
-        things.extend(members.iter().map(|Member { path, content }| Thing {
+        things.extend(members.iter().map(|Member { path, content }| Sent {
             name: file_name(path, &members),
-            way: Way::Initrd,
+            carrier: Carrier::Initrd,
             expected: Expected::Has(hash(key, b"file", &[path, b"\0", content])),
             drivers: Vec::new(),
         }));
@@ -124,8 +128,8 @@ pub(super) fn things(own: &Own, initrd: &[u8], key: &Key) -> Result<Vec<Thing>, 
     Ok(things)
 }
 
-/// What messages call a file of an initrd: the credential, where its own name or a line for
-/// systemd-tmpfiles tells that.
+/// What messages call a file of an initrd: by its credential, if its path or a line for
+/// systemd-tmpfiles names one, else by its path.
 fn file_name(path: &[u8], members: &[Member]) -> String {
     let own = path.strip_prefix(EXTRA_DIRECTORY.as_bytes());
     if let Some(name) = own.and_then(|it| it.strip_prefix(b"/")?.strip_suffix(b".cred")) {
@@ -147,14 +151,14 @@ pub(super) fn is_for_guest(word: &[u8]) -> bool {
 }
 
 /// The OEM strings of one `-smbios`.
-fn smbios(properties: &Properties, key: &Key, things: &mut Vec<Thing>) -> Result<(), Failure> {
+fn of_smbios(properties: &Properties, key: &Key, things: &mut Vec<Sent>) -> Result<(), Failure> {
     let mut add = |string: &[u8]| {
-        let (name, way) = (string_name(string), Way::Smbios);
+        let (name, carrier) = (string_name(string), Carrier::Smbios);
         let expected = Expected::Has(hash(key, b"smbios", &[string]));
-        things.push(Thing { name, way, expected, drivers: Vec::new() });
+        things.push(Sent { name, carrier, expected, drivers: Vec::new() });
     };
     if let Some(file) = properties.get("file") {
-        tables::oem_strings(&read(path(file))?, add);
+        smbios::oem_strings(&read(path(file))?, add);
     } else if properties.get("type") == Some(b"11") {
         properties.all("value").for_each(&mut add);
         for file in properties.all("path") {
@@ -164,7 +168,7 @@ fn smbios(properties: &Properties, key: &Key, things: &mut Vec<Thing>) -> Result
     Ok(())
 }
 
-/// What messages call an OEM string, of which nothing else may be shown.
+/// What messages call an OEM string: by its credential, as nothing else of the string may be shown.
 fn string_name(string: &[u8]) -> String {
     let credential = CREDENTIAL_PREFIXES.iter().find_map(|prefix| {
         let rest = string.strip_prefix(prefix.as_bytes())?;
@@ -173,52 +177,56 @@ fn string_name(string: &[u8]) -> String {
     credential.map_or_else(|| "an OEM string".to_owned(), shown_bytes)
 }
 
-/// The item of one `-fw_cfg`; none where it is no user's.
-fn item(properties: &Properties, key: &Key) -> Result<Option<Thing>, Failure> {
+/// The item of one `-fw_cfg`; none where its name is not one for users (`opt/`).
+fn item(properties: &Properties, key: &Key) -> Result<Option<Sent>, Failure> {
     let name = properties.get("name").unwrap_or_default();
     let content = match (properties.get("file"), properties.get("string")) {
         (Some(file), _) => read(path(file))?,
         (None, Some(text)) => Zeroizing::new(text.to_vec()),
         (None, None) => return Ok(None),
     };
-    // The guest looks at those of users alone, as the others can be large.
+    // The guest reads users' items alone, as the firmware's own can be large.
     if !name.starts_with(b"opt/") {
         return Ok(None);
     }
     let credential = name.strip_prefix(ITEM_PREFIX.as_bytes());
-    Ok(Some(Thing {
+    Ok(Some(Sent {
         name: shown_bytes(credential.unwrap_or(name)),
-        way: Way::FwCfg,
+        carrier: Carrier::FwCfg,
         expected: Expected::Has(hash(key, b"fw_cfg", &[name, b"\0", &content])),
         drivers: vec!["qemu_fw_cfg"],
     }))
 }
 
-/// A disk and the device that it is plugged into.
-fn of_disk(Disk { drive, device }: &Disk, own: &Own, key: &Key) -> Result<Thing, Failure> {
+/// One disk of the machine.
+fn of_disk(
+    Disk { drive, device }: &Disk,
+    own: &MachineArguments,
+    key: &Key,
+) -> Result<Sent, Failure> {
     let serial = device.get("serial").filter(|serial| !serial.is_empty());
     let format = drive.get("format").or_else(|| drive.get("driver")).unwrap_or_default();
     let file = disk_file(drive, own);
-    // The guest sees what QEMU has made of any other format.
+    // The file's bytes are the disk's only in the format raw.
     let content = match file.as_deref().filter(|_| format == b"raw") {
         Some(file) => Some(start_of_disk(file, key)?),
         None => None,
     };
     let driver = device.text("driver").unwrap_or_default();
     let devices = own.controllers.iter().map(String::as_str).chain([driver]);
-    // QEMU names a descriptor in place of a file that is in memory.
+    // A file in memory has no name that means anything to people.
     let named = file.filter(|file| !file.starts_with("/proc/self/fd"));
     let name = serial.map(shown_bytes).or_else(|| named.as_deref().map(shown));
-    Ok(Thing {
+    Ok(Sent {
         name: name.unwrap_or_else(|| "the disk".to_owned()),
-        way: Way::Disk,
+        carrier: Carrier::Disk,
         expected: Expected::Disk { content, serial: serial.map(|it| hash(key, b"serial", &[it])) },
         drivers: devices.flat_map(drivers::of_device).copied().collect(),
     })
 }
 
-/// The file that a disk is in; none where it is nothing of the kind.
-fn disk_file(drive: &Properties, own: &Own) -> Option<PathBuf> {
+/// The file that a disk is in; none where it is no file, such as a network disk.
+fn disk_file(drive: &Properties, own: &MachineArguments) -> Option<PathBuf> {
     let file = drive.get("file.filename").or_else(|| drive.get("filename"));
     if let Some(file) = file {
         return Some(inherited(path(file), own));
@@ -228,13 +236,14 @@ fn disk_file(drive: &Properties, own: &Own) -> Option<PathBuf> {
     if let Some(node) = node {
         return node.get("filename").map(|file| inherited(path(file), own));
     }
-    // A colon before the first slash ends a protocol.
+    // A colon before the first slash follows the name of a protocol.
     let is_protocol = file.iter().find(|byte| b":/".contains(byte)) == Some(&b':');
     (!is_protocol).then(|| inherited(path(file), own))
 }
 
-/// The file itself where QEMU finds it by a set of descriptors.
-fn inherited(file: &Path, own: &Own) -> PathBuf {
+/// The path of a file. QEMU writes `/dev/fdset/N` for an inherited descriptor, which this program
+/// opens by its own number.
+fn inherited(file: &Path, own: &MachineArguments) -> PathBuf {
     let set = file.strip_prefix("/dev/fdset").ok().and_then(Path::to_str);
     let found = set.and_then(|set| own.descriptors.iter().find(|it| it.text("set") == Some(set)));
     match found.and_then(|descriptor| descriptor.text("fd")) {
@@ -243,7 +252,7 @@ fn inherited(file: &Path, own: &Own) -> PathBuf {
     }
 }
 
-/// The hash of a disk's size and of how it begins.
+/// The hash of a disk's size and of its first bytes.
 fn start_of_disk(path: &Path, key: &Key) -> Result<Digits, Failure> {
     let unreadable = |error: std::io::Error| cannot_read(path, &error);
     let (file, stat) = open_named(path)?;
@@ -257,18 +266,18 @@ fn start_of_disk(path: &Path, key: &Key) -> Result<Digits, Failure> {
 }
 
 fn hash(key: &Key, kind: &[u8], parts: &[&[u8]]) -> Digits {
-    let mut mark = key.mark(kind);
+    let mut hash = key.hash(kind);
     for part in parts {
-        mark.add(part);
+        hash.add(part);
     }
-    mark.digits()
+    hash.digits()
 }
 
 fn path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
-/// What a private file holds that QEMU reads when it starts.
+/// The content of a private file that QEMU reads when it starts.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let (file, stat): (File, _) = open_named(path)?;
     let size = u64::try_from(stat.st_size).unwrap_or(0);
@@ -294,7 +303,7 @@ mod tests {
 
     fn strings(tables: &[u8]) -> Vec<String> {
         let mut found = Vec::new();
-        tables::oem_strings(tables, |string| found.push(string_name(string)));
+        smbios::oem_strings(tables, |string| found.push(string_name(string)));
         found
     }
 

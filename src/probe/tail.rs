@@ -1,11 +1,13 @@
-//! What credimg has put behind a guest's own initrd: the last archive of the file, in the form `newc`.
+//! Finds the archive of credentials that credimg has put behind a guest's own initrd: the last
+//! archive of the file, in the form `newc`.
 
 use crate::delivery::initrd::newc::{
     ALIGNMENT_BYTES, HEADER_BYTES, KIND, MAGIC, Number, REGULAR, TRAILER, number,
 };
 use crate::delivery::initrd::{EXTRA_TOP, TMPFILES_TOP};
 
-/// More than any archive of credentials is long: systemd takes a mebibyte of them.
+/// How much of an initrd's end is searched. No archive of credentials is longer, as systemd takes
+/// one mebibyte of them.
 pub(super) const TAIL_MAX_BYTES: u64 = 4 << 20;
 
 /// A file of an archive.
@@ -14,11 +16,11 @@ pub(super) struct Member<'a> {
     pub(super) content: &'a [u8],
 }
 
-/// The archive of credentials at the end of an initrd of which `end` are the last bytes, and its
-/// files; none where the guest's own initrd stands alone.
+/// The archive of credentials in `end`, which is the end of an initrd, and the files in that
+/// archive. None where nothing lies behind the guest's own initrd.
 pub(super) fn archive(end: &[u8]) -> Option<(&[u8], Vec<Member<'_>>)> {
     let mut left = end;
-    // What such an archive begins with is the directory that it brings.
+    // An archive of credentials begins with one of the two directories that credimg makes.
     let is_first = |name: &[u8]| {
         let path = name.split(|byte| *byte == 0).next();
         [EXTRA_TOP, TMPFILES_TOP].iter().any(|first| path == Some(first.as_bytes()))
@@ -35,7 +37,8 @@ pub(super) fn archive(end: &[u8]) -> Option<(&[u8], Vec<Member<'_>>)> {
     None
 }
 
-/// The files of an archive behind which nothing but zeros follows; none of any other.
+/// The regular files of the archive that `left` begins with. None where it is damaged, or where
+/// anything but zeros follows it.
 fn members(mut left: &[u8]) -> Option<Vec<Member<'_>>> {
     let mut members = Vec::new();
     loop {

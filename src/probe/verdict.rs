@@ -1,8 +1,8 @@
-//! What became of each thing that was sent, and why.
+//! Decides what became of everything that was sent, and why.
 
-use super::guest::Told;
+use super::guest::GuestReport;
 use super::modules::Modules;
-use super::sent::{Expected, Thing, Way};
+use super::sent::{Carrier, Expected, Sent};
 use crate::manifest::Channel;
 use crate::monitors::MachineType;
 
@@ -20,18 +20,18 @@ pub enum Verdict {
 /// Something that was sent, and what became of it.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    /// Its name.
+    /// The name for messages.
     pub name: String,
-    /// By what it was sent.
-    pub way: Way,
+    /// What was to bring it to the guest.
+    pub carrier: Carrier,
     /// What became of it.
     pub verdict: Verdict,
 }
 
 /// Judges everything that was sent.
 pub(super) fn judge(
-    things: Vec<Thing>,
-    told: &Told,
+    things: Vec<Sent>,
+    told: &GuestReport,
     machine: MachineType,
     modules: Option<&Modules>,
 ) -> Vec<Judged> {
@@ -45,13 +45,13 @@ pub(super) fn judge(
         } else {
             Verdict::Lost(absence(&thing, told).to_owned())
         };
-        Judged { name: thing.name, way: thing.way, verdict }
+        Judged { name: thing.name, carrier: thing.carrier, verdict }
     });
     judged.collect()
 }
 
-/// Whether the guest has it.
-pub(super) fn has_arrived(thing: &Thing, told: &Told) -> bool {
+/// Whether the guest has reported it.
+pub(super) fn has_arrived(thing: &Sent, told: &GuestReport) -> bool {
     match &thing.expected {
         Expected::Has(hash) => told.has.contains(hash),
         Expected::Disk { content, serial } => told.disks.iter().any(|(own, own_serial)| {
@@ -62,20 +62,20 @@ pub(super) fn has_arrived(thing: &Thing, told: &Told) -> bool {
     }
 }
 
-/// Why this machine cannot bring it, as far as that is known of its type.
-fn why_not(thing: &Thing, machine: MachineType) -> Option<String> {
-    let channel = match thing.way {
-        Way::Smbios => Channel::Smbios,
-        Way::FwCfg => Channel::FwCfg,
-        Way::Initrd | Way::KernelLine | Way::Disk => return None,
+/// Why this type of machine cannot carry it; none where it can, or where the type is not known.
+fn why_not(thing: &Sent, machine: MachineType) -> Option<String> {
+    let channel = match thing.carrier {
+        Carrier::Smbios => Channel::Smbios,
+        Carrier::FwCfg => Channel::FwCfg,
+        Carrier::Initrd | Carrier::KernelLine | Carrier::Disk => return None,
     };
-    // Of a machine that is not known nothing is foreseen: what was looked at counts.
+    // Nothing is known of the type: then only the guest's report counts.
     let reason = machine.carries(channel).err().filter(|_| machine != MachineType::UNKNOWN)?;
     Some(format!("{}: {reason}", machine.name()))
 }
 
-/// Why the kernel of the probe would not see it if it were there.
-fn blindness(thing: &Thing, told: &Told, modules: Option<&Modules>) -> Option<String> {
+/// Why the probe's kernel could not have seen it: for want of a module.
+fn blindness(thing: &Sent, told: &GuestReport, modules: Option<&Modules>) -> Option<String> {
     if thing.drivers.is_empty() {
         return None;
     }
@@ -91,8 +91,8 @@ fn blindness(thing: &Thing, told: &Told, modules: Option<&Modules>) -> Option<St
     Some(format!("this kernel did not take its module {refused}"))
 }
 
-/// What the guest has seen in place of it.
-fn absence(thing: &Thing, told: &Told) -> &'static str {
+/// Why it is lost, by what the guest has reported instead.
+fn absence(thing: &Sent, told: &GuestReport) -> &'static str {
     match &thing.expected {
         Expected::Disk { content: Some(content), .. }
             if told.disks.iter().any(|(own, _)| own == content) =>
@@ -100,13 +100,13 @@ fn absence(thing: &Thing, told: &Told) -> &'static str {
             "the disk is there, and has another serial"
         }
         Expected::Disk { .. } => "no disk of the machine has its content",
-        Expected::Has(_) => match thing.way {
-            Way::Smbios if told.has_no_smbios => "the guest has no SMBIOS tables",
-            Way::Smbios => "the guest's SMBIOS tables do not have it",
-            Way::FwCfg if told.has_no_fw_cfg => "the guest finds no fw_cfg device",
-            Way::FwCfg => "the guest's fw_cfg device does not have it",
-            Way::Initrd => "Linux has not unpacked it",
-            Way::KernelLine | Way::Disk => "the kernel's command line does not have it",
+        Expected::Has(_) => match thing.carrier {
+            Carrier::Smbios if told.has_no_smbios => "the guest has no SMBIOS tables",
+            Carrier::Smbios => "the guest's SMBIOS tables do not have it",
+            Carrier::FwCfg if told.has_no_fw_cfg => "the guest finds no fw_cfg device",
+            Carrier::FwCfg => "the guest's fw_cfg device does not have it",
+            Carrier::Initrd => "Linux has not unpacked it",
+            Carrier::KernelLine | Carrier::Disk => "the kernel's command line does not have it",
         },
     }
 }
@@ -120,15 +120,15 @@ mod tests {
     const OTHER: [u8; 16] = *b"fedcba9876543210";
     const Q35: MachineType = MachineType::new(Board::Q35);
 
-    fn thing(way: Way, expected: Expected) -> Thing {
-        Thing { name: "a".to_owned(), way, expected, drivers: Vec::new() }
+    fn thing(carrier: Carrier, expected: Expected) -> Sent {
+        Sent { name: "a".to_owned(), carrier, expected, drivers: Vec::new() }
     }
 
-    fn disk(content: Option<[u8; 16]>, serial: Option<[u8; 16]>) -> Thing {
-        thing(Way::Disk, Expected::Disk { content, serial })
+    fn disk(content: Option<[u8; 16]>, serial: Option<[u8; 16]>) -> Sent {
+        thing(Carrier::Disk, Expected::Disk { content, serial })
     }
 
-    fn verdict(thing: Thing, told: &Told, machine: MachineType) -> Verdict {
+    fn verdict(thing: Sent, told: &GuestReport, machine: MachineType) -> Verdict {
         judge(vec![thing], told, machine, None).remove(0).verdict
     }
 
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_disk_has_arrived_with_its_content_and_its_serial() {
-        let told = Told { disks: [(ONE, Some(OTHER))].into(), ..Told::default() };
+        let told = GuestReport { disks: [(ONE, Some(OTHER))].into(), ..GuestReport::default() };
         for (content, serial, arrived) in [
             (Some(ONE), Some(OTHER), true),
             (Some(ONE), None, true),
@@ -157,23 +157,23 @@ mod tests {
 
     #[test]
     fn what_the_guest_has_counts_more_than_what_is_known_of_the_machine() {
-        let told = Told { has: [ONE].into(), has_no_smbios: true, ..Told::default() };
+        let told = GuestReport { has: [ONE].into(), has_no_smbios: true, ..GuestReport::default() };
         let microvm = MachineType::new(Board::Microvm);
-        let string = |hash| thing(Way::Smbios, Expected::Has(hash));
+        let string = |hash| thing(Carrier::Smbios, Expected::Has(hash));
         assert_eq!(verdict(string(ONE), &told, microvm), Verdict::Arrived);
         let reason = "microvm: it has no SMBIOS tables";
         assert_eq!(verdict(string(OTHER), &told, microvm), lost(reason));
         let reason = "the guest has no SMBIOS tables";
         assert_eq!(verdict(string(OTHER), &told, MachineType::UNKNOWN), lost(reason));
         let reason = "the guest's SMBIOS tables do not have it";
-        assert_eq!(verdict(string(OTHER), &Told::default(), Q35), lost(reason));
+        assert_eq!(verdict(string(OTHER), &GuestReport::default(), Q35), lost(reason));
     }
 
     #[test]
     fn what_needs_a_driver_is_not_lost_where_that_is_missing() {
         let drivers = vec!["virtio_blk"];
-        let disk = Thing { drivers, ..disk(Some(ONE), None) };
-        let judged = verdict(disk, &Told::default(), Q35);
+        let disk = Sent { drivers, ..disk(Some(ONE), None) };
+        let judged = verdict(disk, &GuestReport::default(), Q35);
         assert!(matches!(judged, Verdict::Unseen(_)), "{judged:?}");
     }
 }

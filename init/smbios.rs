@@ -1,15 +1,15 @@
-//! The tables of SMBIOS. credimg is compiled with this file as well, as it reads tables that it was
-//! given.
+//! Reads OEM strings from SMBIOS tables. This file is part of credimg too, which reads tables that
+//! QEMU is given as a file.
 
 /// Type of the structure of OEM strings (SMBIOS 3.7, 7.12), and of the one at the end (7.45).
 const OEM_STRINGS: u8 = 11;
 const END_OF_TABLE: u8 = 127;
 
-/// What each structure begins with, its own length among it.
+/// The length of a structure's header, which holds the length of its formatted area.
 const HEAD_BYTES: u8 = 4;
 
-/// Names each OEM string of these structures, one behind the other: type, length of what is
-/// formatted, then that, then strings up to an empty one (6.1).
+/// Calls `each` with every OEM string of these structures. A structure is its type, the length of
+/// its formatted area, that area, then strings of which an empty one is the last (6.1).
 pub(crate) fn oem_strings(mut tables: &[u8], mut each: impl FnMut(&[u8])) {
     while let [kind, length, ..] = *tables {
         if kind == END_OF_TABLE || length < HEAD_BYTES {

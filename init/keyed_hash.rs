@@ -1,11 +1,11 @@
-//! Keyed hashes: what stands on the console in place of what was found. credimg is compiled with
-//! this file as well, as it makes the same hashes of what was sent.
+//! Keyed hashes, which stand on the console for what was found. This file is part of credimg too,
+//! which makes the same hashes of what was sent.
 
 #![expect(deprecated, reason = "SipHash 2-4 is made for keys; that of the newer hasher may change")]
 
 use core::hash::{Hasher, SipHasher};
 
-/// The key of this run.
+/// The key of one run of `credimg probe`.
 #[derive(Clone, Copy)]
 pub(crate) struct Key(u64, u64);
 
@@ -18,23 +18,23 @@ impl Key {
         Self(halves.next().unwrap_or(0), halves.next().unwrap_or(0))
     }
 
-    /// The beginning of the hash of something of this kind.
-    pub(crate) fn mark(&self, kind: &[u8]) -> Mark {
-        let mut mark = Mark(SipHasher::new_with_keys(self.0, self.1));
-        mark.add(kind);
-        mark.add(&[0]);
-        mark
+    /// Begins the hash of something of this kind.
+    pub(crate) fn hash(&self, kind: &[u8]) -> KeyedHash {
+        let mut hash = KeyedHash(SipHasher::new_with_keys(self.0, self.1));
+        hash.add(kind);
+        hash.add(&[0]);
+        hash
     }
 }
 
 /// A hash in hexadecimal digits, as it stands on the console.
 pub(crate) type Digits = [u8; 16];
 
-/// A hash in the making.
-pub(crate) struct Mark(SipHasher);
+/// A hash to which bytes are added.
+pub(crate) struct KeyedHash(SipHasher);
 
-impl Mark {
-    /// Adds to it.
+impl KeyedHash {
+    /// Adds these bytes.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
         self.0.write(bytes);
     }

@@ -1,23 +1,23 @@
-//! Where things arrive that a machine was given, and what is found there.
+//! Looks at each place where something that was sent can arrive, and tells what is there.
 
 use crate::BUFFER_BYTES;
 use crate::console::Console;
-use crate::mark::{Key, Mark};
+use crate::keyed_hash::{Key, KeyedHash};
 use crate::system::{self, Directory, File};
-use crate::tables;
+use crate::smbios;
 
-/// The tables of SMBIOS, as the firmware has made them.
+/// The file with the SMBIOS tables that the firmware has made.
 const TABLES: &[u8] = b"/sys/firmware/dmi/tables/DMI\0";
-/// Each item of `fw_cfg` is a directory here, called by its number.
+/// The directory with one directory for each item of `fw_cfg`, named by the item's number.
 const ITEMS: &[u8] = b"/sys/firmware/qemu_fw_cfg/by_key\0";
-/// What the names of items begin with that users give a machine.
+/// The prefix of the items that users, not the firmware, give a machine.
 const OWN_ITEMS: &[u8] = b"opt/";
 
 /// Tells each OEM string.
 pub(crate) fn smbios(console: &Console, key: &Key, buffer: &mut [u8]) {
     match File::read_all(TABLES, buffer) {
         Ok(tables) => {
-            tables::oem_strings(tables, |string| tell(console, key.mark(b"smbios"), &[string]));
+            smbios::oem_strings(tables, |string| tell(console, key.hash(b"smbios"), &[string]));
         }
         Err(_) => console.say(b"no-smbios", &[]),
     }
@@ -31,11 +31,11 @@ pub(crate) fn fw_cfg(console: &Console, key: &Key, buffer: &mut [u8]) {
         let mut name = [0; 128];
         let Ok(name) = File::read_all(&own(b"name"), &mut name) else { return };
         let name = name.trim_ascii_end();
-        // Each byte of an item is a call to the device, and those of the firmware are long.
+        // Reading takes a call to the device for each byte, and the firmware's own items are long.
         if name.starts_with(OWN_ITEMS)
             && let Ok(content) = File::read_all(&own(b"raw"), buffer)
         {
-            tell(console, key.mark(b"fw_cfg"), &[name, &[0], content]);
+            tell(console, key.hash(b"fw_cfg"), &[name, &[0], content]);
         }
     });
 }
@@ -44,49 +44,50 @@ pub(crate) fn fw_cfg(console: &Console, key: &Key, buffer: &mut [u8]) {
 pub(crate) fn words(console: &Console, key: &Key, buffer: &mut [u8]) {
     let line = File::read_all(b"/proc/cmdline\0", buffer).unwrap_or_default();
     for word in line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
-        tell(console, key.mark(b"word"), &[word]);
+        tell(console, key.hash(b"word"), &[word]);
     }
 }
 
-/// Tells each file that the list names, one a line, as it was unpacked from the initrd. A thousand
-/// credentials with long names make a long list.
+/// Tells each file that was unpacked from the initrd. `list` is a file that holds their paths, one
+/// on each line. A thousand credentials with long names make a long list.
 #[expect(clippy::large_stack_arrays, reason = "the stack may have 8 MiB, and there is no heap")]
 pub(crate) fn files(console: &Console, key: &Key, list: &[u8], buffer: &mut [u8]) {
     let mut names = [0; BUFFER_BYTES];
     let names = File::read_all(list, &mut names).unwrap_or_default();
     for name in names.split(|byte| *byte == b'\n').filter(|name| !name.is_empty()) {
         if let Ok(content) = File::read_all(&system::join(&[b"/", name]), buffer) {
-            tell(console, key.mark(b"file"), &[name, &[0], content]);
+            tell(console, key.hash(b"file"), &[name, &[0], content]);
         }
     }
 }
 
-/// Tells each disk: its size and how it begins; then its serial.
+/// Tells each disk: the hash of its size and first bytes, and the hash of its serial or a dash.
 pub(crate) fn disks(console: &Console, key: &Key, buffer: &mut [u8]) {
     let Ok(directory) = Directory::open(b"/sys/block\0") else { return };
     directory.each(|name| {
-        // Disks in memory, of which each Linux has some, and those that nobody waits for.
+        // Disks in memory and floppy drives never hold what was sent.
         if [&b"loop"[..], b"ram", b"fd", b"zram"].iter().any(|kind| name.starts_with(kind)) {
             return;
         }
         let Ok(file) = File::open(&system::join(&[b"/dev/", name])) else { return };
         let Ok(content) = file.read_start(buffer) else { return };
         let size = file.disk_bytes().to_le_bytes();
-        let mut disk = key.mark(b"disk");
+        let mut disk = key.hash(b"disk");
         disk.add(&size);
         disk.add(content);
         let mut serial = [0; 256];
         let serial = serial_of(name, &file, &mut serial).map(|serial| {
-            let mut mark = key.mark(b"serial");
-            mark.add(serial);
-            mark.digits()
+            let mut hash = key.hash(b"serial");
+            hash.add(serial);
+            hash.digits()
         });
         let serial = serial.as_ref().map_or(b"-".as_slice(), |digits| digits);
         console.say(b"disk", &[&disk.digits(), serial]);
     });
 }
 
-/// The serial of a disk: by virtio or `NVMe`; else by SCSI, or of an ATA drive.
+/// The serial of a disk: from a file of virtio or `NVMe`, else by asking the SCSI disk or the ATA
+/// drive.
 fn serial_of<'b>(disk: &[u8], drive: &File, buffer: &'b mut [u8; 256]) -> Option<&'b [u8]> {
     for name in [b"/serial".as_slice(), b"/device/serial"] {
         let path = system::join(&[b"/sys/block/", disk, name]);
@@ -98,12 +99,12 @@ fn serial_of<'b>(disk: &[u8], drive: &File, buffer: &'b mut [u8; 256]) -> Option
     buffer.get(..length).map(<[u8]>::trim_ascii)
 }
 
-/// Tells something by its hash.
-fn tell(console: &Console, mut mark: Mark, parts: &[&[u8]]) {
+/// Completes the hash with `parts`, and tells it.
+fn tell(console: &Console, mut hash: KeyedHash, parts: &[&[u8]]) {
     for part in parts {
-        mark.add(part);
+        hash.add(part);
     }
-    console.say(b"has", &[&mark.digits()]);
+    console.say(b"has", &[&hash.digits()]);
 }
 
 fn without_zero(path: &[u8]) -> &[u8] {
