@@ -224,10 +224,13 @@ impl Run<'_> {
         &self,
         index: usize,
         machine: &Machine,
-        census: Option<&mut Census>,
+        mut census: Option<&mut Census>,
     ) -> Result<Built, Failure> {
         let Order { fleet, output, depfile, wishes, .. } = self.order;
         let mut manifest = fleet.manifest_of(index)?;
+        if let Some(census) = &mut census {
+            census.look_again();
+        }
         trusted::add_pseudo_files(&mut manifest, self.order.pseudo_files, census)?;
         let (path, depfile) = (output.of(machine)?, depfile.map(|it| it.of(machine)).transpose()?);
         let wishes = self.order.templates.wishes(wishes, machine)?;

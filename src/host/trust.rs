@@ -2,7 +2,9 @@
 //! whoever changes the manifest of root runs commands as root.
 //!
 //! A path is looked at from `/` downwards, links followed. What was found to be in the hands
-//! of root and the caller stays so while the rest is looked at: nobody else can exchange it.
+//! of root and the caller stays so while the rest is looked at: nobody else can exchange it. In a
+//! sticky directory that ends when its owner takes it away, as a program may that cleans `/tmp`: who
+//! keeps what is known for longer calls [`Census::look_again`].
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -14,6 +16,7 @@ use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use super::follow::LINKS_MAX;
+use super::identity::{FileId, file_id};
 use crate::report::{Exit, Failure, shell_word, shown};
 
 /// The owner of files whose owner has no number in a user namespace (`overflowuid` of Linux).
@@ -28,8 +31,27 @@ pub(crate) struct Census {
     uid: u32,
     /// The working directory, once it was asked for.
     here: Option<PathBuf>,
-    /// What lies in the hands of others on the way to a directory or link, and it itself.
-    seen: HashMap<PathBuf, Vec<Fault>>,
+    seen: HashMap<PathBuf, Seen>,
+    /// Of what was seen, that which lies in a sticky directory, where others can put something else
+    /// once it is gone.
+    in_sticky: Vec<(PathBuf, Standing)>,
+}
+
+/// What is known of a directory or link.
+struct Seen {
+    /// What lies in the hands of others on the way to it, and it itself.
+    faults: Vec<Fault>,
+    /// Whether others can add to it, and cannot exchange what is there.
+    is_sticky: bool,
+}
+
+/// What tells a directory or link from one of another user that has its name: numbers of inodes
+/// are used again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    id: FileId,
+    uid: u32,
+    mode: u32,
 }
 
 /// A file or directory that another user can change, and how.
@@ -58,14 +80,31 @@ impl Census {
             uid,
             here: None,
             seen: HashMap::new(),
+            in_sticky: Vec::new(),
         })
     }
 
     /// Forgets what is known where that is much, as of the directories of thousands of machines.
     pub(crate) fn limit(&mut self) {
         if self.seen.len() > SEEN_MAX {
-            self.seen.clear();
+            self.forget();
         }
+    }
+
+    /// Forgets what is known where something in a sticky directory is not what it was.
+    pub(crate) fn look_again(&mut self) {
+        let stands = |(path, was): &(PathBuf, Standing)| {
+            statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| Standing::of(&stat) == *was)
+        };
+        if !self.in_sticky.iter().all(stands) {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        self.seen.clear();
+        self.in_sticky.clear();
     }
 
     /// An error of exit code 5 where another user can change the file at `path`, which
@@ -100,14 +139,17 @@ impl Census {
     /// The faults of an absolute path, as far as there is something.
     fn walk(&mut self, path: &Path, links_left: usize) -> Vec<Fault> {
         if let Some(known) = self.seen.get(path) {
-            return known.clone();
+            return known.faults.clone();
         }
         let mut faults = path.parent().map_or_else(Vec::new, |above| self.walk(above, links_left));
         let Ok(stat) = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) else { return faults };
         self.add(path, &stat, &mut faults);
+        let mut is_sticky = stat.st_mode & 0o1000 != 0 && stat.st_mode & 0o022 != 0;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Symlink => {
-                for fault in self.behind(path, links_left) {
+                let behind = self.behind(path, links_left);
+                is_sticky = behind.is_sticky;
+                for fault in behind.faults {
                     if !faults.iter().any(|known| known.id == fault.id) {
                         faults.push(fault);
                     }
@@ -121,28 +163,33 @@ impl Census {
             | FileType::BlockDevice
             | FileType::Unknown => return faults,
         }
-        self.seen.insert(path.to_owned(), faults.clone());
+        if path.parent().and_then(|above| self.seen.get(above)).is_some_and(|it| it.is_sticky) {
+            self.in_sticky.push((path.to_owned(), Standing::of(&stat)));
+        }
+        self.seen.insert(path.to_owned(), Seen { faults: faults.clone(), is_sticky });
         faults
     }
 
-    /// The faults of what the link at `path` leads to.
-    fn behind(&mut self, path: &Path, links_left: usize) -> Vec<Fault> {
+    /// What is known of what the link at `path` leads to.
+    fn behind(&mut self, path: &Path, links_left: usize) -> Seen {
         let target = readlinkat(CWD, path, Vec::new());
         let (Ok(target), Some(left), Some(above)) =
             (target, links_left.checked_sub(1), path.parent())
         else {
-            return Vec::new();
+            return Seen { faults: Vec::new(), is_sticky: false };
         };
         let target = above.join(OsStr::from_bytes(target.as_bytes()));
         if statat(CWD, &target, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-            return self.walk(&target, left);
+            let faults = self.walk(&target, left);
+            let is_sticky = self.seen.get(&target).is_some_and(|it| it.is_sticky);
+            return Seen { faults, is_sticky };
         }
         // A link of /proc leads to what may have no name, such as a pipe.
         let mut faults = Vec::new();
         if let Ok(stat) = statat(CWD, path, AtFlags::empty()) {
             self.add(path, &stat, &mut faults);
         }
-        faults
+        Seen { faults, is_sticky: false }
     }
 
     /// Adds what is wrong with the file or directory itself. An access control list shows in
@@ -166,6 +213,12 @@ impl Census {
         } else if mode & 0o020 != 0 && stat.st_gid != 0 {
             add(Exposure::Group(stat.st_gid));
         }
+    }
+}
+
+impl Standing {
+    fn of(stat: &Stat) -> Self {
+        Self { id: file_id(stat), uid: stat.st_uid, mode: stat.st_mode }
     }
 }
 

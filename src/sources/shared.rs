@@ -56,7 +56,10 @@ impl Shared {
     /// caller is bound by permissions.
     pub(super) fn take_census(&self) -> Option<Census> {
         let mut censuses = self.censuses.lock().unwrap_or_else(PoisonError::into_inner);
-        censuses.pop().or_else(Census::of_privileged)
+        let Some(mut census) = censuses.pop() else { return Census::of_privileged() };
+        drop(censuses);
+        census.look_again();
+        Some(census)
     }
 
     /// Keeps it for the next machine.

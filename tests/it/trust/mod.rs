@@ -1,5 +1,6 @@
 //! Root, and what other users of the host own or can write: by real owners, groups and users.
 
+mod fleets;
 mod links;
 mod manifests;
 mod readers;
