@@ -62,6 +62,52 @@ pub struct Contents {
     pub systemd: Option<u32>,
     /// Why not all of it could be looked into, in lower case and without a full stop.
     pub unread: Option<&'static str>,
+    /// Why Linux would not come to what lies behind it.
+    pub closed: Option<Closed>,
+}
+
+/// What keeps Linux from unpacking what lies behind an initrd
+/// (`init/initramfs.c` and `init/main.c` of Linux).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It ends in the middle of something, or holds what was changed: Linux goes no further.
+    Damaged,
+    /// It holds what Linux knows no way to unpack: Linux goes no further.
+    Unknown,
+    /// A boot configuration, which Linux finds at the very end alone.
+    BootConfig,
+}
+
+impl Closed {
+    /// The reason, in lower case and without a full stop.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Damaged => "it is damaged, and Linux unpacks nothing behind that",
+            Self::Unknown => "it is no initrd, or holds what Linux cannot unpack",
+            Self::BootConfig => "a boot configuration is behind it, which has to be the last",
+        }
+    }
+
+    /// What helps.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Damaged | Self::Unknown => {
+                "name the file that the guest's kernel is started with as its initrd, unharmed"
+            }
+            Self::BootConfig => "take it off with `bootconfig -d`, as Linux would not find it",
+        }
+    }
+}
+
+/// What the end of an initrd with a boot configuration is (Documentation/admin-guide/bootconfig.rst
+/// of Linux). Boot loaders may add up to three zeros.
+const BOOT_CONFIG_END: &[u8] = b"#BOOTCONFIG\n";
+const BOOT_CONFIG_ZEROS_MAX: usize = 3;
+
+/// Whether a file that ends so has a boot configuration behind its initrd.
+pub fn has_boot_config(end: &[u8]) -> bool {
+    let zeros = end.iter().rev().take(BOOT_CONFIG_ZEROS_MAX).take_while(|byte| **byte == 0).count();
+    end.get(..end.len() - zeros).is_some_and(|end| end.ends_with(BOOT_CONFIG_END))
 }
 
 /// What has made an initrd, as far as it counts here.
@@ -103,6 +149,9 @@ impl Contents {
                 return Err(reason.to_owned());
             }
             Maker::Build => return Err(IS_OURS.to_owned()),
+        }
+        if let Some(closed) = self.closed {
+            return Err(closed.reason().to_owned());
         }
         let systemd = [self.systemd, guest_systemd].into_iter().flatten().min();
         if let Some(old) = systemd.filter(|systemd| *systemd < HANDED_ON_SYSTEMD) {

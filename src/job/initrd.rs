@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::destination::Destination;
 use super::wishes::Wishes;
 use crate::delivery::guest::Guest;
-use crate::delivery::initrd::{Form, GuestInitrd, IS_OURS};
+use crate::delivery::initrd::{Closed, Form, GuestInitrd, IS_OURS};
 use crate::host::steady::Steady;
 use crate::look;
 use crate::manifest::{Channel, Manifest};
@@ -16,6 +16,8 @@ use crate::report::{Exit, Failure, shown};
 pub(super) struct OwnInitrd {
     pub(super) file: Arc<Steady>,
     pub(super) told: GuestInitrd,
+    /// Why nothing can go behind it at all.
+    closed: Option<Closed>,
 }
 
 /// The initrd that an option names, else that of the monitor's own arguments; none without
@@ -36,7 +38,7 @@ pub(super) fn own(
         let own = open(path, guest, true)?;
         return match &own.told.form {
             Ok(_) => Ok(Some(own)),
-            Err(reason) => Err(refused(path, reason)),
+            Err(reason) => Err(refused(path, reason, own.closed)),
         };
     }
     destination.initrd().map(|path| open(path, guest, false)).transpose()
@@ -69,13 +71,16 @@ fn open(path: &Path, guest: &Guest, is_always_given: bool) -> Result<OwnInitrd, 
     });
     let form = contents.form(guest.systemd);
     let told = GuestInitrd { size_bytes: file.size_bytes(), form, doubt, is_always_given };
-    Ok(OwnInitrd { file: Arc::new(file), told })
+    Ok(OwnInitrd { file: Arc::new(file), told, closed: contents.closed })
 }
 
-fn refused(path: &Path, reason: &str) -> Failure {
+fn refused(path: &Path, reason: &str, closed: Option<Closed>) -> Failure {
     let message = format!("no credentials can go by the initrd {}: {reason}", shown(path));
     if reason == IS_OURS {
         return Failure::new(Exit::Source, message).hint("name the guest's own, as it was before");
+    }
+    if let Some(closed) = closed {
+        return Failure::new(Exit::Source, message).hint(closed.hint());
     }
     Failure::new(Exit::Source, message).hint(
         "make the guest's initrd with dracut, or with mkinitcpio's hook systemd; or leave \

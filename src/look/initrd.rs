@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use self::names::Names;
 use crate::delivery;
-use crate::delivery::initrd::{Contents, Maker};
+use crate::delivery::initrd::{Closed, Contents, Maker};
 use crate::host::identity::Identity;
 use crate::host::steady::Steady;
 use crate::report::Failure;
@@ -28,8 +28,8 @@ const BEHIND_MAX_BYTES: u64 = (1 << 20) + (64 << 10);
 const MARK_BYTES: usize = 6;
 
 /// Why an initrd could not be looked into.
-const DAMAGED: &str = "it is damaged";
 const TOO_LARGE: &str = "it is larger than 1 GiB unpacked";
+const TOO_COSTLY: &str = "it is packed in a way that this program does not unpack";
 
 /// What was seen in the last initrds: the machines of a fleet have one in common as a rule.
 static SEEN: Mutex<Vec<(Identity, Contents)>> = Mutex::new(Vec::new());
@@ -44,8 +44,12 @@ pub(crate) fn look(initrd: &Steady) -> Result<Contents, Failure> {
         return Ok(contents.clone());
     }
     let mut contents = read(initrd.rewound()?)?;
-    if is_ours(initrd)? {
+    let end = end(initrd)?;
+    if delivery::initrd::is_ours(&end) {
         contents.maker = Maker::Build;
+    }
+    if delivery::initrd::has_boot_config(&end) {
+        contents.closed = Some(Closed::BootConfig);
     }
     let mut seen = seen();
     if seen.len() == SEEN_MAX {
@@ -55,9 +59,8 @@ pub(crate) fn look(initrd: &Steady) -> Result<Contents, Failure> {
     Ok(contents)
 }
 
-/// Whether credentials are behind it already, by its end: there lies all that a build puts there,
-/// and the rest may be packed.
-fn is_ours(initrd: &Steady) -> Result<bool, Failure> {
+/// Its end: there lies all that a build puts there, and a boot configuration; the rest may be packed.
+fn end(initrd: &Steady) -> Result<Vec<u8>, Failure> {
     let mut file = initrd.rewound()?;
     let mut end = Vec::new();
     let start_bytes = initrd.size_bytes().saturating_sub(BEHIND_MAX_BYTES);
@@ -65,7 +68,7 @@ fn is_ours(initrd: &Steady) -> Result<bool, Failure> {
         .seek(SeekFrom::Start(start_bytes))
         .and_then(|_| file.take(BEHIND_MAX_BYTES).read_to_end(&mut end));
     // What cannot be read is an error where it is copied.
-    Ok(read.is_ok() && delivery::initrd::is_ours(&end))
+    Ok(if read.is_ok() { end } else { Vec::new() })
 }
 
 /// What the file at its offset holds. The only error is a signal.
@@ -82,11 +85,24 @@ pub(crate) fn read(file: &File) -> Result<Contents, Failure> {
                 if let Some(failure) = Failure::inside(&error) {
                     return Err(failure.clone());
                 }
-                let is_large = error.kind() == io::ErrorKind::QuotaExceeded;
-                contents.unread = Some(if is_large { TOO_LARGE } else { DAMAGED });
+                note_error(error.kind(), &mut contents);
                 return Ok(contents);
             }
         }
+    }
+}
+
+/// Takes what an error tells: of what was read, or of this program, which unpacks less than Linux.
+fn note_error(kind: io::ErrorKind, contents: &mut Contents) {
+    let is_damage = matches!(
+        kind,
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof
+    );
+    if is_damage {
+        contents.closed = Some(Closed::Damaged);
+    } else {
+        let is_large = kind == io::ErrorKind::QuotaExceeded;
+        contents.unread = Some(if is_large { TOO_LARGE } else { TOO_COSTLY });
     }
 }
 
@@ -113,7 +129,10 @@ fn member(
             Ok(true)
         }
         Err(reason) => {
-            contents.unread = Some(reason);
+            match reason {
+                Some(reason) => contents.unread = Some(reason),
+                None => contents.closed = Some(Closed::Unknown),
+            }
             Ok(false)
         }
     }
@@ -175,8 +194,8 @@ mod tests {
         for at in 0..image.len() {
             let mut damaged = image.clone();
             damaged[at] ^= 0xff;
-            faults += usize::from(looked(&damaged).unread.is_some());
-            faults += usize::from(looked(&image[..at]).unread.is_some());
+            faults += usize::from(looked(&damaged).closed.is_some());
+            faults += usize::from(looked(&image[..at]).closed.is_some());
         }
         // Most do no harm to a name, or end behind an archive.
         assert!(faults > image.len(), "{faults} of {}", image.len());

@@ -20,19 +20,19 @@ const LZ4_MARK: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
 const LZ4_BLOCK_BYTES: usize = 8 << 20;
 const LZ4_PACKED_MAX_BYTES: usize = LZ4_BLOCK_BYTES + LZ4_BLOCK_BYTES / 255 + 16;
 
-/// Packed data whose unpacker this program has not, by its mark, and the reason that is told.
-const UNKNOWN: [(&[u8], &str); 4] = [
+/// Packed data that Linux unpacks and this program does not, by its mark, and the reason that is told.
+const UNREAD: [(&[u8], &str); 3] = [
     (b"BZh", "it is packed by bzip2"),
     (b"\x5d\0\0", "it is packed by lzma"),
     (b"\x89LZO", "it is packed by lzo"),
-    (b"", "it is packed in a way that is not known"),
 ];
 
-/// What unpacks the data in `from`, which begins with `mark`; the reason where nothing does.
+/// What unpacks the data in `from`, which begins with `mark`; the reason where this program does
+/// not, and none where Linux does not either.
 pub(super) fn unpacker<'r>(
     mark: &[u8],
     from: impl BufRead + 'r,
-) -> Result<Box<dyn Read + 'r>, &'static str> {
+) -> Result<Box<dyn Read + 'r>, Option<&'static str>> {
     // RFC 1952, 2.3.1: ID1 and ID2.
     if mark.starts_with(b"\x1f\x8b") {
         return Ok(Box::new(GzDecoder::new(from)));
@@ -48,8 +48,8 @@ pub(super) fn unpacker<'r>(
     if mark.starts_with(&LZ4_MARK) {
         return Ok(Box::new(Lz4 { from, block: Vec::new(), unpacked: 0, passed: 0 }));
     }
-    let known = UNKNOWN.iter().find(|(unknown, _)| mark.starts_with(unknown));
-    Err(known.map_or("", |(_, reason)| reason))
+    let unread = UNREAD.iter().find(|(unread, _)| mark.starts_with(unread));
+    Err(unread.map(|(_, reason)| *reason))
 }
 
 /// One frame of zstd.

@@ -63,16 +63,12 @@ fn an_initrd_without_what_is_needed_is_refused() {
 fn an_initrd_that_cannot_be_looked_into_is_taken_with_a_warning() {
     let host = Host::new(MANIFEST);
     let main = archive(&host, DRACUT);
-    let packed = filtered(&host.path("packing"), &["zstd", "-qc"], &main);
     // Entries of no content and of one that is longer than anything, behind a small name.
     let entry = "070701000000010000000000000000000000000000000000000000FFFFFFFF\
                  0000000000000000000000000000000000000002000000006\0\0";
     let bomb = [entry.as_bytes(), &vec![0; 1 << 20]].concat();
     for (image, reason) in [
         (filtered(&host.path("packing"), &["bzip2", "-c"], &main), "it is packed by bzip2"),
-        (b"MZ no initrd".to_vec(), "it is packed in a way that is not known"),
-        (packed[..packed.len() / 2].to_vec(), "it is damaged"),
-        (main[..main.len() / 2].to_vec(), "it is damaged"),
         (bomb, "it is larger than 1 GiB unpacked"),
     ] {
         fs::write(host.path("guest.img"), image).unwrap();
@@ -87,6 +83,37 @@ fn an_initrd_that_cannot_be_looked_into_is_taken_with_a_warning() {
     fs::write(host.path("guest.img"), filtered(&host.path("packing"), &zeros, b"")).unwrap();
     let (code, message) = build(&host, &[]);
     assert!(code == 0 && message.ends_with("it is larger than 1 GiB unpacked\n"), "{message}");
+}
+
+/// Linux stops at the first thing that it cannot unpack: what lies behind that is lost in silence.
+#[test]
+fn an_initrd_that_linux_does_not_unpack_to_its_end_is_refused() {
+    let host = Host::new(MANIFEST);
+    let main = archive(&host, &["init"]);
+    let packed = filtered(&host.path("packing"), &["zstd", "-qc"], &main);
+    let plain = archive(&host, DRACUT);
+    let dracut = filtered(&host.path("packing"), &["zstd", "-qc"], &plain);
+    let boot_config = b"kernel.trace = 1\n\0\0\0\x14\0\0\0\x93\x06\0\0#BOOTCONFIG\n";
+    let damaged = "it is damaged, and Linux unpacks nothing behind that";
+    let unknown = "it is no initrd, or holds what Linux cannot unpack";
+    let last = "a boot configuration is behind it, which has to be the last";
+    for (image, reason, hint) in [
+        (b"MZ no initrd".to_vec(), unknown, "unharmed"),
+        ([&main[..], b"behind it"].concat(), unknown, "unharmed"),
+        ([&packed[..], b"behind it"].concat(), unknown, "unharmed"),
+        (dracut[..dracut.len() / 2].to_vec(), damaged, "unharmed"),
+        (plain[..plain.len() / 2].to_vec(), damaged, "unharmed"),
+        ([&dracut[..], boot_config].concat(), last, "`bootconfig -d`"),
+        ([&dracut[..], boot_config, b"\0\0\0"].concat(), last, "`bootconfig -d`"),
+    ] {
+        fs::write(host.path("guest.img"), image).unwrap();
+        let (code, message) = build(&host, &[]);
+        let expected =
+            format!("credimg: error: no credentials can go by the initrd guest.img: {reason}\n");
+        assert!(code == 4 && message.starts_with(&expected), "{code} {message}");
+        assert!(message.contains(hint), "{message}");
+        assert!(!host.path("out.erofs").exists());
+    }
 }
 
 /// Blocks of lz4 that hold nothing cost next to nothing: each once cost that of a full one.
