@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::outputs::Outputs;
-use self::reach::{Crossing, Machine, Reaches, Way};
+use self::reach::{Crossing, Machine, Reached, Reaches, Way};
 use super::matrix::{Cell, Matrix, Row};
 use crate::host::identity::FileId;
 use crate::host::places::{Place, Places};
@@ -56,9 +56,6 @@ enum Key<'a> {
 
 /// The problem of each way by which the image of a machine would reach another one.
 type Found = BTreeMap<usize, Problem>;
-
-/// The machines of a way whose source is one for them all, or one machine.
-type Reached = (Machine, Option<Machine>);
 
 /// Errors: exit code 3 for what the manifest says, with both places, and 2 for options.
 pub(crate) fn require<'a>(fleet: &'a Fleet, files: &Files) -> Result<Isolated<'a>, Failure> {
@@ -203,7 +200,7 @@ impl Search<'_> {
             };
             for way in other.iter().filter(is_granted) {
                 let origin = self.fleet.origin(*way, machine);
-                self.add(*way, &origin, (number(machine), None), &mut found);
+                self.add(*way, &origin, Reached::only(number(machine)), &mut found);
             }
         }
         self.add_keys(&mut found);
@@ -220,13 +217,14 @@ impl Search<'_> {
         let mut machines = item.machines.iter();
         if fleet.has_one_origin(way) {
             if let Some(first) = machines.next() {
-                let reached = (number(first), machines.next().map(number));
+                let other = machines.next().map(number);
+                let reached = Reached { first: number(first), other };
                 take(self, fleet.origin(way, first), reached);
             }
             return;
         }
         for machine in machines {
-            take(self, fleet.origin(way, machine), (number(machine), None));
+            take(self, fleet.origin(way, machine), Reached::only(number(machine)));
         }
     }
 
@@ -263,7 +261,7 @@ impl Search<'_> {
                 self.add_path(way, &path, reached, found);
             }
             Action::Make(_, New::Command(script)) => {
-                let words = self.fleet.shell(&script.to_string_lossy(), index(reached.0));
+                let words = self.fleet.shell(&script.to_string_lossy(), index(reached.first));
                 self.add_key(way, &Key::Command(&words), reached);
             }
             Action::Make(..) | Action::Modify(_) | Action::Xattr { .. } | Action::Link(_) => {}
@@ -278,11 +276,11 @@ impl Search<'_> {
         self.reaches.add_below(&path, number(way), reached, &may_share);
         // The name itself is replaced, also where it is a link.
         let names = [self.places.name(source), path];
-        let foreign = names.iter().find_map(|name| self.outputs.foreign(name, reached.0));
+        let foreign = names.iter().find_map(|name| self.outputs.foreign(name, reached.first));
         if let Some((machine, output)) = foreign {
             let message = format!(
                 "a source of {} that is, or holds, the image of {} or a file beside it: {}",
-                self.name(reached.0),
+                self.name(reached.first),
                 self.name(machine),
                 shown(output)
             );
@@ -290,7 +288,7 @@ impl Search<'_> {
             found.entry(way).or_insert_with(problem);
         }
         if let Some(harm) = names.iter().find_map(|name| self.outputs.harm(name)) {
-            let message = format!("{harm} a source of {}", self.name(reached.0));
+            let message = format!("{harm} a source of {}", self.name(reached.first));
             let problem = || self.problem(way, message, "give each a name of its own");
             found.entry(way).or_insert_with(problem);
         }
@@ -304,7 +302,7 @@ impl Search<'_> {
     fn add_keys(&mut self, found: &mut Found) {
         let items = self.fleet.items().len();
         for machine in 0..self.fleet.machines().len() {
-            let reached = (number(machine), None);
+            let reached = Reached::only(number(machine));
             if let Some(path) = self.fleet.key_file(machine) {
                 self.add_path(items, &path, reached, found);
             }

@@ -11,21 +11,35 @@ pub(super) type Way = u32;
 /// A machine's index.
 pub(super) type Machine = u32;
 
-/// A way by which a source reaches machines.
+/// Which machines a source reaches by one way. Of many machines two are enough to know, as any two
+/// show that the source is shared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reached {
+    /// The first machine.
+    pub(super) first: Machine,
+    /// Another machine; none where the source reaches one alone.
+    pub(super) other: Option<Machine>,
+}
+
+impl Reached {
+    /// One machine alone.
+    pub(super) fn only(machine: Machine) -> Self {
+        Self { first: machine, other: None }
+    }
+}
+
+/// The ways by which a source reaches machines, as a list.
 #[derive(Debug)]
 struct Reach {
     way: Way,
-    /// The first machine that it reaches by this way.
-    first: Machine,
-    /// Another machine that it reaches by this way.
-    other: Option<Machine>,
+    reached: Reached,
     /// Another way of this source.
     next: Option<Box<Reach>>,
 }
 
 impl Reach {
-    fn new(way: Way, first: Machine, other: Option<Machine>) -> Self {
-        Self { way, first, other, next: None }
+    fn new(way: Way, reached: Reached) -> Self {
+        Self { way, reached, next: None }
     }
 
     fn all(&self) -> impl Iterator<Item = &Self> {
@@ -35,20 +49,22 @@ impl Reach {
     /// Each machine that is known of each way.
     fn machines(&self) -> impl Iterator<Item = (Way, Machine)> {
         self.all().flat_map(|it| {
-            std::iter::once(it.first).chain(it.other).map(|machine| (it.way, machine))
+            let Reached { first, other } = it.reached;
+            std::iter::once(first).chain(other).map(|machine| (it.way, machine))
         })
     }
 
     /// Adds a way, or machines to one that is known.
-    fn add(&mut self, way: Way, first: Machine, other: Option<Machine>) {
+    fn add(&mut self, way: Way, reached: Reached) {
         if self.way == way {
-            let is_another = |machine: &Machine| *machine != self.first;
-            self.other = self.other.or(Some(first).filter(is_another)).or(other.filter(is_another));
+            let own = &mut self.reached;
+            let candidates = [own.other, Some(reached.first), reached.other];
+            own.other = candidates.into_iter().flatten().find(|machine| *machine != own.first);
             return;
         }
         match &mut self.next {
-            Some(next) => next.add(way, first, other),
-            None => self.next = Some(Box::new(Self::new(way, first, other))),
+            Some(next) => next.add(way, reached),
+            None => self.next = Some(Box::new(Self::new(way, reached))),
         }
     }
 }
@@ -80,44 +96,39 @@ pub(super) struct Reaches {
 }
 
 impl Reaches {
-    /// Adds a source that this way brings to `first` and, where that is not all, to `other`.
+    /// Adds a source that this way brings to these machines.
     pub(super) fn add(
         &mut self,
         key: &impl Hash,
         way: Way,
-        (first, other): (Machine, Option<Machine>),
+        reached: Reached,
         may_share: &impl Fn(Way) -> bool,
     ) {
         let key = (self.hashers.0.hash_one(key), self.hashers.1.hash_one(key));
-        if other.is_some() {
+        if reached.other.is_some() {
             self.shared_ways.insert(way);
         }
         let reach = match self.sources.entry(key) {
-            Entry::Vacant(free) => free.insert(Reach::new(way, first, other)),
+            Entry::Vacant(free) => free.insert(Reach::new(way, reached)),
             Entry::Occupied(taken) => {
                 let reach = taken.into_mut();
-                reach.add(way, first, other);
+                reach.add(way, reached);
                 reach
             }
         };
-        if reach.machines().any(|(_, machine)| machine != first) {
+        if reach.machines().any(|(_, machine)| machine != reached.first) {
             self.shared.extend(reach.machines());
-            self.shared.insert((way, first));
+            self.shared.insert((way, reached.first));
             cross(reach, may_share, &mut self.crossings);
         }
     }
 
     /// Adds a directory with all that is below it. All of them come before what may lie in one.
-    pub(super) fn add_directory(
-        &mut self,
-        path: &Path,
-        way: Way,
-        (first, other): (Machine, Option<Machine>),
-    ) {
+    pub(super) fn add_directory(&mut self, path: &Path, way: Way, reached: Reached) {
         match self.directories.get_mut(path) {
-            Some(reach) => reach.add(way, first, other),
+            Some(reach) => reach.add(way, reached),
             None => {
-                self.directories.insert(path.to_owned(), Reach::new(way, first, other));
+                self.directories.insert(path.to_owned(), Reach::new(way, reached));
             }
         }
     }
@@ -127,7 +138,7 @@ impl Reaches {
         &mut self,
         path: &Path,
         way: Way,
-        (first, other): (Machine, Option<Machine>),
+        reached: Reached,
         may_share: &impl Fn(Way) -> bool,
     ) {
         if self.directories.is_empty() {
@@ -135,11 +146,11 @@ impl Reaches {
         }
         for above in path.ancestors().skip(1) {
             let Some(directory) = self.directories.get(above) else { continue };
-            let mut both = Reach::new(way, first, other);
+            let mut both = Reach::new(way, reached);
             for found in directory.all() {
-                both.add(found.way, found.first, found.other);
+                both.add(found.way, found.reached);
             }
-            if both.machines().any(|(_, machine)| machine != first) {
+            if both.machines().any(|(_, machine)| machine != reached.first) {
                 self.shared.extend(both.machines());
                 cross(&both, may_share, &mut self.crossings);
             }
@@ -166,20 +177,21 @@ fn cross(
     crossings: &mut BTreeMap<(Way, Way), Crossing>,
 ) {
     for own in reach.all().filter(|own| !may_share(own.way)) {
-        let machine = own.first;
+        let machine = own.reached.first;
         let mut note = |other: Machine, other_way: Way| {
             let crossing = Crossing { machine, other, other_way };
             crossings.entry((own.way, other_way)).or_insert(crossing);
         };
-        if let Some(other) = own.other {
+        if let Some(other) = own.reached.other {
             note(other, own.way);
             continue;
         }
         let is_told_there =
-            |it: &Reach| it.way > own.way && it.other.is_none() && !may_share(it.way);
+            |it: &Reach| it.way > own.way && it.reached.other.is_none() && !may_share(it.way);
         let others = reach.all().filter(|it| it.way != own.way && !is_told_there(it));
         let met = others.filter_map(|it| {
-            let other = [Some(it.first), it.other].into_iter().flatten();
+            let Reached { first, other } = it.reached;
+            let other = [Some(first), other].into_iter().flatten();
             Some((it.way, other.into_iter().find(|other| *other != machine)?))
         });
         if let Some((way, other)) = met.min() {
