@@ -14,7 +14,7 @@ use super::uuid;
 use crate::host::output;
 use crate::host::random;
 use crate::keys::{self, Key, Owners};
-use crate::look::part::Part;
+use crate::look::file_start::FileStart;
 use crate::monitors::DriveKey;
 use crate::report::{self, Exit, Failure};
 
@@ -35,7 +35,7 @@ pub(crate) struct Encryptor {
 
 /// What is inside an encrypted image.
 pub(crate) struct Inside {
-    pub(crate) plain: luks::Reader<Part>,
+    pub(crate) plain: luks::Reader<FileStart>,
     /// Where it begins.
     pub(crate) offset_bytes: u64,
     /// Of the header.
@@ -93,7 +93,7 @@ impl Encryptor {
 
     /// What is inside `image` where it is encrypted as a build would do it, with this
     /// key and no other.
-    pub(crate) fn open(&self, mut image: Part, label: Option<&str>) -> Option<Inside> {
+    pub(crate) fn open(&self, mut image: FileStart, label: Option<&str>) -> Option<Inside> {
         let header = luks::Header::read(&mut image).ok()?;
         let (version, label) = (self.luks(), self.encryption.label_of_header(label));
         let is_alike = header.is_whole()

@@ -28,7 +28,7 @@ use crate::host::memory::without_traces;
 use crate::host::output::{self, INDEX_SUFFIX, index_text};
 use crate::host::signals;
 use crate::host::steady::Steady;
-use crate::look::part::Part;
+use crate::look::file_start::FileStart;
 use crate::report::{self, Exit, Failure};
 
 /// An image that may stay as it is.
@@ -74,7 +74,7 @@ impl Existing {
         };
         let tree_offset_bytes =
             if is_around { Some(verity::find(&file).ok()??.data_bytes) } else { None };
-        let part = Part::new(file.try_clone().ok()?, tree_offset_bytes.unwrap_or(u64::MAX));
+        let part = FileStart::new(file.try_clone().ok()?, tree_offset_bytes.unwrap_or(u64::MAX));
         let mut inside = encryptor.open(part, label)?;
         let stamp = probe::stamp(&mut inside.plain).ok()??;
         Some(Self { file, inside: Some(RefCell::new(inside)), tree_offset_bytes, stamp })
@@ -117,9 +117,9 @@ impl Existing {
         let (Ok(whole), Ok(data)) = (self.file.try_clone(), self.file.try_clone()) else {
             return Ok(None);
         };
-        let mut whole = Part::whole(whole);
+        let mut whole = FileStart::whole(whole);
         let Ok(mut comparison) = Comparison::new(&mut whole) else { return Ok(None) };
-        let mut data = BufReader::with_capacity(256 << 10, Part::new(data, data_bytes));
+        let mut data = BufReader::with_capacity(256 << 10, FileStart::new(data, data_bytes));
         let sealed = image.sealed(&mut comparison, &mut |mut sink| {
             io::copy(&mut data, &mut sink).map_err(|error| {
                 let failure = Failure::inside(&error).cloned();

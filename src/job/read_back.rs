@@ -18,7 +18,7 @@ use crate::host::random;
 use crate::host::signals;
 use crate::keys;
 use crate::look::differences::{self, comparison};
-use crate::look::part::Part;
+use crate::look::file_start::FileStart;
 use crate::look::records::{self, Fault};
 use crate::report::verbose::Step;
 use crate::report::{Exit, Failure, human_size, line, reason};
@@ -48,7 +48,7 @@ pub(crate) fn check(
             if let Some(sealed) = outside {
                 require_tree(&file, sealed)?;
             }
-            let part = Part::new(file, outside.map_or(u64::MAX, |sealed| sealed.data_bytes));
+            let part = FileStart::new(file, outside.map_or(u64::MAX, |sealed| sealed.data_bytes));
             let plain = open(encryptor, part)?;
             let (start, length_bytes) = plain.memory();
             keys::hold_range(start, length_bytes);
@@ -73,7 +73,7 @@ fn require_tree(storage: &dyn Storage, sealed: &Sealed) -> Result<Found, Failure
     Ok(found)
 }
 
-fn open(encryptor: &Encryptor, mut file: Part) -> Result<luks::Reader<Part>, Failure> {
+fn open(encryptor: &Encryptor, mut file: FileStart) -> Result<luks::Reader<FileStart>, Failure> {
     let header = luks::Header::read(&mut file).map_err(|error| unreadable(&error))?;
     let mut faults = Vec::new();
     let storage = Seekable::new(file.try_clone().map_err(|error| unreadable(&error.into()))?);

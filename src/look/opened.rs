@@ -10,7 +10,7 @@ use credimg_formats::read::{Problems, Seekable, Storage};
 use credimg_formats::verity::{self, Found};
 use credimg_formats::{ErrorKind, luks};
 
-use super::part::Part;
+use super::file_start::FileStart;
 use crate::delivery::verity as verity_unit;
 use crate::host::open::open_file;
 use crate::host::output::Access;
@@ -29,30 +29,29 @@ pub(crate) struct Opened {
     shown: String,
 }
 
-/// An encrypted image, as far as it is read without its key.
+/// An encrypted image, as far as it can be read without its key.
 pub(crate) struct Outside {
     pub(crate) header: luks::Header,
-    /// All of it, with a hash tree behind it.
+    /// The whole file, with the hash tree if it has one.
     pub(crate) storage: File,
 }
 
 /// The hash tree of an image.
 pub(crate) struct HashTree {
     pub(crate) found: Found,
-    /// The bytes that it stands in, behind those that it is made of.
+    /// The data with the tree behind it.
     storage: Arc<dyn Storage>,
     /// The image's path for messages.
     shown: String,
 }
 
 impl HashTree {
-    /// The hash that stands for the whole image, as the tree has it: whether the image is the one
-    /// that it was made of is not checked.
+    /// The root hash by the tree itself. Whether the image still has it is not checked.
     pub(crate) fn root_hash(&self) -> Result<Vec<u8>, Failure> {
         verity::root_hash(&*self.storage, &self.found).map_err(|error| invalid(&self.shown, &error))
     }
 
-    /// Reads the whole image, and gives all that is not as this root hash says.
+    /// Reads the whole image, and returns what does not match this root hash.
     pub(crate) fn check(&self, root_hash: &[u8]) -> Result<Problems, Failure> {
         verity::verify(&*self.storage, &self.found, root_hash)
             .map_err(|error| invalid(&self.shown, &error))
@@ -64,18 +63,18 @@ impl HashTree {
     }
 }
 
-/// What holds a file system: the bytes, with a hash tree behind them where there is one.
+/// The bytes of a file system with the hash tree behind them, if there is one.
 pub(crate) struct Parts {
     pub(crate) storage: Arc<dyn Storage>,
-    /// That tree.
+    /// The tree in `storage`.
     pub(crate) found: Option<Found>,
-    /// The tree of the image, be it that one or one that is around an encryption.
+    /// The image's tree: the one in `storage`, or one behind an encrypted image.
     pub(crate) tree: Option<HashTree>,
 }
 
 impl Parts {
-    /// Looks for a tree in the plain bytes of an encrypted image. Errors are of exit code 8.
-    fn inside(plain: luks::Reader<Part>, shown: &str) -> Result<Self, Failure> {
+    /// The parts of the plain bytes of an encrypted image. Errors are of exit code 8.
+    fn inside(plain: luks::Reader<FileStart>, shown: &str) -> Result<Self, Failure> {
         let storage: Arc<dyn Storage> = Arc::new(Seekable::new(plain));
         let found = verity::find(&*storage).map_err(|error| invalid(shown, &error))?;
         let tree = found.clone().map(|found| HashTree {
@@ -86,7 +85,7 @@ impl Parts {
         Ok(Self { storage, found, tree })
     }
 
-    /// The bytes of the file system alone, from `storage`, which holds those of all parts.
+    /// The file system alone, without the tree `found` that `storage` holds behind it.
     pub(crate) fn data(storage: Arc<dyn Storage>, found: Option<&Found>) -> Box<dyn Storage> {
         match found {
             Some(found) => Box::new(verity::Data::new(storage, found)),
@@ -95,7 +94,7 @@ impl Parts {
     }
 }
 
-/// What a key opens.
+/// What is inside an encrypted image.
 pub(crate) struct Inside {
     pub(crate) probe: Probe,
     /// The plain bytes.
@@ -113,7 +112,7 @@ impl Opened {
         }
         let shown = report::shown(path);
         let (mut file, stat) = open_file(path).map_err(|failure| {
-            // Its hints speak of manifests, but for that of a policy.
+            // Hints of errors about files speak of manifests; only that of a policy fits here.
             let is_policy = failure.exit == Exit::Policy;
             if is_policy { failure } else { Failure::new(Exit::Image, failure.message) }
         })?;
@@ -137,20 +136,20 @@ impl Opened {
         Ok(Self { file, size_bytes, probe: found, header, tree, shown })
     }
 
-    /// The hash tree behind all of the file, where there is one; that of an encrypted image may be
-    /// [inside](Self::inside).
+    /// The hash tree at the end of the file, if there is one. An encrypted image may have its tree
+    /// [inside](Self::inside) instead.
     pub(crate) fn tree(&self) -> Result<Option<HashTree>, Failure> {
         let Some(found) = self.tree.clone() else { return Ok(None) };
         let (storage, shown) = (Arc::new(self.again()?), self.shown.clone());
         Ok(Some(HashTree { found, storage, shown }))
     }
 
-    /// How many bytes are before the hash tree, or in all.
+    /// The size of the image without the hash tree behind it.
     fn data_bytes(&self) -> u64 {
         self.tree.as_ref().map_or(self.size_bytes, |tree| tree.data_bytes)
     }
 
-    /// The file once more.
+    /// A second handle of the file.
     fn again(&self) -> Result<File, Failure> {
         self.file.try_clone().map_err(|error| {
             Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
@@ -169,7 +168,7 @@ impl Opened {
         allow_cost: bool,
     ) -> Result<Option<Inside>, Failure> {
         let Some(mut plain) = self.unlock(file, key, allow_cost)? else { return Ok(None) };
-        // It stands at its start already, but that is not this function's to know.
+        // It is at its start already, but nothing here promises that.
         let rewound = plain.rewind().map_err(|error| {
             Failure::new(Exit::Image, format!("cannot read {}: {}", self.shown, reason(&error)))
         });
@@ -228,7 +227,7 @@ impl Opened {
         key_file: &Path,
         key: &Key,
         allow_cost: bool,
-    ) -> Result<Option<luks::Reader<Part>>, Failure> {
+    ) -> Result<Option<luks::Reader<FileStart>>, Failure> {
         let Some(header) = &self.header else { return Ok(None) };
         if !allow_cost {
             header.require_cheap().map_err(|error| {
@@ -236,7 +235,7 @@ impl Opened {
                     .hint("where you know who made the image, --allow-cost opens it")
             })?;
         }
-        let file = Part::new(self.again()?, self.data_bytes());
+        let file = FileStart::new(self.again()?, self.data_bytes());
         let secret = key.secret().expose();
         let opened = keys::without_traces(|| header.open_at_any_cost(file, secret));
         let plain = opened.map_err(|error| {
@@ -252,14 +251,14 @@ impl Opened {
         Ok(Some(plain))
     }
 
-    /// The header once more, and the bytes of the encrypted image itself; none of one that is
-    /// not encrypted. Errors are of exit code 8.
+    /// A second copy of the header, and the bytes of the encrypted image; none of one that is not
+    /// encrypted. Errors are of exit code 8.
     pub(crate) fn outside(&self) -> Result<Option<Outside>, Failure> {
         if self.header.is_none() {
             return Ok(None);
         }
-        let mut part = Part::new(self.again()?, self.data_bytes());
-        let header = luks::Header::read(&mut part).map_err(|error| self.failure(&error))?;
+        let mut image = FileStart::new(self.again()?, self.data_bytes());
+        let header = luks::Header::read(&mut image).map_err(|error| self.failure(&error))?;
         Ok(Some(Outside { header, storage: self.again()? }))
     }
 
@@ -268,7 +267,7 @@ impl Opened {
         invalid(&self.shown, error)
     }
 
-    /// Who may get at it.
+    /// Who may open the image.
     pub(crate) fn access(&self) -> io::Result<Access> {
         Access::of_file(&self.file, &self.file.metadata()?)
     }
@@ -292,7 +291,7 @@ impl Opened {
     }
 }
 
-/// The failure of an option that speaks of the key of an image that has none.
+/// The failure of an option about keys if the image is not encrypted.
 pub(crate) fn no_encryption(option: &str) -> Failure {
     let message = format!("{option} has no meaning for an image that is not encrypted");
     Failure::new(Exit::Usage, message)
