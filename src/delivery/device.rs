@@ -1,8 +1,8 @@
-//! By what the guest finds a disk, and how its files write that.
+//! How the guest finds a disk, and how that is written in its files.
 
 use crate::monitors::{Bus, Serial};
 
-/// By what the guest finds a disk.
+/// How the guest finds a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Device {
     /// The label of its file system, or of its LUKS header.
@@ -16,8 +16,8 @@ pub enum Device {
 }
 
 impl Device {
-    /// The drive with this serial; none where its name depends on what else the machine has.
-    /// udev names disks by their serials in a form that is stable on virtio alone.
+    /// The drive with this serial. None on a bus other than virtio: udev's names for disks by their
+    /// serials are stable on virtio alone.
     pub fn of_serial(serial: &Serial, bus: Bus) -> Option<Self> {
         match bus {
             Bus::Virtio => Some(Self::Serial(serial.clone())),
@@ -25,7 +25,7 @@ impl Device {
         }
     }
 
-    /// What fstab(5) and crypttab(5) call it.
+    /// The device as fstab(5), crypttab(5) and veritytab(5) write it.
     pub(super) fn in_table(&self) -> String {
         match self {
             Self::Label(label) => format!("LABEL={label}"),
@@ -34,7 +34,7 @@ impl Device {
         }
     }
 
-    /// Its path, for units, which take no `LABEL=` and no `UUID=`.
+    /// The device's path, for units, which know neither `LABEL=` nor `UUID=`.
     pub fn path(&self) -> String {
         match self {
             Self::Label(label) => format!("/dev/disk/by-label/{label}"),

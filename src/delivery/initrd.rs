@@ -9,19 +9,21 @@ use credimg_formats::Secret;
 
 use self::newc::Archive;
 
-/// The first systemd that takes from the initrd what lies in `/run/credentials/@initrd`, and the
-/// first that takes what lies in the initrd itself (systemd's NEWS).
+/// The first systemd that hands on what lies in `/run/credentials/@initrd` when it leaves the
+/// initrd, and the first that takes credentials from `/.extra` of the initrd (systemd's NEWS).
 const HANDED_ON_SYSTEMD: u32 = 254;
 const EXTRA_SYSTEMD: u32 = 262;
-/// Where the lines for systemd-tmpfiles lie in the initrd, and where systemd looks itself.
+/// Paths in the initrd: of our lines for systemd-tmpfiles, and of the directory where systemd
+/// itself looks for credentials.
 const TMPFILES_CONF: &str = "usr/lib/tmpfiles.d/credimg.conf";
 pub(crate) const EXTRA_DIRECTORY: &str = ".extra/system_credentials";
-/// What an archive begins with, in each of its forms: the directory that all its values are below.
+/// The directory that an archive of credentials begins with, in each form. Its values lie below.
 pub(crate) const EXTRA_TOP: &str = ".extra";
 pub(crate) const TMPFILES_TOP: &str = ".credimg";
-/// How a line for systemd-tmpfiles begins that copies a value; its name follows, then a quote.
+/// The start of a line for systemd-tmpfiles that copies a credential. The credential's name
+/// follows, then a quote.
 pub(crate) const COPY_START: &str = "C \"/run/credentials/@initrd/";
-/// Linux unpacks an archive that begins at a multiple of this.
+/// Linux finds an archive only at a multiple of this.
 const ALIGNMENT_BYTES: u64 = 4;
 
 /// What the planner knows of the guest's own initrd.
@@ -29,12 +31,12 @@ const ALIGNMENT_BYTES: u64 = 4;
 pub struct GuestInitrd {
     /// Its length.
     pub size_bytes: u64,
-    /// How it takes credentials, else the reason why it takes none, in lower case and without a
-    /// full stop.
+    /// How it takes credentials, or the reason why it cannot, in lower case and without a full
+    /// stop.
     pub form: Result<Form, String>,
-    /// A warning where something goes by it and its form is not known for certain.
+    /// A warning for builds that send something by it: it could not be looked into to its end.
     pub doubt: Option<String>,
-    /// Whether the machine gets an initrd of ours even where no credential goes by it.
+    /// Whether the machine is given a copy of it even where no credential goes by it.
     pub is_always_given: bool,
 }
 
@@ -49,7 +51,7 @@ pub enum Form {
     Extra,
 }
 
-/// What an initrd holds, as far as it counts here and the names in it tell.
+/// What the names in an initrd tell of it, as far as it matters for credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     /// Whether systemd is its first process, or can be.
@@ -60,7 +62,7 @@ pub struct Contents {
     pub maker: Maker,
     /// The version of its systemd.
     pub systemd: Option<u32>,
-    /// Why not all of it could be looked into, in lower case and without a full stop.
+    /// Why it could not be looked into to its end, in lower case and without a full stop.
     pub unread: Option<&'static str>,
     /// Why Linux would not come to what lies behind it.
     pub closed: Option<Closed>,
@@ -110,37 +112,37 @@ pub fn has_boot_config(end: &[u8]) -> bool {
     end.get(..end.len() - zeros).is_some_and(|end| end.ends_with(BOOT_CONFIG_END))
 }
 
-/// What has made an initrd, as far as it counts here.
+/// What has made an initrd, as far as it matters for credentials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Maker {
-    /// Whatever takes credentials.
+    /// Anything else, such as dracut. It can take credentials.
     #[default]
     Other,
     /// initramfs-tools.
     InitramfsTools,
-    /// A build, which has put credentials behind the guest's own.
+    /// A build of credimg: credentials of an image are behind it already.
     Build,
 }
 
-/// Why nothing goes behind an initrd of ours: the guest would have the credentials of another
-/// image, or miss them, as files of one name replace each other.
+/// Why no second set of credentials goes behind an initrd. Files of one name replace each other, so
+/// the guest would miss credentials or have those of another image.
 pub const IS_OURS: &str = "credentials of an image are behind it already";
 
-/// Whether a file that ends so is an initrd with credentials behind it.
+/// Whether `end` is the end of an initrd that has credentials of an image behind it.
 pub fn is_ours(end: &[u8]) -> bool {
     let holds = |name: &str| end.windows(name.len()).any(|window| window == name.as_bytes());
     holds(TMPFILES_CONF) || holds(EXTRA_DIRECTORY)
 }
 
 impl Contents {
-    /// Whether nothing more can be learned that counts.
+    /// Whether the rest of the initrd can tell nothing more that matters.
     pub fn is_settled(&self) -> bool {
         self.has_systemd && self.has_tmpfiles && self.systemd.is_some()
     }
 
-    /// How the guest takes credentials whose systemd is said to have this version; else the
-    /// reason why it takes none. Where nothing is said and no name tells the version, it is the
-    /// form that every systemd from 254 on takes.
+    /// How this initrd takes credentials, or the reason why it cannot. `guest_systemd` is the
+    /// version that the user has named. If no version is known, the form is the one that every
+    /// systemd from 254 on takes.
     pub fn form(&self, guest_systemd: Option<u32>) -> Result<Form, String> {
         match self.maker {
             Maker::Other => {}
@@ -159,7 +161,7 @@ impl Contents {
                 "systemd {old} takes no credentials from an initrd, {HANDED_ON_SYSTEMD} does"
             ));
         }
-        // What could not be looked into may hold all that is needed.
+        // What was not looked into may hold what is needed.
         let has = |is_seen: bool| is_seen || self.unread.is_some();
         if systemd.is_some_and(|it| it >= EXTRA_SYSTEMD) && has(self.has_systemd) {
             Ok(Form::Extra)
@@ -171,8 +173,8 @@ impl Contents {
     }
 }
 
-/// What follows the guest's own initrd of this length, so that its systemd takes these
-/// credentials, each a name and a value. Nothing where there are none.
+/// What is appended to the guest's own initrd, which has this length, so that its systemd takes
+/// these credentials: pairs of name and value. Empty where there are none.
 pub fn behind(initrd_bytes: u64, form: Form, credentials: &[(&str, &[u8])]) -> Secret {
     if credentials.is_empty() {
         return Secret::new(Vec::new());
@@ -185,15 +187,15 @@ pub fn behind(initrd_bytes: u64, form: Form, credentials: &[(&str, &[u8])]) -> S
     archive.finish()
 }
 
-/// Zeros between the two: Linux passes over them. Four of them at least, as an initrd that is
-/// packed by lz4 has no other end (`lib/decompress_unlz4.c` of Linux).
+/// The number of zeros between the two, which Linux skips. There are at least four, because nothing
+/// else ends an initrd that lz4 has packed (`lib/decompress_unlz4.c` of Linux).
 fn padding_bytes(initrd_bytes: u64) -> usize {
     let over = initrd_bytes % ALIGNMENT_BYTES;
     let padding = ALIGNMENT_BYTES + (ALIGNMENT_BYTES - over) % ALIGNMENT_BYTES;
     usize::try_from(padding).unwrap_or(0)
 }
 
-/// Where systemd looks itself, as it does for systemd-stub(7).
+/// Adds the credentials as files where systemd itself takes them from (systemd-stub(7)).
 fn extra(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
     archive.directory(EXTRA_TOP, 0o555);
     archive.directory(EXTRA_DIRECTORY, 0o700);
@@ -202,8 +204,8 @@ fn extra(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
     }
 }
 
-/// Files with numbers for names, which need no quotes, and lines of tmpfiles.d(5) that copy
-/// each to where it has its name.
+/// Adds each credential as a file with a number for its name, which needs no quotes, and lines of
+/// tmpfiles.d(5) that copy each file to the credential's name.
 fn tmpfiles(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
     let mut lines =
         "d /run/credentials 0755 root root -\nd /run/credentials/@initrd 0700 root root -\n"
@@ -215,14 +217,15 @@ fn tmpfiles(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
         // A String takes everything.
         let _ = writeln!(lines, "{COPY_START}{name}\" 0400 root root - /{TMPFILES_TOP}/{index}");
     }
-    // Linux gives directories that are there already these modes, which they have.
+    // Linux sets the modes of directories that exist already. These are the usual ones.
     for directory in ["usr", "usr/lib", "usr/lib/tmpfiles.d"] {
         archive.directory(directory, 0o755);
     }
     archive.file(TMPFILES_CONF, 0o444, lines.as_bytes());
 }
 
-/// A name inside double quotes of tmpfiles.d(5): a backslash begins an escape, `%` a specifier.
+/// A name for use in double quotes of tmpfiles.d(5), where a backslash begins an escape and `%` a
+/// specifier.
 fn escaped(name: &str) -> String {
     name.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%")
 }

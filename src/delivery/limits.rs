@@ -1,4 +1,4 @@
-//! What the firmware carries, each limit with its source, and how much of it is used.
+//! The limits of what the firmware carries, each with its source, and how much of it is used.
 
 use crate::manifest::Channel;
 use crate::monitors::OEM_PREFIX;
@@ -6,11 +6,11 @@ use crate::monitors::OEM_PREFIX;
 /// All SMBIOS tables together: a 16-bit length in the 32-bit entry point
 /// (SMBIOS 3.7, 5.2.1), beyond which QEMU refuses to start.
 pub const TABLES_MAX_BYTES: u64 = 65_535;
-/// What is left to QEMU's own tables: 309 bytes in a small machine, some 65 for
-/// each further socket and 53 for each further 16 GiB, 6,102 with 64 sockets and
-/// 512 GiB (measured with 7.2; 10.0 takes the 64-bit entry point where it must).
+/// What is reserved for QEMU's own tables: 309 bytes in a small machine, some 65 for each further
+/// socket and 53 for each further 16 GiB, 6,102 with 64 sockets and 512 GiB (measured with 7.2;
+/// 10.0 takes the 64-bit entry point where it must).
 pub const TABLES_RESERVED_BYTES: u64 = 8192;
-/// What our structure may take of them.
+/// The longest structure of OEM strings, by this budget.
 pub const STRUCTURE_MAX_BYTES: u64 = TABLES_MAX_BYTES - TABLES_RESERVED_BYTES;
 /// A structure without strings: its formatted area of five bytes (SMBIOS 3.7,
 /// 7.12) and the zero that ends the strings (6.1.3).
@@ -21,8 +21,8 @@ pub const STRINGS_MAX: usize = 255;
 /// Items of fw_cfg: QEMU has 32 slots, of which its own files take 12 to 22,
 /// and aborts when they run out. 17 are free in a bare machine of type q35 (measured with 7.2).
 pub const ITEMS_MAX: usize = 17;
-/// From here on a machine with a `-kernel`, displays or boot options of its own
-/// may run out of slots (measured with 7.2).
+/// More items than this may exhaust the slots of a machine with a `-kernel`, displays or boot
+/// options of its own (measured with 7.2).
 pub const ITEMS_SAFE: usize = 10;
 /// Longest credential's name by fw_cfg: 55 characters less the prefix (QEMU,
 /// `FW_CFG_MAX_FILE_PATH`).
@@ -30,9 +30,9 @@ pub const ITEM_NAME_MAX: usize = 28;
 /// Longest value by fw_cfg. The guest's driver starts anew at every 4 KiB that
 /// are read, so that its time grows with the square of the length.
 pub const ITEM_MAX_BYTES: u64 = 64 << 10;
-/// Longest item of another name. Whoever reads it in large pieces waits some seconds for it.
+/// Longest item that is no credential. Reading it in large pieces takes some seconds.
 pub const OTHER_ITEM_MAX_BYTES: u64 = 1 << 20;
-/// Longest credential's name by the initrd: that of a file, with `.cred` behind it.
+/// Longest credential's name by the initrd: with `.cred` behind it, it is a file's name.
 pub const INITRD_NAME_MAX: usize = 250;
 /// All values beside the disk: systemd drops what goes beyond (`CREDENTIALS_TOTAL_SIZE_MAX`).
 pub const SYSTEM_MAX_BYTES: u64 = 1 << 20;

@@ -1,4 +1,4 @@
-//! What there is to send credentials by, and what stands in a channel's way.
+//! Which channels credentials can go by, and why a channel is closed.
 
 use super::initrd::GuestInitrd;
 use super::mount::Disk;
@@ -11,11 +11,11 @@ use crate::monitors::{MachineType, Monitor, SmbiosForm, Style};
 pub struct Means {
     /// The monitor that starts the machine.
     pub target: Monitor,
-    /// The machine that it starts, where that is known.
+    /// The type of machine that it starts, where that is known.
     pub machine_type: Option<MachineType>,
-    /// How OEM strings are given to it.
+    /// How the monitor is given OEM strings.
     pub form: SmbiosForm,
-    /// How what attaches the image is written.
+    /// The style of the printed arguments.
     pub style: Style,
     /// Whether the image is a stream, beside which no file can lie.
     pub is_streamed: bool,
@@ -23,19 +23,20 @@ pub struct Means {
     pub initrd: Option<GuestInitrd>,
     /// The disk as the guest sees it.
     pub disk: Disk,
-    /// How the guest opens it, where it has a hash tree, or is encrypted and nobody else opens it.
+    /// How the guest opens the disk. None where it is neither encrypted nor has a hash tree, or
+    /// where QEMU decrypts it.
     pub unlock: Option<Unlock>,
 }
 
 impl Means {
-    /// Whether the machine is known to have no SMBIOS tables, whatever carries them.
+    /// Whether the machine type is known to have no SMBIOS tables.
     fn lacks_smbios(&self) -> bool {
         self.machine_type.is_some_and(|machine| machine.carries(Channel::Smbios).is_err())
     }
 
-    /// The channels of what may go anywhere, in their order, else the reason why there is none:
-    /// the first choice of the firmware, then the initrd. Items of fw_cfg are few, and stand in
-    /// where there is no SMBIOS.
+    /// The open channels for a credential with `via: auto`, in the order in which they are tried:
+    /// one of the firmware, then the initrd. The firmware's is SMBIOS, and fw_cfg only in a machine
+    /// without SMBIOS, as it has few slots. An error is the reason why neither is open.
     pub(super) fn automatic(&self) -> Result<Vec<Channel>, String> {
         let firmware = if self.lacks_smbios() { Channel::FwCfg } else { Channel::Smbios };
         let mut channels = vec![firmware, Channel::Initrd];
@@ -46,23 +47,24 @@ impl Means {
         }
     }
 
-    /// Why nothing goes by `channel` that does not ask for it; none where it is open to all.
+    /// Why `channel` is closed to credentials that do not ask for it; none where it is open.
     pub(super) fn closed(&self, channel: Channel) -> Option<String> {
         self.refusal(channel).or_else(|| self.condition(channel))
     }
 
-    /// What has to be true besides where something goes by `channel`.
+    /// What must be true besides, so that what goes by `channel` is not lost; none where nothing
+    /// must.
     pub(super) fn condition(&self, channel: Channel) -> Option<String> {
         let condition = self.target.condition(channel)?;
         Some(format!("{}: {condition}", self.target.name()))
     }
 
-    /// Whether what may go anywhere can go by the firmware.
+    /// Whether a channel of the firmware is open to credentials with `via: auto`.
     pub(crate) fn has_firmware(&self) -> bool {
         [Channel::Smbios, Channel::FwCfg].into_iter().any(|it| self.closed(it).is_none())
     }
 
-    /// Why nothing goes by `channel`; none where it is open.
+    /// Why `channel` is closed even to credentials that ask for it; none where it is open.
     pub(super) fn refusal(&self, channel: Channel) -> Option<String> {
         let is_lost_in_file = match channel {
             Channel::Disk => return None,

@@ -7,13 +7,13 @@ use crate::manifest::{Format, MountPoint};
 use crate::monitors::{Bus, Serial};
 use crate::report::{Exit, Failure};
 
-/// What words for the kernel's command line begin with, before an equals sign.
+/// The key of a word on the kernel's command line that mounts a disk.
 pub const MOUNT_WORD: &str = "systemd.mount-extra";
 
 /// The disk as the guest sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disk {
-    /// By what it is found; none where its name in the guest is not known.
+    /// How the guest finds it; none where that is not known.
     device: Option<Device>,
     /// The type of its file system.
     kind: &'static str,
@@ -22,9 +22,9 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// A disk is found by its label, or one of EROFS else by its UUID, on every bus.
-    /// A SquashFS image has neither, and an ISO 9660 image without a label nothing
-    /// of its own: what is left is the drive's serial.
+    /// An image that is not opened first. The guest finds it by its label, or an EROFS image
+    /// without a label by its UUID, on every bus. SquashFS has neither, and ISO 9660 without a
+    /// label has nothing of its own: these are found by the drive's serial.
     pub fn new(format: Format, label: Option<&str>, uuid: &str, serial: &Serial, bus: Bus) -> Self {
         let device = match (format, label) {
             (Format::Erofs | Format::Iso9660, Some(label)) => Some(Device::Label(label.to_owned())),
@@ -34,7 +34,7 @@ impl Disk {
         Self { device, kind: format.name(), has_random_uuid: false }
     }
 
-    /// The disk where each build makes up a UUID of its own.
+    /// Notes that each build gives the image a new UUID.
     #[must_use]
     pub fn with_random_uuid(self) -> Self {
         Self { has_random_uuid: true, ..self }
@@ -46,7 +46,7 @@ impl Disk {
         Self { device, kind: format.name(), has_random_uuid: false }
     }
 
-    /// Whether what names it now names nothing after the next build.
+    /// Whether the guest finds it by a name that the next build changes.
     pub(super) fn is_passing(&self) -> bool {
         match &self.device {
             Some(Device::Uuid(_)) => self.has_random_uuid,
@@ -62,7 +62,7 @@ impl Disk {
         }
     }
 
-    /// By what it is found, or exit code 2 where that is not known.
+    /// How the guest finds it. An error of exit code 2 where that is not known.
     pub(crate) fn device(&self) -> Result<&Device, Failure> {
         self.device.as_ref().ok_or_else(|| {
             Failure::new(
@@ -78,9 +78,9 @@ impl Disk {
         self.kind
     }
 
-    /// The value of `fstab.extra`, public: the disk at `point` and, where it
-    /// holds credentials below its root, these at the place where systemd looks. The
-    /// options of `opened_by` make it wait for what opens it, where something does.
+    /// The value of `fstab.extra`, which holds no secret. It mounts the disk at `point` and, with
+    /// `has_store`, the credentials on it where systemd looks for them. `opened_by` are options
+    /// that make the mount wait for what opens the disk.
     pub fn fstab(
         &self,
         point: &MountPoint,
@@ -100,12 +100,12 @@ impl Disk {
     }
 }
 
-/// The mounts of these lines of fstab(5), as words for the kernel's command line that systemd
-/// takes from version 254 on (systemd-fstab-generator(8)):
-/// `systemd.mount-extra=WHAT:WHERE:TYPE:OPTIONS`.
+/// The same mounts as words for the kernel's command line,
+/// `systemd.mount-extra=WHAT:WHERE:TYPE:OPTIONS`, which systemd takes from version 254 on
+/// (systemd-fstab-generator(8)).
 ///
-/// Colons part the fields, and quotes would be taken away with the words of the command line:
-/// those of a label or an option are escaped (measured with systemd 257).
+/// Colons and quotes inside a field are escaped: colons separate the fields, and systemd removes
+/// quotes from the command line's words (measured with systemd 257).
 pub fn kernel_arguments(fstab: &str) -> Vec<String> {
     let table = [('\\', r"\x5c"), (':', r"\x3a"), ('"', r"\x22"), ('\'', r"\x27")];
     let escaped = |field: &str| {

@@ -13,34 +13,34 @@ use crate::report::{Exit, Failure, Position};
 /// Where one credential goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// None where it is decided when the source is read.
+    /// None where it is decided later, when the source has been read.
     pub channel: Option<Channel>,
-    /// Why, in lower case and without a full stop; never a value.
+    /// The reason for the choice, in lower case and without a full stop. It never holds a value.
     pub why: String,
 }
 
 /// How the guest learns where to mount the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// What tells it.
+    /// What tells the guest.
     pub by: Teller,
     /// The value of `fstab.extra`.
     pub fstab: String,
 }
 
-/// What tells the guest how to open the disk, and where to mount it.
+/// What tells the guest how to open the disk and where to mount it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Teller {
     /// A credential by this channel.
     Channel(Channel),
-    /// A credential that is an argument of the monitor, as it is no secret.
+    /// A credential in the monitor's arguments, as it is no secret.
     Argument,
     /// The kernel's command line, which whoever starts the machine writes.
     KernelLine,
 }
 
 impl Teller {
-    /// The name in tables.
+    /// The name in tables for people.
     pub fn name(self) -> &'static str {
         match self {
             Self::Channel(channel) => channel.name(),
@@ -51,7 +51,8 @@ impl Teller {
 }
 
 impl Mount {
-    /// The channel that takes room for the credential.
+    /// The channel that has to hold the lines; none where they are an argument or on the kernel's
+    /// command line.
     pub fn channel(&self) -> Option<Channel> {
         match self.by {
             Teller::Channel(channel) => Some(channel),
@@ -71,8 +72,8 @@ impl Mount {
 /// How the guest learns how to open the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening {
-    /// What gives it the unit, and where there is one the key: never the kernel's command line,
-    /// and an argument gives no key.
+    /// What brings the unit, and the key if there is one. It is never the kernel's command line. An
+    /// argument brings no key.
     pub by: Teller,
     /// Whether there is a key.
     pub has_key: bool,
@@ -83,13 +84,13 @@ pub struct Opening {
 pub struct Routes {
     /// One for each credential, in the manifest's order.
     pub routes: Vec<Route>,
-    /// None where the guest is told of no disk.
+    /// None where nothing tells the guest of the disk.
     pub mount: Option<Mount>,
-    /// None where the guest opens nothing, or has to be told in another way.
+    /// None where the guest need not open the disk, or where nothing can tell it how.
     pub opening: Option<Opening>,
-    /// What the firmware carries.
+    /// How much of the firmware's room the plan uses.
     pub budget: Budget,
-    /// What works, but perhaps not as it is meant.
+    /// Warnings: what works, but perhaps not as it is meant.
     pub warnings: Vec<String>,
 }
 
@@ -113,16 +114,18 @@ impl Routes {
     }
 }
 
-/// Plans the credentials of the manifest and its items of fw_cfg, whose values have these lengths
-/// in bytes; none is a length that is not known before the source is read.
+/// Chooses a channel for each credential of the manifest, and checks that its items of fw_cfg fit.
+/// `lengths` are those of the values in bytes, credentials first; none is a length that is not
+/// known before the source is read.
 ///
-/// What `via` asks for comes first, then `auto` in the manifest's order: by OEM
-/// string, or by fw_cfg where the machine has no SMBIOS tables, else by the initrd what fits, the
-/// rest onto the disk. The guest is told to mount the
-/// disk where the manifest says so, where it holds credentials, or where it is to open it.
+/// Credentials with `via` have their channel first, then those with `via: auto` in the manifest's
+/// order. Such a one goes by an OEM string, or by fw_cfg if the machine has no SMBIOS tables. If it
+/// does not fit there, it goes by the initrd, else onto the disk. The guest is told to mount the
+/// disk if the manifest has `mount`, if credentials are on the disk, or if the guest has to open
+/// it.
 ///
-/// A credential that cannot go is an error of exit code 3 with its place; 2
-/// where the guest's name of the disk is not known.
+/// A credential that cannot go by its channel is an error of exit code 3 with its place. If it is
+/// not known how the guest names the disk, that is an error of exit code 2.
 pub fn plan_routes(
     manifest: &Manifest,
     lengths: &[Option<u64>],
@@ -135,7 +138,8 @@ pub fn plan_routes(
     if has_store || !routes.uses(Channel::Disk) {
         return Ok(routes);
     }
-    // The lines for the disk take room as well.
+    // Only the first plan tells that credentials go to the disk. The lines that mount it take room
+    // too, so everything is planned again.
     Planner::new(manifest, lengths, means).run(true)
 }
 
@@ -189,7 +193,7 @@ impl<'a> Planner<'a> {
         Ok(routes)
     }
 
-    /// The lines for fstab(5), which take their room first.
+    /// Plans the lines for fstab(5). They take their room before any credential.
     fn mount(
         &mut self,
         has_store: bool,
@@ -198,7 +202,7 @@ impl<'a> Planner<'a> {
         let is_opened = opening.is_some();
         let point = match &self.manifest.mount {
             _ if self.means.is_streamed => return Ok(None),
-            // It has to mount the disk by units of its own as well.
+            // A guest that opens the disk by units of its own mounts it by them too.
             _ if self.means.unlock.is_some() && !is_opened => return Ok(None),
             Some(point) => point.clone(),
             None if has_store || is_opened => MountPoint::standard(),
@@ -231,7 +235,7 @@ impl<'a> Planner<'a> {
         let fstab = self.means.disk.fstab(&point, has_store, needs.as_deref())?;
         let mount = Mount { by, fstab };
         if let Some(channel) = mount.channel() {
-            // Next to nothing has taken room yet.
+            // Only what opens the disk has taken room so far.
             let taken = self.budget.take(channel, MOUNT_CREDENTIAL, mount.fstab.len() as u64);
             taken.map_err(|reason| Failure::new(Exit::Manifest, format!("mount: {reason}")))?;
         }
@@ -247,8 +251,8 @@ impl<'a> Planner<'a> {
         Ok(Some(mount))
     }
 
-    /// Of two credentials of one name the guest takes the first, and a file beside the
-    /// image would replace the other.
+    /// An error where a credential has the name of one that opens the disk. The guest would take
+    /// the first of the two, and their files beside the image would replace each other.
     fn require_other_names(&self) -> Result<(), Failure> {
         let Some(unlock) = &self.means.unlock else { return Ok(()) };
         let own = [unlock.key_name(), unlock.unit_credential(self.public_teller())];
@@ -262,7 +266,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What opens the disk, whose room comes before all others'.
+    /// Plans what opens the disk. It takes its room first of all.
     fn opening(&mut self) -> Option<Opening> {
         let unlock = self.means.unlock.as_ref()?;
         let by = self.public_teller();
@@ -287,7 +291,7 @@ impl<'a> Planner<'a> {
         Some(Opening { by, has_key: unlock.has_key() })
     }
 
-    /// Why the guest does not open the disk by itself.
+    /// The warning that the guest does not open the disk by itself, with the reason.
     fn untold(&self, unlock: &Unlock) -> String {
         let reason = self.means.closed(Channel::FwCfg).unwrap_or_default();
         let advice = if unlock.has_key() {
@@ -303,7 +307,7 @@ impl<'a> Planner<'a> {
                  `credimg guest-unit --image` prints for this image"
             )
         };
-        // It stands in the unit alone, which is not written.
+        // The signature is in the unit alone, which the guest does not get here.
         let signature = if unlock.is_signed() {
             "; the signature of the root hash is not in it: sign that with openssl, and add \
              root-hash-signature= to the line of veritytab(5)"
@@ -313,10 +317,9 @@ impl<'a> Planner<'a> {
         advice + signature
     }
 
-    /// What tells the guest that which is no secret. It goes where secrets would go, so that
-    /// whatever takes the guest's OEM strings from one file finds them all in it, becomes an
-    /// argument where no secret can go, and words for the kernel's command line where the firmware
-    /// carries nothing at all.
+    /// What tells the guest things that are no secret. They go by the same channel as secrets, so
+    /// that a file of OEM strings holds all of the guest's. If no secret can go, they are an
+    /// argument; if the firmware carries nothing at all, words on the kernel's command line.
     fn public_teller(&self) -> Teller {
         match self.first_open() {
             Some(channel) => Teller::Channel(channel),
@@ -325,7 +328,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The items of fw_cfg of whole names, which have no other way.
+    /// Plans the items of `fw_cfg`, which have no other channel.
     fn items(&mut self) -> Result<(), Failure> {
         let lengths = self.lengths.iter().copied().skip(self.manifest.credentials.len());
         for (item, length) in self.manifest.fw_cfg.iter().zip(lengths.chain(iter::repeat(None))) {
@@ -342,7 +345,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// The first channel beside the disk that is open.
+    /// The first open channel, the disk excepted.
     fn first_open(&self) -> Option<Channel> {
         let channels = [Channel::Smbios, Channel::FwCfg, Channel::Initrd];
         channels.into_iter().find(|channel| self.means.closed(*channel).is_none())
@@ -392,7 +395,7 @@ impl<'a> Planner<'a> {
                     let why = format!("it fits {article} {carrier}");
                     return Route { channel: Some(channel), why };
                 }
-                // What the first one lacks is what people look for.
+                // The first channel is the usual one, so its reason is told.
                 Err(reason) => drop(refused.get_or_insert(reason)),
             }
         }
@@ -442,7 +445,7 @@ fn carrier(channel: Channel) -> (&'static str, &'static str) {
     }
 }
 
-/// systemd counts names as well when it gives credentials to a service.
+/// An error where a credential is too long for any service: systemd counts its name as well.
 fn require_service(credential: &Credential, length: Option<u64>) -> Result<(), Failure> {
     let total_bytes = credential.name.len() as u64 + length.unwrap_or(0);
     if total_bytes <= SERVICE_MAX_BYTES {
@@ -456,7 +459,7 @@ fn require_service(credential: &Credential, length: Option<u64>) -> Result<(), F
     Err(failure.hint("a large file goes to `files`, and the service reads it there"))
 }
 
-/// An error of what stands at `position` in the manifest.
+/// The failure of what is at `position` in the manifest.
 fn refused(position: &Position, message: &str) -> Failure {
     Failure::new(Exit::Manifest, format!("{position}: {message}"))
 }

@@ -1,8 +1,8 @@
-//! The private files beside the image, `IMAGE.SUFFIX`: what the firmware
-//! carries never stands on a command line, only the names of these files do.
+//! The private files beside the image, `IMAGE.SUFFIX`. Values for the firmware never stand on a
+//! command line: arguments name these files.
 //!
-//! A suffix says what the file is, so that the arguments of an image can be
-//! printed again from the names alone.
+//! The suffix says what a file is, so the arguments of an image can be printed again from the names
+//! alone.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ const PLATFORM: &str = "platform";
 /// A value that goes by the firmware.
 #[derive(Clone, Debug)]
 pub struct Value {
-    /// The credential's name, or the whole one of another item of fw_cfg, which holds a slash.
+    /// The credential's name, or the full name of another item of fw_cfg, which holds a slash.
     pub name: String,
     /// SMBIOS or fw_cfg.
     pub channel: Channel,
@@ -51,14 +51,14 @@ pub struct Value {
 pub struct Sidecar {
     /// What follows the image's name and a dot.
     pub suffix: String,
-    /// What it begins with, where that is a file of the host.
+    /// A file of the host that is copied to its start, if there is one.
     pub head: Option<Arc<Steady>>,
-    /// What it holds, behind that.
+    /// What follows, or all of its content where `head` is none.
     pub content: Secret,
 }
 
-/// What opens the disk: the key, where there is one, and the unit; nothing where an argument gives
-/// the guest the unit.
+/// The values that open the disk: the key if there is one, and the unit. Empty where an argument
+/// brings the unit.
 pub fn opening(
     opening: Option<Opening>,
     unlock: Option<&Unlock>,
@@ -82,7 +82,8 @@ pub fn opening(
     key.into_iter().chain(std::iter::once(unit)).collect()
 }
 
-/// The files of these values and of the lines for the disk. `head` is the guest's own initrd.
+/// The files for these values and for the lines that mount the disk. `head` is the guest's own
+/// initrd.
 pub fn pack(
     values: &[Value],
     mount: Option<&Mount>,
@@ -114,7 +115,7 @@ pub fn pack(
                 continue;
             }
         };
-        // No file's name holds a slash, and no credential's and no item's a colon.
+        // A file's name cannot hold a slash, and no name of an item holds a colon.
         let suffix = format!("{prefix}{}", name.replace('/', ":"));
         sidecars.push(Sidecar { suffix, head: None, content });
     }
@@ -137,7 +138,7 @@ pub fn pack(
     Ok(sidecars)
 }
 
-/// Keeps the files that may hold the key of this name out of the swap.
+/// Keeps the files that may hold the key with this name out of the swap.
 pub fn hold_key(sidecars: &[Sidecar], key_name: &str) {
     let is_common = |suffix: &str| matches!(suffix, STRUCTURE | PLATFORM | INITRD);
     let holds = |suffix: &str| is_common(suffix) || suffix.ends_with(key_name);
@@ -146,8 +147,8 @@ pub fn hold_key(sidecars: &[Sidecar], key_name: &str) {
     }
 }
 
-/// What stands in the arguments, as it is no secret: the unit that opens the disk and the lines that
-/// mount it, where an argument tells the guest of them.
+/// The credentials that stand in arguments, as they are no secret: the unit that opens the disk and
+/// the lines that mount it, if an argument brings them.
 pub fn public(routes: &Routes, unlock: Option<&Unlock>) -> Vec<PublicCredential> {
     let is_argument = |by| match by {
         Teller::Argument => true,
@@ -166,14 +167,14 @@ pub fn public(routes: &Routes, unlock: Option<&Unlock>) -> Vec<PublicCredential>
     unit.into_iter().chain(lines).collect()
 }
 
-/// What the files with these suffixes beside `image` give to the machine, in
-/// the order of the names; what is no suffix of ours gives nothing.
+/// What the files with these suffixes beside `image` bring to the machine, in the order of the
+/// suffixes. A suffix that is none of ours brings nothing.
 pub fn firmware<'a>(image: &Path, suffixes: impl IntoIterator<Item = &'a str>) -> Firmware {
     firmware_of(suffixes.into_iter().map(|suffix| (suffix, path(image, suffix))))
 }
 
-/// What files that lie anywhere give to the machine, in the order of their names: each with
-/// the suffix that it has beside an image.
+/// What these files bring to the machine, in the order of their suffixes. They may lie anywhere;
+/// each comes with the suffix that it would have beside an image.
 pub fn firmware_of<'a>(files: impl IntoIterator<Item = (&'a str, PathBuf)>) -> Firmware {
     let mut files: Vec<_> = files.into_iter().collect();
     files.sort_unstable();

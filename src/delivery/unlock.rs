@@ -10,14 +10,15 @@ use super::verity::{self, HashTree};
 use crate::manifest::{Channel, MountPoint};
 use crate::monitors::{Bus, Serial};
 
-/// The start of the name of the credential that holds the key; the serial follows. With
-/// it the name has 25 characters at most, for which `fw_cfg` has room.
+/// The name of the credential with the key is this prefix and the disk's serial: at most 25
+/// characters, for which `fw_cfg` has room.
 const KEY_PREFIX: &str = "luks.";
-/// What systemd takes for a unit's file; the unit's name follows (systemd.system-credentials(7)).
+/// A credential with this prefix is a unit for systemd; the unit's name follows
+/// (systemd.system-credentials(7)).
 const UNIT_PREFIX: &str = "systemd.extra-unit.";
 
-/// The name of the unit by `fw_cfg`, where a longer one has no room. A machine has one such unit,
-/// as it has one credential that tells of mounts.
+/// The unit's name if it goes by `fw_cfg`, which has no room for a longer one. It need not name the
+/// disk: a machine has one such unit, as it has one credential that tells of mounts.
 const SHORT_NAME: &str = "c.service";
 
 /// A disk that the guest opens before it mounts what is inside: one that is encrypted, one with a
@@ -25,19 +26,19 @@ const SHORT_NAME: &str = "c.service";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unlock {
     serial: Serial,
-    /// By what the drive, or what is on it, says of itself.
+    /// How the guest finds the disk.
     device: Device,
-    /// What it is checked by, where it has a hash tree.
+    /// The hash tree that the guest checks the disk by, if it has one.
     tree: Option<HashTree>,
-    /// Length of the key in bytes, where it is encrypted.
+    /// Length of the key in bytes, if the disk is encrypted.
     key_bytes: Option<u64>,
 }
 
 impl Unlock {
-    /// The encrypted disk with this serial, and its key's length. It is found by the label of its
-    /// LUKS header, else by its serial, which only udev's name on the bus virtio tells, else
-    /// by the header's UUID. The first two stay the same from build to build, so that
-    /// this unit opens the image before the last as well.
+    /// An encrypted disk. The guest finds it by the label of its LUKS header; without a label by
+    /// its serial, which udev names on the bus virtio alone; else by the header's UUID. Label and
+    /// serial stay the same from build to build, so a unit of theirs opens earlier and later images
+    /// as well.
     pub fn new(
         serial: &Serial,
         bus: Bus,
@@ -52,8 +53,7 @@ impl Unlock {
         Self { serial: serial.clone(), device, tree: None, key_bytes: Some(key_bytes) }
     }
 
-    /// The disk with this serial that is found by `device` and checked by `tree`; where it is
-    /// encrypted, its key has this length.
+    /// A disk with a hash tree. If it is encrypted as well, its key has `key_bytes` bytes.
     pub fn checked(
         serial: &Serial,
         device: Device,
@@ -63,28 +63,28 @@ impl Unlock {
         Self { serial: serial.clone(), device, tree: Some(tree), key_bytes }
     }
 
-    /// The disk with this tree in place of one that was foreseen.
+    /// Replaces the tree, which stood for one that was not written yet.
     #[must_use]
     pub fn with_tree(self, tree: HashTree) -> Self {
         Self { tree: Some(tree), ..self }
     }
 
-    /// By what the guest finds it.
+    /// How the guest finds the disk.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Length of the key, where it is encrypted.
+    /// Length of the key in bytes, if the disk is encrypted.
     pub fn key_bytes(&self) -> Option<u64> {
         self.key_bytes
     }
 
-    /// Whether its root hash has a signature.
+    /// Whether the disk has a hash tree whose root hash is signed.
     pub(super) fn is_signed(&self) -> bool {
         self.tree.as_ref().is_some_and(|tree| tree.signature.is_some())
     }
 
-    /// Whether it is encrypted.
+    /// Whether the disk is encrypted.
     pub fn has_key(&self) -> bool {
         self.key_bytes.is_some()
     }
@@ -94,12 +94,12 @@ impl Unlock {
         key_name(&self.serial)
     }
 
-    /// The name of the credential that holds the unit, where that goes by `by`.
+    /// The name of the credential that holds the unit, if it goes by `by`.
     pub fn unit_credential(&self, by: Teller) -> String {
         format!("{UNIT_PREFIX}{}", self.unit_name(by))
     }
 
-    /// The name of the unit, where that goes by `by`.
+    /// The name of the unit, if it goes by `by`.
     pub(super) fn unit_name(&self, by: Teller) -> String {
         match by {
             Teller::Channel(Channel::FwCfg) => SHORT_NAME.to_owned(),
@@ -109,9 +109,9 @@ impl Unlock {
         }
     }
 
-    /// The options of fstab(5) that have the mount at `point` wait for the unit. One that checks a
-    /// disk waits for that itself, and fails where it does not come: systemd, which would wait for
-    /// the mapping from the boot's first moment on, has not to be in a hurry besides.
+    /// The options of fstab(5) by which the mount at `point` waits for the unit. A unit that checks
+    /// a disk has a timeout of its own. systemd's timeout for the mapping would begin with the
+    /// boot, so it is switched off.
     pub(super) fn mount_options(&self, by: Teller, point: &MountPoint) -> String {
         const TIMEOUT: &str = "x-systemd.device-timeout";
         let needs = format!("x-systemd.requires={}", self.unit_name(by));
@@ -119,10 +119,10 @@ impl Unlock {
         if self.tree.is_some() && !is_given { format!("{needs},{TIMEOUT}=0") } else { needs }
     }
 
-    /// The unit, public. It runs what systemd's own generators would for lines of
-    /// crypttab(5) and veritytab(5), but takes the key from a credential: systemd-cryptsetup(8),
-    /// in the search path of units from systemd 256 on, which is also the first to take units
-    /// from credentials.
+    /// The text of the unit, which holds no secret. It runs the programs that systemd's generators
+    /// would run for lines of crypttab(5) and veritytab(5), but takes the key from a credential. It
+    /// names systemd-cryptsetup(8) without a path, as systemd 256 has it in the search path of
+    /// units; that is also the first version to take units from credentials.
     pub fn unit(&self) -> String {
         let has_tree = self.tree.is_some();
         let (waits, before) = match (has_tree, self.has_key()) {
@@ -169,9 +169,9 @@ impl Unlock {
         text
     }
 
-    /// The lines of /etc for guests that take no unit from a credential: of veritytab(5), where the
-    /// disk has this hash tree, and of crypttab(5), where it is encrypted. The key is where systemd
-    /// puts what comes by the firmware.
+    /// The lines for crypttab(5), if the disk is encrypted, and for veritytab(5), if it has this
+    /// hash tree. They are for guests that take no unit from a credential. The path of the key is
+    /// where systemd puts credentials of the firmware.
     pub fn tables(&self, tree: Option<&HashTree>) -> Vec<GuestFile> {
         let mut tables = Vec::new();
         let (mapping, mut device) = (mapping(&self.serial), self.device.clone());
@@ -192,7 +192,7 @@ impl Unlock {
         tables
     }
 
-    /// The lines of a unit that wait for the device, and end with it.
+    /// The lines of a unit that starts when the device appears, and stops with it.
     fn waits_for_device(&self) -> String {
         let device = escaped(&self.device.path());
         format!(
@@ -201,7 +201,7 @@ impl Unlock {
         )
     }
 
-    /// The lines of a unit that decrypt `device`, and undo that by `end`.
+    /// The lines of a unit that decrypt `device`, and the line `end` that closes it again.
     fn encrypted(&self, device: &str, end: &str) -> String {
         let (mapping, key) = (mapping(&self.serial), self.key_name());
         format!(
@@ -213,18 +213,18 @@ impl Unlock {
     }
 }
 
-/// The lines of a unit that looks for a disk itself. A device unit would do for one that is found
-/// by its label, were it not that what the unit makes of the disk has the same label.
+/// The lines of a unit that waits for the disk by itself. It cannot depend on a disk's label, as
+/// the opened disk has the same label.
 const WAITS_FOR_UDEV: &str = "Wants=systemd-udevd.service\n\
     After=systemd-udevd.service systemd-udev-trigger.service veritysetup-pre.target \
     cryptsetup-pre.target\n";
 
-/// The name of the credential with the key of the disk with this serial.
+/// The name of the credential that holds the key of the disk with this serial.
 pub fn key_name(serial: &Serial) -> String {
     format!("{KEY_PREFIX}{}", serial.as_str())
 }
 
-/// What the disk with this serial is called in `/dev/mapper` when it is open.
+/// The name in `/dev/mapper` of the opened disk that has this serial.
 pub(super) fn mapping(serial: &Serial) -> String {
     format!("credimg-{}", serial.as_str())
 }

@@ -1,5 +1,5 @@
-//! How the guest's systemd checks a disk by its hash tree (dm-verity), without a change to
-//! the guest: what a unit says of the tree, and the line of veritytab(5).
+//! How the guest's systemd checks a disk by its hash tree (dm-verity), without a change to the
+//! guest: commands for a unit, and a line for veritytab(5).
 
 use std::fmt::Write;
 
@@ -11,10 +11,11 @@ use crate::monitors::Serial;
 
 /// Where systemd has the program that opens such a disk; it is in no search path.
 const PROGRAM: &str = "/usr/lib/systemd/systemd-veritysetup";
-/// How long the guest waits for a disk once it looks for disks at all: as long as systemd does for
-/// any, since a slow guest takes its time.
+/// How many seconds the unit waits for a disk: as many as systemd waits for any device, since a
+/// slow guest takes its time.
 const WAIT_SECONDS: u32 = 90;
-/// How long for one that is found by what is on it, which may have been changed.
+/// The wait for a disk that is found by its content, which may have been changed so that it never
+/// appears.
 const WAIT_FOR_CONTENT_SECONDS: u32 = 20;
 /// Longest root hash in hexadecimal digits, that of SHA-512.
 const ROOT_HASH_MAX: usize = 128;
@@ -23,7 +24,7 @@ const ROOT_HASH_MAX: usize = 128;
 /// and not change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HashTree {
-    /// The hash that everything on the disk is checked by, in hexadecimal digits.
+    /// The root hash in hexadecimal digits: it stands for everything on the disk.
     pub root_hash: String,
     /// Where the tree's superblock is, behind what the disk holds.
     pub offset_bytes: u64,
@@ -37,8 +38,8 @@ impl HashTree {
         Self { root_hash: hex_text(root_hash), offset_bytes, signature: None }
     }
 
-    /// Stands for the tree of an image that is not written yet: as long in every text as one
-    /// can be.
+    /// Stands for a tree that is not written yet. Each of its texts is as long as it can get, so
+    /// that a plan has room for the real one.
     pub fn foreseen() -> Self {
         let root_hash = "0".repeat(ROOT_HASH_MAX);
         Self { root_hash, offset_bytes: u64::MAX, signature: None }
@@ -52,9 +53,8 @@ impl HashTree {
     }
 }
 
-/// The commands of a unit that make `mapping` of the disk `device`. The last one reads all of
-/// it: dm-verity checks a block when it is read, and a disk that was changed is not to be
-/// mounted at all.
+/// The commands of a unit that open `device` as `mapping`. The last one reads the whole disk:
+/// dm-verity checks a block only when it is read, and a changed disk must not be mounted at all.
 pub(super) fn commands(tree: &HashTree, device: &Device, mapping: &str) -> String {
     let seconds = match device {
         Device::Serial(_) | Device::Mapping(_) => WAIT_SECONDS,
@@ -78,13 +78,13 @@ pub(super) fn end(mapping: &str) -> String {
     format!("ExecStopPost={PROGRAM} detach {mapping}\n")
 }
 
-/// The line of veritytab(5) that makes `mapping` of the disk `device`.
+/// The line of veritytab(5) that opens `device` as `mapping`.
 pub(super) fn veritytab(tree: &HashTree, device: &Device, mapping: &str) -> String {
     let (root_hash, options, device) = (&tree.root_hash, tree.options(), device.in_table());
     format!("{mapping} {device} {device} {root_hash} {options}\n")
 }
 
-/// What a checked disk is called in `/dev/mapper` that is encrypted as well.
+/// The name in `/dev/mapper` of a checked disk if it is encrypted as well.
 pub(super) fn inner(serial: &Serial) -> String {
     format!("{}-verity", unlock::mapping(serial))
 }

@@ -27,15 +27,16 @@ pub(crate) struct Image {
     pub(crate) uuid: [u8; 16],
     pub(crate) build_time: Timestamp,
     pub(crate) options: FormatOptions,
-    /// What is around the image, where it is encrypted.
+    /// What encrypts the image, if anything does.
     pub(crate) encryptor: Option<Rc<Encryptor>>,
     /// The hash tree behind it, where it gets one.
     pub(crate) verity: Option<Verity>,
-    /// Leaves out, with warnings, what the format cannot hold.
+    /// Whether what the format cannot hold is left out, with warnings.
     pub(crate) lossy: bool,
-    /// Most bytes of it, without what encryption adds.
+    /// Most bytes of the image, without what encryption adds.
     pub(crate) max_size_bytes: u64,
-    /// Says what the format cannot hold; not where an image is only compared.
+    /// Whether there are warnings of what the format cannot hold: not where an image is only
+    /// compared.
     pub(crate) warns: bool,
 }
 
@@ -58,8 +59,9 @@ pub(crate) enum TreePlace {
 }
 
 impl Image {
-    /// Writes the image of `tree`, encrypted where it is and with its hash tree. The tree is the
-    /// guest's: it is behind what the guest opens, and so inside what QEMU opens.
+    /// Writes the image of `tree`, with encryption and a hash tree if it has them. The guest checks
+    /// the hash tree. So the tree is outside of an encryption that the guest opens (LUKS2), and
+    /// inside of one that QEMU opens (LUKS1).
     pub(crate) fn write(&self, tree: &Tree, sink: &mut dyn Sink) -> Result<Written, Failure> {
         let step = Step::begin();
         let written = match &self.encryptor {
@@ -112,7 +114,7 @@ impl Image {
         })
     }
 
-    /// Gives what `write` writes its hash tree, if it gets one.
+    /// Runs `write`, and puts a hash tree behind what it writes if the image gets one.
     pub(crate) fn sealed(
         &self,
         sink: &mut dyn Sink,
@@ -135,8 +137,8 @@ impl Image {
     /// Writes the image alone, which an encrypted one has inside.
     pub(crate) fn write_plain<S: Sink>(&self, tree: &Tree, sink: &mut S) -> Result<u64, Failure> {
         let image = self.laid_out(tree)?;
-        // How large one of SquashFS gets is known at its end; its content is limited, and
-        // close enough to show how far it is.
+        // The size of a SquashFS image is known only at its end. The length of its content is close
+        // enough to show progress.
         let total_bytes = match image.size_bytes() {
             Some(size_bytes) if size_bytes > self.max_size_bytes => {
                 return Err(over_size(self.max_size_bytes));
@@ -188,7 +190,7 @@ impl Image {
     }
 }
 
-/// What would do where the image of `tree` cannot be laid out so.
+/// What would help if the image of `tree` cannot be laid out.
 fn mend(spec: Spec, tree: &Tree) -> Option<&'static str> {
     match spec {
         Spec::Erofs(_) | Spec::Squashfs(_) => None,

@@ -1,5 +1,4 @@
-//! The hash tree of an image: whether there is one and of which shape, and what is left to the
-//! build, made of what the image is called.
+//! Decides whether an image gets a hash tree, and what the tree is made with.
 
 use std::rc::Rc;
 
@@ -17,11 +16,11 @@ use crate::manifest::{self, Manifest};
 use crate::monitors::Block;
 use crate::report::{Exit, Failure};
 
-/// What salts and UUIDs begin with, before they are hashed.
+/// Prefixes of what is hashed into a salt or a UUID, so that the two differ.
 const SALT_PREFIX: &[u8] = b"credimg: salt of a hash tree\0";
 const UUID_PREFIX: &[u8] = b"credimg: UUID of a hash tree\0";
 
-/// The shape of a hash tree.
+/// What the hash tree of an image is made with.
 #[derive(Clone)]
 pub(crate) struct Verity {
     salt: Option<Vec<u8>>,
@@ -33,8 +32,9 @@ pub(crate) struct Verity {
 }
 
 impl Verity {
-    /// What the command line, else the manifest, asks for, of an image in a disk of these blocks;
-    /// none where there is no tree. Errors are of exit code 3, and of what signs 4 or 5.
+    /// What the manifest says of the tree; none where neither it nor the command line asks for one.
+    /// `block` is the largest block of the disk. Errors are of exit code 3, those of reading key
+    /// and certificate of 4 or 5.
     pub(crate) fn new(
         manifest: &Manifest,
         wish: bool,
@@ -69,20 +69,21 @@ impl Verity {
         }))
     }
 
-    /// The largest block of a disk that dm-verity takes it from.
+    /// The size of the disk's blocks: at most `block`, and none that is too large for dm-verity.
     pub(crate) fn block(&self, block: Block) -> Block {
         fitting(block, self.data_block_bytes, self.hash_block_bytes)
     }
 
-    /// The tree with the signature of its root hash, where somebody signs.
+    /// Adds the signature of the root hash, if the command line has named a key to sign with.
     pub(crate) fn signed(&self, tree: HashTree) -> Result<HashTree, Failure> {
         let Some(signer) = &self.signer else { return Ok(tree) };
         let signature = STANDARD.encode(signer.sign(&tree.root_hash)?);
         Ok(HashTree { signature: Some(signature), ..tree })
     }
 
-    /// In which respects a tree that was found is another one. A salt and a UUID that nobody has
-    /// chosen may be any: they are made of the image's own UUID and time, which may be any, too.
+    /// In which respects a tree that was found is another one. A salt or UUID that nobody has
+    /// chosen may have any value: they are made from the image's own UUID and time, which may have
+    /// any value, too.
     pub(crate) fn differences(&self, found: &Found) -> Vec<&'static str> {
         let Found { options, .. } = found;
         let is_other_hash =
@@ -97,8 +98,9 @@ impl Verity {
         respects.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect()
     }
 
-    /// What the tree of `image` is made with. The same image has the same tree: what nobody has
-    /// chosen is made of what tells it from others, and of nothing that it holds.
+    /// The options for the tree of `image`. Equal images have equal trees: a salt or UUID that
+    /// nobody has chosen is made from what names the image (such as its label and time), and never
+    /// from its content.
     pub(crate) fn options(&self, image: &Image) -> Options {
         let salt = self.salt.clone().unwrap_or_else(|| derived(SALT_PREFIX, image).to_vec());
         Options {
@@ -111,7 +113,7 @@ impl Verity {
     }
 }
 
-/// The largest block of a disk, up to `block`, that dm-verity takes these blocks from.
+/// The largest block of a disk, at most `block`, on which dm-verity takes blocks of these sizes.
 pub(crate) fn fitting(block: Block, data_block_bytes: u32, hash_block_bytes: u32) -> Block {
     let smaller = data_block_bytes.min(hash_block_bytes);
     let fits = |block: &Block| u32::from(block.bytes()) <= smaller;
@@ -123,13 +125,13 @@ pub(crate) fn told(sealed: &Sealed) -> HashTree {
     HashTree::new(&sealed.root_hash, sealed.data_bytes)
 }
 
-/// The failure to make a hash tree; errors of what it wraps pass by.
+/// The failure to write a hash tree. Errors of what the tree is around are passed on as they are.
 pub(crate) fn broken(error: &Error) -> Failure {
     image::broken_around(error, "write the hash tree")
 }
 
-/// A hash of what the image is called. Its UUID is in it where its format has one: else each
-/// build would make up another.
+/// A hash of the image's format, label and time. Its UUID is part of it only if the format stores
+/// one: any other UUID is new in each build.
 fn derived(prefix: &[u8], image: &Image) -> [u8; 32] {
     let Image { format, label, uuid, build_time, .. } = image;
     let profile = format.profile();
@@ -153,7 +155,7 @@ fn seconds(time: Timestamp) -> [u8; 8] {
     time.seconds().to_le_bytes()
 }
 
-/// One of version 8, which is of whoever makes it (RFC 9562 5.8).
+/// A UUID of version 8, whose content is free (RFC 9562 5.8).
 fn uuid(image: &Image) -> [u8; 16] {
     let hash = derived(UUID_PREFIX, image);
     let mut uuid = [0; 16];

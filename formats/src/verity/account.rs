@@ -1,4 +1,4 @@
-//! What each byte of superblock and tree is, for a dump.
+//! Accounts for each byte of superblock and tree, for a dump.
 
 use zerocopy::FromBytes;
 

@@ -1,11 +1,11 @@
-//! What is before a tree.
+//! The data of an image that has a hash tree.
 
 use std::io;
 
 use super::find::Found;
 use crate::read::Storage;
 
-/// The data of an image that has a tree: for readers, an image as any other. It is not checked
+/// The data of an image that has a tree. Readers see it as any other image. It is not checked
 /// against the tree; [`verify`](super::verify()) does that.
 pub struct Data<S> {
     storage: S,

@@ -1,5 +1,5 @@
-//! Finds the tree of an image. Nothing tells where it is but the sizes: that of the file, or that
-//! of the file system in it.
+//! Finds the tree of an image. Nothing says where it is, so it follows from sizes: that of the
+//! file, or that of the file system in it.
 
 use zerocopy::FromBytes;
 
@@ -21,7 +21,7 @@ const BLOCK_SIZES: [u32; 4] = [4096, 2048, 1024, 512];
 pub struct Found {
     /// What the tree was made with.
     pub options: Options,
-    /// Size of the data: where the superblock is. dm-verity's tools call it the hash offset.
+    /// Size of the data. The superblock begins there; dm-verity's tools call it the hash offset.
     pub data_bytes: u64,
     /// Where the tree ends.
     pub end_bytes: u64,
@@ -35,13 +35,13 @@ impl Found {
         Layout::new(&self.options, self.data_bytes)
     }
 
-    /// Whether the salt comes behind a block, as in Chromium OS. [`Writer`](super::Writer) has it
-    /// before the block.
+    /// Whether the salt is hashed behind a block, as in Chromium OS. [`Writer`](super::Writer)
+    /// hashes it before the block.
     pub fn has_salt_behind(&self) -> bool {
         self.is_salt_behind
     }
 
-    /// What hashes blocks as the tree says.
+    /// The hasher that this tree was made with.
     pub(super) fn hasher(&self) -> Hasher {
         let Options { salt, algorithm, .. } = &self.options;
         if self.is_salt_behind {
@@ -63,7 +63,7 @@ impl Found {
 /// [`ErrorKind::Unsupported`]: crate::ErrorKind::Unsupported
 pub fn find(storage: &dyn Storage) -> Result<Option<Found>> {
     let size_bytes = storage.size_bytes().map_err(unreadable)?;
-    // What a file system holds is none of its trees, whatever it looks like.
+    // A superblock within the file system is content, whatever it looks like.
     let extent_bytes = probe::extent_bytes(&mut start(storage))?.unwrap_or(0);
     let mut places: Vec<u64> = Vec::new();
     for align in [SUPER_BLOCK_BYTES, ALIGN_BYTES] {
@@ -84,7 +84,8 @@ pub fn find(storage: &dyn Storage) -> Result<Option<Found>> {
     Ok(None)
 }
 
-/// Where the superblock is in a file of that size that ends with a tree, for all kinds of trees.
+/// All places that the superblock may have in a file of this size that ends with a tree: one for
+/// each shape of tree.
 fn places_before_end(size_bytes: u64) -> Vec<u64> {
     let mut places = Vec::new();
     for algorithm in Algorithm::ALL {
@@ -99,7 +100,7 @@ fn places_before_end(size_bytes: u64) -> Vec<u64> {
     places
 }
 
-/// The size grows with each piece of the data, so a search in halves finds the largest data that
+/// The size of data and tree grows with the data, so a binary search finds the largest data that
 /// fits.
 fn place_before_end(options: &Options, size_bytes: u64) -> Option<u64> {
     let end_bytes = |pieces: u64| {
@@ -120,7 +121,8 @@ fn place_before_end(options: &Options, size_bytes: u64) -> Option<u64> {
     (rest_bytes < ALIGN_BYTES).then_some(fitting * ALIGN_BYTES)
 }
 
-/// The superblock behind so much data; none where there is none of just this data.
+/// Reads the superblock behind `data_bytes` of data; none where there is none, or one of other
+/// data.
 fn superblock_at(storage: &dyn Storage, data_bytes: u64) -> Result<Option<Found>> {
     let mut bytes = [0; size_of::<SuperBlock>()];
     let got = storage.read_at(data_bytes, &mut bytes).map_err(unreadable)?;
@@ -167,7 +169,7 @@ fn superblock_at(storage: &dyn Storage, data_bytes: u64) -> Result<Option<Found>
     }))
 }
 
-/// The hash of that name, in whatever case, as veritysetup takes it.
+/// The hash with this name, in upper or lower case, as veritysetup takes it.
 fn algorithm(field: &[u8]) -> Result<Algorithm> {
     let name = field.split(|byte| *byte == 0).next().unwrap_or_default();
     let is_named = |algorithm: &Algorithm| algorithm.name().as_bytes().eq_ignore_ascii_case(name);

@@ -6,7 +6,7 @@ use super::options::Algorithm;
 
 /// Hashes blocks.
 pub(super) struct Hasher {
-    /// Nothing, or the salt that comes before a block, is hashed already.
+    /// The state of the hash before a block: the salt is hashed already, if it comes first.
     start: State,
     /// The salt that comes behind a block.
     salt_behind: Vec<u8>,

@@ -1,13 +1,12 @@
-//! Where superblock and tree are, and how many levels of how many blocks the tree has: the same
-//! for the writer and for readers.
+//! Where superblock and tree are, and which levels the tree has. Writer and readers share it.
 
 use super::format::SUPER_BLOCK_BYTES;
 use super::options::Options;
 
-/// The image ends at a multiple of this, and its data does.
+/// Both the data and the whole image are padded to a multiple of this.
 pub(super) const ALIGN_BYTES: u64 = 4096;
 
-/// A tree of known size.
+/// The layout of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     /// Where the superblock is: right behind the data.
@@ -16,8 +15,8 @@ pub(super) struct Layout {
     pub(super) data_blocks: u64,
     /// Where the tree begins.
     pub(super) tree_offset_bytes: u64,
-    /// The levels, that with the hashes of the data first. Of a single block of data there is
-    /// none: its hash is the root hash.
+    /// The levels, beginning with the hashes of the data. A single block of data has no level: its
+    /// hash is the root hash.
     pub(super) levels: Vec<Level>,
     /// Where the tree ends.
     pub(super) end_bytes: u64,
@@ -33,8 +32,8 @@ pub(super) struct Level {
 }
 
 impl Layout {
-    /// The tree behind so much data, which is a whole number of blocks and not nothing; none where
-    /// it would end beyond what can be addressed.
+    /// The layout for `data_bytes` of data, which must be a whole number of blocks and not zero.
+    /// None where the tree would end beyond 64 bits.
     pub(super) fn new(options: &Options, data_bytes: u64) -> Option<Self> {
         let data_block_bytes = u64::from(options.data_block_bytes);
         let hash_block_bytes = u64::from(options.hash_block_bytes);
@@ -60,7 +59,7 @@ impl Layout {
         Some(Self { data_bytes, data_blocks, tree_offset_bytes, levels, end_bytes })
     }
 
-    /// Where the image ends: zeros may lie behind the tree.
+    /// The size of the whole image, with the padding behind the tree.
     pub(super) fn size_bytes(&self) -> u64 {
         self.end_bytes.next_multiple_of(ALIGN_BYTES)
     }

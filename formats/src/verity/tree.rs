@@ -1,12 +1,12 @@
-//! One level of a tree while it grows. Equal blocks in a row, as of a hole, are kept once: so what
-//! a tree takes in memory is at most a 128th of the data that is no hole, with SHA-256 and blocks
+//! One level of a tree while it is made. Equal blocks in a row, as of a hole, are stored once. So
+//! the memory for a tree is at most a 128th of the data, holes not counted, with SHA-256 and blocks
 //! of 4096 bytes.
 
 use super::hash::Hasher;
 use crate::content::Sink;
 use crate::error::Result;
 
-/// The hashes of what is below, in blocks.
+/// The hashes of the level below, in blocks.
 pub(super) struct Level {
     runs: Vec<Run>,
     /// The last block, which is not full.
@@ -22,7 +22,7 @@ struct Run {
 }
 
 impl Level {
-    /// A level without a hash. A block holds several of them.
+    /// An empty level. A block must have room for several hashes.
     pub(super) fn new(block_bytes: usize, digest_bytes: usize) -> Self {
         Self { runs: Vec::new(), open: Vec::new(), block_bytes, digest_bytes }
     }
@@ -53,7 +53,7 @@ impl Level {
         }
     }
 
-    /// Puts `digest` in the place of the hash of this number, which is there.
+    /// Replaces the hash with this number, which must exist.
     pub(super) fn replace(&mut self, number: u64, digest: &[u8]) {
         let per_block = self.per_block();
         let mut block_number = number / per_block;
@@ -76,7 +76,7 @@ impl Level {
         }
     }
 
-    /// Gives a block of a run, by its number in that, a run of its own.
+    /// Gives one block of a run a run of its own; `number` counts from the start of the old run.
     fn split_out(&mut self, index: usize, number: u64) -> Option<&mut Vec<u8>> {
         let Run { block, count } = self.runs.get(index)?;
         let (before, behind) = (number, count.checked_sub(number + 1)?);
@@ -94,7 +94,7 @@ impl Level {
         whole + u64::from(!self.open.is_empty())
     }
 
-    /// Fills up the last block with zeros, and returns the level above.
+    /// Pads the last block with zeros, and makes the level above.
     pub(super) fn finish(&mut self, hasher: &Hasher) -> Self {
         if !self.open.is_empty() {
             self.open.resize(self.block_bytes, 0);
@@ -107,7 +107,7 @@ impl Level {
         above
     }
 
-    /// The only hash; none where there are more.
+    /// The hash, if it is the only one.
     pub(super) fn single(&self) -> Option<&[u8]> {
         let is_single = self.runs.is_empty() && self.open.len() == self.digest_bytes;
         is_single.then_some(self.open.as_slice())

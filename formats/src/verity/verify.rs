@@ -9,7 +9,7 @@ use crate::error::{Result, corrupt, unreadable};
 use crate::read::{Problems, Storage};
 use crate::zeros::is_zero;
 
-/// What is read at once: a multiple of every size of blocks.
+/// How much is read at once: a multiple of every block size.
 const PIECE_BYTES: usize = 256 << 10;
 
 /// Reads all of the data and the tree, and tells every block that is not what `root_hash` stands
@@ -40,8 +40,8 @@ pub fn verify(storage: &dyn Storage, found: &Found, root_hash: &[u8]) -> Result<
     Ok(check.problems)
 }
 
-/// The root hash that the tree itself has: nothing but its top is read. It tells what [`verify`]
-/// would have to be given, and not whether data or tree are what they were.
+/// The root hash by the top of the tree itself. Nothing else is read, so it does not tell whether
+/// data or tree were changed.
 pub fn root_hash(storage: &dyn Storage, found: &Found) -> Result<Vec<u8>> {
     let layout = found.layout().ok_or_else(|| corrupt("the hash tree has no valid size"))?;
     let (offset_bytes, block_bytes) = match layout.levels.last() {
@@ -53,7 +53,7 @@ pub fn root_hash(storage: &dyn Storage, found: &Found) -> Result<Vec<u8>> {
     Ok(found.hasher().hash(top.next(1)?))
 }
 
-/// The blocks whose hashes a level holds.
+/// The blocks whose hashes a level holds: those of the level below, or the data.
 struct Below {
     what: &'static str,
     offset_bytes: u64,
@@ -112,14 +112,14 @@ fn stored_at(level: &Level, number: u64, block_bytes: u32) -> u64 {
     level.offset_bytes.saturating_add(number.saturating_mul(block_bytes.into()))
 }
 
-/// Blocks one after another.
+/// Reads blocks one after another.
 struct Blocks<'a> {
     storage: &'a dyn Storage,
     block_bytes: usize,
     /// Where the next block is.
     offset_bytes: u64,
     piece: Buffer,
-    /// How much of the piece was taken.
+    /// How many bytes of the piece were passed on.
     taken: usize,
 }
 
@@ -129,7 +129,7 @@ impl<'a> Blocks<'a> {
         Self { storage, block_bytes, offset_bytes, piece: Buffer::default(), taken: 0 }
     }
 
-    /// The next block, of so many that are left.
+    /// The next block; `left` more, this one counted, may be asked for.
     fn next(&mut self, left: u64) -> Result<&[u8]> {
         if self.taken >= self.piece.len() {
             let blocks = usize::try_from(left).unwrap_or(usize::MAX);

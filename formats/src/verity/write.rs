@@ -1,4 +1,5 @@
-//! The adapter: hashes on the way to another sink.
+//! The writer of hash trees: hashes an image on its way to a sink, and puts superblock and tree
+//! behind it.
 
 use std::io::{self, Write};
 
@@ -12,47 +13,47 @@ use super::tree::Level;
 use crate::content::{Buffer, Sink};
 use crate::error::{Error, ErrorKind, Result, inconsistent};
 
-/// How much can be rewritten: a multiple of every size of blocks.
+/// The length of the window that can be rewritten: a multiple of every block size.
 const WINDOW_BYTES: usize = 4096;
 
-/// Takes the data and passes it on at once; the tree follows when it is
-/// [finished](Self::finish). In memory it keeps the hashes of the blocks: with SHA-256 and blocks
-/// of 4096 bytes a 128th of the data that is no hole.
+/// A sink that passes its data on at once, and writes the tree when it is [finished](Self::finish).
+/// It keeps the hashes of all blocks in memory: with SHA-256 and blocks of 4096 bytes a 128th of
+/// the data, holes not counted.
 ///
-/// Whatever is copied from files is read: it has to be hashed.
+/// Files are never copied past it, as all of the data has to be hashed.
 pub struct Writer<'s> {
     sink: &'s mut dyn Sink,
     options: Options,
     hasher: Hasher,
     leaves: Level,
-    /// The start of a block that is not complete; wiped when dropped.
+    /// The last block as far as it is written, if it is not complete; wiped when dropped.
     open: Buffer,
     filled: usize,
-    /// Bytes that are with the sink.
+    /// How many bytes of data the sink has taken.
     passed_bytes: u64,
-    /// What may be rewritten, as far as it is written, and where it begins.
+    /// The bytes that may be rewritten, as far as they are written, and where they begin.
     window: Buffer,
     window_start: u64,
-    /// The hash of a block of zeros, once one was needed.
+    /// The hash of a block of zeros; empty until one was needed.
     zero_digest: Vec<u8>,
-    /// Nobody knows what the sink holds after an error.
+    /// Set after an error: from then on nobody knows what the sink holds.
     failed: bool,
 }
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// Stands for all the data: who has it can tell every change.
+    /// The root hash, which stands for all of the data: whoever has it notices every change.
     pub root_hash: Vec<u8>,
-    /// Size of the data, with the zeros that filled it up: where the superblock is. dm-verity's
-    /// tools call it the hash offset.
+    /// Size of the data with its padding. The superblock begins there; dm-verity's tools call it
+    /// the hash offset.
     pub data_bytes: u64,
     /// Size of everything, a multiple of 4096.
     pub size_bytes: u64,
 }
 
 impl<'s> Writer<'s> {
-    /// Passes on to `sink` what the tree is made of, from here on. Options that no superblock can
+    /// Starts a tree over all data that is written from here on. Options that no superblock can
     /// hold are [`ErrorKind::Limit`].
     pub fn new(options: &Options, sink: &'s mut dyn Sink) -> Result<Self> {
         options.check()?;
@@ -73,15 +74,15 @@ impl<'s> Writer<'s> {
         })
     }
 
-    /// Says where the 4096 bytes begin that may be [rewritten](Sink::rewrite), a multiple of 4096:
-    /// with a LUKS volume as the data, where its payload does. Elsewhere they are the first ones.
+    /// Sets where the 4096 bytes begin that may be [rewritten](Sink::rewrite): a multiple of 4096.
+    /// For a LUKS volume that is its payload. By default they are the first bytes.
     #[must_use]
     pub fn rewritable_at(self, offset_bytes: u64) -> Self {
         Self { window_start: offset_bytes - offset_bytes % ALIGN_BYTES, ..self }
     }
 
-    /// Fills up the data with zeros to a multiple of 4096 bytes, and writes superblock and tree.
-    /// No data at all is [`ErrorKind::Unrepresentable`].
+    /// Pads the data with zeros to a multiple of 4096 bytes, and writes superblock and tree. No
+    /// data at all is [`ErrorKind::Unrepresentable`].
     pub fn finish(mut self) -> Result<Sealed> {
         let data_bytes = self.passed_bytes.checked_next_multiple_of(ALIGN_BYTES);
         let data_bytes = data_bytes.filter(|data_bytes| *data_bytes > 0).ok_or_else(|| {
@@ -101,7 +102,7 @@ impl<'s> Writer<'s> {
         Ok(Sealed { root_hash, data_bytes, size_bytes })
     }
 
-    /// All levels, that of the leaves first, and the root hash.
+    /// All levels, beginning with the leaves, and the root hash.
     fn levels(&mut self, layout: &Layout) -> Result<(Vec<Level>, Vec<u8>)> {
         let (hash_block_bytes, digest_bytes) =
             (self.options.hash_block_bytes, self.options.algorithm.digest_bytes());
@@ -141,7 +142,7 @@ impl<'s> Writer<'s> {
         record
     }
 
-    /// Hashes what has passed.
+    /// Hashes `bytes`, which the sink has taken.
     fn note(&mut self, bytes: &[u8]) {
         self.keep(self.passed_bytes, bytes);
         self.passed_bytes += bytes.len() as u64;
@@ -167,7 +168,7 @@ impl<'s> Writer<'s> {
         self.filled = remainder.len();
     }
 
-    /// Hashes zeros that have passed.
+    /// Hashes zeros that the sink has taken.
     fn note_zeros(&mut self, length_bytes: u64) {
         let block_bytes = self.open.len() as u64;
         let behind_block = self.passed_bytes.checked_next_multiple_of(block_bytes);
@@ -187,8 +188,8 @@ impl<'s> Writer<'s> {
         self.note(some(left % block_bytes).unwrap_or_default());
     }
 
-    /// Keeps what of `bytes`, which stand at `offset_bytes`, is in the window. That holds zeros
-    /// where nothing was kept.
+    /// Copies those of `bytes` that lie in the window into it. `bytes` are the data from
+    /// `offset_bytes` on. The window is zero where nothing was copied.
     fn keep(&mut self, offset_bytes: u64, bytes: &[u8]) {
         let window_end = self.window_start.saturating_add(WINDOW_BYTES as u64);
         if offset_bytes >= window_end {
@@ -201,7 +202,7 @@ impl<'s> Writer<'s> {
         fill(place.unwrap_or_default(), bytes.unwrap_or_default());
     }
 
-    /// Hashes the blocks of the window again that hold bytes from `start` up to `end`.
+    /// Hashes again the blocks of the window that hold bytes from `start` to `end`.
     fn hash_again(&mut self, start: u64, end: u64) {
         let block_bytes = self.open.len() as u64;
         let whole_blocks = self.passed_bytes / block_bytes;
@@ -221,7 +222,7 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// Notes whether the sink failed, and refuses what follows.
+    /// Runs `work`; after it has failed once, everything fails.
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
         if self.failed {
             return Err(io::Error::other("an earlier write failed"));
@@ -245,7 +246,7 @@ impl Write for Writer<'_> {
 }
 
 impl Sink for Writer<'_> {
-    /// A block of zeros is hashed once.
+    /// A block of zeros is hashed only once, however many there are.
     fn write_zeros(&mut self, length_bytes: u64) -> io::Result<()> {
         self.guarded(|writer| {
             writer.sink.write_zeros(length_bytes)?;
@@ -254,8 +255,8 @@ impl Sink for Writer<'_> {
         })
     }
 
-    /// Only within 4096 bytes, see [`Writer::rewritable_at`]: the rest of a block that is hashed
-    /// again must be known.
+    /// Rewrites only within the window (see [`Writer::rewritable_at`]): a block can be hashed again
+    /// only if all of it is known.
     fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {
             return self.sink.rewrite(back_bytes, bytes);
@@ -276,7 +277,7 @@ impl Sink for Writer<'_> {
     }
 }
 
-/// Copies as much as there is and fits.
+/// Copies the start of `from` to the start of `to`, as much as both have.
 fn fill(to: &mut [u8], from: &[u8]) {
     let length = to.len().min(from.len());
     let (to, _) = to.split_at_mut(length);
