@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// Two lower-case digits for each byte.
+/// The bytes as text, two lower-case digits for each.
 pub fn hex_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
@@ -12,8 +12,7 @@ pub fn hex_text(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes that pairs of digits stand for, whatever their case; none where the text is no such
-/// pairs.
+/// Reads text of two digits a byte, of either case. None where the text is anything else.
 pub fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;

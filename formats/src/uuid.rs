@@ -18,7 +18,7 @@ pub fn uuid_text(uuid: [u8; 16]) -> String {
     text
 }
 
-/// The bytes of a UUID in text form, whatever the case of its digits; none where it is not one.
+/// Reads the text form of a UUID, with digits of either case. None where the text is no UUID.
 pub fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
     let groups: Vec<&str> = text.split('-').collect();
     if !groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) {

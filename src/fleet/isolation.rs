@@ -336,8 +336,9 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// An error of exit code 2 where a run would replace a guest's own initrd. What the image of its
-    /// own machine would replace is seen when that is built.
+    /// An error of exit code 2 where the run would replace a guest's own initrd by a file of another
+    /// machine, or by the report. That its own machine's image would replace it is found when that
+    /// machine is built.
     fn require_initrds(&mut self) -> Result<(), Failure> {
         let Some(template) = self.files.initrd else { return Ok(()) };
         for (index, machine) in self.fleet.machines().iter().enumerate() {

@@ -32,21 +32,22 @@ pub(crate) struct Census {
     /// The working directory, once it was asked for.
     here: Option<PathBuf>,
     seen: HashMap<PathBuf, Seen>,
-    /// Of what was seen, that which lies in a sticky directory, where others can put something else
-    /// once it is gone.
+    /// The directories and links of `seen` that lie in a sticky directory. Once one is removed, any
+    /// user can make another one of its name.
     in_sticky: Vec<(PathBuf, Standing)>,
 }
 
 /// What is known of a directory or link.
 struct Seen {
-    /// What lies in the hands of others on the way to it, and it itself.
+    /// What of the path to it other users can change, with itself.
     faults: Vec<Fault>,
-    /// Whether others can add to it, and cannot exchange what is there.
+    /// Whether it is a sticky directory that others can write in: they can add to it, and can
+    /// neither remove nor rename what is not theirs.
     is_sticky: bool,
 }
 
-/// What tells a directory or link from one of another user that has its name: numbers of inodes
-/// are used again.
+/// What a directory or link was when it was seen. The number alone would not tell it from one that
+/// another user makes later: file systems use numbers of inodes again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Standing {
     id: FileId,
@@ -91,7 +92,8 @@ impl Census {
         }
     }
 
-    /// Forgets what is known where something in a sticky directory is not what it was.
+    /// Looks at what was seen in sticky directories. If any of it is gone or is another one now,
+    /// everything that is known is forgotten.
     pub(crate) fn look_again(&mut self) {
         let stands = |(path, was): &(PathBuf, Standing)| {
             statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)

@@ -130,11 +130,11 @@ pub(crate) fn require_replaceable(
     Ok(())
 }
 
-/// An error where a new sidecar, or the index, would take the place of something that does not
-/// belong to the image at `path`: that is no file that [`require_replaceable`] takes, or none that
-/// the index names. `known` are those that it named when the build began.
+/// An error where a new sidecar, or the index, would replace a file that does not belong to the
+/// image at `path`: one that [`require_replaceable`] refuses, or one that the image's index does
+/// not name. `known` are the files that the index named when the build began.
 ///
-/// Errors: exit code 5; 2 where it is a source of `manifest`, under another name.
+/// Errors: exit code 2 where that file is a source of `manifest`, else 5.
 pub(crate) fn require_names(
     path: &Path,
     sidecars: &[Sidecar],
@@ -163,7 +163,8 @@ pub(crate) fn require_names(
     strays.find(is_there).map_or(Ok(()), |stray| Err(refusal_of_stray(path, stray, manifest)))
 }
 
-/// The failure of a file beside the image at `path` that no build of the image has made.
+/// The failure of a build of the image at `path` that would replace `stray`, which no earlier build
+/// of the image has made.
 fn refusal_of_stray(path: &Path, stray: &Beside, manifest: &Manifest) -> Failure {
     let is_source = |path: &Path| files::id(std::fs::metadata(path)) == Some(stray.id());
     let mut sources = manifest.sources();

@@ -35,7 +35,7 @@ pub(crate) struct NewFile {
     pub(crate) path: PathBuf,
     /// Who may read it, and the files beside it.
     pub(crate) permissions: output::Permissions,
-    /// What is replaced and removed: no source.
+    /// The files that the build replaces or removes, none of which may be a source.
     pub(crate) own_files: OwnFiles,
     /// Leaves an image alone that would be made again.
     pub(crate) if_changed: bool,
@@ -43,11 +43,11 @@ pub(crate) struct NewFile {
     pub(crate) notes_inputs: bool,
 }
 
-/// What there is besides an image that goes to standard output.
+/// What a build whose image goes to standard output writes besides.
 pub(crate) struct Streamed {
-    /// Who may read a key that is made.
+    /// Who may read a key file that is made.
     pub(crate) permissions: output::Permissions,
-    /// What else is written.
+    /// The files that the build replaces, such as a report, none of which may be a source.
     pub(crate) own_files: OwnFiles,
 }
 
@@ -156,7 +156,8 @@ impl Destination {
         Encryptor::new(encryption.clone(), keeping, self.permissions()).map(Some)
     }
 
-    /// What the run writes, and the keys of `image`.
+    /// The files that may not be sources: those that the run replaces or removes, and the keys of
+    /// `image`.
     pub(super) fn own_files(&self, image: &Image) -> OwnFiles {
         let own_files = match self {
             Self::File(file) => file.own_files.clone(),

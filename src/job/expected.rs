@@ -16,14 +16,16 @@ use super::wishes::{EncryptionWishes, Wishes};
 use crate::manifest::{Format, Manifest};
 use crate::report::Failure;
 
-/// A manifest's tree, and what of the image's volume is not as the manifest says.
+/// What the manifest says of an image that exists.
 pub(crate) struct Expected {
+    /// What the image should hold.
     pub(crate) tree: Tree,
-    /// In which respects the volume is another one.
+    /// What is not as the manifest says of the image as a whole, in words such as `label` or
+    /// `hash tree's salt`.
     pub(crate) of_volume: Vec<&'static str>,
 }
 
-/// What an image is, besides what it holds.
+/// What was found of an image as a whole, besides its files.
 #[derive(Clone, Copy)]
 pub(crate) struct Volume<'a> {
     pub(crate) facts: &'a Facts,
@@ -47,7 +49,7 @@ pub(crate) fn collect(
     let format = wishes.format.or(manifest.format).unwrap_or(own_format);
     let luks = encryption::version(wishes.encryption.luks, &manifest);
     let wants_tree = wishes.verity || manifest.verity.is_some();
-    // Its blocks depend on what is around and in it.
+    // The blocks of a tree depend on format and encryption: if these differ, they tell nothing.
     let is_alike = format == own_format && luks == header.map(Header::version);
     let compares_tree = is_alike && wants_tree && hash_tree.is_some();
     fit(&mut manifest, own_format);

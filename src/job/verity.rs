@@ -81,9 +81,9 @@ impl Verity {
         Ok(HashTree { signature: Some(signature), ..tree })
     }
 
-    /// In which respects a tree that was found is another one. A salt or UUID that nobody has
-    /// chosen may have any value: they are made from the image's own UUID and time, which may have
-    /// any value, too.
+    /// What of a tree that was found is not as this build would make it, in words for messages. Salt
+    /// and UUID are compared only where the manifest gives them: otherwise they are made from the
+    /// image's own UUID and time, which differ from build to build.
     pub(crate) fn differences(&self, found: &Found) -> Vec<&'static str> {
         let Found { options, .. } = found;
         let is_other_hash =

@@ -4,22 +4,23 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The payload of LUKS1 begins behind all its key slots.
+/// Where the encrypted data begins in LUKS1: behind all key slots.
 pub(super) const LUKS1_PAYLOAD_BYTES: u64 = 2 << 20;
-/// The payload of LUKS2 begins where partitions do.
+/// Where the encrypted data begins in LUKS2: at 1 MiB, as partitions do.
 pub(super) const LUKS2_PAYLOAD_BYTES: u64 = 1 << 20;
 
 /// A version of LUKS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// What QEMU itself decrypts, besides cryptsetup and Linux.
+    /// LUKS1, which QEMU can decrypt as well as Linux can.
     Luks1,
-    /// What has a label; a memory-hard key derivation and larger sectors on request.
+    /// LUKS2, whose header has a label. It can have larger sectors and a key derivation that needs
+    /// much memory.
     Luks2,
 }
 
 impl Version {
-    /// All there are.
+    /// Every version.
     pub const ALL: [Self; 2] = [Self::Luks1, Self::Luks2];
 
     /// The name in options and reports.
@@ -30,7 +31,7 @@ impl Version {
         }
     }
 
-    /// Where the payload begins in a volume that is written here.
+    /// Where the encrypted data begins in a volume that this crate writes.
     pub const fn payload_offset_bytes(self) -> u64 {
         match self {
             Self::Luks1 => LUKS1_PAYLOAD_BYTES,
@@ -42,7 +43,7 @@ impl Version {
 impl FromStr for Version {
     type Err = Error;
 
-    /// Takes the [name](Self::name).
+    /// Reads a version from its [name](Self::name).
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|version| version.name() == text).ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "unknown version of LUKS: expected luks1 or luks2")

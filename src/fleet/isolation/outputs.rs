@@ -22,7 +22,7 @@ pub(super) struct Outputs {
     others: HashMap<PathBuf, String>,
     /// Whose images lie below a directory: one machine, or two of several.
     below: HashMap<PathBuf, (Machine, Option<Machine>)>,
-    /// What the first of the other files is called that lie below a directory.
+    /// For each directory above such a file, what that file is called; of several the first by name.
     others_below: HashMap<PathBuf, String>,
 }
 
@@ -187,8 +187,8 @@ impl Outputs {
         Some((other, path))
     }
 
-    /// What a run would do, beside what it does to images, to the file or directory at this path:
-    /// the begin of a message that ends with what lies there.
+    /// What would happen to the source at this path: a dependency file or the report would replace it,
+    /// or would lie in it. The text is the start of a message, which goes on with the source's name.
     pub(super) fn harm(&self, path: &Path) -> Option<String> {
         let replaced = self.others.get(path).map(|file| format!("{file} would replace"));
         replaced.or_else(|| Some(format!("{} would lie in", self.others_below.get(path)?)))

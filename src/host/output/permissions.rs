@@ -25,8 +25,8 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// The access control list and the mode, as stat(2) shows it, of a file that `owner`
-    /// owns; none of the two where any will do.
+    /// The access control list, and the mode that stat(2) shows, which a file of this owner gets. Each
+    /// is none where it is left as it is.
     fn access(&self, owner: u32) -> (Option<Vec<u8>>, Option<Mode>) {
         // Who owns the file may read it anyway, and needs no entry of a list.
         let Some(reader) = self.reader.filter(|reader| *reader != owner) else {
@@ -50,7 +50,7 @@ impl Permissions {
     }
 }
 
-/// The failure to give a file the owner, mode and reader that were asked for.
+/// The failure of [`widen`]: the file cannot be given the owner, mode and reader that were asked for.
 pub(super) fn no_access(subject: &Subject, error: Errno, permissions: Permissions) -> Failure {
     let failure = subject.failure("set the owner and mode of", error);
     if error != Errno::OPNOTSUPP || permissions.reader.is_none() {

@@ -1,4 +1,5 @@
-//! The names in an archive of cpio, forms `newc` and `crc`; contents are passed over.
+//! Reads the names in archives of cpio, in the forms `newc` and `crc`. The contents of the files are
+//! skipped.
 
 use std::io::{self, BufRead, Read};
 
@@ -9,12 +10,12 @@ use crate::delivery::initrd::newc::{
 };
 use crate::host::signals;
 
-/// The mark of the form `crc`, whose headers are those of `newc`.
+/// The first characters of a header in the form `crc`; the rest of the header is as in `newc`.
 const CRC_MAGIC: &str = "070702";
 /// The longest name that Linux takes, with its zero (`PATH_MAX`).
 const NAME_MAX_BYTES: u32 = 4096;
 
-/// Whether an archive begins so.
+/// Whether these are the first bytes of an archive.
 pub(super) fn is_archive(start: &[u8]) -> bool {
     start == MAGIC.as_bytes() || start == CRC_MAGIC.as_bytes()
 }

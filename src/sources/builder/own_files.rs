@@ -1,4 +1,4 @@
-//! What a run replaces, removes or keeps its keys in: nothing of it is a source.
+//! The files that may not be sources: those that the run itself replaces or removes, and its keys.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -14,8 +14,9 @@ use crate::report::{Exit, Failure, shown};
 
 /// The files that a run replaces or removes, and those of its keys.
 ///
-/// Each is known by its name, as another file may lie there under the name of a link, and by its
-/// number, as the same file may have other names: by a link, a second name or a mount.
+/// Names and numbers of files are compared. A name counts even if it is that of a link, as the run
+/// replaces the link. A number finds the same file under another name: by a link, a hard link or a
+/// mount.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnFiles {
     /// The image; none where it is streamed or stays in memory.
@@ -42,8 +43,8 @@ pub struct Replaced {
 }
 
 impl OwnFiles {
-    /// An error where the file or directory at `path` is, or holds, what the run replaces or
-    /// removes, or is a key.
+    /// An error where the file or directory at `path` may not be a source: the run would replace or
+    /// remove it or something in it, or it is a key.
     pub(super) fn refuse(&self, path: &Path, stat: &Stat) -> Result<(), Failure> {
         self.refuse_name(path)?;
         let id = identity::file_id(stat);
@@ -57,8 +58,8 @@ impl OwnFiles {
         self.refuse_key(|| path.to_owned(), stat)
     }
 
-    /// An error where the directory at `path` will hold what the run writes: the next run would take
-    /// that for a source, and replace it.
+    /// An error where the run writes a file into the directory at `path`: the next run would store
+    /// that file in its image, and replace it.
     pub(super) fn refuse_directory(&self, path: &Path, stat: &Stat) -> Result<(), Failure> {
         let id = Some(identity::file_id(stat));
         let Some(Replaced { what, .. }) = self.replaced().find(|replaced| replaced.directory == id)
@@ -84,8 +85,8 @@ impl OwnFiles {
         Err(Failure::new(Exit::Source, message).hint("put it into another directory"))
     }
 
-    /// An error where `path` itself is a name that the run replaces or removes, whatever lies
-    /// there. The host is asked of the directory alone, and only where the names are alike.
+    /// An error where the run replaces or removes whatever is called `path`. Only the last names are
+    /// compared at first; where they are equal, the directories are looked at, never the file.
     pub(crate) fn refuse_name(&self, path: &Path) -> Result<(), Failure> {
         if let Some(replaced) = self.replaced().find(|replaced| replaced.is_at(path)) {
             return Err(replaced.refusal(path));
@@ -110,7 +111,7 @@ impl OwnFiles {
 }
 
 impl Replaced {
-    /// Whether `path` is its name.
+    /// Whether `path` names the place where this file will be.
     fn is_at(&self, path: &Path) -> bool {
         path.file_name() == Some(&self.name) && self.is_in_directory_of(path)
     }
