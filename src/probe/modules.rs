@@ -1,16 +1,18 @@
 //! The modules of a kernel: which a guest needs, in the order in which they are loaded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::kernel::LIST;
+use crate::host::open::open_named;
 use crate::report::{Exit, Failure, reason, shown};
 use crate::sources::archive::unpacked;
 
 /// The longest module that is read. The largest file system of Linux is a tenth of that.
 const MODULE_MAX_BYTES: u64 = 64 << 20;
+/// As much of a list as is read; the longest of a distribution is a tenth of it.
+const LIST_MAX_BYTES: u64 = 16 << 20;
 
 /// What a directory such as /lib/modules/6.1.0-57-amd64 says of its modules.
 pub(super) struct Modules {
@@ -33,7 +35,12 @@ impl Modules {
     pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
         let text = |name: &str| {
             let path = directory.join(name);
-            fs::read_to_string(&path).map_err(|error| cannot_read(&path, &error))
+            let mut text = String::new();
+            let (file, _) = open_named(&path)?;
+            file.take(LIST_MAX_BYTES)
+                .read_to_string(&mut text)
+                .map_err(|error| cannot_read(&path, &error))?;
+            Ok::<_, Failure>(text)
         };
         let files = text(LIST)?
             .lines()
@@ -82,8 +89,8 @@ fn name(file: &str) -> String {
 /// What a module's file holds, unpacked: distributions pack them by gzip, xz or zstd.
 fn unpack(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut content = Vec::new();
-    File::open(path)
-        .and_then(unpacked)
+    let (file, _) = open_named(path)?;
+    unpacked(file)
         .and_then(|file| file.take(MODULE_MAX_BYTES).read_to_end(&mut content))
         .map_err(|error| cannot_read(path, &error))?;
     Ok(content)

@@ -1,8 +1,10 @@
 //! `credimg probe`: it says the truth of a real machine, and disturbs nobody else's.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::{Command, Output, Stdio};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::host::{Host, stderr, stdout};
@@ -60,6 +62,12 @@ fn a_microvm_loses_what_goes_by_smbios_and_gets_the_rest() {
 #[test]
 fn what_cannot_be_probed_is_told_before_anything_starts() {
     let host = Host::new(MANIFEST);
+    fs::create_dir(host.path("modules")).unwrap();
+    for (name, kind) in [("modules/modules.dep", FileType::RegularFile), ("fifo", FileType::Fifo)] {
+        mknodat(CWD, host.path(name), kind, Mode::RUSR, 0).unwrap();
+    }
+    // Nobody waits for a FIFO, and nothing that has no end is read.
+    symlink(host.path("fifo"), host.path("modules/modules.builtin")).unwrap();
     let smbios = "-smbios type=11,value=x";
     let qemu = format!("qemu-system-x86_64 {smbios}");
     for (options, machine, code, expected) in [
@@ -69,6 +77,9 @@ fn what_cannot_be_probed_is_told_before_anything_starts() {
         (&[], "qemu-system-x86_64 -smbios file=missing", 4, "cannot read missing"),
         (&["--modules", "."], &qemu, 2, "it is no directory of modules"),
         (&["--init", "missing"], &qemu, 4, "cannot read missing"),
+        (&["--init", "fifo"], &qemu, 4, "fifo is a FIFO"),
+        (&["--init", "/dev/zero"], &qemu, 4, "/dev/zero is a character device"),
+        (&["--modules", "modules"], &qemu, 4, "modules.builtin is a FIFO"),
         (&["missing.yaml"], &qemu, 3, "missing.yaml"),
     ] {
         let output = run(&host, options, machine);
