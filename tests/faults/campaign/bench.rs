@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credimg_formats::luks::Header;
+use credimg_formats::verity;
 use tempfile::TempDir;
 
 use super::scenarios::{CANARY, Opens, Printed, Scenario, Start};
@@ -120,7 +121,22 @@ impl<'a> Bench<'a> {
         let mut tar = Command::new("tar");
         tar.args(["-czf", "tree.tar.gz", "tree"]).current_dir(self.path("in"));
         assert!(tar.status().unwrap().success());
+        self.lay_out_for_guests();
         fs::create_dir(self.path("out")).unwrap();
+    }
+
+    /// An initrd that takes credentials, as long as what the kernel copies, and what signs root
+    /// hashes.
+    fn lay_out_for_guests(&self) {
+        let guest = self.path("guest");
+        fs::create_dir_all(guest.join("bin")).unwrap();
+        write(&guest.join("bin/systemd-tmpfiles"), "x".repeat(100_000).as_bytes(), 0o755);
+        let script = "cd guest && find . | cpio -o -H newc --quiet >../in/guest.img && cd ../in && \
+                      openssl req -x509 -newkey rsa:2048 -nodes -keyout sign.key -out sign.crt \
+                      -subj /CN=one 2>/dev/null";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).current_dir(self.directory.path());
+        assert!(shell.status().unwrap().success());
     }
 
     fn write_manifest(&self, version: &str) {
@@ -246,7 +262,7 @@ impl<'a> Bench<'a> {
         let key = |name: &str| state.files.get(name).map(|entry| entry.bytes.clone());
         match self.scenario.opens {
             Opens::Plain => Some(image.to_vec()),
-            Opens::Key(name) => open_luks(image, &key(name)?),
+            Opens::Key(name) => open_luks(without_tree(image), &key(name)?),
             Opens::Printed => open_luks(image, &self.unwrapped(&state.stdout)?),
             Opens::Identity(name) => open_age(image, &key(name)?),
         }
@@ -315,6 +331,12 @@ fn words(text: &str) -> Vec<String> {
 fn write(path: &Path, content: &[u8], mode: u32) {
     fs::write(path, content).unwrap();
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// The image alone: a tree of what is encrypted anew is another one each time.
+fn without_tree(image: &[u8]) -> &[u8] {
+    let found = verity::find(&image.to_vec()).unwrap();
+    found.map_or(image, |found| &image[..usize::try_from(found.data_bytes).unwrap()])
 }
 
 fn open_luks(image: &[u8], key: &[u8]) -> Option<Vec<u8>> {

@@ -130,6 +130,7 @@ pub(super) fn all() -> Vec<Scenario> {
         all.extend(of_format(format, image));
     }
     all.extend(builds());
+    all.extend(around_the_image());
     all.extend(file_systems());
     all.extend(others());
     all
@@ -215,6 +216,37 @@ fn builds() -> Vec<Scenario> {
                 .manifest(format!("encrypt: {{luks: 1, key: generate}}\n{FILES}"))
         },
         Scenario::build("key file", "a.erofs", "--encrypt luks1 --key-file out/key").keyed(),
+    ]
+}
+
+/// A hash tree behind the image, with the unit that knows its root hash, and what stands in place
+/// of the firmware's files.
+fn around_the_image() -> Vec<Scenario> {
+    let credentials = format!("{FILES}{CREDENTIALS}");
+    let by_initrd = credentials.replace("fw_cfg", "initrd");
+    let initrd = "--initrd in/guest.img";
+    let luks2 = "--encrypt luks2 --key-out out/key";
+    let signed = "--verity-sign in/sign.key --verity-cert in/sign.crt";
+    let build = |name: &str, options: &str| Scenario::build(name, "a.erofs", options);
+    // Its strings hold the root hash of what is encrypted anew each time.
+    let of_ciphertext =
+        |scenario: Scenario| Scenario { variable: &["a.erofs.smbios"], ..scenario.keyed() };
+    let same = format!("{luks2} --verity --if-changed");
+    vec![
+        build("tree", "--verity --verify"),
+        of_ciphertext(build("tree luks2", &format!("{luks2} --verity"))),
+        of_ciphertext(build("tree luks2, same", &same).start(Start::Same)),
+        build("signed tree", signed).manifest(&credentials),
+        build("initrd", initrd).manifest(&by_initrd),
+        build("initrd, same", &format!("{initrd} --if-changed"))
+            .manifest(&by_initrd)
+            .start(Start::Same),
+        // Its key goes there as well.
+        build("initrd luks2", &format!("{initrd} {luks2} --target firecracker"))
+            .keyed()
+            .manifest(&by_initrd),
+        build("platform", "--target cloud-hypervisor --args api")
+            .manifest(credentials.replace(", via: fw_cfg", "")),
     ]
 }
 
@@ -322,6 +354,8 @@ fn others() -> Vec<Scenario> {
         exec("exec verified", "--verify", Printed::Exact),
         exec("exec sidecars", "", Printed::Exact).manifest(&credentials),
         exec("exec luks1", "--encrypt luks1", Printed::Length),
+        exec("exec initrd", "--initrd in/guest.img --verity", Printed::Exact)
+            .manifest(credentials.replace("fw_cfg", "initrd")),
         Scenario { stdin: "c4n4ry-wrapped", printed: Printed::Length, ..read("secret wrap", wrap) },
         read("check", "check in/secrets.yaml"),
         Scenario { code: 5, ..read("audit", "audit in/script in/secrets.yaml") },
