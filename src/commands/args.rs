@@ -16,9 +16,11 @@ use crate::job::blocks;
 use crate::job::drive::{self, drive};
 use crate::job::encryption::{self, LABEL_END};
 use crate::job::encryptor;
+use crate::job::wishes::AttachWishes;
 use crate::keys::{self, Key, Owners};
 use crate::look::opened::{HashTree, Opened, no_encryption};
-use crate::monitors::{Attachment, Drive, DriveKey, Machine, Monitor, Place};
+use crate::look::serial;
+use crate::monitors::{Attachment, Bus, Drive, DriveKey, Machine, Monitor, Place, Serial};
 use crate::report::{self, Exit, Failure, json};
 
 #[derive(Args, Debug)]
@@ -79,7 +81,7 @@ pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
 }
 
 /// Prints what attaches the image at `path` to a machine of the monitor `target`. Of an image
-/// that holds no label `known_label` makes the serial.
+/// that holds no label `known_label` makes the serial, unless the guest is told one.
 pub(super) fn print_arguments(
     path: &Path,
     target: Monitor,
@@ -99,7 +101,9 @@ pub(super) fn print_arguments(
     let (inside, inner_tree) = inside.map_or((None, None), |it| (Some(it.probe), it.tree));
     let tree = image.tree()?.or(inner_tree);
     let label = label_of(&image, inside.as_ref())?;
-    let attach = options.attach.wishes();
+    // The names of the private files beside the image say all about them.
+    let suffixes = beside::of_image(path, &image)?;
+    let attach = with_serial(options.attach.wishes(), serial::told(path, &suffixes));
     let machine_type = attach.machine.machine_type(false)?;
     job::require_machine(machine_type, target)?;
     let opened = inside.as_ref().filter(|_| drive_key.is_some());
@@ -108,8 +112,6 @@ pub(super) fn print_arguments(
     let named = label.or(known_label);
     let drive = drive(&attach, machine_type, named, path, Place::default(), block)?;
     let drive = Drive { key: drive_key, ..drive };
-    // The names of the private files beside the image say all about them.
-    let suffixes = beside::of_image(path, &image)?;
     let firmware = sidecar::firmware(path, suffixes.iter().map(String::as_str));
     let initrd = sidecar::initrd(path, suffixes.iter().map(String::as_str));
     let (serial, drive_id) = (drive.serial.as_str().to_owned(), drive.id.as_str().to_owned());
@@ -141,6 +143,21 @@ pub(super) fn print_arguments(
         attachment,
         warnings: report::warnings(),
     })?)
+}
+
+/// Gives the disk the serial by which the guest is told to look for it; a warning tells where
+/// what is wished keeps the guest from finding it.
+fn with_serial(attach: AttachWishes, told: Option<Serial>) -> AttachWishes {
+    let Some(told) = told else { return attach };
+    let told = told.as_str();
+    if attach.serial.as_ref().is_some_and(|serial| serial != told) || attach.bus != Bus::Virtio {
+        report::warn(&format!(
+            "the guest looks for this disk by the serial {told} on the bus virtio, and finds it \
+             nowhere else: build the image with these options as well"
+        ));
+    }
+    let serial = attach.serial.or_else(|| Some(told.to_owned()));
+    AttachWishes { serial, ..attach }
 }
 
 /// What QEMU opens a LUKS1 image with; none of any other image.

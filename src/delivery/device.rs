@@ -2,6 +2,9 @@
 
 use crate::monitors::{Bus, Serial};
 
+/// What udev's name of a disk begins with that it makes of the serial on the bus virtio.
+pub(crate) const SERIAL_START: &str = "/dev/disk/by-id/virtio-";
+
 /// How the guest finds a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Device {
@@ -39,7 +42,7 @@ impl Device {
         match self {
             Self::Label(label) => format!("/dev/disk/by-label/{label}"),
             Self::Uuid(uuid) => format!("/dev/disk/by-uuid/{uuid}"),
-            Self::Serial(serial) => format!("/dev/disk/by-id/virtio-{}", serial.as_str()),
+            Self::Serial(serial) => format!("{SERIAL_START}{}", serial.as_str()),
             Self::Mapping(name) => format!("/dev/mapper/{name}"),
         }
     }

@@ -7,4 +7,5 @@ pub(crate) mod initrd;
 pub(crate) mod inside;
 pub(crate) mod opened;
 pub(crate) mod records;
+pub(crate) mod serial;
 pub(crate) mod tally;

@@ -472,3 +472,42 @@ fn each_machine_of_a_fleet_has_its_root_hash() {
     }
     assert_ne!(tree(&machines[0]), tree(&machines[1]));
 }
+
+/// The guest is told by the build which serial the disk has, so what is printed later has it, too:
+/// another one would leave it waiting for a disk that is there.
+#[test]
+fn args_gives_the_disk_the_serial_that_the_guest_looks_for() {
+    let host = Host::new(MANIFEST);
+    let initrd = "mkdir -p t/usr/bin && touch t/usr/bin/systemd-tmpfiles && cd t &&
+                  find . | cpio -o -H newc --quiet >../guest.img";
+    assert!(host.command("sh").args(["-c", initrd]).status().unwrap().success());
+    fs::write(host.path("plain.yaml"), MANIFEST.replace("true", "false")).unwrap();
+    for (image, options) in [
+        ("a.erofs", ""),
+        ("a.squashfs", ""),
+        ("a.iso", "--label B"),
+        ("a.erofs", "--encrypt luks2 --key-out key"),
+        ("a.erofs", "--smbios path"),
+        ("a.erofs", "--target cloud-hypervisor --initrd guest.img"),
+        ("a.erofs", "--target libvirt --machine q35"),
+        ("a.erofs", "--target crosvm --initrd guest.img"),
+    ] {
+        let build = format!("build secrets.yaml -o {image} -q --serial told.by-me {options}");
+        let first = stdout(&done(&host, build.trim_end()));
+        let target = options.strip_prefix("--target ").and_then(|it| it.split(' ').next());
+        let target = target.unwrap_or("qemu");
+        let args = format!("args {image} --target {target}");
+        let printed = done(&host, &args);
+        assert!(first.contains("told.by-me") && stdout(&printed).contains("told.by-me"), "{args}");
+        assert_eq!(stderr(&printed), "", "{args}");
+        let expected = "credimg: warning: the guest looks for this disk by the serial told.by-me \
+                        on the bus virtio, and finds it nowhere else: build the image with these \
+                        options as well\n";
+        assert_eq!(stderr(&done(&host, &format!("{args} --serial other"))), expected, "{args}");
+        assert_eq!(stderr(&done(&host, &format!("{args} --serial told.by-me"))), "", "{args}");
+    }
+    assert!(stderr(&done(&host, "args a.squashfs --bus scsi")).contains("told.by-me"));
+    // What is found by its label has whichever serial.
+    done(&host, "build plain.yaml -o b.erofs --serial x");
+    assert!(!stdout(&done(&host, "args b.erofs")).contains("serial=x"));
+}
