@@ -13,15 +13,15 @@ use crate::host::output::{self, Complete, MachineDirectory};
 use crate::job::depfile::Dependencies;
 use crate::report::Failure;
 
-/// The limits of a batch: images, and their bytes.
+/// A batch is put in place when it has this many images, or this many bytes of them.
 const IMAGES_MAX: usize = 64;
 const BYTES_MAX: u64 = 64 << 20;
-/// No image waits for longer than this until the next one is complete: a run that is killed shall
-/// not lose what slow commands have printed.
+/// An image waits no longer than this for the next one. What slow commands have printed would be
+/// lost if the run were killed meanwhile.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Files that the batches of all workers may have open: a process may have 1,024 as a rule.
+/// How many open files all batches together may have. A process may usually have 1,024.
 const FILES_MAX: u64 = 512;
-/// Files that the process has open besides, and those of a worker that makes an image.
+/// How many open files are left to each worker while it makes an image, and to the process itself.
 const FILES_BESIDE: u64 = 16;
 
 /// A complete image, with what is told once it is in place.
@@ -30,16 +30,17 @@ pub(super) struct Waiting {
     rest: Rest,
 }
 
-/// What waits with an image.
+/// What belongs to a waiting image, besides its file.
 struct Rest {
-    /// Which of the order's machines it is of.
+    /// The machine's place in the order.
     place: usize,
     told: Told,
     warnings: Vec<String>,
     dependencies: Dependencies,
-    /// Directories in which others were made for it.
+    /// Directories that got a new subdirectory for this image. Their entries have to reach the
+    /// disk, too.
     made_in: Vec<PathBuf>,
-    /// The one in which the image is, with its path, if it is the machine's alone.
+    /// The image's own directory with its path, if no other machine has it.
     directory: Option<(PathBuf, MachineDirectory)>,
 }
 
@@ -63,7 +64,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// An empty one of each of so many workers.
+    /// An empty batch for one of `workers`, which share the number of open files.
     pub(super) fn of_workers(workers: usize) -> Self {
         let workers = u64::try_from(workers).unwrap_or(u64::MAX);
         let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -77,7 +78,8 @@ impl Batch {
     pub(super) fn add(&mut self, waiting: Waiting) {
         let told = &waiting.rest.told;
         self.size_bytes = self.size_bytes.saturating_add(told.size_bytes);
-        // The image, its directory and its private one, and each sidecar with the index of them.
+        // Four are for the image, its directory, the private directory and the index of the
+        // sidecars.
         self.files += 4 + told.sidecars.len();
         self.begun.get_or_insert_with(Instant::now);
         self.waiting.push(waiting);
@@ -90,7 +92,7 @@ impl Batch {
             || self.begun.is_some_and(|begun| begun.elapsed() >= PATIENCE)
     }
 
-    /// Puts everything in place, and tells of it when it is on the disk.
+    /// Puts all images in place, and notes what came of each once it is on the disk.
     pub(super) fn settle(&mut self, progress: &Progress) {
         let waiting = std::mem::take(&mut self.waiting);
         (self.size_bytes, self.files, self.begun) = (0, 0, None);
@@ -106,7 +108,7 @@ impl Batch {
     }
 }
 
-/// Brings onto the disk the names of directories that were made for images.
+/// Syncs the directories that got new subdirectories.
 fn sync_made(rest: &[Rest], outcomes: &mut [Result<(), Failure>]) {
     let mut directories: Vec<&Path> =
         rest.iter().flat_map(|it| &it.made_in).map(PathBuf::as_path).collect();
@@ -122,7 +124,7 @@ fn sync_made(rest: &[Rest], outcomes: &mut [Result<(), Failure>]) {
     }
 }
 
-/// Puts the dependency files of images that are in place beside them.
+/// Puts in place the dependency files of the images that are in place.
 fn put_depfiles(rest: &[Rest], outcomes: &mut [Result<(), Failure>]) {
     let (mut owners, mut files) = (Vec::new(), Vec::new());
     for (it, outcome) in rest.iter().zip(outcomes.iter_mut()).filter(|(_, it)| it.is_ok()) {

@@ -1,8 +1,8 @@
-//! Values that are equal although their sources are not, as a password that was copied: they are
-//! found when they have been read, and before the image takes its name.
+//! Finds values that two machines have from different sources, such as a password that was copied.
+//! They are found when all sources of a machine have been read, before its image takes its name.
 //!
-//! What is kept of a value is a number of 64 bits, made with a key that is random, in locked memory
-//! and nowhere else: without the key it tells nothing, not even of a value that can be guessed.
+//! A value is kept as a number of 64 bits, made with a random key in locked memory. Without the key
+//! the number tells nothing of the value, not even to somebody who guesses it.
 
 mod digest;
 mod public;
@@ -18,22 +18,22 @@ use crate::job::collect::Collected;
 use crate::manifest::{Fleet, Granted};
 use crate::report::{Exit, Failure, shown_bytes};
 
-/// Shorter values do not count: numbers, words such as `yes`, names of users.
+/// Shorter values are not compared: numbers, words such as `yes`, names of users.
 const LEAST_BYTES: usize = 8;
 
-/// The values of the machines that were read so far, in one run.
+/// The values of all machines that were read so far in one run.
 pub(crate) struct Equal<'a> {
     fleet: &'a Fleet,
     key: Key,
-    /// Whose each value is, and by which item.
+    /// The first owner of each value, by the value's number.
     seen: Mutex<HashMap<u64, Owner>>,
 }
 
-/// Who has a value.
+/// A machine that has a value, and what brings it.
 #[derive(Clone, Copy)]
 struct Owner {
     machine: u32,
-    /// The item; one more than there are stands for the key.
+    /// The index of the item. The number of items stands for the machine's key file.
     item: u32,
 }
 
@@ -41,21 +41,21 @@ struct Owner {
 struct Found {
     number: u64,
     item: usize,
-    /// What holds it on the disk, if it goes there.
+    /// The file that holds it, if it is on the disk.
     inode: Option<InodeId>,
 }
 
 impl<'a> Equal<'a> {
-    /// Nothing is seen yet.
+    /// Begins a run, in which no value is known yet.
     pub(crate) fn new(fleet: &'a Fleet) -> Result<Self, Failure> {
         Ok(Self { fleet, key: Key::new()?, seen: Mutex::default() })
     }
 
-    /// Notes the values of a machine, once all are read. Says so where one of them is that of
-    /// another machine as well, by another source.
+    /// Notes the values of a machine, once all are read. Returns a message if another machine has
+    /// one of them by another source.
     ///
-    /// What the manifest shares does not count, nor do values of less than eight bytes and those
-    /// that are public by their form.
+    /// Values that the manifest shares do not count, nor do values of less than eight bytes, nor
+    /// those that are public by their form.
     pub(crate) fn note(
         &self,
         machine: usize,

@@ -20,30 +20,30 @@ use crate::report::verbose::Step;
 use crate::report::{Exit, Failure, Position, Problem, Problems, Subject, shown};
 use crate::sources::pseudo::{self, Action, New};
 
-/// Files that a machine has to itself, as the command line and the manifest name them.
+/// The files that each machine has of its own, as the command line and the manifest name them.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Files<'a> {
     /// Where the images go.
     pub(crate) output: Option<&'a Template>,
-    /// Where the image of one machine goes instead, by its index.
+    /// The index of a machine whose image goes to another path, and that path.
     pub(crate) of_one: Option<(usize, &'a Path)>,
     /// Where the dependency files go.
     pub(crate) depfile: Option<&'a Template>,
-    /// Where the report of all goes.
+    /// Where the report about all machines goes.
     pub(crate) report: Option<&'a Path>,
-    /// Keys, and the options that name them.
+    /// The key files, each with the option that names it.
     pub(crate) keys: &'a [(&'static str, &'a Template)],
     /// The guests' own initrds, which machines may have in common.
     pub(crate) initrd: Option<&'a Template>,
 }
 
-/// What reaches whom, where nothing reaches anybody it must not.
+/// What reaches which machines, in a fleet that has been found to isolate them.
 pub(crate) struct Isolated<'a> {
     fleet: &'a Fleet,
     reaches: Reaches,
 }
 
-/// What tells one source from another.
+/// Two sources are one if their keys are equal.
 #[derive(Hash)]
 enum Key<'a> {
     File(FileId),
@@ -54,10 +54,12 @@ enum Key<'a> {
     Content(&'a str),
 }
 
-/// The problem of each way by which the image of a machine would reach another one.
+/// By each way that has one: the problem that a run would replace a source, or that a source holds
+/// another machine's image.
 type Found = BTreeMap<usize, Problem>;
 
-/// Errors: exit code 3 for what the manifest says, with both places, and 2 for options.
+/// Checks that no source, key or output of a machine reaches another one. What the manifest says is
+/// an error of exit code 3 with both places, what options say one of exit code 2.
 pub(crate) fn require<'a>(fleet: &'a Fleet, files: &Files) -> Result<Isolated<'a>, Failure> {
     let step = Step::begin();
     let mut places = Places::default();
@@ -74,7 +76,8 @@ pub(crate) fn require<'a>(fleet: &'a Fleet, files: &Files) -> Result<Isolated<'a
 }
 
 impl Isolated<'_> {
-    /// The matrix of who gets what. What has no content of its own, such as a link, is left out.
+    /// The matrix of who gets what. Items without content of their own, such as links, are left
+    /// out.
     pub(crate) fn matrix(&self) -> Matrix {
         let machines = self.fleet.machines();
         let row = |(way, item): (usize, &Item)| {
@@ -117,12 +120,12 @@ fn kind(kind: ItemKind) -> &'static str {
     }
 }
 
-/// Machines and items are far fewer.
+/// An index as a number of 32 bits. There are far fewer machines and items.
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// Whether it brings no content.
+/// Whether an item of this origin brings no content.
 fn is_nothing(origin: &Origin) -> bool {
     match origin {
         Origin::Nothing => true,
@@ -162,7 +165,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Adds every source; directories come first, as everything else may lie below one.
+    /// Adds every source and returns the problems. Directories come first, as any other source may
+    /// lie in one.
     fn run(&mut self) -> Problems {
         let file = Arc::from(manifest_name(self.fleet.path()));
         let mut problems = Problems::new(Subject::Manifest, &file);
@@ -192,7 +196,8 @@ impl Search<'_> {
                 search.add(way, &origin, reached, &mut found);
             });
         }
-        // Machine by machine, as the files of one are often in one directory.
+        // Machine by machine, as the files of one machine are often in one directory: then it is
+        // looked up once.
         for machine in 0..self.fleet.machines().len() {
             let is_granted = |way: &&usize| {
                 let item = self.fleet.items().get(**way);
@@ -228,7 +233,7 @@ impl Search<'_> {
         }
     }
 
-    /// Adds a source, and the first problem of each that is an image of the fleet.
+    /// Adds a source. The first problem of each way is kept in `found`.
     fn add(&mut self, way: usize, origin: &Origin, reached: Reached, found: &mut Found) {
         match origin {
             Origin::Nothing => {}
@@ -274,7 +279,7 @@ impl Search<'_> {
         self.add_key(way, &key, reached);
         let may_share = may_share(self.fleet);
         self.reaches.add_below(&path, number(way), reached, &may_share);
-        // The name itself is replaced, also where it is a link.
+        // A run replaces a link itself, not what it leads to. So both names count.
         let names = [self.places.name(source), path];
         let foreign = names.iter().find_map(|name| self.outputs.foreign(name, reached.first));
         if let Some((machine, output)) = foreign {
@@ -298,7 +303,7 @@ impl Search<'_> {
         self.reaches.add(key, number(way), reached, &may_share(self.fleet));
     }
 
-    /// Adds the key files, which no two machines share.
+    /// Adds the key files, which two machines must never share.
     fn add_keys(&mut self, found: &mut Found) {
         let items = self.fleet.items().len();
         for machine in 0..self.fleet.machines().len() {
@@ -315,7 +320,7 @@ impl Search<'_> {
         }
     }
 
-    /// Notes each source that reaches two machines and is not shared.
+    /// Notes each source that reaches two machines although it is not shared.
     fn tell(&self, problems: &mut Problems) {
         for (way, crossing) in self.reaches.crossings() {
             let (way, message) = (index(way), self.message(way, crossing));
@@ -361,7 +366,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// How to mend what reaches two machines by this way.
+    /// The hint for a source that reaches two machines by this way.
     fn hint(&self, way: usize) -> &'static str {
         let Some(item) = self.fleet.items().get(way) else { return KEY_HINT };
         let first = item.machines.iter().next();
@@ -403,13 +408,13 @@ impl Search<'_> {
         item.or_else(|| self.fleet.key_position())
     }
 
-    /// Where something is said, for people.
+    /// The place of a way in the manifest, or its option, for messages.
     fn place(&self, way: usize) -> String {
         let option = self.option(way).map(str::to_owned);
         option.or_else(|| Some(self.position(way)?.of_value())).unwrap_or_default()
     }
 
-    /// The option that names a key, if one does.
+    /// The option that names the key file of this way; none where the manifest names it.
     fn option(&self, way: usize) -> Option<&'static str> {
         let index = way.checked_sub(self.fleet.items().len() + 1)?;
         self.files.keys.get(index).map(|(option, _)| *option)
@@ -426,7 +431,8 @@ const SCRIPT_HINT: &str = "a script that names `$CREDIMG_MACHINE` is another one
                            `shared: true` on every entry that has it says that machines may share it";
 const KEY_HINT: &str = "`{machine}` in it gives each machine its own";
 
-/// Whether the manifest says that a source may reach several machines by this way; keys may not.
+/// Whether a source may reach several machines by a way: `shared: true` says so of an item. Keys
+/// may never.
 fn may_share(fleet: &Fleet) -> impl Fn(Way) -> bool {
     |way| fleet.items().get(index(way)).is_some_and(|item| item.shared)
 }

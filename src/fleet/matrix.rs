@@ -1,5 +1,6 @@
-//! The matrix of a fleet: a row a secret, a column a machine, and in each cell whether the machine
-//! has the secret, and whether it alone does. It holds names and places, never a value.
+//! The matrix of a fleet: a row for each secret and a column for each machine. A cell says whether
+//! the machine has the secret, and whether no other machine has it. The matrix holds names and
+//! places, never a value.
 
 mod ranges;
 mod table;
@@ -28,7 +29,7 @@ pub struct Row {
     pub name: String,
     /// Where it stands in the manifest: file, line, column and key path.
     pub place: String,
-    /// A cell a machine, in the order of [`Matrix::machines`].
+    /// A cell for each machine, in the order of [`Matrix::machines`].
     pub cells: Vec<Cell>,
 }
 
@@ -41,11 +42,11 @@ pub struct Matrix {
     pub rows: Vec<Row>,
 }
 
-/// Machines that have the same of every secret.
+/// Machines whose columns are equal.
 struct Group {
-    /// Their places among the machines, in order.
+    /// The indexes of these machines, in order.
     machines: Vec<usize>,
-    /// What they have of each row.
+    /// Their column.
     cells: Vec<Cell>,
 }
 
@@ -62,8 +63,8 @@ pub(crate) struct Secret<'a> {
 }
 
 impl Matrix {
-    /// The table for people, at most 80 columns wide unless a single name is wider. Columns that
-    /// repeat stand there once, for all of their machines.
+    /// The table for people, at most 80 columns wide unless a single name is wider. Machines with
+    /// equal columns share one.
     pub fn table(&self, has_colours: bool) -> String {
         table::render(self, has_colours)
     }
@@ -83,7 +84,7 @@ impl Matrix {
         Secret { kind, name, place, own, shared }
     }
 
-    /// The machines by what they have, in the order in which the first of each group stands.
+    /// The groups of machines with equal columns, in the order of their first machines.
     fn groups(&self) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         let mut known: HashMap<Vec<Cell>, usize> = HashMap::new();

@@ -7,9 +7,8 @@ use crate::job::trusted;
 use crate::manifest::{Fleet, Manifest};
 use crate::report::Failure;
 
-/// Reads the manifest at `path` as [`trusted::load`] does. Of a fleet every machine is looked at,
-/// whichever is taken: what it gets must be nobody else's, nor the image at `output` that is made of
-/// it.
+/// Reads the manifest at `path` as [`trusted::load`] does. All machines of a fleet are checked,
+/// whichever is taken: nothing that it gets, nor its image at `output`, may be another machine's.
 pub(crate) fn load(
     path: &Path,
     machine: Option<&str>,

@@ -17,21 +17,22 @@ pub(super) struct Progress<'a> {
 }
 
 struct State {
-    /// Of each machine of the order; none of those that have not ended.
+    /// What came of each machine, in the order's order; none of machines that have not ended.
     all: Vec<Option<Ended>>,
     done: usize,
     failed: usize,
     /// Images that are complete and wait for their batch.
     waiting: usize,
-    /// Machines that are tried again when no other image takes room; none once that has begun.
+    /// Machines whose image found no room on the disk. They are tried again at the end, when no
+    /// other image waits. None once that has begun.
     postponed: Option<Vec<usize>>,
-    /// Hints that were told: one for fifty machines that miss the same thing is enough.
+    /// Hints that were told. Fifty machines that lack the same thing need one hint.
     hints: HashSet<String>,
     begun: Instant,
 }
 
 impl<'a> Progress<'a> {
-    /// Nothing is done yet.
+    /// Begins a run in which no machine is built yet.
     pub(super) fn new(order: &'a Order<'a>) -> Self {
         let all = order.machines.iter().map(|_| None).collect();
         let hints = HashSet::new();
@@ -54,20 +55,20 @@ impl<'a> Progress<'a> {
         line::show_many(|| state.line());
     }
 
-    /// Notes that so many images wait no longer; what came of each is noted then.
+    /// Notes that `count` images wait no longer. What came of each is noted by [`Self::note`].
     pub(super) fn settle(&self, count: usize) {
         let mut state = self.state();
         state.waiting = state.waiting.saturating_sub(count);
     }
 
-    /// The machines that have failed where there was no room, of which nothing is noted yet. From
-    /// now on it is.
+    /// The machines whose image found no room, of which nothing is noted yet. From now on such a
+    /// failure is final.
     pub(super) fn postponed(&self) -> Vec<usize> {
         self.state().postponed.take().unwrap_or_default()
     }
 
-    /// Notes what came of the machine at this place of the order, which is told where it
-    /// has failed, and what was warned of. One that found no room is tried again in the end.
+    /// Notes what came of the machine at this place of the order, with its warnings. A failure is
+    /// told at once; but a machine whose image found no room is tried again at the end.
     pub(super) fn note(&self, place: usize, warnings: Vec<String>, outcome: Result<Told, Failure>) {
         if outcome.as_ref().is_err_and(is_for_room)
             && let Some(postponed) = &mut self.state().postponed
@@ -102,7 +103,7 @@ impl<'a> Progress<'a> {
         line::show_many(|| state.line());
     }
 
-    /// The report of all.
+    /// Ends the run; returns the report about all machines.
     pub(super) fn finish(self) -> Report {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         Report::new(state.all)
@@ -114,11 +115,11 @@ impl<'a> Progress<'a> {
 }
 
 impl State {
-    /// The line that stands on a terminal.
+    /// The line for a terminal.
     fn line(&self) -> String {
         let Self { all, done, failed, waiting, begun, hints: _, postponed: _ } = self;
         let total = all.len();
-        // Those that wait have taken their time as well.
+        // Images that wait have taken their time as well.
         let ended = done + failed + waiting;
         let left = total.saturating_sub(ended);
         let each = begun.elapsed().checked_div(u32::try_from(ended).unwrap_or(u32::MAX));
@@ -130,7 +131,8 @@ impl State {
     }
 }
 
-/// Whether there was no room for an output: where others wait with it there may be later.
+/// Whether the disk was full. There may be room later: until a waiting image is in place, the old
+/// one takes room as well.
 fn is_for_room(failure: &Failure) -> bool {
     let is_told = |errno: Errno| failure.message.ends_with(&report::reason(&errno.into()));
     failure.exit == Exit::Output && (is_told(Errno::NOSPC) || is_told(Errno::DQUOT))

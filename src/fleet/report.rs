@@ -7,7 +7,7 @@ use crate::job::summary::Summary;
 use crate::monitors::Attachment;
 use crate::report::{Exit, Failure, json};
 
-/// What is told of an image that is in place.
+/// What the report says of an image that is in place.
 #[derive(Serialize)]
 pub(super) struct Told {
     pub(super) size_bytes: u64,
@@ -43,7 +43,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// What is told of an image is kept only where somebody is to be told of it.
+    /// Without a report nothing of an image is kept.
     pub(super) fn new(outcome: Result<Told, Failure>, is_reported: bool) -> Self {
         match outcome {
             Ok(told) => {
@@ -57,19 +57,19 @@ impl Outcome {
     }
 }
 
-/// What came of a machine, and what was warned of.
+/// What came of a machine, and its warnings.
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
     pub(super) warnings: Vec<String>,
 }
 
-/// What came of each machine of an order; none of those that have not begun.
+/// What came of each machine of an order; none of machines that were not begun.
 pub(crate) struct Report {
     all: Vec<Option<Ended>>,
     counts: Counts,
 }
 
-/// How many machines there are of each kind.
+/// How many machines ended in each way.
 #[derive(Default, Serialize)]
 struct Counts {
     new: usize,

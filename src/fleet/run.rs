@@ -34,18 +34,18 @@ use crate::monitors;
 use crate::report::{self, About, Exit, Failure, line};
 use crate::sources::shared::Shared;
 
-/// So many machines are built at a time, where no commands run for them.
+/// How many machines are built at a time if no commands run for them.
 const WORKERS: usize = 2;
 
-/// What is asked of a run.
+/// What a run is to do.
 #[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub(crate) struct Order<'a> {
     pub(crate) fleet: &'a Fleet,
-    /// The machines that are built, by their indexes.
+    /// The indexes of the machines to build.
     pub(crate) machines: Vec<usize>,
     pub(crate) output: &'a Template,
     pub(crate) depfile: Option<&'a Template>,
-    /// Those of every machine; its own files come to them.
+    /// The wishes for every machine; the files of each one are added.
     pub(crate) wishes: Wishes,
     pub(crate) templates: Templates,
     pub(crate) pseudo_files: &'a [PathBuf],
@@ -56,7 +56,7 @@ pub(crate) struct Order<'a> {
     pub(crate) is_absolute: bool,
     pub(crate) if_changed: bool,
     pub(crate) verifies: bool,
-    /// Takes values that are equal although their sources are not.
+    /// Whether a value that two machines have from different sources is a warning only.
     pub(crate) allows_equal: bool,
     pub(crate) is_quiet: bool,
 }
@@ -68,7 +68,7 @@ impl Order<'_> {
     }
 }
 
-/// Where files of each machine are, as options say it.
+/// The options that name files of each machine.
 #[derive(Default)]
 pub(crate) struct Templates {
     pub(crate) key_file: Option<Template>,
@@ -96,7 +96,7 @@ pub(crate) fn run(order: &Order) -> Result<Report, Failure> {
     let standing = line::begin_many(!order.is_quiet);
     thread::scope(|scope| {
         for _ in 1..run.workers {
-            // The system keeps the stacks of threads that have ended.
+            // The stack of a thread is kept when it has ended, so each worker overwrites its own.
             let work = || without_traces(|| run.work());
             if thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
@@ -116,30 +116,31 @@ struct Run<'a> {
     equal: Equal<'a>,
     users: Users,
     shared: Arc<Shared>,
-    /// Which of the order's machines is the next.
+    /// The place in the order of the next machine.
     next: AtomicUsize,
     progress: Progress<'a>,
 }
 
-/// A machine whose image is complete and not in place.
+/// A machine whose image is complete, but not yet in place.
 pub(super) struct Built {
     pub(super) complete: Complete,
     pub(super) told: Told,
     pub(super) dependencies: Dependencies,
-    /// Directories in which others were made for it.
+    /// Directories that got a new subdirectory for this image.
     pub(super) made_in: Vec<PathBuf>,
-    /// The one in which the image is, if it is this machine's alone.
+    /// The image's directory, if it is this machine's alone.
     pub(super) directory: Option<MachineDirectory>,
 }
 
 impl Run<'_> {
-    /// Each worker runs one command at a time, so that no more run than are allowed in all.
+    /// How many workers there are. Each runs one command at a time, so there are as many as
+    /// commands may run.
     fn wanted_workers(&self) -> usize {
         let SourceWishes { jobs, command_stderr, .. } = self.order.wishes.sources;
         let wanted = if !self.runs_commands() {
             thread::available_parallelism().map_or(1, usize::from).min(WORKERS)
         } else if command_stderr {
-            // What several say at a time could not be told apart.
+            // The messages of several commands could not be told apart.
             1
         } else {
             usize::from(jobs)
@@ -184,8 +185,7 @@ impl Run<'_> {
         batch.settle(&self.progress);
     }
 
-    /// Builds each machine again whose image had no room beside those that waited with it, and puts
-    /// it in place before the next one begins.
+    /// Builds the postponed machines: each image is put in place before the next one is begun.
     fn work_again(&self) {
         let mut batch = Batch::of_workers(1);
         let mut census = self.census();
@@ -219,7 +219,7 @@ impl Run<'_> {
         }
     }
 
-    /// Builds the machine of this index, up to an image that is complete and not in place.
+    /// Builds a machine up to a complete image that is not yet in place.
     fn build(
         &self,
         index: usize,
@@ -270,7 +270,7 @@ impl Run<'_> {
         }
         job.advise(true)?;
         let built = self.image(index, job, permissions, &path, dependencies, made_in)?;
-        // Before anything there has changed.
+        // Checked before anything in the directory changes.
         directory.map_or(Ok(()), |directory| built.complete.require_in(&directory))?;
         Ok(Built { directory, ..built })
     }
@@ -292,7 +292,7 @@ impl Run<'_> {
             is_absolute: self.order.is_absolute,
             printed: Printed::Report,
         };
-        // Whether they can be told, before anything is read.
+        // An error if the arguments cannot be told, before anything is read.
         making.require_told()?;
         let collected = job.collect()?;
         if let Some(met) = self.equal.note(index, &job, &collected)? {
@@ -332,7 +332,8 @@ impl Templates {
     }
 }
 
-/// An error where a key would be in the arguments alone, which are in the report alone.
+/// An error where a new key would be in no file: it would be in the arguments, which only a report
+/// holds.
 fn require_key_file(file: Option<&Path>) -> Result<(), Failure> {
     let message = "the generated key would be in the arguments alone, and a fleet prints none";
     file.map(drop).ok_or_else(|| {

@@ -1,5 +1,5 @@
-//! Which names of the host lead to one place: every symbolic link on the way is followed, and
-//! no file is opened. What does not exist keeps the name that it would have.
+//! Finds out which paths of the host lead to the same place. Every symbolic link on the way is
+//! followed, and no file is opened. What does not exist keeps the path that it would have.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -12,28 +12,29 @@ use rustix::io::Errno;
 
 use super::identity::{FileId, file_id};
 
-/// Where a name leads.
+/// Where a path leads.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The path without links, absolute.
+    /// The absolute path without symbolic links.
     pub(crate) path: PathBuf,
-    /// Which file it is, where it exists: of several hard links it is the same.
+    /// What identifies the file, if it exists. Several hard links of one file have the same.
     pub(crate) id: Option<FileId>,
 }
 
-/// Finds places; of directories it keeps what it found.
+/// Finds places, and remembers directories.
 #[derive(Default)]
 pub(crate) struct Places {
     directories: HashMap<PathBuf, PathBuf>,
-    /// The first path of each directory: one that is mounted at another place too has several.
+    /// The first path by which each directory was found. A directory that is mounted at a second
+    /// place has several.
     known: HashMap<FileId, PathBuf>,
-    /// The directory of the last place: the next one is often beside it.
+    /// The directory of the last place, as the next place is often in the same one.
     last: Option<Directory>,
 }
 
 /// A directory in which files are looked at.
 struct Directory {
-    /// As it was named.
+    /// The directory's path as it was given.
     named: PathBuf,
     /// The path without links.
     path: PathBuf,
@@ -51,8 +52,8 @@ impl Directory {
 }
 
 impl Places {
-    /// Where the name itself is that `path` is: a link there is not followed, as what takes the name
-    /// replaces it.
+    /// Where `path` itself is. If it ends in a link, that link is not followed: what takes the name
+    /// replaces the link.
     pub(crate) fn name(&mut self, path: &Path) -> PathBuf {
         match (path.parent(), path.file_name()) {
             (Some(parent), Some(name)) => self.directory(parent).join(name),
@@ -73,7 +74,7 @@ impl Places {
         self.known_as(place(whole, found))
     }
 
-    /// The place by its first path, if it is a directory that has several.
+    /// The place under the first path that was found for its directory.
     fn known_as(&mut self, found: Found) -> Place {
         let Found { place: Place { path, id }, is_directory } = found;
         let path = match id.filter(|_| is_directory) {
@@ -108,7 +109,7 @@ impl Places {
     }
 }
 
-/// A place, and whether a directory is there.
+/// A place, and whether it is a directory.
 struct Found {
     place: Place,
     is_directory: bool,
@@ -124,7 +125,7 @@ impl Found {
     }
 }
 
-/// What is at a path whose directory has no link, and at which this was found.
+/// The place at a path whose directory has no link. `found` is what is there.
 fn place(path: PathBuf, found: Result<Stat, Errno>) -> Found {
     match found {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => followed(&path),
@@ -146,7 +147,7 @@ fn followed(path: &Path) -> Found {
     }
 }
 
-/// The absolute path by its names alone, without `.` and `..`.
+/// The absolute path, by its names alone, without `.` and `..`.
 fn without_dots(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut plain = PathBuf::new();

@@ -1,4 +1,4 @@
-//! A file of the host that is opened early and copied later, as it was when it was opened.
+//! A file of the host that is opened early and copied later. It must not change between.
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -42,20 +42,20 @@ impl Steady {
         size_bytes(&self.stat)
     }
 
-    /// Which file it is, and what it was when it was opened.
+    /// What identifies the file, and tells whether it has changed since it was opened.
     pub(crate) fn identity(&self) -> Identity {
         Identity::of(&self.stat)
     }
 
-    /// The file, to be read from its start by one reader at a time.
+    /// The file, at its start. Only one reader at a time may use it.
     pub(crate) fn rewound(&self) -> Result<&File, Failure> {
         (&self.file).rewind().map_err(|error| self.unread(&error))?;
         Ok(&self.file)
     }
 
-    /// Copies the whole file, by the kernel where that can. An error of the sink is returned as
-    /// it is; one of exit code 4 tells that the file cannot be read, or has changed since it was
-    /// opened.
+    /// Copies the whole file, within the kernel where that is possible. An error of the sink is
+    /// returned as it is. If the file cannot be read, or has changed since it was opened, that is
+    /// an error of exit code 4.
     pub(crate) fn copy_to(&self, sink: &mut dyn Sink) -> Result<(), Failure> {
         let file = self.rewound()?;
         let copied = copy_in_pieces(file, self.size_bytes(), sink).map_err(|error| {

@@ -1,4 +1,4 @@
-//! The guest's own initrd: which it is, and whether credentials can go behind it.
+//! Chooses the guest's own initrd, and finds out whether credentials can go behind it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::look;
 use crate::manifest::{Channel, Manifest};
 use crate::report::{Exit, Failure, shown};
 
-/// The guest's own initrd, opened, with what the planner is told of it.
+/// The guest's own initrd, opened, and what the planner has to know of it.
 pub(super) struct OwnInitrd {
     pub(super) file: Arc<Steady>,
     pub(super) told: GuestInitrd,
@@ -20,11 +20,11 @@ pub(super) struct OwnInitrd {
     closed: Option<Closed>,
 }
 
-/// The initrd that an option names, else that of the monitor's own arguments; none without
-/// either.
+/// The guest's own initrd: the one that `--initrd` names, or else the one in the monitor's own
+/// arguments. None where neither names one.
 ///
-/// One that an option names has to take credentials, which else is an error of exit code 4. Of
-/// one that the arguments name the planner is told the reason, and nothing goes by it.
+/// If the option's initrd cannot take credentials, that is an error of exit code 4. If that of the
+/// arguments cannot, the planner is told the reason and sends nothing by it.
 pub(super) fn own(
     wishes: &Wishes,
     destination: &Destination,
@@ -44,8 +44,8 @@ pub(super) fn own(
     destination.initrd().map(|path| open(path, guest, false)).transpose()
 }
 
-/// What is supposed where nothing is written, and the manifest says that something goes by the
-/// initrd: the build was given, or will be given, one that takes credentials.
+/// Stands for an initrd that takes credentials, where nothing is written and the manifest sends
+/// something by the initrd: the build that is foreseen will be given one.
 pub(super) fn supposed(manifest: &Manifest, destination: &Destination) -> Option<GuestInitrd> {
     let is_written = match destination {
         Destination::File(_) | Destination::Stream(_) | Destination::Memory(_) => true,
@@ -62,7 +62,7 @@ pub(super) fn supposed(manifest: &Manifest, destination: &Destination) -> Option
 
 fn open(path: &Path, guest: &Guest, is_always_given: bool) -> Result<OwnInitrd, Failure> {
     let file = Steady::open(path).map_err(|failure| {
-        // Its hints speak of manifests, but for that of a policy.
+        // Hints of errors about sources speak of manifests; only that of a policy fits here.
         if failure.exit == Exit::Source { Failure { hint: None, ..failure } } else { failure }
     })?;
     let contents = look::initrd::look(&file)?;

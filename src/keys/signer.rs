@@ -1,9 +1,8 @@
-//! Signs the root hash of a hash tree, so that Linux takes no disk but those of who has the key:
+//! Signs the root hash of a hash tree, so that Linux accepts only disks of whoever has the key:
 //! `root-hash-signature=` of veritytab(5), and dm-verity's `root_hash_sig_key_desc`.
 //!
-//! What is made is a detached signature in PKCS#7 (RFC 2315 9), without attributes and
-//! certificates: byte for byte that of `openssl smime -sign -nocerts -noattr -binary
-//! -outform DER`.
+//! The signature is a detached one in PKCS#7 (RFC 2315 9), without attributes and certificates:
+//! byte for byte that of `openssl smime -sign -nocerts -noattr -binary -outform DER`.
 
 mod der;
 
@@ -31,15 +30,15 @@ const MAKE: &str = "`openssl req -x509 -newkey rsa:2048 -nodes -keyout KEY -out 
 
 /// A key with its certificate.
 pub struct Signer {
-    /// PKCS#8, in DER. The numbers that the library makes of it are in memory that is not locked:
-    /// so they are there for as long as something is signed.
+    /// The key as PKCS#8, in DER. The library computes numbers from it in memory that is not
+    /// locked, so they exist only while something is signed.
     key: Secret,
     certificate: Certificate,
 }
 
 impl Signer {
-    /// Reads the private key at `key` and its certificate at `certificate`, both in PEM. The key
-    /// has to be private, as others are: errors as of [`read`](super::read).
+    /// Reads the private key at `key` and its certificate at `certificate`, both in PEM. The key's
+    /// file must be private, as that of any key: errors are those of [`read`](super::read).
     pub fn read(key: &Path, certificate: &Path) -> Result<Self, Failure> {
         let (secret, public_key) = read_key(key)?;
         let signer = Self { key: secret, certificate: read_certificate(certificate)? };
@@ -102,7 +101,7 @@ fn read_key(path: &Path) -> Result<(Secret, Vec<u8>), Failure> {
             return fault(what, hint);
         }
     }
-    // The library's error is dropped: it may quote what it stumbled over.
+    // The library's error is dropped, as it may quote the file.
     let key = without_traces(|| {
         let der = pem(text, "PRIVATE KEY")?;
         let key = PrivateKey::from_pkcs8_der(der.expose()).ok()?;
@@ -129,7 +128,7 @@ fn read_certificate(path: &Path) -> Result<Certificate, Failure> {
     })
 }
 
-/// The bytes between the lines of that label (RFC 7468 2), in locked memory.
+/// The bytes of the PEM block with this label (RFC 7468 2), in locked memory.
 fn pem(text: &str, label: &str) -> Option<Secret> {
     let (_, behind) = text.split_once(&format!("-----BEGIN {label}-----"))?;
     let (body, _) = behind.split_once(&format!("-----END {label}-----"))?;

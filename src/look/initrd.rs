@@ -1,8 +1,9 @@
-//! What a guest's initrd holds, by the names in it: archives of cpio behind one another, plain or
-//! packed, as Linux unpacks them (Documentation/driver-api/early-userspace/buffer-format.rst).
+//! Finds out what a guest's initrd holds, by the names in it. An initrd is one or more archives of
+//! cpio, plain or packed, as Linux unpacks them
+//! (Documentation/driver-api/early-userspace/buffer-format.rst).
 //!
-//! Nothing is unpacked but to pass over it, and how much of it is limited: an initrd that costs
-//! more is not looked into to its end.
+//! Data is unpacked only to skip it, and at most up to a limit. What lies behind that is not looked
+//! into.
 
 mod names;
 mod unpack;
@@ -18,25 +19,24 @@ use crate::host::identity::Identity;
 use crate::host::steady::Steady;
 use crate::report::Failure;
 
-/// Most bytes of a whole initrd, unpacked: far more than any has.
+/// How much of an initrd is looked into, in unpacked bytes: far more than any has.
 const UNPACKED_MAX_BYTES: u64 = 1 << 30;
 const BUFFER_BYTES: usize = 64 << 10;
-/// The end of an initrd that holds, of what a build puts behind it, the name that tells it: it
-/// stands before the last value, or before lines for all of them.
+/// How much of an initrd's end is searched for credentials. It holds a name that tells them: the
+/// name stands before the last value, or before the lines for all of them.
 const BEHIND_MAX_BYTES: u64 = (1 << 20) + (64 << 10);
-/// The longest of the marks by which packed data is told.
+/// The length of the longest magic number of packed data.
 const MARK_BYTES: usize = 6;
 
 /// Why an initrd could not be looked into.
 const TOO_LARGE: &str = "it is larger than 1 GiB unpacked";
 const TOO_COSTLY: &str = "it is packed in a way that this program does not unpack";
 
-/// What was seen in the last initrds: the machines of a fleet have one in common as a rule.
+/// What was found in the last initrds. The machines of a fleet often share one.
 static SEEN: Mutex<Vec<(Identity, Contents)>> = Mutex::new(Vec::new());
 const SEEN_MAX: usize = 16;
 
-/// Looks into the guest's initrd. The only errors are that it cannot be read, of exit code 4, and
-/// a signal.
+/// Looks into the guest's initrd. Errors are of exit code 4 if it cannot be read, and signals.
 pub(crate) fn look(initrd: &Steady) -> Result<Contents, Failure> {
     let identity = initrd.identity();
     let seen = || SEEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,11 +67,11 @@ fn end(initrd: &Steady) -> Result<Vec<u8>, Failure> {
     let read = file
         .seek(SeekFrom::Start(start_bytes))
         .and_then(|_| file.take(BEHIND_MAX_BYTES).read_to_end(&mut end));
-    // What cannot be read is an error where it is copied.
+    // A failing read is an error later, when the initrd is copied.
     Ok(if read.is_ok() { end } else { Vec::new() })
 }
 
-/// What the file at its offset holds. The only error is a signal.
+/// Looks into the file, from its position on. The only error is a signal.
 pub(crate) fn read(file: &File) -> Result<Contents, Failure> {
     let mut contents = Contents::default();
     let mut left_bytes = UNPACKED_MAX_BYTES;
@@ -106,7 +106,7 @@ fn note_error(kind: io::ErrorKind, contents: &mut Contents) {
     }
 }
 
-/// Reads the next archive, with the zeros before it; false at the end of the initrd.
+/// Skips zeros, and reads the next archive; false at the end of the initrd.
 fn member(
     reader: &mut BufReader<&File>,
     left_bytes: &mut u64,
@@ -138,7 +138,7 @@ fn member(
     }
 }
 
-/// Takes what a path in the initrd tells.
+/// Notes what a path in the initrd tells.
 fn note(path: &[u8], contents: &mut Contents) {
     let path = path.strip_prefix(b"./").or_else(|| path.strip_prefix(b"/")).unwrap_or(path);
     let path = path.strip_prefix(b"usr/").unwrap_or(path);
@@ -146,11 +146,12 @@ fn note(path: &[u8], contents: &mut Contents) {
     match path {
         b"bin/systemd-tmpfiles" => contents.has_tmpfiles = true,
         b"lib/systemd/systemd" => contents.has_systemd = true,
-        // Its own settings, which every initrd of it has.
+        // Every initrd of initramfs-tools has these files.
         b"conf/initramfs.conf" | b"scripts/init-top/ORDER" => {
             contents.maker = Maker::InitramfsTools;
         }
-        // As Debian calls it, and with a version of the package behind it, as Fedora and Arch do.
+        // Debian's name for this library ends with systemd's version. In Fedora and Arch the rest
+        // of the package's version follows.
         _ => {
             if let Some(version) = name.strip_prefix(b"libsystemd-shared-") {
                 let digits = version.split(|byte| !byte.is_ascii_digit()).next();

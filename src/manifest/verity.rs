@@ -1,4 +1,4 @@
-//! `verity`, as typed and as understood.
+//! The key `verity` of a manifest: as typed, and what it means.
 
 use credimg_formats::{hex_bytes, uuid_bytes};
 
@@ -13,10 +13,10 @@ use crate::report::{Position, Problems};
 /// Longest salt in bytes, as a superblock has room for no more.
 const SALT_MAX_BYTES: usize = 256;
 
-/// The hash tree that the image gets. What is none is left to the build.
+/// The hash tree that the image gets. The build chooses what is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verity {
-    /// What is hashed with every block.
+    /// The salt, which is hashed with every block.
     pub salt: Option<Vec<u8>>,
     /// The UUID of the tree.
     pub uuid: Option<[u8; 16]>,
@@ -31,11 +31,11 @@ pub struct Verity {
 pub(super) enum Typed {
     /// Whether there is a tree.
     Plain(bool),
-    /// There is one, of this shape.
+    /// There is a tree, made with these options.
     Shape(Box<Shape>),
 }
 
-/// The keys of a mapping.
+/// The keys of the mapping, as typed.
 #[derive(Clone)]
 pub(super) struct Shape {
     pub(super) salt: Option<At<Text>>,
@@ -54,7 +54,7 @@ pub(super) fn read(node: Node, at: Position, problems: &mut Problems) -> Option<
     }
     let mut keys = Keys::open(node, at, keys::VERITY, problems)?;
     Some(Typed::Shape(Box::new(Shape {
-        // Digits alone would be a number, and be written otherwise by other programs.
+        // A text and no number: other programs may write a number in another way.
         salt: keys.read("salt", text, problems),
         uuid: keys.read("uuid", text, problems),
         data_block: keys.read("data_block", scalar, problems),
@@ -62,7 +62,7 @@ pub(super) fn read(node: Node, at: Position, problems: &mut Problems) -> Option<
     })))
 }
 
-/// What is typed, checked; none where there is no tree.
+/// Checks what is typed; none where the image gets no tree.
 pub(super) fn resolve(typed: &Typed, problems: &mut Problems) -> Option<Verity> {
     let Shape { salt, uuid, data_block, hash_block } = match typed {
         Typed::Plain(false) => return None,
@@ -79,7 +79,7 @@ pub(super) fn resolve(typed: &Typed, problems: &mut Problems) -> Option<Verity> 
     })
 }
 
-/// Bytes in hexadecimal digits.
+/// The bytes of a salt, which is written in hexadecimal digits.
 fn salt_bytes(text: &str) -> Result<Vec<u8>, Fault> {
     let expected = || {
         let fault = Fault::new(format!(

@@ -1,4 +1,4 @@
-//! What a monitor is told of a machine, before it is written in any style.
+//! The arguments that give a machine to a monitor, before they are written in a style.
 
 use std::string::FromUtf8Error;
 
@@ -9,7 +9,7 @@ use super::Style;
 use super::facts::Words;
 use crate::report::{Exit, Failure, shell};
 
-/// What gives a machine to a monitor.
+/// The arguments that give a machine to a monitor.
 #[derive(Clone)]
 pub enum Arguments {
     /// Words of a command line. Paths need not be UTF-8, so they are bytes.
@@ -18,8 +18,8 @@ pub enum Arguments {
     Text(Vec<u8>),
 }
 
-/// The members of a report that hold arguments; none of them where there are none. The names are
-/// stable: programs read them.
+/// The members of a JSON report that hold arguments; all are none where there are no arguments. The
+/// names are stable: programs read them.
 #[derive(Default, Serialize)]
 pub(crate) struct Attachment {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,10 +29,10 @@ pub(crate) struct Attachment {
 }
 
 impl Arguments {
-    /// Those that are not wanted.
+    /// No arguments.
     pub(super) const NONE: Self = Self::Words(Vec::new());
 
-    /// In this style, ending in a newline unless there is nothing to say. Words that the style
+    /// The arguments in this style, ending in a newline unless there are none. Words that the style
     /// cannot carry are an error of [`Exit::Usage`].
     pub(crate) fn printed(&self, style: Style) -> Result<Vec<u8>, Failure> {
         match (self, style) {
@@ -41,7 +41,7 @@ impl Arguments {
             (Self::Words(_), Style::None) => Ok(Vec::new()),
             (Self::Words(words), Style::Lines) => lines(words),
             (Self::Words(words), Style::Json) => json_array(words),
-            // Those that are for a text have no words.
+            // The other styles are for texts; words are written for a shell.
             (
                 Self::Words(words),
                 Style::Shell
@@ -55,7 +55,7 @@ impl Arguments {
         }
     }
 
-    /// An error as of [`Self::reported`].
+    /// An error where [`Self::reported`] would be one.
     pub(crate) fn require_reported(&self) -> Result<(), Failure> {
         let is_text = match self {
             Self::Text(bytes) => str::from_utf8(bytes).is_ok(),
@@ -64,7 +64,8 @@ impl Arguments {
         if is_text { Ok(()) } else { Err(not_reported()) }
     }
 
-    /// For a report, which is UTF-8; an error of [`Exit::Usage`] where a path is not.
+    /// The arguments for a report, which is UTF-8. A path that is not is an error of
+    /// [`Exit::Usage`].
     pub(crate) fn reported(&self) -> Result<Attachment, Failure> {
         let attachment = match self {
             Self::Text(bytes) => String::from_utf8(bytes.clone()).map(|configuration| Attachment {

@@ -1,4 +1,4 @@
-//! What is known of a monitor: each has its facts in the file of its renderer.
+//! The facts about monitors. Each monitor has its own in the file of its renderer.
 
 use super::{Arguments, Board, Bus, Drive, Machine, MachineType, Style};
 use crate::manifest::Channel;
@@ -6,31 +6,31 @@ use crate::report::Failure;
 
 /// What is known of one monitor.
 pub(super) struct Facts {
-    /// The name in options and messages.
+    /// The monitor's name in options and messages.
     pub(super) name: &'static str,
-    /// How it is told of a machine in text that is printed.
+    /// How the printed arguments are made.
     pub(super) printed: Printed,
-    /// The styles of `--args` in which that is written.
+    /// The styles of `--args` that the printed arguments may have.
     pub(super) styles: &'static [Style],
-    /// How it is told of a machine when it is started with an image in memory.
+    /// How the arguments are made when the monitor is started with an image in memory.
     pub(super) started: Started,
-    /// How it takes paths.
+    /// What kind of paths it takes.
     pub(super) paths: Paths,
     /// The buses by which it attaches a disk that the guest cannot write.
     pub(super) buses: &'static [Bus],
-    /// Whether the disk has the serial that was asked for; else the monitor makes one up.
+    /// Whether the disk gets the serial that was asked for; if not, the monitor makes one up.
     pub(super) sets_serial: bool,
     /// Whether it opens a LUKS1 image itself.
     pub(super) opens_luks1: Opener,
-    /// The machine types of QEMU that its machines can be, or be like.
+    /// The machine types of QEMU that its machines can be, or resemble.
     pub(super) machines: Machines,
-    /// Whether one of its own arguments names such a machine type.
+    /// Whether one of the monitor's own arguments names the machine type.
     pub(super) is_told_machine: bool,
     /// How it is given secrets as OEM strings of SMBIOS.
     pub(super) smbios: Smbios,
     /// Whether it is given secrets as items of fw_cfg.
     pub(super) fw_cfg: FwCfg,
-    /// Why no other item of fw_cfg goes, where the reason is not that of credentials.
+    /// Why items of fw_cfg that are no credentials cannot go, if that has a reason of its own.
     pub(super) no_items: Option<&'static str>,
     /// How it is given credentials that are no secret.
     pub(super) public: Public,
@@ -38,54 +38,54 @@ pub(super) struct Facts {
     pub(super) kernel_line: KernelLine,
 }
 
-/// The text that tells a monitor of a machine.
+/// How the printed arguments of a monitor are made.
 pub(super) enum Printed {
-    /// It depends on the style of `--args`.
+    /// They depend on the style of `--args`.
     Styled(fn(&Machine, Style) -> Result<Arguments, Failure>),
-    /// It is words of a command line, which are written for a shell.
+    /// They are words of a command line, quoted for a shell.
     Words(fn(&Machine) -> Result<Words, Failure>),
 }
 
-/// Arguments, one a word.
+/// Arguments, each a word of a command line.
 pub(super) type Words = Vec<Vec<u8>>;
 
-/// How a monitor is told of a machine when it is started.
+/// How the arguments of a monitor are made when it is started with an image in memory.
 pub(super) enum Started {
-    /// It takes them in these styles.
+    /// They are words, in one of these styles.
     Words { styles: &'static [Style], words: fn(&Machine, Style) -> Result<Words, Failure> },
-    /// It inherits no image, for this reason.
+    /// It cannot inherit an image, for this reason.
     Never(&'static str),
 }
 
-/// How a monitor takes paths.
+/// What kind of paths a monitor takes.
 #[derive(Clone, Copy)]
 pub(super) enum Paths {
-    /// They are as they were given: it starts where the caller is.
+    /// Paths as they were given: the monitor starts in the caller's directory.
     AsGiven,
-    /// It starts elsewhere than the caller, or keeps them.
+    /// Absolute paths: the monitor starts in another directory, or stores them.
     Absolute,
 }
 
 /// How a monitor opens a LUKS1 image itself.
 #[derive(Clone, Copy)]
 pub(super) enum Opener {
-    /// It is given the file of the key, or the wrapped key.
+    /// By its arguments, which name the file of the key, or hold the wrapped key.
     Key,
-    /// It has the key from a secret, which people give it before the machine starts, as this tells
-    /// of a drive that has one.
+    /// By a secret that people give it before the machine starts. The function makes the
+    /// instructions for that; none for a drive without a key.
     Secret(fn(&Drive) -> Option<String>),
-    /// It does not.
+    /// It cannot open one.
     None,
 }
 
-/// The machine types of QEMU that a monitor has.
+/// Which machine types of QEMU the machines of a monitor can be, or resemble.
 #[derive(Clone, Copy)]
 pub(super) enum Machines {
-    /// It has every one.
+    /// Every type.
     All,
-    /// It has these boards.
+    /// Types of these boards.
     Boards(&'static [Board]),
-    /// Its machines are like none of QEMU's.
+    /// None: its machines are like none of QEMU's.
     None,
 }
 
@@ -94,11 +94,11 @@ pub(super) enum Machines {
 pub(super) enum Smbios {
     /// It reads the strings from private files.
     Strings,
-    /// It reads each credential from a private file, and makes an OEM string of it, or an
-    /// item of fw_cfg where it chooses so.
+    /// It reads each credential from a private file, and itself chooses an OEM string or an item of
+    /// fw_cfg for it.
     Credentials,
-    /// It is given them by its API, in the style of [`Style::Api`] alone, by a private file of JSON,
-    /// on x86; with arguments none, for this reason.
+    /// By its API alone, in the style of [`Style::Api`] and on x86: a private file of JSON holds
+    /// them. The text says why its arguments hold none.
     Platform(&'static str),
     /// It is given none, for this reason.
     Refused(&'static str),
@@ -107,27 +107,27 @@ pub(super) enum Smbios {
 /// Whether a monitor is given secrets as items of fw_cfg, which it reads from private files.
 #[derive(Clone, Copy)]
 pub(super) enum FwCfg {
-    /// It is.
+    /// By private files.
     Files,
-    /// It is, but what goes so is lost without what this says, so that it goes where the manifest
-    /// asks for it alone.
+    /// By private files, but only if the manifest asks for fw_cfg: the guest finds the items only
+    /// under the condition that the text names.
     OnRequest(&'static str),
-    /// It is not, for this reason.
+    /// It is given none, for this reason.
     Refused(&'static str),
 }
 
 /// How words get onto the command line of the guest's kernel.
 #[derive(Clone, Copy)]
 pub(super) struct KernelLine {
-    /// The styles of `--args` that hold them; with any other whoever starts the machine writes
-    /// them.
+    /// The styles of `--args` that hold the words. With any other style, whoever starts the machine
+    /// adds them.
     pub(super) styles: &'static [Style],
-    /// Where they are written then.
+    /// Where the words are added then.
     pub(super) place: &'static str,
 }
 
 impl KernelLine {
-    /// Whoever starts the machine writes all of it.
+    /// No style holds the words.
     pub(super) const WRITTEN: Self = Self { styles: &[], place: "the guest's kernel command line" };
 }
 
@@ -138,7 +138,8 @@ pub(super) enum Public {
     Always,
     /// They reach the guest of a machine that has SMBIOS tables.
     Smbios,
-    /// They reach the guest of a machine of x86 that has SMBIOS tables: others have none here.
+    /// They reach the guest of an x86 machine that has SMBIOS tables. The monitor's other machines
+    /// have none.
     SmbiosOfX86,
     /// They never do, for this reason.
     Never(&'static str),
@@ -155,7 +156,7 @@ impl Machines {
 }
 
 impl Public {
-    /// Whether they reach the guest of such a machine.
+    /// Whether they reach the guest of a machine of this type.
     pub(super) fn reaches(self, machine: Option<MachineType>) -> bool {
         let has_smbios = machine.is_none_or(|machine| machine.carries(Channel::Smbios).is_ok());
         match self {

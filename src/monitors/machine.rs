@@ -1,4 +1,4 @@
-//! What a machine is given: the disk, what goes by the firmware, and its initrd.
+//! What a machine is given: the disk, what its firmware carries, and its initrd.
 
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
@@ -19,25 +19,25 @@ pub const ITEM_PREFIX: &str = "opt/io.systemd.credentials/";
 /// Everything that a machine is given.
 #[derive(Clone, Debug, Default)]
 pub struct Machine {
-    /// The disk of secrets; none where everything goes by the firmware.
+    /// The disk of secrets; none of a machine that is given none.
     pub drive: Option<Drive>,
-    /// What goes by the firmware.
+    /// What the firmware carries.
     pub firmware: Firmware,
-    /// The private file of the whole initrd: the guest's own with credentials behind it. None
-    /// where the machine keeps the guest's own.
+    /// The private file of the initrd, which holds the guest's own and the credentials behind it.
+    /// None where the machine keeps the guest's own.
     pub initrd: Option<PathBuf>,
     /// Words for the command line of the guest's kernel, none of them secret.
     pub kernel_line: Vec<String>,
 }
 
 impl Machine {
-    /// An error where the drive's machine type does not carry what is beside the image.
+    /// An error if the drive's machine type cannot carry what is beside the image.
     pub(super) fn require_carried(&self) -> Result<(), Failure> {
         let machine_type = self.drive.as_ref().and_then(|drive| drive.machine_type);
         machine_type.map_or(Ok(()), |machine_type| machine_type.require_carried(&self.firmware))
     }
 
-    /// Whether it is given a disk and nothing else.
+    /// Whether the machine is given a disk and nothing else.
     pub(crate) fn is_disk_alone(&self) -> bool {
         let Self { drive, firmware, initrd, kernel_line } = self;
         let Firmware { smbios, fw_cfg, platform, credentials, public } = firmware;
@@ -191,11 +191,11 @@ pub struct Drive {
     pub block: Block,
     /// The machine that it is for, where that is known.
     pub machine_type: Option<MachineType>,
-    /// What opens a LUKS1 image on the host, so that the guest sees the plain disk.
+    /// The key by which the monitor opens a LUKS1 image, so that the guest sees the plain disk.
     pub key: Option<DriveKey>,
 }
 
-/// Where QEMU has the key of an encrypted image from.
+/// Where QEMU gets the key of an encrypted image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DriveKey {
     /// A private file that holds it.

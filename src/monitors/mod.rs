@@ -72,7 +72,7 @@ impl Monitor {
         Self::value_variants()
     }
 
-    /// What is known of it. Whoever wants to know anything asks here.
+    /// The facts about this monitor. All questions about monitors are answered by them.
     fn facts(self) -> &'static Facts {
         match self {
             Self::Qemu => &qemu::FACTS,
@@ -100,14 +100,15 @@ impl Monitor {
         self.facts().sets_serial
     }
 
-    /// An error of [`Exit::Usage`] where it does not open a LUKS1 image itself, so that the
-    /// guest sees the plain disk.
+    /// An error of [`Exit::Usage`] if it cannot open a LUKS1 image by itself, so that the guest
+    /// sees the plain disk.
     pub fn require_opener(self) -> Result<(), Failure> {
         refusal::require_opener(self.facts())
     }
 
-    /// What people do besides, before the machine starts, so that it opens the drive's image.
-    /// Errors are those of [`Self::arguments`].
+    /// Instructions for people who have to do something before the machine starts, so that the
+    /// monitor can open the drive's image. None if there is nothing to do. Errors are those of
+    /// [`Self::arguments`].
     pub fn opening_note(self, drive: &Drive) -> Result<Option<String>, Failure> {
         match self.facts().opens_luks1 {
             Opener::Secret(note) => {
@@ -118,7 +119,7 @@ impl Monitor {
         }
     }
 
-    /// Whether its machines can be, or be like, this one of QEMU.
+    /// Whether its machines can be, or resemble, this machine type of QEMU.
     pub fn has_machine(self, machine: MachineType) -> bool {
         self.facts().machines.has(machine)
     }
@@ -128,9 +129,9 @@ impl Monitor {
         self.facts().is_told_machine
     }
 
-    /// Whether secrets can go by `channel` to such a machine, with arguments of this style, without
-    /// anybody else on the host seeing them; if not, the reason, in lower case and without a full
-    /// stop.
+    /// Whether secrets can go by `channel` to a machine of this type, with arguments of this style,
+    /// without anybody else on the host seeing them. An error is the reason why not, in lower case
+    /// and without a full stop.
     pub fn carries(
         self,
         channel: Channel,
@@ -138,7 +139,7 @@ impl Monitor {
         machine: Option<MachineType>,
     ) -> Result<(), &'static str> {
         match channel {
-            // Each is given an initrd together with its kernel.
+            // Every monitor that takes a kernel takes an initrd with it.
             Channel::Disk | Channel::Initrd => Ok(()),
             Channel::Smbios => match self.facts().smbios {
                 Smbios::Platform(reason) if style != Style::Api => Err(reason),
@@ -155,8 +156,9 @@ impl Monitor {
         }
     }
 
-    /// What must be true besides, in lower case and without a full stop, so that what goes by
-    /// `channel` is not lost. Nothing goes by such a channel unless the manifest asks for it.
+    /// What must be true so that nothing which goes by `channel` is lost, in lower case and without
+    /// a full stop; none if nothing must. Only what the manifest sends by such a channel goes by
+    /// it.
     pub fn condition(self, channel: Channel) -> Option<&'static str> {
         match (channel, self.facts().fw_cfg) {
             (Channel::FwCfg, FwCfg::OnRequest(condition)) => Some(condition),
@@ -165,22 +167,22 @@ impl Monitor {
         }
     }
 
-    /// Whether its arguments of this style hold words for the guest's kernel command line.
+    /// Whether its arguments in this style hold the words for the guest's kernel command line.
     pub fn prints_kernel_line(self, style: Style) -> bool {
         self.facts().kernel_line.styles.contains(&style)
     }
 
-    /// Where whoever starts the machine writes such words.
+    /// Where whoever starts the machine adds such words.
     pub fn kernel_line(self) -> &'static str {
         self.facts().kernel_line.place
     }
 
-    /// Why no item of fw_cfg goes but credentials, where that has a reason of its own.
+    /// Why items of fw_cfg that are no credentials cannot go, if that has a reason of its own.
     pub fn no_items(self) -> Option<&'static str> {
         self.facts().no_items
     }
 
-    /// What the private files of credentials hold that go by SMBIOS.
+    /// What is in the private files of credentials that go by SMBIOS.
     pub fn string_files(self, form: SmbiosForm) -> StringFiles {
         match (self.facts().smbios, form) {
             (Smbios::Credentials, _) => StringFiles::Values,
@@ -190,20 +192,20 @@ impl Monitor {
         }
     }
 
-    /// Whether a credential that is no secret can be given as an argument and reaches the
-    /// guest of such a machine.
+    /// Whether a credential that is no secret can be an argument, and reaches the guest of a
+    /// machine of this type.
     pub fn carries_public(self, machine: Option<MachineType>) -> bool {
         self.facts().public.reaches(machine)
     }
 
-    /// The text that gives `machine` to it; empty where there is nothing to give. Errors are
-    /// those of [`Self::arguments`], and what the style cannot carry.
+    /// The printed arguments that give `machine` to the monitor; empty if there is nothing to give.
+    /// Errors are those of [`Self::arguments`], or say that the style cannot carry them.
     pub fn render(self, machine: &Machine, style: Style) -> Result<Vec<u8>, Failure> {
         self.arguments(machine, style)?.printed(style)
     }
 
-    /// What gives `machine` to it, to be written in this style. What its grammar, or its way
-    /// with secrets, cannot carry is an error of [`Exit::Usage`].
+    /// The arguments that give `machine` to the monitor, for this style. What the monitor cannot
+    /// carry, by its grammar or without showing a secret, is an error of [`Exit::Usage`].
     pub fn arguments(self, machine: &Machine, style: Style) -> Result<Arguments, Failure> {
         machine.require_carried()?;
         let Facts { name, printed, styles, paths, .. } = self.facts();
@@ -223,8 +225,8 @@ impl Monitor {
         Ok(if style.is_printed() { arguments } else { Arguments::NONE })
     }
 
-    /// The words that give it `machine` when it is started and inherits the files, whose
-    /// paths are those of descriptors. What cannot be given so is an error of [`Exit::Usage`].
+    /// The arguments that give `machine` to a monitor which inherits its files: their paths are
+    /// those of descriptors. What cannot be given so is an error of [`Exit::Usage`].
     pub fn words(self, machine: &Machine, style: Style) -> Result<Vec<OsString>, Failure> {
         machine.require_carried()?;
         let Facts { name, started, .. } = self.facts();

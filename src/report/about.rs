@@ -1,4 +1,4 @@
-//! Whom messages are about, where several machines are built at a time: each thread builds one.
+//! Which machine messages are about. Several machines may be built at a time, each by one thread.
 
 use std::cell::RefCell;
 
@@ -7,17 +7,17 @@ thread_local! {
     static NOW: RefCell<Option<(String, Vec<String>)>> = const { RefCell::new(None) };
 }
 
-/// As long as it lives, what this thread says begins with a machine's name.
+/// While it lives, messages of this thread begin with a machine's name.
 pub(crate) struct About(());
 
 impl About {
-    /// The machine of this name.
+    /// Begins messages about the machine with this name.
     pub(crate) fn machine(name: &str) -> Self {
         NOW.with_borrow_mut(|now| *now = Some((name.to_owned(), Vec::new())));
         Self(())
     }
 
-    /// Its warnings so far, which are not told again.
+    /// The warnings about the machine so far; the list is empty afterwards.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let Self(()) = self;
         let take = |(_, warnings): &mut (_, Vec<_>)| std::mem::take(warnings);
@@ -36,7 +36,7 @@ pub(super) fn name() -> Option<String> {
     NOW.with_borrow(|now| now.as_ref().map(|(name, _)| name.clone()))
 }
 
-/// Notes a warning; false where it is about no machine.
+/// Notes a warning about the machine; false where this thread builds none.
 pub(super) fn note(warning: &str) -> bool {
     NOW.with_borrow_mut(|now| {
         let warnings = now.as_mut().map(|(_, warnings)| warnings.push(warning.to_owned()));

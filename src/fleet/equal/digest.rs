@@ -1,4 +1,4 @@
-//! A number of 64 bits for each value, by a key that nobody knows.
+//! A number of 64 bits for each value, made with a key that nobody knows.
 
 use std::hash::Hasher;
 use std::io::{self, Write};
@@ -10,12 +10,12 @@ use crate::host::memory;
 use crate::host::random;
 use crate::report::Failure;
 
-/// The key of `SipHash`, by which the number is made: without it no number tells anything of its value.
-/// Of the hashes that promise so it is the fastest: 7 µs for the files of a small machine, where
-/// SHA-256 takes 19 µs with instructions of its own and several times as long without.
+/// Length of the key of `SipHash`. Without the key a number tells nothing of its value. Of the
+/// hashes that promise this it is the fastest: 7 µs for the files of a small machine. SHA-256 takes
+/// 19 µs with instructions of its own, and several times as long without.
 const KEY_BYTES: usize = 16;
 
-/// A random key, in memory that no swap gets. It is wiped like all that is freed.
+/// A random key, in memory that is never swapped out. It is wiped like all that is freed.
 pub(super) struct Key(Box<[u8; KEY_BYTES]>);
 
 impl Key {
@@ -26,9 +26,9 @@ impl Key {
         Ok(Self(key))
     }
 
-    /// The number of what `content` holds, without a newline at its end: who copies a password
-    /// may leave it away. Equal values have one number, and others do not but by chance: among a
-    /// million of them once in forty million runs.
+    /// The number of `content` without a newline at its end, which is easily lost when a password
+    /// is copied. Equal values have equal numbers. Others have so only by chance: among a million
+    /// values once in forty million runs.
     pub(super) fn digest(&self, content: &Content) -> Result<u64, Error> {
         let mut digester = self.digester();
         content.stream(&mut digester)?;
@@ -47,10 +47,10 @@ impl Key {
     }
 }
 
-/// What streams into a hash.
+/// Hashes what is written into it.
 struct Digester {
     hash: SipHasher13,
-    /// Whether a newline is held back, as it may be the last byte.
+    /// Whether the last byte so far was a newline, which is not hashed yet.
     newline: bool,
 }
 

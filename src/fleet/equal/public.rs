@@ -12,8 +12,8 @@ const PUBLIC_BLOCKS: [&str; 6] = [
     "RSA PUBLIC KEY",
     "DH PARAMETERS",
 ];
-/// How lines of public keys begin in files of OpenSSH (sshd(8)).
-/// `sk-` alone would not do: tokens of several services begin with it.
+/// The first words of public keys in files of OpenSSH (sshd(8)). `sk-` alone would not do: tokens
+/// of several services begin with it.
 const PUBLIC_KEYS: [&str; 6] = [
     "ssh-ed25519 ",
     "ssh-rsa ",
@@ -23,7 +23,7 @@ const PUBLIC_KEYS: [&str; 6] = [
     "sk-ecdsa-sha2-nistp256@openssh.com ",
 ];
 
-/// Whether nothing but certificates, public keys and comments stands in it.
+/// Whether `bytes` hold nothing but certificates, public keys and comments.
 pub(super) fn is_public(bytes: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(bytes) else { return false };
     let mut block = None;

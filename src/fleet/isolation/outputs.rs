@@ -1,4 +1,4 @@
-//! Where the images of a fleet go: each to a place of its own.
+//! Where the images of a fleet go, and that no two files of a run have one place.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -16,18 +16,20 @@ use crate::report::{Exit, Failure, shown};
 /// The place of each image, and of the other files that a run replaces.
 #[derive(Default)]
 pub(super) struct Outputs {
-    /// Whose image lies at a path without links.
+    /// Machines by the path of their image; links in the path are followed.
     machines: HashMap<PathBuf, Machine>,
-    /// What a dependency file, or the report, is called that lies at a path without links.
+    /// What messages call a dependency file or the report, by its path; links in the path are
+    /// followed.
     others: HashMap<PathBuf, String>,
-    /// Whose images lie below a directory: one machine, or two of several.
+    /// The machines whose images lie below a directory. Of several machines two are kept.
     below: HashMap<PathBuf, (Machine, Option<Machine>)>,
     /// For each directory above such a file, what that file is called; of several the first by name.
     others_below: HashMap<PathBuf, String>,
 }
 
 impl Outputs {
-    /// The places of all files that a run replaces; none where nothing says them.
+    /// The places of all files that a run replaces. Empty where neither the manifest nor an option
+    /// says where they go.
     pub(super) fn new(fleet: &Fleet, files: &Files, places: &mut Places) -> Result<Self, Failure> {
         let mut outputs = Self::default();
         if let Some(template) = files.output {
@@ -74,7 +76,7 @@ impl Outputs {
         self.require_apart_from_sidecars(fleet, template)
     }
 
-    /// Adds the image of a machine that goes where the command line says.
+    /// Adds the image of one machine that goes to a path of the command line.
     fn add_one(
         &mut self,
         fleet: &Fleet,
@@ -100,7 +102,7 @@ impl Outputs {
         Ok(())
     }
 
-    /// Adds a file that is replaced and no image. An error is a message.
+    /// Adds a file that a run replaces and that is no image. An error is a message.
     fn add_other(
         &mut self,
         fleet: &Fleet,
@@ -126,12 +128,14 @@ impl Outputs {
         }
     }
 
-    /// Learns which directories hold files that a run replaces, for sources that are directories.
+    /// Notes the directories above all these files, so that sources that are directories can be
+    /// compared.
     pub(super) fn look_above(&mut self) {
         for (path, machine) in &self.machines {
             for above in path.ancestors().skip(1) {
                 let below = self.below.entry(above.to_owned()).or_insert((*machine, None));
-                // The lowest and the highest, in whatever order they are met.
+                // The lowest and the highest number are kept, so that the order of the map does not
+                // matter.
                 let (low, high) = (below.0, below.1.unwrap_or(below.0));
                 let (low, high) = (low.min(*machine), high.max(*machine));
                 *below = (low, Some(high).filter(|high| *high != low));
@@ -161,7 +165,7 @@ impl Outputs {
         Err(template.refused(&message))
     }
 
-    /// Whose image has private files of such a name beside it.
+    /// The machine whose image would have a private file with this path beside it.
     fn beside(&self, path: &Path) -> Option<Machine> {
         let name = path.file_name()?.as_bytes();
         let dots = name.iter().enumerate().filter(|(_, byte)| **byte == b'.');
@@ -173,8 +177,7 @@ impl Outputs {
         images.find_map(|image| self.machines.get(&image).copied())
     }
 
-    /// The image of another machine that is at this path or below it, or that has this file beside
-    /// it.
+    /// The image of another machine that is at `path`, below it, or has a private file at `path`.
     pub(super) fn foreign(&self, path: &Path, machine: Machine) -> Option<(Machine, &Path)> {
         let is_foreign = |other: &Machine| *other != machine;
         let image = self.machines.get(path).copied().or_else(|| self.beside(path));
@@ -195,7 +198,7 @@ impl Outputs {
     }
 }
 
-/// Two machines with their places.
+/// The names of two machines and their places in the manifest, for messages.
 fn both(fleet: &Fleet, one: Machine, other: Machine) -> String {
     let told = |machine: Machine| {
         let machine = fleet.machines().get(super::index(machine))?;

@@ -1,4 +1,4 @@
-//! Which source reaches which machines, and by what. It is over plain numbers and keys, so that
+//! Finds the sources that reach two machines. It works on plain numbers and hashed keys, so that
 //! ten thousand machines cost little.
 
 use std::collections::hash_map::Entry;
@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::path::{Path, PathBuf};
 
-/// What brings a source to machines: an item of the manifest, or what stands behind those.
+/// The number of a way, by which a source reaches machines: the index of an item. Numbers above
+/// those of items are the manifest's key file and the options that name keys.
 pub(super) type Way = u32;
 /// A machine's index.
 pub(super) type Machine = u32;
@@ -46,7 +47,7 @@ impl Reach {
         std::iter::successors(Some(self), |reach| reach.next.as_deref())
     }
 
-    /// Each machine that is known of each way.
+    /// Every machine that is known, with its way.
     fn machines(&self) -> impl Iterator<Item = (Way, Machine)> {
         self.all().flat_map(|it| {
             let Reached { first, other } = it.reached;
@@ -54,7 +55,7 @@ impl Reach {
         })
     }
 
-    /// Adds a way, or machines to one that is known.
+    /// Adds machines to a way that is known, or a new way.
     fn add(&mut self, way: Way, reached: Reached) {
         if self.way == way {
             let own = &mut self.reached;
@@ -72,26 +73,27 @@ impl Reach {
 /// A source that reaches two machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Crossing {
-    /// Which machine it reaches by the way that may not share it.
+    /// The machine that it reaches by the way that may not share it.
     pub(super) machine: Machine,
-    /// Which other machine it reaches.
+    /// The other machine that it reaches.
     pub(super) other: Machine,
-    /// By which way that is; it may be the same one.
+    /// The way by which it reaches the other machine, which may be the same way.
     pub(super) other_way: Way,
 }
 
-/// Every source, and whom it reaches.
+/// Every source, and the machines that it reaches.
 #[derive(Default)]
 pub(super) struct Reaches {
-    /// Two numbers of a key stand for it: they are random, so nobody can make two keys meet.
+    /// Sources by two hashes of their keys. The hashes are random, so nobody can choose two sources
+    /// with equal ones.
     sources: HashMap<(u64, u64), Reach>,
     hashers: (RandomState, RandomState),
     directories: HashMap<PathBuf, Reach>,
-    /// What each machine has by each way that another machine has as well.
+    /// Each way and machine by which a source comes that another machine has as well.
     shared: HashSet<(Way, Machine)>,
-    /// Ways whose one source reaches several machines.
+    /// Ways by which one source reaches several machines.
     shared_ways: HashSet<Way>,
-    /// Of each way and other way the crossing of the first machines.
+    /// The crossing of the first machines, for each pair of ways.
     crossings: BTreeMap<(Way, Way), Crossing>,
 }
 
@@ -123,7 +125,8 @@ impl Reaches {
         }
     }
 
-    /// Adds a directory with all that is below it. All of them come before what may lie in one.
+    /// Adds a directory with everything below it. All directories must be added before what may lie
+    /// in one.
     pub(super) fn add_directory(&mut self, path: &Path, way: Way, reached: Reached) {
         match self.directories.get_mut(path) {
             Some(reach) => reach.add(way, reached),
@@ -133,7 +136,7 @@ impl Reaches {
         }
     }
 
-    /// Adds what the directories above `path` bring to other machines.
+    /// Adds a source at `path`, as part of the directories above it.
     pub(super) fn add_below(
         &mut self,
         path: &Path,
@@ -157,20 +160,19 @@ impl Reaches {
         }
     }
 
-    /// Whether what a machine has by this way reaches another machine.
+    /// Whether the source that `machine` has by this way reaches another machine.
     pub(super) fn is_shared(&self, way: Way, machine: Machine) -> bool {
         self.shared_ways.contains(&way) || self.shared.contains(&(way, machine))
     }
 
-    /// The sources that reach two machines by a way that may not share them: the way, and what it
-    /// meets.
+    /// The crossings, each with the way that may not share its source.
     pub(super) fn crossings(&self) -> impl Iterator<Item = (Way, Crossing)> {
         self.crossings.iter().map(|((way, _), crossing)| (*way, *crossing))
     }
 }
 
-/// Notes for each way that may not share the source how it reaches another machine. Of two such ways
-/// the later one is told of, with the place of the earlier one.
+/// For each way that may not share this source, notes how it reaches another machine. If two ways
+/// may not, the later one is told, with the place of the earlier one.
 fn cross(
     reach: &Reach,
     may_share: &impl Fn(Way) -> bool,

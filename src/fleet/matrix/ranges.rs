@@ -26,7 +26,7 @@ impl<'a> Run<'a> {
         Self { first: name, last: name }
     }
 
-    /// Adds the name that comes next; false where another one would be next.
+    /// Adds the name if it is the next one of the run; else returns false.
     fn takes(&mut self, name: &'a str) -> bool {
         let next = Numbered::new(name);
         let (first, last) = (self.first, self.last);

@@ -9,9 +9,9 @@ use crate::report::shown_bytes;
 const WIDTH: usize = 80;
 /// How wide the names of secrets are at most where letters stand over the columns.
 const NAME_WIDTH: usize = 40;
-/// Over the names of secrets.
+/// The heading over the names of secrets.
 const HEADING: &str = "SECRET";
-/// What the letters of cells say.
+/// What the letters in cells mean.
 const LEGEND: &str = "o own, s shared, . none";
 
 /// The table, with a line below it that counts.
@@ -32,7 +32,7 @@ fn name(row: &Row) -> String {
     if row.kind == "file" { name } else { format!("{} {name}", row.kind) }
 }
 
-/// How many there are of everything.
+/// The line that counts machines and secrets.
 fn count(matrix: &Matrix) -> String {
     let shared = matrix.rows.iter().filter(|row| row.cells.contains(&Cell::Shared)).count();
     let counted =

@@ -40,7 +40,7 @@ pub(super) fn sequence(parts: &[&[u8]]) -> Vec<u8> {
     element(SEQUENCE, parts)
 }
 
-/// A set of one.
+/// A set with one element.
 pub(super) fn set(part: &[u8]) -> Vec<u8> {
     element(SET, &[part])
 }
@@ -69,7 +69,7 @@ fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// What of a certificate a signature names, each part as it is encoded.
+/// The parts of a certificate that a signature needs, each as it is encoded.
 pub(super) struct Certificate {
     pub(super) issuer: Vec<u8>,
     pub(super) serial: Vec<u8>,
@@ -78,7 +78,8 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    /// RFC 5280 4.1; none where it is no certificate. Its own signature is not checked.
+    /// Reads a certificate (RFC 5280 4.1); none where `der` is none. Its own signature is not
+    /// checked.
     pub(super) fn parse(der: &[u8]) -> Option<Self> {
         let mut fields =
             Elements(Elements(Elements(der).next(SEQUENCE)?.content).next(SEQUENCE)?.content);
@@ -99,13 +100,13 @@ impl Certificate {
 struct Elements<'d>(&'d [u8]);
 
 struct Element<'d> {
-    /// With tag and length.
+    /// All bytes of it, with tag and length.
     whole: &'d [u8],
     content: &'d [u8],
 }
 
 impl<'d> Elements<'d> {
-    /// The next element, which has to be of this tag.
+    /// The next element; none where it has another tag.
     fn next(&mut self, tag: u8) -> Option<Element<'d>> {
         let all = self.0;
         let (head, behind) = all.split_first_chunk::<2>()?;

@@ -20,7 +20,7 @@ pub(super) fn is_archive(start: &[u8]) -> bool {
     start == MAGIC.as_bytes() || start == CRC_MAGIC.as_bytes()
 }
 
-/// Passes over zeros.
+/// Skips zeros.
 pub(super) fn pass_zeros(reader: &mut impl BufRead, left_bytes: &mut u64) -> io::Result<()> {
     loop {
         signals::check()?;
@@ -35,14 +35,13 @@ pub(super) fn pass_zeros(reader: &mut impl BufRead, left_bytes: &mut u64) -> io:
     }
 }
 
-/// Takes bytes from those that may still be read; too many are an
-/// [`io::ErrorKind::QuotaExceeded`].
+/// Counts bytes that are read. More than are left is an [`io::ErrorKind::QuotaExceeded`].
 fn spend(left_bytes: &mut u64, bytes: u64) -> io::Result<()> {
     *left_bytes = left_bytes.checked_sub(bytes).ok_or(io::ErrorKind::QuotaExceeded)?;
     Ok(())
 }
 
-/// Reads archives, and notes what their names tell.
+/// Reads archives, and notes what the names in them tell.
 pub(super) struct Names<'a, R> {
     reader: &'a mut R,
     left_bytes: &'a mut u64,
@@ -69,7 +68,7 @@ impl<'a, R: BufRead> Names<'a, R> {
         }
     }
 
-    /// Reads one archive, up to what ends it.
+    /// Reads one archive, up to its last entry.
     pub(super) fn one(&mut self) -> io::Result<()> {
         while self.entry()? {
             signals::check()?;
@@ -80,7 +79,7 @@ impl<'a, R: BufRead> Names<'a, R> {
         Ok(())
     }
 
-    /// Reads one entry; false for the last.
+    /// Reads one entry; false for the last of an archive.
     fn entry(&mut self) -> io::Result<bool> {
         let mut header = Vec::new();
         self.take(HEADER_BYTES as u64, &mut header)?;
@@ -100,14 +99,14 @@ impl<'a, R: BufRead> Names<'a, R> {
         Ok(name != TRAILER.as_bytes())
     }
 
-    /// Reads exactly so many bytes, which are few.
+    /// Reads exactly `length_bytes`, which must be few.
     fn take(&mut self, length_bytes: u64, into: &mut Vec<u8>) -> io::Result<()> {
         spend(self.left_bytes, length_bytes)?;
         let got = self.reader.by_ref().take(length_bytes).read_to_end(into)?;
         if got as u64 == length_bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// Passes over so many bytes.
+    /// Skips `length_bytes`.
     fn pass(&mut self, length_bytes: u64) -> io::Result<()> {
         spend(self.left_bytes, length_bytes)?;
         let mut left = length_bytes;

@@ -1,5 +1,5 @@
-//! Unpacks what Linux unpacks of an initrd, as far as mkinitrds write it: one packed part, and not
-//! a byte more than it has.
+//! Unpacks the packed parts of an initrd, in the forms that programs for initrds write. It reads
+//! one part, and not a byte behind it.
 
 use std::io::{self, BufRead, Read};
 
@@ -14,9 +14,10 @@ use crate::host::signals;
 const XZ_MEMORY_MAX_KIB: u32 = (64 << 10) + 256;
 /// Largest window of zstd as a power of two: 128 MiB, as zstd(1) takes it without an option.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
-/// The mark of lz4's legacy form, of which Linux unpacks no other: `lz4 -l`.
+/// The magic number of lz4's legacy form (`lz4 -l`), the only form of lz4 that Linux unpacks.
 const LZ4_MARK: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
-/// What a block of that form unpacks to, and the most that it may be packed (`LZ4_compressBound`).
+/// The size of a block of that form, unpacked, and the most that it may have packed
+/// (`LZ4_compressBound`).
 const LZ4_BLOCK_BYTES: usize = 8 << 20;
 const LZ4_PACKED_MAX_BYTES: usize = LZ4_BLOCK_BYTES + LZ4_BLOCK_BYTES / 255 + 16;
 
@@ -27,8 +28,8 @@ const UNREAD: [(&[u8], &str); 3] = [
     (b"\x89LZO", "it is packed by lzo"),
 ];
 
-/// What unpacks the data in `from`, which begins with `mark`; the reason where this program does
-/// not, and none where Linux does not either.
+/// A reader that unpacks the data in `from`, which begins with `mark`; else the reason why there is
+/// none.
 pub(super) fn unpacker<'r>(
     mark: &[u8],
     from: impl BufRead + 'r,
@@ -62,7 +63,7 @@ struct Zstd<R> {
 impl<R: BufRead> Zstd<R> {
     fn new(from: R) -> Self {
         let mut context = DCtx::create();
-        // If that failed, the library's own limit of the same size would hold.
+        // If this fails, the library's own limit of the same size holds.
         let _ = context.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX));
         Self { from, context, is_inside: true }
     }
@@ -90,11 +91,11 @@ impl<R: BufRead> Read for Zstd<R> {
 /// Blocks of lz4's legacy form. They end where the data ends, or at a length of zero.
 struct Lz4<R> {
     from: R,
-    /// Room for every block, which is filled with zeros once: many blocks may hold next to nothing.
+    /// Room for a block, allocated once: there may be many blocks that hold next to nothing.
     block: Vec<u8>,
-    /// How much of it is the block.
+    /// How many bytes of it the current block has.
     unpacked: usize,
-    /// How much of the block was read.
+    /// How many bytes of the block were passed on.
     passed: usize,
 }
 

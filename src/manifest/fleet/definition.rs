@@ -1,12 +1,12 @@
-//! Placeholders in a pseudo definition: in the path that it begins with, and in the path that a
-//! link or a file of the host ends with. What else there is is a command, which learns of its
-//! machine from the environment, or nothing that a machine decides.
+//! Replaces placeholders in a pseudo definition: in its path, and in the path of a link or a file
+//! of the host. Nothing else is replaced. A command learns of its machine from the environment, and
+//! the rest does not depend on a machine.
 
 use super::super::error::Fault;
 use super::super::node::Text;
 use super::placeholders::{Values, Wrong};
 
-/// What a value may hold, so that a definition has it without quotes.
+/// The rule for values in a definition, by which they need no quotes.
 const VALUE_RULE: &str = "a value here is one of letters, digits and `._+@:/-`";
 
 /// The definition with its placeholders replaced.
@@ -23,7 +23,7 @@ pub(super) fn replace(values: &Values, text: &str) -> Result<Text, Wrong> {
     Ok(replaced)
 }
 
-/// Where the part of a definition ends in which placeholders are replaced.
+/// The end of the part in which placeholders are replaced.
 fn end_of_paths(text: &str) -> usize {
     let space = |character: char| character.is_ascii_whitespace() || character == '\x0b';
     let name = end_of_name(text);
@@ -32,7 +32,7 @@ fn end_of_paths(text: &str) -> usize {
     if matches!(letter, Some("l" | "h" | "L")) { text.len() } else { name }
 }
 
-/// Where the name ends, be it quoted.
+/// The end of the name, which may be quoted.
 fn end_of_name(text: &str) -> usize {
     let is_space = |byte: u8| byte.is_ascii_whitespace() || byte == 0x0b;
     let (mut is_quoted, mut has_begun) = (false, false);

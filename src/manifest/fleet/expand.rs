@@ -1,7 +1,7 @@
-//! From the fleet's manifest as typed to that of one machine, as if somebody had typed it.
+//! Makes the manifest of one machine from that of a fleet, as if somebody had typed it.
 //!
-//! Everything is checked behind this, as in any manifest: a value that stands in the place of a
-//! placeholder has no way around a check.
+//! Everything is checked after this, as in any manifest, so no value of a placeholder gets around a
+//! check.
 
 use super::super::mapping::At;
 use super::super::node::{MANIFEST_MAX_BYTES, Text};
@@ -14,20 +14,20 @@ use super::placeholders::{Values, Wrong};
 use super::{Machine, definition, label};
 use crate::report::{Position, Problems};
 
-/// Counts for each text besides its length, as it costs time whatever it holds.
+/// What each text counts besides its length, as it takes time whatever it holds.
 const TEXT_BYTES: usize = 64;
 
-/// Most bytes of one machine's manifest, somewhat more than may be typed.
+/// Most bytes of one machine's manifest: more than may be typed.
 pub(super) const MACHINE_MAX_BYTES: usize = 4 * MANIFEST_MAX_BYTES;
 
-/// What is typed for one machine, and about how many bytes of it there are.
+/// The manifest of one machine as typed, and about how many bytes it has.
 pub(super) struct Expanded {
     pub(super) typed: Typed,
     pub(super) bytes: usize,
 }
 
-/// What is typed for `machine`, of everything these `items`. Without a machine only what no machine
-/// can mend is wrong.
+/// The manifest as typed for `machine`, with these `items` of the fleet. Without a machine only
+/// those problems are noted that every machine would have.
 pub(super) fn of_machine(
     typed: &Typed,
     machine: Option<&Machine>,
@@ -81,11 +81,11 @@ pub(super) fn of_machine(
     Expanded { typed, bytes: to.bytes }
 }
 
-/// Replaces placeholders, and notes what is wrong with them.
+/// Replaces placeholders, and notes wrong ones.
 struct Replacing<'a> {
     values: Values<'a>,
     problems: &'a mut Problems,
-    /// About how many bytes there are so far.
+    /// About how many bytes the manifest has so far.
     bytes: usize,
 }
 
@@ -96,7 +96,7 @@ impl Replacing<'_> {
 
     fn plain(&mut self, text: &Text, at: &Position) -> Option<Text> {
         if self.bytes > MACHINE_MAX_BYTES {
-            // It is refused for that.
+            // A manifest that is too large is refused elsewhere.
             return None;
         }
         let replaced = self.values.text(text);
@@ -126,12 +126,12 @@ impl Replacing<'_> {
         text.clone()
     }
 
-    /// A text that may be missing; none within where it is faulty, too.
+    /// A text that may be missing. None where it is missing or faulty.
     fn optional(&mut self, typed: Option<&At<Text>>) -> Option<At<Text>> {
         typed.and_then(|typed| self.text(typed))
     }
 
-    /// The label, and whether it is made of something of the machine.
+    /// The label, and whether it is made of the machine's name or variables.
     fn label(
         &mut self,
         typed: Option<&At<Text>>,
@@ -250,8 +250,7 @@ impl Replacing<'_> {
                 let words: Vec<_> = words.iter().map(|word| self.text(word)).collect();
                 TypedSource::Command(words.into_iter().collect::<Option<_>>()?)
             }
-            // A text that a shell reads has its values in the environment, where no quote in
-            // them can do harm.
+            // A script gets its values by the environment, where no quote in them can do harm.
             TypedSource::Shell(text) => TypedSource::Shell(self.as_is(text)),
             TypedSource::Env(text) => TypedSource::Env(self.plain(text, at)?),
             TypedSource::Symlink(text) => TypedSource::Symlink(self.plain(text, at)?),

@@ -1,4 +1,5 @@
-//! What is wrong with the manifests of several machines, each thing told once.
+//! Collects what is wrong with the manifests of several machines, so that each problem is told
+//! once.
 
 use std::collections::HashMap;
 
@@ -15,7 +16,7 @@ const ADDED_MAX: usize = 20_000;
 #[derive(Default)]
 pub(super) struct Faults<'a> {
     found: HashMap<(Place, String), Found<'a>>,
-    /// Whom each item goes to, by its key path.
+    /// How many machines each item goes to, by its key path.
     granted: HashMap<&'a str, usize>,
     machines_total: usize,
     /// How many problems were added.
@@ -30,7 +31,7 @@ struct Found<'a> {
     problem: Problem,
     first: &'a Machine,
     machines_total: usize,
-    /// Whether it is a machine's fault that something is missing.
+    /// Whether the machine lacks something that the item needs.
     is_of_machine: bool,
 }
 
@@ -46,7 +47,8 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Adds the problems of one machine; `is_of_machine` says that it lacks something.
+    /// Adds the problems of one machine. `is_of_machine` says that the machine lacks something that
+    /// an item needs.
     pub(super) fn add(&mut self, machine: &'a Machine, problems: Problems, is_of_machine: bool) {
         for problem in problems.into_kept() {
             self.added += 1;
@@ -68,7 +70,7 @@ impl<'a> Faults<'a> {
         self.added > ADDED_MAX
     }
 
-    /// Notes each, with the machines that have it, unless all have it that could.
+    /// Notes each problem. It names the machines that have it, unless all have it that can.
     pub(super) fn tell(self, problems: &mut Problems) {
         for found in self.found.into_values() {
             let Found { mut problem, first, machines_total, is_of_machine } = found;

@@ -12,9 +12,9 @@ use super::Machine;
 use super::pattern::Pattern;
 use crate::report::{Position, Problem, Problems};
 
-/// Most comparisons of a piece of a pattern with a name.
+/// Most comparisons of one piece of a pattern with one name, over the whole manifest.
 const COMPARISONS_MAX: usize = 10_000_000;
-/// What looking for a name like another one counts as.
+/// How many comparisons the search for a similar name counts as.
 const COMPARISONS_OF_HINT: usize = 8;
 const TOO_MANY: &str = "there are too many patterns of `to` for so many machines";
 /// The word for every machine, which is no machine's name.
@@ -23,7 +23,7 @@ pub(super) const ALL: &str = "all";
 pub(super) const HINT: &str =
     "`to: all`, `to: NAME`, `to: \"chimera-*\"`, a list of these, or `to: {not: NAME}`";
 
-/// How an entry came to the manifest of one machine of a fleet.
+/// Says which item of a fleet an entry in the manifest of one machine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Granted {
     /// Its index among the fleet's items.
@@ -35,33 +35,33 @@ pub struct Granted {
 /// Where to look up a name that no machine has.
 pub(super) const MACHINES_HINT: &str = "`machines` says which there are";
 
-/// What `to` and `shared` say.
+/// The keys `to` and `shared` of an entry, as typed.
 #[derive(Clone, Default)]
 pub(in crate::manifest) struct Typed {
     pub(super) to: Option<At<To>>,
     pub(super) shared: Option<At<bool>>,
     /// The index among the fleet's items.
     pub(super) item: usize,
-    /// Whether the source may reach several machines, of an entry that is one machine's.
+    /// Set in the manifest of one machine, in place of the keys.
     pub(in crate::manifest) granted: Option<Granted>,
 }
 
 impl Typed {
-    /// What is left of it in the manifest of one machine.
+    /// The same entry in the manifest of one machine: it has the result in place of the keys.
     pub(super) fn of_machine(&self) -> Self {
         let is_shared = self.shared.as_ref().is_some_and(|shared| shared.value);
         let granted = Some(Granted { item: self.item, is_shared });
         Self { granted, item: self.item, ..Self::default() }
     }
 
-    /// Where the first of them stands.
+    /// The place of `to`, or else of `shared`.
     pub(in crate::manifest) fn at(&self) -> Option<&Position> {
         let to = self.to.as_ref().map(|to| &to.at);
         to.or_else(|| self.shared.as_ref().map(|shared| &shared.at))
     }
 }
 
-/// `to` as typed: whom it names, less those that it names as `not`.
+/// The value of `to`, as typed: the machines that it names, and those that it excludes by `not`.
 #[derive(Clone, Default)]
 pub(super) struct To {
     named: Vec<At<Named>>,
@@ -111,7 +111,7 @@ fn to(node: Node, at: &Position, problems: &mut Problems) -> To {
     to
 }
 
-/// The items of a list, or what stands in its place.
+/// The items of a list; of anything else that itself, as a list of one.
 fn one_or_more(
     node: Node,
     at: &Position,
@@ -148,17 +148,17 @@ fn named(node: Node, at: Position) -> Result<At<Named>, Problem> {
 /// A set of machines of one fleet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MachineSet {
-    /// A bit a machine.
+    /// A bit for each machine.
     words: Arc<[u64]>,
 }
 
 impl MachineSet {
-    /// The bits of nobody, of a fleet of so many.
+    /// The bits of no machine, for a fleet of `count` machines.
     fn none(count: usize) -> Vec<u64> {
         vec![0; count.div_ceil(64)]
     }
 
-    /// The bits of everybody, of a fleet of so many.
+    /// The bits of all machines, for a fleet of `count` machines.
     fn everybody(count: usize) -> Vec<u64> {
         let mut words = vec![u64::MAX; count / 64];
         words.extend(Some((1 << (count % 64)) - 1).filter(|word| *word != 0));
@@ -170,7 +170,7 @@ impl MachineSet {
         self.words.get(machine / 64).is_some_and(|word| word & (1 << (machine % 64)) != 0)
     }
 
-    /// How many they are.
+    /// How many machines are in the set.
     pub fn len(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
@@ -198,7 +198,7 @@ impl MachineSet {
 pub(super) struct Finder<'a> {
     machines: &'a [Machine],
     by_name: HashMap<&'a str, usize>,
-    /// How many pieces of patterns may still be compared with names.
+    /// How many more comparisons are allowed.
     comparisons_left: usize,
 }
 
@@ -241,9 +241,9 @@ impl<'a> Finder<'a> {
         set
     }
 
-    /// What may have been meant by a name that no machine has.
+    /// The hint for a name that no machine has: a similar name, if there is one.
     fn hint(&mut self, named: &Named) -> String {
-        // Looking for it takes time as well.
+        // The search for a similar name counts, too.
         let comparisons = self.machines.len().saturating_mul(COMPARISONS_OF_HINT);
         let Some(left) = self.comparisons_left.checked_sub(comparisons) else {
             return MACHINES_HINT.to_owned();
@@ -259,8 +259,8 @@ impl<'a> Finder<'a> {
         close.map_or_else(|| MACHINES_HINT.to_owned(), |name| format!("did you mean `{name}`?"))
     }
 
-    /// Marks the machines that are named; returns whether there are any, or none where that takes
-    /// too long.
+    /// Sets the bits of the machines that are named, or clears them where `is_granted` is false.
+    /// Returns whether there are any, or none if there are too many comparisons.
     fn mark(&mut self, named: &Named, is_granted: bool, words: &mut [u64]) -> Option<bool> {
         let mut set = |machine: usize| {
             if let Some(word) = words.get_mut(machine / 64) {

@@ -1,4 +1,5 @@
-//! What has a source: the entries, credentials, items and pseudo definitions of a fleet, in one row.
+//! Everything in a fleet's manifest that has a source, numbered in one row: entries, credentials,
+//! items of `fw_cfg` and pseudo definitions.
 
 use super::super::error::Fault;
 use super::super::node::Text;
@@ -11,7 +12,7 @@ use crate::report::{Position, Problems};
 pub struct Item {
     /// What it is.
     pub kind: ItemKind,
-    /// Its path or name as written, placeholders and all; of a pseudo definition nothing.
+    /// Its path or name as written, with placeholders; empty for a pseudo definition.
     pub shown: String,
     /// Where it stands in the manifest.
     pub position: Position,
@@ -21,7 +22,7 @@ pub struct Item {
     pub machines: MachineSet,
 }
 
-/// The kinds of what has a source, by the lists that they stand in.
+/// The kinds of items, each of a list of the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemKind {
     /// An entry of `files`.
@@ -46,7 +47,7 @@ pub(super) enum TypedItem<'a> {
 }
 
 impl Typed {
-    /// The item of this index, as [`all`] numbers them.
+    /// The item with this index, as [`all`] numbers them.
     pub(super) fn item(&self, index: usize) -> Option<TypedItem<'_>> {
         let Self { files, credentials, fw_cfg, pseudo, pseudo_files, .. } = self;
         if let Some(typed) = files.get(index) {
@@ -69,7 +70,7 @@ impl Typed {
     }
 }
 
-/// The indexes of the items of each of so many machines, in order.
+/// For each of `count` machines: the indexes of its items, in order.
 pub(super) fn of_machines(items: &[Item], count: usize) -> Vec<Box<[u32]>> {
     let mut granted: Vec<Vec<u32>> = Vec::new();
     granted.resize_with(count, Vec::new);
@@ -82,7 +83,7 @@ pub(super) fn of_machines(items: &[Item], count: usize) -> Vec<Box<[u32]>> {
     granted.into_iter().map(Vec::into_boxed_slice).collect()
 }
 
-/// Everything that has a source, in the manifest's order; each learns its index.
+/// All items in the manifest's order. Each is told its index.
 pub(super) fn all(typed: &mut Typed, mut finder: Finder, problems: &mut Problems) -> Vec<Item> {
     let mut items = Vec::new();
     let mut add = |kind, shown: &Text, position: &Position, grant: &mut Grant, goes_to_all| {

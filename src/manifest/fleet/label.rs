@@ -1,4 +1,4 @@
-//! The volume label of a machine: as it is given, or made of the machine's name.
+//! The volume label of a machine: as given, or made of the machine's name.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::placeholders::{self, Piece};
 use super::{Machine, Template};
 use crate::report::Problem;
 
-/// The labels by which guests' programs find what they look for: every machine may have them.
+/// Labels by which programs of guests find their disks. Every machine may have such a label.
 pub(crate) const PROTOCOLS: [&str; 9] = [
     "cidata",
     "CIDATA",
@@ -27,15 +27,15 @@ pub(crate) const PROTOCOLS: [&str; 9] = [
     "COMBUSTION",
 ];
 
-/// Longest label that is made, in bytes: as long as a serial of virtio (virtio 1.2, 5.2.6).
+/// Longest label that is made, in bytes: as many as a serial of virtio has (virtio 1.2, 5.2.6).
 const MADE_MAX_BYTES: usize = 20;
 
-/// The label of a machine for which nobody gives one.
+/// The label of a machine that is given none: made of its name.
 pub(super) fn standard(machine: &Machine) -> At<Text> {
     At { value: fitted(&machine.name), at: machine.position.clone() }
 }
 
-/// Whether a label is made of what stands in the place of placeholders.
+/// Whether this label has placeholders.
 pub(super) fn is_made(text: &str) -> bool {
     let mut is_made = false;
     let found = placeholders::pieces(text, |piece| {
@@ -48,8 +48,8 @@ pub(super) fn is_made(text: &str) -> bool {
     found.is_ok() && is_made
 }
 
-/// The text in upper case, with `-` in place of what no label holds, cut to what a drive's serial
-/// holds, which is made of it.
+/// A label made of `text`: in upper case, with `-` for what no label can hold, and cut to the
+/// length of a drive's serial, which is made of the label.
 pub(super) fn fitted(text: &str) -> Text {
     let fitted = |letter: char| match u8::try_from(letter) {
         Ok(byte) if is_of_label(byte) => letter.to_ascii_uppercase(),
@@ -59,7 +59,8 @@ pub(super) fn fitted(text: &str) -> Text {
 }
 
 impl Label {
-    /// The label on an image of this format: one that is made is cut to what the format holds.
+    /// The label for an image of this format. A label that was made is cut to what the format
+    /// holds.
     pub(crate) fn on(&self, format: Format, has_joliet: bool) -> &str {
         let max_bytes = label_max_bytes(format, has_joliet);
         let cut = self.text.get(..max_bytes).filter(|_| self.is_made);
@@ -67,12 +68,12 @@ impl Label {
     }
 }
 
-/// The labels of the machines so far, to find two that have one.
+/// The labels of the machines so far, to find two machines with the same one.
 pub(super) struct Labels<'a> {
-    /// The machine that has a label first, by the label in lower case, as serials have it, and
-    /// whether it was told that another one has it.
+    /// By label: the first machine that has it, and whether a second one was told. Labels are in
+    /// lower case here, as serials have them.
     taken: HashMap<String, (&'a Machine, bool)>,
-    /// What the output's name tells of the format.
+    /// The format that the output's extension names.
     extension_format: Option<Format>,
 }
 
@@ -82,8 +83,8 @@ impl<'a> Labels<'a> {
         Self { taken: HashMap::new(), extension_format }
     }
 
-    /// A problem where another machine has the label of this one. The format that nothing in the
-    /// manifest tells is one that cuts no label.
+    /// A problem where another machine has the same label. Where neither the manifest nor the
+    /// output's name tells the format, labels are compared uncut.
     pub(super) fn add(
         &mut self,
         machine: &'a Machine,
@@ -97,7 +98,7 @@ impl<'a> Labels<'a> {
         let format = format.or(self.extension_format);
         let text = format.map_or(&*label.text, |format| label.on(format, has_joliet));
         let is_cut = text.len() < label.text.len();
-        // The second machine with a label is told of, further ones are not.
+        // Only the second machine with a label is told, not further ones.
         let (first, is_told) =
             self.taken.entry(text.to_ascii_lowercase()).or_insert((machine, true));
         if std::mem::replace(is_told, !std::ptr::eq(*first, machine)) {
@@ -107,7 +108,8 @@ impl<'a> Labels<'a> {
     }
 }
 
-/// The problem that two machines have one label; it was cut where a format is given.
+/// The problem that two machines have the same label. `format` is given where the label was cut for
+/// it.
 fn same(
     first: &Machine,
     machine: &Machine,

@@ -1,4 +1,4 @@
-//! What `machines` says: the names, their ranges, and what is said of each machine.
+//! Reads `machines`: the names, their ranges, and what is said of each machine.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const VARIABLES_MAX: usize = 256;
 const VARIABLE_RULE: &str = "expected a variable's name: letters of lower case, digits and `_`, \
                              of which the first is a letter";
 
-/// What a key of `machines` says of the machines that it makes.
+/// The settings that a key of `machines` has for the machines that it names.
 pub(super) struct Settings {
     pub(super) owner: Option<At<Text>>,
     pub(super) reader: Option<At<Text>>,
@@ -40,7 +40,7 @@ pub(in crate::manifest) struct Typed {
     pub(super) settings: Arc<Settings>,
 }
 
-/// The machines that are well formed, in the manifest's order.
+/// Reads the machines. Those that are faulty are left out, with problems.
 pub(in crate::manifest) fn read(node: Node, at: &Position, problems: &mut Problems) -> Vec<Typed> {
     let found = node.describe();
     let Value::Mapping(pairs) = node.value else {
@@ -80,12 +80,12 @@ pub(in crate::manifest) fn read(node: Node, at: &Position, problems: &mut Proble
     machines
 }
 
-/// The names that a key makes, at most `left`.
+/// The names that a key stands for, at most `left`.
 fn names(text: &str, left: usize) -> Result<Vec<String>, Fault> {
     let pattern = Pattern::parse(text)?;
     let names = pattern.names(left)?;
     match names {
-        // `to: all` would give it what everybody gets, whichever was meant.
+        // `to: all` could mean this machine or every machine.
         Some(names) if names.iter().any(|name| name == ALL) => {
             Err(Fault::new("no machine is called `all`, which is the word for every machine"))
         }
@@ -110,7 +110,8 @@ fn settings(node: Node, at: Position, problems: &mut Problems) -> Option<Setting
     Some(Settings { owner, reader, format, target, label, variables })
 }
 
-/// The variables that are well formed. Neither their names nor their values are ever shown.
+/// Reads the variables. Those that are faulty are left out. Neither names nor values are ever
+/// shown.
 fn variables(node: Node, at: &Position, problems: &mut Problems) -> Vec<(String, Text)> {
     let found = node.describe();
     let Value::Mapping(pairs) = node.value else {
@@ -138,7 +139,7 @@ fn variables(node: Node, at: &Position, problems: &mut Problems) -> Vec<(String,
             Err(fault.at(&name_at))
         });
         let value = schema::scalar(value, &value_at).and_then(|value| {
-            // Commands get it in their environment.
+            // Commands get the value in their environment, which cannot hold a NUL.
             let is_fit = !value.contains('\0');
             let refusal = || Fault::new("expected a value without NUL").at(&value_at);
             is_fit.then_some(value).ok_or_else(refusal)

@@ -1,7 +1,7 @@
-//! A manifest of many machines: who they are, who may have what, and the plain manifest of each.
+//! A manifest of many machines: their names, who may have what, and the plain manifest of each.
 //!
-//! Invariant: what is behind a [`Fleet`] sees the manifest of one machine, in which nothing
-//! stands that this machine is not granted.
+//! Invariant: users of a [`Fleet`] see the manifest of one machine, which holds nothing that this
+//! machine is not granted.
 
 mod definition;
 mod expand;
@@ -46,9 +46,9 @@ use super::resolved::{MachineContext, Manifest};
 use super::{resolve, schema};
 use crate::report::{Exit, Failure, Position, Problem, Problems, Subject, shown};
 
-/// Most grants: an entry that goes to three machines is three.
+/// Most grants of a manifest. An entry that goes to three machines is three grants.
 const GRANTS_MAX: usize = 1_000_000;
-/// Most bytes of all of them.
+/// Most bytes of the manifests of all machines together.
 const EXPANDED_MAX_BYTES: usize = 128 << 20;
 
 /// What credimg knows of the fleet that a manifest describes.
@@ -56,12 +56,12 @@ pub struct Fleet {
     path: PathBuf,
     machines: Vec<Machine>,
     items: Vec<Item>,
-    /// The indexes of what each machine is granted, in order.
+    /// For each machine: the indexes of the items that it is granted, in order.
     granted: Vec<Box<[u32]>>,
     /// The manifest as typed, of which each machine gets a part.
     typed: schema::Typed,
     output: Option<Template>,
-    /// The variables that are sources of any machine, once somebody has asked for them.
+    /// The variables of the environment that are sources; set when they are first asked for.
     variables: OnceLock<Arc<HashSet<OsString>>>,
 }
 
@@ -80,7 +80,7 @@ pub struct Machine {
     settings: Arc<machines::Settings>,
 }
 
-/// The machines; what is wrong with a text of several is noted once.
+/// The machines. A problem of a text that several machines have is noted once.
 fn new_machines(typed: Vec<TypedMachine>, problems: &mut Problems) -> Vec<Machine> {
     let mut noted = HashSet::new();
     let mut note = |problem: Problem| {
@@ -105,7 +105,7 @@ impl Machine {
         Self { name, owner, reader, target, position, settings }
     }
 
-    /// What commands learn of it.
+    /// What commands of this machine learn of it.
     fn context(&self, sources: Arc<HashSet<OsString>>) -> MachineContext {
         let variables = self.settings.variables.iter();
         let variables =
@@ -129,7 +129,7 @@ impl Machine {
 pub enum Loaded {
     /// The manifest of one machine.
     One(Box<Manifest>),
-    /// That of many.
+    /// The manifest of many machines.
     Many(Box<Fleet>),
 }
 
@@ -150,7 +150,7 @@ impl Loaded {
     }
 }
 
-/// What is wrong with a name where the manifest knows of one machine, without a name.
+/// The failure of a command that names a machine, with a manifest that is no fleet's.
 pub(crate) fn no_fleet(manifest: &Manifest) -> Failure {
     let file = manifest_name(&manifest.path);
     let message = format!("--machine: {file} is of one machine, without a name");
@@ -158,7 +158,7 @@ pub(crate) fn no_fleet(manifest: &Manifest) -> Failure {
 }
 
 impl Fleet {
-    /// The fleet that `typed` describes; none where a problem, always noted, stands in its way.
+    /// The fleet that `typed` describes. None, with a problem noted, where it describes none.
     pub(super) fn new(
         mut typed: schema::Typed,
         path: &Path,
@@ -181,8 +181,8 @@ impl Fleet {
         Some(fleet)
     }
 
-    /// Notes what is wrong with machines and what they are granted. What is wrong with the manifest
-    /// of a machine is looked for once all else is right: it would be told twice.
+    /// Notes what is wrong with machines and grants. The manifests of single machines are checked
+    /// only if all that is right; else the same problem would be told twice.
     fn note_faults(&mut self, problems: &mut Problems) {
         let grants = self.items.iter().map(|item| item.machines.len()).sum::<usize>();
         if grants > GRANTS_MAX {
@@ -192,7 +192,7 @@ impl Fleet {
         }
         self.granted = item::of_machines(&self.items, self.machines.len());
         expand::of_machine(&self.typed, None, 0..self.items.len(), problems);
-        // Where a grant is faulty, it is no use to say who gets nothing.
+        // An item that goes to nobody is no news where a grant is faulty.
         if problems.is_empty() {
             self.note_empty_handed(problems);
             self.note_faults_of_machines(problems);
@@ -269,7 +269,7 @@ impl Fleet {
         &self.items
     }
 
-    /// Where the images go, as far as the manifest says it.
+    /// Where the images go; none where the manifest does not say it.
     pub fn output(&self) -> Option<&Template> {
         self.output.as_ref()
     }
@@ -279,8 +279,7 @@ impl Fleet {
         self.machines.iter().position(|machine| machine.name == name)
     }
 
-    /// The index of the machine of this name; where there is none, the error names those that are
-    /// called nearly so.
+    /// The index of the machine with this name. If there is none, the error names similar ones.
     pub fn find(&self, name: &str) -> Result<usize, Failure> {
         self.index_of(name).ok_or_else(|| {
             let message = format!(
@@ -336,7 +335,7 @@ impl Fleet {
     }
 }
 
-/// Notes what only a fleet's manifest can say.
+/// Notes a problem for each key that only a fleet's manifest may have.
 pub(super) fn require_none(typed: &schema::Typed, problems: &mut Problems) {
     let grants = typed.files.iter().map(|it| &it.grant);
     let grants = grants.chain(typed.credentials.iter().map(|it| &it.grant));

@@ -1,5 +1,5 @@
-//! Where the content of each item comes from, for whoever compares the sources of machines: without
-//! the plain manifest of each, which would cost ten times as much.
+//! Where the content of each item comes from, for comparing the sources of machines. Making the
+//! manifest of each machine for that would cost ten times as much.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -16,9 +16,9 @@ use super::placeholders::{self, Piece, Values};
 use super::{Fleet, Machine, MachineSet};
 use crate::report::Position;
 
-/// Where content comes from, of one machine.
+/// Where the content of an item comes from, for one machine.
 pub(crate) enum Origin {
-    /// From nowhere: it is a link, or the value of a placeholder is missing.
+    /// Nowhere: the item is a link, or a placeholder in it has no value.
     Nothing,
     /// A file of the host, which may be an archive.
     File(PathBuf),
@@ -28,14 +28,14 @@ pub(crate) enum Origin {
     Command(Vec<u8>),
     /// A variable of the environment.
     Variable(Text),
-    /// It stands in the manifest.
+    /// The manifest itself, which holds the content.
     Content(Text),
     /// A pseudo definition.
     Definition(Text),
 }
 
 impl Fleet {
-    /// Where the content of an item comes from, of this machine.
+    /// Where the content of this item comes from, for this machine.
     pub(crate) fn origin(&self, item: usize, machine: usize) -> Origin {
         let Some(machine) = self.machines.get(machine) else { return Origin::Nothing };
         self.origin_for(item, machine.values()).unwrap_or(Origin::Nothing)
@@ -69,7 +69,7 @@ impl Fleet {
         origins.filter_map(variable).collect()
     }
 
-    /// Whether it comes from one place for all machines.
+    /// Whether the item has the same origin for all machines.
     pub(crate) fn has_one_origin(&self, item: usize) -> bool {
         let is_plain = |text: &Text| {
             let mut is_plain = true;
@@ -96,7 +96,7 @@ impl Fleet {
         }
     }
 
-    /// Whether a shell runs it, which has what it knows of its machine in the environment.
+    /// Whether the item's source is a script: a script knows its machine from the environment.
     pub(crate) fn is_script(&self, item: usize) -> bool {
         matches!(self.typed_source(item), Some(TypedOrigin::Source(TypedSource::Shell(_))))
     }
@@ -113,7 +113,7 @@ impl Fleet {
         Some(&self.typed.encrypt.as_ref()?.key.as_ref()?.at)
     }
 
-    /// What host paths of the manifest begin at.
+    /// The directory that relative paths of the manifest begin at.
     pub(crate) fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
@@ -130,7 +130,8 @@ impl Fleet {
                 TypedSource::File(text) | TypedSource::Tar(text) => Origin::File(path(text)?),
                 TypedSource::Dir(text) => Origin::Directory(path(text)?),
                 TypedSource::Text(text) => Origin::Content(replaced(text)?),
-                // Texts of one content may differ in white space; decoded they are equal values.
+                // Two texts may differ in white space and still decode to one content. Such values
+                // are found when they are read.
                 TypedSource::Base64(text) => Origin::Content(text.clone()),
                 TypedSource::Command(words) => {
                     let mut all = Vec::new();
@@ -147,8 +148,9 @@ impl Fleet {
         })
     }
 
-    /// The words of a shell that runs `script` for this machine, each behind a NUL, and what of
-    /// the machine the script names. One that names nothing of it is one command for all machines.
+    /// The words of a shell that runs `script` for this machine, each behind a NUL, then the
+    /// variables of the machine that the script names. A script that names none is one command for
+    /// all machines.
     pub(crate) fn shell(&self, script: &str, machine: usize) -> Vec<u8> {
         let values = self.machines.get(machine).map(Machine::values);
         shell(script, values)
@@ -183,7 +185,7 @@ fn shell(script: &str, values: Option<Values>) -> Vec<u8> {
     for (name, value) in values.variables.unwrap_or_default() {
         let variable = MachineContext::variable(name);
         if names(script, &variable) {
-            // Machines may have the variables in another order.
+            // The name is part of it, as two machines may have their variables in different orders.
             all.push(0);
             all.extend(variable.as_bytes());
             all.push(0);
@@ -201,7 +203,7 @@ fn names(script: &str, variable: &str) -> bool {
     })
 }
 
-/// Whether a script names anything of its machine.
+/// Whether a script names a variable that tells of its machine.
 fn names_machine(script: &str) -> bool {
     names(script, MachineContext::NAME_VARIABLE) || script.contains(MachineContext::VARIABLE_PREFIX)
 }

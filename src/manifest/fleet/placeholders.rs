@@ -16,19 +16,19 @@ pub(super) enum Piece<'t> {
     Variable(&'t str),
 }
 
-/// A wrong placeholder: the byte at which it begins, and what is wrong.
+/// A wrong placeholder: at which byte it begins, and what is wrong.
 pub(super) struct Wrong {
     offset: usize,
     fault: Fault,
 }
 
 impl Wrong {
-    /// What is wrong with the value of `option`.
+    /// The failure of an option whose value has this placeholder.
     pub(super) fn of_option(self, option: &str) -> Failure {
         self.fault.in_option(option)
     }
 
-    /// What is wrong with `text`, which stands at `at`.
+    /// The problem of `text`, which has this placeholder and is at `at` in the manifest.
     pub(super) fn of(self, text: &str, at: &Position) -> Problem {
         let before = text.get(..self.offset).unwrap_or_default();
         let text_column = Some(before.chars().count() as u64 + 1);
@@ -82,16 +82,17 @@ pub(super) fn is_variable(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(is_plain)
 }
 
-/// What stands in the place of placeholders, for one machine.
+/// The values of placeholders for one machine.
 #[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     pub(super) machine: &'a str,
-    /// None where there is no machine yet: then each variable is there, and empty.
+    /// The machine's variables. None before there are machines: then every variable exists, and is
+    /// empty.
     pub(super) variables: Option<&'a [(String, Text)]>,
 }
 
 impl<'a> Values<'a> {
-    /// What tells whether placeholders are well formed.
+    /// Values that only serve to check whether placeholders are well formed.
     pub(super) const ANY: Self = Self { machine: "", variables: None };
 
     /// The text with its placeholders replaced.
@@ -105,7 +106,7 @@ impl<'a> Values<'a> {
         self.text_of(text, |_| Ok(()))
     }
 
-    /// The text with its placeholders replaced by values that are fit.
+    /// The text with its placeholders replaced; `require_fit` refuses values that do not fit there.
     pub(super) fn text_of(
         &self,
         text: &str,
@@ -125,7 +126,7 @@ impl<'a> Values<'a> {
                     value
                 }
             });
-            // One text that is longer than any manifest is wrong whatever it is.
+            // A single text may not get longer than a manifest.
             if replaced.len() > MANIFEST_MAX_BYTES {
                 return Err(too_large());
             }
@@ -144,7 +145,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// What is wrong with a manifest that gets too large by what stands in the place of placeholders.
+/// The fault of a manifest that gets too large by the values of its placeholders.
 pub(super) fn too_large() -> Fault {
     Fault::new(format!("with placeholders replaced it is larger than {MANIFEST_MAX_BYTES} bytes"))
 }

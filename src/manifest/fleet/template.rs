@@ -1,4 +1,4 @@
-//! Where the images of a fleet go: a path with placeholders.
+//! A path with placeholders, such as that of a fleet's images.
 
 use std::path::{Path, PathBuf};
 
@@ -13,12 +13,12 @@ use crate::report::{Exit, Failure, Position, Problem};
 #[derive(Clone)]
 pub struct Template {
     text: Text,
-    /// What a relative path begins at.
+    /// The directory that a relative path begins at.
     directory: PathBuf,
     names_machine: bool,
-    /// Where it stands, if it stands in the manifest.
+    /// The place in the manifest; none of a template of the command line.
     position: Option<Position>,
-    /// The option that gave it, if one did.
+    /// The option that gave the template.
     option: &'static str,
 }
 
@@ -74,12 +74,13 @@ impl Template {
         self.replaced(machine).map(drop).map_err(|wrong| wrong.of(&self.text, position))
     }
 
-    /// The extension of the paths, as far as it holds no placeholder.
+    /// The extension of the paths; none where it holds a placeholder.
     pub(super) fn extension(&self) -> Option<&str> {
         Path::new(self.text.as_str()).extension()?.to_str()
     }
 
-    /// A value is a part of a name: it leads to no other directory.
+    /// Replaces placeholders. A value becomes part of a name, so it must not lead to another
+    /// directory.
     fn replaced(&self, machine: &Machine) -> Result<Text, Wrong> {
         machine.values().text_of(&self.text, |value| {
             let is_part =
@@ -90,7 +91,7 @@ impl Template {
         })
     }
 
-    /// The failure of what is wrong with the paths that it makes.
+    /// The failure of a template that makes wrong paths.
     pub(crate) fn refused(&self, message: &str) -> Failure {
         match &self.position {
             Some(position) => Failure::new(Exit::Manifest, format!("{position}: {message}")),
@@ -98,8 +99,7 @@ impl Template {
         }
     }
 
-    /// The directory in which the machines have their own: what stands before the first
-    /// placeholder.
+    /// The directory that holds those of all machines: the path before the first placeholder.
     pub fn common_directory(&self) -> Result<PathBuf, Failure> {
         let mut common = String::new();
         let mut is_common = true;
@@ -137,7 +137,7 @@ impl Template {
     }
 }
 
-/// Whether `{machine}` stands in `text`, which has to be right.
+/// Whether `{machine}` stands in `text`; an error where its placeholders are wrong.
 fn check(text: &str) -> Result<bool, Wrong> {
     let mut names_machine = false;
     placeholders::pieces(text, |piece| {
