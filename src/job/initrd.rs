@@ -35,18 +35,27 @@ pub(super) fn own(
             let message = "--initrd has no meaning for an image on standard output";
             return Err(Failure::new(Exit::Usage, message).hint("name a file with -o"));
         }
-        let own = open(path, guest, true)?;
+        let mut own = open(path, guest)?;
+        own.told.is_always_given = true;
         return match &own.told.form {
             Ok(_) => Ok(Some(own)),
             Err(reason) => Err(refused(path, reason, own.closed)),
         };
     }
-    destination.initrd().map(|path| open(path, guest, false)).transpose()
+    destination.initrd().map(|path| open(path, guest)).transpose()
 }
 
-/// Stands for an initrd that takes credentials, where nothing is written and the manifest sends
-/// something by the initrd: the build that is foreseen will be given one.
-pub(super) fn supposed(manifest: &Manifest, destination: &Destination) -> Option<GuestInitrd> {
+/// What the planner is told of the guest's own initrd. Where nothing is written, nobody may have named
+/// one although the manifest sends something by it: then one that takes credentials is supposed, as
+/// the build that is foreseen will be given one.
+pub(super) fn told(
+    own: Option<&OwnInitrd>,
+    manifest: &Manifest,
+    destination: &Destination,
+) -> Option<GuestInitrd> {
+    if let Some(own) = own {
+        return Some(own.told.clone());
+    }
     let is_written = match destination {
         Destination::File(_) | Destination::Stream(_) | Destination::Memory(_) => true,
         Destination::Compared(_) | Destination::Nothing => false,
@@ -60,7 +69,7 @@ pub(super) fn supposed(manifest: &Manifest, destination: &Destination) -> Option
     })
 }
 
-fn open(path: &Path, guest: &Guest, is_always_given: bool) -> Result<OwnInitrd, Failure> {
+fn open(path: &Path, guest: &Guest) -> Result<OwnInitrd, Failure> {
     let file = Steady::open(path).map_err(|failure| {
         // Hints of errors about sources speak of manifests; only that of a policy fits here.
         if failure.exit == Exit::Source { Failure { hint: None, ..failure } } else { failure }
@@ -70,7 +79,8 @@ fn open(path: &Path, guest: &Guest, is_always_given: bool) -> Result<OwnInitrd, 
         format!("whether {} takes credentials is not known for certain: {reason}", shown(path))
     });
     let form = contents.form(guest.systemd);
-    let told = GuestInitrd { size_bytes: file.size_bytes(), form, doubt, is_always_given };
+    let size_bytes = file.size_bytes();
+    let told = GuestInitrd { size_bytes, form, doubt, is_always_given: false };
     Ok(OwnInitrd { file: Arc::new(file), told, closed: contents.closed })
 }
 

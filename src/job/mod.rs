@@ -62,8 +62,8 @@ use crate::delivery::mount::Disk;
 use crate::delivery::unlock::Unlock;
 use crate::delivery::verity::HashTree;
 use crate::host::guard;
-use crate::manifest::Manifest;
-use crate::monitors::{Arguments, Drive, MachineType, Monitor, Style};
+use crate::manifest::{Format, Manifest};
+use crate::monitors::{Arguments, Block, Drive, MachineType, Monitor, Style};
 use crate::report::{Exit, Failure, verbose};
 use crate::sources::assemble::{self, OnExchangeable, OwnFiles};
 use crate::sources::command::Limits;
@@ -114,34 +114,25 @@ impl Job {
         let machine_type =
             machine_type(&wishes.attach, target, &guest, &destination, manifest.machine.is_some())?;
         let encryption = Encryption::new(&manifest, &wishes.encryption, volume.format, target)?;
-        let block = blocks::of_build(volume.format, encryption.as_ref());
-        let verity =
-            Verity::new(&manifest, wishes.verity, wishes.encryption.signing.as_ref(), block)?;
-        let block = verity.as_ref().map_or(block, |verity| verity.block(block));
+        let (verity, block) =
+            tree_and_block(&manifest, wishes, volume.format, encryption.as_ref())?;
         let mut drive = destination.drive(&wishes.attach, machine_type, &volume, block)?;
         let own_uuid = volume::own_uuid(wishes.uuid.as_deref(), volume.format)?;
         let own_time = own_time(&wishes.sources, &destination)?;
 
         let mut encryptor = destination.encryptor(encryption.as_ref(), style)?;
         drive.key = encryptor.as_ref().map(Encryptor::drive_key).transpose()?.flatten();
-        let arguments = destination
-            .is_attached()
-            .then(|| target.arguments(&drive.clone().into(), style))
-            .transpose()?;
-        if let Some(arguments) = &arguments {
-            // Whether the style carries the path, before anything is read.
-            arguments.printed(style)?;
-        }
+        let arguments = drive_arguments(&destination, target, &drive, style)?;
         let initrd = initrd::own(wishes, &destination, &guest)?;
         let label = volume.label.as_deref();
         let existing = destination.existing(encryptor.as_ref(), verity.is_some(), label);
         let kept = destination.kept(existing.as_ref());
         if let (Some(encryptor), Some(uuid)) = (&mut encryptor, kept.header_uuid) {
-            // The guest finds the disk by it.
+            // The guest may find the disk by the header's UUID.
             encryptor.uuid = uuid;
         }
         let image = Image {
-            uuid: volume::uuid(own_uuid, volume.label.as_deref(), kept.uuid)?,
+            uuid: volume::uuid(own_uuid, label, kept.uuid)?,
             build_time: own_time.or(kept.build_time).unwrap_or_else(volume::now),
             format: volume.format,
             label: volume.label,
@@ -153,10 +144,7 @@ impl Job {
             max_size_bytes: wishes.sources.max_size_bytes,
         };
         let mut means = means(wishes, target, &destination, encryption.as_ref(), &image, &drive)?;
-        means.initrd = initrd.as_ref().map(|initrd| initrd.told.clone());
-        if means.initrd.is_none() {
-            means.initrd = initrd::supposed(&manifest, &destination);
-        }
+        means.initrd = initrd::told(initrd.as_ref(), &manifest, &destination);
         let settings = assemble::Settings {
             means,
             output: destination.own_files(&image),
@@ -306,7 +294,37 @@ pub(crate) fn require_machine(
     Err(Failure::new(Exit::Usage, message).hint(hint))
 }
 
-/// The channels that are open to credentials.
+/// The hash tree, if the image gets one, and the size of the disk's blocks, which depends on it.
+fn tree_and_block(
+    manifest: &Manifest,
+    wishes: &Wishes,
+    format: Format,
+    encryption: Option<&Encryption>,
+) -> Result<(Option<Verity>, Block), Failure> {
+    let block = blocks::of_build(format, encryption);
+    let signing = wishes.encryption.signing.as_ref();
+    let verity = Verity::new(manifest, wishes.verity, signing, block)?;
+    let block = verity.as_ref().map_or(block, |verity| verity.block(block));
+    Ok((verity, block))
+}
+
+/// The arguments that attach the drive alone; none of an image that nothing attaches. A path that
+/// the style cannot carry is an error of exit code 2 here, before anything is read.
+fn drive_arguments(
+    destination: &Destination,
+    target: Monitor,
+    drive: &Drive,
+    style: Style,
+) -> Result<Option<Arguments>, Failure> {
+    if !destination.is_attached() {
+        return Ok(None);
+    }
+    let arguments = target.arguments(&drive.clone().into(), style)?;
+    arguments.printed(style)?;
+    Ok(Some(arguments))
+}
+
+/// What the planner of channels has to know. The guest's own initrd is still missing in it.
 fn means(
     wishes: &Wishes,
     target: Monitor,
