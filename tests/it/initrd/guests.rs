@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::support::host::Host;
 
 /// What dracut of Debian 13 puts into an initrd, as far as it counts here.
-pub(super) const DRACUT: &[&str] = &[
+pub(crate) const DRACUT: &[&str] = &[
     "init",
     "usr/bin/systemd-tmpfiles",
     "usr/lib/systemd/systemd",
@@ -51,7 +51,7 @@ pub(super) fn filtered(directory: &Path, program: &[&str], input: &[u8]) -> Vec<
 
 /// The file `guest.img`: an archive of microcode first, as early parts are, then one of these
 /// names that is packed.
-pub(super) fn write(host: &Host, names: &[&str], packer: &[&str]) -> Vec<u8> {
+pub(crate) fn write(host: &Host, names: &[&str], packer: &[&str]) -> Vec<u8> {
     let mut image = archive(host, &["kernel/x86/microcode/GenuineIntel.bin"]);
     image.resize(image.len().next_multiple_of(512), 0);
     let main = archive(host, names);

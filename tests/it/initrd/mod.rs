@@ -3,7 +3,7 @@
 mod archive;
 mod arguments;
 mod fleet;
-mod guests;
+pub(crate) mod guests;
 mod inherited;
 mod look;
 mod planner;

@@ -91,6 +91,17 @@ fn no_build_leaves_a_key_or_a_secret_in_memory() {
             "build plain.yaml -o - --encrypt luks1 --key-file random --format erofs",
             "random",
         ),
+        // By the initrd alone, and as JSON of an API.
+        Case::new(
+            "build secrets.yaml -o a.erofs --encrypt luks2 --key-file random --verity \
+             --target firecracker --initrd guest.img",
+            "random",
+        ),
+        Case::new(
+            "build secrets.yaml -o a.erofs --encrypt luks2 --key-file passphrase \
+             --target cloud-hypervisor --args api",
+            "passphrase",
+        ),
         Case::after(
             luks1,
             "build secrets.yaml -o a.erofs --encrypt luks1 --key-out made --if-changed",

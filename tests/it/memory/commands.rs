@@ -1,5 +1,7 @@
 //! Commands that are no builds of a file.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 /// Runs a command to its end with this exit code.
@@ -103,6 +105,32 @@ fn nothing_is_left_where_the_monitor_takes_over() {
     ] {
         let dumps = dumps(&host, arguments, b"", 0);
         dumps.assert_clean(arguments, &known());
+    }
+}
+
+/// A machine that says nothing before it ends, and one that says that it has looked: what was read
+/// of what is sent is gone, also where it was read from files beside an image.
+#[test]
+fn no_probe_leaves_a_key_or_a_secret_in_memory() {
+    let host = host();
+    let build = "build secrets.yaml -o a.erofs --encrypt luks2 --key-file random --target qemu \
+                 --initrd guest.img --machine microvm --args lines -q";
+    let printed = credimg(&host, build).output().unwrap();
+    assert!(printed.status.success(), "{}", stderr(&printed));
+    let words = String::from_utf8(printed.stdout).unwrap();
+    let options = "probe -q --kernel guest.img --init guest.img --initrd guest.img";
+    for (says, code) in [("true", 6), ("echo '@credimg round'; exec sleep 60", 1)] {
+        let qemu = host.write("qemu-system-x86_64", format!("#!/bin/sh\n{says}\n"));
+        fs::set_permissions(&qemu, PermissionsExt::from_mode(0o755)).unwrap();
+        let own = format!("{options} -- ./qemu-system-x86_64 {}", words.trim_end());
+        for arguments in [
+            own.replace('\n', " ").replace("--initrd guest.img ", ""),
+            options.replace("probe", "probe secrets.yaml --encrypt luks2 --key-file random")
+                + " -- ./qemu-system-x86_64 -machine microvm",
+        ] {
+            let dumps = dumps(&host, &arguments, b"", code);
+            dumps.assert_clean(&arguments, &known());
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::initrd::guests;
 use crate::support::host::{Host, stderr};
 use crate::support::tracer::{Action, Errno, Signal};
 use dump::{Dumps, take, take_failing};
@@ -61,6 +62,7 @@ fn host() -> Host {
     host.private("master", STANDARD.encode(MASTER));
     host.private("identity", IDENTITY);
     fs::create_dir(host.path("share")).unwrap();
+    guests::write(&host, guests::DRACUT, &["cat"]);
     host
 }
 
