@@ -14,11 +14,11 @@ use crate::report::{self, Exit, Failure, human_size, line, verbose};
 
 /// What an image holds.
 pub(crate) struct Contents {
-    /// What reads it.
+    /// The reader of the image's format.
     pub(crate) reader: Box<dyn Reader>,
-    /// What that one reads, with a hash tree behind it where there is one.
+    /// The bytes that the reader reads, with the hash tree behind them if there is one.
     pub(crate) storage: Arc<dyn Storage>,
-    /// The image's hash tree, be it that one or one that is around an encryption.
+    /// The image's hash tree: the one in `storage`, or one behind an encrypted image.
     pub(crate) tree: Option<HashTree>,
     limits: Limits,
     path: PathBuf,
@@ -27,9 +27,9 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Opens the image at `path`, an encrypted one by its key. Errors are of exit code 8 where
-    /// it is not valid or not read here, of 2 where the command line is wrong about it, and of
-    /// 4 and 5 for its key: see [`Opened::inside`].
+    /// Opens the image at `path`, by its key if it is encrypted. Errors are of exit code 8 if the
+    /// image is not valid or cannot be read here, of 2 if the command line is wrong about it, and
+    /// of 4 and 5 for the key: see [`Opened::inside`].
     pub(crate) fn at(
         path: &Path,
         key_file: Option<&Path>,
@@ -39,8 +39,8 @@ impl Contents {
         Self::new(image.into_parts(key_file, allow_cost)?, path)
     }
 
-    /// What `image` holds, which is at `path`, with a line that tells how much of it was read,
-    /// where one may stand. Errors as of [`Self::at`].
+    /// The contents of `image`, which is at `path`. A line on the terminal shows how much was read,
+    /// where there may be one. Errors are those of [`Self::at`].
     pub(crate) fn of(
         image: Opened,
         path: &Path,
@@ -55,7 +55,7 @@ impl Contents {
     fn new(parts: Parts, path: &Path) -> Result<Self, Failure> {
         let Parts { storage, found, tree } = parts;
         let shown = report::shown(path);
-        // Walks make hash tables.
+        // Walks use hash tables, which need random numbers.
         random::seed_tables()?;
         let size_bytes = storage.size_bytes().map_err(|error| {
             let reason = report::reason(&error);
@@ -70,7 +70,7 @@ impl Contents {
         Ok(Self { reader, storage, tree, limits, path: path.to_owned(), shown })
     }
 
-    /// How much may be taken of the image.
+    /// The limits for reading the image.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -96,7 +96,7 @@ impl Contents {
     }
 }
 
-/// Shows how much of an image was read, where there is a line for that.
+/// Shows on the terminal how much of an image was read.
 struct Shown {
     storage: Arc<dyn Storage>,
     /// The image's path for messages.
@@ -123,15 +123,15 @@ impl Storage for Shown {
     }
 }
 
-/// Says whose fault an error of a reader is: the image's, with exit code 8, or of who takes
-/// what is read. What that one has said already passes as it is.
+/// The failure for an error of a reader: of exit code 8 if the image is at fault. If whoever takes
+/// what is read has failed, that failure is passed on.
 pub(crate) fn failure(image: &str, path: Option<&[u8]>, error: &Error) -> Failure {
     let cause = error.io_error();
     if let Some(failure) = cause.and_then(Failure::inside) {
         return failure.clone();
     }
     let cause = cause.map_or(String::new(), |cause| format!(": {}", report::reason(cause)));
-    // An error that names a place itself is about that one.
+    // An error that names a path itself is about that path.
     let path = path.filter(|_| error.path().is_none());
     let path = path.map_or(String::new(), |path| format!("{}: ", report::shown_bytes(path)));
     let message = format!("{image}: {path}{error}{cause}");

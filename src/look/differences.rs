@@ -1,5 +1,5 @@
-//! How two images are compared, and what is told of what differs: paths and respects, never a
-//! value.
+//! How two images are compared, and how differences are told: by paths and respects, never by
+//! values.
 
 use credimg_formats::read::{Aspect, Change, Comparison, Difference, Facts};
 use credimg_formats::{Format, hex_text};
@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::report::shown_bytes;
 
-/// The respects in which images of these formats can be compared, with each other or with a
-/// tree: what one of them does not hold is no difference.
+/// The respects in which images of these formats can be compared, with each other or with a tree.
+/// What one of the formats cannot hold is no difference.
 pub(crate) fn comparison(formats: &[&Facts]) -> Comparison {
     let mut comparison = Comparison::new();
     for facts in formats {
@@ -46,7 +46,7 @@ pub(crate) fn name(aspect: Aspect) -> &'static str {
     }
 }
 
-/// The names of respects, with this between them.
+/// The names of respects, with `separator` between them.
 pub(crate) fn names(aspects: &[Aspect], separator: &str) -> String {
     let names: Vec<_> = aspects.iter().copied().map(name).collect();
     names.join(separator)
@@ -55,24 +55,24 @@ pub(crate) fn names(aspects: &[Aspect], separator: &str) -> String {
 /// A difference for programs. The field names are stable.
 #[derive(Serialize)]
 pub(crate) struct Told {
-    /// Bytes that are not UTF-8 are replaced.
+    /// The path, in which bytes that are not UTF-8 are replaced.
     path: String,
-    /// All bytes of such a path, in hexadecimal digits.
+    /// The bytes of a path that is not UTF-8, in hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     path_hex: Option<String>,
-    /// `added`, `removed`, `changed` or, of what is no path, `volume`.
+    /// `added`, `removed`, `changed`, or `volume` for the volume itself.
     change: &'static str,
-    /// In which respects, where it is changed.
+    /// The respects in which it is changed.
     respects: Vec<&'static str>,
 }
 
 impl Told {
-    /// One of the volume itself.
+    /// A difference of the volume itself.
     pub(crate) fn of_volume(what: &'static str) -> Self {
         Self { path: "/".to_owned(), path_hex: None, change: "volume", respects: vec![what] }
     }
 
-    /// How many bytes it takes, about.
+    /// About how many bytes of a report it takes.
     pub(crate) fn len(&self) -> usize {
         self.path.len() + self.path_hex.as_ref().map_or(0, String::len)
     }
@@ -89,7 +89,7 @@ impl Told {
     }
 }
 
-/// All bytes as hexadecimal digits, where they are not UTF-8.
+/// The bytes as hexadecimal digits; none where they are UTF-8.
 pub(crate) fn hex(bytes: &[u8]) -> Option<String> {
     if str::from_utf8(bytes).is_ok() {
         return None;
@@ -107,7 +107,7 @@ pub(crate) fn line(difference: &Difference<'_>) -> String {
     }
 }
 
-/// What is wrong with a path of an image, where the other side is what it should hold.
+/// The text for a path of an image that differs from what the image should hold.
 pub(crate) fn fault(difference: &Difference<'_>) -> String {
     let path = shown_bytes(difference.path);
     match &difference.change {

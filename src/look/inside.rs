@@ -16,7 +16,7 @@ const LINKS_MAX: usize = 40;
 /// What is at a path of an image.
 #[derive(Clone, Debug)]
 pub(crate) struct Located {
-    /// The names that lead there, with their inodes, the root's left out.
+    /// The names that lead there from the root, each with its inode.
     pub(crate) way: Vec<(Box<[u8]>, InodeRef)>,
     pub(crate) inode: InodeRef,
     pub(crate) stat: Stat,
@@ -34,18 +34,18 @@ impl Located {
     }
 }
 
-/// What becomes of symbolic links of the image.
+/// How symbolic links of the image are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Links {
-    /// The last name may be one, those before may not.
+    /// They are not followed. Only the last name of a path may be one.
     Kept,
-    /// They are followed inside the image, and never out of it: to whoever uses the image its
-    /// root is the root, and so it is here.
+    /// They are followed, but never out of the image: its root is their root, as it is for whoever
+    /// mounts it.
     Followed,
 }
 
-/// What is at `path` in the image, relative ones from its root on. Errors are of exit code 4
-/// where there is nothing, and of 8.
+/// What is at `path` in the image. Relative paths begin at the root. Errors are of exit code 4 if
+/// there is nothing, and of 8.
 pub(crate) fn find(contents: &Contents, path: &Path, links: Links) -> Result<Located, Failure> {
     let asked = path.as_os_str().as_bytes();
     let mut way = Way { contents, asked, taken: Vec::new(), rest: Vec::new(), links: 0 };
@@ -53,8 +53,7 @@ pub(crate) fn find(contents: &Contents, path: &Path, links: Links) -> Result<Loc
     way.go(links)
 }
 
-/// What is at several paths, or at the root where none is given: all is found before anything
-/// is done with it.
+/// What is at these paths, or at the root if there are none. All are found before any is used.
 pub(crate) fn find_all(
     contents: &Contents,
     paths: &[impl AsRef<Path>],
@@ -66,7 +65,7 @@ pub(crate) fn find_all(
     paths.iter().map(|path| find(contents, path.as_ref(), links)).collect()
 }
 
-/// A path of these names, with a leading slash.
+/// The path of these names, with a leading slash.
 pub(crate) fn joined<'a>(names: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut path = Vec::new();
     for name in names {
@@ -79,8 +78,8 @@ pub(crate) fn joined<'a>(names: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     path
 }
 
-/// Tells directories that are met again: an image in which one has two names, or is inside
-/// itself, is not valid, and who walks through it would not end.
+/// The directories that a walk has entered. An image in which a directory has two names, or is
+/// inside itself, is not valid, and a walk through it would not end.
 #[derive(Default)]
 pub(crate) struct Visited(BTreeSet<InodeRef>);
 
@@ -111,7 +110,7 @@ struct Way<'a> {
     contents: &'a Contents,
     asked: &'a [u8],
     taken: Vec<(Box<[u8]>, InodeRef)>,
-    /// The names that follow, the next one last.
+    /// The names that are still to be followed, the next one last.
     rest: Vec<Box<[u8]>>,
     links: usize,
 }

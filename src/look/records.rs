@@ -1,4 +1,4 @@
-//! Whether the records of an image are valid, and what is told where they are not.
+//! Checks whether the records of an image are valid, and tells what is wrong.
 
 use credimg_formats::Error;
 use credimg_formats::read::{Limits, Problem, Reader, Storage, verify, verify_volume};
@@ -7,13 +7,13 @@ use serde::Serialize;
 /// Something that is wrong with an image. The field names are stable: programs read them.
 #[derive(Serialize)]
 pub(crate) struct Fault {
-    /// Where, as a byte of the image or of what is inside an encrypted one.
+    /// The byte at which it is, counted in the image, or in what is inside an encrypted one.
     pub(crate) offset_bytes: Option<u64>,
     pub(crate) message: String,
 }
 
 impl Fault {
-    /// For people.
+    /// The text for people.
     pub(crate) fn text(&self) -> String {
         match self.offset_bytes {
             Some(offset_bytes) => format!("byte {offset_bytes}: {}", self.message),
@@ -28,8 +28,8 @@ impl From<Problem> for Fault {
     }
 }
 
-/// Goes through the whole image of `reader`, which is in `storage`, and gives the first faults
-/// to `each`; returns how many more there are. An error is what ends that.
+/// Checks the whole image in `storage`, which `reader` reads. The first faults go to `each`;
+/// returns how many more there are. An error ends the check.
 pub(crate) fn check(
     reader: &dyn Reader,
     storage: &dyn Storage,
@@ -41,8 +41,8 @@ pub(crate) fn check(
     Ok(report.problems.more)
 }
 
-/// Goes through what is around the encrypted image in `storage`, as far as that goes without
-/// its key. As [`check`] otherwise.
+/// Checks what is around the encrypted image in `storage`, as far as that is possible without its
+/// key. Faults and errors are as those of [`check`].
 pub(crate) fn check_volume(
     storage: &dyn Storage,
     each: &mut dyn FnMut(Fault),

@@ -1,4 +1,4 @@
-//! What an image holds, counted: one walk over its inodes, and none over its content.
+//! Counts what an image holds, by one walk over its inodes. Contents are not read.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
@@ -14,7 +14,7 @@ use crate::manifest::time;
 pub(crate) struct Tally {
     build_time_seconds: Option<i64>,
     block_bytes: u32,
-    /// How much of the storage is the image's.
+    /// How many bytes of the storage belong to the image.
     used_bytes: u64,
     compression: Option<&'static str>,
     features: Vec<String>,
@@ -24,15 +24,15 @@ pub(crate) struct Tally {
     devices: u64,
     fifos: u64,
     sockets: u64,
-    /// Names of inodes that have another one before.
+    /// Further names of inodes that were counted by their first name.
     further_names: u64,
-    /// Length of all files.
+    /// The length of all files together.
     content_bytes: u64,
-    /// How much of the image their content takes, what several share counted once.
+    /// How many bytes of the image their content takes. What several files share is counted once.
     stored_bytes: u64,
     /// The rest of the image: records and padding.
     metadata_bytes: u64,
-    /// The times of all that is no directory; none where there is nothing else.
+    /// The oldest and newest time of anything but directories; none where there is nothing else.
     oldest_seconds: Option<i64>,
     newest_seconds: Option<i64>,
 }
@@ -96,7 +96,7 @@ impl Tally {
         self.newest_seconds = Some(self.newest_seconds.map_or(seconds, |new| new.max(seconds)));
     }
 
-    /// The lines for people, each with its name.
+    /// The lines for people: pairs of name and text.
     pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = Vec::new();
         lines.extend(self.build_time_seconds.map(|seconds| ("built", time::show(seconds))));
@@ -120,7 +120,7 @@ impl Tally {
         lines
     }
 
-    /// The numbers of files and directories, and of all else that is there.
+    /// The numbers of files, of directories, and of each other kind that is there.
     fn counts(&self) -> String {
         let plural = |count| if count == 1 { "" } else { "s" };
         let mut text = format!("{} file{}", self.files, plural(self.files));
@@ -132,7 +132,7 @@ impl Tally {
             (self.sockets, "socket"),
             (self.further_names, "further name"),
         ];
-        // Nothing fails that is written into a text.
+        // Writing into a String does not fail.
         let _ = write!(text, ", {} {directories}", self.directories);
         for (count, name) in rest.into_iter().filter(|(count, _)| *count > 0) {
             let _ = write!(text, ", {count} {name}{}", plural(count));
@@ -145,7 +145,7 @@ fn unreadable(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Source, "cannot read the image").caused_by(error)
 }
 
-/// Stretches of an image, by their starts; none overlaps or touches another.
+/// Ranges of bytes of an image, by their starts. None overlaps or touches another.
 #[derive(Default)]
 struct Stretches(BTreeMap<u64, u64>);
 

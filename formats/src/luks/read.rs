@@ -23,7 +23,7 @@ use super::xts::Xts;
 use crate::content::{Buffer, read_full};
 use crate::error::{Error, ErrorKind, Result, corrupt, unreadable};
 
-/// What is decrypted at once.
+/// How much is decrypted at once.
 const WINDOW_BYTES: u64 = 64 << 10;
 
 /// The header of a volume.
@@ -44,14 +44,14 @@ pub struct Header {
 #[derive(Clone, Copy, Debug)]
 struct Payload {
     offset_bytes: u64,
-    /// None: up to the image's end.
+    /// The length; none where the ciphertext goes up to the end of the image.
     length_bytes: Option<u64>,
     sector_bytes: usize,
     /// The number of the first sector.
     first_sector: u64,
 }
 
-/// Tells whether a key is the volume key.
+/// The digest by which the right volume key is recognised.
 #[derive(Debug)]
 struct Digest {
     hash: Hash,
@@ -67,7 +67,7 @@ pub struct Slot {
     pub index: usize,
     /// Its key derivation, such as `argon2id, 4 passes, 64 MiB, 4 lanes`.
     pub kdf: String,
-    /// How to open it, or why that is not possible.
+    /// How the slot is opened, or why this reader cannot open it.
     recipe: Result<Recipe>,
 }
 
@@ -78,7 +78,7 @@ struct Recipe {
     /// Hash of the stripes.
     hash: Hash,
     area_offset_bytes: u64,
-    /// Length of the key that the key material is encrypted with.
+    /// Length of the key by which the key material is encrypted.
     area_key_bytes: usize,
 }
 
@@ -89,7 +89,7 @@ enum Derivation {
 }
 
 impl Slot {
-    /// Whether its key derivation is this one, with these very costs.
+    /// Whether the slot has this key derivation, with these costs.
     pub fn is_derived_by(&self, kdf: Kdf) -> bool {
         let derivation = self.recipe.as_ref().map(|recipe| recipe.derivation);
         match (derivation, kdf) {
@@ -127,7 +127,7 @@ impl Header {
                 luks1::header(&header)
             }
             Some(2) | None => luks2::header(image),
-            // It may be the damage.
+            // The unknown value may be part of the damage.
             Some(other) => luks2::header(image).map_err(|_| {
                 let message = format!("expected LUKS1 or LUKS2, got version {other}");
                 Error::new(ErrorKind::Unsupported, message)
@@ -135,7 +135,7 @@ impl Header {
         }
     }
 
-    /// Which of the two formats.
+    /// The version of LUKS.
     pub fn version(&self) -> Version {
         self.version
     }
@@ -171,8 +171,8 @@ impl Header {
         self.payload.sector_bytes
     }
 
-    /// Whether every copy of the header is intact and says the same: two in LUKS2. What
-    /// looks at the first one only, as blkid does, may not find a volume that is not whole.
+    /// Whether all copies of the header are intact and equal; LUKS2 has two. A program that only
+    /// reads the first one, such as blkid, may not recognise a volume that is not whole.
     pub fn is_whole(&self) -> bool {
         self.is_whole
     }
@@ -182,7 +182,7 @@ impl Header {
         self.payload.offset_bytes
     }
 
-    /// Iterations of PBKDF2 by which a volume key is told from others.
+    /// Iterations of PBKDF2 in the digest by which the right volume key is recognised.
     pub fn digest_iterations(&self) -> u32 {
         self.digest.iterations
     }
@@ -192,17 +192,17 @@ impl Header {
         &self.slots
     }
 
-    /// Opens `image`, which this header was read from, by trying every slot, unless that
-    /// costs more than [`Self::require_cheap`] allows. Where none opens,
-    /// [`ErrorKind::Key`]; where no slot can be tried, the reason. An image that ends too
+    /// Opens `image`, from which this header was read, by trying every slot. If that would cost
+    /// more than [`Self::require_cheap`] allows, nothing is tried. If no slot opens, that is
+    /// [`ErrorKind::Key`]; if no slot can be tried, the error is the reason. An image that ends too
     /// early is [`ErrorKind::Corrupt`].
     pub fn open<R: Read + Seek>(&self, image: R, passphrase: &[u8]) -> Result<Reader<R>> {
         self.require_cheap()?;
         self.open_at_any_cost(image, passphrase)
     }
 
-    /// Opens `image` whatever its header asks for, within the limits of cryptsetup: that
-    /// may take hours and 4 GiB of memory. Errors as of [`Self::open`], but for the cost.
+    /// Opens `image` whatever work and memory its header asks for, within the limits of cryptsetup:
+    /// that may take hours and 4 GiB of memory. Other errors are those of [`Self::open`].
     pub fn open_at_any_cost<R: Read + Seek>(
         &self,
         mut image: R,
@@ -266,7 +266,7 @@ impl Header {
         }
     }
 
-    /// The volume key, none where the passphrase is another slot's.
+    /// The volume key by this slot; none where the passphrase does not open it.
     fn try_slot<R: Read + Seek>(
         &self,
         recipe: &Recipe,
@@ -290,7 +290,7 @@ impl Header {
 }
 
 impl Recipe {
-    /// The key of the key material.
+    /// Derives the key by which the key material is encrypted.
     fn derive(&self, passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let mut key = Zeroizing::new(vec![0; self.area_key_bytes]);
         match self.derivation {
@@ -307,7 +307,7 @@ impl Recipe {
 }
 
 impl Derivation {
-    /// For people.
+    /// The text for people.
     fn describe(self) -> String {
         match self {
             Self::Pbkdf2 { hash, iterations } => {
@@ -351,7 +351,7 @@ impl<R: Read + Seek> Reader<R> {
         let start = self.position - self.position % WINDOW_BYTES;
         let length = WINDOW_BYTES.min(self.length_bytes - start);
         let length = usize::try_from(length).unwrap_or_default();
-        // An error leaves none.
+        // The window is empty after an error.
         let mut window = std::mem::take(&mut self.window);
         if window.len() != length {
             window = Buffer::zeroed(length);
@@ -365,7 +365,7 @@ impl<R: Read + Seek> Reader<R> {
         Ok(())
     }
 
-    /// What is decrypted from the position on.
+    /// The decrypted bytes from the position on.
     fn ready(&self) -> &[u8] {
         let skip = self.position.checked_sub(self.window_start);
         let skip = skip.and_then(|skip| usize::try_from(skip).ok());
@@ -400,8 +400,8 @@ impl<R: Read + Seek> Seek for Reader<R> {
     }
 }
 
-/// At most `length` bytes from `offset_bytes` on; fewer where the image ends before. No
-/// more memory is taken than there are bytes.
+/// Reads at most `length` bytes from `offset_bytes` on, and fewer if the image ends before. Memory
+/// is taken only for bytes that are there.
 fn read_at<R: Read + Seek>(image: &mut R, offset_bytes: u64, length: usize) -> Result<Vec<u8>> {
     const PIECE_BYTES: usize = 64 << 10;
     image.seek(SeekFrom::Start(offset_bytes)).map_err(unreadable)?;
@@ -423,7 +423,7 @@ fn cut_off() -> Error {
     corrupt("the image ends too early")
 }
 
-/// An error about text of the header, which is quoted.
+/// An error that quotes text of the header.
 fn unsupported(what: &str, text: &str) -> Error {
     let message = format!("the {what} {} is not supported", text.escape_debug());
     Error::new(ErrorKind::Unsupported, message)
@@ -445,7 +445,7 @@ fn key_length(bytes: u64) -> Result<usize> {
     }
 }
 
-/// All slots have as many stripes.
+/// An error where a slot has another number of stripes than cryptsetup writes.
 fn check_stripes(stripes: u64) -> Result<()> {
     if stripes == u64::from(STRIPES) {
         return Ok(());
@@ -454,7 +454,7 @@ fn check_stripes(stripes: u64) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported, message))
 }
 
-/// A slot's key material lies between the headers and the payload.
+/// An error where a slot's key material is not between the headers and the payload.
 fn check_area(
     (offset_bytes, length_bytes): (u64, u64),
     headers_bytes: u64,

@@ -1,4 +1,4 @@
-//! The adapter: encrypts on the way to another sink.
+//! The writer of volumes: encrypts an image on its way to a sink.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,29 +8,28 @@ use super::plan::Plan;
 use crate::content::{Buffer, Sink, read_full};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Most images of secrets fit into this.
+/// The first size of the buffer: most images of secrets fit into it.
 const SMALL_BUFFER_BYTES: usize = 32 << 10;
-/// The largest buffer of an image that did not: sinks write so much at once.
+/// The largest size of the buffer, which is how much a sink usually writes at once.
 const LARGE_BUFFER_BYTES: usize = 256 << 10;
-/// What of the payload can be rewritten: its plaintext is kept. A multiple of every
-/// sector size.
+/// How much of the payload's start can be rewritten, as its plaintext is kept.
 const START_BYTES: usize = 4096;
 
-/// Takes the payload and passes it on encrypted. Bytes are held back until they
-/// fill a buffer, so [`finish`](Self::finish) has to come last.
+/// A sink that encrypts the payload and passes it on. Bytes are held back until they fill a buffer,
+/// so [`finish`](Self::finish) has to be called last.
 pub struct Writer<'p, 's> {
     sink: &'s mut dyn Sink,
     plan: &'p Plan<'p>,
-    /// Whether all that comes before the payload is with the sink.
+    /// Whether the sink has what comes before the payload.
     has_begun: bool,
-    /// Plaintext that waits, from its start on; wiped when dropped.
+    /// Plaintext that is not passed on yet; wiped when dropped.
     buffer: Buffer,
     filled: usize,
-    /// Bytes of the payload that are with the sink.
+    /// How many bytes of the payload the sink has.
     spilled_bytes: u64,
     /// The payload's start, as far as it is written.
     start: Buffer,
-    /// Nobody knows what the sink holds after an error.
+    /// Set after an error: from then on nobody knows what the sink holds.
     failed: bool,
 }
 
@@ -48,8 +47,8 @@ impl<'p, 's> Writer<'p, 's> {
         }
     }
 
-    /// Writes out the rest and returns the size of the payload in bytes. A payload that is no
-    /// whole number of sectors is [`ErrorKind::Unrepresentable`].
+    /// Passes on the rest, and returns the size of the payload in bytes. A payload that is no whole
+    /// number of sectors is [`ErrorKind::Unrepresentable`].
     pub fn finish(mut self) -> Result<u64> {
         self.spill()?;
         if self.filled > 0 {
@@ -67,7 +66,7 @@ impl<'p, 's> Writer<'p, 's> {
         self.spilled_bytes + self.filled as u64
     }
 
-    /// Passes on all whole sectors that wait, behind what comes before the payload.
+    /// Passes on all whole sectors of the buffer. The header goes first.
     fn spill(&mut self) -> io::Result<()> {
         if self.failed {
             return Err(io::Error::other("an earlier write failed"));
@@ -103,7 +102,7 @@ impl<'p, 's> Writer<'p, 's> {
         Ok(self.buffer.get_mut(self.filled..).unwrap_or_default())
     }
 
-    /// Takes the first bytes of [`room`](Self::room) for written.
+    /// Notes that the first `length` bytes of [`room`](Self::room) were filled.
     fn advance(&mut self, length: usize) {
         let written = usize::try_from(self.written_bytes()).unwrap_or(usize::MAX);
         let new = self.buffer.get(self.filled..).unwrap_or_default();
@@ -126,14 +125,15 @@ impl Write for Writer<'_, '_> {
         Ok(taken)
     }
 
-    /// A sector that is not complete waits on.
+    /// A sector that is not complete stays in the buffer.
     fn flush(&mut self) -> io::Result<()> {
         self.spill()?;
         self.sink.flush()
     }
 }
 
-/// Zeros are encrypted as everything else is: a hole would be no zeros, and tell where they are.
+/// Zeros are encrypted like all other bytes: a hole would not read as zeros, and would tell where
+/// they are.
 impl Sink for Writer<'_, '_> {
     fn copy_from_file(&mut self, file: &File, length_bytes: u64) -> io::Result<u64> {
         let mut left = length_bytes;
@@ -151,11 +151,12 @@ impl Sink for Writer<'_, '_> {
         Ok(length_bytes - left)
     }
 
-    /// Only within the first 4096 bytes of the payload: the rest of a sector that is
-    /// encrypted again must be known.
+    /// Rewrites only within the first 4096 bytes of the payload: a sector is encrypted again as a
+    /// whole, so its plaintext must be known.
     fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
         if !self.has_begun && self.filled == 0 && bytes.is_empty() {
-            // Whether it is possible at all is asked before the first byte.
+            // An empty rewrite only asks whether rewriting is possible; that is asked before the
+            // first byte.
             return self.sink.rewrite(0, bytes);
         }
         self.spill()?;
@@ -168,7 +169,7 @@ impl Sink for Writer<'_, '_> {
         }
         let place = self.start.get_mut(offset..end).ok_or(io::ErrorKind::InvalidInput)?;
         place.copy_from_slice(bytes);
-        // Less than a sector waits: it may be a part of the start.
+        // What is still in the buffer may be part of the start.
         let spilled = usize::try_from(self.spilled_bytes).unwrap_or(usize::MAX);
         let waiting = self.start.get(spilled..).unwrap_or_default();
         for (to, from) in self.buffer.iter_mut().take(self.filled).zip(waiting) {

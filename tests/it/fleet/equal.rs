@@ -7,7 +7,7 @@ use crate::support::host::{Host, assert_done, stderr};
 const PASSWORD: &str = "correct horse battery";
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
 
-/// What two machines have: `one` is chimera's and `two` medusa's.
+/// A fleet of two machines with a password each: `one` is chimera's and `two` medusa's.
 fn host(one: &str, two: &str) -> Host {
     let host = Host::empty();
     host.write(
@@ -48,7 +48,7 @@ fn build(host: &Host, options: &[&str]) -> Output {
     command.env("COPY", PASSWORD).output().unwrap()
 }
 
-/// Which of the two images are there.
+/// The machines whose images exist.
 fn images(host: &Host) -> Vec<&'static str> {
     let images = ["chimera.erofs", "medusa.erofs"];
     images.into_iter().filter(|image| host.path(image).exists()).collect()
@@ -75,7 +75,7 @@ fn a_copied_password_is_found_wherever_it_stands() {
         (FILE, "pseudo: [{definition: /d f 400 0 0 cat copy, to: WHO}]\n"),
         (FILE, "pseudo: [{definition: /d l copy, to: WHO}]\n"),
         (FILE, "pseudo_files: [{file: definitions, to: WHO}]\n"),
-        // Shared by one of them alone.
+        // Only one of the two entries is shared.
         ("  - {path: /p, to: WHO, file: password}\n", "  - {path: /p, to: WHO, file: copy}\n"),
         (LARGE, "  - {path: /p, to: WHO, file: large-copy}\n"),
     ] {
@@ -120,7 +120,7 @@ fn what_is_equal_by_nature_is_nobody_s_secret() {
     }
 }
 
-/// A machine that is built again is no other machine.
+/// A machine's values from an earlier run do not count as another machine's.
 #[test]
 fn a_second_run_finds_nothing_new() {
     let host = host(FILE, "  - {path: /p, to: WHO, text: another one}\n");

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::support::host::{Host, stderr, stdout};
 
-/// What the manifests name.
+/// A host with everything that the manifests name.
 fn host() -> Host {
     let host = Host::empty();
     for key in ["one", "chimera-01", "chimera-02", "medusa"] {
@@ -26,7 +26,7 @@ fn host() -> Host {
     host
 }
 
-/// The rest of the header lines that begin so.
+/// The header lines that begin with `begin`, without it.
 fn header<'a>(text: &'a str, begin: &str) -> Vec<&'a str> {
     let lines = text.lines().take_while(|line| line.starts_with('#'));
     lines.filter_map(|line| line.strip_prefix(begin)).collect()
@@ -70,8 +70,8 @@ fn what_would_leak_is_told_with_both_places() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Whoever builds one machine is told as well what another one must not have, before anything of it is
-/// read, run or written.
+/// Who builds a single machine is told, too, that another one would get what it must not have.
+/// Nothing is read, run or written before.
 #[test]
 fn no_machine_is_built_of_a_fleet_that_would_leak() {
     let host = host();
@@ -94,7 +94,7 @@ fn no_machine_is_built_of_a_fleet_that_would_leak() {
     assert!(!host.path("out.erofs").exists());
 }
 
-/// With `shared: true` on every entry, or for one machine, there is nothing to tell.
+/// Entries with `shared: true`, or of a single machine, are no errors.
 #[test]
 fn what_is_shared_on_purpose_is_shown_as_such() {
     let host = host();
@@ -136,8 +136,7 @@ pseudo pseudo[1]        own         -           -
     assert_eq!(stdout(&found), expected, "{}", stderr(&found));
 }
 
-/// Files that a run replaces: what one machine has must not go by what is made for another one, or
-/// for all.
+/// No file that a run writes, for one machine or for all, replaces what is another machine's.
 #[test]
 fn no_file_of_a_run_replaces_what_is_another_machines() {
     let host = Host::empty();
@@ -192,7 +191,8 @@ fn no_file_of_a_run_replaces_what_is_another_machines() {
             "the dependency file of a would lie in a source of b",
         ),
         ("tree", "--json=tree/r", 3, "the report would lie in a source of b"),
-        // A link of the image's name is replaced, and the source is lost under this name.
+        // A build replaces a link that has the image's name, so the source could no longer be found
+        // by it.
         (
             "link",
             "--quiet",
@@ -228,7 +228,7 @@ fn no_file_of_a_run_replaces_what_is_another_machines() {
     }
 }
 
-/// A script of two machines that have their variables the other way round is two commands.
+/// Two machines whose variables have exchanged values run two different commands.
 #[test]
 fn variables_that_are_exchanged_make_another_command() {
     let host = Host::empty();
@@ -243,7 +243,7 @@ files:
     assert_eq!(found.status.code(), Some(0), "{}", stderr(&found));
 }
 
-/// One machine is built to where the command line says: not to what is another machine's.
+/// `--output` of a single machine may not name what is another machine's.
 #[test]
 fn one_machine_is_not_built_over_what_is_another_ones() {
     let host = Host::empty();
@@ -295,7 +295,7 @@ fn what_is_mounted_twice_is_one_place() {
     }
 }
 
-/// Each machine has a pseudo file of its own; what these read is a source as well.
+/// Each machine has its own pseudo file. What the definitions in it read are sources as well.
 #[test]
 fn definitions_in_pseudo_files_are_sources() {
     let host = Host::empty();

@@ -18,7 +18,7 @@ credentials:
 "#;
 const NAMES: [&str; 3] = ["api.token", "a b=c,d%e\"f\\", "empty"];
 
-/// What follows the guest's own initrd, without the zeros between them.
+/// The archive behind the guest's own initrd, without the zeros before it.
 fn archive(host: &Host, options: &[&str]) -> Vec<u8> {
     let own = write(host, DRACUT, &["gzip", "-nc"]);
     let output = host.build(&[&["-q", "--initrd", "guest.img"], options].concat());
@@ -37,7 +37,7 @@ fn listed(host: &Host, archive: &[u8]) -> Vec<String> {
     String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// What cpio makes of the archive: mode and content of each path.
+/// Mode and content of each path, as cpio extracts them.
 fn extracted(host: &Host, archive: &[u8]) -> BTreeMap<String, (u32, Vec<u8>)> {
     let tree = host.path("extracted");
     let _ = fs::remove_dir_all(&tree);
@@ -64,7 +64,7 @@ fn systemd_262_finds_files_of_its_own() {
     let host = Host::new(MANIFEST);
     let options = ["--guest", "systemd=262", "--machine", "microvm,acpi=off"];
     let own = DRACUT[..3].to_vec();
-    // The version is not among the names: what is said of the guest decides.
+    // No name in this initrd tells systemd's version, so `--guest` decides.
     let archive = {
         write(&host, &own, &["cat"]);
         let output = host.build(&[&["-q", "--initrd", "guest.img"], &options[..]].concat());
@@ -80,14 +80,14 @@ fn systemd_262_finds_files_of_its_own() {
         let path = format!(".extra/system_credentials/{name}.cred");
         assert_eq!(found[&path], (0o400, content), "{name}");
     }
-    // The machine has neither SMBIOS tables nor fw_cfg: the disk's lines go the same way.
+    // A machine without SMBIOS tables and fw_cfg gets the disk's lines by the initrd, too.
     let (mode, lines) = &found[".extra/system_credentials/fstab.extra.cred"];
     assert_eq!(*mode, 0o400);
     assert!(lines.starts_with(b"LABEL=CHIMERA /run/secrets erofs ro,"), "{lines:?}");
     assert_eq!(found.len(), 6);
 }
 
-/// The lines are carried out by systemd-tmpfiles itself, below a directory.
+/// systemd-tmpfiles itself carries out the lines, with a directory of the test as its root.
 #[test]
 fn systemd_tmpfiles_puts_each_where_the_next_systemd_looks() {
     let host = Host::new(MANIFEST);

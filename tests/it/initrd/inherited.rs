@@ -55,7 +55,7 @@ fn the_machines_own_initrd_is_replaced_where_credentials_go_by_it() {
     }
 }
 
-/// On a PC all goes by SMBIOS: the initrd that the arguments name stays what it is.
+/// On a PC all credentials go by SMBIOS, so the initrd that the arguments name stays as it is.
 #[test]
 fn an_initrd_by_which_nothing_goes_is_left_alone() {
     let host = Host::new("label: CHIMERA\ncredentials: [{name: a, text: hello}]\n");
@@ -64,12 +64,12 @@ fn an_initrd_by_which_nothing_goes_is_left_alone() {
         let words = arguments(&host, &[], &["-M", machine, "-initrd", "guest.img"]);
         assert_eq!(initrd_of(&words), Some("guest.img"), "{machine}");
     }
-    // Nor does it matter that it cannot be looked into.
+    // Then it does not matter that this program cannot unpack it.
     write(&host, DRACUT, &["bzip2", "-c"]);
     let program = host.path("qemu-system-x86_64");
     let words = [program.to_str().unwrap(), "-M", "q35", "-initrd", "guest.img"];
     assert_eq!(stderr(&exec(&host, &[], &words).output().unwrap()), "");
-    // One that takes them has them on a machine that has nothing else.
+    // A machine without SMBIOS and fw_cfg gets the credentials by its initrd.
     write(&host, DRACUT, &["gzip", "-nc"]);
     let words = arguments(&host, &[], &["-M", "microvm,acpi=off", "-initrd", "guest.img"]);
     assert!(initrd_of(&words).unwrap().starts_with("/proc/self/fd/"), "{words:?}");
@@ -95,10 +95,11 @@ fn two_initrds_and_none_are_refused() {
     }
 }
 
-/// A monitor that is told of both paths in its own words needs no further arguments.
+/// The words `{image}` and `{initrd}` in a monitor's own arguments are replaced, and nothing is
+/// added.
 #[test]
 fn another_monitor_is_told_of_the_path() {
-    // What may go anywhere goes by the initrd as well.
+    // Both with `via: initrd` and with `via: auto`.
     for manifest in [MANIFEST, "label: CHIMERA\ncredentials: [{name: a, text: hello}]\n"] {
         let host = Host::new(manifest);
         write(&host, DRACUT, &["zstd", "-qc"]);

@@ -58,7 +58,7 @@ fn an_initrd_without_what_is_needed_is_refused() {
     assert_eq!((code, message.as_str()), (4, expected));
 }
 
-/// What cannot be looked into is taken, and told of.
+/// An initrd that cannot be looked into is accepted, with a warning.
 #[test]
 fn an_initrd_that_cannot_be_looked_into_is_taken_with_a_warning() {
     let host = Host::new(MANIFEST);
@@ -116,7 +116,7 @@ fn an_initrd_that_linux_does_not_unpack_to_its_end_is_refused() {
     }
 }
 
-/// Blocks of lz4 that hold nothing cost next to nothing: each once cost that of a full one.
+/// Blocks of lz4 that hold nothing cost next to nothing. Each once cost as much as a full one.
 #[test]
 fn empty_blocks_are_passed_over_at_once() {
     let host = Host::new(MANIFEST);
@@ -127,7 +127,7 @@ fn empty_blocks_are_passed_over_at_once() {
     assert_eq!(build(&host, &[]), (0, String::new()));
 }
 
-/// The version in the initrd decides, unless the guest is said to be older.
+/// The version of systemd in the initrd decides, unless `--guest` names an older one.
 #[test]
 fn the_form_follows_the_systemd_that_is_there() {
     let host = Host::new(MANIFEST);
@@ -147,7 +147,7 @@ fn the_form_follows_the_systemd_that_is_there() {
         assert_eq!(text.contains(".extra/system_credentials/a.cred"), is_extra, "{options:?}");
         assert_eq!(text.contains("usr/lib/tmpfiles.d/credimg.conf"), !is_extra, "{options:?}");
     }
-    // What writes nothing supposes that the build was given one.
+    // A command that writes nothing supposes that the build is given an initrd.
     let check = host.credimg().args(["check", "secrets.yaml"]).output().unwrap();
     assert!(check.status.success() && stdout(&check).contains("initrd"), "{}", stderr(&check));
 }

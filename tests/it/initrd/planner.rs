@@ -50,14 +50,14 @@ fn the_initrd_comes_behind_the_firmware_and_before_the_disk() {
         let routes = planned("{name: a, env: A}", &means).unwrap();
         assert_eq!(names(&routes), [channel], "{target:?} {machine}");
         assert_eq!(routes.mount.as_ref().map(|mount| mount.by), Some(mount), "{target:?}");
-        // A manifest that names it gets it, whatever else is there.
+        // `via: initrd` is obeyed, whichever other channels are open.
         let routes = planned("{name: a, env: A, via: initrd}", &means).unwrap();
         assert_eq!(names(&routes), ["initrd"], "{target:?} {machine}");
         assert_eq!(routes.routes[0].why, "the manifest says so");
     }
 }
 
-/// A microvm has slots for 17 items of fw_cfg, one of which is for the disk's lines.
+/// A microvm has slots for 17 items of fw_cfg. The disk's lines take one of them.
 #[test]
 fn what_finds_no_slot_goes_by_the_initrd() {
     let credentials: Vec<_> = (0..20).map(|n| format!("{{name: n{n}, env: A}}")).collect();

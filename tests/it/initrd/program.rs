@@ -1,4 +1,5 @@
-//! `build` and `args` with an initrd: it comes and goes with the image, as its other files do.
+//! `build` and `args` with an initrd: its copy is one of the image's files, and is replaced and
+//! removed as they are.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -34,7 +35,7 @@ fn the_arguments_name_the_initrd_and_come_again() {
     assert!(printed.ends_with(&expected), "{printed}");
 }
 
-/// Whoever gives an initrd gets one, so that the arguments always name one.
+/// Whoever names an initrd always gets a copy, so that the arguments always name one.
 #[test]
 fn where_nothing_goes_by_the_initrd_it_is_the_guests_own() {
     let host = Host::new("label: CHIMERA\ncredentials: [{name: a, text: hello}]\n");
@@ -66,7 +67,8 @@ fn an_image_is_kept_only_while_the_initrd_is_the_same() {
     assert!(!is_kept(&host));
     assert!(is_kept(&host));
     assert!(String::from_utf8(host.read("deps")).unwrap().contains("\nguest.img:\n"));
-    // Longer, shorter, and another one of the same length.
+    // Each differs from the initrd of the first build: a longer one, a shorter one, and another one
+    // of the same length.
     for changed in [[&own[..], b"\0\0\0\0"].concat(), own[..own.len() - 1].to_vec(), own.clone()] {
         fs::write(host.path("guest.img"), &changed).unwrap();
         assert!(!is_kept(&host));
@@ -77,7 +79,7 @@ fn an_image_is_kept_only_while_the_initrd_is_the_same() {
     other[200] ^= 1;
     fs::write(host.path("guest.img"), other).unwrap();
     assert!(!is_kept(&host));
-    // What lies beside the image and is another one is made again, too.
+    // A damaged copy beside the image is made again, too.
     let mut damaged = host.read("out.erofs.initrd");
     damaged[9] ^= 1;
     fs::write(host.path("out.erofs.initrd"), damaged).unwrap();
@@ -106,7 +108,7 @@ fn the_guests_own_initrd_is_no_file_of_the_image() {
     let expected = "credimg: error: the guest's own initrd out.erofs.initrd has the name of a file \
                     that comes and goes with the image\n";
     assert!(stderr(&output).starts_with(expected), "{}", stderr(&output));
-    // Nor does a link lead to one: the build would replace what it is to keep.
+    // A link may not lead to the image's files either: the build would replace what it should keep.
     let before = host.read("out.erofs.initrd");
     symlink("out.erofs.initrd", host.path("link.img")).unwrap();
     let output = host.build(&["-q", "--initrd", "link.img"]);
@@ -125,8 +127,8 @@ fn the_guests_own_initrd_is_no_file_of_the_image() {
     );
 }
 
-/// A second image behind that of a first would give its guest the secrets of both, or hide the
-/// first's.
+/// If a second image's credentials went behind an initrd that has a first one's, its guest would
+/// have the secrets of both, or miss those of the first.
 #[test]
 fn credentials_go_behind_an_initrd_once() {
     let host = Host::new(MANIFEST);
@@ -143,7 +145,7 @@ fn credentials_go_behind_an_initrd_once() {
     }
 }
 
-/// What has the name of an image's initrd and belongs to no build is never given to a machine.
+/// A file with the name of an image's initrd that no build has made is never given to a machine.
 #[test]
 fn a_strange_initrd_beside_an_image_is_refused() {
     let host = Host::new("label: CHIMERA\nfiles: [{path: /a, text: x}]\n");

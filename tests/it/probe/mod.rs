@@ -10,9 +10,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::host::{Host, stderr, stdout};
 use crate::support::wait::wait_for;
 
-/// What `make setup` has unpacked.
+/// The directory with guest kernels and tools that `make setup` unpacks.
 pub(crate) const CACHE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache");
-/// A value that is in no output and no argument.
+/// A secret that must appear in no output and no argument.
 const VALUE: &str = "hunter2-of-the-token";
 const MANIFEST: &str = "\
 label: CHIMERA
@@ -35,15 +35,15 @@ fn run(host: &Host, options: &[&str], machine: &str) -> Output {
     probe(host, options, machine).output().unwrap()
 }
 
-/// The arguments of an image that is built for `machine_type`, whatever it carries.
+/// Builds an image with these options; returns the arguments that attach it.
 fn arguments(host: &Host, options: &[&str]) -> String {
     let built = host.build(&[&["-q", "--args", "lines"], options].concat());
     assert!(built.status.success(), "{}", stderr(&built));
     stdout(&built).replace('\n', " ")
 }
 
-/// A microvm has no SMBIOS tables. Of its own arguments a disk that can be written does not exist,
-/// and the rest would take this terminal or wait.
+/// A microvm has no SMBIOS tables. Of the machine's own arguments, the writable disk names a file
+/// that does not exist, and the others would detach QEMU, take the terminal or wait for a debugger.
 #[test]
 fn a_microvm_loses_what_goes_by_smbios_and_gets_the_rest() {
     let host = Host::new(MANIFEST);
@@ -107,7 +107,7 @@ fn what_qemu_says_when_it_ends_is_told() {
     assert!(said.contains("No 'PCI' bus found"), "{said}");
 }
 
-/// The machine is gone with us, and nothing of it shows a value.
+/// QEMU ends when credimg is killed by a signal, and no argument of QEMU's shows a value.
 #[test]
 fn a_signal_ends_the_machine_whose_arguments_hold_no_value() {
     let host = Host::new(MANIFEST);

@@ -23,7 +23,7 @@ fn libvirt_accepts_the_elements_and_reads_the_same_paths() {
     let disk = |(index, path): (usize, &PathBuf)| {
         let bus = if index % 2 == 0 { Bus::Virtio } else { Bus::Usb };
         let disk = text(&with_disk(path, bus), Style::Shell);
-        // A domain has each place once.
+        // Each disk of a domain needs a place of its own.
         disk.replace("dev='vdz'", &format!("dev='vda{index}'"))
             .replace("dev='sdz'", &format!("dev='sda{index}'"))
     };
@@ -107,7 +107,7 @@ fn libvirt_opens_luks1_with_a_secret() {
     ] {
         assert_eq!(xmllint(&secret, &["--xpath", path]), expected);
     }
-    // A version and a variant that say that it is made of something of our own.
+    // Version and variant of a UUID whose content is our own choice.
     assert_eq!((&uuid[14..15], "89ab".contains(&uuid[19..20])), ("8", true), "{uuid}");
     let seen = libvirt_reads("", &text(&machine, Style::Shell));
     assert_eq!(seen["disks"][0]["secret"], uuid);

@@ -5,7 +5,7 @@ use super::*;
 
 type Render = fn(&Machine) -> Result<Vec<u8>, Failure>;
 
-/// Finds the path in what a target prints.
+/// Reads the path from the printed arguments of a target.
 type Read = fn(&str) -> String;
 
 /// Each target either gives back the very path by its own grammar, or refuses
@@ -100,13 +100,13 @@ fn vmspawn_gets_public_values_by_its_escapes() {
     assert_eq!(words, ["--set-credential=motd:a\\\\b\\nc\\x09d 'e' \"f\" \u{e9}"]);
 }
 
-/// What `eval` of a shell makes of a line.
+/// The words that `eval` of a shell makes of a line.
 pub(crate) fn shell_words(line: &str) -> Vec<String> {
     let script = "eval \"set -- $1\"; printf '%s\\0' \"$@\"";
     words(Command::new("sh").args(["-c", script, "sh", line]))
 }
 
-/// What Proxmox VE makes of `args`.
+/// The words that Proxmox VE makes of `args`.
 pub(crate) fn perl_words(line: &str) -> Vec<String> {
     let script = "print map { \"$_\\0\" } shellwords($ARGV[0])";
     words(Command::new("perl").args(["-MText::ParseWords", "-e", script, "--", line]))

@@ -47,14 +47,15 @@ fn a_build_gives_each_target_what_it_carries() {
         }
         assert!(!text.contains("c4n4ry") && !text.contains("YzRuNHJ5"), "{target}: {text}");
         if target != "cloud-hypervisor" {
-            // Credentials that are an argument are in no file.
+            // A credential in an argument has no file.
             assert_eq!(credimg(&["args", "a.erofs"], target, bus), text, "{target}");
         }
         assert_eq!(credimg(&[&build[..], &["--args", "none"]].concat(), target, bus), "");
     }
 }
 
-/// What another target was given is given as well, whole, or refused: never left out in silence.
+/// Files that were made for another target are given to the machine as a whole, or refused; nothing
+/// is left out in silence.
 #[test]
 fn files_for_another_target_are_carried_whole_or_refused() {
     const ALL: [&str; 7] =
@@ -109,8 +110,8 @@ fn files_for_another_target_are_carried_whole_or_refused() {
     }
 }
 
-/// What has no place for an argument gets the disk all the same, and people are told; crosvm's
-/// own arguments and the JSON of Firecracker's API have the words for the kernel.
+/// A monitor without a place for such an argument still attaches the disk, and warns. crosvm's
+/// arguments and the JSON of Firecracker's API hold the words for the kernel's command line.
 #[test]
 fn a_guest_without_firmware_mounts_the_disk_by_its_kernel_line() {
     let directory = tempfile::tempdir().unwrap();
@@ -140,7 +141,7 @@ fn a_guest_without_firmware_mounts_the_disk_by_its_kernel_line() {
             let (code, stdout, stderr) = credimg(&["build", "secrets.yaml", "-o", image]);
             assert_eq!(code, Some(0), "{target}: {stderr}");
             assert!(stdout.contains(image), "{target}");
-            // Nothing names a disk by a serial that is not its own.
+            // No file of the guest names the disk by a serial that the monitor makes up.
             let is_lost = target == "firecracker" && image == "a.sqfs";
             let lost = "as firecracker makes up its serial: use a format with a label\n";
             let is_told = stderr.contains(warning);
@@ -153,7 +154,7 @@ fn a_guest_without_firmware_mounts_the_disk_by_its_kernel_line() {
     }
 }
 
-/// By its API Cloud Hypervisor takes OEM strings, of which no output holds a secret one.
+/// Cloud Hypervisor takes OEM strings by its API. No output holds a secret one.
 #[test]
 fn cloud_hypervisor_gets_secrets_in_a_private_file_for_its_api() {
     let directory = tempfile::tempdir().unwrap();
@@ -198,7 +199,7 @@ fn cloud_hypervisor_gets_secrets_in_a_private_file_for_its_api() {
     assert!(table.contains(reason), "{table}");
 }
 
-/// What the guest may not find goes where the manifest asks for it alone, and people are told.
+/// Items that the guest may not find go only if the manifest asks for fw_cfg, with a warning.
 #[test]
 fn crosvm_gets_items_of_fw_cfg_on_request() {
     let directory = tempfile::tempdir().unwrap();

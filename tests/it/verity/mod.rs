@@ -16,7 +16,7 @@ const MANIFEST: &str = "label: CHIMERA\nverity: true\nfiles:\n\
                         - {path: /extra, text: more}\n\
                         - {path: /big, shell: 'seq 1 20000'}\n";
 
-/// Runs the program with these arguments, which no white space is in.
+/// Runs the program with these arguments, none of which holds white space.
 fn run(host: &Host, arguments: &str) -> Output {
     host.credimg().args(arguments.split(' ')).output().unwrap()
 }
@@ -40,7 +40,7 @@ fn tree(report: &Value) -> (String, u64) {
     (root_hash, report["hash_offset_bytes"].as_u64().unwrap())
 }
 
-/// A build of the same bytes each time, of what is not encrypted.
+/// Builds an image, with the same bytes each time if it is not encrypted; returns the report.
 fn build(host: &Host, image: &str, options: &str) -> Value {
     let build = format!("build secrets.yaml -o {image} --json --mtime 0");
     report(host, format!("{build} {options}").trim_end())
@@ -53,7 +53,7 @@ fn flip(host: &Host, image: &str, offset_bytes: u64) {
     fs::write(host.path(image), bytes).unwrap();
 }
 
-/// What `veritysetup verify` says.
+/// Whether `veritysetup verify` accepts the image.
 fn is_verified(host: &Host, image: &str, (root_hash, offset_bytes): &(String, u64)) -> bool {
     let offset = format!("--hash-offset={offset_bytes}");
     let mut command = host.command("veritysetup");
@@ -79,12 +79,12 @@ fn veritysetup_and_every_report_agree_on_the_tree() {
         assert_eq!(tree(&report(&host, &format!("args {image} --json"))), built, "{image}");
         let verified = report(&host, &format!("verify {image} --root-hash {} --json", built.0));
         assert_eq!(verified["root_hash"], built.0, "{image}");
-        // The guest takes no blocks of the disk that are larger than those of the tree.
+        // The disk's blocks may not be larger than those of the tree.
         let block = if image.contains("iso") { 2048 } else { 4096 };
         let arguments = stdout(&done(&host, &format!("args {image}")));
         assert!(arguments.contains(&format!("logical_block_size={block},")), "{arguments}");
     }
-    // What QEMU opens has its tree inside.
+    // LUKS1 is opened by QEMU, so the tree is inside of it.
     let built = tree(&build(&host, "c.erofs", "--encrypt luks1 --key-out key --verify"));
     assert_eq!(report(&host, "inspect c.erofs --json")["root_hash"], Value::Null);
     let inside = &report(&host, "inspect c.erofs --json --key-file key")["inside"];
@@ -342,7 +342,7 @@ ExecStopPost=/usr/lib/systemd/systemd-veritysetup detach credimg-chimera
 "
     );
     assert_eq!(unit, expected);
-    // The label is on the raw disk as well, which nothing checks: it never mounts by that.
+    // The unchecked disk has the same label, so the guest must never mount by label.
     let fstab = "/dev/mapper/credimg-chimera /run/secrets erofs \
                  ro,nosuid,nodev,noexec,x-systemd.requires=credimg-chimera.service,\
                  x-systemd.device-timeout=0 0 0\n";
@@ -376,14 +376,14 @@ ExecStopPost=/usr/lib/systemd/systemd-veritysetup detach credimg-chimera
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
 }
 
-/// What is no secret goes in arguments where no secret can.
+/// The unit is no secret, so it is an argument where no private file can be used.
 #[test]
 fn an_argument_tells_of_the_tree_where_no_file_can() {
     let host = Host::new(MANIFEST);
     let built = build(&host, "a.erofs", "--target proxmox --args none");
     assert!(built["root_hash"].is_string());
     let warning = "nothing tells the guest to check and mount the disk";
-    // Nor has an image on standard output arguments beside it.
+    // An image on standard output has no arguments either.
     for options in ["b.erofs --target crosvm", "- --format erofs"] {
         let output = done(&host, &format!("build secrets.yaml -o {options}"));
         assert!(stderr(&output).contains(warning), "{options}: {}", stderr(&output));

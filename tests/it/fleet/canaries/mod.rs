@@ -24,7 +24,7 @@ use crate::support::host::{Host, assert_done};
 /// What `make test` builds.
 const SAMPLE: usize = 12;
 
-/// What of each machine was found, and where else anything was.
+/// The canaries found in each machine's files, and those found elsewhere.
 #[derive(Default)]
 struct Found {
     of_machines: BTreeMap<String, BTreeSet<Canary>>,
@@ -32,7 +32,7 @@ struct Found {
 }
 
 impl Found {
-    /// Everything that is not as it was granted, a line each.
+    /// A line for everything that is not as it was granted.
     fn faults(&self, granted: &BTreeMap<String, BTreeSet<Canary>>) -> Vec<String> {
         let mut faults = self.elsewhere.clone();
         for (machine, granted) in granted {
@@ -79,7 +79,7 @@ fn each_canary_is_where_it_was_granted_and_nowhere_else() {
         &faults[..faults.len().min(20)]
     );
 
-    // The judge sees one too many, and one too few.
+    // The judge itself notices a canary too many, and one too few.
     let (machine, canaries) = plan.granted().pop_first().unwrap();
     let mut fewer = plan.granted();
     fewer.get_mut(&machine).unwrap().remove(canaries.first().unwrap());
@@ -161,7 +161,7 @@ fn look_into(host: &Host, path: &Path, found: &Mutex<Found>) {
     let variant = plan::variant(&machine);
     let mut canaries = raw;
     if inside.file_name() == Some("disk".as_ref()) {
-        // What is encrypted shows nothing as it is.
+        // Nothing of an encrypted image can be read as it is.
         if variant.is_closed && !canaries.is_empty() {
             found.lock().unwrap().elsewhere.push(format!("{machine}: the image is open"));
         }

@@ -66,7 +66,7 @@ impl Fleet {
     }
 
     fn begin(&self, manifest: &str, options: &[&str]) -> Child {
-        // Whoever runs the tests in the background ignores SIGINT, and so would the program.
+        // Tests that run in the background ignore SIGINT, and the program would inherit that.
         let mut command = self.0.command("env");
         command.args(["--default-signal=INT,TERM", CREDIMG, "fleet", "build", manifest]);
         command.args(["-o", "out/{machine}/disk.erofs"]);
@@ -144,7 +144,7 @@ fn a_killed_run_leaves_each_image_old_or_new_and_the_next_completes() {
     fleet.assert_complete(1);
     let begun = Instant::now();
     fleet.run("fleet.yaml");
-    // Somewhat longer than a run takes, so that a few are killed at their very end.
+    // Up to somewhat longer than a run takes, so that a few are killed at their very end.
     let most = begun.elapsed().as_micros() * 11 / 10;
     let (mut old, mut both) = (1, 0);
     for kill in 0..kills {
@@ -194,7 +194,7 @@ fn of_two_runs_at_once_each_machine_has_the_whole_set_of_one() {
     fleet.assert_complete(2);
 }
 
-/// The machines of a fleet whose commands wait are interrupted in the middle.
+/// A fleet whose commands wait is interrupted in the middle of its run.
 #[test]
 fn a_signal_ends_a_run_in_order() {
     let fleet = Fleet::new();

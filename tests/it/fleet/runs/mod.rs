@@ -110,7 +110,7 @@ fn the_failure_of_one_machine_leaves_the_others() {
         host.write(format!("keys/{machine}"), format!("another key of {machine}"));
     }
     fs::remove_file(host.path("keys/chimera-2")).unwrap();
-    // A failure of another kind, in a machine behind it.
+    // A second failure of another kind, in a later machine.
     let fleet = FLEET.replace("text: \"token of medusa\"", "command: [\"false\"]");
     host.write("fleet.yaml", fleet);
     let output = run(&host, &["--json"]);
@@ -224,7 +224,7 @@ fn a_hint_that_several_machines_need_is_told_once() {
     assert_eq!((count("credimg: error: "), count("credimg: hint: ")), (3, 1), "{said}");
 }
 
-/// However many machines have it, and whichever is built first.
+/// A shared command runs once, however many machines have it and whichever is built first.
 #[test]
 fn a_shared_command_runs_once_and_learns_of_no_machine() {
     let host = Host::empty();
@@ -307,7 +307,7 @@ fn a_line_on_the_terminal_tells_how_far_it_is() {
     assert!(!told(" -q").contains(" left"));
 }
 
-/// As many images wait for one another as there may be open files.
+/// Batches are as large as the limit of open files allows.
 #[test]
 fn few_files_may_be_open_and_many_machines_are_built() {
     let host = Host::empty();
@@ -322,7 +322,7 @@ fn few_files_may_be_open_and_many_machines_are_built() {
     assert_eq!(stderr(&output), "wrote 90 images\n");
 }
 
-/// Who may rename the directory of a machine puts another one in its place meanwhile.
+/// Somebody who may rename a machine's directory puts another one in its place during the build.
 #[test]
 fn nothing_is_written_in_a_directory_that_was_exchanged() {
     let host = Host::empty();
@@ -346,7 +346,7 @@ fn nothing_is_written_in_a_directory_that_was_exchanged() {
     assert_eq!(host.read("other/disk.erofs"), b"another image");
 }
 
-/// There is room for the old images and for a few of the new ones: those do not wait for more.
+/// The disk has room for the old images and a few new ones, so images that wait would fill it.
 #[test]
 fn a_nearly_full_disk_takes_one_image_after_the_other() {
     let host = Host::empty();
