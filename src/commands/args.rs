@@ -58,12 +58,12 @@ pub struct How {
     pub attach: Attach,
 }
 
-/// What is told of the image. The field names are stable: programs read them.
+/// The report for programs. The field names are stable.
 #[derive(Serialize)]
 struct Report {
     image: String,
     label: Option<String>,
-    /// What stands for the whole image, where it has a hash tree, and where that begins.
+    /// The root hash and the place of the hash tree, if the image has one.
     root_hash: Option<String>,
     hash_offset_bytes: Option<u64>,
     serial: String,
@@ -80,8 +80,9 @@ pub(super) fn run(options: &AttachImage) -> Result<(), Failure> {
     print_arguments(&options.image, target, None, &options.how)
 }
 
-/// Prints what attaches the image at `path` to a machine of the monitor `target`. Of an image
-/// that holds no label `known_label` makes the serial, unless the guest is told one.
+/// Prints the arguments that attach the image at `path` to a machine of the monitor `target`. If
+/// the image holds no label, the serial is made of `known_label`, unless the guest is told a
+/// serial.
 pub(super) fn print_arguments(
     path: &Path,
     target: Monitor,
@@ -101,7 +102,7 @@ pub(super) fn print_arguments(
     let (inside, inner_tree) = inside.map_or((None, None), |it| (Some(it.probe), it.tree));
     let tree = image.tree()?.or(inner_tree);
     let label = label_of(&image, inside.as_ref())?;
-    // The names of the private files beside the image say all about them.
+    // The names of the private files beside the image tell what each is.
     let suffixes = beside::of_image(path, &image)?;
     let attach = with_serial(options.attach.wishes(), serial::told(path, &suffixes));
     let machine_type = attach.machine.machine_type(false)?;
@@ -145,8 +146,8 @@ pub(super) fn print_arguments(
     })?)
 }
 
-/// Gives the disk the serial by which the guest is told to look for it; a warning tells where
-/// what is wished keeps the guest from finding it.
+/// Gives the disk the serial by which the guest looks for it, as its own files say. Warns if the
+/// command line asks for another one, by which the guest would not find it.
 fn with_serial(attach: AttachWishes, told: Option<Serial>) -> AttachWishes {
     let Some(told) = told else { return attach };
     let told = told.as_str();
@@ -160,7 +161,7 @@ fn with_serial(attach: AttachWishes, told: Option<Serial>) -> AttachWishes {
     AttachWishes { serial, ..attach }
 }
 
-/// What QEMU opens a LUKS1 image with; none of any other image.
+/// The key by which QEMU opens a LUKS1 image; none of any other image.
 fn drive_key(
     image: &Opened,
     target: Monitor,
@@ -190,8 +191,8 @@ fn drive_key(
     }
 }
 
-/// The volume label, of an encrypted image that of the image `inside` where that is
-/// known, else what the header tells of it.
+/// The volume label. An encrypted image has that of the image `inside` if that is known, else that
+/// of the header.
 fn label_of(image: &Opened, inside: Option<&Probe>) -> Result<Option<String>, Failure> {
     let of_inside = inside.map(|inside| image.label(inside)).transpose()?.flatten();
     if of_inside.is_some() {

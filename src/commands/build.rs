@@ -84,7 +84,7 @@ pub(super) fn run(options: &Build) -> Result<(), Failure> {
     let builder = Builder::new(options).map_err(early)?;
     builder.job.advise(options.quiet)?;
     if files::is_streamed(&options.output) {
-        // There is no path to attach.
+        // A stream has no path by which arguments could attach it.
         let summary = builder.build_stream()?;
         return builder.tell(&summary).map_err(|failure| {
             delivered(vec![failure], "the image is on standard output, whole".to_owned())
@@ -118,11 +118,11 @@ impl Build {
     }
 }
 
-/// A build of a file or a stream, of which everything is checked but the sources.
+/// A build of a file or a stream. Everything is checked but the sources.
 struct Builder<'a> {
     options: &'a Build,
     job: Job,
-    /// Who may read what is made.
+    /// Who may read the image and the files beside it.
     permissions: output::Permissions,
 }
 
@@ -167,7 +167,7 @@ impl<'a> Builder<'a> {
         };
         let builder = Self { options, job: Job::new(manifest, &wishes, destination)?, permissions };
         if !is_streamed {
-            // Whether they can be printed, before anything is read.
+            // Arguments that cannot be printed are an error before anything is read.
             builder.making().require_told()?;
         }
         Ok(builder)
@@ -201,13 +201,13 @@ impl<'a> Builder<'a> {
         Ok(summary)
     }
 
-    /// Puts the image in place; what there is to tell of it is told afterwards.
+    /// Makes the image and puts it in place. It is told of afterwards.
     fn build_file(&self) -> Result<Built, Failure> {
         let Build { output, depfile, quiet, .. } = self.options;
-        // Of a fleet it may be another file than the one that was named.
+        // For a machine of a fleet it may be another file than the one that was named.
         let manifest = &self.job.manifest.path;
-        // Looked at before any command runs; the temporary is made after all of
-        // them, so that no `dir:` finds it.
+        // The place is checked before any command runs. The temporary is made after all of them, so
+        // that no `dir:` finds it.
         let early = |failure| old_output::early(output, "image", failure);
         let has_old = OutputFile::check(output).map_err(early)?;
         if let Some(file) = self.options.report_file() {
@@ -227,7 +227,8 @@ impl<'a> Builder<'a> {
         let Ready { file, summary, attached, knows_all } = ready;
         let mut printed = attached.printed(&summary).map_err(still_old)?;
         if file.is_some() && self.holds_the_key() {
-            // Somebody has them before the old image goes.
+            // They are printed before the old image is replaced, as they may hold the only copy of
+            // the key.
             output::hand_over(&std::mem::take(&mut printed))
                 .map_err(|failure| still_old(self.of_the_key(failure)))?;
         }
@@ -246,7 +247,7 @@ impl<'a> Builder<'a> {
         self.making().make(self.job.collect()?, dependencies)
     }
 
-    /// The failure of what could not be printed and holds the only copy of a key.
+    /// The failure of arguments that could not be printed and hold the only copy of the key.
     fn of_the_key(&self, failure: Failure) -> Failure {
         let with_key = match self.options.printed() {
             Printed::Arguments => "the arguments, which hold the only copy of the key,",
@@ -262,7 +263,7 @@ impl<'a> Builder<'a> {
         encryptor.is_some_and(|encryptor| encryptor.key_file.is_none())
     }
 
-    /// The summary, or the report where it goes into a file.
+    /// Prints the summary, or writes the report if it goes into a file.
     fn tell(&self, summary: &Summary) -> Result<(), Failure> {
         if self.options.printed() == Printed::Report {
             return Ok(());
@@ -282,7 +283,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// An error where an option asks for a file that standard output is not.
+/// An error if an option needs a file and the image goes to standard output.
 fn require_no_file(options: &Build) -> Result<(), Failure> {
     let option = match options {
         Build { if_changed: true, .. } => "--if-changed",
@@ -310,7 +311,7 @@ struct Built {
 }
 
 impl Built {
-    /// What is in place, for the hint where something else could not be delivered.
+    /// Says what is in place, for the hint of a failure to deliver something else.
     fn what_is_in_place(&self, options: &Build, is_printed: bool) -> String {
         let image = report::shown(&options.output);
         let place = if self.is_new {
@@ -331,7 +332,7 @@ impl Built {
     }
 }
 
-/// The failure of what could not be delivered; `hint` tells which image is in place.
+/// The failure of what could not be delivered. `hint` tells which image is in place.
 fn delivered(failures: Vec<Failure>, hint: String) -> Failure {
     let is_interrupted = failures.iter().any(|failure| failure.exit == Exit::Interrupted);
     let exit = if is_interrupted { Exit::Interrupted } else { Exit::Output };

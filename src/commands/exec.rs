@@ -1,9 +1,8 @@
-//! `credimg exec`: manifest in, image in memory, and this process becomes the
-//! monitor that has it.
+//! `credimg exec`: manifest in, image in memory; then this process becomes the monitor that uses
+//! it.
 //!
-//! What is secret goes into sealed files in memory, whose descriptors the
-//! monitor inherits: nothing of it is written to any disk, and neither the
-//! monitor's arguments nor its environment hold any of it.
+//! Everything secret goes into sealed files in memory, whose descriptors the monitor inherits. No
+//! secret is written to a disk, and none is in the monitor's arguments or environment.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -69,7 +68,7 @@ pub struct Exec {
     pub attach: Attach,
 }
 
-/// What is made in memory, and for whom: as the command line has it.
+/// What is made in memory, and for which monitor: the options of the command line.
 #[derive(Clone, Copy)]
 pub(super) struct InMemory<'a> {
     pub(super) manifest: &'a Path,
@@ -79,13 +78,13 @@ pub(super) struct InMemory<'a> {
     pub(super) attach: &'a Attach,
 }
 
-/// A word that is this one stands for all the arguments.
+/// A word that is replaced by all arguments.
 const ARGUMENTS: &str = "{}";
-/// In a word this stands for the image's path.
+/// A part of a word that is replaced by the image's path.
 const IMAGE: &str = "{image}";
-/// In a word this stands for the initrd's path.
+/// A part of a word that is replaced by the initrd's path.
 const INITRD: &str = "{initrd}";
-/// Where `execvp` of the GNU C library looks without a PATH.
+/// Where `execvp` of the GNU C library looks if there is no PATH.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 pub(super) fn run(options: &Exec) -> Result<(), Failure> {
@@ -102,17 +101,17 @@ pub(super) fn run(options: &Exec) -> Result<(), Failure> {
     verbose::tell(|| format!("starting {}", shown(&invocation.program)));
     signals::let_through()?;
     made.pass_on()?;
-    // Gives SIGPIPE, which Rust's runtime ignores, its default action again. Core
-    // dumps stay off: the monitor's memory will hold what the guest reads.
+    // This gives SIGPIPE, which Rust's runtime ignores, its default action again. Core dumps stay
+    // off, as the monitor's memory will hold what the guest reads.
     let error = command.exec();
     let program = shown(&invocation.program);
     let message = format!("cannot start {program}: {}", report::reason(&error));
     Err(Failure::new(Exit::Command, message))
 }
 
-/// A monitor's words, and what it inherits.
+/// The arguments of a monitor, and what it inherits.
 pub(super) struct Made {
-    /// What follows the program's name.
+    /// The words behind the program's name.
     pub(super) words: Vec<OsString>,
     /// What it does not inherit of the environment.
     pub(super) variables: Vec<OsString>,
@@ -120,7 +119,7 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// Leaves everything open in the programs that are started from now on.
+    /// Has programs that are started from now on inherit all files.
     pub(super) fn pass_on(&self) -> Result<(), Failure> {
         self.files.iter().try_for_each(SealedFile::pass_on)
     }
@@ -133,7 +132,7 @@ pub(super) fn make_machine(
 ) -> Result<Made, Failure> {
     let Attach { style, .. } = *options.attach;
     let target = target(options);
-    // Whether this monitor inherits anything, before a source is read.
+    // A monitor that cannot inherit an image is an error before a source is read.
     target.words(&Machine::default(), style)?;
     let Inheritance { machine, image, mut files, variables } =
         without_traces(|| make(options, invocation))?;
@@ -142,14 +141,14 @@ pub(super) fn make_machine(
     Ok(Made { words, variables, files })
 }
 
-/// The monitor that is started. What a fleet says of its machine is for other times: it may be
-/// what drives a monitor, as libvirt does.
+/// The monitor that is started. The `target` of a fleet's machine does not count: it may be a
+/// program that drives a monitor, as libvirt does.
 fn target(options: &InMemory<'_>) -> Monitor {
     options.attach.target.unwrap_or_default()
 }
 
-/// The machine that the monitor's own arguments name, with warnings where an option names
-/// another one or nothing is known of it.
+/// The machine type that the monitor's own arguments name. Warns if an option names another one, or
+/// if nothing is known of it.
 fn own_machine(options: &InMemory<'_>, is_fleet: bool) -> Result<Option<MachineType>, Failure> {
     let InMemory { recipe, attach, command, .. } = *options;
     if !target(options).is_told_machine() {
@@ -182,20 +181,20 @@ fn own_machine(options: &InMemory<'_>, is_fleet: bool) -> Result<Option<MachineT
 struct Inheritance {
     machine: Machine,
     image: SealedFile,
-    /// The firmware's.
+    /// The files that the firmware reads.
     files: Vec<SealedFile>,
     /// What it does not inherit of the environment.
     variables: Vec<OsString>,
 }
 
-/// Reads every source and fills the files. Whatever else has held a secret is
-/// wiped when this returns: nothing is dropped where another program takes over.
+/// Reads every source and fills the files. All other memory that has held a secret is wiped when
+/// this returns: later, when another program takes over, nothing is dropped any more.
 fn make(options: &InMemory<'_>, invocation: &Invocation<'_>) -> Result<Inheritance, Failure> {
     let Sources { trust, pseudo_file, .. } = &options.recipe.sources;
     let manifest =
         one::load(options.manifest, options.attach.machine.name(), trust.trust, pseudo_file, None)?;
     let own_machine = own_machine(options, manifest.machine.is_some())?;
-    // Whoever reads the monitor's environment shall not find there what the image holds.
+    // The monitor's environment must not show what the image holds.
     let variables = environment::sources(&manifest).cloned().collect();
     let heir = Heir {
         machine_type: own_machine,
@@ -224,8 +223,7 @@ fn make(options: &InMemory<'_>, invocation: &Invocation<'_>) -> Result<Inheritan
         file.write(content.expose())?;
         files.push(file.seal()?);
     }
-    // QEMU opens these by name: where it reads `-smbios` and `-fw_cfg` it looks
-    // into no set of descriptors.
+    // QEMU opens these by their paths: for `-smbios` and `-fw_cfg` it takes no set of descriptors.
     let suffixes = sidecars.iter().map(|sidecar| sidecar.suffix.as_str());
     let firmware = Firmware {
         public: sidecar::public(&assembly.routes, unlock.as_ref()),
@@ -240,7 +238,7 @@ fn make(options: &InMemory<'_>, invocation: &Invocation<'_>) -> Result<Inheritan
     Ok(Inheritance { machine, image, files, variables })
 }
 
-/// An error where something would not reach the monitor or its guest, before a source is read.
+/// An error if something would not reach the monitor or its guest. No source is read before.
 fn require_delivery(job: &Job, invocation: &Invocation) -> Result<(), Failure> {
     if let Some(encryptor) = &job.image.encryptor {
         match encryptor.luks() {
@@ -264,8 +262,8 @@ fn require_delivery(job: &Job, invocation: &Invocation) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What QEMU opens an encrypted image with: unless it is wrapped in the arguments, the
-/// key is one more of the `files`.
+/// The key by which QEMU opens an encrypted image. It is added to `files`, unless it is wrapped in
+/// the arguments.
 fn drive_key(job: &Job, files: &mut Vec<SealedFile>) -> Result<Option<DriveKey>, Failure> {
     let Some(encryptor) = &job.image.encryptor else { return Ok(None) };
     match (encryptor.luks(), &job.drive.key) {
@@ -282,7 +280,7 @@ fn drive_key(job: &Job, files: &mut Vec<SealedFile>) -> Result<Option<DriveKey>,
     }
 }
 
-/// The one place that an image passes on its way into memory.
+/// Writes the image into memory. No other place does.
 fn write_image(
     job: &Job,
     assembly: &Assembly,
@@ -296,10 +294,10 @@ fn write_image(
     Ok((file.seal()?, written))
 }
 
-/// The program and its words, as the command line has them.
+/// The program and its arguments, as the command line has them.
 pub(super) struct Invocation<'a> {
     name: &'a OsStr,
-    /// Where it was found.
+    /// The path at which the program was found.
     program: PathBuf,
     words: &'a [OsString],
 }
@@ -317,7 +315,7 @@ impl<'a> Invocation<'a> {
         Ok(Self { name, program, words })
     }
 
-    /// The first place for a disk that they leave free.
+    /// The first place for a disk that the program's arguments leave free.
     fn free_place(&self) -> Place {
         taken_slots::free_place(self.words.iter().map(|word| word.as_bytes()))
     }
@@ -334,18 +332,19 @@ impl<'a> Invocation<'a> {
         self.words.iter().any(|word| replaced(word, mark, OsStr::new("")) != *word)
     }
 
-    /// Where QEMU's own arguments name an initrd.
+    /// The index of the word in which QEMU's own arguments name an initrd.
     fn initrd_at(&self, target: Monitor) -> Option<usize> {
         let is_mark = |at: &usize| self.words.get(*at).is_some_and(|word| word == INITRD);
-        // The name of a program is known, but not here that of a QEMU that a script starts.
+        // The program's name is the first word: only where a word is a QEMU is the meaning of
+        // `-initrd` known.
         let words: Vec<_> =
             std::iter::once(self.name).chain(self.words.iter().map(|it| &**it)).collect();
         let at = own_machine::initrd(&words).filter(|_| target.is_told_machine())?;
         at.checked_sub(1).filter(|at| !is_mark(at))
     }
 
-    /// The guest's own initrd, as QEMU's arguments name it; an error where an option names one,
-    /// too, or where there is none to put in place of `{initrd}`.
+    /// The guest's own initrd, as QEMU's arguments name it. An error if an option names one as
+    /// well, or if there is none to replace `{initrd}` by.
     fn own_initrd(&self, options: &InMemory<'_>) -> Result<Option<PathBuf>, Failure> {
         let at = self.initrd_at(target(options));
         let has_mark = self.has_mark(INITRD);
@@ -365,13 +364,13 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Whether there is a place for arguments of the firmware.
+    /// Whether the command line has a place for the firmware's arguments.
     fn has_room(&self) -> bool {
         self.has_arguments() || !self.has_image()
     }
 
-    /// The words with what gives `machine` to the monitor. Where one of them
-    /// places the image itself, the drive is theirs.
+    /// The program's arguments together with those that give it `machine`. If one of them places
+    /// the image itself, they attach the drive, too.
     fn words(
         &self,
         target: Monitor,
@@ -412,7 +411,7 @@ fn no_room() -> Failure {
     Failure::new(Exit::Usage, message).hint(hint)
 }
 
-/// The word with `path` in every place that `mark` keeps for it.
+/// The word with every `mark` in it replaced by `path`.
 fn replaced(word: &OsStr, mark: &str, path: &OsStr) -> OsString {
     let mark = mark.as_bytes();
     let mut bytes = Vec::with_capacity(word.len());
@@ -426,7 +425,7 @@ fn replaced(word: &OsStr, mark: &str, path: &OsStr) -> OsString {
     OsString::from_vec(bytes)
 }
 
-/// The program as `execvp` finds it, before anything is read for it in vain.
+/// Finds the program as `execvp` does. This is done early, so that nothing is read in vain.
 fn find(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Failure> {
     let here = Path::new(".");
     let candidates: Vec<PathBuf> = if name.as_bytes().contains(&b'/') {
@@ -435,7 +434,8 @@ fn find(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Failure> {
         Vec::new()
     } else {
         let directories = std::env::split_paths(path.unwrap_or(OsStr::new(DEFAULT_PATH)));
-        // An empty item is the working directory; without a slash it would be looked up again.
+        // An empty item is the working directory. With its path in front the program is not looked
+        // up again.
         directories.map(|directory| here.join(directory).join(name)).collect()
     };
     if let Some(program) = candidates.iter().find(|candidate| is_executable(candidate)) {

@@ -70,7 +70,7 @@ pub struct Extract {
     pub json: bool,
 }
 
-/// What was extracted. The field names are stable: programs read them.
+/// The report for programs. The field names are stable.
 #[derive(Serialize)]
 struct Report<'a> {
     directory: String,
@@ -78,12 +78,12 @@ struct Report<'a> {
     counts: &'a Counts,
 }
 
-/// Up to this length a file is read and written at once.
+/// The longest file that is read and written at once.
 const SMALL_BYTES: u64 = 64 << 10;
-/// Attributes that give rights to whoever runs a file: with another owner they would give those
-/// of the caller.
+/// The attribute of capabilities, which gives rights to whoever runs a file. If another user owns
+/// the file, these would be rights of the caller.
 const CAPABILITY: &[u8] = b"security.capability";
-/// Set-id bits, which give the owner's rights as well.
+/// The set-id bits, which give the rights of the file's owner or group.
 const SET_ID: Mode = Mode::of::<0o6000>();
 
 pub(super) fn run(options: &Extract) -> Result<(), Failure> {
@@ -127,7 +127,7 @@ pub(super) fn run(options: &Extract) -> Result<(), Failure> {
 }
 
 impl Extract {
-    /// What becomes of files that are there already: never of those that are read.
+    /// How existing files are treated. The files that are read are never replaced.
     fn replacing(&self) -> Replacing {
         if !self.force {
             return Replacing::Nothing;
@@ -150,7 +150,7 @@ fn require_root(options: &Extract) -> Result<(), Failure> {
     }
 }
 
-/// Leaves out what lies below another one.
+/// Drops places that lie below another place.
 fn apart(mut places: Vec<Located>) -> Vec<Located> {
     let names = |place: &Located| -> Vec<Box<[u8]>> {
         place.way.iter().map(|(name, _)| name.clone()).collect()
@@ -160,7 +160,7 @@ fn apart(mut places: Vec<Located>) -> Vec<Located> {
     places
 }
 
-/// What was made so far. Members of the report have these names.
+/// How much was made so far. Members of the report have these names.
 #[derive(Default, Serialize)]
 struct Counts {
     files: u64,
@@ -171,7 +171,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// Adds to a failure what became of the rest.
+    /// Adds to a failure how much was extracted before.
     fn tell(&self, directory: &Path, failure: Failure) -> Failure {
         if self.files + self.directories + self.others == 0 {
             return failure;
@@ -195,13 +195,13 @@ struct Extraction<'a> {
     contents: &'a Contents,
     options: &'a Extract,
     to: Extracted,
-    /// Directories that stand on the way to what is extracted.
+    /// The directories of the host that lead to what is extracted.
     entered: BTreeMap<InodeRef, DirectoryId>,
-    /// Directories that get their attributes when all is in them.
+    /// Directories that get their attributes at the end, when everything is in them.
     unfinished: Vec<(DirectoryId, InodeRef, Stat)>,
     /// The first name of each inode that has several.
     linked: BTreeMap<u64, LinkTarget>,
-    /// What small files pass through; wiped when dropped.
+    /// The buffer for small files; wiped when dropped.
     buffer: Buffer,
     counts: Counts,
 }
@@ -225,7 +225,7 @@ impl Extraction<'_> {
             }
         }
         self.to.look_again()?;
-        // Those that were made later lie in those that were made before.
+        // Inner directories were made later, and so come first here.
         for (directory, inode, stat) in std::mem::take(&mut self.unfinished).into_iter().rev() {
             if let Some(attributes) = self.attributes(b"", inode, &stat)? {
                 self.to.finish(directory, &attributes)?;
@@ -234,7 +234,7 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    /// A directory on the way to what is extracted.
+    /// Enters, or makes, a directory on the way to what is extracted.
     fn enter(
         &mut self,
         parent: DirectoryId,
@@ -268,7 +268,7 @@ impl Extraction<'_> {
         Ok(directory)
     }
 
-    /// What is in a directory that was made, and below it.
+    /// Extracts everything below a directory that was made.
     fn tree(&mut self, directory: DirectoryId, place: &Located) -> Result<(), Failure> {
         let contents = self.contents;
         let start = (place.inode, if place.way.is_empty() { Vec::new() } else { place.path() });
@@ -277,7 +277,7 @@ impl Extraction<'_> {
         loop {
             let step = walk.step().map_err(|error| contents.failure(&error))?;
             let Some(Step { inode, stat, depth }) = step else { return Ok(()) };
-            // The start itself.
+            // The directory itself was made before.
             if depth == 0 {
                 continue;
             }
@@ -292,7 +292,7 @@ impl Extraction<'_> {
         }
     }
 
-    /// Anything but a directory.
+    /// Extracts anything but a directory.
     fn entry(
         &mut self,
         parent: DirectoryId,
@@ -340,7 +340,7 @@ impl Extraction<'_> {
                 let attributes = self.attributes(path, inode, stat)?;
                 self.to.node(parent, name, Node::Socket, attributes.as_ref())?
             }
-            // Each has one name, and is made by it.
+            // A directory has only one name, and was made by it.
             NodeKind::Directory => return Ok(()),
         };
         if stat.links > 1 {
@@ -398,7 +398,7 @@ impl Extraction<'_> {
         Ok(made)
     }
 
-    /// What a file gets of what the image says; none where it gets nothing.
+    /// The attributes that a file gets of those in the image; none where it gets none.
     fn attributes(
         &self,
         path: &[u8],
@@ -430,11 +430,11 @@ impl Extraction<'_> {
     }
 }
 
-/// Shows how far a large file is written.
+/// Shows on the terminal how much of a large file is written.
 struct Shown<'a> {
     sink: &'a mut dyn Sink,
     counts: &'a Counts,
-    /// The file's place in the image.
+    /// The file's path in the image.
     path: &'a [u8],
     done_bytes: u64,
 }

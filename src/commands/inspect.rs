@@ -41,7 +41,7 @@ pub(super) fn run(options: &Inspect) -> Result<(), Failure> {
 }
 
 fn look(image: Opened, options: &Inspect) -> Result<Report, Failure> {
-    // Walks make hash tables.
+    // Walks use hash tables, which need random numbers.
     random::seed_tables()?;
     let mut report = Report::new(&image.probe, image.size_bytes);
     report.add_tree(image.tree()?.as_ref())?;
@@ -69,8 +69,9 @@ fn look(image: Opened, options: &Inspect) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// What the image in `storage` holds; none, with a warning, where it is not valid or not read
-/// here: what it says of itself may be wanted all the more. A read that fails is an error.
+/// Counts what the image in `storage` holds. None, with a warning, if it is not valid or cannot be
+/// read here: then what it says of itself may be wanted all the more. A read that fails is an
+/// error.
 fn holdings(storage: Box<dyn Storage>, path: &str) -> Result<Option<Tally>, Failure> {
     match Tally::of(storage) {
         Ok(tally) => Ok(Some(tally)),
@@ -84,15 +85,15 @@ fn holdings(storage: Box<dyn Storage>, path: &str) -> Result<Option<Tally>, Fail
     }
 }
 
-/// What is told. The field names are stable: programs read them.
+/// The report for programs. The field names are stable.
 #[derive(Serialize)]
 struct Report {
     format: &'static str,
-    /// Bytes that are not UTF-8 are replaced.
+    /// The volume label, in which bytes that are not UTF-8 are replaced.
     label: Option<String>,
     uuid: Option<String>,
     size_bytes: u64,
-    /// What stands for the whole image, where it has a hash tree, and where that begins.
+    /// The root hash and the place of the hash tree, if the image has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     root_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,7 +102,7 @@ struct Report {
     header: Option<HeaderReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inside: Option<Box<Report>>,
-    /// None of an encrypted image, and where it cannot be read.
+    /// None of an encrypted image without its key, and of one that cannot be read.
     #[serde(flatten)]
     contents: Option<Tally>,
 }
@@ -159,7 +160,7 @@ impl Report {
         Ok(())
     }
 
-    /// One line a thing, what is inside indented.
+    /// The text for people: a line for each fact, those of what is inside indented.
     fn lines(&self) -> String {
         let mut lines = vec![("format", self.format.to_owned())];
         let texts = [("label", &self.label), ("uuid", &self.uuid)];

@@ -71,8 +71,8 @@ pub struct Unwrap {
     pub master_key: PathBuf,
 }
 
-/// Longest secret in bytes, and the longest text of a wrapped one: four characters stand
-/// for three bytes.
+/// Longest secret in bytes, and longest text that holds a wrapped one, in which four characters
+/// stand for three bytes.
 const SECRET_MAX_BYTES: usize = 1 << 20;
 const TEXT_MAX_BYTES: usize = 2 * SECRET_MAX_BYTES;
 
@@ -144,7 +144,7 @@ fn read(max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
     Ok(bytes)
 }
 
-/// The vector and the data of an `-object`, as QEMU's options or as JSON.
+/// Reads vector and data of an `-object`, as QEMU's options or as JSON.
 pub(crate) fn parse(text: &[u8]) -> Option<Wrapped> {
     #[derive(Deserialize)]
     struct Object {

@@ -13,7 +13,7 @@ use crate::job::volume;
 use crate::report::terminal::{self, Colour};
 use crate::report::{Exit, Failure, shell_word, shown};
 
-/// Commands of other programs, and what does it here.
+/// Names that commands have in other programs, each with the command of credimg.
 const OTHER_NAMES: [(&str, &str); 11] = [
     ("create", "credimg build"),
     ("make", "credimg build"),
@@ -28,7 +28,7 @@ const OTHER_NAMES: [(&str, &str); 11] = [
     ("version", "credimg --version"),
 ];
 
-/// What the command line wishes of colours, also where the rest of it is wrong.
+/// When there are colours, by the command line; also if the rest of it is wrong.
 pub fn colour(words: &[OsString]) -> Colour {
     let mut wish = Colour::default();
     let mut words = own_words(words);
@@ -75,8 +75,8 @@ fn failure(error: &mut Error, words: &[OsString]) -> Failure {
     Failure::new(Exit::Usage, failure.message).hint(hints.join("\n"))
 }
 
-/// The parser's own words: a line of the message, then a hint for each tip, the values that are
-/// possible and the usage.
+/// The parser's error in the shape of all others: a line with the message, then a hint for each
+/// tip, for the possible values and for the usage.
 fn in_our_shape(error: &mut Error) -> Failure {
     escape(error);
     let text = error.render().to_string();
@@ -91,7 +91,7 @@ fn in_our_shape(error: &mut Error) -> Failure {
         } else if let Some(usage) = line.strip_prefix("Usage: ") {
             hints.push(format!("usage: {usage}"));
         } else if !line.starts_with("For more information") {
-            // The arguments that are missing stand on lines of their own.
+            // The parser lists missing arguments on lines of their own.
             let separator = if message.ends_with(':') { " " } else { ", " };
             message = format!("{message}{separator}{line}");
         }
@@ -100,7 +100,7 @@ fn in_our_shape(error: &mut Error) -> Failure {
     if hints.is_empty() { failure } else { failure.hint(hints.join("\n")) }
 }
 
-/// Lets no word of the command line drive a terminal or forge a line of the error.
+/// Escapes the command line's words in an error, so that none drives a terminal or forges a line.
 fn escape(error: &mut Error) {
     let escaped = |text: &str| shown(Path::new(text));
     let values: Vec<_> = error
@@ -132,7 +132,7 @@ fn of_program_without_dashes(error: &Error, path: &str, words: &[OsString]) -> O
     }
     let at = words.iter().position(|word| word == program)?;
     let before: Vec<_> = words.get(1..at)?.iter().map(|word| shell_word(word.as_ref())).collect();
-    // What the program's arguments hold is nobody's business.
+    // The program's arguments may hold secrets, so they are not shown.
     let rest = if words.len() > at + 1 { " …" } else { "" };
     let program = shell_word(program.as_ref());
     let message = format!("the program to start stands behind --, and {program} does not");
@@ -186,7 +186,7 @@ fn of_unknown_command(error: &Error) -> Option<Failure> {
     Some(Failure::new(Exit::Usage, message).hint(hint))
 }
 
-/// The argument that nothing takes, where this is the fault.
+/// The unexpected argument, if that is the error.
 fn unexpected(error: &Error) -> Option<&str> {
     match (error.kind(), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) => Some(word),
@@ -194,7 +194,7 @@ fn unexpected(error: &Error) -> Option<&str> {
     }
 }
 
-/// Whether this argument is missing, and no other.
+/// Whether this argument, and only this one, is missing.
 fn is_missing(error: &Error, argument: &str) -> bool {
     match (error.kind(), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) => {
