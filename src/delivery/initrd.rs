@@ -20,9 +20,10 @@ pub(crate) const EXTRA_DIRECTORY: &str = ".extra/system_credentials";
 /// The directory that an archive of credentials begins with, in each form. Its values lie below.
 pub(crate) const EXTRA_TOP: &str = ".extra";
 pub(crate) const TMPFILES_TOP: &str = ".credimg";
-/// The start of a line for systemd-tmpfiles that copies a credential. The credential's name
-/// follows, then a quote.
-pub(crate) const COPY_START: &str = "C \"/run/credentials/@initrd/";
+/// A line for systemd-tmpfiles that copies a credential: its name stands between these two, and
+/// the path that it is copied from, without its slash, behind them.
+const COPY_START: &str = "C \"/run/credentials/@initrd/";
+const COPY_END: &str = "\" 0400 root root - /";
 /// Linux finds an archive only at a multiple of this.
 const ALIGNMENT_BYTES: u64 = 4;
 
@@ -215,7 +216,7 @@ fn tmpfiles(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
         archive.file(&format!("{TMPFILES_TOP}/{index}"), 0o400, value);
         let name = escaped(name);
         // A String takes everything.
-        let _ = writeln!(lines, "{COPY_START}{name}\" 0400 root root - /{TMPFILES_TOP}/{index}");
+        let _ = writeln!(lines, "{COPY_START}{name}{COPY_END}{TMPFILES_TOP}/{index}");
     }
     // Linux sets the modes of directories that exist already. These are the usual ones.
     for directory in ["usr", "usr/lib", "usr/lib/tmpfiles.d"] {
@@ -228,6 +229,19 @@ fn tmpfiles(archive: &mut Archive, credentials: &[(&str, &[u8])]) {
 /// specifier.
 fn escaped(name: &str) -> String {
     name.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%")
+}
+
+/// The name of the credential that this line for systemd-tmpfiles copies from `/PATH`.
+pub(crate) fn copied_name(line: &str, path: &str) -> Option<String> {
+    let name = line.strip_suffix(path)?.strip_suffix(COPY_END)?.strip_prefix(COPY_START)?;
+    let mut letters = name.chars();
+    let mut plain = String::new();
+    while let Some(letter) = letters.next() {
+        // Behind both stands the letter that is meant.
+        let is_start = matches!(letter, '\\' | '%');
+        plain.push(if is_start { letters.next()? } else { letter });
+    }
+    Some(plain)
 }
 
 #[cfg(test)]
@@ -289,6 +303,10 @@ mod tests {
 
     #[test]
     fn a_name_stands_for_itself_in_a_line_of_tmpfiles() {
-        assert_eq!(escaped("a b=c,d%e\"\\"), "a b=c,d%%e\\\"\\\\");
+        let name = "a b=c,d%e\"\\";
+        assert_eq!(escaped(name), "a b=c,d%%e\\\"\\\\");
+        let line = format!("{COPY_START}{}{COPY_END}.credimg/7", escaped(name));
+        assert_eq!(copied_name(&line, ".credimg/7").as_deref(), Some(name));
+        assert_eq!(copied_name(&line, "credimg/7"), None);
     }
 }

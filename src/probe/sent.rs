@@ -15,7 +15,7 @@ use super::keyed_hash::{Digits, Key};
 use super::properties::Properties;
 use super::smbios;
 use super::tail::{self, Member, TAIL_MAX_BYTES};
-use crate::delivery::initrd::{COPY_START, EXTRA_DIRECTORY};
+use crate::delivery::initrd::{EXTRA_DIRECTORY, copied_name};
 use crate::host::input;
 use crate::host::open::open_named;
 use crate::monitors::{ITEM_PREFIX, OEM_PREFIX};
@@ -137,12 +137,10 @@ fn file_name(path: &[u8], members: &[Member]) -> String {
     }
     let lines = members.iter().filter(|member| member.path.ends_with(b".conf"));
     let mut lines = lines.flat_map(|member| member.content.split(|byte| *byte == b'\n'));
-    let line = lines.find(|line| line.strip_suffix(path).is_some_and(|it| it.ends_with(b" /")));
-    let name = line.and_then(|line| {
-        let line = line.strip_prefix(COPY_START.as_bytes())?;
-        line.get(..line.iter().position(|byte| *byte == b'"')?)
-    });
-    shown_bytes(name.unwrap_or(path))
+    let name = str::from_utf8(path)
+        .ok()
+        .and_then(|path| lines.find_map(|line| copied_name(str::from_utf8(line).ok()?, path)));
+    shown_bytes(name.as_ref().map_or(path, String::as_bytes))
 }
 
 /// Whether a word of the kernel's command line brings something to the guest.
@@ -300,6 +298,20 @@ fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::initrd::{Form, behind};
+
+    #[test]
+    fn files_of_an_initrd_are_called_by_their_credentials() {
+        let credentials: [(&str, &[u8]); 2] = [("a", b"x"), ("b%c\\d\"e f", b"y")];
+        for form in [Form::Extra, Form::Tmpfiles] {
+            let end = behind(4, form, &credentials);
+            let members = tail::archive(end.expose()).map(|(_, members)| members);
+            let members = members.unwrap_or_default();
+            let names = members.iter().map(|member| file_name(member.path, &members));
+            let names: Vec<_> = names.take(2).collect();
+            assert_eq!(names, [shown_bytes(b"a"), shown_bytes(b"b%c\\d\"e f")], "{form:?}");
+        }
+    }
 
     fn strings(tables: &[u8]) -> Vec<String> {
         let mut found = Vec::new();
