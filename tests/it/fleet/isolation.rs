@@ -136,6 +136,64 @@ pseudo pseudo[1]        own         -           -
     assert_eq!(stdout(&found), expected, "{}", stderr(&found));
 }
 
+/// Runs that would replace what is another machine's: the manifest, options, exit code and message.
+const REPLACING: &[(&str, &str, i32, &str)] = &[
+    (
+        "text",
+        "--depfile out-{machine}.d",
+        2,
+        "the dependency file of a would replace the image of a.d",
+    ),
+    ("text", "--json=out-a.d --only a", 2, "the report would replace the image of a.d"),
+    (
+        "text",
+        "--json=./out-a.d.smbios --only a",
+        2,
+        "the report has the name of a file beside the image of a.d",
+    ),
+    (
+        "text",
+        "--json=x-a --depfile x-{machine}",
+        2,
+        "the report would replace the dependency file of a",
+    ),
+    (
+        "file",
+        "--depfile keys/{machine}.d --only a",
+        3,
+        "the dependency file of a would replace a source of a.d",
+    ),
+    ("file", "--json=keys/a.d --only a", 3, "the report would replace a source of a.d"),
+    (
+        "tree",
+        "--depfile tree/below/{machine}.d",
+        3,
+        "the dependency file of a would lie in a source of b",
+    ),
+    ("tree", "--json=tree/r", 3, "the report would lie in a source of b"),
+    // A build replaces a link that has the image's name, so the source could no longer be found
+    // by it.
+    ("link", "--quiet", 3, "a source of b that is, or holds, the image of a or a file beside it"),
+    (
+        "other",
+        "--initrd out-{vars.n}.smbios",
+        2,
+        "the initrd of b is the image of a or a file beside it",
+    ),
+    (
+        "other",
+        "--depfile keys/{machine} --initrd keys/{vars.n}",
+        2,
+        "the dependency file of a would replace the initrd of a",
+    ),
+    (
+        "beside",
+        "--only a",
+        3,
+        "a source of b that is, or holds, the image of a or a file beside it",
+    ),
+];
+
 /// No file that a run writes, for one machine or for all, replaces what is another machine's.
 #[test]
 fn no_file_of_a_run_replaces_what_is_another_machines() {
@@ -157,67 +215,7 @@ fn no_file_of_a_run_replaces_what_is_another_machines() {
         host.write(name, name);
     }
     symlink("token", host.path("out-a")).unwrap();
-    for (manifest, options, code, told) in [
-        (
-            "text",
-            "--depfile out-{machine}.d",
-            2,
-            "the dependency file of a would replace the image of a.d",
-        ),
-        ("text", "--json=out-a.d --only a", 2, "the report would replace the image of a.d"),
-        (
-            "text",
-            "--json=./out-a.d.smbios --only a",
-            2,
-            "the report has the name of a file beside the image of a.d",
-        ),
-        (
-            "text",
-            "--json=x-a --depfile x-{machine}",
-            2,
-            "the report would replace the dependency file of a",
-        ),
-        (
-            "file",
-            "--depfile keys/{machine}.d --only a",
-            3,
-            "the dependency file of a would replace a source of a.d",
-        ),
-        ("file", "--json=keys/a.d --only a", 3, "the report would replace a source of a.d"),
-        (
-            "tree",
-            "--depfile tree/below/{machine}.d",
-            3,
-            "the dependency file of a would lie in a source of b",
-        ),
-        ("tree", "--json=tree/r", 3, "the report would lie in a source of b"),
-        // A build replaces a link that has the image's name, so the source could no longer be found
-        // by it.
-        (
-            "link",
-            "--quiet",
-            3,
-            "a source of b that is, or holds, the image of a or a file beside it",
-        ),
-        (
-            "other",
-            "--initrd out-{vars.n}.smbios",
-            2,
-            "the initrd of b is the image of a or a file beside it",
-        ),
-        (
-            "other",
-            "--depfile keys/{machine} --initrd keys/{vars.n}",
-            2,
-            "the dependency file of a would replace the initrd of a",
-        ),
-        (
-            "beside",
-            "--only a",
-            3,
-            "a source of b that is, or holds, the image of a or a file beside it",
-        ),
-    ] {
+    for &(manifest, options, code, told) in REPLACING {
         let found = host.run(&format!("fleet build {manifest}.yaml -o out-{{machine}} {options}"));
         let said = stderr(&found);
         assert_eq!(found.status.code(), Some(code), "{options}: {said}");
