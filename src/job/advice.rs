@@ -8,7 +8,7 @@ use crate::manifest::Format;
 use crate::report::{self, Failure};
 
 impl Job {
-    /// Says it. Errors are those of the arguments.
+    /// Prints the advice. Errors are those of the arguments.
     pub(crate) fn advise(&self, is_quiet: bool) -> Result<(), Failure> {
         if let Some(note) = self.target.opening_note(&self.drive)?.filter(|_| !is_quiet) {
             report::note(&note);
@@ -36,13 +36,13 @@ impl Job {
                 }
             }
         }
-        // An encrypted one is found by its header.
+        // A disk that the guest opens is found by its header or serial.
         let is_opened = self.settings.means.unlock.is_some();
         if let Some(warning) = seed::is_hidden(label).filter(|_| is_opened) {
             report::warn(&warning);
         }
         let has_serial = self.target.sets_serial() && !is_opened;
-        // A label that was made of a machine's name is missed by nobody.
+        // Nobody misses a label that was only made of a machine's name.
         let is_missed =
             label.is_some() && !self.manifest.label.as_ref().is_some_and(|it| it.is_made);
         if !profile.has_label() && is_missed && has_serial && !is_quiet {

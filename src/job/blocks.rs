@@ -1,5 +1,6 @@
-//! The block of the disk that an image is: larger than the 512 bytes that SeaBIOS takes,
-//! so that it leaves the disk alone, and small enough for Linux to mount what is on it.
+//! Chooses the block size of the disk that an image is. It is larger than the 512 bytes that
+//! SeaBIOS takes, so that SeaBIOS leaves the disk alone, and small enough for Linux to mount what
+//! is on it.
 
 use credimg_formats::luks::Version;
 use credimg_formats::probe::Probe;
@@ -11,7 +12,7 @@ use crate::look::opened::Opened;
 use crate::manifest::Format;
 use crate::monitors::Block;
 
-/// The block of an image that is built. All formats are padded to 4096 bytes.
+/// The block size for an image that is built. All formats are padded to 4096 bytes.
 pub(crate) fn of_build(format: Format, encryption: Option<&Encryption>) -> Block {
     match encryption {
         Some(Encryption { luks: Version::Luks2, sector_bytes, .. }) => of_sectors(*sector_bytes),
@@ -22,8 +23,8 @@ pub(crate) fn of_build(format: Format, encryption: Option<&Encryption>) -> Block
     }
 }
 
-/// The block of an image that exists and may come from another tool, with this hash tree; `inside`
-/// is what QEMU opens.
+/// The block size for an image that exists, perhaps made by another tool, with this hash tree.
+/// `inside` is what QEMU opens.
 pub(crate) fn of_existing(image: &Opened, inside: Option<&Probe>, tree: Option<&Found>) -> Block {
     let header = image.header.as_ref();
     let (seen, start_bytes) = match (inside, header) {
@@ -47,7 +48,8 @@ pub(crate) fn of_existing(image: &Opened, inside: Option<&Probe>, tree: Option<&
     block.dividing(image.size_bytes.saturating_sub(start_bytes))
 }
 
-/// The block of a volume that the guest opens: what is in small sectors may be ISO 9660.
+/// The block size for a volume that the guest opens. With small sectors there may be ISO 9660
+/// inside.
 fn of_sectors(sector_bytes: usize) -> Block {
     if sector_bytes == SMALL_SECTOR_BYTES { Block::Cd } else { Block::Page }
 }

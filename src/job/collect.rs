@@ -1,4 +1,4 @@
-//! From a job to its tree and the files that go with it: every source is read here.
+//! Makes the tree of a job and the files that go with it. Every source is read here.
 
 use credimg_formats::verity::Sealed;
 
@@ -19,14 +19,14 @@ use crate::report::verbose::{self, Step};
 use crate::report::{self, Failure};
 use crate::sources::assemble::{Assembly, assemble};
 
-/// What all sources deliver, without what the image cannot hold.
+/// The content of all sources, without what the image cannot hold.
 pub(crate) struct Collected {
     pub(crate) assembly: Assembly,
     left_out: Losses,
 }
 
 impl Collected {
-    /// All that `image`, if it is one of the tree as it is now, does not hold.
+    /// Everything that `image` would lose of the tree as it is now.
     pub(crate) fn losses(&self, image: &Image) -> Losses {
         let mut losses = self.left_out.clone();
         image.add_losses(&self.assembly.tree, &mut losses);
@@ -35,22 +35,22 @@ impl Collected {
 }
 
 impl Job {
-    /// The plan of the credentials, as far as it goes without reading a source.
+    /// The routes of the credentials, as far as they are known before a source is read.
     pub(crate) fn foreseen_routes(&self) -> Result<Routes, Failure> {
         let lengths: Vec<_> = self.manifest.values().map(known_length).collect();
         route::plan_routes(&self.manifest, &lengths, &self.settings.means)
     }
 
-    /// Whether the guest is to open the disk and gets no key for it. The errors are those of
+    /// Whether the guest has to open the disk and gets no key for it. Errors are those of
     /// [`route::plan_routes`].
     pub(crate) fn is_closed(&self) -> Result<bool, Failure> {
         let routes = route::plan_routes(&self.manifest, &[], &self.settings.means)?;
         Ok(self.settings.means.unlock.is_some() && routes.opening.is_none())
     }
 
-    /// Whether the monitor will be, or may be, given more than the disk, as far as the manifest
-    /// alone tells: anything by the firmware, or by the initrd unless somebody else gives that to
-    /// it. The errors are those of [`route::plan_routes`].
+    /// Whether the monitor may be given more than the disk, as far as the manifest alone tells:
+    /// anything by the firmware, or an initrd unless `places_initrd` says that the caller passes
+    /// that on. Errors are those of [`route::plan_routes`].
     pub(crate) fn may_need_arguments(&self, places_initrd: bool) -> Result<bool, Failure> {
         let means = &self.settings.means;
         let routes = route::plan_routes(&self.manifest, &[], means)?;
@@ -68,8 +68,8 @@ impl Job {
         Ok(is_told || !self.manifest.fw_cfg.is_empty() || routes.routes.iter().any(may_go))
     }
 
-    /// The words for the guest's kernel command line that the arguments are to hold; none where
-    /// whoever starts the machine writes them.
+    /// The words for the guest's kernel command line that the arguments hold; none where whoever
+    /// starts the machine adds them.
     pub(crate) fn kernel_line(&self, routes: &Routes) -> Vec<String> {
         let is_printed = self.target.prints_kernel_line(self.style);
         if is_printed { routes.kernel_arguments() } else { Vec::new() }
@@ -102,7 +102,7 @@ impl Job {
         Ok(Collected { assembly, left_out })
     }
 
-    /// Tells how each credential goes, and why.
+    /// With `--verbose`, tells the route of each credential and the reason.
     fn tell_routes(&self, routes: &Routes) {
         for (credential, Route { channel, why }) in
             self.manifest.credentials.iter().zip(&routes.routes)
@@ -114,7 +114,7 @@ impl Job {
         }
     }
 
-    /// What the guest opens the disk with, which has this hash tree.
+    /// How the guest opens the disk, which has the hash tree `sealed`.
     pub(crate) fn unlock(&self, sealed: Option<&Sealed>) -> Result<Option<Unlock>, Failure> {
         let unlock = self.settings.means.unlock.clone();
         let (Some(verity), Some(sealed)) = (&self.image.verity, sealed) else { return Ok(unlock) };
@@ -122,7 +122,7 @@ impl Job {
         Ok(unlock.map(|unlock| unlock.with_tree(tree)))
     }
 
-    /// The private files of what goes by the firmware, with what opens the disk.
+    /// The private files beside the image: for values, and for what opens and mounts the disk.
     pub(crate) fn sidecars(
         &self,
         assembly: &Assembly,
@@ -135,14 +135,14 @@ impl Job {
         let (means, head) = (&self.settings.means, self.settings.initrd.as_ref());
         let pack = || sidecar::pack(&values, routes.mount.as_ref(), means, head);
         let Some(unlock) = unlock.filter(|unlock| unlock.has_key()) else { return pack() };
-        // One of them holds the key, in base64, which goes by the stack.
+        // One of them may hold the key in base64, which leaves traces on the stack.
         let sidecars = without_traces(pack)?;
         sidecar::hold_key(&sidecars, &unlock.key_name());
         Ok(sidecars)
     }
 }
 
-/// The length of a value that stands in the manifest.
+/// The length of a value that the manifest itself holds; none of any other source.
 pub(crate) fn known_length(entry: &Entry) -> Option<u64> {
     entry.source.known_content().map(|content| content.len() as u64)
 }

@@ -9,7 +9,7 @@ use super::reports;
 use crate::host::output::OutputFile;
 use crate::report::{Exit, Failure, shown};
 
-/// The inputs of a build, where anybody wants to know them.
+/// The inputs of a build, if they are wanted.
 pub(crate) struct Dependencies {
     depfile: Option<PathBuf>,
     inputs: Vec<PathBuf>,
@@ -17,7 +17,7 @@ pub(crate) struct Dependencies {
 }
 
 impl Dependencies {
-    /// Refuses a dependency file that could not be written.
+    /// Begins to note inputs. A dependency file that could not be written is an error now.
     pub(crate) fn new(depfile: Option<&Path>, manifest: &Path) -> Result<Self, Failure> {
         let mut inputs = Vec::new();
         if let Some(path) = depfile {
@@ -28,7 +28,7 @@ impl Dependencies {
         Ok(Self { depfile: depfile.map(Path::to_owned), inputs, text: Vec::new() })
     }
 
-    /// Whether anybody wants to know the inputs.
+    /// Whether the inputs are wanted.
     pub(crate) fn are_wanted(&self) -> bool {
         self.depfile.is_some()
     }
@@ -40,7 +40,7 @@ impl Dependencies {
         }
     }
 
-    /// Once all inputs are noted, and before anything is written.
+    /// Makes the text, once all inputs are noted and before anything is written.
     pub(crate) fn render(&mut self, image: &Path) -> Result<(), Failure> {
         if self.are_wanted() {
             self.text = render(image, &self.inputs)?;
@@ -48,7 +48,7 @@ impl Dependencies {
         Ok(())
     }
 
-    /// The dependency file, complete and not yet in place; none where nobody wants it.
+    /// The dependency file, complete and not yet in place; none where it is not wanted.
     pub(crate) fn write(&self) -> Result<Option<OutputFile>, Failure> {
         self.depfile.as_deref().map(|path| reports::write(path, &self.text)).transpose()
     }
@@ -85,13 +85,13 @@ pub fn render(image: &Path, inputs: &[PathBuf]) -> Result<Vec<u8>, Failure> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
-    /// Before the colon, where a percent sign would make a pattern.
+    /// Before the colon, where a percent sign makes a pattern.
     Target,
-    /// Behind it, where a percent sign stands for itself.
+    /// Behind the colon, where a percent sign stands for itself.
     Prerequisite,
 }
 
-/// The path with a backslash before every byte that has a meaning.
+/// The path with a backslash before every byte that has a meaning to Make.
 fn escaped(path: &Path, side: Side) -> Result<Vec<u8>, Failure> {
     let bytes = path.as_os_str().as_bytes();
     // These end a rule, begin a recipe, set a variable, split a list or begin the
@@ -107,7 +107,7 @@ fn escaped(path: &Path, side: Side) -> Result<Vec<u8>, Failure> {
     }
     let has = |byte: u8| bytes.contains(&byte);
     if has(b'%') && b"*?[".iter().any(|wildcard| has(*wildcard)) {
-        // In a target one of the two backslashes is left standing.
+        // In a target Make leaves one of the two backslashes standing.
         return Err(refusal(path, "holds both % and a wildcard"));
     }
     if is_odd_end || bytes.starts_with(b"~") {
@@ -126,8 +126,8 @@ fn escaped(path: &Path, side: Side) -> Result<Vec<u8>, Failure> {
     Ok(text)
 }
 
-/// Whether it may be one of Make's special targets: `.IGNORE` with an empty rule
-/// has it go on after every error. Make drops `./` before a name.
+/// Whether it may be one of Make's special targets. An empty rule for `.IGNORE`, for example, makes
+/// it go on after every error. Make drops `./` before a name.
 fn is_special(mut bytes: &[u8]) -> bool {
     while let Some(rest) = bytes.strip_prefix(b"./") {
         bytes = rest;

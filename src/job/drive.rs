@@ -6,8 +6,8 @@ use super::wishes::AttachWishes;
 use crate::monitors::{Block, Bus, Drive, DriveId, MachineType, Monitor, Place, Serial};
 use crate::report::{self, Exit, Failure};
 
-/// The drive for the image at `path` with this volume label, in a machine of this type. Without a
-/// wish it stands at `place`; its key is not known here.
+/// The drive for the image at `path` with this volume label, in a machine of this type. It stands
+/// at `place`, unless the command line wishes another place. Its key is added later.
 pub(crate) fn drive(
     wishes: &AttachWishes,
     machine_type: Option<MachineType>,
@@ -46,8 +46,8 @@ pub(crate) fn drive(
     })
 }
 
-/// Says what people should know before they attach the image so; `label` is
-/// that of the image itself.
+/// Warns of what people should know before they attach the image by this bus. `label` is that of
+/// the image itself.
 pub(crate) fn warn(target: Monitor, bus: Bus, label: Option<&str>) {
     if let Some(warning) = bus.warning() {
         report::warn(warning);

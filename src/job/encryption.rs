@@ -13,38 +13,39 @@ use crate::manifest::{self, Format, Manifest};
 use crate::monitors::{Drive, Monitor};
 use crate::report::{Exit, Failure};
 
-/// Length of a key that is made.
+/// Length of a key that a build makes.
 const GENERATED_KEY_BYTES: u64 = 64;
-/// What the label of a LUKS2 header ends in: the image inside has the label itself, and
-/// a guest must not take the one for the other.
+/// The end of the label of a LUKS2 header. The image inside has the label itself, and a guest must
+/// not mistake one for the other.
 pub(crate) const LABEL_END: &str = "-LUKS";
-/// The sectors of a volume: each is encrypted at once.
+/// The size of the sectors that are encrypted, each as a whole.
 const SECTOR_BYTES: usize = 4096;
 pub(crate) const SMALL_SECTOR_BYTES: usize = 512;
 
-/// How an image is encrypted, which is decided before its key is read.
+/// How an image is encrypted. It is decided before the key is read.
 #[derive(Clone)]
 pub(crate) struct Encryption {
     pub(crate) luks: Version,
     pub(crate) sector_bytes: usize,
-    /// Where the key is, or comes from; none where nobody says it.
+    /// Where the key comes from; none where neither the manifest nor an option says it.
     pub(super) key: Option<KeyOrigin>,
     /// The file of the master key that wraps it for QEMU.
     pub(super) master: Option<PathBuf>,
 }
 
-/// Where a key is, or comes from.
+/// Where a key comes from.
 #[derive(Clone)]
 pub(super) enum KeyOrigin {
     File(PathBuf),
-    /// Made where there is none yet.
+    /// The file of a key, which is made if there is none yet.
     Make(PathBuf),
-    /// Made, and in no file.
+    /// A new key, which is in no file.
     Generate,
 }
 
 impl Encryption {
-    /// What the command line, else the manifest, asks for; none where nothing is encrypted.
+    /// The encryption that the command line asks for, or else the manifest; none where neither
+    /// does.
     ///
     /// Errors: exit code 2 for options, 3 for the manifest.
     pub(crate) fn new(
@@ -67,8 +68,8 @@ impl Encryption {
         Ok(Some(Self { luks, sector_bytes, key: origin(wishes, manifest), master }))
     }
 
-    /// What the guest opens the image with; none where QEMU does. Without `encryptor` there
-    /// is no key yet, and its length and the header's UUID are foreseen.
+    /// How the guest opens the image; none where QEMU opens it. Without `encryptor` there is no key
+    /// yet: then the UUID and the length of the key stand for those of the build.
     pub(crate) fn unlock(
         &self,
         drive: &Drive,
@@ -77,7 +78,7 @@ impl Encryption {
     ) -> Option<Unlock> {
         let (uuid, key_bytes) = match encryptor {
             Some(encryptor) => (encryptor.uuid, encryptor.key.secret().len() as u64),
-            // Only the UUID's length matters.
+            // Of the UUID only the length matters.
             None => ([0; 16], self.foreseen_key_bytes()),
         };
         match self.luks {
@@ -100,7 +101,7 @@ impl Encryption {
         }
     }
 
-    /// The label of the header, where the image inside has this one.
+    /// The label of the header, if the image inside has this label.
     pub(super) fn label_of_header(&self, label: Option<&str>) -> String {
         match self.luks {
             Version::Luks1 => String::new(),
@@ -117,7 +118,7 @@ pub(crate) fn is_opened_by_guest(luks: Version) -> bool {
     }
 }
 
-/// The failure of a master key for an image that QEMU does not open.
+/// The failure of an option for a master key if QEMU does not open the image.
 pub(crate) fn no_master() -> Failure {
     let message = "--master-key wraps the key of a LUKS1 image for QEMU, nothing else";
     Failure::new(Exit::Usage, message)
@@ -133,7 +134,7 @@ pub(crate) fn version(option: Option<Version>, manifest: &Manifest) -> Option<Ve
     option.or_else(|| Some(manifest.encrypt.as_ref()?.luks))
 }
 
-/// The command line's key, else the manifest's.
+/// Where the key comes from, by the command line, else by the manifest.
 fn origin(wishes: &EncryptionWishes, manifest: &Manifest) -> Option<KeyOrigin> {
     let planned = manifest.encrypt.as_ref().and_then(|encrypt| encrypt.key.as_ref());
     match (&wishes.key_file, &wishes.key_out, planned) {
@@ -146,7 +147,7 @@ fn origin(wishes: &EncryptionWishes, manifest: &Manifest) -> Option<KeyOrigin> {
     }
 }
 
-/// An error where an option speaks of the key of an image that has none.
+/// An error if an option is about keys and the image is not encrypted.
 fn refuse_idle(wishes: &EncryptionWishes) -> Result<(), Failure> {
     match options(wishes).next() {
         None => Ok(()),
@@ -157,8 +158,8 @@ fn refuse_idle(wishes: &EncryptionWishes) -> Result<(), Failure> {
     }
 }
 
-/// An error where `-` stands for a stream: QEMU opens the file by its name, and a key
-/// that is made has to stay.
+/// An error if a file of a key is `-`: QEMU opens the file by its name, and a key that is made has
+/// to be kept.
 fn require_files(wishes: &EncryptionWishes) -> Result<(), Failure> {
     match options(wishes).find(|(_, path)| path.as_os_str() == "-") {
         None => Ok(()),

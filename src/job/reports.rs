@@ -1,5 +1,5 @@
-//! What a build writes into a file besides its image: private, replaced as a whole, and
-//! never through a link.
+//! Files that a build writes besides its image and sidecars, such as a report. They are private,
+//! replaced as a whole, and never written through a link.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub(crate) fn check(path: &Path, hint: &str) -> Result<(), Failure> {
     OutputFile::check(path).map(drop).map_err(|error| with_hint(error, Some(hint)))
 }
 
-/// Puts `text` in place of what the file holds.
+/// Replaces the content of the file by `text`.
 pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), Failure> {
     write(path, text)?.commit().map_err(|error| with_hint(error, None))
 }
@@ -31,7 +31,7 @@ pub(crate) fn write(path: &Path, text: &[u8]) -> Result<OutputFile, Failure> {
     write().map_err(|error| with_hint(error, None))
 }
 
-/// The hints of an output speak of images.
+/// Replaces the failure's hint, which speaks of images, unless it is about the directory.
 fn with_hint(failure: Failure, hint: Option<&str>) -> Failure {
     let own = failure.hint.filter(|hint| hint.starts_with("the directory"));
     Failure { hint: own.or_else(|| hint.map(str::to_owned)), ..failure }

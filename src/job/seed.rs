@@ -1,5 +1,4 @@
-//! Volume labels that have a meaning to guests, and what these look for on such
-//! a volume.
+//! Volume labels that have a meaning to guests, and the files that guests look for on such volumes.
 
 use credimg_formats::{Content, Inode, Kind, Name, Secret, Tree};
 
@@ -14,12 +13,12 @@ struct Meaning {
     labels: &'static [&'static str],
     /// What the volume is to the guest.
     name: &'static str,
-    /// Paths below the root: of each group the guest's program wants one.
+    /// Paths below the root. The guest's program needs one of each group.
     wanted: &'static [&'static [&'static str]],
     /// Where cloud-init looks for user-data.
     user_data: Option<&'static str>,
-    /// Whether the label has no other use, so that a volume without these
-    /// paths is a mistake for sure.
+    /// Whether the label has no other use: then a volume without these paths is certainly a
+    /// mistake.
     is_only_use: bool,
 }
 
@@ -64,12 +63,12 @@ const MEANINGS: [Meaning; 5] = [
     },
 ];
 
-/// What is on a volume.
+/// The files of a volume.
 trait Volume {
     /// Whether there is, or may be, a file at this path below the root.
     fn has(&self, path: &str) -> bool;
 
-    /// What this file holds, where that is at hand.
+    /// The content of this file, if it is known.
     fn content(&self, path: &str) -> Option<&[u8]>;
 }
 
@@ -124,7 +123,7 @@ fn is_searched(format: Format) -> bool {
     }
 }
 
-/// The warning of a label that guests would know if its letters were small or large.
+/// The warning for a label that guests would know if its letters were of the other case.
 fn other_case(label: &str) -> Option<String> {
     let is_like = |known: &Meaning| known.labels.iter().any(|it| it.eq_ignore_ascii_case(label));
     let meaning = MEANINGS.iter().find(|known| is_like(known))?;
@@ -135,8 +134,8 @@ fn other_case(label: &str) -> Option<String> {
     ))
 }
 
-/// What a volume with this label, within LUKS2, is to guests, which look for it before they
-/// open anything.
+/// The warning for a volume with this label inside of LUKS2: guests look for it before they open
+/// anything, and do not find it.
 pub(crate) fn is_hidden(label: Option<&str>) -> Option<String> {
     let meaning =
         MEANINGS.iter().find(|known| known.labels.contains(&label.unwrap_or_default()))?;
@@ -147,7 +146,7 @@ pub(crate) fn is_hidden(label: Option<&str>) -> Option<String> {
     ))
 }
 
-/// Judges the volume that a build is about to write.
+/// Checks the volume that a build is about to write.
 pub(crate) fn check(image: &Image, tree: &Tree) -> Result<(), Failure> {
     for warning in compare(image.format, image.label.as_deref(), tree)? {
         report::warn(&warning);
@@ -167,7 +166,7 @@ pub(crate) fn foresee(
 }
 
 impl Volume for Tree {
-    /// A symbolic link is taken for what it may lead to.
+    /// A symbolic link counts as a file, as it may lead to one.
     fn has(&self, path: &str) -> bool {
         find(self, path).is_some_and(|kind| match kind {
             Kind::File(_) | Kind::Symlink(_) => true,
@@ -193,7 +192,7 @@ impl Volume for Tree {
     }
 }
 
-/// What is at the path, or the symbolic link on the way to it.
+/// The kind of what is at the path, or of a symbolic link on the way to it.
 fn find<'a>(tree: &'a Tree, path: &str) -> Option<&'a Kind> {
     let mut id = Tree::ROOT;
     for name in path.split('/') {

@@ -17,17 +17,16 @@ use crate::manifest::{Channel, Format, Manifest, time};
 use crate::monitors::{Attachment, Drive};
 use crate::report::{self, Failure, json};
 
-/// Where a report cannot go into a file.
+/// The hint for a report that cannot go into a file.
 pub(crate) const REPORT_HINT: &str = "`--json` without a file writes it to standard output";
 
-/// What was built. The field names are stable: programs read them.
+/// The report about a build. The field names are stable: programs read them.
 #[derive(Serialize)]
 pub(crate) struct Summary {
     /// The image as messages show it.
     #[serde(skip)]
     pub(crate) shown: String,
-    /// What the guest finds the disk by, where the format has no label and the guest sees the
-    /// serial.
+    /// How the guest finds the disk, if the format has no label and the guest sees the serial.
     #[serde(skip)]
     stand_in: Option<String>,
     /// The image's path as it was given, `-` for standard output; escaped as in
@@ -37,9 +36,9 @@ pub(crate) struct Summary {
     pub(crate) label: Option<String>,
     pub(crate) uuid: Option<String>,
     pub(crate) encryption: Option<Encrypted>,
-    /// What stands for the whole image, where it has a hash tree.
+    /// The root hash, if the image has a hash tree.
     pub(crate) root_hash: Option<String>,
-    /// Where the tree begins in what the guest checks.
+    /// Where the tree begins, in bytes of what the guest checks.
     pub(crate) hash_offset_bytes: Option<u64>,
     pub(crate) serial: String,
     pub(crate) drive_id: String,
@@ -47,9 +46,9 @@ pub(crate) struct Summary {
     pub(crate) files: usize,
     pub(crate) directories: usize,
     pub(crate) symlinks: usize,
-    /// What `--lossy` gave up.
+    /// What `--lossy` has left out.
     pub(crate) losses: Losses,
-    /// Whether there is a new image; with `--if-changed` only.
+    /// Whether there is a new image; only with `--if-changed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) changed: Option<bool>,
     #[serde(flatten)]
@@ -66,7 +65,7 @@ struct Report<'a> {
     warnings: Vec<String>,
 }
 
-/// What is around an encrypted image.
+/// The encryption of an image.
 #[derive(Serialize)]
 pub(crate) struct Encrypted {
     pub(crate) luks: &'static str,
@@ -82,13 +81,13 @@ impl Encrypted {
             luks: encryptor.luks().name(),
             uuid: credimg_formats::uuid_text(encryptor.uuid),
             key_file: encryptor.key_file.as_deref().map(json::path),
-            // What has no file was made just now.
+            // A key without a file was made in this run.
             key_made: encryptor.is_new || encryptor.key_file.is_none(),
         }
     }
 }
 
-/// How what is secret reaches the guest.
+/// How the credentials reach the guest.
 #[derive(Serialize)]
 pub(crate) struct Delivery {
     pub(crate) credentials: Vec<Credential>,
@@ -167,7 +166,7 @@ impl Summary {
         let path = job.destination.path();
         let is_streamed = job.destination.is_stream();
         let shown = if is_streamed { "standard output".to_owned() } else { report::shown(path) };
-        // What an image of the format lacks is not reported as if it were there.
+        // An image of a format without labels has none to report.
         let has_label = made.format.profile().has_label();
         let uuid = match made.format {
             Format::Erofs => Some(credimg_formats::uuid_text(made.uuid)),
@@ -237,8 +236,8 @@ impl Summary {
         )
     }
 
-    /// The report, with what attaches the image where that is not printed besides, and with the
-    /// warnings so far.
+    /// The report, with the warnings so far, and with the arguments that attach the image if they
+    /// are not printed besides.
     pub(crate) fn report(&self, attachment: &Attachment) -> Result<Vec<u8>, Failure> {
         json::line(&Report { summary: self, attachment, warnings: report::warnings() })
     }
@@ -250,8 +249,8 @@ fn device(drive: &Drive) -> String {
     of_serial.map_or_else(|| format!("serial {}", drive.serial.as_str()), |device| device.path())
 }
 
-/// What stands for the UUID of an ISO 9660 image, in blkid and in
-/// `/dev/disk/by-uuid`: its time, to the hundredth of a second.
+/// What blkid and `/dev/disk/by-uuid` take for the UUID of an ISO 9660 image: its time, to the
+/// hundredth of a second.
 fn iso9660_uuid(build_time: Timestamp) -> String {
     let time = time::show(build_time.seconds());
     format!("{}-00", time.trim_end_matches('Z').replace(['T', ':'], "-"))

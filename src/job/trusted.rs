@@ -1,4 +1,4 @@
-//! The manifest as a command takes it: of root, from nobody but root.
+//! Reads the manifest of a command. Root takes it from nobody but root.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::report::verbose::Step;
 use crate::report::{Exit, Failure, shown};
 use crate::sources::pseudo::{Action, Definitions};
 
-/// The manifest that has machines for files that are not beside it.
+/// The name of the fleet's manifest that is looked for if `NAME.yaml` does not exist.
 const FLEET: &str = "fleet.yaml";
 
 /// Reads the manifest at `path`, of a fleet that of `machine`, and adds the pseudo files of the
@@ -39,7 +39,7 @@ pub(crate) fn load(
     } else {
         require_manifest(census.as_mut(), path)?;
         match manifest::load_any(path)? {
-            // A machine without a fleet is one of QEMU's: the job judges it.
+            // Without a fleet, `--machine` names a machine type of QEMU. The job checks it.
             Loaded::One(manifest) => *manifest,
             Loaded::Many(fleet) => {
                 if let Some(name) = machine {
@@ -72,8 +72,8 @@ pub(crate) fn add_pseudo_files(
     manifest.pseudo.files.iter().try_for_each(|file| census.require("pseudo file", &file.path))
 }
 
-/// The manifest of a fleet beside `path`, and the machine's name that `path` has, where nothing is
-/// there.
+/// The fleet's manifest beside `path`, and the name of the machine that `path` stands for. None if
+/// `path` exists, or no fleet's manifest is beside it.
 fn machine_beside(path: &Path) -> Option<(PathBuf, &str)> {
     let name = path.file_name()?.to_str()?.strip_suffix(".yaml")?;
     let is_missing = |path: &Path| {
@@ -84,7 +84,7 @@ fn machine_beside(path: &Path) -> Option<(PathBuf, &str)> {
     (is_missing(path) && !is_missing(&fleet)).then_some((fleet, name))
 }
 
-/// The manifest of the fleet's machine; none where it is no fleet, or has no such machine.
+/// The manifest of the fleet's machine; none if the manifest is no fleet's, or has no such machine.
 fn machine_of(
     loaded: Loaded,
     name: &str,
@@ -103,7 +103,7 @@ fn require_manifest(census: Option<&mut Census>, path: &Path) -> Result<(), Fail
     }
 }
 
-/// Reads the manifest at `path`, of whatever kind, of root from nobody but root.
+/// Reads the manifest at `path`, of one machine or of many. Root takes it from nobody but root.
 pub(crate) fn load_any(path: &Path, trust: bool) -> Result<Loaded, Failure> {
     require_manifest(census(trust).as_mut(), path)?;
     manifest::load_any(path)
@@ -127,7 +127,7 @@ pub(crate) fn load_fleet(path: &Path, trust: bool) -> Result<Box<Fleet>, Failure
     Ok(fleet)
 }
 
-/// What a build will say of sources that another user can exchange: of the paths that the
+/// The warning of a build about sources that another user can exchange: of the paths that the
 /// manifest and the definitions name, not of what directories hold.
 pub(crate) fn foresee(
     trust: bool,
@@ -146,7 +146,7 @@ pub(crate) fn foresee(
     exchangeable.message()
 }
 
-/// What tells whom to trust, where the caller is root and does not trust everybody.
+/// The census of who can write where; none where the caller is not root, or trusts everybody.
 pub(crate) fn census(trust: bool) -> Option<Census> {
     if trust { None } else { Census::of_privileged() }
 }

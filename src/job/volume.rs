@@ -1,5 +1,5 @@
-//! What an image is as a volume: its format, what is particular to that, label, UUID and time;
-//! and what the writer of the format is given.
+//! Decides format, options of the format, label, UUID and time of an image, and makes what the
+//! writer of the format is given.
 
 use std::path::Path;
 
@@ -17,13 +17,13 @@ use crate::report::{self, Exit, Failure, verbose};
 /// An image's format and label.
 pub(crate) struct Volume {
     pub(crate) format: Format,
-    /// Whether that is certain; else a name that is not known yet decides.
+    /// Whether the format is certain; if not, the name of the output will decide it.
     pub(crate) is_format_known: bool,
     pub(crate) label: Option<String>,
     pub(crate) options: FormatOptions,
 }
 
-/// What is particular to one format; of another it is not wished.
+/// Options of single formats. Those of other formats have their defaults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FormatOptions {
     /// How a SquashFS image is compressed.
@@ -33,7 +33,7 @@ pub(crate) struct FormatOptions {
 }
 
 impl Volume {
-    /// In each respect the command line's wish, else what the manifest says.
+    /// Decides format, label and options: by the command line, else by the manifest.
     pub(crate) fn new(
         manifest: &Manifest,
         wishes: &Wishes,
@@ -82,7 +82,7 @@ fn format(
         (None, None, Destination::File(_) | Destination::Stream(_) | Destination::Compared(_)) => {
             (of_extension(destination.path())?, "by the image's name")
         }
-        // There is no name whose extension would tell it.
+        // Memory has no name whose extension would tell the format.
         (None, None, Destination::Memory(_)) => (Format::Erofs, "as nobody says another"),
         (None, None, Destination::Nothing) => return Ok(None),
     };
@@ -90,7 +90,7 @@ fn format(
     Ok(Some(format))
 }
 
-/// The format that has the extension of this name.
+/// The format that the extension of this name stands for.
 pub(crate) fn named_by(path: &Path) -> Option<Format> {
     Format::of_extension(path.extension()?.to_str()?)
 }
@@ -111,7 +111,7 @@ fn of_extension(output: &Path) -> Result<Format, Failure> {
     })
 }
 
-/// What the writer of the format takes.
+/// The options for the writer of the format.
 pub(super) fn spec(image: &Image) -> credimg_formats::Result<Spec> {
     let FormatOptions { compression, joliet } = image.options;
     let label = image.label.as_deref().unwrap_or_default().as_bytes();
@@ -170,7 +170,7 @@ fn label_fault(label: &str, format: Format, joliet: bool) -> Option<String> {
     })
 }
 
-/// The UUID that the command line wishes.
+/// The UUID that the command line asks for.
 pub(super) fn own_uuid(wish: Option<&str>, format: Format) -> Result<Option<[u8; 16]>, Failure> {
     let Some(text) = wish else { return Ok(None) };
     let uuid = uuid_bytes(text).ok_or_else(|| {
@@ -188,8 +188,8 @@ pub(super) fn own_uuid(wish: Option<&str>, format: Format) -> Result<Option<[u8;
     Ok(Some(uuid))
 }
 
-/// The UUID that is wished, else `kept`, that of an old image, by which guests find a disk
-/// without a label, else a random one.
+/// The UUID that the command line asks for, else `kept`, the UUID of the old image, by which guests
+/// find a disk without a label, else a random one.
 pub(super) fn uuid(
     own: Option<[u8; 16]>,
     label: Option<&str>,
@@ -200,7 +200,7 @@ pub(super) fn uuid(
     own.or(kept).map_or_else(random, Ok)
 }
 
-/// The time that the command line wishes for whatever has none of its own, else that of
+/// The time for whatever has none of its own: that of the command line, else that of
 /// `SOURCE_DATE_EPOCH`.
 pub(super) fn own_time(wish: Option<i64>) -> Result<Option<Timestamp>, Failure> {
     if wish.is_some() {
@@ -214,7 +214,7 @@ pub(super) fn own_time(wish: Option<i64>) -> Result<Option<Timestamp>, Failure> 
     Ok(Some(Timestamp::from_seconds(seconds)))
 }
 
-/// Now, in whole seconds.
+/// The present time, in whole seconds.
 pub(super) fn now() -> Timestamp {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seconds = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);

@@ -13,19 +13,19 @@ use crate::sources::assemble::MAX_SIZE_BYTES;
 use crate::sources::command::Limits;
 use crate::sources::pseudo::Policy;
 
-/// What is wished of an image.
+/// The wishes for an image.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wishes {
     pub(crate) format: Option<Format>,
-    /// A name, perhaps with a level.
+    /// The compression: a name, perhaps with a level.
     pub(crate) compression: Option<String>,
     pub(crate) joliet: bool,
-    /// Gives up what the format cannot hold.
+    /// Whether to leave out what the format cannot hold.
     pub(crate) lossy: bool,
     pub(crate) label: Option<String>,
     pub(crate) uuid: Option<String>,
     pub(crate) encryption: EncryptionWishes,
-    /// Wants a hash tree, whatever the manifest says.
+    /// Whether the image gets a hash tree, whatever the manifest says.
     pub(crate) verity: bool,
     pub(crate) sources: SourceWishes,
     pub(crate) attach: AttachWishes,
@@ -36,40 +36,40 @@ pub(crate) struct Wishes {
     pub(crate) guest: Option<String>,
 }
 
-/// What is wished of an image's encryption.
+/// The wishes for an image's encryption.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EncryptionWishes {
     pub(crate) luks: Option<Version>,
     pub(crate) key_file: Option<PathBuf>,
-    /// Where a key is made that is not there yet.
+    /// The file of a key, which is made if there is none yet.
     pub(crate) key_out: Option<PathBuf>,
     pub(crate) master_key: Option<PathBuf>,
     /// What signs the root hash of the hash tree.
     pub(crate) signing: Option<SigningWishes>,
 }
 
-/// Who is to sign the root hash: files in PEM.
+/// The files that sign the root hash, in PEM.
 #[derive(Clone, Debug)]
 pub(crate) struct SigningWishes {
     pub(crate) key: PathBuf,
     pub(crate) certificate: PathBuf,
 }
 
-/// What is wished of the sources, and of what is made of them.
+/// The wishes for the sources, and for what is made of them.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceWishes {
-    /// Takes what another user of the host can change.
+    /// Whether to take sources that another user of the host can change.
     pub(crate) trust: bool,
-    /// Refuses what another user of the host can exchange.
+    /// Whether to refuse sources that another user of the host can exchange.
     pub(crate) strict: bool,
-    /// What they may do at all.
+    /// What sources may do at all.
     pub(crate) policy: Policy,
     pub(crate) command_timeout_seconds: u32,
-    /// Shows what commands print on standard error; then they run one at a time.
+    /// Whether to show what commands print on standard error; then they run one at a time.
     pub(crate) command_stderr: bool,
     /// How many commands may run at a time.
     pub(crate) jobs: u8,
-    /// The time of what has none of its own, in seconds since 1970.
+    /// The time for whatever has none of its own, in seconds since 1970.
     pub(crate) mtime: Option<i64>,
     pub(crate) max_size_bytes: u64,
 }
@@ -101,7 +101,7 @@ pub(crate) struct AttachWishes {
     pub(crate) id: Option<String>,
 }
 
-/// What is wished of the machine.
+/// The wishes for the machine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MachineWishes {
     pub(crate) named: Option<NamedMachine>,
@@ -109,8 +109,8 @@ pub(crate) struct MachineWishes {
 }
 
 impl MachineWishes {
-    /// The machine type of QEMU, where one is wished. A name is one too, unless it is that of a
-    /// machine of a fleet.
+    /// The machine type of QEMU, if one is given. A name is a machine type, too, unless it is that
+    /// of a fleet's machine.
     pub(crate) fn machine_type(&self, is_fleet: bool) -> Result<Option<MachineType>, Failure> {
         let named = self.named.as_ref().filter(|_| !is_fleet);
         let Some(NamedMachine { machine_type, .. }) = named else { return Ok(self.machine_type) };
@@ -130,7 +130,7 @@ impl MachineWishes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedMachine {
     name: String,
-    /// The machine type that it is, or what is expected of one.
+    /// The machine type with this name, or the message of what was expected.
     machine_type: Result<MachineType, String>,
 }
 

@@ -1,4 +1,4 @@
-//! Extended attributes of a directory that what is below it lacks.
+//! Extended attributes that a directory has and everything below it lacks.
 
 use crate::manifest::{Entry, Manifest};
 
