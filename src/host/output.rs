@@ -47,7 +47,7 @@ pub use directory::{DirectoryPermissions, MachineDirectory, common_directory, ma
 use durable::{Unsynced, sync_directory};
 pub use extracted::{Attributes, Content, DirectoryId, Extracted, LinkTarget, Node, Replacing};
 use finished::Finished;
-pub use index::{INDEX_SUFFIX, index_text, read_index};
+pub use index::{INDEX_SUFFIX, Index, index_text, read_index};
 pub use memory::{MemoryFile, SealedFile};
 pub use names::is_temporary_name;
 pub use once::{create_once, finish_once};

@@ -8,23 +8,27 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::files;
+use super::{Job, files};
 use crate::delivery::sidecar::{self, Sidecar};
 use crate::host::identity::FileId;
 use crate::host::listing;
-use crate::host::output::{self, Access, Excess, INDEX_SUFFIX};
+use crate::host::output::{self, Access, Excess, INDEX_SUFFIX, Index};
 use crate::look::opened::Opened;
-use crate::manifest::Manifest;
 use crate::report::{Exit, Failure, reason, shell_word, shown};
 use crate::sources::assemble::in_entry;
 
 /// The index of the image at `path` and what it names, in the order of the names. What
 /// another build removes meanwhile was not there.
 pub(crate) fn look(path: &Path) -> io::Result<Vec<Beside>> {
-    let Some(suffixes) = output::read_index(path, &sidecar::is_suffix)? else {
+    let Some(index) = output::read_index(path, &sidecar::is_suffix)? else {
         return Ok(Vec::new());
     };
-    things(path, std::iter::once(INDEX_SUFFIX.to_owned()).chain(suffixes))
+    let Index { suffixes, is_pure } = index;
+    let mut all = things(path, std::iter::once(INDEX_SUFFIX.to_owned()).chain(suffixes))?;
+    for beside in all.iter_mut().filter(|beside| beside.suffix == INDEX_SUFFIX) {
+        beside.is_strange = !is_pure;
+    }
+    Ok(all)
 }
 
 fn things(path: &Path, suffixes: impl Iterator<Item = String>) -> io::Result<Vec<Beside>> {
@@ -32,7 +36,7 @@ fn things(path: &Path, suffixes: impl Iterator<Item = String>) -> io::Result<Vec
     for suffix in suffixes {
         let file = sidecar::path(path, &suffix);
         match std::fs::symlink_metadata(&file) {
-            Ok(found) => all.push(Beside { suffix, file, found }),
+            Ok(found) => all.push(Beside { suffix, file, found, is_strange: false }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -67,6 +71,8 @@ pub(crate) struct Beside {
     file: PathBuf,
     /// What it is, with no link followed.
     pub(crate) found: Metadata,
+    /// Whether it has the name of the index, and holds what no build has written.
+    is_strange: bool,
 }
 
 impl Beside {
@@ -93,8 +99,8 @@ pub(crate) fn of_image(path: &Path, image: &Opened) -> Result<Vec<String>, Failu
                 return Err(explain(path, file, excess, &access, &own));
             }
         }
-        let listed = output::read_index(path, &sidecar::is_suffix).map_err(unread)?;
-        let listed = listed.unwrap_or_default();
+        let index = output::read_index(path, &sidecar::is_suffix).map_err(unread)?;
+        let listed = index.unwrap_or_default().suffixes;
         all.retain(|beside| beside.suffix != INDEX_SUFFIX);
         if let Some(stray) = all.iter().find(|beside| !listed.contains(&beside.suffix)) {
             return Err(unnamed(path, stray));
@@ -121,8 +127,12 @@ pub(crate) fn require_replaceable(
         wanted.owner.map(|(uid, _)| uid),
         old.map(|old| old.uid()),
     ];
-    for Beside { file, found, .. } in all {
+    for Beside { file, found, is_strange, .. } in all {
         require_regular(path, file, found)?;
+        if *is_strange {
+            let what = "it holds other lines than names of such files";
+            return Err(foreign(path, file, what));
+        }
         if !owners.contains(&Some(found.uid())) {
             return Err(foreign(path, file, &format!("the user {} owns it", found.uid())));
         }
@@ -132,15 +142,14 @@ pub(crate) fn require_replaceable(
 
 /// An error where a new sidecar, or the index, would replace a file that does not belong to the
 /// image at `path`: one that [`require_replaceable`] refuses, or one that the image's index does
-/// not name. `known` are the files that the index named when the build began.
+/// not name, neither now nor when the build of `job` began.
 ///
-/// Errors: exit code 2 where that file is a source of `manifest`, else 5.
+/// Errors: exit code 2 where `job` reads that file, else 5.
 pub(crate) fn require_names(
     path: &Path,
     sidecars: &[Sidecar],
     wanted: output::Permissions,
-    known: &[FileId],
-    manifest: &Manifest,
+    job: &Job,
 ) -> Result<(), Failure> {
     if sidecars.is_empty() {
         return Ok(());
@@ -150,29 +159,45 @@ pub(crate) fn require_names(
     let unread = |error| unread(Exit::Output, path, &error);
     let all = things(path, suffixes).map_err(unread)?;
     require_replaceable(path, &all, wanted)?;
+    let known = &job.settings.output.sidecars;
     let is_known = |beside: &Beside| beside.suffix == INDEX_SUFFIX || known.contains(&beside.id());
     let strays: Vec<_> = all.iter().filter(|beside| !is_known(beside)).collect();
     if strays.is_empty() {
         return Ok(());
     }
     // Another builder may have made them since: then the index names them, or they are gone.
-    let now = output::read_index(path, &sidecar::is_suffix).map_err(unread)?.unwrap_or_default();
+    let index = output::read_index(path, &sidecar::is_suffix).map_err(unread)?;
+    let now = index.unwrap_or_default().suffixes;
     let is_there =
         |beside: &&Beside| files::id(beside.file.symlink_metadata()) == Some(beside.id());
     let mut strays = strays.into_iter().filter(|beside| !now.contains(&beside.suffix));
-    strays.find(is_there).map_or(Ok(()), |stray| Err(refusal_of_stray(path, stray, manifest)))
+    strays.find(is_there).map_or(Ok(()), |stray| Err(refusal_of_stray(path, stray, job)))
 }
 
 /// The failure of a build of the image at `path` that would replace `stray`, which no earlier build
 /// of the image has made.
-fn refusal_of_stray(path: &Path, stray: &Beside, manifest: &Manifest) -> Failure {
-    let is_source = |path: &Path| files::id(std::fs::metadata(path)) == Some(stray.id());
-    let mut sources = manifest.sources();
-    let source = sources.find(|entry| entry.source.host_path().is_some_and(is_source));
-    let Some(source) = source else { return unnamed(path, stray) };
-    let message = format!("its source is {}, which the image would replace", shown(&stray.file));
-    let failure = Failure::new(Exit::Usage, message);
-    in_entry(failure.hint("write the image to another directory"), source)
+fn refusal_of_stray(path: &Path, stray: &Beside, job: &Job) -> Failure {
+    let is_stray = |path: &Path| files::id(std::fs::metadata(path)) == Some(stray.id());
+    let refusal = |input: String| {
+        let message = format!("{input} is {}, which the image would replace", shown(&stray.file));
+        Failure::new(Exit::Usage, message).hint("write the image to another directory")
+    };
+    let mut sources = job.manifest.sources();
+    let source = sources.find(|entry| entry.source.host_path().is_some_and(is_stray));
+    if let Some(source) = source {
+        return in_entry(refusal("its source".to_owned()), source);
+    }
+    let pseudo = job.manifest.pseudo.files.iter().map(|file| ("pseudo file", &*file.path));
+    let keys = job.image.encryptor.iter().flat_map(|encryptor| encryptor.inputs());
+    let initrd = job.settings.initrd.iter().map(|initrd| ("guest's own initrd", initrd.path()));
+    let mut inputs = std::iter::once(("manifest", &*job.manifest.path))
+        .chain(pseudo)
+        .chain(keys.map(|key| ("key file", &**key)))
+        .chain(initrd);
+    match inputs.find(|(_, path)| is_stray(path)) {
+        Some((what, path)) => refusal(format!("the {what} {}", shown(path))),
+        None => unnamed(path, stray),
+    }
 }
 
 /// The failure of a file beside the image at `path` that the image's index does not name.

@@ -139,9 +139,7 @@ impl Making<'_> {
         dependencies.render(self.output)?;
         // What they tell of a hash tree that is not written yet is as long as what they will tell.
         let mut beside = self.beside(&collected.assembly, None)?;
-        let known = &job.settings.output.sidecars;
-        let (sidecars, permissions) = (&beside.sidecars, self.permissions);
-        beside::require_names(self.output, sidecars, permissions, known, &job.manifest)?;
+        beside::require_names(self.output, &beside.sidecars, self.permissions, job)?;
         if let Some(ready) = self.keep(&mut collected, &beside)? {
             return Ok(ready);
         }

@@ -26,10 +26,18 @@ pub fn index_text(suffixes: &[String]) -> String {
     suffixes.iter().flat_map(|suffix| [suffix, "\n"]).collect()
 }
 
-/// The suffixes in the index of the image at `path`, sorted; none where there is no index.
-/// Names that are no sidecar's are left out. What lies there and is no regular file holds
-/// nothing: the caller sees that it is there.
-pub fn read_index(image: &Path, is_sidecar: IsSidecar<'_>) -> io::Result<Option<Vec<String>>> {
+/// An index as it was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    /// The suffixes in it, sorted. Lines that are no sidecar's suffix are left out.
+    pub suffixes: Vec<String>,
+    /// Whether it holds these alone, as an index that a build has written does.
+    pub is_pure: bool,
+}
+
+/// The index of the image at `path`; none where there is none. What lies there and is no regular
+/// file holds nothing: the caller sees that it is there.
+pub fn read_index(image: &Path, is_sidecar: IsSidecar<'_>) -> io::Result<Option<Index>> {
     let mut path = image.as_os_str().to_owned();
     path.push(".");
     path.push(INDEX_SUFFIX);
@@ -37,22 +45,22 @@ pub fn read_index(image: &Path, is_sidecar: IsSidecar<'_>) -> io::Result<Option<
     listed(openat(CWD, path, flags, Mode::empty()).map(File::from), is_sidecar)
 }
 
-/// The suffixes in the index that was opened; see [`read_index`].
+/// The index that was opened; see [`read_index`].
 pub(super) fn listed(
     opened: Result<File, Errno>,
     is_sidecar: IsSidecar<'_>,
-) -> io::Result<Option<Vec<String>>> {
+) -> io::Result<Option<Index>> {
     let file = match opened {
         Ok(file) => file,
         // With a longer name it cannot be: an image of such a name has no sidecars either.
         Err(Errno::NOENT | Errno::NAMETOOLONG) => return Ok(None),
         // A link, and a socket.
-        Err(Errno::LOOP | Errno::NXIO) => return Ok(Some(Vec::new())),
+        Err(Errno::LOOP | Errno::NXIO) => return Ok(Some(Index::default())),
         Err(error) => return Err(error.into()),
     };
     let found = file.metadata()?;
     if !found.is_file() || found.size() > MAX_BYTES {
-        return Ok(Some(Vec::new()));
+        return Ok(Some(Index::default()));
     }
     let mut bytes = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
@@ -62,5 +70,6 @@ pub(super) fn listed(
     let mut suffixes: Vec<_> = suffixes.collect();
     suffixes.sort_unstable();
     suffixes.dedup();
-    Ok(Some(suffixes))
+    let is_pure = index_text(&suffixes).as_bytes() == bytes;
+    Ok(Some(Index { suffixes, is_pure }))
 }

@@ -261,11 +261,11 @@ fn old_suffixes(
     let failure = |error| target.subject.failure("look for files of an old image beside", error);
     let index = name_of(target, INDEX_SUFFIX);
     let opened = index.open(OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty());
-    let Some(listed) = index::listed(opened, is_sidecar).map_err(failure)? else {
+    let Some(index) = index::listed(opened, is_sidecar).map_err(failure)? else {
         return Ok(None);
     };
     let mut old = Vec::new();
-    for suffix in listed {
+    for suffix in index.suffixes {
         let seen = name_of(target, &suffix).stat().map_err(|error| failure(error.into()))?;
         let kind = seen.map(|seen| FileType::from_raw_mode(seen.st_mode));
         if kind == Some(FileType::RegularFile) {

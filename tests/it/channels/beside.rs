@@ -288,6 +288,35 @@ fn what_is_no_index_is_never_taken_for_one() {
     }
 }
 
+/// A file of the index's name that no build has made, such as a list of somebody's own. A build
+/// without sidecars would remove it, and one with sidecars replace it.
+#[test]
+fn what_is_no_list_of_sidecars_is_never_replaced() {
+    let name = "out.erofs.sidecars";
+    let message = format!(
+        "{name} has the name of a file that belongs to out.erofs, but is not taken for it: it holds \
+         other lines than names of such files"
+    );
+    let hint = "remove it or give it another name";
+    let large = "smbios\n".repeat(200_000);
+    let texts = ["hello", "smbios\nhello\n", "smbios", "smbios\n\nplatform\n", "../x\n", &large];
+    for text in texts {
+        let host = plain_host();
+        fs::write(host.path(name), text).unwrap();
+        for manifest in ["label: CHIMERA\nfiles: []\n", MAKERS[0].0] {
+            fs::write(host.path("secrets.yaml"), manifest).unwrap();
+            for options in [&[][..], &["--if-changed"]] {
+                assert_refused(&host.build(options), &message, hint);
+            }
+        }
+        assert_eq!(fs::read_to_string(host.path(name)).unwrap(), text);
+    }
+    // Of an index that is empty nothing is lost.
+    let host = plain_host();
+    fs::write(host.path(name), "").unwrap();
+    assert!(host.build(&[]).status.success());
+}
+
 /// Names that no build gives are nobody's business.
 #[test]
 fn things_of_other_names_are_left_alone() {

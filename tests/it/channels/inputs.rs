@@ -2,7 +2,7 @@
 //! not by another name of the same file.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
@@ -108,13 +108,15 @@ fn no_source_of_a_definition_has_the_name_of_a_file_beside_the_image() {
     let host = host("text: x");
     for suffix in SUFFIXES {
         let name = format!("{IMAGE}.{suffix}");
-        fs::write(host.path(&name), PRECIOUS).unwrap();
+        // What is no index is refused before.
+        let content = if suffix == "sidecars" { b"smbios\n" } else { PRECIOUS };
+        fs::write(host.path(&name), content).unwrap();
         fs::write(host.path("x.pf"), format!("/c l {name}\n")).unwrap();
         let output = host.build(&["--pseudo-file", "x.pf"]);
         let said = stderr(&output);
         assert!(said.contains(&format!("its source {name} {NEWS}")), "{said}");
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert_eq!(fs::read(host.path(&name)).unwrap(), PRECIOUS);
+        assert_eq!(fs::read(host.path(&name)).unwrap(), content);
         assert_eq!(fs::read(host.path(IMAGE)).unwrap(), b"old");
         fs::remove_file(host.path(&name)).unwrap();
     }
@@ -169,6 +171,37 @@ fn no_source_is_a_file_beside_the_image_by_a_mount() {
         assert_eq!(fs::read(host.path(name)).unwrap(), PRECIOUS);
         assert_eq!(fs::read(host.path(IMAGE)).unwrap(), b"old");
     }
+}
+
+/// Besides its sources a build reads the manifest, pseudo files, keys and the guest's own initrd.
+#[test]
+fn no_other_input_leads_to_a_file_beside_the_image() {
+    let name = "out.erofs.smbios";
+    let luks = ["--encrypt", "luks2", "--key-file", "second"];
+    // Thirteen numbers behind a mark, then the name, padded to four bytes.
+    let archive: String = ["usr/lib/systemd/systemd", "usr/bin/systemd-tmpfiles", "TRAILER!!!"]
+        .map(|name| {
+            let mut entry = format!("070701{:088}{:08x}{:08}{name}\0", 0, name.len() + 1, 0);
+            entry.extend(std::iter::repeat_n('\0', entry.len().next_multiple_of(4) - entry.len()));
+            entry
+        })
+        .concat();
+    for (content, what, options) in [
+        (&b"/x d 500 0 0\n"[..], "pseudo file", &["--pseudo-file", "second"][..]),
+        (b"a key", "key file", &luks),
+        (archive.as_bytes(), "guest's own initrd", &["--initrd", "second"]),
+    ] {
+        let host = host("text: x");
+        fs::write(host.path(name), content).unwrap();
+        fs::set_permissions(host.path(name), PermissionsExt::from_mode(0o600)).unwrap();
+        fs::hard_link(host.path(name), host.path("second")).unwrap();
+        let message = format!("the {what} second is {name}, which the image would replace");
+        assert_kept(&host, options, name, &message, HINT);
+    }
+    let host = host("text: x");
+    fs::hard_link(host.path("secrets.yaml"), host.path(name)).unwrap();
+    let message = format!("the manifest secrets.yaml is {name}, which the image would replace");
+    assert_kept(&host, &[], name, &message, HINT);
 }
 
 /// The image's own name is replaced, also where a link of this name leads to the source.
