@@ -164,7 +164,7 @@ impl MachineArguments {
     /// Keeps flash memory. The firmware's writes go to a snapshot that is dropped, and the file is
     /// not locked: a running machine may use it.
     fn flash(&mut self, value: &[u8]) {
-        let is_read_only = Properties::parse(value, "file").is_on(&["readonly", "read-only"]);
+        let is_read_only = Properties::parse(value, "file").is_read_only();
         let end: &[u8] = if is_read_only { b"" } else { b",snapshot=on,file.locking=off" };
         self.keep("drive", &[value, end].concat());
     }
@@ -175,20 +175,19 @@ impl MachineArguments {
         let all = |name: &'static str| {
             given.iter().filter(move |given| given.name == name).filter_map(|given| given.value)
         };
-        let is_read_only = |drive: &Properties| drive.is_on(&["readonly", "read-only"]);
         let mut drives: Vec<Properties> = Vec::new();
         for value in all("drive") {
             let drive = Properties::parse(value, "file");
             if drive.get("if") == Some(b"pflash") {
                 self.flash(value);
-            } else if is_read_only(&drive) && drive.get("if") == Some(b"none") {
+            } else if drive.is_read_only() && drive.get("if") == Some(b"none") {
                 self.keep("drive", value);
                 drives.push(drive);
             }
         }
         for value in all("blockdev") {
             let node = Properties::parse(value, "driver");
-            if is_read_only(&node) {
+            if node.is_read_only() {
                 self.keep("blockdev", value);
                 self.nodes.push(node);
             }
@@ -274,6 +273,12 @@ mod tests {
             "-object memory-backend-file,id=m,mem-path=/dev/shm/vm,share=on,size=1G",
             "-fsdev local,id=f,path=/srv -virtfs local,path=/srv",
             "-kernel vmlinuz -initrd initrd -append -x",
+            "-drive if=none,id=r,file=a,readonly=on,snapshot=on -device virtio-blk,drive=r",
+            "-drive if=none,id=r,file=a,readonly=on,readonly=off -device virtio-blk,drive=r",
+            "-blockdev driver=raw,node-name=r,read-only=on,file.filename=a,file.read-only=off",
+            "-blockdev {\"driver\":\"raw\",\"read-only\":true,\"file\":{\"read-only\":false}}",
+            "-blockdev {\"driver\":\"quorum\",\"read-only\":true,\"children\":[{\"read-only\":false}]}",
+            "-drive if=none,readonly=on,file=json:{\"file\":{\"read-only\":false}}",
         ] {
             assert_eq!(kept(line), "", "{line}");
         }

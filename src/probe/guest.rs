@@ -17,6 +17,8 @@ use crate::report::{self, Exit, Failure, line, shown_bytes, verbose};
 
 /// The start of each line that the program prints for credimg; `init/console.rs` has it too.
 const START: &str = "@credimg ";
+/// Where QEMU makes the file for what firmware writes to flash memory, so that no disk gets it.
+const MEMORY: &str = "/dev/shm";
 /// How long one wait for output lasts. Between two waits signals and the timeout are looked at.
 const TENTH: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// How long to wait for a missing disk, at least: drivers of USB find their disks after seconds.
@@ -138,6 +140,7 @@ impl Running {
         }
         let child = command
             .args(arguments)
+            .env("TMPDIR", MEMORY)
             .process_group(guard.group().as_raw_pid())
             .stdin(Stdio::null())
             .stdout(console)

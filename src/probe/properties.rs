@@ -45,11 +45,17 @@ impl Properties {
         self.0.iter().filter(move |(own, _)| own == key).map(|(_, value)| value.as_slice())
     }
 
-    /// Whether a property with one of these keys is on.
-    pub(super) fn is_on(&self, keys: &[&str]) -> bool {
-        keys.iter().any(|key| {
-            self.get(key).is_some_and(|value| [&b"on"[..], b"yes", b"true"].contains(&value))
-        })
+    /// Whether a disk, and every part that it is made of, is opened to be read alone.
+    pub(super) fn is_read_only(&self) -> bool {
+        let is_key = |key: &str| key == "readonly" || key == "read-only";
+        let of_parts = |key: &str| key.rsplit('.').next().is_some_and(is_key);
+        let all_are_on = self.0.iter().filter(|(key, _)| of_parts(key)).all(|(_, it)| is_on(it));
+        // QEMU would make a file of its own for what is written to a snapshot.
+        let is_snapshot = self.get("snapshot").is_some_and(is_on);
+        // The name of a file may be JSON with parts, too.
+        let has_hidden = self.0.iter().any(|(_, value)| value.starts_with(b"json:"));
+        let is_said = self.0.iter().any(|(key, _)| is_key(key));
+        is_said && all_are_on && !is_snapshot && !has_hidden
     }
 
     /// The properties for which `keeps` is true, as words with commas.
@@ -58,6 +64,11 @@ impl Properties {
         let words = kept.map(|(key, value)| [key.as_bytes(), b"=", &escaped(value)].concat());
         words.collect::<Vec<_>>().join(&b","[..])
     }
+}
+
+/// Whether QEMU takes this value for "on".
+fn is_on(value: &[u8]) -> bool {
+    [&b"on"[..], b"yes", b"true", b"y"].contains(&value)
 }
 
 /// The parts between single commas, with a single comma for each doubled one.
@@ -83,9 +94,15 @@ fn flatten(path: &str, value: &Value, found: &mut Vec<(String, Vec<u8>)>) {
             }
             return;
         }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                flatten(&format!("{path}.{index}"), value, found);
+            }
+            return;
+        }
         Value::Bool(is_on) => (if *is_on { "on" } else { "off" }).to_owned(),
         Value::String(text) => text.clone(),
-        Value::Null | Value::Number(_) | Value::Array(_) => value.to_string(),
+        Value::Null | Value::Number(_) => value.to_string(),
     };
     found.push((path.to_owned(), text.into_bytes()));
 }

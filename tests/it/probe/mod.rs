@@ -1,7 +1,7 @@
 //! `credimg probe`: it says the truth of a real machine, and disturbs nobody else's.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Output, Stdio};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -105,6 +105,23 @@ fn what_qemu_says_when_it_ends_is_told() {
     assert_eq!(output.status.code(), Some(6), "{said}");
     assert!(said.contains("QEMU ended with exit code 1"), "{said}");
     assert!(said.contains("No 'PCI' bus found"), "{said}");
+}
+
+/// What firmware writes goes to a file that QEMU makes where `TMPDIR` says: in memory.
+#[test]
+fn what_firmware_writes_stays_in_memory() {
+    let host = Host::empty();
+    fs::write(host.path("vars.fd"), vec![0; 1 << 20]).unwrap();
+    let script = "#!/bin/sh\necho \"temporaries: $TMPDIR\"\nexec qemu-system-x86_64 \"$@\"\n";
+    let qemu = host.write("qemu-system-x86_64", script);
+    fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+    // QEMU opens the flash memory before it misses the bus.
+    let machine =
+        "./qemu-system-x86_64 -smbios type=11,value=x -pflash vars.fd -device ahci,bus=no";
+    let output = run(&host, &[], machine);
+    let said = stderr(&output);
+    assert!(said.contains("temporaries: /dev/shm\n"), "{said}");
+    assert!(said.contains("Bus 'no' not found"), "{said}");
 }
 
 /// QEMU ends when credimg is killed by a signal, and no argument of QEMU's shows a value.
