@@ -214,9 +214,7 @@ impl<'a> Builder<'a> {
             reports::check(file, summary::REPORT_HINT).map_err(early)?;
         }
         let mut dependencies = Dependencies::new(depfile.as_deref(), manifest).map_err(early)?;
-        if let Some(encryptor) = &self.job.image.encryptor {
-            dependencies.extend(encryptor.inputs().cloned());
-        }
+        dependencies.extend(self.job.image.key_inputs().cloned());
         let _standing = line::begin(!quiet);
         let still_old =
             |failure| if has_old { old_output::unchanged("image", failure) } else { failure };

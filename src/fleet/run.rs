@@ -266,8 +266,8 @@ impl Run<'_> {
         job.settings.shared = Some(Arc::clone(&self.shared));
         if let Some(encryptor) = &job.image.encryptor {
             require_key_file(encryptor.key_file.as_deref())?;
-            dependencies.extend(encryptor.inputs().cloned());
         }
+        dependencies.extend(job.image.key_inputs().cloned());
         job.advise(true)?;
         let built = self.image(index, job, permissions, &path, dependencies, made_in)?;
         // Checked before anything in the directory changes.

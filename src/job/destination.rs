@@ -165,8 +165,7 @@ impl Destination {
             Self::Stream(stream) => stream.own_files.clone(),
             Self::Memory(_) | Self::Nothing => OwnFiles::default(),
         };
-        let keys = image.encryptor.as_ref().map_or_else(Vec::new, |it| it.input_ids());
-        OwnFiles { keys, ..own_files }
+        OwnFiles { keys: image.key_ids(), ..own_files }
     }
 
     /// The machine that the monitor's own arguments name.

@@ -8,7 +8,6 @@ use credimg_formats::{Buffer, Secret, Sink, uuid_bytes};
 use zeroize::Zeroizing;
 
 use super::encryption::{Encryption, KeyOrigin};
-use super::files;
 use super::image;
 use super::uuid;
 use crate::host::output;
@@ -116,11 +115,6 @@ impl Encryptor {
     /// The key files that were read.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
         self.key_file.iter().chain(&self.encryption.master)
-    }
-
-    /// Which files these are, for sources that must be none of them.
-    pub(crate) fn input_ids(&self) -> Vec<(u64, u64)> {
-        self.inputs().filter_map(|path| files::id(std::fs::metadata(path))).collect()
     }
 
     /// Says that a key file was made, if one was.

@@ -1,5 +1,6 @@
 //! The image in its format: the one place that knows all writers.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use credimg_formats::luks::Version;
@@ -11,9 +12,11 @@ use credimg_formats::{
 };
 
 use super::encryptor::Encryptor;
+use super::files;
 use super::loss::Losses;
 use super::verity::{Verity, broken as broken_tree};
 use super::volume::{self, FormatOptions};
+use crate::host::identity::FileId;
 use crate::job::progress::Counted;
 use crate::report::verbose::Step;
 use crate::report::{self, Exit, Failure};
@@ -59,6 +62,19 @@ pub(crate) enum TreePlace {
 }
 
 impl Image {
+    /// The files of keys that were read, and of the certificate of one that signs.
+    pub(crate) fn key_inputs(&self) -> impl Iterator<Item = &PathBuf> {
+        let encryptor = self.encryptor.iter().flat_map(|encryptor| encryptor.inputs());
+        encryptor.chain(self.verity.iter().flat_map(Verity::inputs))
+    }
+
+    /// Which files the keys are, for sources that must be none of them: a certificate may be one.
+    pub(super) fn key_ids(&self) -> Vec<FileId> {
+        let encryptor = self.encryptor.iter().flat_map(|encryptor| encryptor.inputs());
+        let keys = encryptor.chain(self.verity.iter().filter_map(Verity::signing_key));
+        keys.filter_map(|path| files::id(std::fs::metadata(path))).collect()
+    }
+
     /// Writes the image of `tree`, with encryption and a hash tree if it has them. The guest checks
     /// the hash tree. So the tree is outside of an encryption that the guest opens (LUKS2), and
     /// inside of one that QEMU opens (LUKS1).

@@ -1,5 +1,6 @@
 //! Decides whether an image gets a hash tree, and what the tree is made with.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use base64::Engine;
@@ -29,6 +30,8 @@ pub(crate) struct Verity {
     hash_block_bytes: u32,
     /// Signs the root hash.
     signer: Option<Rc<Signer>>,
+    /// The files of what signs.
+    signing: Option<SigningWishes>,
 }
 
 impl Verity {
@@ -59,6 +62,7 @@ impl Verity {
             .map(|SigningWishes { key, certificate }| Signer::read(key, certificate).map(Rc::new));
         Ok(Some(Self {
             signer: signer.transpose()?,
+            signing: signing.cloned(),
             salt: typed.salt.clone(),
             uuid: typed.uuid,
             data_block_bytes: typed
@@ -96,6 +100,16 @@ impl Verity {
             ("hash tree's UUID", self.uuid.is_some_and(|uuid| uuid != options.uuid)),
         ];
         respects.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect()
+    }
+
+    /// The files of the key that signs and of its certificate.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = &PathBuf> {
+        self.signing.iter().flat_map(|signing| [&signing.key, &signing.certificate])
+    }
+
+    /// The file of the key that signs.
+    pub(super) fn signing_key(&self) -> Option<&PathBuf> {
+        self.signing.as_ref().map(|signing| &signing.key)
     }
 
     /// The options for the tree of `image`. Equal images have equal trees: a salt or UUID that

@@ -111,6 +111,34 @@ fn the_guest_is_given_the_signature_with_the_root_hash() {
     }
 }
 
+/// The key that signs every disk is for no guest, and Make builds again where what signs is another.
+#[test]
+fn the_key_that_signs_is_an_input_and_no_source() {
+    let host = Host::new(MANIFEST);
+    make(&host, "one", "-subj /CN=one");
+    let options = "--verity-sign one.key --verity-cert one.crt";
+    let build = |manifest: &str| {
+        let build = format!("build {manifest} -o a.erofs --depfile a.d {options}");
+        host.credimg().args(build.split(' ')).output().unwrap()
+    };
+    fs::write(host.path("cert.yaml"), "label: A\nfiles: [{path: /a, file: one.crt}]\n").unwrap();
+    let output = build("cert.yaml");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = String::from_utf8(host.read("a.d")).unwrap();
+    assert!(text.contains("one.key:") && text.contains("one.crt:"), "{text}");
+
+    fs::create_dir(host.path("tree")).unwrap();
+    fs::hard_link(host.path("one.key"), host.path("tree/one.key")).unwrap();
+    for source in ["file: one.key", "dir: tree"] {
+        let manifest = format!("label: A\nfiles: [{{path: /a, {source}}}]\n");
+        fs::write(host.path("key.yaml"), manifest).unwrap();
+        let output = build("key.yaml");
+        let said = stderr(&output);
+        assert!(said.contains("one.key is a key, which no guest is to have"), "{said}");
+        assert_eq!(output.status.code(), Some(4));
+    }
+}
+
 #[test]
 fn no_output_takes_the_place_of_what_signs() {
     let host = Host::new(MANIFEST);
