@@ -100,7 +100,7 @@ impl Disk {
     }
 }
 
-/// The same mounts as words for the kernel's command line,
+/// The mounts of these lines of fstab(5), as words for the kernel's command line,
 /// `systemd.mount-extra=WHAT:WHERE:TYPE:OPTIONS`, which systemd takes from version 254 on
 /// (systemd-fstab-generator(8)).
 ///

@@ -1,5 +1,5 @@
-//! The encryption of an image with its key: the header and ciphertext around whatever format is
-//! inside.
+//! The encryption of an image with its key: writes the header and the ciphertext around an image of
+//! any format.
 
 use std::path::{Path, PathBuf};
 
@@ -17,38 +17,38 @@ use crate::look::file_start::FileStart;
 use crate::monitors::DriveKey;
 use crate::report::{self, Exit, Failure};
 
-/// The volume key's digest costs so much, as the volume key is random.
+/// The cost of the digest of the volume key. It can be low, as the volume key is random.
 const DIGEST_ITERATIONS_MAX: u32 = 1000;
 
-/// An image's encryption, with its key.
+/// The encryption of an image, with its key.
 pub(crate) struct Encryptor {
     encryption: Encryption,
     pub(crate) key: Key,
-    /// Where the key is; none where it is in memory alone.
+    /// The file of the key; none where the key is in memory alone.
     pub(crate) key_file: Option<PathBuf>,
-    /// Whether that file was made for it.
+    /// Whether the file was made in this run.
     pub(crate) is_new: bool,
-    /// Of the header; the image inside has another one.
+    /// The UUID of the header. The image inside has another one.
     pub(crate) uuid: [u8; 16],
 }
 
 /// What is inside an encrypted image.
 pub(crate) struct Inside {
     pub(crate) plain: luks::Reader<FileStart>,
-    /// Where it begins.
+    /// Where the ciphertext begins.
     pub(crate) offset_bytes: u64,
     /// Of the header.
     pub(crate) uuid: [u8; 16],
 }
 
-/// Whether a key may be in memory alone.
+/// Where a key has to be kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keeping {
-    /// It has to be in a file, or the image is lost.
+    /// In a file; without it the image would be lost.
     File,
-    /// It has to be in a file, or wrapped in the arguments, which are printed.
+    /// In a file, or wrapped in the arguments, which are printed.
     Arguments,
-    /// Whoever opens the image gets it from this very process.
+    /// In memory alone: whoever opens the image gets the key from this process.
     Memory,
 }
 
@@ -85,13 +85,13 @@ impl Encryptor {
         Ok(Self { encryption, key, key_file, is_new, uuid: uuid::random()? })
     }
 
-    /// By which version of LUKS.
+    /// The version of LUKS.
     pub(crate) fn luks(&self) -> Version {
         self.encryption.luks
     }
 
-    /// What is inside `image` where it is encrypted as a build would do it, with this
-    /// key and no other.
+    /// What is inside `image`; none unless it is encrypted as a build would do it, with this key
+    /// and no other.
     pub(crate) fn open(&self, mut image: FileStart, label: Option<&str>) -> Option<Inside> {
         let header = luks::Header::read(&mut image).ok()?;
         let (version, label) = (self.luks(), self.encryption.label_of_header(label));
@@ -99,14 +99,14 @@ impl Encryptor {
             && header.version() == version
             && header.label() == label
             && header.sector_bytes() == self.encryption.sector_bytes
-            // What opens it costs no more than it would of a new one.
+            // Opening it costs no more than opening a new image would.
             && matches!(header.slots(), [slot] if slot.is_derived_by(self.kdf(version)))
             && header.digest_iterations() <= DIGEST_ITERATIONS_MAX;
         let uuid = uuid_bytes(header.uuid()).filter(|_| is_alike)?;
         let offset_bytes = header.payload_offset_bytes();
         let open = || header.open(image, self.key.secret().expose()).ok();
         let plain = keys::without_traces(open)?;
-        // It stays while sources are read.
+        // The keys stay in memory while sources are read.
         let (start, length_bytes) = plain.memory();
         keys::hold_range(start, length_bytes);
         Some(Inside { plain, offset_bytes, uuid })
@@ -117,14 +117,14 @@ impl Encryptor {
         self.key_file.iter().chain(&self.encryption.master)
     }
 
-    /// Says that a key file was made, if one was.
+    /// Prints a note if a key file was made.
     pub(crate) fn note(&self) {
         if let Some(file) = self.key_file.as_deref().filter(|_| self.is_new) {
             report::note(&format!("made the key file {}", report::shown(file)));
         }
     }
 
-    /// What QEMU opens the image with; none where the guest opens it.
+    /// The key by which QEMU opens the image; none where the guest opens it.
     pub(crate) fn drive_key(&self) -> Result<Option<DriveKey>, Failure> {
         let Encryption { luks, master, .. } = &self.encryption;
         drive_key(*luks, &self.key, self.key_file.as_deref(), master.as_deref())
@@ -175,8 +175,8 @@ impl Encryptor {
     }
 }
 
-/// What QEMU opens a LUKS1 image with that has `key`, which is in `file`: that file, or
-/// the key itself, wrapped with `master`. None where the guest opens the image.
+/// The key by which QEMU opens a LUKS1 image: the `file` that holds `key`, or the key itself,
+/// wrapped with `master`. None where the guest opens the image.
 pub(crate) fn drive_key(
     luks: Version,
     key: &Key,
@@ -194,8 +194,8 @@ pub(crate) fn drive_key(
     Ok(file.map(|file| DriveKey::File(file.to_owned())))
 }
 
-/// The failure of a generated key that would be lost; with a master key it could be in
-/// the arguments, if these were printed.
+/// The failure of a generated key that would be lost. With a master key it could be in the
+/// arguments, if they were printed.
 fn homeless(has_master: bool) -> Failure {
     let message = if has_master {
         "the generated key would be in the printed arguments alone, and none are printed"
@@ -211,7 +211,7 @@ fn keyless() -> Failure {
         .hint("give --key-file FILE, or --key-out FILE to have one made")
 }
 
-/// What the encryption itself cannot do; errors of what it wraps pass by.
+/// The failure of the encryption itself. Errors of what it is around are passed on as they are.
 pub(crate) fn broken(error: &credimg_formats::Error) -> Failure {
     image::broken_around(error, "encrypt the image")
 }

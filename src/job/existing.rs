@@ -34,18 +34,17 @@ use crate::report::{self, Exit, Failure};
 /// An image that may stay as it is.
 pub(crate) struct Existing {
     file: File,
-    /// What is inside, where it is encrypted.
+    /// What is inside, if it is encrypted.
     inside: Option<RefCell<Inside>>,
-    /// Where the hash tree begins that is around an encrypted one.
+    /// Where the hash tree behind an encrypted image begins, if it has one.
     tree_offset_bytes: Option<u64>,
-    /// What it was made with.
+    /// The UUID and the time that it was made with.
     pub(crate) stamp: Stamp,
 }
 
 impl Existing {
-    /// The image at `path`; none where it is missing, no image, or of another
-    /// owner, mode, encryption or label in its header than it would get, so that it has to be
-    /// made anyway.
+    /// The image at `path`. None if it has to be made anyway: it is missing, is no image, or would
+    /// get another owner, mode, encryption or label in its header.
     pub(crate) fn open(
         path: &Path,
         wanted: output::Permissions,
@@ -80,15 +79,15 @@ impl Existing {
         Some(Self { file, inside: Some(RefCell::new(inside)), tree_offset_bytes, stamp })
     }
 
-    /// The UUID of the header around it, where it is encrypted.
+    /// The UUID of its header, if it is encrypted.
     pub(crate) fn header_uuid(&self) -> Option<[u8; 16]> {
         self.inside.as_ref().map(|inside| inside.borrow().uuid)
     }
 
-    /// What was written if `image` of `tree`, which must have this stamp, is this
-    /// very file; none if it is another one, or cannot be told: its time may be one
-    /// that this format does not hold. The build itself then meets any error again.
-    /// The only error here is a signal.
+    /// What a build would have written, if `image` of `tree`, which must have this stamp, is
+    /// exactly this file. None if it is another one, or if that cannot be told, as when the format
+    /// cannot hold the time: then the build itself meets any error again. The only error here is a
+    /// signal.
     pub(crate) fn compare(&self, image: &Image, tree: &Tree) -> Result<Option<Written>, Failure> {
         let mut inside = self.inside.as_ref().map(RefCell::borrow_mut);
         let (old, offset_bytes): (&mut dyn ReadSeek, u64) = match inside.as_deref_mut() {
@@ -111,8 +110,9 @@ impl Existing {
         Ok(written.filter(|_| self.is_at_rest(&before)))
     }
 
-    /// What was written if the tree behind so many bytes of the file is the one that `image` would
-    /// get: an encrypted one is never written the same again, so its tree is made of what is there.
+    /// What a build would have written, if the hash tree behind `data_bytes` of the file is the one
+    /// that `image` would get. An encrypted image is never written the same again, so its tree is
+    /// made from the file.
     fn seal_again(&self, image: &Image, data_bytes: u64) -> Result<Option<Written>, Failure> {
         let (Ok(whole), Ok(data)) = (self.file.try_clone(), self.file.try_clone()) else {
             return Ok(None);
@@ -129,22 +129,22 @@ impl Existing {
         Ok(unless_interrupted(sealed)?.filter(|_| comparison.found_equal()))
     }
 
-    /// Whether nobody has written to the image since it was looked at, nor can do it now: what
-    /// is written later is not an image that this build has made.
+    /// Whether nobody has written to the image since it was opened, nor can do so now: otherwise it
+    /// may not be an image that a build has made.
     fn is_at_rest(&self, before: &Stat) -> bool {
         let after = fstat(&self.file).map(|after| Identity::of(&after));
         after == Ok(Identity::of(before)) && !is_open_for_writing(&self.file, Hold::Briefly)
     }
 
-    /// Whether the image is still what lies at `path`: a command of the manifest
-    /// or another builder may have removed or replaced it.
+    /// Whether the image is still the file at `path`: a command of the manifest or another builder
+    /// may have removed or replaced it.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         let id = |found: Metadata| (found.dev(), found.ino());
         let there = std::fs::symlink_metadata(path).map(id);
         there.is_ok_and(|there| self.file.metadata().map(id).is_ok_and(|own| own == there))
     }
 
-    /// The image as one that stays at `path`, to be put in place together with new ones.
+    /// The image as one that stays at `path`, for a batch together with new ones.
     pub(crate) fn into_kept(
         self,
         path: &Path,
@@ -153,13 +153,14 @@ impl Existing {
         output::KeptFile::new(path, self.file, wanted)
     }
 
-    /// Makes sure that the image is on the disk and alone, as after a build.
+    /// Makes sure that the image is on the disk, and that nothing else is left beside it, as after
+    /// a build.
     pub(crate) fn keep(&self, path: &Path, wanted: output::Permissions) -> Result<(), Failure> {
         output::sync(path, &self.file, wanted)
     }
 }
 
-/// What was written; none where that failed: the build itself then meets any error again. The only
+/// What was written; none if that failed, as the build itself then meets any error again. The only
 /// error is a signal.
 fn unless_interrupted(written: Result<Written, Failure>) -> Result<Option<Written>, Failure> {
     match written {
@@ -169,8 +170,8 @@ fn unless_interrupted(written: Result<Written, Failure>) -> Result<Option<Writte
     }
 }
 
-/// Whether the private files beside the image at `path` are these, and no others that its index
-/// names.
+/// Whether the image at `path` has exactly these private files beside it, and its index names no
+/// others.
 pub(crate) fn has_sidecars(path: &Path, sidecars: &[Sidecar], wanted: output::Permissions) -> bool {
     let is_there = |suffix: &str, head: Option<&Steady>, content: &[u8]| {
         let file = open(&sidecar::path(path, suffix), wanted);
@@ -186,8 +187,8 @@ pub(crate) fn has_sidecars(path: &Path, sidecars: &[Sidecar], wanted: output::Pe
         && sidecars.iter().all(|it| is_there(&it.suffix, it.head.as_deref(), it.content.expose()))
 }
 
-/// Whether the file holds what `head` does, from its offset on, which is behind that then. What
-/// cannot be told makes a new build, which meets the error again.
+/// Whether the file has the content of `head` at its offset, which is behind that content
+/// afterwards. If that cannot be told, a new build meets the error again.
 fn begins_with(file: &File, head: &Steady) -> bool {
     let is_same = || -> io::Result<bool> {
         let mut left = BufReader::with_capacity(COMPARED_BYTES, head.rewound()?);
@@ -209,30 +210,31 @@ fn begins_with(file: &File, head: &Steady) -> bool {
     is_same().unwrap_or(false) && head.require_unchanged().is_ok()
 }
 
-/// What is read at once of two files that are compared.
+/// How much is read at once of two files that are compared.
 const COMPARED_BYTES: usize = 256 << 10;
 
-/// The file at `path` where it is what a build would leave, but for its bytes.
+/// The file at `path`; none unless a build would leave one with this type, owner and mode.
 fn open(path: &Path, wanted: output::Permissions) -> Option<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?);
     looks_as_wanted(&file, wanted).then_some(file)
 }
 
-/// Whether the file holds these bytes from its offset on, and no more.
+/// Whether the file holds exactly these bytes from its offset on.
 fn holds(file: &File, bytes: &[u8]) -> bool {
     let mut found = Zeroizing::new(vec![0; bytes.len() + 1]);
     read_full(file, &mut found).is_ok_and(|length| found.get(..length) == Some(bytes))
 }
 
-/// Whether the file is what [`output::OutputFile::commit`] would leave, but for its bytes.
+/// Whether type, owner and mode of the file are those that [`output::OutputFile::commit`] would
+/// leave.
 fn looks_as_wanted(file: &File, wanted: output::Permissions) -> bool {
     let Ok(found) = file.metadata() else { return false };
     let own = rustix::process::geteuid().as_raw();
     let has_owner = if let Some(owner) = wanted.owner {
         owner == (found.uid(), found.gid())
     } else {
-        // A directory may give its group to a new file: making it again is safe then.
+        // A directory may give its group to a new file. Making the file again is safe then.
         let group = rustix::process::getegid().as_raw();
         let is_closed = wanted.mode.map_or(found.mode(), u32::from) & 0o070 == 0;
         found.uid() == own && (found.gid() == group || is_closed)
@@ -240,22 +242,22 @@ fn looks_as_wanted(file: &File, wanted: output::Permissions) -> bool {
     found.is_file() && has_owner && wanted.has_access(file, &found)
 }
 
-/// The old image, as it is or as it is inside.
+/// The old image: the file itself, or what is inside its encryption.
 trait ReadSeek: Read + Seek {}
 
 impl<T: Read + Seek> ReadSeek for T {}
 
-/// Bytes of the start that are compared last: a writer may come back to them.
+/// How many bytes of the start are compared last, as a writer may rewrite them.
 const START_BYTES: usize = 4096;
 
-/// Compares what is written with the old image. The first difference ends it with an
-/// error, so that no more sources are read than needed.
+/// A sink that compares what is written with the old image. The first difference is an error, so
+/// that no more sources are read than needed.
 struct Comparison<'a> {
     /// The old image behind its start.
     rest: BufReader<&'a mut dyn ReadSeek>,
     old_start: Zeroizing<Vec<u8>>,
     start: Zeroizing<Vec<u8>>,
-    /// Bytes that were compared behind the start.
+    /// How many bytes behind the start were compared.
     behind_bytes: u64,
     differs: bool,
 }
@@ -291,7 +293,7 @@ impl Write for Comparison<'_> {
             self.start.extend_from_slice(head);
             return Ok(head.len());
         }
-        // A file that cannot be read is one that has to be made again.
+        // A file that cannot be read has to be made again.
         let old = self.rest.fill_buf().unwrap_or_default();
         let length = old.len().min(bytes.len());
         if (length == 0 && !bytes.is_empty()) || old.get(..length) != bytes.get(..length) {
@@ -309,7 +311,7 @@ impl Write for Comparison<'_> {
 
 impl Sink for Comparison<'_> {
     fn rewrite(&mut self, back_bytes: u64, bytes: &[u8]) -> io::Result<()> {
-        // Only what is in the start can be compared late; all writers keep to that.
+        // Only the start can be compared later. All writers rewrite nothing else.
         self.start.rewrite(back_bytes.saturating_sub(self.behind_bytes), bytes)
     }
 }

@@ -1,4 +1,4 @@
-//! What an image would hold if it were built now, for `verify --manifest`.
+//! Finds out what an image would hold if it were built now, for `verify --manifest`.
 
 use std::path::Path;
 
@@ -20,18 +20,18 @@ use crate::report::Failure;
 pub(crate) struct Expected {
     /// What the image should hold.
     pub(crate) tree: Tree,
-    /// What is not as the manifest says of the image as a whole, in words such as `label` or
+    /// The respects in which the image as a whole is not as the manifest says, such as `label` or
     /// `hash tree's salt`.
     pub(crate) of_volume: Vec<&'static str>,
 }
 
-/// What was found of an image as a whole, besides its files.
+/// An image as a whole, without its files.
 #[derive(Clone, Copy)]
 pub(crate) struct Volume<'a> {
     pub(crate) facts: &'a Facts,
-    /// The header around it, where it is encrypted.
+    /// Its header, if it is encrypted.
     pub(crate) header: Option<&'a Header>,
-    /// Its hash tree, where it has one.
+    /// Its hash tree, if it has one.
     pub(crate) hash_tree: Option<&'a Found>,
 }
 
@@ -49,7 +49,8 @@ pub(crate) fn collect(
     let format = wishes.format.or(manifest.format).unwrap_or(own_format);
     let luks = encryption::version(wishes.encryption.luks, &manifest);
     let wants_tree = wishes.verity || manifest.verity.is_some();
-    // The blocks of a tree depend on format and encryption: if these differ, they tell nothing.
+    // The block sizes of a tree depend on format and encryption. If these differ, the tree is not
+    // compared.
     let is_alike = format == own_format && luks == header.map(Header::version);
     let compares_tree = is_alike && wants_tree && hash_tree.is_some();
     fit(&mut manifest, own_format);
@@ -108,13 +109,12 @@ fn is_other_header_label(label: Option<&str>, header: Option<&Header>) -> bool {
     })
 }
 
-/// How deep and large a tree may be that is read from a manifest: it has its own limits.
+/// The limits for a tree that is read from a manifest, which has limits of its own.
 pub(crate) fn limits(limits: Limits) -> Limits {
     Limits { inodes: u64::MAX, depth: usize::MAX, ..limits }
 }
 
-/// Leaves out what the manifest says of another format than the image's: that it has
-/// another one is told.
+/// Drops options of other formats from the manifest. That the format differs is told anyway.
 fn fit(manifest: &mut Manifest, format: Format) {
     manifest.format_options = manifest.format_options.fit(format);
 }

@@ -1,5 +1,5 @@
-//! The files that a build names: each has to be another one, and none may be one of those that
-//! come and go with the image.
+//! Checks the files that a build names: no two may be the same file, and none may be one that is
+//! replaced or removed with the image.
 
 use std::fs::Metadata;
 use std::io;
@@ -27,7 +27,7 @@ pub(crate) struct Files<'a> {
     pub(crate) report: Option<&'a Path>,
 }
 
-/// What a file is to the build.
+/// The use of a file in a build.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Manifest,
@@ -44,7 +44,7 @@ enum Role {
 }
 
 impl Role {
-    /// What messages call it.
+    /// The name in messages.
     fn name(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
@@ -61,7 +61,7 @@ impl Role {
         }
     }
 
-    /// Whether it is read, or written, where a link at its path leads to.
+    /// Whether a link at its path is followed.
     fn is_followed(self) -> bool {
         match self {
             Self::Manifest
@@ -78,10 +78,10 @@ impl Role {
 }
 
 impl Files<'_> {
-    /// What the build replaces and removes, once nothing of it is anything that the build
-    /// needs, as far as names tell. Its files get the owner and the mode of `permissions`.
+    /// The files that the build replaces and removes, after checking by their names that it needs
+    /// none of them. The image's files get the owner and the mode of `permissions`.
     ///
-    /// Errors: exit code 2 for files that are one, 5 for what has the name of one of the
+    /// Errors: exit code 2 for two files that are one, 5 for a file that has the name of one of the
     /// image's files and is none, 7 for a directory that cannot be read.
     pub(crate) fn own_files(&self, permissions: output::Permissions) -> Result<OwnFiles, Failure> {
         self.require_apart()?;
@@ -103,14 +103,14 @@ impl Files<'_> {
         Ok(own_files)
     }
 
-    /// An error where the image, the dependency file or the report is one file with another
-    /// of them, with the manifest or with a key: one would destroy the other.
+    /// An error if the image, the dependency file or the report is the same file as another of
+    /// them, the manifest or a key: one would destroy the other.
     fn require_apart(&self) -> Result<(), Failure> {
         let mut earlier: Vec<(Role, &Path)> = self.keys().chain(self.initrd()).collect();
         for (role, path) in self.files() {
             if let Some((other, _)) = earlier.iter().find(|(_, other)| is_same(path, other)) {
                 let clash = if role == Role::Manifest {
-                    // Which replaces nothing.
+                    // The manifest itself replaces nothing.
                     format!("the {} is the manifest itself", other.name())
                 } else {
                     format!("the {} would replace the {}", role.name(), other.name())
@@ -122,8 +122,8 @@ impl Files<'_> {
         Ok(())
     }
 
-    /// An error where the dependency file or the report is a source or a pseudo file, which it
-    /// would destroy. Whether the image is one is seen when the sources are read.
+    /// An error if the dependency file or the report is a source or a pseudo file, which it would
+    /// destroy. The image is compared when the sources are read.
     fn require_no_input(&self) -> Result<(), Failure> {
         let sources = self.manifest.sources().filter_map(|entry| entry.source.host_path());
         let sources = sources.map(|path| (Role::Source, path));
@@ -139,9 +139,8 @@ impl Files<'_> {
         Ok(())
     }
 
-    /// An error where a file that the build reads or writes is, or would be, one of
-    /// those that it replaces or removes with its image, which lies at `own_files`: a
-    /// build with other credentials would destroy it.
+    /// An error if a file that the build reads or writes is, or would be, one that it replaces or
+    /// removes with the image at `own_files`. A build with other credentials would destroy it.
     fn require_not_beside(&self, own_files: &OwnFiles) -> Result<(), Failure> {
         let is_beside = |role: Role, path: &Path| {
             let is_there = || {
@@ -149,8 +148,9 @@ impl Files<'_> {
                 found.is_some_and(|found| own_files.sidecars.contains(&found))
             };
             let is_beside_image = |path: &Path| own_files.is_beside_image(path);
-            // As a rule there are none, and nothing has to be asked of the file. The image has another
-            // name, and another build may have given it the number of a sidecar that is gone.
+            // Usually there are none, so the file need not be looked at. The image itself has
+            // another name. Another build may have given it the inode number of a sidecar that is
+            // gone.
             is_beside_image(path)
                 || role.is_followed()
                     && behind_link(path).is_some_and(|path| is_beside_image(&path))
@@ -173,8 +173,8 @@ impl Files<'_> {
         Err(Failure::new(Exit::Usage, message).hint("give it another name"))
     }
 
-    /// An error where what is printed goes into a file that the build replaces or removes, and
-    /// would be gone with it. The image lies at `own_files`.
+    /// An error if standard output or standard error is a file that the build replaces or removes
+    /// with the image at `own_files`: what is printed would be lost.
     fn require_streams_apart(&self, own_files: &OwnFiles) -> Result<(), Failure> {
         for stream in [Stream::Output, Stream::Error] {
             let Some(file) = stream.file_id() else { continue };
@@ -254,28 +254,28 @@ pub(crate) fn is_streamed(output: &Path) -> bool {
     output.as_os_str() == "-"
 }
 
-/// Where the link at this path leads to, followed to its end; none where there is no link.
+/// Where the link at this path leads in the end; none where there is no link.
 fn behind_link(path: &Path) -> Option<PathBuf> {
     std::fs::read_link(path).ok()?;
     std::fs::canonicalize(path).ok()
 }
 
-/// Whether two paths lead to one file, or would once both are written.
+/// Whether two paths lead to the same file, or would once both are written.
 pub(crate) fn is_same(left: &Path, right: &Path) -> bool {
     let id = |path: &Path| id(std::fs::metadata(path));
-    // Names differ as a rule, and then nothing has to be asked of the directories.
+    // Names usually differ, so the directories need not be looked at.
     (left.file_name() == right.file_name() && is_together(left, right))
         || id(left).is_some_and(|left| id(right) == Some(left))
 }
 
-/// What has the name of a file of the image at `path`.
+/// Everything beside the image at `path` that has the name of one of its files.
 pub(crate) fn beside(path: &Path) -> Result<Vec<Beside>, Failure> {
     if is_streamed(path) {
         return Ok(Vec::new());
     }
     match beside::look(path) {
         Ok(all) => Ok(all),
-        // The output itself says more of these.
+        // Writing the output gives a better error.
         Err(error) if is_no_directory(&error) => Ok(Vec::new()),
         Err(error) => {
             let (shown, reason) = (report::shown(path), report::reason(&error));
@@ -285,7 +285,7 @@ pub(crate) fn beside(path: &Path) -> Result<Vec<Beside>, Failure> {
     }
 }
 
-/// What a build replaces and removes whose image goes to `path`, where these lie beside it.
+/// The files that a build replaces and removes if its image goes to `path` and `beside` lies there.
 pub(crate) fn own_files(path: &Path, beside: &[Beside]) -> OwnFiles {
     if is_streamed(path) {
         return OwnFiles::default();
@@ -299,8 +299,8 @@ pub(crate) fn own_files(path: &Path, beside: &[Beside]) -> OwnFiles {
     }
 }
 
-/// An error where a source has a name that the run replaces or removes. Only names are compared:
-/// which file lies there is known when it is read.
+/// An error if a source has a name that the run replaces or removes. Only names are compared here:
+/// which file has the name is known when it is read.
 pub(crate) fn require_no_source(manifest: &Manifest, own_files: &OwnFiles) -> Result<(), Failure> {
     for entry in manifest.sources() {
         let path = entry.source.host_path();
@@ -331,7 +331,7 @@ fn is_together(left: &Path, right: &Path) -> bool {
     directory.is_some() && directory == directory_of(right)
 }
 
-/// Which file was found.
+/// What identifies the file that was found.
 pub(crate) fn id(found: io::Result<Metadata>) -> Option<(u64, u64)> {
     found.ok().map(|found| (found.dev(), found.ino()))
 }

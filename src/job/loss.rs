@@ -1,4 +1,4 @@
-//! What `--lossy` leaves out, and what people are told of it.
+//! Leaves out what `--lossy` gives up, and tells people of it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -14,10 +14,10 @@ use crate::report::{self, Failure};
 
 /// How many paths are named of one kind of loss; the others are counted.
 const NAMED_MAX: usize = 5;
-/// The kind of loss that attributes are, in reports.
+/// The name in reports of lost extended attributes.
 const XATTRS: &str = "xattrs";
 
-/// All that an image does not hold, those of one kind together.
+/// Everything that an image does not hold, grouped by kind.
 #[derive(Clone, Default, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Losses(Vec<Group>);
@@ -28,7 +28,7 @@ struct Group {
     kind: &'static str,
     what: String,
     count: usize,
-    /// The first ones, as messages show them.
+    /// The first paths, as messages show them.
     paths: Vec<String>,
 }
 
@@ -47,8 +47,8 @@ impl Losses {
         }
     }
 
-    /// Adds what the writer of `format` gives up of `tree`, from which attributes were
-    /// [left out](leave_out_xattrs) before.
+    /// Adds what the writer of `format` leaves out of `tree`. Extended attributes were [left
+    /// out](leave_out_xattrs) of the tree before.
     pub(crate) fn add_of_writer(&mut self, tree: &Tree, format: Format, joliet: bool) {
         match format {
             Format::Erofs | Format::Squashfs => {}
@@ -61,7 +61,7 @@ impl Losses {
         }
     }
 
-    /// Says what is lost: a line for each kind.
+    /// Warns of what is lost, with a line for each kind.
     pub(crate) fn warn(&self) {
         for line in self.lines() {
             report::warn(&line);
@@ -107,7 +107,7 @@ pub(crate) fn leave_out_xattrs(
     Ok(losses)
 }
 
-/// Adds an inode once for each reason for which attributes of it cannot be held.
+/// Adds a path once for each reason why attributes of it cannot be held.
 fn add_faults(losses: &mut Losses, faults: &[(&[u8], &str)], path: impl Fn() -> Vec<u8>) {
     let mut reasons: Vec<_> = faults.iter().map(|(_, fault)| *fault).collect();
     reasons.sort_unstable();
@@ -127,7 +127,7 @@ fn faults(inode: &Inode, format: Format) -> Vec<(&[u8], &'static str)> {
     }
 }
 
-/// Warnings where a manifest alone tells that a build in `format` wants `--lossy`.
+/// The warnings if the manifest alone tells that a build in `format` needs `--lossy`.
 pub(crate) fn foresee(tree: &Tree, format: Format, joliet: bool) -> Vec<String> {
     let mut losses = Losses::default();
     for (id, inode) in tree.inodes() {

@@ -1,4 +1,5 @@
-//! From a job to a file that is complete and not yet in place, with what is to be told of it.
+//! Makes a job's image as a complete file that is not yet in place, with everything that is to be
+//! told of it.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -20,11 +21,11 @@ use crate::monitors::{Arguments, Attachment, Firmware, Machine};
 use crate::report::Failure;
 use crate::sources::assemble::Assembly;
 
-/// How a job's image becomes a file.
+/// What is needed to make the file of a job's image.
 pub(crate) struct Making<'a> {
     pub(crate) job: &'a Job,
     pub(crate) output: &'a Path,
-    /// Who may read what is made.
+    /// Who may read the image and the files beside it.
     pub(crate) permissions: Permissions,
     /// Whether the image is read back.
     pub(crate) verifies: bool,
@@ -33,16 +34,16 @@ pub(crate) struct Making<'a> {
     pub(crate) printed: Printed,
 }
 
-/// What tells how the image is attached.
+/// The output that tells how the image is attached.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Printed {
     Arguments,
-    /// The report, which holds the arguments.
+    /// The JSON report, which holds the arguments.
     Report,
 }
 
 impl Printed {
-    /// What messages call it.
+    /// The name in messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Arguments => "the arguments",
@@ -51,7 +52,7 @@ impl Printed {
     }
 }
 
-/// What attaches the image, as it is told.
+/// The arguments that attach the image, in the form in which they are told.
 pub(crate) enum Attached {
     Text(Vec<u8>),
     /// Members of the report.
@@ -59,12 +60,12 @@ pub(crate) enum Attached {
 }
 
 impl Attached {
-    /// What is to be printed, the report with this summary.
+    /// The text to print; a report holds this summary.
     pub(crate) fn printed(self, summary: &Summary) -> Result<Vec<u8>, Failure> {
         match self {
             Self::Text(text) => Ok(text),
             Self::Members(attachment) => {
-                // The report has them, too.
+                // This makes the losses warnings, which the report holds.
                 summary.losses.warn();
                 summary.report(&attachment)
             }
@@ -72,9 +73,9 @@ impl Attached {
     }
 }
 
-/// A build that is complete, before it is put in place.
+/// A build that is complete and not yet in place.
 pub(crate) struct Ready {
-    /// None where the existing image is kept.
+    /// The new image; none where the existing one is kept.
     pub(crate) file: Option<OutputFile>,
     pub(crate) summary: Summary,
     pub(crate) attached: Attached,
@@ -82,7 +83,7 @@ pub(crate) struct Ready {
     pub(crate) knows_all: bool,
 }
 
-/// What goes with an image.
+/// The private files and arguments of an image.
 struct Beside {
     sidecars: Vec<Sidecar>,
     attached: Attached,
@@ -100,7 +101,7 @@ impl Beside {
 }
 
 impl Making<'_> {
-    /// An error where it cannot be told how a machine gets the image and nothing else.
+    /// An error if the arguments for a machine with the image and nothing else cannot be told.
     pub(crate) fn require_told(&self) -> Result<(), Failure> {
         let machine = self.job.drive.clone().into();
         let arguments = self.arguments(machine)?;
@@ -110,7 +111,7 @@ impl Making<'_> {
         }
     }
 
-    /// What attaches the image to this machine, which is given the job's drive.
+    /// The arguments that attach the image to this machine, which has the job's drive.
     fn arguments(&self, machine: Machine) -> Result<Cow<'_, Arguments>, Failure> {
         let Job { target, style, arguments, .. } = self.job;
         let known = arguments.as_ref().filter(|_| !self.is_absolute && machine.is_disk_alone());
@@ -128,7 +129,7 @@ impl Making<'_> {
         })
     }
 
-    /// Makes a file of what was collected, and notes what it depends on.
+    /// Makes the file from what was collected, and notes the dependencies.
     pub(crate) fn make(
         &self,
         mut collected: Collected,
@@ -137,7 +138,7 @@ impl Making<'_> {
         let job = self.job;
         dependencies.extend(std::mem::take(&mut collected.assembly.inputs));
         dependencies.render(self.output)?;
-        // What they tell of a hash tree that is not written yet is as long as what they will tell.
+        // Their texts about a hash tree that is not written yet are as long as the real ones.
         let mut beside = self.beside(&collected.assembly, None)?;
         beside::require_names(self.output, &beside.sidecars, self.permissions, job)?;
         if let Some(ready) = self.keep(&mut collected, &beside)? {
@@ -160,15 +161,15 @@ impl Making<'_> {
         Ok(Ready { file: Some(file), summary, attached, knows_all })
     }
 
-    /// The existing image where it is the one that would be written. Where it is not, the tree has
-    /// the time of a new one.
+    /// The existing image, if it is the one that would be written. If it is not, the tree gets the
+    /// time of a new one.
     fn keep(&self, collected: &mut Collected, foreseen: &Beside) -> Result<Option<Ready>, Failure> {
         let Self { output, job, permissions, .. } = self;
         let Some(existing) = &job.existing else { return Ok(None) };
         let same = job.like(existing);
         collected.assembly.date(same.build_time);
         let has = |beside: &Beside| existing::has_sidecars(output, &beside.sidecars, *permissions);
-        // With a hash tree they are known when the image is.
+        // With a hash tree the private files are known only when the image is.
         let is_possible = same.verity.is_some() || has(foreseen);
         if is_possible
             && let Some(written) = existing.compare(&same, &collected.assembly.tree)?
@@ -186,7 +187,8 @@ impl Making<'_> {
         Ok(None)
     }
 
-    /// What goes with the image that has this hash tree, or one that is foreseen.
+    /// The private files and arguments of the image with the hash tree `sealed`, or with one that
+    /// is foreseen.
     fn beside(&self, assembly: &Assembly, sealed: Option<&Sealed>) -> Result<Beside, Failure> {
         let unlock = self.job.unlock(sealed)?;
         let sidecars = self.job.sidecars(assembly, unlock.as_ref())?;
@@ -205,7 +207,7 @@ impl Making<'_> {
         Ok(Beside { sidecars, attached, knows_all })
     }
 
-    /// Writes the image to where nothing can be beside it.
+    /// Writes the image to a place beside which no file can lie.
     pub(crate) fn write(
         &self,
         collected: &Collected,

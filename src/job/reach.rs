@@ -1,4 +1,5 @@
-//! Files for a user or a group of the guest that a directory above them keeps out.
+//! Finds files that a user or a group of the guest should read, but that a directory above keeps
+//! out.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -10,7 +11,7 @@ use credimg_formats::{Inode, InodeId, Kind, Metadata, Tree};
 use crate::report::shown;
 use crate::sources::rehearsal::Rehearsal;
 
-/// Whom a file is for.
+/// Somebody whom a file is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reader {
     /// Its owner.
@@ -19,8 +20,8 @@ enum Reader {
     Group(u32),
 }
 
-/// One warning for each reader and directory that this reader cannot pass. What is not
-/// known of a source counts as open, and so does a directory with an access list.
+/// A warning for each directory and each reader whom it keeps out. Sources of which not everything
+/// is known, and directories with an access control list, count as open.
 pub(crate) fn foresee(rehearsal: &Rehearsal) -> Vec<String> {
     let mut search = Search { rehearsal, above: Vec::new(), path: Vec::new() };
     let mut closed: BTreeMap<(Vec<u8>, Reader), (Vec<u8>, usize)> = BTreeMap::new();
@@ -49,7 +50,7 @@ pub(crate) fn foresee(rehearsal: &Rehearsal) -> Vec<String> {
 
 struct Search<'a> {
     rehearsal: &'a Rehearsal,
-    /// The directories above, and the lengths of their paths.
+    /// The directories above, each with the length of its path.
     above: Vec<(&'a Metadata, usize)>,
     path: Vec<u8>,
 }
@@ -64,7 +65,7 @@ impl Search<'_> {
             Kind::Directory(children) => {
                 let is_known = !kept.contains(&id);
                 if is_known && opaque.contains(&id) {
-                    // What the source brings has this owner as well.
+                    // Everything that the source brings has this owner, too.
                     self.require_open(metadata, found);
                 }
                 if is_known {
@@ -74,7 +75,7 @@ impl Search<'_> {
                     let is_directory =
                         matches!(tree.get(*child).map(Inode::kind), Some(Kind::Directory(_)));
                     if is_directory && opaque.contains(&id) {
-                        // The source may bring it, with a mode of its own.
+                        // The source may bring this directory with another mode.
                         continue;
                     }
                     let length = self.path.len();
@@ -101,7 +102,7 @@ impl Search<'_> {
         }
     }
 
-    /// Calls `found` for each reader of what is at hand whom a directory above keeps out.
+    /// Calls `found` for each reader of the file whom a directory above keeps out.
     fn require_open(&self, metadata: &Metadata, found: &mut impl FnMut(&[u8], Reader, &[u8])) {
         for reader in readers(metadata).into_iter().flatten() {
             let above = self.above.iter().find(|(above, _)| !passes(reader, above));
@@ -112,7 +113,7 @@ impl Search<'_> {
     }
 }
 
-/// Those that the file's mode lets do something, but for root, whom nothing stops.
+/// The users and groups to which the file's mode gives any right. Nothing stops root.
 fn readers(file: &Metadata) -> [Option<Reader>; 2] {
     let Metadata { mode, uid, gid, .. } = file;
     let user = *uid != 0 && mode.bits() & 0o700 != 0;
@@ -120,7 +121,8 @@ fn readers(file: &Metadata) -> [Option<Reader>; 2] {
     [user.then_some(Reader::User(*uid)), group.then_some(Reader::Group(*gid))]
 }
 
-/// Whether the reader may search the directory. A user may be in any group.
+/// Whether the reader may pass the directory. A user may be in any group, so its group counts as
+/// well.
 fn passes(reader: Reader, directory: &Metadata) -> bool {
     let Metadata { mode, uid, gid, xattrs, .. } = directory;
     let bits = match reader {

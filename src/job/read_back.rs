@@ -23,7 +23,7 @@ use crate::look::records::{self, Fault};
 use crate::report::verbose::Step;
 use crate::report::{Exit, Failure, human_size, line, reason};
 
-/// How many faults are told.
+/// How many faults are told at most.
 const TOLD_MAX: usize = 5;
 
 /// Checks that `file` holds `image` of `tree`, and that all its records are valid. Errors are
@@ -43,7 +43,7 @@ pub(crate) fn check(
     };
     match &image.encryptor {
         None => check_plain(image, tree, Box::new(file), inside)?,
-        // What opens it goes by the stack.
+        // Keys leave traces on the stack when the image is opened.
         Some(encryptor) => keys::without_traces(|| {
             if let Some(sealed) = outside {
                 require_tree(&file, sealed)?;
@@ -110,7 +110,7 @@ fn check_plain(
         faults.push("the label is another one".to_owned());
     }
     let wanted = TreeReader::new(tree, image.format);
-    // What it was written of has no more in it than the image.
+    // The tree that it was made of has no more in it than the image.
     let wanted_limits = Limits { inodes: u64::MAX, depth: usize::MAX, ..limits };
     let respects = comparison(&[reader.facts()]);
     let outcome =

@@ -16,18 +16,18 @@ const LINKS_MAX: u32 = 40;
 pub(super) enum Answer {
     /// To something on the disk.
     Inside(InodeId),
-    /// Out of the disk.
+    /// To a place outside of the disk.
     Outside(Outside),
-    /// Nothing is there, or the way is a circle or too long.
+    /// Nowhere: nothing is there, or there is a circle, or there are too many links.
     Nowhere,
-    /// Into what is not known yet.
+    /// To a place of which nothing is known yet.
     Unknown,
 }
 
 /// A place of the guest above or beside the disk, as far as it matters for the way back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Outside {
-    /// How many names of the mount point stand at its beginning.
+    /// How many names of the mount point its path begins with.
     on_the_way: usize,
     /// How many other names follow.
     beside: usize,
@@ -39,20 +39,20 @@ pub(super) struct Links<'a> {
     tree: &'a Tree,
     /// The names of the mount point; none where it is not known.
     mount: Vec<&'a [u8]>,
-    /// Directories that may hold more than the tree says, at any depth.
+    /// Directories that may hold more than the tree says, also below.
     unknown: HashSet<InodeId>,
-    /// No answer yet of what is being followed.
+    /// The answers so far; none for a link that is being followed.
     known: HashMap<Link, Option<Way>>,
 }
 
-/// A link by the directory in which it lies: one with several names leads from each elsewhere.
+/// A link in one of its directories. A link with several names may lead elsewhere from each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Link {
     directory: InodeId,
     id: InodeId,
 }
 
-/// Where a link leads, and over how many links, itself counted.
+/// Where a link leads, and over how many links, the link itself included.
 #[derive(Clone, Copy)]
 struct Way {
     answer: Answer,
@@ -84,7 +84,7 @@ impl<'a> Links<'a> {
     /// Where the symbolic link `id` leads from `directory`.
     pub(super) fn answer(&mut self, directory: InodeId, id: InodeId) -> Answer {
         let link = Link { directory, id };
-        // A list, not recursion: how many links lead to one another is not ours to choose.
+        // A list and no recursion, as the sources decide how many links lead to one another.
         let mut steps = Vec::new();
         self.begin(&mut steps, link);
         while let Some(step) = steps.last_mut() {
@@ -115,7 +115,7 @@ impl<'a> Links<'a> {
         steps.push(Step { link, names, way: Way { answer, links: 1 } });
     }
 
-    /// Goes as far as the links that are known lead; the next one else.
+    /// Goes on as long as the links on the way are known; returns the first unknown one.
     fn advance(&self, step: &mut Step<'a>) -> Option<Link> {
         while let Some(name) = step.names.peek().copied() {
             let way = match step.way.answer {
@@ -124,7 +124,7 @@ impl<'a> Links<'a> {
                         let link = Link { directory, id };
                         match self.known.get(&link) {
                             None => return Some(link),
-                            // A circle.
+                            // This link is being followed already: a circle.
                             Some(None) => Way { answer: Answer::Nowhere, links: 0 },
                             Some(Some(way)) => *way,
                         }
@@ -171,7 +171,7 @@ impl<'a> Links<'a> {
     }
 
     fn is_unknown(&self, mut directory: InodeId) -> bool {
-        // As a rule there is none.
+        // Usually there are none.
         while !self.unknown.is_empty() {
             if self.unknown.contains(&directory) {
                 return true;

@@ -15,12 +15,12 @@ use crate::manifest::{Makes, Manifest};
 use crate::sources::pseudo::{Action, Definitions};
 use crate::sources::rehearsal::Rehearsal;
 
-/// Names, links and directories; every other file is an empty one.
+/// The tree with names, links and directories. All files are empty.
 pub(super) struct Sketch {
     pub(super) tree: Tree,
     /// Directories of which not everything is known.
     pub(super) unknown: HashSet<InodeId>,
-    /// Links of the host that are to be followed and lead nowhere.
+    /// Links of the host that should be followed but lead nowhere.
     pub(super) broken: Vec<PathBuf>,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn sketch(
                     sketch.walk(id, host);
                 }
             }
-            // It holds no link, but perhaps what others lead to.
+            // It holds no link itself, but links may lead into it.
             Makes::FollowedTree(host) => {
                 let id = sketch.directory(&path);
                 sketch.unknown.extend(id);
@@ -53,7 +53,7 @@ pub(super) fn sketch(
             Makes::Symlink(_) | Makes::File => {}
         }
     }
-    // Each may be on the disk.
+    // Any credential may end on the disk.
     for credential in &manifest.credentials {
         let path: Vec<_> = credential.entry.path.0.iter().map(Name::as_bytes).collect();
         sketch.add(&path, file());
@@ -108,7 +108,7 @@ impl Sketch {
             let Ok(entries) = listing::kinds(&host) else { continue };
             for (name, kind) in entries {
                 let path = host.join(&name);
-                // What Kubernetes has for itself is not followed.
+                // Kubernetes' own entries are not followed.
                 let is_own = name.as_bytes().starts_with(b"..");
                 if kind.is_dir() {
                     directories.push(path);
@@ -153,7 +153,7 @@ impl Sketch {
         if let (Some((name, parents)), Some(target)) = (path.split_last(), target)
             && let (Some(parent), Ok(name)) = (self.directory(parents), Name::new(name))
         {
-            // What is wrong with it the build says.
+            // The build tells what is wrong with it.
             let _ = self.tree.link(parent, name, target);
         }
     }

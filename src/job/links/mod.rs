@@ -34,7 +34,7 @@ fn target_max_bytes(format: Format) -> Option<usize> {
     }
 }
 
-/// How links become files.
+/// The hint that says how links become files.
 const MENDED: &str = "`links: follow` at a `dir:` takes what they lead to";
 
 /// What is told of the links of `tree`, which the guest mounts at `mount`; none where that
@@ -70,7 +70,7 @@ pub(crate) fn foresee(
     warnings
 }
 
-/// Where the guest mounts the disk.
+/// The place where the guest mounts the disk.
 pub(crate) fn point(manifest: &Manifest) -> MountPoint {
     manifest.mount.clone().unwrap_or_else(MountPoint::standard)
 }
@@ -84,13 +84,13 @@ fn told(
     let mut links = Links::new(tree, mount, unknown);
     let target_max_bytes = format.and_then(target_max_bytes);
     let [mut nowhere, mut outside, mut long] = [(); 3].map(|()| Named::default());
-    // In the order of names, whatever order they came in.
+    // The links are found in the order of their names.
     let mut directories = vec![Tree::ROOT];
     while let Some(directory) = directories.pop() {
         let kind = tree.get(directory).map(Inode::kind);
         let Some(Kind::Directory(entries)) = kind else { continue };
         directories.extend(entries.values().rev());
-        // By name, not by inode: a link with several names leads from each elsewhere.
+        // Each name is followed, as a link with several names may lead elsewhere from each.
         for (name, id) in entries {
             if let Some(Kind::Symlink(target)) = tree.get(*id).map(Inode::kind) {
                 if target_max_bytes.is_some_and(|max_bytes| target.len() > max_bytes) {

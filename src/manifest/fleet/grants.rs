@@ -47,7 +47,8 @@ pub(in crate::manifest) struct Typed {
 }
 
 impl Typed {
-    /// The same entry in the manifest of one machine: it has the result in place of the keys.
+    /// What the manifest of one machine has in place of the keys: the item, and whether it is
+    /// shared.
     pub(super) fn of_machine(&self) -> Self {
         let is_shared = self.shared.as_ref().is_some_and(|shared| shared.value);
         let granted = Some(Granted { item: self.item, is_shared });
