@@ -103,7 +103,10 @@ fn program(word: &str) -> Option<&str> {
     if matches!(name, "qemu-kvm" | "kvm") {
         return Some(std::env::consts::ARCH);
     }
-    name.strip_prefix("qemu-system-").filter(|architecture| !architecture.is_empty())
+    let architecture = name.strip_prefix("qemu-system-")?;
+    // A word with blanks in it is a program for a shell.
+    let is_name = !architecture.is_empty() && !architecture.contains(char::is_whitespace);
+    is_name.then_some(architecture)
 }
 
 /// The machine that a program starts which is not told of any.
@@ -171,6 +174,14 @@ mod tests {
         assert_eq!(at("setpriv -initrd a qemu-system-x86_64"), None);
         assert_eq!(at("qemu-system-x86_64 -initrd"), None);
         assert_eq!(at("./start-vm.sh -initrd a"), None);
+    }
+
+    #[test]
+    fn the_program_of_a_shell_is_no_word_of_its_own() {
+        let words = ["sh", "-c", "qemu-system-x86_64 -m 1G -initrd a", "-initrd", "b"];
+        assert_eq!(position(&words), None);
+        assert_eq!(initrd(&words), None);
+        assert_eq!(position(&["env", "/usr/bin/qemu-system-arm"]), Some((1, "arm")));
     }
 
     #[test]
