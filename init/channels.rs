@@ -3,8 +3,8 @@
 use crate::BUFFER_BYTES;
 use crate::console::Console;
 use crate::keyed_hash::{Key, KeyedHash};
-use crate::system::{self, Directory, File};
 use crate::smbios;
+use crate::system::{self, Directory, File};
 
 /// The file with the SMBIOS tables that the firmware has made.
 const TABLES: &[u8] = b"/sys/firmware/dmi/tables/DMI\0";

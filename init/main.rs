@@ -11,11 +11,11 @@
 // Without this the compiler would make the functions at the end of `system.rs` call themselves.
 #![no_builtins]
 
-mod console;
 mod channels;
+mod console;
 mod keyed_hash;
-mod system;
 mod smbios;
+mod system;
 
 use console::Console;
 use keyed_hash::Key;
