@@ -123,9 +123,9 @@ bench_results := $(target)/bench.json
 
 bench: build ## Compare speed, memory and size with other programs and a floor: BENCHMARKS.md
 	scripts/setup-tools bench
-	CC_x86_64_unknown_linux_musl=musl-gcc cargo build --profile packaged --locked --target $(musl)
-	CC_x86_64_unknown_linux_musl=musl-gcc RUSTFLAGS='$(RUSTFLAGS) --cfg credimg_without_promises' \
-		cargo build --profile packaged --locked --target $(musl) --target-dir $(without)
+	scripts/build-static
+	RUSTFLAGS='$(RUSTFLAGS) --cfg credimg_without_promises' CARGO_TARGET_DIR=$(without) \
+		scripts/build-static
 	scripts/bench/run $(static) --glibc $(binary) --without $(without)/$(musl)/packaged/credimg \
 		--json $(bench_results)
 	scripts/bench/report $(bench_results) BENCHMARKS.md
